@@ -1,0 +1,1 @@
+"""The kernel: pure functions over page columns, in files named after mm/*.c."""

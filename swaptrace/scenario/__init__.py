@@ -1,0 +1,1 @@
+"""Scenario files: the frozen values (`schema`) and the loader that makes them (`loader`)."""

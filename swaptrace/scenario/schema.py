@@ -1,0 +1,263 @@
+"""A scenario as frozen values: the machine, the steps, and what is expected.
+
+Everything here has been validated: sizes are bytes, names exist, ranges lie within
+their region and are aligned where the kernel demands it. `loader` makes these values
+from YAML; nothing else needs to know that YAML exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+KiB = 1024
+MiB = 1024 * KiB
+
+Backend = Literal["zram", "zswap", "disk"]
+Prot = Literal["rw", "r", "none"]
+Order = Literal["forward", "backward", "random"]
+Advice = Literal[
+    "MADV_PAGEOUT",
+    "MADV_COLD",
+    "MADV_DONTNEED",
+    "MADV_FREE",
+    "MADV_WILLNEED",
+    "MADV_POPULATE_READ",
+    "MADV_POPULATE_WRITE",
+]
+
+COUNTERS: tuple[str, ...] = (
+    "minflt",
+    "majflt",
+    "pswpin",
+    "pswpout",
+    "swap_ra",
+    "swap_ra_hit",
+    "zswpin",
+    "zswpout",
+    "swpin_zero",
+    "swpout_zero",
+    "zero_fill",
+    "zero_page",
+    "wp_reuse",
+    "wp_copy",
+    "uffd_wp",
+    "sigsegv",
+    "spurious_dirty",
+    "rewrites",
+)
+"""Every counter that a step, a window or a run reports, in the order of the tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """The swap device: `size` in bytes (all of it usable), `page_cluster` as the sysctl."""
+
+    backend: Backend = "zram"
+    size: int = 256 * MiB
+    page_cluster: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine that a scenario runs on; see `KERNEL_DEFAULTS` for what `kernel` implies."""
+
+    kernel: str = "6.12"
+    page_size: int = 4 * KiB
+    soft_dirty: bool = True
+    hw_dirty: bool = True
+    mkwrite_dirties: bool = False
+    per_vma_lock: bool = True
+    zeromap: bool = True
+    write_upgrade: bool = True
+    swap: Swap = Swap()
+
+
+KERNEL_DEFAULTS: Mapping[str, Mapping[str, bool]] = {
+    "6.1": {"per_vma_lock": False, "zeromap": False, "write_upgrade": False},
+    "6.10": {"per_vma_lock": True, "zeromap": False, "write_upgrade": True},
+    "6.12": {"per_vma_lock": True, "zeromap": True, "write_upgrade": True},
+}
+"""What a kernel version sets where the scenario does not say.
+
+per_vma_lock came with 6.4 (0bff0aaea03e, x86), zeromap with 6.12 (0ca0c24e3211),
+write_upgrade for private mappings with 6.2 (64fe24a3e05e; for userfaultfd f1eb1bacfba9).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of bytes within a region; always within it, `length` at least 1."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseStep:
+    """What every step has: where it stands in the file (from 1), who executes it, and
+    the errno that its system call is said to return (None: it succeeds)."""
+
+    line: int
+    column: int = 1
+    process: str = "main"
+    errno: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mmap(BaseStep):
+    """A private anonymous mapping of `size` bytes at address `at` (None: the kernel chooses)."""
+
+    op = "mmap"
+    region: str
+    size: int
+    prot: Prot = "rw"
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Munmap(BaseStep):
+    op = "munmap"
+    region: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mprotect(BaseStep):
+    op = "mprotect"
+    region: str
+    prot: Prot
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memset(BaseStep):
+    op = "memset"
+    region: str
+    value: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access(BaseStep):
+    """`read`, `write` or `read_write` (see `op`) of one byte at each `stride` bytes.
+
+    `value` is the byte that `write` stores (None: a fresh one, never zero); `seed`
+    is that of `order: random`.
+    """
+
+    op: Literal["read", "write", "read_write"]
+    region: str
+    span: Span
+    stride: int
+    order: Order = "forward"
+    seed: int = 0
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Madvise(BaseStep):
+    op = "madvise"
+    region: str
+    advice: Advice
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mlock(BaseStep):
+    op = "mlock"
+    region: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Munlock(BaseStep):
+    op = "munlock"
+    region: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork(BaseStep):
+    op = "fork"
+    child: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit(BaseStep):
+    """`process` exits and is reaped."""
+
+    op = "exit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearRefs(BaseStep):
+    op = "clear_refs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UffdWriteprotect(BaseStep):
+    op = "uffd_writeprotect"
+    region: str
+    span: Span
+    wp: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure(BaseStep):
+    """A named window: what its inner steps count is also counted under `label`."""
+
+    op = "measure"
+    label: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat(BaseStep):
+    op = "repeat"
+    count: int
+    steps: tuple[Step, ...]
+
+
+Step: TypeAlias = (
+    Mmap
+    | Munmap
+    | Mprotect
+    | Memset
+    | Access
+    | Madvise
+    | Mlock
+    | Munlock
+    | Fork
+    | Exit
+    | ClearRefs
+    | UffdWriteprotect
+    | Measure
+    | Repeat
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One expected value: `policy` may be an alias; `window` is a label or `total`."""
+
+    window: str
+    policy: str
+    counter: str
+    value: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A whole scenario. `file` is the path as the user gave it, `text` its source lines
+    (for messages that point into it)."""
+
+    name: str
+    description: str
+    machine: Machine
+    steps: tuple[Step, ...]
+    expect: tuple[Expected, ...] = ()
+    file: str = "<string>"
+    text: tuple[str, ...] = field(default=(), repr=False, compare=False)
