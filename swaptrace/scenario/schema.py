@@ -27,28 +27,6 @@ Advice = Literal[
     "MADV_POPULATE_WRITE",
 ]
 
-COUNTERS: tuple[str, ...] = (
-    "minflt",
-    "majflt",
-    "pswpin",
-    "pswpout",
-    "swap_ra",
-    "swap_ra_hit",
-    "zswpin",
-    "zswpout",
-    "swpin_zero",
-    "swpout_zero",
-    "zero_fill",
-    "zero_page",
-    "wp_reuse",
-    "wp_copy",
-    "uffd_wp",
-    "sigsegv",
-    "spurious_dirty",
-    "rewrites",
-)
-"""Every counter that a step, a window or a run reports, in the order of the tables."""
-
 
 @dataclass(frozen=True, slots=True)
 class Swap:

@@ -1,0 +1,102 @@
+"""The promises of the kernel to user space, one function per promise.
+
+What a process may rely on is kept beside its mapping (`Mapping.data`, `freed`, `written`,
+`armed`) by the functions here that perform its loads and stores; the kernel functions
+never look at it.
+"""
+
+from __future__ import annotations
+
+from swaptrace.mm.column import ZERO, Column, Mapping, Pte
+from swaptrace.mm.event import Store
+from swaptrace.mm.page import Page
+
+
+def load(page: Page, p: int) -> None:
+    """The process reads the page: does it see what it may expect?"""
+    mapping, seen = page.maps[p], page.content(p)
+    if mapping.freed and seen == ZERO:
+        page.set_map(p, data=ZERO, freed=False)
+    elif seen != mapping.data:
+        page.broken.append((misread(page, p, seen), p))
+        page.set_map(p, data=seen, freed=False)
+
+
+def misread(page: Page, p: int, seen: int) -> str:
+    """Whose data did the process read: another's (cow_leak), or not even that (lost_write)?"""
+    others = (m for q, m in enumerate(page.maps) if q != p and m.vma is not None)
+    return "cow_leak" if any(m.data == seen for m in others) else "lost_write"
+
+
+def store(page: Page, p: int, what: Store) -> None:
+    """The process writes the page through its PTE, whose dirty bit the MMU sets."""
+    mapping = page.maps[p]
+    pte = mapping.pte
+    assert isinstance(pte, Pte)
+    if mapping.armed:
+        page.broken.append(("lost_uffd_wp", p))
+    if what == "zero" or (what == "same" and page.content(p) == ZERO):
+        data = ZERO
+    else:
+        data = page.new_token()
+    page.set_folio(pte.folio, data=data)
+    dirty = Pte(pte.folio, pte.write, True, pte.soft_dirty, pte.uffd_wp)
+    page.maps[p] = Mapping(mapping.vma, dirty, data, freed=False, written=True, armed=False)
+
+
+def reads_soft_dirty(mapping: Mapping) -> bool:
+    """Bit 55 of /proc/PID/pagemap."""
+    if mapping.vma is None:
+        return False
+    return mapping.vma.soft_dirty or (mapping.pte is not None and mapping.pte.soft_dirty)
+
+
+def lost_soft_dirty(mapping: Mapping) -> bool:
+    """Written since clear_refs, and does not read as soft-dirty."""
+    return mapping.written and not reads_soft_dirty(mapping)
+
+
+def spurious_soft_dirty(mapping: Mapping) -> bool:
+    """Reads as soft-dirty although it was not written since clear_refs."""
+    if mapping.vma is None or mapping.vma.soft_dirty:
+        return False
+    return reads_soft_dirty(mapping) and not mapping.written
+
+
+def write_without_permission(mapping: Mapping) -> bool:
+    """A writable PTE in a VMA without VM_WRITE."""
+    return (
+        isinstance(mapping.pte, Pte)
+        and mapping.pte.write
+        and mapping.vma is not None
+        and not mapping.vma.writable
+    )
+
+
+STATE_CHECKS = {
+    "lost_soft_dirty": lost_soft_dirty,
+    "write_without_permission": write_without_permission,
+    "spurious_soft_dirty": spurious_soft_dirty,
+}
+
+
+def newly_broken(before: Column, after: list[Mapping]) -> list[tuple[str, int]]:
+    """What holds in no mapping of `before` but in one of `after` (of the same processes)."""
+    return [
+        (kind, p)
+        for kind, check in STATE_CHECKS.items()
+        for p, (old, new) in enumerate(zip(before.maps, after, strict=False))
+        if new is not old and check(new) and not check(old)
+    ]
+
+
+def count_spurious_dirty(page: Page, before: list[Mapping], writer: int | None) -> None:
+    """PTEs that became dirty although their process stored nothing (`writer` is about to)."""
+    page.counts["spurious_dirty"] += sum(
+        p != writer and new is not old and _dirty(new) and not _dirty(old)
+        for p, (old, new) in enumerate(zip(before, page.maps, strict=False))
+    )
+
+
+def _dirty(mapping: Mapping) -> bool:
+    return isinstance(mapping.pte, Pte) and mapping.pte.dirty

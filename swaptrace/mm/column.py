@@ -1,0 +1,279 @@
+"""A page column: everything that a fault on one virtual page can depend on.
+
+A *column* is one page of one region, seen through every process that maps the
+region: the VMA attributes and the page-table entry of each, and the folios and swap
+slots that those entries reach, swap cache included. It is a frozen value: the kernel
+functions of this package take one and give another.
+
+Columns are compared and interned, so each state has one form (`canonical`): folios,
+slots and data tokens are numbered in order of appearance, and nothing that cannot be
+reached or observed is kept. Reference and map counts are derived, never stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+ZERO_PAGE: Final = -1
+"""The `folio` of a PTE that maps the shared zero page (is_zero_pfn)."""
+
+ZERO: Final = 0
+"""The data token of a page whose every byte is zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vma:
+    """What a fault needs of `vm_area_struct`.
+
+    `readable` and `writable` are VM_READ and VM_WRITE, `locked` VM_LOCKED, `uffd_wp`
+    VM_UFFD_WP (registered with a userfaultfd for write-protection), `soft_dirty`
+    VM_SOFTDIRTY (set since mmap or the last clear_refs: every page reads as soft-dirty).
+    """
+
+    readable: bool = True
+    writable: bool = True
+    locked: bool = False
+    uffd_wp: bool = False
+    soft_dirty: bool = True
+
+    @property
+    def soft_dirty_enabled(self) -> bool:
+        """vma_soft_dirty_enabled(): writes must be caught to set the soft-dirty bit.
+
+        A kernel without CONFIG_MEM_SOFT_DIRTY is a machine on which VM_SOFTDIRTY is
+        never cleared.
+        """
+        return not self.soft_dirty
+
+    def allows(self, write: bool) -> bool:
+        """access_error() of arch/x86/mm/fault.c, the other way round."""
+        return self.writable if write else self.readable
+
+
+@dataclass(frozen=True, slots=True)
+class Pte:
+    """A present page-table entry. The methods are the kernel's pte_*() helpers."""
+
+    folio: int
+    write: bool = False
+    dirty: bool = False
+    soft_dirty: bool = False
+    uffd_wp: bool = False
+
+    def mkwrite(self) -> Pte:
+        """pte_mkwrite()."""
+        return self if self.write else replace(self, write=True)
+
+    def wrprotect(self) -> Pte:
+        """pte_wrprotect()."""
+        return replace(self, write=False) if self.write else self
+
+    def mkdirty(self) -> Pte:
+        """pte_mkdirty(), which on x86 marks the PTE soft-dirty as well."""
+        return replace(self, dirty=True, soft_dirty=True)
+
+    def mkclean(self) -> Pte:
+        """pte_mkclean(); the soft-dirty bit stays."""
+        return replace(self, dirty=False) if self.dirty else self
+
+    def mksoft_dirty(self) -> Pte:
+        """pte_mksoft_dirty()."""
+        return replace(self, soft_dirty=True)
+
+    def clear_soft_dirty(self) -> Pte:
+        """pte_clear_soft_dirty()."""
+        return replace(self, soft_dirty=False)
+
+    def mkuffd_wp(self) -> Pte:
+        """pte_mkuffd_wp(), which also write-protects."""
+        return replace(self, uffd_wp=True, write=False)
+
+    def clear_uffd_wp(self) -> Pte:
+        """pte_clear_uffd_wp()."""
+        return replace(self, uffd_wp=False)
+
+    @property
+    def is_zero_page(self) -> bool:
+        """is_zero_pfn(pte_pfn(pte))."""
+        return self.folio == ZERO_PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class SwapPte:
+    """A swap entry in a page table (pte_swp_exclusive and its siblings)."""
+
+    slot: int
+    exclusive: bool = False
+    soft_dirty: bool = False
+    uffd_wp: bool = False
+
+
+Entry: TypeAlias = Pte | SwapPte | None
+"""A page-table entry; None is pte_none()."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """One process's view of the page.
+
+    `vma` is None over a hole (never mapped again, or unmapped), and then nothing else
+    is set. The last four fields are not the kernel's: they are what the process may
+    rely on, and only the checks read them. `data` is the token that the process last
+    wrote or inherited; `freed` that MADV_FREE allows the page to read as zero instead;
+    `written` that it was written since clear_refs; `armed` that a write must raise a
+    userfaultfd event first.
+    """
+
+    vma: Vma | None
+    pte: Entry = None
+    data: int = ZERO
+    freed: bool = False
+    written: bool = False
+    armed: bool = False
+
+
+HOLE: Final = Mapping(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Folio:
+    """An order-0 anonymous folio.
+
+    `anon_exclusive` is PageAnonExclusive, `dirty` PG_dirty, `lazyfree` an anonymous folio
+    without PG_swapbacked (MADV_FREE), `readahead` PG_readahead, `slot` the swap slot that
+    it is cached for (None: not in the swap cache), `data` the token of its content.
+    """
+
+    data: int
+    anon_exclusive: bool = False
+    dirty: bool = False
+    lazyfree: bool = False
+    readahead: bool = False
+    slot: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SwapSlot:
+    """A swap slot that a PTE or the swap cache holds.
+
+    `data` is the token stored there; None where the store has no copy (not written
+    yet, or erased by a load from zswap) and the cached folio is the only one.
+    """
+
+    data: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One virtual page of one region: a mapping for each process that shares the region."""
+
+    maps: tuple[Mapping, ...]
+    folios: tuple[Folio, ...] = ()
+    slots: tuple[SwapSlot, ...] = ()
+
+    def mapcount(self, folio: int) -> int:
+        """folio_mapcount()."""
+        return sum(type(m.pte) is Pte and m.pte.folio == folio for m in self.maps)
+
+    def swap_count(self, slot: int) -> int:
+        """__swap_count(): the swap PTEs that refer to the slot, the cache not counted."""
+        return sum(type(m.pte) is SwapPte and m.pte.slot == slot for m in self.maps)
+
+    def ref_count(self, folio: int) -> int:
+        """folio_ref_count() between faults: the mappings and the swap cache."""
+        return self.mapcount(folio) + (self.folios[folio].slot is not None)
+
+    def mlocked(self, folio: int) -> bool:
+        """folio_test_mlocked(): a locked VMA maps it."""
+        return any(
+            type(m.pte) is Pte and m.pte.folio == folio and m.vma is not None and m.vma.locked
+            for m in self.maps
+        )
+
+
+class _Numbering:
+    """Hands out 0, 1, 2, … to old numbers in the order in which they are first seen."""
+
+    __slots__ = ("order",)
+
+    def __init__(self, fixed: int = 0) -> None:
+        self.order: dict[int, int] = {number: number for number in range(fixed)}
+
+    def __call__(self, old: int) -> int:
+        return self.order.setdefault(old, len(self.order))
+
+
+def canonical(
+    maps: Sequence[Mapping], folios: Sequence[Folio], slots: Sequence[SwapSlot]
+) -> Column:
+    """The one form of a state: unreachable and unobservable parts dropped, the rest renumbered.
+
+    Reachable is what a PTE refers to, the folio cached for a reachable slot, and the
+    slot that a reachable folio is cached for. Idempotent.
+    """
+    new_maps = [_observable(m) for m in maps]
+    folio_of, slot_of = _reachable(new_maps, folios)
+    token_of = _Numbering(fixed=1)
+    out_maps = tuple(_renumber_mapping(m, folio_of, slot_of, token_of) for m in new_maps)
+    out_folios = tuple(
+        replace(
+            folios[old],
+            data=token_of(folios[old].data),
+            slot=None if folios[old].slot is None else slot_of(folios[old].slot),  # type: ignore[arg-type]
+        )
+        for old in folio_of.order
+    )
+    out_slots = tuple(_renumber_slot(slots[old], token_of) for old in slot_of.order)
+    return Column(out_maps, out_folios, out_slots)
+
+
+def _observable(m: Mapping) -> Mapping:
+    """Without what no later event can tell apart."""
+    if m.vma is None:
+        return HOLE
+    # While VM_SOFTDIRTY is set everything reads as soft-dirty, and clear_refs, which alone
+    # clears it, forgets what was written.
+    written = m.written and not m.vma.soft_dirty
+    armed = m.armed and m.pte is not None
+    if written != m.written or armed != m.armed:
+        return replace(m, written=written, armed=armed)
+    return m
+
+
+def _reachable(maps: Sequence[Mapping], folios: Sequence[Folio]) -> tuple[_Numbering, _Numbering]:
+    folio_of, slot_of = _Numbering(), _Numbering()
+    for m in maps:
+        if type(m.pte) is Pte and not m.pte.is_zero_page:
+            folio_of(m.pte.folio)
+            cached = folios[m.pte.folio].slot
+            if cached is not None:
+                slot_of(cached)
+        elif type(m.pte) is SwapPte:
+            slot_of(m.pte.slot)
+            for number, folio in enumerate(folios):
+                if folio.slot == m.pte.slot:
+                    folio_of(number)
+    return folio_of, slot_of
+
+
+def _renumber_mapping(
+    m: Mapping, folio_of: _Numbering, slot_of: _Numbering, token_of: _Numbering
+) -> Mapping:
+    pte = m.pte
+    if type(pte) is Pte:
+        if not pte.is_zero_page and folio_of(pte.folio) != pte.folio:
+            pte = replace(pte, folio=folio_of(pte.folio))
+    elif type(pte) is SwapPte and slot_of(pte.slot) != pte.slot:
+        pte = replace(pte, slot=slot_of(pte.slot))
+    data = token_of(m.data)
+    if pte is m.pte and data == m.data:
+        return m
+    return replace(m, pte=pte, data=data)
+
+
+def _renumber_slot(slot: SwapSlot, token_of: _Numbering) -> SwapSlot:
+    if slot.data is None or token_of(slot.data) == slot.data:
+        return slot
+    return SwapSlot(token_of(slot.data))

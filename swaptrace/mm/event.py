@@ -1,0 +1,196 @@
+"""What can happen to one page, one frozen class per event, and what comes of it.
+
+An event names the process by its index in `Column.maps` and carries the machine-wide
+facts that it needs as a plain value, so that a transition depends on nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from swaptrace.mm.column import Column, Vma
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a page's fate depends on besides the page itself.
+
+    `synchronous_io` is SWP_SYNCHRONOUS_IO; `zswap` that pages are compressed in front of
+    the device; `exclusive_load` that a load from zswap into the swap cache erases the
+    copy (6.5 and later); `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty` and
+    `mkwrite_dirties` are the machine features of the scenario format. `swap_full` is
+    mem_cgroup_swap_full() (more than half of the slots used), `slot_free` that
+    folio_alloc_swap() finds a slot; these two change during a replay.
+    """
+
+    synchronous_io: bool = True
+    zswap: bool = False
+    exclusive_load: bool = True
+    zeromap: bool = True
+    per_vma_lock: bool = True
+    write_upgrade: bool = True
+    hw_dirty: bool = True
+    mkwrite_dirties: bool = False
+    swap_full: bool = False
+    slot_free: bool = True
+
+
+Store = Literal["fresh", "zero", "same"]
+"""What a write leaves: data never seen before, a page of zeroes, or (writing back what was
+read) zeroes where there were zeroes and fresh data elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A load (`read`), a store (`store` not None), or a load and then a store."""
+
+    process: int
+    facts: Facts
+    read: bool
+    store: Store | None
+
+
+@dataclass(frozen=True, slots=True)
+class Populate:
+    """The kernel faults the page in for the process (mlock, MADV_POPULATE_*; mm/gup.c).
+
+    `tried` is that a retried fault carries FAULT_FLAG_TRIED, as it does for
+    MADV_POPULATE_* (__get_user_pages_locked) and not for mlock.
+    """
+
+    process: int
+    facts: Facts
+    write: bool
+    tried: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pageout:
+    """MADV_PAGEOUT of this page, in a VMA that is not locked."""
+
+    process: int
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Dontneed:
+    """MADV_DONTNEED, in a VMA that is not locked."""
+
+    process: int
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """MADV_FREE, in a VMA that is not locked."""
+
+    process: int
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class SwapIn:
+    """The page is read into the swap cache without being mapped.
+
+    `readahead` says whether for a neighbour's fault (swap_vma_readahead) or on advice
+    (MADV_WILLNEED).
+    """
+
+    process: int
+    facts: Facts
+    readahead: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetVma:
+    """The VMA becomes another one, without a look at the page tables.
+
+    A mapping made (from a hole), registration with a userfaultfd, mlock, munlock.
+    """
+
+    process: int
+    facts: Facts
+    vma: Vma
+
+
+@dataclass(frozen=True, slots=True)
+class Mprotect:
+    """mprotect to a protection that differs from that before."""
+
+    process: int
+    facts: Facts
+    readable: bool
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Writeprotect:
+    """UFFDIO_WRITEPROTECT, on (`wp`) or off, in a VMA that is registered."""
+
+    process: int
+    facts: Facts
+    wp: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClearRefs:
+    """`echo 4 > /proc/PID/clear_refs`."""
+
+    process: int
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """The process forks; the child becomes the last mapping.
+
+    `copy` is vma_needs_copy(): whether the VMA's page table is copied at all.
+    """
+
+    process: int
+    facts: Facts
+    copy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unmap:
+    """munmap (`gone` False: a hole remains) or exit (`gone`: so does not even the process)."""
+
+    process: int
+    facts: Facts
+    gone: bool
+
+
+Event: TypeAlias = (
+    Access
+    | Populate
+    | Pageout
+    | Dontneed
+    | Free
+    | SwapIn
+    | SetVma
+    | Mprotect
+    | Writeprotect
+    | ClearRefs
+    | Fork
+    | Unmap
+)
+
+Lookup = Literal["none", "hit", "readahead_hit", "read"]
+"""What the event asked of the swap cache: nothing, found there, found there after it had been
+read ahead, or had to be read through it (swapin_readahead)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an event does to a column.
+
+    `counts` is in the order of `COUNTERS`; `violations` are kinds with the index (in
+    `column`) of the process that sees each; `lookup` is what read-ahead needs to know.
+    """
+
+    column: Column
+    counts: tuple[int, ...]
+    violations: tuple[tuple[str, int], ...]
+    lookup: Lookup

@@ -1,0 +1,35 @@
+"""Faults that the kernel takes for the process: mlock and MADV_POPULATE_* (mm/gup.c)."""
+
+from __future__ import annotations
+
+from swaptrace.mm.column import Pte
+from swaptrace.mm.memory import MAX_FAULTS, handle_mm_fault, mm_account_fault, never_ends
+from swaptrace.mm.page import Page
+
+
+def populate(page: Page, p: int, write: bool, tried: bool) -> None:
+    """__get_user_pages() for one page: fault until follow_page_pte() is content, then touch.
+
+    A fault that asks for a retry is not counted; the next one counts as major if it
+    carries FAULT_FLAG_TRIED (`tried`).
+    """
+    retried = False
+    for _ in range(MAX_FAULTS):
+        pte = page.maps[p].pte
+        if isinstance(pte, Pte) and (pte.write or not write):
+            break
+        result = handle_mm_fault(page, p, write)
+        if result.retry:
+            retried = tried
+        else:
+            mm_account_fault(page, result.major or retried)
+    else:
+        raise never_ends(page)
+    if write:
+        follow_page_touch(page, pte)
+
+
+def follow_page_touch(page: Page, pte: Pte) -> None:
+    """FOLL_TOUCH with FOLL_WRITE dirties the folio behind a clean PTE."""
+    if not pte.dirty:
+        page.set_folio(pte.folio, dirty=True)

@@ -1,0 +1,38 @@
+"""Advice on one page other than MADV_PAGEOUT (mm/madvise.c)."""
+
+from __future__ import annotations
+
+from swaptrace.mm.column import SwapPte
+from swaptrace.mm.page import Page, drop_data
+from swaptrace.mm.swap import folio_free_swap, free_swap_and_cache, read_swap_cache
+
+
+def swapin_walk(page: Page, p: int, readahead: bool) -> None:
+    """MADV_WILLNEED (swapin_walk_pmd_entry), or a neighbour's read-ahead: into the swap cache."""
+    pte = page.maps[p].pte
+    if isinstance(pte, SwapPte):
+        read_swap_cache(page, pte.slot, readahead)
+
+
+def madvise_free(page: Page, p: int) -> None:
+    """madvise_free_pte_range(): a swap entry is dropped, a folio of our own becomes lazyfree."""
+    pte = page.maps[p].pte
+    if isinstance(pte, SwapPte):
+        free_swap_and_cache(page, p, pte.slot)
+        drop_data(page, p)
+    elif pte is not None and not pte.is_zero_page and _freeable(page, pte.folio):
+        page.set_folio(pte.folio, dirty=False, lazyfree=True)
+        page.set_map(p, pte=pte.mkclean(), freed=True)
+
+
+def _freeable(page: Page, f: int) -> bool:
+    """A cached or dirty folio must be ours alone and leave the swap cache.
+
+    The kernel does not look at the map count of one that is neither.
+    """
+    folio = page.folios[f]
+    if folio.slot is None and not folio.dirty:
+        return True
+    if page.mapcount(f) != 1:
+        return False
+    return folio.slot is None or folio_free_swap(page, f)

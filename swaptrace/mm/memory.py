@@ -1,0 +1,260 @@
+"""Page faults and page tables (mm/memory.c, arch/x86/mm/fault.c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+from swaptrace.errors import PolicyError
+from swaptrace.mm.column import ZERO, ZERO_PAGE, Mapping, Pte, SwapPte
+from swaptrace.mm.page import Page, drop_data
+from swaptrace.mm.policy import SwapinFault, SwapinPte
+from swaptrace.mm.swap import (
+    folio_free_swap,
+    free_swap_and_cache,
+    free_swap_cache,
+    read_swap_cache,
+    swap_read_folio,
+)
+from swaptrace.mm.userfault import handle_userfault
+
+T = TypeVar("T")
+
+MAX_FAULTS = 8
+"""More faults than any access takes; a policy under which it takes more is in error."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultResult:
+    """vm_fault_t: VM_FAULT_MAJOR and VM_FAULT_RETRY."""
+
+    major: bool = False
+    retry: bool = False
+
+
+class DirtyingPte(Pte):
+    """A PTE where pte_mkwrite() dirties, too (arm64 before 143937ca51cc)."""
+
+    def mkwrite(self) -> Pte:
+        return DirtyingPte(self.folio, True, True, self.soft_dirty, self.uffd_wp)
+
+
+def mk_pte(page: Page, f: int) -> Pte:
+    """mk_pte() with the protection of a private VMA: never writable."""
+    return DirtyingPte(f) if page.facts.mkwrite_dirties else Pte(f)
+
+
+def plain(pte: Pte) -> Pte:
+    """The PTE as a value of the column, whatever the architecture."""
+    return Pte(pte.folio, pte.write, pte.dirty, pte.soft_dirty, pte.uffd_wp)
+
+
+def user_fault(page: Page, p: int, write: bool) -> None:
+    """do_user_addr_fault(): one fault as the process sees it, retried if need be.
+
+    With per-VMA locks (0bff0aaea03e, 6.4) the retry under mmap_lock counts as major only if
+    the first attempt swapped in; without them every retry does.
+    """
+    result = handle_mm_fault(page, p, write)
+    tried = False
+    if result.retry:
+        tried = result.major or not page.facts.per_vma_lock
+        result = handle_mm_fault(page, p, write)
+        if result.retry:
+            raise never_ends(page)
+    mm_account_fault(page, result.major or tried)
+
+
+def mm_account_fault(page: Page, major: bool) -> None:
+    """Only a completed fault counts; major if it was, or was retried with FAULT_FLAG_TRIED."""
+    page.counts["majflt" if major else "minflt"] += 1
+
+
+def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
+    """handle_pte_fault()."""
+    pte = page.maps[p].pte
+    if pte is None:
+        return do_anonymous_page(page, p, write)
+    if isinstance(pte, SwapPte):
+        return do_swap_page(page, p, pte, write)
+    if write and not pte.write:
+        return do_wp_page(page, p)
+    if write:
+        page.set_pte(p, pte.mkdirty())
+    return FaultResult()
+
+
+def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:
+    """First touch: the shared zero page for a read, a fresh folio for a write."""
+    if not write:
+        page.counts["zero_page"] += 1
+        page.set_pte(p, Pte(ZERO_PAGE))
+        return FaultResult()
+    page.counts["zero_fill"] += 1
+    f = page.new_folio(ZERO, anon_exclusive=True)
+    pte = mk_pte(page, f)
+    if page.vma(p).writable:
+        pte = pte.mkdirty().mkwrite()
+    page.set_pte(p, plain(pte))
+    return FaultResult()
+
+
+def do_swap_page(page: Page, p: int, orig: SwapPte, write: bool) -> FaultResult:
+    """Swap the page in; a write that the policy has not handled goes on to do_wp_page()."""
+    f, major = swapin_folio(page, orig)
+    exclusive = orig.exclusive or page.folios[f].slot is None
+    page.set_pte(p, None)  # swap_free(): the slot has one reference less
+    vma = page.vma(p)
+    if ask(page, "should_free_swap", bool, page.refs(f, held=1), vma, write, page.facts.swap_full):
+        folio_free_swap(page, f)
+    fault = SwapinFault(vma, write, orig, mk_pte(page, f), exclusive, page.refs(f, held=1))
+    answer: SwapinPte = ask(page, "swapin_pte", SwapinPte, fault)
+    map_swapped_in(page, p, answer)
+    if write and not answer.write_handled:
+        result = do_wp_page(page, p)
+        return FaultResult(major=major, retry=result.retry)
+    return FaultResult(major=major)
+
+
+def swapin_folio(page: Page, orig: SwapPte) -> tuple[int, bool]:
+    """The folio for a swap entry, and whether it had to be read (a major fault).
+
+    A synchronous device bypasses the swap cache where the slot's count is one.
+    """
+    cached = page.cached_folio(orig.slot)
+    if cached is not None:
+        page.lookup = "readahead_hit" if page.folios[cached].readahead else "hit"
+        if page.folios[cached].readahead:
+            page.counts["swap_ra_hit"] += 1
+            page.set_folio(cached, readahead=False)
+        return cached, False
+    if page.facts.synchronous_io and page.swap_count(orig.slot) == 1:
+        f = page.new_folio(ZERO)
+        swap_read_folio(page, orig.slot, f)
+        return f, True
+    page.lookup = "read"
+    return read_swap_cache(page, orig.slot), True
+
+
+def map_swapped_in(page: Page, p: int, answer: SwapinPte) -> None:
+    """folio_add_anon_rmap_ptes() and set_ptes(), as the policy said."""
+    pte = plain(answer.pte)
+    if not (pte.is_zero_page or 0 <= pte.folio < len(page.folios)):
+        raise PolicyError(f"policy {page.policy.name!r}: swapin_pte() maps no folio of this page")
+    if pte.is_zero_page and pte.write:
+        raise PolicyError(f"policy {page.policy.name!r}: swapin_pte() maps the zero page writable")
+    if answer.exclusive and not pte.is_zero_page:
+        page.set_folio(pte.folio, anon_exclusive=True)
+    page.set_pte(p, pte)
+
+
+def do_wp_page(page: Page, p: int) -> FaultResult:
+    """A write to a write-protected present page: an event, a reuse or a copy."""
+    pte = page.maps[p].pte
+    assert isinstance(pte, Pte)
+    if page.vma(p).uffd_wp and pte.uffd_wp:
+        handle_userfault(page, p)
+        return FaultResult(retry=True)
+    if not pte.is_zero_page and (
+        page.folios[pte.folio].anon_exclusive or wp_can_reuse_anon_folio(page, pte.folio)
+    ):
+        page.counts["wp_reuse"] += 1
+        page.set_folio(pte.folio, anon_exclusive=True)
+        wp_page_reuse(page, p, pte)
+    else:
+        page.counts["wp_copy"] += 1
+        wp_page_copy(page, p, pte)
+    return FaultResult()
+
+
+def wp_can_reuse_anon_folio(page: Page, f: int) -> bool:
+    """Whether a folio not marked exclusive is ours alone; if so it leaves the swap cache."""
+    if not ask(page, "can_reuse_anon", bool, page.refs(f)):
+        return False
+    folio_free_swap(page, f)
+    return True
+
+
+def wp_page_reuse(page: Page, p: int, pte: Pte) -> None:
+    """Make the PTE dirty and, if the VMA allows, writable."""
+    pte = pte.mkdirty()
+    page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
+
+
+def wp_page_copy(page: Page, p: int, old: Pte) -> None:
+    """Give the process a folio of its own with the same content."""
+    f = page.new_folio(page.content(p), anon_exclusive=True)
+    pte = Pte(f).mkdirty()
+    page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
+    if not old.is_zero_page:
+        free_swap_cache(page, old.folio)
+
+
+def copy_page_range(page: Page, p: int, copy: bool) -> None:
+    """fork(): the child's mapping, last in line; both sides write-protected, nothing exclusive.
+
+    The child's VMA is neither locked nor registered, so uffd-wp bits are dropped.
+    """
+    parent = page.maps[p]
+    if parent.vma is None:
+        page.maps.append(parent)
+        return
+    vma = replace(parent.vma, locked=False, uffd_wp=False)
+    child = Mapping(vma, None, parent.data, parent.freed, parent.written)
+    if copy and isinstance(parent.pte, Pte):
+        shared = parent.pte.wrprotect()
+        page.set_pte(p, shared)
+        if not shared.is_zero_page:
+            page.set_folio(shared.folio, anon_exclusive=False)
+        child = Mapping(vma, shared.clear_uffd_wp(), child.data, child.freed, child.written)
+    elif copy and isinstance(parent.pte, SwapPte):
+        entry = parent.pte
+        page.set_pte(p, SwapPte(entry.slot, False, entry.soft_dirty, entry.uffd_wp))
+        pte = SwapPte(entry.slot, False, entry.soft_dirty)
+        child = Mapping(vma, pte, child.data, child.freed, child.written)
+    page.maps.append(child)
+
+
+def zap_pte(page: Page, p: int) -> None:
+    """zap_pte_range(): the process loses the page (MADV_DONTNEED, munmap, exit)."""
+    pte = page.maps[p].pte
+    if isinstance(pte, SwapPte):
+        free_swap_and_cache(page, p, pte.slot)
+    elif pte is not None:
+        page.set_pte(p, None)
+        if not pte.is_zero_page:
+            free_swap_cache(page, pte.folio)
+    drop_data(page, p)
+
+
+def ask(page: Page, method: str, kind: type[T], *args: object) -> T:
+    """Put a question to the policy; an answer of the wrong kind, or none, is its error."""
+    try:
+        answer = getattr(page.policy, method)(*args)
+    except PolicyError:
+        raise
+    except Exception as error:
+        raise PolicyError(
+            f"policy {page.policy.name!r}: {method}() raised {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(answer, kind) or (isinstance(answer, SwapinPte) and not _well_formed(answer)):
+        raise PolicyError(
+            f"policy {page.policy.name!r}: {method}() returned {answer!r}, not a {kind.__name__}"
+        )
+    return answer
+
+
+def _well_formed(answer: SwapinPte) -> bool:
+    flags = (answer.write_handled, answer.exclusive)
+    if not isinstance(answer.pte, Pte) or not all(isinstance(flag, bool) for flag in flags):
+        return False
+    bits = [getattr(answer.pte, field.name) for field in fields(Pte)]
+    return isinstance(bits[0], int) and all(isinstance(bit, bool) for bit in bits[1:])
+
+
+def never_ends(page: Page) -> PolicyError:
+    """The error of a policy under which an access cannot complete."""
+    return PolicyError(
+        f"policy {page.policy.name!r}: an access faults for ever: "
+        "the PTE of swapin_pte() never permits it"
+    )

@@ -1,0 +1,62 @@
+"""Changing protection: mprotect and userfaultfd's write-protection (mm/mprotect.c)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swaptrace.mm.column import Pte, SwapPte
+from swaptrace.mm.page import Page
+from swaptrace.mm.policy import needs_soft_dirty_wp
+
+
+def mprotect_fixup(page: Page, p: int, readable: bool, writable: bool) -> None:
+    """mprotect(): the VMA gets the new protection, and the PTE what is left of its write bit."""
+    vma = replace(page.vma(p), readable=readable, writable=writable)
+    page.set_map(p, vma=vma)
+    change_pte(page, p)
+
+
+def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
+    """change_pte_range(); `wp` sets (MM_CP_UFFD_WP) or clears (…_RESOLVE) the uffd-wp bit.
+
+    The write bit is lost, since the protection of a private VMA never has it, and given
+    back where no fault is needed (MM_CP_TRY_CHANGE_WRITABLE): by mprotect for dirty pages
+    since 64fe24a3e05e (6.1) and for clean ones since 7ea7e333842e (6.2), when un-protecting
+    by userfaultfd since f1eb1bacfba9 (6.2).
+    """
+    pte = page.maps[p].pte
+    if isinstance(pte, SwapPte):
+        if wp is not None:
+            page.set_pte(p, replace(pte, uffd_wp=wp))
+    elif pte is not None:
+        pte = pte.wrprotect()
+        if wp is not None:
+            pte = pte.mkuffd_wp() if wp else pte.clear_uffd_wp()
+        upgradable = page.facts.write_upgrade or (wp is None and pte.dirty)
+        if not wp and upgradable and can_change_pte_writable(page, p, pte):
+            pte = replace(pte, write=True, dirty=pte.dirty or page.facts.mkwrite_dirties)
+        page.set_pte(p, pte)
+
+
+def can_change_pte_writable(page: Page, p: int, pte: Pte) -> bool:
+    """Whether a write needs no fault: nothing to track, and the page is exclusive."""
+    vma = page.vma(p)
+    if not vma.writable or needs_soft_dirty_wp(vma, pte) or (vma.uffd_wp and pte.uffd_wp):
+        return False
+    return not pte.is_zero_page and page.folios[pte.folio].anon_exclusive
+
+
+def uffd_wp_range(page: Page, p: int, wp: bool) -> None:
+    """UFFDIO_WRITEPROTECT. A page that was never touched has nothing to protect."""
+    change_pte(page, p, wp)
+    page.set_map(p, armed=wp and page.maps[p].pte is not None)
+
+
+def clear_soft_dirty(page: Page, p: int) -> None:
+    """clear_refs (fs/proc/task_mmu.c): write-protect and forget soft-dirty, in swap PTEs too."""
+    pte = page.maps[p].pte
+    if isinstance(pte, SwapPte):
+        pte = replace(pte, soft_dirty=False)
+    elif pte is not None:
+        pte = pte.wrprotect().clear_soft_dirty()
+    page.set_map(p, vma=replace(page.vma(p), soft_dirty=False), pte=pte, written=False)

@@ -1,0 +1,125 @@
+"""The page while an event happens to it: a column taken apart, and what has been counted.
+
+The kernel functions of this package work on a `Page`, which lives only within one
+transition; `freeze` makes the new column of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from swaptrace.mm.column import (
+    ZERO,
+    Column,
+    Folio,
+    Mapping,
+    Pte,
+    SwapPte,
+    SwapSlot,
+    Vma,
+    canonical,
+)
+from swaptrace.mm.event import Facts, Lookup
+from swaptrace.mm.policy import FolioRefs, Policy
+
+
+class Page:
+    """Mutable working copy of a column, with the policy and the facts in force."""
+
+    __slots__ = ("broken", "counts", "facts", "folios", "lookup", "maps", "policy", "slots")
+
+    def __init__(self, column: Column, policy: Policy, facts: Facts) -> None:
+        self.maps = list(column.maps)
+        self.folios = list(column.folios)
+        self.slots = list(column.slots)
+        self.policy = policy
+        self.facts = facts
+        self.counts: Counter[str] = Counter()
+        self.broken: list[tuple[str, int]] = []
+        self.lookup: Lookup = "none"
+
+    def freeze(self) -> Column:
+        """The column that the page has become, in canonical form."""
+        return canonical(self.maps, self.folios, self.slots)
+
+    def vma(self, p: int) -> Vma:
+        """The VMA of process `p`, where there is one."""
+        vma = self.maps[p].vma
+        assert vma is not None, "no VMA here: the engine checks before it sends the event"
+        return vma
+
+    def set_map(self, p: int, **changes: Any) -> None:
+        """Change fields of the mapping of process `p`."""
+        self.maps[p] = replace(self.maps[p], **changes)
+
+    def set_pte(self, p: int, pte: Pte | SwapPte | None) -> None:
+        """set_pte_at()."""
+        self.maps[p] = replace(self.maps[p], pte=pte)
+
+    def set_folio(self, f: int, **changes: Any) -> None:
+        """Change fields of folio `f`."""
+        self.folios[f] = replace(self.folios[f], **changes)
+
+    def new_folio(self, data: int, **fields: Any) -> int:
+        """Allocate a folio; its number."""
+        self.folios.append(Folio(data, **fields))
+        return len(self.folios) - 1
+
+    def new_slot(self) -> int:
+        """Allocate a swap slot with nothing in it; its number."""
+        self.slots.append(SwapSlot(None))
+        return len(self.slots) - 1
+
+    def new_token(self) -> int:
+        """A data token that is nowhere in use."""
+        used = [m.data for m in self.maps]
+        used += [folio.data for folio in self.folios]
+        used += [slot.data for slot in self.slots if slot.data is not None]
+        return max(used, default=ZERO) + 1
+
+    def mapcount(self, f: int) -> int:
+        """folio_mapcount()."""
+        return sum(type(m.pte) is Pte and m.pte.folio == f for m in self.maps)
+
+    def swap_count(self, s: int) -> int:
+        """__swap_count(): swap PTEs of the slot."""
+        return sum(type(m.pte) is SwapPte and m.pte.slot == s for m in self.maps)
+
+    def cached_folio(self, s: int) -> int | None:
+        """The folio in the swap cache for slot `s`."""
+        for number, folio in enumerate(self.folios):
+            if folio.slot == s:
+                return number
+        return None
+
+    def mlocked(self, f: int) -> bool:
+        """folio_test_mlocked(): mapped by a locked VMA."""
+        return any(
+            type(m.pte) is Pte and m.pte.folio == f and m.vma is not None and m.vma.locked
+            for m in self.maps
+        )
+
+    def refs(self, f: int, held: int = 0) -> FolioRefs:
+        """What a policy may know of folio `f`, of which the caller holds `held` references."""
+        slot = self.folios[f].slot
+        mapcount = self.mapcount(f)
+        return FolioRefs(
+            mapcount=mapcount,
+            ref_count=mapcount + (slot is not None) + held,
+            swapcache=slot is not None,
+            swap_count=0 if slot is None else self.swap_count(slot),
+            mlocked=self.mlocked(f),
+        )
+
+    def content(self, p: int) -> int:
+        """The data token that process `p` sees through its present PTE."""
+        pte = self.maps[p].pte
+        assert isinstance(pte, Pte)
+        return ZERO if pte.is_zero_page else self.folios[pte.folio].data
+
+
+def drop_data(page: Page, p: int) -> None:
+    """The process gave its page up: it now relies on nothing but zeroes."""
+    page.maps[p] = Mapping(page.maps[p].vma)

@@ -1,0 +1,131 @@
+"""A policy: the points at which patches to the anonymous fault path differ.
+
+Subclass `Policy` and override what the patch changes. The defaults are those of v6.10,
+before the series. A policy is asked once per distinct state, so its cost does not matter;
+what counts is that it reads like its patch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from swaptrace.mm.column import Pte, SwapPte, Vma
+
+
+@dataclass(frozen=True, slots=True)
+class FolioRefs:
+    """What a policy may know of a folio.
+
+    `mapcount` is folio_mapcount(); `ref_count` folio_ref_count(), with the reference that
+    the fault holds where there is one; `swapcache` folio_test_swapcache(); `swap_count` the
+    swap PTEs of its slot (0 where it is not cached); `mlocked` folio_test_mlocked().
+    """
+
+    mapcount: int
+    ref_count: int
+    swapcache: bool
+    swap_count: int
+    mlocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SwapinFault:
+    """do_swap_page() at the moment when it makes the new PTE.
+
+    `vma` is vmf->vma, `write` FAULT_FLAG_WRITE, `orig` the swap entry (vmf->orig_pte), `pte`
+    what mk_pte() gives (read-only, clean), `exclusive` and `folio` the variables of
+    these names; the swap cache has been freed already if it was to be.
+    """
+
+    vma: Vma
+    write: bool
+    orig: SwapPte
+    pte: Pte
+    exclusive: bool
+    folio: FolioRefs
+
+    @property
+    def reusable(self) -> bool:
+        """Certainly not shared: the entry or a fresh folio says so, or nobody else refers to it."""
+        return self.exclusive or self.folio.ref_count == 1
+
+    def carry_bits(self, pte: Pte) -> Pte:
+        """Take soft-dirty and uffd-wp over from the swap entry; the latter write-protects."""
+        if self.orig.soft_dirty:
+            pte = pte.mksoft_dirty()
+        if self.orig.uffd_wp:
+            pte = pte.mkuffd_wp()
+        return pte
+
+    def uffd_wp(self, pte: Pte) -> bool:
+        """userfaultfd_pte_wp()."""
+        return self.vma.uffd_wp and pte.uffd_wp
+
+
+@dataclass(frozen=True, slots=True)
+class SwapinPte:
+    """The answer: the PTE to map, whether the write fault is thereby done (FAULT_FLAG_WRITE is
+    cleared), and whether the page is mapped exclusive (RMAP_EXCLUSIVE)."""
+
+    pte: Pte
+    write_handled: bool = False
+    exclusive: bool = False
+
+
+def needs_soft_dirty_wp(vma: Vma, pte: Pte) -> bool:
+    """pte_needs_soft_dirty_wp()."""
+    return vma.soft_dirty_enabled and not pte.soft_dirty
+
+
+class Policy:
+    """The decision points, as v6.10 takes them.
+
+    `title` says in one line what it does to the PTE, `origin` where it comes from. `name` is
+    that of the entry point or of the file it was found in.
+    """
+
+    name: str = ""
+    title: ClassVar[str] = ""
+    origin: ClassVar[str] = ""
+
+    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
+        """do_swap_page(): the PTE after swap-in."""
+        pte, handled = fault.pte, False
+        if fault.reusable and fault.write:
+            pte = pte.mkdirty()
+            if fault.vma.writable:
+                pte = pte.mkwrite()
+            handled = True
+        return SwapinPte(fault.carry_bits(pte), handled, exclusive=fault.reusable)
+
+    def should_free_swap(self, folio: FolioRefs, vma: Vma, write: bool, swap_full: bool) -> bool:
+        """should_try_to_free_swap(): whether do_swap_page() tries to drop the swap cache."""
+        if not folio.swapcache:
+            return False
+        if swap_full or vma.locked or folio.mlocked:
+            return True
+        # The cache and the fault: it is likely that we are the exclusive user.
+        return write and folio.ref_count == 2
+
+    def can_reuse_anon(self, folio: FolioRefs) -> bool:
+        """wp_can_reuse_anon_folio(): whether a page that is not marked exclusive is ours alone."""
+        if folio.ref_count > 1 + folio.swapcache:
+            return False
+        return folio.swap_count == 0
+
+    def readahead_window(
+        self, address: int, last: int, hits: int, last_window: int, max_window: int
+    ) -> int:
+        """swap_vma_ra_win(), __swapin_nr_pages(): how many pages to read around a fault.
+
+        `address` and `last` (of this fault and the one before) are in pages.
+        """
+        window = hits + 2
+        if window == 2:
+            if address not in (last + 1, last - 1):
+                window = 1
+        else:
+            window = max(4, 1 << (window - 1).bit_length())
+        # Read-ahead shrinks slowly.
+        return max(min(window, max_window), last_window // 2)

@@ -1,0 +1,87 @@
+"""The swap cache and the swap device (mm/swap_state.c, mm/swapfile.c, mm/page_io.c)."""
+
+from __future__ import annotations
+
+from swaptrace.mm.column import ZERO, SwapSlot
+from swaptrace.mm.page import Page
+
+
+def swap_read_folio(page: Page, s: int, f: int) -> None:
+    """Fill folio `f` from slot `s` and count where the data came from."""
+    stored = page.slots[s].data
+    assert stored is not None, "a slot without a copy has its folio in the swap cache"
+    page.set_folio(f, data=stored)
+    if page.facts.zeromap and stored == ZERO:
+        page.counts["swpin_zero"] += 1
+    elif page.facts.zswap:
+        zswap_load(page, s, f)
+    else:
+        page.counts["pswpin"] += 1
+
+
+def zswap_load(page: Page, s: int, f: int) -> None:
+    """A load into the swap cache makes the folio the only copy, and dirty (b9c91c43412f)."""
+    page.counts["zswpin"] += 1
+    if page.facts.exclusive_load and page.folios[f].slot is not None:
+        page.slots[s] = SwapSlot(None)
+        page.set_folio(f, dirty=True)
+
+
+def read_swap_cache(page: Page, s: int, readahead: bool = False) -> int:
+    """__read_swap_cache_async(): a folio in the swap cache for slot `s`, read if need be."""
+    cached = page.cached_folio(s)
+    if cached is not None:
+        return cached
+    f = page.new_folio(ZERO, slot=s, readahead=readahead)
+    swap_read_folio(page, s, f)
+    if readahead:
+        page.counts["swap_ra"] += 1
+    return f
+
+
+def swap_writepage(page: Page, f: int) -> bool:
+    """Write folio `f` to its slot; whether it was clean at once, or is left in writeback.
+
+    Only a store to a device that works in the background leaves a folio in the swap cache
+    (its writeback is over by the time of the next event).
+    """
+    s = page.folios[f].slot
+    assert s is not None
+    data = page.folios[f].data
+    page.counts["rewrites"] += page.slots[s].data == data
+    page.slots[s] = SwapSlot(data)
+    page.set_folio(f, dirty=False)
+    if page.facts.zeromap and data == ZERO:
+        page.counts["swpout_zero"] += 1
+        return True
+    if page.facts.zswap:
+        page.counts["zswpout"] += 1
+        return True
+    page.counts["pswpout"] += 1
+    return page.facts.synchronous_io
+
+
+def folio_free_swap(page: Page, f: int) -> bool:
+    """Take the folio out of the swap cache if no swap PTE needs the slot; it is then dirty."""
+    slot = page.folios[f].slot
+    if slot is None or page.swap_count(slot):
+        return False
+    page.set_folio(f, slot=None, dirty=True)
+    return True
+
+
+def free_swap_and_cache(page: Page, p: int, s: int) -> None:
+    """Process `p` gives up its swap PTE; the cache goes with the last one.
+
+    __try_to_reclaim_swap() spares a folio that is still mapped unless swap is full.
+    """
+    page.set_pte(p, None)
+    f = page.cached_folio(s)
+    if f is not None and (page.mapcount(f) == 0 or page.facts.swap_full):
+        folio_free_swap(page, f)
+
+
+def free_swap_cache(page: Page, f: int) -> None:
+    """After the last mapping of folio `f` went, so does its place in the swap cache."""
+    if page.mapcount(f) == 0:
+        folio_free_swap(page, f)

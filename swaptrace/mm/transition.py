@@ -1,0 +1,144 @@
+"""The only door into the kernel: what one event does to one page.
+
+`transition(policy, column, event)` is a pure function: equal arguments give equal outcomes,
+and nothing outside is touched. Everything that one page does is decided behind it; what
+lies between pages (the order of accesses, read-ahead windows, a device that fills up) is
+the replay's business and comes in as events and facts.
+"""
+
+from __future__ import annotations
+
+from swaptrace.counters import COUNTERS
+from swaptrace.mm import checks
+from swaptrace.mm.column import Column, Pte
+from swaptrace.mm.event import (
+    Access,
+    ClearRefs,
+    Dontneed,
+    Event,
+    Fork,
+    Free,
+    Mprotect,
+    Outcome,
+    Pageout,
+    Populate,
+    SetVma,
+    SwapIn,
+    Unmap,
+    Writeprotect,
+)
+from swaptrace.mm.gup import populate
+from swaptrace.mm.madvise import madvise_free, swapin_walk
+from swaptrace.mm.memory import (
+    MAX_FAULTS,
+    copy_page_range,
+    never_ends,
+    user_fault,
+    zap_pte,
+)
+from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_range
+from swaptrace.mm.page import Page
+from swaptrace.mm.policy import Policy
+from swaptrace.mm.vmscan import madvise_pageout
+
+
+def transition(policy: Policy, column: Column, event: Event) -> Outcome:
+    """What `event` does to `column` under `policy`.
+
+    Raises `PolicyError` where the policy raises or gives a nonsensical answer.
+    """
+    page = Page(column, policy, event.facts)
+    before = list(column.maps)
+    perform(page, event)
+    if not isinstance(event, Access):
+        checks.count_spurious_dirty(page, before, writer=None)
+    if not (isinstance(event, Unmap) and event.gone):
+        page.broken += checks.newly_broken(column, page.maps)
+    return Outcome(
+        column=page.freeze(),
+        counts=tuple(page.counts[name] for name in COUNTERS),
+        violations=tuple(page.broken),
+        lookup=page.lookup,
+    )
+
+
+def perform(page: Page, event: Event) -> None:
+    """Hand the event to the kernel function that it is about."""
+    p = event.process
+    match event:
+        case Access():
+            perform_access(page, event)
+        case Populate():
+            populate(page, p, event.write, event.tried)
+        case Pageout():
+            madvise_pageout(page, p)
+        case Dontneed():
+            zap_pte(page, p)
+        case Free():
+            madvise_free(page, p)
+        case SwapIn():
+            swapin_walk(page, p, event.readahead)
+        case SetVma():
+            page.set_map(p, vma=event.vma)
+        case Mprotect():
+            mprotect_fixup(page, p, event.readable, event.writable)
+        case Writeprotect():
+            uffd_wp_range(page, p, event.wp)
+        case ClearRefs():
+            clear_soft_dirty(page, p)
+        case Fork():
+            copy_page_range(page, p, event.copy)
+        case Unmap():
+            perform_unmap(page, event)
+
+
+def perform_access(page: Page, event: Access) -> None:
+    """A load, a store, or both; the first that is forbidden ends it with a SIGSEGV."""
+    p = event.process
+    if event.read:
+        before = list(page.maps)
+        if not access(page, p, write=False):
+            return
+        checks.count_spurious_dirty(page, before, writer=None)
+        checks.load(page, p)
+    if event.store is not None:
+        before = list(page.maps)
+        if not access(page, p, write=True):
+            return
+        checks.count_spurious_dirty(page, before, writer=p)
+        checks.store(page, p, event.store)
+
+
+def access(page: Page, p: int, write: bool) -> bool:
+    """Fault until the MMU lets the access through; False if it is forbidden."""
+    vma = page.maps[p].vma
+    if vma is None or not vma.allows(write):
+        page.counts["sigsegv"] += 1
+        return False
+    for _ in range(MAX_FAULTS):
+        if mmu_permits(page, p, write):
+            return True
+        user_fault(page, p, write)
+    raise never_ends(page)
+
+
+def mmu_permits(page: Page, p: int, write: bool) -> bool:
+    """Whether the access goes through without a fault.
+
+    An MMU that does not set the dirty bit itself traps the first write to a clean page.
+    """
+    pte = page.maps[p].pte
+    if not isinstance(pte, Pte):
+        return False
+    return not write or (pte.write and (page.facts.hw_dirty or pte.dirty))
+
+
+def perform_unmap(page: Page, event: Unmap) -> None:
+    """munmap leaves a hole; exit takes the process out of the column."""
+    p = event.process
+    if page.maps[p].vma is not None:
+        zap_pte(page, p)
+    if event.gone:
+        del page.maps[p]
+    else:
+        page.set_map(p, vma=None)

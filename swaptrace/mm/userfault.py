@@ -1,0 +1,12 @@
+"""Delivering a write-protect event to the userfaultfd (fs/userfaultfd.c)."""
+
+from __future__ import annotations
+
+from swaptrace.mm.mprotect import uffd_wp_range
+from swaptrace.mm.page import Page
+
+
+def handle_userfault(page: Page, p: int) -> None:
+    """One event; the handler un-protects the page that faulted and wakes the writer."""
+    page.counts["uffd_wp"] += 1
+    uffd_wp_range(page, p, wp=False)

@@ -1,0 +1,141 @@
+"""Loads and stores: which pages a step touches, and what faulting in does to the VMA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from swaptrace.mm.event import Access, Event, Populate, Store
+from swaptrace.replay.region import Walk, listed
+from swaptrace.replay.space import VmArea, find_mergeable_anon_vma
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.visit import NEW_ANON, send
+from swaptrace.replay.world import Family, Process, World
+from swaptrace.scenario.schema import Access as AccessStep
+from swaptrace.scenario.schema import Memset
+
+
+def access(world: World, tally: Tally, process: Process, step: AccessStep | Memset) -> None:
+    """Touch pages one after another until the end, or to the first SIGSEGV."""
+    family = process.regions[step.region]
+    walk = walk_of(step, world.machine.page_size)
+    member = family.members.index(process.name)
+    event = Access(member, world.facts, read=step.op.startswith("read"), store=store_of(step))
+    for part in by_vma(process, family, walk):
+        if not touch(world, tally, process, family, part, event):
+            return
+
+
+def store_of(step: AccessStep | Memset) -> Store | None:
+    """What the step leaves in a page that it writes."""
+    match step.op:
+        case "read":
+            return None
+        case "read_write":
+            return "same"
+    return "zero" if step.value == 0 else "fresh"
+
+
+def walk_of(step: AccessStep | Memset, page_size: int) -> Walk:
+    """The pages that a step touches.
+
+    With a stride below the page size a page is touched several times in a row; after the
+    first the touches change nothing, so it is visited once.
+    """
+    offset, length = step.span.offset, step.span.length
+    if isinstance(step, Memset):
+        return regular(offset, length, 1, page_size)
+    walk = regular(offset, length, step.stride, page_size)
+    if step.order == "random":
+        if walk.scattered is not None:
+            order = np.random.RandomState(step.seed).permutation(walk.count)
+            return listed(walk.scattered[order])
+        return replace(walk, seed=step.seed)
+    if step.order == "backward":
+        if walk.scattered is not None:
+            return listed(walk.scattered[::-1])
+        return replace(walk, backward=True)
+    return walk
+
+
+def regular(offset: int, length: int, stride: int, page_size: int) -> Walk:
+    """One byte at each stride, upward."""
+    first, positions = offset // page_size, -(-length // stride)
+    if stride <= page_size:
+        last = (offset + (positions - 1) * stride) // page_size
+        return Walk(first, last - first + 1)
+    if stride % page_size == 0:
+        return Walk(first, positions, stride // page_size)
+    at = offset + stride * np.arange(positions, dtype=np.int64)
+    return listed(at // page_size)
+
+
+def by_vma(process: Process, family: Family, walk: Walk) -> Iterator[Walk]:
+    """The walk cut where it enters another VMA (or a hole)."""
+    low, high = walk.bounds
+    areas = list(process.space.clipped(family.base + low, family.base + high))
+    if len(areas) == 1 and areas[0][:2] == (family.base + low, family.base + high):
+        yield walk
+        return
+    marks = sorted({edge - family.base for start, end, _ in areas for edge in (start, end)})
+    pages = walk.ordered().pages() if not walk.contiguous or walk.seed is not None else None
+    if pages is None:
+        yield from _cut_range(walk, marks)
+        return
+    ordinal = np.searchsorted(np.array(marks, dtype=np.int64), pages, side="right")
+    cuts = [0, *(np.flatnonzero(np.diff(ordinal)) + 1).tolist(), len(pages)]
+    for start, end in pairwise(cuts):
+        yield walk.part(start, end - start)
+
+
+def _cut_range(walk: Walk, marks: list[int]) -> Iterator[Walk]:
+    inner = [mark - walk.first for mark in marks if walk.first < mark < walk.end]
+    cuts = [0, *inner, walk.count]
+    parts = [(start, end - start) for start, end in pairwise(cuts)]
+    if walk.backward:
+        parts = [(walk.count - start - count, count) for start, count in reversed(parts)]
+    for start, count in parts:
+        yield walk.part(start, count)
+
+
+def touch(
+    world: World, tally: Tally, process: Process, family: Family, walk: Walk, event: Event
+) -> bool:
+    """Send accesses within one VMA, which gets its anon_vma with its first own page."""
+    before = new_anon_pages(tally)
+    finished = send(world, tally, family, walk, event)
+    if new_anon_pages(tally) > before:
+        page = family.base + walk.bounds[0]
+        anon_vma_prepare(world, process, next(iter(process.space.within(page, page + 1))))
+    return finished
+
+
+def new_anon_pages(tally: Tally) -> int:
+    """How often the step has given a process a page of its own."""
+    return sum(tally.counts[index] for index in NEW_ANON)
+
+
+def anon_vma_prepare(world: World, process: Process, area: VmArea) -> None:
+    """__anon_vma_prepare(): share a neighbour's anon_vma or get a new one."""
+    if area.anon_vma is None:
+        shared = find_mergeable_anon_vma(process.space.areas, area)
+        anon_vma = world.new_anon_vma() if shared is None else shared
+        process.space.put(area, replace(area, anon_vma=anon_vma))
+
+
+def populate_area(
+    world: World,
+    tally: Tally,
+    process: Process,
+    family: Family,
+    start: int,
+    end: int,
+    write: bool,
+    tried: bool,
+) -> None:
+    """Fault in a range of addresses within one VMA, without any access."""
+    event = Populate(family.members.index(process.name), world.facts, write, tried)
+    touch(world, tally, process, family, Walk(start - family.base, end - start), event)

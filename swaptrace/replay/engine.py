@@ -1,0 +1,195 @@
+"""Replaying a scenario under one policy: steps become events, counts are added up.
+
+result = replay(scenario, policy, steps=True, pages=True)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import blake2b
+
+from swaptrace.errors import Problem, ScenarioError
+from swaptrace.mm.policy import Policy
+from swaptrace.replay import syscalls
+from swaptrace.replay.access import access
+from swaptrace.replay.pagemap import page_maps
+from swaptrace.replay.result import PolicyResult, StepResult, Violation
+from swaptrace.replay.tally import Record, Tally
+from swaptrace.replay.world import World
+from swaptrace.scenario.schema import (
+    Access,
+    ClearRefs,
+    Exit,
+    Fork,
+    Madvise,
+    Measure,
+    Memset,
+    Mlock,
+    Mmap,
+    Mprotect,
+    Munlock,
+    Munmap,
+    Repeat,
+    Scenario,
+    Step,
+    UffdWriteprotect,
+)
+
+
+def replay(
+    scenario: Scenario, policy: Policy, *, steps: bool = False, pages: bool = False
+) -> PolicyResult:
+    """What the scenario counts under the policy.
+
+    `steps` and `pages` ask for the executed steps and for the page maps at the end. Raises
+    `ScenarioError` where a system call does not return what its step says, and `PolicyError`.
+    """
+    run = Replay(scenario, policy, steps)
+    run.steps(scenario.steps, "", None, run.record)
+    return run.result(pages)
+
+
+class Replay:
+    """One replay under way. `world` and `record` may be looked at between the steps."""
+
+    def __init__(self, scenario: Scenario, policy: Policy, steps: bool = False) -> None:
+        self.scenario = scenario
+        self.world = World(scenario.machine, policy)
+        self.record = Record(steps=[] if steps else None)
+
+    def result(self, pages: bool = False) -> PolicyResult:
+        """All that has been counted so far."""
+        record = self.record
+        return PolicyResult(
+            total=record.total,
+            windows=record.windows,
+            violations=tuple(record.violations.values()),
+            steps=None if record.steps is None else tuple(record.steps),
+            pages=page_maps(self.world) if pages else None,
+        )
+
+    def steps(
+        self, steps: tuple[Step, ...], prefix: str, window: str | None, record: Record
+    ) -> None:
+        """Replay steps in order; `prefix` is the path of the step that they are within."""
+        for index, step in enumerate(steps):
+            path = f"{prefix}{index}"
+            if isinstance(step, Measure):
+                record.windows.setdefault(step.label, {})
+                self.steps(step.steps, f"{path}.", step.label, record)
+            elif isinstance(step, Repeat):
+                self.repeat(step, path, window, record)
+            else:
+                self.leaf(step, path, window, record)
+
+    def repeat(self, step: Repeat, path: str, window: str | None, record: Record) -> None:
+        """Once an iteration ends in a state that was there before, the rest is multiplied."""
+        ended: dict[bytes, int] = {self.state(): 0}
+        iterations: list[Record] = []
+        while len(iterations) < step.count:
+            iteration = record.fresh()
+            self.steps(step.steps, f"{path}[{len(iterations)}].", window, iteration)
+            record.merge(iteration)
+            iterations.append(iteration)
+            seen = ended.setdefault(self.state(), len(iterations))
+            if seen < len(iterations):
+                self.multiply(step, path, window, record, iterations, seen)
+                return
+
+    def multiply(
+        self,
+        step: Repeat,
+        path: str,
+        window: str | None,
+        record: Record,
+        iterations: list[Record],
+        seen: int,
+    ) -> None:
+        """The iterations from `seen` on repeat for ever; add the whole cycles that remain, then
+        replay what is left of one."""
+        done = len(iterations)
+        cycle = iterations[seen:]
+        times, left = divmod(step.count - done, len(cycle))
+        if times:
+            for position, iteration in enumerate(cycle):
+                record.merge(iteration, times)
+                if record.steps is not None:
+                    name = folded(done + position, len(cycle), times)
+                    record.steps += fold_steps(iteration, path, name, times)
+        for index in range(step.count - left, step.count):
+            self.steps(step.steps, f"{path}[{index}].", window, record)
+
+    def state(self) -> bytes:
+        """A digest that is equal for equal states of the world."""
+        return blake2b(repr(self.world.state_key()).encode(), digest_size=16).digest()
+
+    def leaf(self, step: Step, path: str, window: str | None, record: Record) -> None:
+        """Execute one step and note what it counted."""
+        tally = Tally()
+        errno = self.execute(step, tally)
+        if errno != step.errno:
+            raise ScenarioError([self.wrong_errno(step, errno)])
+        counters = tally.counters()
+        record.add_step(StepResult(path, step.line, step.process, step.op, counters), window)
+        for (kind, process, region), seen in tally.sightings.items():
+            violation = Violation(kind, path, step.line, process, region, seen.page, seen.pages)
+            record.add_violation(violation, step.column)
+
+    def execute(self, step: Step, tally: Tally) -> str | None:
+        """Let the step happen to the world; the errno that the kernel gives."""
+        world, process = self.world, self.world.processes[step.process]
+        match step:
+            case Access() | Memset():
+                access(world, tally, process, step)
+            case Mmap():
+                return syscalls.mmap(world, tally, process, step)
+            case Munmap():
+                return syscalls.munmap(world, tally, process, step)
+            case Mprotect():
+                return syscalls.mprotect(world, tally, process, step)
+            case Madvise():
+                return syscalls.madvise(world, tally, process, step)
+            case Mlock():
+                return syscalls.mlock(world, tally, process, step)
+            case Munlock():
+                return syscalls.munlock(world, tally, process, step)
+            case UffdWriteprotect():
+                return syscalls.uffd_writeprotect(world, tally, process, step)
+            case Fork():
+                syscalls.fork(world, tally, process, step.child)
+            case Exit():
+                syscalls.exit_process(world, tally, process)
+            case ClearRefs():
+                syscalls.clear_refs(world, tally, process)
+        return None
+
+    def wrong_errno(self, step: Step, errno: str | None) -> Problem:
+        """The step says something else of its system call than the kernel does."""
+        call = step.advice if isinstance(step, Madvise) else step.op
+        if errno is None:
+            message = f"{call} succeeds here; leave `errno: {step.errno}` out"
+        elif step.errno is None:
+            message = f"{call} fails with {errno} here; if that is meant, say `errno: {errno}`"
+        else:
+            message = f"{call} fails with {errno} here, not with {step.errno}"
+        text = self.scenario.text
+        line = text[step.line - 1] if step.line <= len(text) else ""
+        return Problem(self.scenario.file, step.line, step.column, message, line)
+
+
+def folded(first: int, stride: int, times: int) -> str:
+    """The name of iterations `first`, `first + stride`, … (`times` of them)."""
+    last = first + stride * (times - 1)
+    if times == 1:
+        return f"[{first}]"
+    return f"[{first}-{last}]" if stride == 1 else f"[{first}-{last}:{stride}]"
+
+
+def fold_steps(iteration: Record, path: str, name: str, times: int) -> list[StepResult]:
+    """The steps of one iteration, standing for `times` of them."""
+    return [
+        replace(
+            s, step=path + name + s.step[s.step.index("]", len(path)) + 1 :], times=s.times * times
+        )
+        for s in iteration.steps or []
+    ]

@@ -1,0 +1,43 @@
+"""/proc/PID/pagemap as a run-length code."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from swaptrace.mm.checks import reads_soft_dirty
+from swaptrace.mm.column import Column, Pte, SwapPte
+from swaptrace.replay.world import World
+
+
+def page_maps(world: World) -> dict[str, dict[str, str]]:
+    """Process to region to code, for every process that lives."""
+    return {
+        process.name: {name: page_map(world, name, process.name) for name in process.regions}
+        for process in world.processes.values()
+    }
+
+
+def page_map(world: World, region: str, process: str) -> str:
+    """One region: `512PDX` or `8PX,504SD`."""
+    family = world.processes[process].regions[region]
+    member = family.members.index(process)
+    flags = [
+        (pages, flags_of(world.table.columns[column], member, world.machine.soft_dirty))
+        for _, pages, column in family.region.runs()
+    ]
+    runs = groupby(flags, key=lambda run: run[1])
+    return ",".join(f"{sum(pages for pages, _ in group)}{letters}" for letters, group in runs)
+
+
+def flags_of(column: Column, member: int, soft_dirty: bool) -> str:
+    """pte_to_pagemap_entry(): P present, S swapped, D soft-dirty, X mapped once, U uffd-wp."""
+    mapping = column.maps[member]
+    pte = mapping.pte
+    letters = {Pte: "P", SwapPte: "S"}.get(type(pte), "")
+    if soft_dirty and reads_soft_dirty(mapping):
+        letters += "D"
+    if isinstance(pte, Pte) and not pte.is_zero_page and column.mapcount(pte.folio) == 1:
+        letters += "X"
+    if pte is not None and pte.uffd_wp:
+        letters += "U"
+    return letters or "-"

@@ -1,0 +1,199 @@
+"""A region's pages as runs of equal columns: the only file that knows arrays.
+
+`Region` keeps two arrays, where runs start and which column they hold; equal neighbours
+are always merged, so a uniform terabyte is one run. `Walk` says which pages a step visits,
+in which order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Pages = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The pages `first`, `first + stride`, … (`count` of them), unless `scattered` lists them.
+
+    `backward` visits the last one first; `seed` shuffles the order; `scattered` is in
+    visiting order and distinct.
+    """
+
+    first: int
+    count: int
+    stride: int = 1
+    backward: bool = False
+    seed: int | None = None
+    scattered: Pages | None = None
+
+    @property
+    def contiguous(self) -> bool:
+        return self.scattered is None and (self.stride == 1 or self.count <= 1)
+
+    @property
+    def end(self) -> int:
+        """One past the last page, of a walk that is not scattered."""
+        return self.first + (self.count - 1) * self.stride + 1 if self.count else self.first
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The lowest page, and one past the highest."""
+        if self.scattered is None or not self.count:
+            return self.first, self.end
+        return int(self.scattered.min()), int(self.scattered.max()) + 1
+
+    def pages(self) -> Pages:
+        """Every page, in visiting order."""
+        if self.scattered is not None:
+            return self.scattered
+        pages = self.first + self.stride * np.arange(self.count, dtype=np.int64)
+        if self.seed is not None:
+            # RandomState, whose sequences numpy has frozen for good.
+            return pages[np.random.RandomState(self.seed).permutation(self.count)]
+        return pages[::-1] if self.backward else pages
+
+    def ordered(self) -> Walk:
+        """The same walk in a form whose parts can be taken."""
+        return self if self.seed is None else listed(self.pages())
+
+    def part(self, skip: int, count: int) -> Walk:
+        """`count` pages of the walk, after its first `skip`."""
+        if self.seed is not None:
+            return self.ordered().part(skip, count)
+        if self.scattered is not None:
+            return listed(self.scattered[skip : skip + count])
+        before = self.count - skip - count if self.backward else skip
+        return Walk(self.first + before * self.stride, count, self.stride, self.backward)
+
+
+def listed(pages: Pages) -> Walk:
+    """A walk over these pages in this order."""
+    return Walk(0, len(pages), scattered=pages)
+
+
+class Region:
+    """`pages` pages, each with the number of a column."""
+
+    __slots__ = ("ids", "pages", "starts")
+
+    def __init__(self, pages: int, column: int) -> None:
+        self.pages = pages
+        self.starts: Pages = np.zeros(1, dtype=np.int64)
+        self.ids: Pages = np.full(1, column, dtype=np.int64)
+
+    def runs(self) -> Iterator[tuple[int, int, int]]:
+        """(first page, pages, column) of every run."""
+        yield from self.segments(Walk(0, self.pages))
+
+    def _ends(self) -> Pages:
+        return np.append(self.starts[1:], self.pages)
+
+    def segments(self, walk: Walk) -> Iterator[tuple[int, int, int]]:
+        """(index in the walk, visited pages, column) of every stretch of equal columns."""
+        at, count, column = self._segments(walk)
+        yield from zip(at.tolist(), count.tolist(), column.tolist(), strict=True)
+
+    def _segments(self, walk: Walk) -> tuple[Pages, Pages, Pages]:
+        walk = walk.ordered()
+        if walk.scattered is not None:
+            ids = self.at(walk.scattered)
+            change = np.flatnonzero(np.diff(ids, prepend=ids[:1] - 1))
+            return change, np.diff(change, append=len(ids)), ids[change]
+        ids, count = self._visited(walk)
+        if walk.backward:
+            ids, count = ids[::-1], count[::-1]
+        return np.cumsum(count) - count, count, ids
+
+    def _visited(self, walk: Walk) -> tuple[Pages, Pages]:
+        """The runs that a walk meets, ascending, and how many pages it visits of each."""
+        low = int(np.searchsorted(self.starts, walk.first, side="right")) - 1
+        high = int(np.searchsorted(self.starts, walk.end, side="left"))
+        starts = np.maximum(self.starts[low:high], walk.first)
+        ends = np.minimum(self._ends()[low:high], walk.end)
+        # Visited pages below x: those with first + i * stride < x.
+        count = _ceil_div(ends - walk.first, walk.stride) - _ceil_div(
+            starts - walk.first, walk.stride
+        )
+        met = count > 0
+        return self.ids[low:high][met], count[met]
+
+    def histogram(self, walk: Walk) -> dict[int, int]:
+        """How many of the visited pages hold each column."""
+        if walk.count == 0:
+            return {}
+        _, counts, ids = self._segments(replace(walk, seed=None))
+        columns, inverse = np.unique(ids, return_inverse=True)
+        totals = np.zeros(len(columns), dtype=np.int64)
+        np.add.at(totals, inverse, counts)
+        return dict(zip(columns.tolist(), totals.tolist(), strict=True))
+
+    def first_page(self, walk: Walk, column: int) -> int:
+        """The lowest page of the walk that holds `column`."""
+        if walk.scattered is not None:
+            return int(walk.scattered[self.at(walk.scattered) == column].min())
+        upward = replace(walk, backward=False)
+        index = next(at for at, _, found in self.segments(upward) if found == column)
+        return walk.first + index * walk.stride
+
+    def at(self, pages: Pages) -> Pages:
+        """The columns of single pages."""
+        return self.ids[np.searchsorted(self.starts, pages, side="right") - 1]
+
+    def replace(self, walk: Walk, new: Callable[[Pages], Pages]) -> None:
+        """Give every visited page the column that `new` makes of its old one."""
+        if walk.count == 0:
+            return
+        if walk.contiguous:
+            self._replace_range(walk.first, walk.first + walk.count, new)
+        else:
+            pages = np.sort(replace(walk, seed=None).pages())
+            self._assign(pages, new(self.at(pages)))
+
+    def _replace_range(self, low: int, high: int, new: Callable[[Pages], Pages]) -> None:
+        first = int(np.searchsorted(self.starts, low, side="right")) - 1
+        last = int(np.searchsorted(self.starts, high, side="left"))
+        starts = self.starts[first:last].copy()
+        starts[0] = low
+        ids = self.ids[first:last]
+        parts_starts = [self.starts[:first], starts]
+        parts_ids = [self.ids[:first], new(ids)]
+        if self.starts[first] < low:
+            parts_starts.insert(1, self.starts[first : first + 1])
+            parts_ids.insert(1, self.ids[first : first + 1])
+        if high < (self.starts[last] if last < len(self.starts) else self.pages):
+            parts_starts.append(np.array([high], dtype=np.int64))
+            parts_ids.append(ids[-1:])
+        self._merge(
+            np.concatenate([*parts_starts, self.starts[last:]]),
+            np.concatenate([*parts_ids, self.ids[last:]]),
+        )
+
+    def _assign(self, pages: Pages, ids: Pages) -> None:
+        """Set single pages, ascending and distinct."""
+        after = pages + 1
+        after = after[after < self.pages]
+        starts = np.concatenate([self.starts, after, pages])
+        values = np.concatenate([self.ids, self.at(after), ids])
+        # A stable sort: of equal starts the one assigned comes last, and wins.
+        order = np.argsort(starts, kind="stable")
+        starts, values = starts[order], values[order]
+        last = np.append(starts[1:] != starts[:-1], True)
+        self._merge(starts[last], values[last])
+
+    def _merge(self, starts: Pages, ids: Pages) -> None:
+        """Merge equal neighbouring runs."""
+        keep = np.append(True, ids[1:] != ids[:-1])
+        self.starts, self.ids = starts[keep], ids[keep]
+
+    def key(self) -> bytes:
+        """What tells this state of the region from any other."""
+        return self.starts.tobytes() + b"|" + self.ids.tobytes()
+
+
+def _ceil_div(a: Pages, b: int) -> Pages:
+    return -(-a // b)

@@ -1,0 +1,189 @@
+"""Address spaces: which VMAs a process has, how they split and merge (mm/vma.c).
+
+Addresses are page numbers here. A `VmArea` is a `vm_area_struct`; the part of it that a
+page's fault depends on is its `Vma`, which every column of the area repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from swaptrace.mm.column import Vma
+
+NEW_VMA_HITS = 4
+"""A new VMA starts as if read-ahead had been hit this often (GET_SWAP_RA_VAL)."""
+
+USER_PAGES_END = 1 << 47
+"""One past the last byte of the user address space, x86-64 with four levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAhead:
+    """vm_area_struct.swap_readahead_info: page of the last fault, window, hits since."""
+
+    last: int = 0
+    window: int = 0
+    hits: int = NEW_VMA_HITS
+
+
+@dataclass(frozen=True, slots=True)
+class VmArea:
+    """One VMA, pages `start` to `end` (exclusive).
+
+    `account` is VM_ACCOUNT; `anon_vma` numbers the anon_vma (None: nothing was ever written
+    here); `cloned` is that its chain has more than one link, as after a fork.
+    """
+
+    start: int
+    end: int
+    vma: Vma
+    account: bool
+    anon_vma: int | None = None
+    cloned: bool = False
+    readahead: ReadAhead = ReadAhead()
+
+    @property
+    def mergeable_flags(self) -> tuple[object, ...]:
+        """vm_flags as is_mergeable_vma() compares them: without VM_SOFTDIRTY."""
+        v = self.vma
+        return (v.readable, v.writable, v.locked, v.uffd_wp, self.account)
+
+    @property
+    def singular(self) -> bool:
+        """list_is_singular(&vma->anon_vma_chain), which an empty chain is not."""
+        return self.anon_vma is not None and not self.cloned
+
+
+class AddressSpace:
+    """The VMAs of one process, ascending and disjoint."""
+
+    __slots__ = ("areas",)
+
+    def __init__(self, areas: tuple[VmArea, ...] = ()) -> None:
+        self.areas = list(areas)
+
+    def within(self, start: int, end: int) -> list[VmArea]:
+        """The VMAs that have a page in the range, whole."""
+        return [a for a in self.areas if a.start < end and start < a.end]
+
+    def clipped(self, start: int, end: int) -> Iterator[tuple[int, int, VmArea]]:
+        """(first page, one past the last, VMA) for each VMA in the range."""
+        for area in self.within(start, end):
+            yield max(start, area.start), min(end, area.end), area
+
+    def covered(self, start: int, end: int) -> bool:
+        """Whether there is no hole in the range."""
+        at = start
+        for low, high, _ in self.clipped(start, end):
+            if low != at:
+                return False
+            at = high
+        return at == end
+
+    def map(self, area: VmArea) -> None:
+        """Insert a new VMA where nothing is mapped."""
+        self.areas.append(area)
+        self.areas.sort(key=lambda a: a.start)
+
+    def unmap(self, start: int, end: int) -> None:
+        """munmap(): what lies in the range goes, what sticks out remains."""
+        kept: list[VmArea] = []
+        for area in self.areas:
+            if area.end <= start or end <= area.start:
+                kept.append(area)
+                continue
+            if area.start < start:
+                kept.append(replace(area, end=start))
+            if end < area.end:
+                kept.append(replace(area, start=end))
+        self.areas = kept
+
+    def update(self, change: Callable[[VmArea], VmArea]) -> None:
+        """Change every VMA in place, without a split or merge."""
+        self.areas = [change(area) for area in self.areas]
+
+    def put(self, old: VmArea, new: VmArea) -> None:
+        """Change one VMA in place."""
+        self.areas[self.areas.index(old)] = new
+
+    def key(self, anon_vmas: dict[int, int]) -> tuple[VmArea, ...]:
+        """The VMAs with their anon_vmas numbered in order of appearance."""
+        return tuple(
+            area
+            if area.anon_vma is None
+            else replace(area, anon_vma=anon_vmas.setdefault(area.anon_vma, len(anon_vmas)))
+            for area in self.areas
+        )
+
+    def modify(self, area: VmArea, start: int, end: int, vma: Vma, account: bool) -> None:
+        """vma_modify(): new flags for a part of one VMA, which merges with its neighbours where
+        they are alike, and is split off where it is not."""
+        part = replace(area, start=start, end=end, vma=vma, account=account)
+        index = self.areas.index(area)
+        left = self.areas[index - 1] if index and start == area.start else None
+        right = self.areas[index + 1] if index + 1 < len(self.areas) and end == area.end else None
+        if left is not None and not _can_merge(left, part, left.end == start):
+            left = None
+        if right is not None and not _can_merge(right, part, right.start == end):
+            right = None
+        if left and right and not _compatible(left, right):
+            right = None
+        remains = [
+            replace(area, end=start) if area.start < start else None,
+            _merged(left, part, right),
+            replace(area, start=end) if end < area.end else None,
+        ]
+        low = index - (left is not None)
+        high = index + 1 + (right is not None)
+        self.areas[low:high] = [a for a in remains if a is not None]
+
+
+def _can_merge(neighbour: VmArea, part: VmArea, adjacent: bool) -> bool:
+    """can_vma_merge_after(), can_vma_merge_before()."""
+    if not adjacent or neighbour.mergeable_flags != part.mergeable_flags:
+        return False
+    if (neighbour.anon_vma is None or part.anon_vma is None) and neighbour.singular:
+        return True
+    return neighbour.anon_vma == part.anon_vma
+
+
+def _compatible(left: VmArea, right: VmArea) -> bool:
+    """are_anon_vmas_compatible()."""
+    return None in (left.anon_vma, right.anon_vma) or left.anon_vma == right.anon_vma
+
+
+def _merged(left: VmArea | None, part: VmArea, right: VmArea | None) -> VmArea:
+    """vma_merge_existing_range(): the neighbour is extended over the part; its read-ahead state
+    lives on, and it takes over an anon_vma if it has none."""
+    base = left or right
+    if base is None:
+        return part
+    donor = next((a for a in (base, right, part) if a is not None and a.anon_vma is not None), base)
+    return replace(
+        base,
+        start=left.start if left else part.start,
+        end=right.end if right else part.end,
+        vma=part.vma,
+        anon_vma=donor.anon_vma,
+        cloned=donor.cloned,
+    )
+
+
+def find_mergeable_anon_vma(areas: list[VmArea], area: VmArea) -> int | None:
+    """The anon_vma of a neighbour that differs in its access rights alone, the next one first."""
+    index = areas.index(area)
+    following = areas[index + 1] if index + 1 < len(areas) else None
+    preceding = areas[index - 1] if index else None
+    if following and following.start == area.end and _reusable(following, area):
+        return following.anon_vma
+    if preceding and preceding.end == area.start and _reusable(preceding, area):
+        return preceding.anon_vma
+    return None
+
+
+def _reusable(neighbour: VmArea, area: VmArea) -> bool:
+    """anon_vma_compatible() and reusable_anon_vma()."""
+    a, b = neighbour.vma, area.vma
+    alike = (a.locked, a.uffd_wp, neighbour.account) == (b.locked, b.uffd_wp, area.account)
+    return alike and neighbour.singular

@@ -1,0 +1,325 @@
+"""System calls on a range: which VMAs they change, what happens to each page, which errno.
+
+Each takes the world, the step's tally, the process and the step, applies the effect that
+the kernel's call has (in part, where it fails half-way) and returns the name of the errno,
+or None for success. Ranges are page addresses, `start` to `end`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from swaptrace.mm.column import Vma
+from swaptrace.mm.event import (
+    ClearRefs,
+    Dontneed,
+    Event,
+    Free,
+    Mprotect,
+    Pageout,
+    SetVma,
+    SwapIn,
+    Unmap,
+    Writeprotect,
+)
+from swaptrace.mm.event import Fork as ForkEvent
+from swaptrace.replay.access import populate_area
+from swaptrace.replay.region import Walk
+from swaptrace.replay.space import AddressSpace, VmArea
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.visit import send
+from swaptrace.replay.world import Family, Process, World
+from swaptrace.scenario.schema import (
+    Madvise,
+    Mlock,
+    Mmap,
+    Munlock,
+    Munmap,
+    Span,
+    UffdWriteprotect,
+)
+from swaptrace.scenario.schema import (
+    Mprotect as MprotectStep,
+)
+
+Errno = str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A system call under way on a region: who calls, and the range as page addresses."""
+
+    world: World
+    tally: Tally
+    process: Process
+    family: Family
+    start: int
+    end: int
+
+    @property
+    def space(self) -> AddressSpace:
+        return self.process.space
+
+    @property
+    def member(self) -> int:
+        """The caller's index in the region's columns."""
+        return self.family.members.index(self.process.name)
+
+    def send(self, start: int, end: int, event: Event) -> None:
+        """One event for each page of a part of the range."""
+        walk = Walk(start - self.family.base, end - start)
+        send(self.world, self.tally, self.family, walk, event)
+
+
+def begin(world: World, tally: Tally, process: Process, region: str, span: Span) -> Call:
+    """The call on a range that the loader has already rounded to pages."""
+    family = process.regions[region]
+    start = family.base + span.offset // world.machine.page_size
+    return Call(world, tally, process, family, start, start + world.pages(span.length))
+
+
+def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
+    """A private anonymous mapping, soft-dirty as every new one."""
+    if step.region in process.regions:  # unmapped before, and now the name is used again
+        leave(world, tally, process, process.regions.pop(step.region))
+    pages = world.pages(step.size)
+    vma = Vma(readable=step.prot != "none", writable=step.prot == "rw")
+    world.add_region(process, step.region, pages, world.place(process, step.at), vma)
+    return None
+
+
+def munmap(world: World, tally: Tally, process: Process, step: Munmap) -> Errno:
+    """Succeeds over holes as well."""
+    call = begin(world, tally, process, step.region, step.span)
+    call.send(call.start, call.end, Unmap(call.member, world.facts, gone=False))
+    call.space.unmap(call.start, call.end)
+    return None
+
+
+def mprotect(world: World, tally: Tally, process: Process, step: MprotectStep) -> Errno:
+    """do_mprotect_pkey(): VMA by VMA up to the first hole, which gives ENOMEM."""
+    call = begin(world, tally, process, step.region, step.span)
+    return each_vma(call, lambda c, a, lo, hi: mprotect_fixup(c, a, lo, hi, step.prot))
+
+
+def each_vma(call: Call, fixup: Callable[[Call, VmArea, int, int], None]) -> Errno:
+    """Apply `fixup` to each VMA's part of the range, from the start up to the first hole.
+
+    The VMAs may split and merge meanwhile.
+    """
+    at = call.start
+    while at < call.end:
+        area = next(iter(call.space.within(at, at + 1)), None)
+        if area is None:
+            return "ENOMEM"
+        end = min(area.end, call.end)
+        fixup(call, area, at, end)
+        at = end
+    return None
+
+
+def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: str) -> None:
+    """A new protection for a part of one VMA; the one it has already changes nothing."""
+    vma = replace(area.vma, readable=prot != "none", writable=prot == "rw")
+    if vma == area.vma:
+        return
+    account = area.account
+    if vma.writable:
+        account = True
+    elif area.anon_vma is None and call.world.kernel > (6, 1):
+        account = False
+    call.space.modify(area, start, end, vma, account)
+    event = Mprotect(call.member, call.world.facts, vma.readable, vma.writable)
+    call.send(start, end, event)
+    if vma.locked and vma.writable:
+        # COW is broken at once, to spare the locked page the fault.
+        populate_area(call.world, call.tally, call.process, call.family, start, end, True, False)
+
+
+def mlock(world: World, tally: Tally, process: Process, step: Mlock) -> Errno:
+    """do_mlock(): lock every VMA, then populate, unless there was a hole."""
+    call = begin(world, tally, process, step.region, step.span)
+    return each_vma(call, lambda c, a, lo, hi: lock_fixup(c, a, lo, hi, True)) or mm_populate(call)
+
+
+def munlock(world: World, tally: Tally, process: Process, step: Munlock) -> Errno:
+    """As mlock, without populating."""
+    call = begin(world, tally, process, step.region, step.span)
+    return each_vma(call, lambda c, a, lo, hi: lock_fixup(c, a, lo, hi, False))
+
+
+def lock_fixup(call: Call, area: VmArea, start: int, end: int, locked: bool) -> None:
+    """mlock_fixup()."""
+    if area.vma.locked != locked:
+        set_vma(call, area, start, end, replace(area.vma, locked=locked))
+
+
+def set_vma(call: Call, area: VmArea, start: int, end: int, vma: Vma) -> None:
+    """New flags for a part of a VMA, without a look at the page tables."""
+    call.space.modify(area, start, end, vma, area.account)
+    call.send(start, end, SetVma(call.member, call.world.facts, vma))
+
+
+def mm_populate(call: Call) -> Errno:
+    """__mm_populate(): write faults where the VMA is writable, else read faults."""
+    for start, end, area in list(call.space.clipped(call.start, call.end)):
+        if not area.vma.readable:
+            return "ENOMEM"  # EFAULT, as POSIX wants it named
+        write = area.vma.writable
+        populate_area(call.world, call.tally, call.process, call.family, start, end, write, False)
+    return None
+
+
+def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errno:
+    """madvise_walk_vmas(): holes are passed over and give ENOMEM in the end."""
+    call = begin(world, tally, process, step.region, step.span)
+    populates = step.advice in ("MADV_POPULATE_READ", "MADV_POPULATE_WRITE")
+    if populates and world.kernel >= (6, 9):  # 631426ba1d45: no longer VMA by VMA
+        return each_populated(call, step.advice)
+    hole, at = False, call.start
+    for start, end, area in list(call.space.clipped(call.start, call.end)):
+        hole = hole or at < start
+        errno = madvise_vma(call, area, start, end, step.advice)
+        if errno:
+            return errno
+        at = end
+    return "ENOMEM" if hole or at < call.end else None
+
+
+def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: str) -> Errno:
+    """madvise_vma_behavior()."""
+    if advice in ("MADV_POPULATE_READ", "MADV_POPULATE_WRITE"):
+        return populate_vma(call, area, start, end, advice)
+    if area.vma.locked and advice != "MADV_WILLNEED":
+        return "EINVAL"
+    event = advice_event(call, advice)
+    if event is not None:
+        call.send(start, end, event)
+    return None
+
+
+def advice_event(call: Call, advice: str) -> Event | None:
+    """What the advice means for a page; MADV_COLD changes nothing that a fault depends on."""
+    member, facts = call.member, call.world.facts
+    match advice:
+        case "MADV_PAGEOUT":
+            return Pageout(member, facts)
+        case "MADV_DONTNEED":
+            return Dontneed(member, facts)
+        case "MADV_FREE":
+            return Free(member, facts)
+        case "MADV_WILLNEED":
+            return SwapIn(member, facts, readahead=False)
+    return None
+
+
+def each_populated(call: Call, advice: str) -> Errno:
+    """madvise_populate() of 6.9 and later: up to the first hole."""
+    at = call.start
+    for start, end, area in list(call.space.clipped(call.start, call.end)):
+        if at < start:
+            break
+        errno = populate_vma(call, area, start, end, advice)
+        if errno:
+            return errno
+        at = end
+    return "ENOMEM" if at < call.end else None
+
+
+def populate_vma(call: Call, area: VmArea, start: int, end: int, advice: str) -> Errno:
+    """Fault a part of a VMA in, if its protection permits (check_vma_flags)."""
+    write = advice == "MADV_POPULATE_WRITE"
+    if not area.vma.allows(write):
+        return "EINVAL"
+    tried = call.world.kernel >= (6, 9)
+    populate_area(call.world, call.tally, call.process, call.family, start, end, write, tried)
+    return None
+
+
+def uffd_writeprotect(
+    world: World, tally: Tally, process: Process, step: UffdWriteprotect
+) -> Errno:
+    """Register the whole region on first use, then UFFDIO_WRITEPROTECT on the range."""
+    call = begin(world, tally, process, step.region, step.span)
+    whole = replace(call, start=call.family.base, end=call.family.end)
+    areas = call.space.within(whole.start, whole.end)
+    if not areas:
+        return "EINVAL"
+    for area in areas:
+        register(whole, area)
+    return mwriteprotect_range(call, step.wp)
+
+
+def register(call: Call, area: VmArea) -> None:
+    """userfaultfd_register_range(), for one VMA."""
+    if not area.vma.uffd_wp:
+        vma = replace(area.vma, uffd_wp=True)
+        area = next(iter(call.space.within(area.start, area.start + 1)))
+        set_vma(call, area, area.start, area.end, vma)
+
+
+def mwriteprotect_range(call: Call, wp: bool) -> Errno:
+    """Before a1b92a3f14a4 (6.4) the range must lie in a single VMA."""
+    pieces = list(call.space.clipped(call.start, call.end))
+    one_vma = len(pieces) == 1 and pieces[0][:2] == (call.start, call.end)
+    if not pieces or (call.world.kernel < (6, 4) and not one_vma):
+        return "ENOENT"
+    for start, end, _ in pieces:
+        call.send(start, end, Writeprotect(call.member, call.world.facts, wp))
+    return None
+
+
+def clear_refs(world: World, tally: Tally, process: Process) -> None:
+    """echo 4 > /proc/PID/clear_refs, of every mapping; without CONFIG_MEM_SOFT_DIRTY nothing."""
+    if not world.machine.soft_dirty:
+        return
+    for family in process.families():
+        call = Call(world, tally, process, family, family.base, family.end)
+        for start, end, _ in list(call.space.clipped(call.start, call.end)):
+            call.send(start, end, ClearRefs(call.member, world.facts))
+    process.space.update(lambda a: replace(a, vma=replace(a.vma, soft_dirty=False)))
+
+
+def fork(world: World, tally: Tally, process: Process, child: str) -> None:
+    """dup_mmap(): the child gets the VMAs, and page tables where something was ever written."""
+    for family in process.families():
+        call = Call(world, tally, process, family, family.base, family.end)
+        at = family.base
+        for start, end, area in list(call.space.clipped(family.base, family.end)):
+            copy_range(call, at, start, copy=False)
+            copy_range(call, start, end, copy=area.anon_vma is not None)
+            at = end
+        copy_range(call, at, family.end, copy=False)
+        family.members.append(child)
+    space = AddressSpace(tuple(child_area(world, area) for area in process.space.areas))
+    world.processes[child] = Process(child, space, dict(process.regions))
+
+
+def copy_range(call: Call, start: int, end: int, copy: bool) -> None:
+    """The child's view of a range, hole or not."""
+    if start < end:
+        call.send(start, end, ForkEvent(call.member, call.world.facts, copy))
+
+
+def child_area(world: World, area: VmArea) -> VmArea:
+    """anon_vma_fork(): an anon_vma of the child's own, in a chain with the parent's."""
+    vma = replace(area.vma, locked=False, uffd_wp=False)
+    if area.anon_vma is None:
+        return replace(area, vma=vma)
+    return replace(area, vma=vma, anon_vma=world.new_anon_vma(), cloned=True)
+
+
+def exit_process(world: World, tally: Tally, process: Process) -> None:
+    """The process unmaps everything and is reaped."""
+    for family in process.families():
+        leave(world, tally, process, family)
+    del world.processes[process.name]
+
+
+def leave(world: World, tally: Tally, process: Process, family: Family) -> None:
+    """The process is no longer one of those that share the region."""
+    call = Call(world, tally, process, family, family.base, family.end)
+    call.send(call.start, call.end, Unmap(call.member, world.facts, gone=True))
+    family.members.remove(process.name)
+    process.space.unmap(call.start, call.end)

@@ -1,0 +1,74 @@
+"""Columns as small integers, and the memory of every transition taken so far.
+
+The transition function runs once for each distinct pair of event and column; afterwards
+a page costs an array look-up at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swaptrace.mm.column import Column
+from swaptrace.mm.event import Event, Lookup
+from swaptrace.mm.policy import Policy
+from swaptrace.mm.transition import transition
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A transition between interned columns.
+
+    `slots` is by how many the swap slots in use change; the other fields are those of
+    `Outcome`.
+    """
+
+    new: int
+    counts: tuple[int, ...]
+    violations: tuple[tuple[str, int], ...]
+    lookup: Lookup
+    slots: int
+
+
+class Table:
+    """All columns that a replay has met under one policy, numbered in order of appearance.
+
+    `evaluations` counts how often the transition function ran.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.columns: list[Column] = []
+        self.evaluations = 0
+        self._ids: dict[Column, int] = {}
+        self._rows: dict[Event, dict[int, Row]] = {}
+
+    def intern(self, column: Column) -> int:
+        """The number of a column, which must be canonical."""
+        number = self._ids.setdefault(column, len(self.columns))
+        if number == len(self.columns):
+            self.columns.append(column)
+        return number
+
+    def rows(self, event: Event) -> dict[int, Row]:
+        """The transitions known for `event`, by column; `row` adds to it."""
+        return self._rows.setdefault(event, {})
+
+    def row(self, event: Event, column: int) -> Row:
+        """What `event` does to a column."""
+        rows = self.rows(event)
+        row = rows.get(column)
+        if row is None:
+            row = rows[column] = self._evaluate(event, column)
+        return row
+
+    def _evaluate(self, event: Event, column: int) -> Row:
+        self.evaluations += 1
+        before = self.columns[column]
+        outcome = transition(self.policy, before, event)
+        return Row(
+            new=self.intern(outcome.column),
+            counts=outcome.counts,
+            violations=outcome.violations,
+            lookup=outcome.lookup,
+            slots=len(outcome.column.slots) - len(before.slots),
+        )

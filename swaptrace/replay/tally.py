@@ -1,0 +1,90 @@
+"""Adding up: the counters of a step, of the windows and of the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from swaptrace.counters import COUNTERS
+from swaptrace.replay.result import StepResult, Violation
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A violation within one step: the first page and how many pages show it."""
+
+    page: int
+    pages: int
+
+
+class Tally:
+    """What one leaf step counts."""
+
+    __slots__ = ("counts", "sightings")
+
+    def __init__(self) -> None:
+        self.counts = [0] * len(COUNTERS)
+        self.sightings: dict[tuple[str, str, str], Sighting] = {}
+
+    def add(self, counts: Iterable[int], pages: int) -> None:
+        """The counters of one transition, taken by so many pages."""
+        for index, count in enumerate(counts):
+            if count:
+                self.counts[index] += count * pages
+
+    def see(self, kind: str, process: str, region: str, page: int, pages: int) -> None:
+        """A violation of `kind`, first on `page` (of the region)."""
+        key = (kind, process, region)
+        old = self.sightings.get(key, Sighting(page, 0))
+        self.sightings[key] = Sighting(min(old.page, page), old.pages + pages)
+
+    def counters(self) -> dict[str, int]:
+        """By name, zeroes left out."""
+        return {name: n for name, n in zip(COUNTERS, self.counts, strict=True) if n}
+
+
+def add_counters(to: dict[str, int], counters: dict[str, int], times: int = 1) -> None:
+    """Add counters, `times` over."""
+    for name, count in counters.items():
+        to[name] = to.get(name, 0) + count * times
+
+
+@dataclass(slots=True)
+class Record:
+    """What a stretch of a replay found: a whole run, or one iteration of a `repeat`.
+
+    `steps` is None unless the executed steps are wanted.
+    """
+
+    total: dict[str, int] = field(default_factory=dict)
+    windows: dict[str, dict[str, int]] = field(default_factory=dict)
+    violations: dict[tuple[str, int, int, str, str], Violation] = field(default_factory=dict)
+    steps: list[StepResult] | None = None
+
+    def fresh(self) -> Record:
+        """An empty record that keeps the same things."""
+        return Record(steps=None if self.steps is None else [])
+
+    def add_step(self, result: StepResult, window: str | None) -> None:
+        """A leaf step that was executed once."""
+        counters = dict(result.counters)
+        add_counters(self.total, counters)
+        if window is not None:
+            add_counters(self.windows.setdefault(window, {}), counters)
+        if self.steps is not None:
+            self.steps.append(result)
+
+    def add_violation(self, violation: Violation, column: int) -> None:
+        """Only the first time that a step of the scenario shows it is kept."""
+        v = violation
+        self.violations.setdefault((v.kind, v.line, column, v.process, v.region), v)
+
+    def merge(self, other: Record, times: int = 1) -> None:
+        """Add what another record holds, `times` over (its steps are not added then)."""
+        add_counters(self.total, other.total, times)
+        for label, counters in other.windows.items():
+            add_counters(self.windows.setdefault(label, {}), counters, times)
+        for key, violation in other.violations.items():
+            self.violations.setdefault(key, violation)
+        if times == 1 and self.steps is not None:
+            self.steps += other.steps or []

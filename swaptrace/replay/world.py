@@ -1,0 +1,168 @@
+"""The state of a replay: processes, their regions, and the swap device.
+
+A `Family` is a region with all processes that share it since a fork: one array of columns,
+in which process number i of `members` is mapping number i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from swaptrace.mm.column import Column, Mapping, Vma
+from swaptrace.mm.event import Facts
+from swaptrace.mm.policy import Policy
+from swaptrace.replay.region import Region
+from swaptrace.replay.space import AddressSpace, VmArea
+from swaptrace.replay.table import Table
+from swaptrace.scenario.schema import Machine
+
+REGION_ALIGNMENT = 2 << 20
+"""Regions start at multiples of this many bytes unless the scenario says where."""
+
+
+@dataclass(slots=True)
+class Family:
+    """A region: its name, its first page's address (in pages), its pages, who shares it."""
+
+    name: str
+    base: int
+    region: Region
+    members: list[str]
+
+    @property
+    def end(self) -> int:
+        """One past the last page's address."""
+        return self.base + self.region.pages
+
+
+@dataclass(slots=True)
+class Process:
+    """`regions` by name; `families` are all that it is a member of."""
+
+    name: str
+    space: AddressSpace
+    regions: dict[str, Family] = field(default_factory=dict)
+
+    def families(self) -> list[Family]:
+        """Each region that the process shares in, once, in order of mapping."""
+        return list(self.regions.values())
+
+
+@dataclass(slots=True)
+class SwapDevice:
+    """How many slots the device has and how many are in use, swap cache included."""
+
+    total: int
+    used: int = 0
+
+    @property
+    def full(self) -> bool:
+        """vm_swap_full(): more than half in use."""
+        return (self.total - self.used) * 2 < self.total
+
+    @property
+    def slot_free(self) -> bool:
+        return self.used < self.total
+
+    def pages_alike(self, delta: int) -> int | None:
+        """How many pages, each changing `used` by `delta`, see the facts as they are now.
+
+        None: all that may come.
+        """
+        marks = (self.total // 2 + 1, self.total)
+        if delta > 0:
+            ahead = [mark for mark in marks if mark > self.used]
+            return min(-(-(mark - self.used) // delta) for mark in ahead) if ahead else None
+        if delta < 0:
+            below = [mark for mark in marks if mark <= self.used]
+            return min((self.used - mark) // -delta + 1 for mark in below) if below else None
+        return None
+
+
+class World:
+    """Everything that changes during a replay, and the table of the policy it runs under."""
+
+    def __init__(self, machine: Machine, policy: Policy) -> None:
+        self.machine = machine
+        self.table = Table(policy)
+        self.device = SwapDevice(machine.swap.size // machine.page_size)
+        self.processes: dict[str, Process] = {"main": Process("main", AddressSpace())}
+        self.facts = static_facts(machine)
+        self._anon_vmas = 0
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """The kernel version as numbers, to compare."""
+        return tuple(int(part) for part in self.machine.kernel.split("."))
+
+    def pages(self, size: int) -> int:
+        """Bytes, rounded up to pages."""
+        return -(-size // self.machine.page_size)
+
+    def new_anon_vma(self) -> int:
+        """A number for an anon_vma."""
+        self._anon_vmas += 1
+        return self._anon_vmas
+
+    def families(self) -> Iterator[Family]:
+        """Every region there is, once."""
+        seen: set[int] = set()
+        for process in self.processes.values():
+            for family in process.families():
+                if id(family) not in seen:
+                    seen.add(id(family))
+                    yield family
+
+    def facts_now(self, pageout: bool) -> Facts:
+        """The facts for the next page: reclaim asks for a free slot, the rest whether swap is full.
+
+        Naming only what the event can depend on keeps the table small.
+        """
+        if pageout:
+            return self.facts if self.device.slot_free else replace(self.facts, slot_free=False)
+        return replace(self.facts, swap_full=True) if self.device.full else self.facts
+
+    def place(self, process: Process, at: int | None) -> int:
+        """The address of a new region: `at` bytes, or the next aligned one with a gap before it,
+        so that no two regions share a VMA."""
+        if at is not None:
+            return at // self.machine.page_size
+        step = max(1, REGION_ALIGNMENT // self.machine.page_size)
+        end = max((family.end for family in process.families()), default=0)
+        return (end // step + 1) * step
+
+    def add_region(self, process: Process, name: str, pages: int, base: int, vma: Vma) -> None:
+        """A new private anonymous mapping."""
+        column = self.table.intern(Column((Mapping(vma),)))
+        process.regions[name] = Family(name, base, Region(pages, column), [process.name])
+        process.space.map(VmArea(base, base + pages, vma, account=vma.writable))
+
+    def state_key(self) -> tuple[object, ...]:
+        """Equal for two moments exactly when nothing that follows can tell them apart."""
+        anon_vmas: dict[int, int] = {}
+        return (
+            self.device.used,
+            tuple(
+                (name, process.space.key(anon_vmas), tuple(process.regions))
+                for name, process in self.processes.items()
+            ),
+            tuple(
+                (family.name, family.base, tuple(family.members), family.region.key())
+                for family in self.families()
+            ),
+        )
+
+
+def static_facts(machine: Machine) -> Facts:
+    """What the machine of a scenario means for a single page."""
+    return Facts(
+        synchronous_io=machine.swap.backend == "zram",
+        zswap=machine.swap.backend == "zswap",
+        exclusive_load=machine.kernel != "6.1",
+        zeromap=machine.zeromap,
+        per_vma_lock=machine.per_vma_lock,
+        write_upgrade=machine.write_upgrade,
+        hw_dirty=machine.hw_dirty,
+        mkwrite_dirties=machine.mkwrite_dirties,
+    )
