@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 
-from swaptrace.mm.event import Access, Event, Populate, Store
+from swaptrace.mm.event import Access, Populate, Store
+from swaptrace.replay.readahead import send_reading
 from swaptrace.replay.region import Walk, listed
 from swaptrace.replay.space import VmArea, find_mergeable_anon_vma
+from swaptrace.replay.table import Row
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.visit import NEW_ANON, send
+from swaptrace.replay.visit import NEW_ANON, SIGSEGV, look_up, send
 from swaptrace.replay.world import Family, Process, World
 from swaptrace.scenario.schema import Access as AccessStep
 from swaptrace.scenario.schema import Memset
+
+Faulting: TypeAlias = Access | Populate
 
 
 def access(world: World, tally: Tally, process: Process, step: AccessStep | Memset) -> None:
@@ -102,15 +107,35 @@ def _cut_range(walk: Walk, marks: list[int]) -> Iterator[Walk]:
 
 
 def touch(
-    world: World, tally: Tally, process: Process, family: Family, walk: Walk, event: Event
+    world: World, tally: Tally, process: Process, family: Family, walk: Walk, event: Faulting
 ) -> bool:
-    """Send accesses within one VMA, which gets its anon_vma with its first own page."""
+    """Send accesses within one VMA; False if a SIGSEGV ended them, which the first page tells.
+
+    The VMA gets its anon_vma with its first own page, and its read-ahead state moves on.
+    """
+    rows = look_up(world, family, walk, event)
+    forbidden = any(row.counts[SIGSEGV] for row in rows.values())
+    if forbidden:
+        walk = walk.part(0, 1)
     before = new_anon_pages(tally)
-    finished = send(world, tally, family, walk, event)
+    page = family.base + walk.bounds[0]
+    area = next(iter(process.space.within(page, page + 1)), None)
+    if area is not None and goes_through_cache(world, rows):
+        bounds = max(area.start - family.base, 0), min(area.end, family.end) - family.base
+        moved = send_reading(world, tally, family, walk, event, bounds, area.readahead)
+        process.space.put(area, replace(area, readahead=moved))
+    else:
+        send(world, tally, family, walk, event)
     if new_anon_pages(tally) > before:
-        page = family.base + walk.bounds[0]
         anon_vma_prepare(world, process, next(iter(process.space.within(page, page + 1))))
-    return finished
+    return not forbidden
+
+
+def goes_through_cache(world: World, rows: Mapping[int, Row]) -> bool:
+    """Whether a page asks the swap cache, where that can lead to read-ahead at all."""
+    if world.machine.swap.page_cluster == 0:
+        return False
+    return any(row.lookup != "none" for row in rows.values())
 
 
 def new_anon_pages(tally: Tally) -> int:

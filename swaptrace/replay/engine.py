@@ -90,6 +90,8 @@ class Replay:
             iteration = record.fresh()
             self.steps(step.steps, f"{path}[{len(iterations)}].", window, iteration)
             record.merge(iteration)
+            if record.steps is not None:
+                record.steps += iteration.steps or []
             iterations.append(iteration)
             seen = ended.setdefault(self.state(), len(iterations))
             if seen < len(iterations):
@@ -126,9 +128,7 @@ class Replay:
     def leaf(self, step: Step, path: str, window: str | None, record: Record) -> None:
         """Execute one step and note what it counted."""
         tally = Tally()
-        errno = self.execute(step, tally)
-        if errno != step.errno:
-            raise ScenarioError([self.wrong_errno(step, errno)])
+        self.check_errno(step, self.execute(step, tally))
         counters = tally.counters()
         record.add_step(StepResult(path, step.line, step.process, step.op, counters), window)
         for (kind, process, region), seen in tally.sightings.items():
@@ -163,8 +163,10 @@ class Replay:
                 syscalls.clear_refs(world, tally, process)
         return None
 
-    def wrong_errno(self, step: Step, errno: str | None) -> Problem:
-        """The step says something else of its system call than the kernel does."""
+    def check_errno(self, step: Step, errno: str | None) -> None:
+        """A step must say which errno its system call gives."""
+        if errno == step.errno:
+            return
         call = step.advice if isinstance(step, Madvise) else step.op
         if errno is None:
             message = f"{call} succeeds here; leave `errno: {step.errno}` out"
@@ -174,7 +176,7 @@ class Replay:
             message = f"{call} fails with {errno} here, not with {step.errno}"
         text = self.scenario.text
         line = text[step.line - 1] if step.line <= len(text) else ""
-        return Problem(self.scenario.file, step.line, step.column, message, line)
+        raise ScenarioError([Problem(self.scenario.file, step.line, step.column, message, line)])
 
 
 def folded(first: int, stride: int, times: int) -> str:

@@ -140,6 +140,12 @@ class Region:
         index = next(at for at, _, found in self.segments(upward) if found == column)
         return walk.first + index * walk.stride
 
+    def uniform_around(self, page: int) -> tuple[int, int]:
+        """The run that a page lies in: its first page, and one past its last."""
+        run = int(np.searchsorted(self.starts, page, side="right")) - 1
+        end = self.starts[run + 1] if run + 1 < len(self.starts) else self.pages
+        return int(self.starts[run]), int(end)
+
     def at(self, pages: Pages) -> Pages:
         """The columns of single pages."""
         return self.ids[np.searchsorted(self.starts, pages, side="right") - 1]
@@ -152,28 +158,29 @@ class Region:
             self._replace_range(walk.first, walk.first + walk.count, new)
         else:
             pages = np.sort(replace(walk, seed=None).pages())
-            self._assign(pages, new(self.at(pages)))
+            self.assign(pages, new(self.at(pages)))
 
     def _replace_range(self, low: int, high: int, new: Callable[[Pages], Pages]) -> None:
         first = int(np.searchsorted(self.starts, low, side="right")) - 1
         last = int(np.searchsorted(self.starts, high, side="left"))
         starts = self.starts[first:last].copy()
         starts[0] = low
-        ids = self.ids[first:last]
-        parts_starts = [self.starts[:first], starts]
-        parts_ids = [self.ids[:first], new(ids)]
-        if self.starts[first] < low:
-            parts_starts.insert(1, self.starts[first : first + 1])
-            parts_ids.insert(1, self.ids[first : first + 1])
-        if high < (self.starts[last] if last < len(self.starts) else self.pages):
-            parts_starts.append(np.array([high], dtype=np.int64))
-            parts_ids.append(ids[-1:])
+        self.splice(low, high, starts, new(self.ids[first:last]))
+
+    def splice(self, low: int, high: int, starts: Pages, ids: Pages) -> None:
+        """Put runs in place of the pages `low` to `high`; the first starts at `low`."""
+        first = int(np.searchsorted(self.starts, low, side="left"))
+        last = int(np.searchsorted(self.starts, high, side="left"))
+        if high < self.pages and (last == len(self.starts) or self.starts[last] > high):
+            # The run that `high` lies in goes on behind the new ones.
+            starts = np.append(starts, high)
+            ids = np.append(ids, self.ids[last - 1])
         self._merge(
-            np.concatenate([*parts_starts, self.starts[last:]]),
-            np.concatenate([*parts_ids, self.ids[last:]]),
+            np.concatenate([self.starts[:first], starts, self.starts[last:]]),
+            np.concatenate([self.ids[:first], ids, self.ids[last:]]),
         )
 
-    def _assign(self, pages: Pages, ids: Pages) -> None:
+    def assign(self, pages: Pages, ids: Pages) -> None:
         """Set single pages, ascending and distinct."""
         after = pages + 1
         after = after[after < self.pages]

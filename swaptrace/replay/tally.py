@@ -80,11 +80,9 @@ class Record:
         self.violations.setdefault((v.kind, v.line, column, v.process, v.region), v)
 
     def merge(self, other: Record, times: int = 1) -> None:
-        """Add what another record holds, `times` over (its steps are not added then)."""
+        """Add what another record has counted, `times` over; its steps are left alone."""
         add_counters(self.total, other.total, times)
         for label, counters in other.windows.items():
             add_counters(self.windows.setdefault(label, {}), counters, times)
         for key, violation in other.violations.items():
             self.violations.setdefault(key, violation)
-        if times == 1 and self.steps is not None:
-            self.steps += other.steps or []

@@ -1,8 +1,8 @@
 """Sending one event to many pages.
 
 Where pages do not depend on one another, each distinct column is looked up once and the
-counts come from a histogram. Where they do (a swap device that crosses a threshold, an
-access that is forbidden), the walk is cut at the pages that matter.
+counts come from a histogram. Where a swap device crosses a threshold on the way, the walk is
+cut there.
 """
 
 from __future__ import annotations
@@ -22,21 +22,13 @@ SIGSEGV = COUNTERS.index("sigsegv")
 NEW_ANON = (COUNTERS.index("zero_fill"), COUNTERS.index("wp_copy"))
 
 
-def send(world: World, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
-    """Let `event` happen to each page of the walk, in its order; False if a SIGSEGV ended it."""
+def send(world: World, tally: Tally, family: Family, walk: Walk, event: Event) -> None:
+    """Let `event` happen to each page of the walk, in its order."""
     rows = look_up(world, family, walk, event)
-    forbidden = {column for column, row in rows.items() if row.counts[SIGSEGV]}
-    if forbidden:
-        walk = walk.ordered()
-        before = next(at for at, _, c in family.region.segments(walk) if c in forbidden)
-        send(world, tally, family, walk.part(0, before), event)
-        commit(world, tally, family, walk.part(before, 1), rows)
-        return False
     if facts_hold(world, family, walk, rows):
         commit(world, tally, family, walk, rows)
     else:
         send_in_order(world, tally, family, walk.ordered(), event)
-    return True
 
 
 def with_facts(world: World, event: Event) -> Event:

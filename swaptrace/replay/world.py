@@ -6,8 +6,9 @@ in which process number i of `members` is mapping number i.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Facts
@@ -89,6 +90,7 @@ class World:
         self.device = SwapDevice(machine.swap.size // machine.page_size)
         self.processes: dict[str, Process] = {"main": Process("main", AddressSpace())}
         self.facts = static_facts(machine)
+        self.blocks: dict[Hashable, Any] = {}
         self._anon_vmas = 0
 
     @property

@@ -1,0 +1,325 @@
+"""Faults that go through the swap cache, with read-ahead around them (mm/swap_state.c).
+
+Read-ahead couples neighbouring pages: a fault that must read brings in a window of its
+neighbours, and what later faults find decides how large the next window is. It never leaves
+the VMA nor the stretch that one page table covers (2 MiB with pages of 4 KiB), so a walk is
+replayed one such block at a time. What happens within a block depends on its columns and the
+read-ahead state alone; it is remembered, and a long uniform pass jumps over the blocks that
+repeat.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from swaptrace.counters import COUNTERS
+from swaptrace.mm.event import Access, Populate, SwapIn
+from swaptrace.replay.region import Pages, Region, Walk
+from swaptrace.replay.space import ReadAhead
+from swaptrace.replay.table import Row
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.visit import with_facts
+from swaptrace.replay.world import Family, World
+
+ORDER_CEILING = 5
+"""No window is larger than 1 << 5 pages, whatever page-cluster says (SWAP_RA_ORDER_CEILING)."""
+
+HITS_MAX = 63
+"""Where the count of hits saturates (SWAP_RA_HITS_MAX)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What a pass does to one block, relative to its first page.
+
+    `readahead` is the state that it leaves, None if it never asked the swap cache.
+    """
+
+    ids: Pages
+    counts: tuple[int, ...]
+    violations: tuple[tuple[str, int, int], ...]
+    readahead: ReadAhead | None
+    slots: int
+
+
+class Overlay(dict[int, int]):
+    """The columns of single pages, taken from a region on demand, and changed without it."""
+
+    def __init__(self, region: Region) -> None:
+        super().__init__()
+        self._starts = region.starts.tolist()
+        self._ids = region.ids.tolist()
+
+    def __missing__(self, page: int) -> int:
+        return int(self._ids[bisect_right(self._starts, page) - 1])
+
+
+class Pass:
+    """One walk within one VMA by an event that may ask the swap cache.
+
+    Pages are counted from the region's first; `low` and `high` bound the VMA's part of the
+    region. `readahead` is the VMA's state, as page addresses, and changes as the pass goes on.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        family: Family,
+        event: Access | Populate,
+        bounds: tuple[int, int],
+        readahead: ReadAhead,
+    ) -> None:
+        self.world = world
+        self.family = family
+        self.event = event
+        self.low, self.high = bounds
+        self.readahead = readahead
+        self.looked_up = False
+        self.counts = [0] * len(COUNTERS)
+        self.violations: list[tuple[str, int, int]] = []
+        self.max_window = 1 << min(world.machine.swap.page_cluster, ORDER_CEILING)
+        self.table_pages = world.machine.page_size // 8
+
+    def visit(self, ids: list[int] | Overlay, offset: int, pages: Iterable[int]) -> None:
+        """Visit pages one by one; `ids[page - offset]` is a page's column."""
+        table, device, base = self.world.table, self.world.device, self.family.base
+        event, full = with_facts(self.world, self.event), device.full
+        rows = table.rows(event)
+        for page in pages:
+            column = ids[page - offset]
+            row = rows.get(column) or table.row(event, column)
+            if row.lookup == "read":
+                self.read_ahead(ids, offset, page)
+            elif row.lookup != "none":
+                self.note_hit(base + page, row.lookup == "readahead_hit")
+            ids[page - offset] = row.new
+            self.count(row, page)
+            if row.slots and device.full != full:
+                event, full = with_facts(self.world, self.event), device.full
+                rows = table.rows(event)
+
+    def count(self, row: Row, page: int) -> None:
+        """Add up what one page's transition counted."""
+        for index, count in enumerate(row.counts):
+            if count:
+                self.counts[index] += count
+        self.world.device.used += row.slots
+        for kind, member in row.violations:
+            self.violations.append((kind, member, page))
+
+    def note_hit(self, address: int, ahead: bool) -> None:
+        """swap_cache_get_folio(): a hit moves the last address; one read ahead counts."""
+        state = self.readahead
+        hits = min(state.hits + 1, HITS_MAX) if ahead else state.hits
+        self.readahead = ReadAhead(address, state.window, hits)
+        self.looked_up = True
+
+    def read_ahead(self, ids: list[int] | Overlay, offset: int, page: int) -> None:
+        """swap_vma_readahead(): read the window's other pages into the swap cache."""
+        start, end = self.window(self.family.base + page)
+        facts = with_facts(self.world, self.event).facts
+        event = SwapIn(self.event.process, facts, readahead=True)
+        table = self.world.table
+        rows = table.rows(event)
+        for neighbour in range(start, end):
+            if neighbour != page:
+                column = ids[neighbour - offset]
+                row = rows.get(column) or table.row(event, column)
+                if row.new != column:
+                    ids[neighbour - offset] = row.new
+                    self.count(row, neighbour)
+
+    def window(self, address: int) -> tuple[int, int]:
+        """swap_vma_ra_win(): the pages to read for a fault, and the new state."""
+        last = self.readahead.last
+        size = self.world.table.policy.readahead_window(
+            address, last, self.readahead.hits, self.readahead.window, self.max_window
+        )
+        self.readahead = ReadAhead(address, size, 0)
+        self.looked_up = True
+        if size == 1:
+            return 0, 0
+        if address == last + 1:
+            left = address
+        elif last == address + 1:
+            left = address - size + 1
+        else:
+            left = address - (size - 1) // 2
+        table_start = address - address % self.table_pages
+        start = max(left, table_start) - self.family.base
+        end = min(left + size, table_start + self.table_pages) - self.family.base
+        return max(start, self.low), min(end, self.high)
+
+
+def send_reading(
+    world: World,
+    tally: Tally,
+    family: Family,
+    walk: Walk,
+    event: Access | Populate,
+    bounds: tuple[int, int],
+    readahead: ReadAhead,
+) -> ReadAhead:
+    """Send an event to pages of one VMA some of which are swapped in through the cache.
+
+    `bounds` is the VMA's part of the region, in pages; returns the VMA's new read-ahead state.
+    """
+    walk = walk.ordered()
+    task = Pass(world, family, event, bounds, readahead)
+    if walk.scattered is not None:
+        ids = Overlay(family.region)
+        task.visit(ids, 0, walk.scattered.tolist())
+        changed = np.array(sorted(ids), dtype=np.int64)
+        family.region.assign(changed, np.array([ids[p] for p in changed.tolist()], dtype=np.int64))
+        report(task, tally, family, 0, 1)
+    else:
+        visit_blocks(task, tally, walk)
+    return task.readahead
+
+
+def report(task: Pass, tally: Tally, family: Family, offset: int, times: int) -> None:
+    """Hand over what the pass has counted, `times` over, and start afresh."""
+    tally.add(task.counts, times)
+    for kind, member, page in task.violations:
+        tally.see(kind, family.members[member], family.name, page + offset, times)
+    task.counts = [0] * len(COUNTERS)
+    task.violations = []
+
+
+def visit_blocks(task: Pass, tally: Tally, walk: Walk) -> None:
+    """Block by block in the walk's direction; blocks that repeat are multiplied."""
+    family, size = task.family, task.table_pages
+    first, last = (family.base + walk.first) // size, (family.base + walk.end - 1) // size
+    pieces: list[tuple[int, Pages, int]] = []
+    number, end, step = (last, first - 1, -1) if walk.backward else (first, last + 1, 1)
+    while number != end:
+        start, stop = block_bounds(task, number)
+        before = relative(task.readahead, family.base + start)
+        block = replay_block(task, walk, start, stop)
+        repeats = 1
+        if relative(task.readahead, family.base + start + step * size) == before:
+            repeats += same_ahead(task, walk, number, step, block)
+        settle(task, tally, block, start, step * size, repeats)
+        pieces.append((min(start, start + step * size * (repeats - 1)), block.ids, repeats))
+        number += step * repeats
+    write_back(family.region, pieces)
+
+
+def block_bounds(task: Pass, number: int) -> tuple[int, int]:
+    """The pages of the VMA that one page table covers."""
+    start = number * task.table_pages - task.family.base
+    return max(start, task.low), min(start + task.table_pages, task.high)
+
+
+def relative(state: ReadAhead, address: int) -> ReadAhead:
+    """The state as seen from an address; where the last fault was matters only nearby."""
+    return replace(state, last=state.last - address)
+
+
+def block_visits(walk: Walk, start: int, stop: int) -> range:
+    """The pages of a block that the walk visits, in its order."""
+    skipped = max(0, -(-(start - walk.first) // walk.stride))
+    pages = range(walk.first + skipped * walk.stride, min(stop, walk.end), walk.stride)
+    return pages[::-1] if walk.backward else pages
+
+
+def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
+    """What the pass does to one block: remembered, or replayed page by page.
+
+    Near a threshold of the swap device the facts may change on the way, so nothing is
+    remembered there.
+    """
+    world, address = task.world, task.family.base + start
+    ids = task.family.region.at(np.arange(start, stop, dtype=np.int64))
+    pages = block_visits(walk, start, stop)
+    visits = (pages.start - start, pages.stop - start, pages.step)
+    state = relative(task.readahead, address)
+    if not -1 <= state.last <= stop - start:
+        state = replace(state, last=-2)
+    key = (with_facts(world, task.event), ids.tobytes(), visits, state)
+    known: Block | None = world.blocks.get(key)
+    if known is not None and far_from_threshold(world, stop - start):
+        world.device.used += known.slots
+        if known.readahead is not None:
+            task.readahead = relative(known.readahead, -address)
+        return known
+    used, task.looked_up = world.device.used, False
+    columns = ids.tolist()
+    task.visit(columns, start, pages)
+    block = Block(
+        ids=np.array(columns, dtype=np.int64),
+        counts=tuple(task.counts),
+        violations=tuple((kind, member, page - start) for kind, member, page in task.violations),
+        readahead=relative(task.readahead, address) if task.looked_up else None,
+        slots=world.device.used - used,
+    )
+    task.counts, task.violations = [0] * len(COUNTERS), []
+    if far_from_threshold(world, stop - start):
+        world.blocks[key] = block
+    return block
+
+
+def far_from_threshold(world: World, pages: int) -> bool:
+    """Whether so many pages can neither fill nor empty the device past a threshold."""
+    for delta in (1, -1):
+        alike = world.device.pages_alike(delta)
+        if alike is not None and alike <= 2 * pages:
+            return False
+    return True
+
+
+def same_ahead(task: Pass, walk: Walk, number: int, step: int, block: Block) -> int:
+    """How many blocks follow in which the very same happens, given the state comes out alike.
+
+    They must lie in the same run and VMA, be visited in the same pattern from end to end, and
+    keep clear of the swap device's thresholds.
+    """
+    size, device = task.table_pages, task.world.device
+    start, stop = block_bounds(task, number)
+    low, high = task.family.region.uniform_around(start)
+    phase = (walk.first - start) % walk.stride
+    low = max(low, task.low, walk.first - phase)
+    high = min(high, task.high, walk.end + walk.stride - 1 - phase)
+    if stop - start != size or size % walk.stride or start < low or high < stop:
+        return 0
+    ahead = (high - stop) // size if step > 0 else (start - low) // size
+    if block.slots and ahead:
+        alike = device.pages_alike(1 if block.slots > 0 else -1)
+        if alike is not None:
+            ahead = min(ahead, max(0, alike - 2 * size) // abs(block.slots))
+    return ahead if far_from_threshold(task.world, size) else 0
+
+
+def settle(task: Pass, tally: Tally, block: Block, start: int, stride: int, repeats: int) -> None:
+    """Count a block so many times over, and move the read-ahead state past the last."""
+    tally.add(block.counts, repeats)
+    task.world.device.used += block.slots * (repeats - 1)
+    family = task.family
+    for kind, member, page in block.violations:
+        first = min(start, start + stride * (repeats - 1)) + page
+        tally.see(kind, family.members[member], family.name, first, repeats)
+    if repeats > 1:
+        task.readahead = relative(task.readahead, -stride * (repeats - 1))
+
+
+def write_back(region: Region, pieces: list[tuple[int, Pages, int]]) -> None:
+    """Put the blocks, each so many times in a row, back into the region."""
+    pieces = sorted(pieces, key=lambda piece: piece[0])
+    starts: list[Pages] = []
+    ids: list[Pages] = []
+    for start, columns, repeats in pieces:
+        change = np.append(0, np.flatnonzero(columns[1:] != columns[:-1]) + 1)
+        if len(change) == 1:
+            starts.append(np.array([start], dtype=np.int64))
+            ids.append(columns[:1])
+            continue
+        offsets = start + len(columns) * np.arange(repeats, dtype=np.int64)
+        starts.append((offsets[:, None] + change[None, :]).ravel())
+        ids.append(np.tile(columns[change], repeats))
+    last, columns, repeats = pieces[-1]
+    end = last + len(columns) * repeats
+    region.splice(pieces[0][0], end, np.concatenate(starts), np.concatenate(ids))
