@@ -35,7 +35,9 @@ def shrink_lazyfree(page: Page, p: int, pte: Pte) -> None:
         page.set_folio(pte.folio, dirty=True)
     if page.folios[pte.folio].dirty:
         page.set_folio(pte.folio, lazyfree=False)
-    else:
+        return
+    page.set_pte(p, None)
+    if page.maps[p].freed:
         drop_data(page, p)
 
 

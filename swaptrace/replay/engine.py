@@ -14,6 +14,7 @@ from swaptrace.replay import syscalls
 from swaptrace.replay.access import access
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.result import PolicyResult, StepResult, Violation
+from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Record, Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import (
@@ -37,12 +38,18 @@ from swaptrace.scenario.schema import (
 
 
 def replay(
-    scenario: Scenario, policy: Policy, *, steps: bool = False, pages: bool = False
+    scenario: Scenario,
+    policy: Policy | Table,
+    *,
+    steps: bool = False,
+    pages: bool = False,
 ) -> PolicyResult:
     """What the scenario counts under the policy.
 
-    `steps` and `pages` ask for the executed steps and for the page maps at the end. Raises
-    `ScenarioError` where a system call does not return what its step says, and `PolicyError`.
+    Where several scenarios are replayed under one policy, a `Table` of it in its place spares the
+    transitions that are known already. `steps` and `pages` ask for the executed steps and
+    for the page maps at the end. Raises `ScenarioError` where a system call does not return
+    what its step says, and `PolicyError`.
     """
     run = Replay(scenario, policy, steps)
     run.steps(scenario.steps, "", None, run.record)
@@ -52,9 +59,10 @@ def replay(
 class Replay:
     """One replay under way. `world` and `record` may be looked at between the steps."""
 
-    def __init__(self, scenario: Scenario, policy: Policy, steps: bool = False) -> None:
+    def __init__(self, scenario: Scenario, policy: Policy | Table, steps: bool = False) -> None:
         self.scenario = scenario
-        self.world = World(scenario.machine, policy)
+        table = policy if isinstance(policy, Table) else Table(policy)
+        self.world = World(scenario.machine, table)
         self.record = Record(steps=[] if steps else None)
 
     def result(self, pages: bool = False) -> PolicyResult:

@@ -240,8 +240,8 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
     state = relative(task.readahead, address)
     if not -1 <= state.last <= stop - start:
         state = replace(state, last=-2)
-    key = (with_facts(world, task.event), ids.tobytes(), visits, state)
-    known: Block | None = world.blocks.get(key)
+    key = (with_facts(world, task.event), ids.tobytes(), visits, state, task.max_window)
+    known: Block | None = world.table.blocks.get(key)
     if known is not None and far_from_threshold(world, stop - start):
         world.device.used += known.slots
         if known.readahead is not None:
@@ -259,7 +259,7 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
     )
     task.counts, task.violations = [0] * len(COUNTERS), []
     if far_from_threshold(world, stop - start):
-        world.blocks[key] = block
+        world.table.blocks[key] = block
     return block
 
 

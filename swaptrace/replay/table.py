@@ -6,7 +6,9 @@ a page costs an array look-up at most.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event, Lookup
@@ -30,15 +32,17 @@ class Row:
 
 
 class Table:
-    """All columns that a replay has met under one policy, numbered in order of appearance.
+    """All columns met under one policy, numbered in order of appearance.
 
-    `evaluations` counts how often the transition function ran.
+    A table serves any number of replays under its policy. `evaluations` counts how often the
+    transition function ran; `blocks` is what `readahead` remembers of whole page tables.
     """
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.columns: list[Column] = []
         self.evaluations = 0
+        self.blocks: dict[Hashable, Any] = {}
         self._ids: dict[Column, int] = {}
         self._rows: dict[Event, dict[int, Row]] = {}
 

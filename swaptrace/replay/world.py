@@ -6,13 +6,11 @@ in which process number i of `members` is mapping number i.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Facts
-from swaptrace.mm.policy import Policy
 from swaptrace.replay.region import Region
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.table import Table
@@ -84,13 +82,12 @@ class SwapDevice:
 class World:
     """Everything that changes during a replay, and the table of the policy it runs under."""
 
-    def __init__(self, machine: Machine, policy: Policy) -> None:
+    def __init__(self, machine: Machine, table: Table) -> None:
         self.machine = machine
-        self.table = Table(policy)
+        self.table = table
         self.device = SwapDevice(machine.swap.size // machine.page_size)
         self.processes: dict[str, Process] = {"main": Process("main", AddressSpace())}
         self.facts = static_facts(machine)
-        self.blocks: dict[Hashable, Any] = {}
         self._anon_vmas = 0
 
     @property

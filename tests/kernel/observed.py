@@ -1,0 +1,140 @@
+"""Reading the observations, and holding the model against one."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from swaptrace import policies
+from swaptrace.replay.engine import Replay
+from swaptrace.replay.pagemap import page_maps
+from swaptrace.replay.table import Table
+from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.schema import Scenario
+
+FOLDER = Path(__file__).parent / "observations"
+
+COUNTED = (
+    "minflt majflt pswpin pswpout swap_ra swap_ra_hit zswpin zswpout swpin_zero swpout_zero "
+    "uffd_wp sigsegv"
+).split()
+"""What a kernel shows; the model counts more."""
+
+PageMaps = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one kernel showed for one scenario, under every policy that gave the same."""
+
+    file: str
+    scenario: str
+    kernel: str
+    machine: Mapping[str, Any]
+    policies: tuple[str, ...]
+    steps: tuple[Mapping[str, Any], ...]
+
+    @property
+    def backend(self) -> str:
+        return str(self.machine["swap"]["backend"])
+
+    def load(self) -> Scenario:
+        """The scenario on the machine of the observation."""
+        text = scenario_texts()[self.scenario]
+        return load_text(text, self.scenario, dict(overrides("machine", self.machine)))
+
+
+def overrides(prefix: str, machine: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A machine as `--set` would give it."""
+    for key, value in machine.items():
+        if isinstance(value, Mapping):
+            yield from overrides(f"{prefix}.{key}", value)
+        else:
+            yield f"{prefix}.{key}", str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a compressed file."""
+    with lzma.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+@cache
+def scenario_texts() -> dict[str, str]:
+    """The YAML of each observed scenario by name."""
+    return {item["name"]: item["yaml"] for item in lines(FOLDER / "scenarios.jsonl.xz")}
+
+
+@cache
+def observations() -> tuple[Observation, ...]:
+    """All of them, file by file."""
+    return tuple(
+        Observation(
+            file=path.name.removesuffix(".jsonl.xz"),
+            scenario=item["scenario"],
+            kernel=item["kernel"],
+            machine=item["machine"],
+            policies=tuple(item["policies"]),
+            steps=tuple(item["steps"]),
+        )
+        for path in sorted(FOLDER.glob("*.jsonl.xz"))
+        if path.name != "scenarios.jsonl.xz"
+        for item in lines(path)
+    )
+
+
+@cache
+def table(policy: str) -> Table:
+    """One table per policy for all observations."""
+    return Table(policies.find(policy))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first step after which model and kernel are not the same."""
+
+    observation: Observation
+    policy: str
+    step: int
+    model: tuple[Mapping[str, int], PageMaps]
+    kernel: tuple[Mapping[str, int], PageMaps]
+    before: PageMaps
+
+    def __str__(self) -> str:
+        o = self.observation
+        return "\n".join(
+            [
+                f"{o.file}: {o.scenario} under {self.policy} on {o.kernel}, {dict(o.machine)}",
+                scenario_texts()[o.scenario].rstrip(),
+                f"first difference after step {self.step}:",
+                f"  counters model  {dict(self.model[0])}",
+                f"           kernel {dict(self.kernel[0])}",
+                f"  pages before    {self.before}",
+                f"  pages model     {self.model[1]}",
+                f"        kernel    {self.kernel[1]}",
+            ]
+        )
+
+
+def first_difference(observation: Observation, policy: str) -> Difference | None:
+    """Replay the scenario step by step beside the observation."""
+    scenario = observation.load()
+    replay = Replay(scenario, table(policy), steps=True)
+    seen: PageMaps = {}
+    for number, (step, shown) in enumerate(zip(scenario.steps, observation.steps, strict=True)):
+        replay.steps((step,), "", None, replay.record)
+        assert replay.record.steps is not None
+        counted = replay.record.steps[-1].counters
+        counters = {name: n for name, n in counted.items() if name in COUNTED}
+        before, seen = seen, shown.get("pages", seen)
+        model = (counters, page_maps(replay.world))
+        kernel = (shown.get("counters", {}), seen)
+        if model != kernel:
+            return Difference(observation, policy, number, model, kernel, before)
+    return None

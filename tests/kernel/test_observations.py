@@ -1,0 +1,42 @@
+"""Does the model count what real kernels counted?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from tests.kernel.observed import Observation, first_difference, observations
+
+KNOWN_DIFFERENCES: dict[str, str] = {}
+"""Scenarios in which a kernel differs, each with what was found; there is none."""
+
+
+def by_scenario() -> dict[str, list[Observation]]:
+    """The observations of each scenario, over all kernels, back ends and policies."""
+    grouped: dict[str, list[Observation]] = defaultdict(list)
+    for observation in observations():
+        grouped[observation.scenario].append(observation)
+    return grouped
+
+
+@pytest.mark.parametrize("scenario", sorted(by_scenario()))
+def test_agrees_with_every_kernel_that_was_observed(scenario: str) -> None:
+    """Are counters and page maps the kernel's, after each step, under each policy?"""
+    for observation in by_scenario()[scenario]:
+        for policy in observation.policies:
+            difference = first_difference(observation, policy)
+            assert difference is None, str(difference)
+
+
+def test_a_difference_names_the_step_and_shows_both_sides() -> None:
+    """Would a disagreement be found, at its step, with the scenario to replay it?"""
+    observation = next(o for o in observations() if o.scenario == "a-micro")
+    assert "prepatch" in observation.policies or "merged" in observation.policies
+    other = "prepatch" if "prepatch" not in observation.policies else "merged"
+    difference = first_difference(observation, other)
+    assert difference is not None
+    assert difference.step == 3
+    text = str(difference)
+    assert "read_write" in text
+    assert "512PDX" in text

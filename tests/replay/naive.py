@@ -1,0 +1,122 @@
+"""A second implementation of the replay: page by page, nothing remembered.
+
+It shares with the engine the system calls (which VMAs a call changes, in which order) and the
+transition function, and replaces what the engine does cleverly: histograms, thresholds met
+by arithmetic, read-ahead by blocks, jumping over repetitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from unittest import mock
+
+import numpy as np
+
+from swaptrace.mm.event import Event, Pageout, SwapIn
+from swaptrace.mm.policy import Policy
+from swaptrace.mm.transition import transition
+from swaptrace.replay import access, engine, syscalls
+from swaptrace.replay.engine import Replay
+from swaptrace.replay.region import Walk
+from swaptrace.replay.result import PolicyResult
+from swaptrace.replay.space import ReadAhead
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import Family, World
+from swaptrace.scenario.schema import Repeat, Scenario
+
+
+def naive_replay(scenario: Scenario, policy: Policy) -> PolicyResult:
+    """As `swaptrace.replay.engine.replay`, with steps and page maps."""
+    with naive():
+        return engine.replay(scenario, policy, steps=True, pages=True)
+
+
+@contextmanager
+def naive() -> Iterator[None]:
+    """Replace the engine's ways of sending events to many pages, and its repeat."""
+    with (
+        mock.patch.object(access, "send", send),
+        mock.patch.object(syscalls, "send", send),
+        mock.patch.object(access, "send_reading", send_reading),
+        mock.patch.object(Replay, "repeat", repeat),
+    ):
+        yield
+
+
+def repeat(self: Replay, step: Repeat, path: str, window: str | None, record: object) -> None:
+    """Every iteration."""
+    for index in range(step.count):
+        self.steps(step.steps, f"{path}[{index}].", window, record)  # type: ignore[arg-type]
+
+
+def send(world: World, tally: Tally, family: Family, walk: Walk, event: Event) -> None:
+    """One page after the other."""
+    for page in walk.pages().tolist():
+        happen(world, tally, family, page, event)
+
+
+def happen(world: World, tally: Tally, family: Family, page: int, event: Event) -> str:
+    """One event on one page; what it asked of the swap cache."""
+    used, total = world.device.used, world.device.total
+    facts = world.facts
+    if isinstance(event, Pageout):
+        facts = replace(facts, slot_free=used < total)
+    else:
+        facts = replace(facts, swap_full=total - used < used)
+    where = np.array([page], dtype=np.int64)
+    before = world.table.columns[int(family.region.at(where)[0])]
+    outcome = transition(world.table.policy, before, replace(event, facts=facts))
+    column = world.table.intern(outcome.column)
+    family.region.assign(where, np.array([column], dtype=np.int64))
+    world.device.used += len(outcome.column.slots) - len(before.slots)
+    tally.add(outcome.counts, 1)
+    for kind, member in outcome.violations:
+        tally.see(kind, family.members[member], family.name, page, 1)
+    return outcome.lookup
+
+
+def send_reading(
+    world: World,
+    tally: Tally,
+    family: Family,
+    walk: Walk,
+    event: Event,
+    bounds: tuple[int, int],
+    state: ReadAhead,
+) -> ReadAhead:
+    """The same with read-ahead, a fault at a time."""
+    for page in walk.pages().tolist():
+        address = family.base + page
+        lookup = happen(world, tally, family, page, event)
+        if lookup == "read":
+            size, window = window_of(world, address, state)
+            state = ReadAhead(address, size, 0)
+            for neighbour in window:
+                inside = bounds[0] <= neighbour - family.base < bounds[1]
+                if size > 1 and inside and neighbour != address:
+                    ahead = SwapIn(event.process, world.facts, readahead=True)
+                    happen(world, tally, family, neighbour - family.base, ahead)
+        elif lookup == "hit":
+            state = ReadAhead(address, state.window, state.hits)
+        elif lookup == "readahead_hit":
+            state = ReadAhead(address, state.window, min(63, state.hits + 1))
+    return state
+
+
+def window_of(world: World, address: int, state: ReadAhead) -> tuple[int, range]:
+    """The window's size and pages, not yet clipped to the VMA."""
+    largest = 2 ** min(5, world.machine.swap.page_cluster)
+    size = world.table.policy.readahead_window(
+        address, state.last, state.hits, state.window, largest
+    )
+    if address - state.last == 1:
+        window = range(address, address + size)
+    elif state.last - address == 1:
+        window = range(address - size + 1, address + 1)
+    else:
+        window = range(address - (size - 1) // 2, address - (size - 1) // 2 + size)
+    table = world.machine.page_size // 8
+    first = address // table * table
+    return size, range(max(window.start, first), min(window.stop, first + table))

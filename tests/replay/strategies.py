@@ -1,0 +1,139 @@
+"""Random scenarios for property tests."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from swaptrace.scenario.schema import (
+    Access,
+    ClearRefs,
+    Exit,
+    Fork,
+    Machine,
+    Madvise,
+    Memset,
+    Mlock,
+    Mmap,
+    Mprotect,
+    Munlock,
+    Munmap,
+    Repeat,
+    Scenario,
+    Span,
+    Step,
+    Swap,
+    UffdWriteprotect,
+)
+
+PAGE = 4096
+ADVICE = (
+    "MADV_PAGEOUT",
+    "MADV_PAGEOUT",
+    "MADV_PAGEOUT",
+    "MADV_COLD",
+    "MADV_DONTNEED",
+    "MADV_FREE",
+    "MADV_WILLNEED",
+    "MADV_POPULATE_READ",
+    "MADV_POPULATE_WRITE",
+)
+
+
+@st.composite
+def machines(draw: st.DrawFn, max_pages: int = 64) -> Machine:
+    """Any back end and feature; small devices are likely."""
+    flag = st.booleans()
+    return Machine(
+        kernel=draw(st.sampled_from(["6.1", "6.10", "6.12"])),
+        soft_dirty=draw(flag),
+        hw_dirty=draw(flag),
+        mkwrite_dirties=draw(flag),
+        per_vma_lock=draw(flag),
+        zeromap=draw(flag),
+        write_upgrade=draw(flag),
+        swap=Swap(
+            backend=draw(st.sampled_from(["zram", "zswap", "disk"])),
+            size=PAGE * draw(st.sampled_from([1 << 20, 1 << 20, max_pages, max_pages // 2])),
+            page_cluster=draw(st.sampled_from([3, 3, 0, 1, 6])),
+        ),
+    )
+
+
+@st.composite
+def spans(draw: st.DrawFn, pages: int) -> Span:
+    """Whole pages of a region, often all of them."""
+    if draw(st.booleans()):
+        return Span(0, pages * PAGE)
+    first = draw(st.integers(0, pages - 1))
+    return Span(first * PAGE, draw(st.integers(1, pages - first)) * PAGE)
+
+
+@st.composite
+def leaf_steps(draw: st.DrawFn, pages: int, process: str) -> Step:
+    """A step of one process on the region `r`."""
+    span = draw(spans(pages))
+    place = {"line": 1, "process": process}
+    kind = draw(st.sampled_from("aaaaaaaammmmpulkcx"))
+    if kind == "a":
+        return Access(
+            **place,
+            op=draw(st.sampled_from(["read", "write", "read_write"])),
+            region="r",
+            span=span,
+            stride=draw(st.sampled_from([PAGE, PAGE, PAGE, 2 * PAGE, 7 * PAGE, 6144, 512])),
+            order=draw(st.sampled_from(["forward", "forward", "backward", "random"])),
+            seed=draw(st.integers(0, 3)),
+            value=draw(st.sampled_from([None, None, 0, 7])),
+        )
+    if kind == "m":
+        return Madvise(**place, region="r", advice=draw(st.sampled_from(ADVICE)), span=span)
+    if kind == "p":
+        return Mprotect(
+            **place, region="r", prot=draw(st.sampled_from(["rw", "rw", "r", "none"])), span=span
+        )
+    if kind == "u":
+        return UffdWriteprotect(**place, region="r", span=span, wp=draw(st.booleans()))
+    if kind == "l":
+        return Mlock(**place, region="r", span=span)
+    if kind == "k":
+        return Munlock(**place, region="r", span=span)
+    if kind == "x":
+        return Munmap(**place, region="r", span=span)
+    return draw(
+        st.sampled_from(
+            [
+                ClearRefs(**place),
+                Memset(**place, region="r", span=span, value=0),
+                Memset(**place, region="r", span=span, value=1),
+            ]
+        )
+    )
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, max_pages: int = 40, max_steps: int = 14) -> Scenario:
+    """Up to three processes on one region."""
+    pages = draw(st.integers(1, max_pages))
+    prot = draw(st.sampled_from(["rw", "rw", "rw", "r"]))
+    steps: list[Step] = [Mmap(line=1, region="r", size=pages * PAGE, prot=prot)]
+    steps.append(
+        Access(line=1, op="write", region="r", span=Span(0, pages * PAGE), stride=PAGE)
+        if draw(st.booleans())
+        else Madvise(line=1, region="r", advice="MADV_WILLNEED", span=Span(0, PAGE))
+    )
+    alive = ["main"]
+    for number in range(draw(st.integers(1, max_steps))):
+        process = draw(st.sampled_from(alive))
+        choice = draw(st.integers(0, 11))
+        if choice == 0 and len(alive) < 3:
+            alive.append(f"child{number}")
+            steps.append(Fork(line=1, process=process, child=alive[-1]))
+        elif choice == 1 and len(alive) > 1:
+            alive.remove(process)
+            steps.append(Exit(line=1, process=process))
+        elif choice == 2:
+            inner = draw(st.lists(leaf_steps(pages, process), min_size=1, max_size=3))
+            steps.append(Repeat(line=1, count=draw(st.integers(1, 6)), steps=tuple(inner)))
+        else:
+            steps.append(draw(leaf_steps(pages, process)))
+    return Scenario("random", "", draw(machines()), tuple(steps))
