@@ -21,7 +21,15 @@ GROUP: Final = "swaptrace.policies"
 
 ALIASES: Final[Mapping[str, str]] = {"old": "prepatch", "new": "final", "v2": "suggested"}
 
-SERIES: Final = ("prepatch", "rfc", "rework", "suggested", "simple", "final", "merged")
+SERIES: Final[tuple[str, ...]] = (
+    "prepatch",
+    "rfc",
+    "rework",
+    "suggested",
+    "simple",
+    "final",
+    "merged",
+)
 """The shipped policies in the order of the discussion, for listings."""
 
 
@@ -90,7 +98,8 @@ def _execute(path: Path) -> ModuleType:
         where = f"{path}:{error.lineno}:{error.offset}"
         raise PolicyError(f"{where}: {error.msg}\n    {(error.text or '').rstrip()}") from error
     except Exception as error:
-        raise PolicyError(f"{path}: {_where(error, path)}{type(error).__name__}: {error}") from error
+        what = f"{type(error).__name__}: {error}"
+        raise PolicyError(f"{path}: {_where(error, path)}{what}") from error
     return module
 
 
@@ -110,6 +119,7 @@ def _instance(cls: object, name: str, where: str) -> Policy:
     try:
         policy = cls()
     except Exception as error:
-        raise PolicyError(f"{where}: {cls.__name__}() raised {type(error).__name__}: {error}") from error
+        what = f"{cls.__name__}() raised {type(error).__name__}: {error}"
+        raise PolicyError(f"{where}: {what}") from error
     policy.name = name
     return policy

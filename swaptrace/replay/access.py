@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import TypeAlias
@@ -13,9 +13,8 @@ from swaptrace.mm.event import Access, Populate, Store
 from swaptrace.replay.readahead import send_reading
 from swaptrace.replay.region import Walk, listed
 from swaptrace.replay.space import VmArea, find_mergeable_anon_vma
-from swaptrace.replay.table import Row
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.visit import NEW_ANON, SIGSEGV, look_up, send
+from swaptrace.replay.visit import NEW_ANON, SIGSEGV, Met, send, survey
 from swaptrace.replay.world import Family, Process, World
 from swaptrace.scenario.schema import Access as AccessStep
 from swaptrace.scenario.schema import Memset
@@ -113,29 +112,30 @@ def touch(
 
     The VMA gets its anon_vma with its first own page, and its read-ahead state moves on.
     """
-    rows = look_up(world, family, walk, event)
-    forbidden = any(row.counts[SIGSEGV] for row in rows.values())
+    met = survey(world, family, walk, event)
+    forbidden = any(row.counts[SIGSEGV] for row, _ in met.values())
     if forbidden:
         walk = walk.part(0, 1)
+        met = survey(world, family, walk, event)
     before = new_anon_pages(tally)
     page = family.base + walk.bounds[0]
     area = next(iter(process.space.within(page, page + 1)), None)
-    if area is not None and goes_through_cache(world, rows):
+    if area is not None and goes_through_cache(world, met):
         bounds = max(area.start - family.base, 0), min(area.end, family.end) - family.base
         moved = send_reading(world, tally, family, walk, event, bounds, area.readahead)
         process.space.put(area, replace(area, readahead=moved))
     else:
-        send(world, tally, family, walk, event)
+        send(world, tally, family, walk, event, met)
     if new_anon_pages(tally) > before:
         anon_vma_prepare(world, process, next(iter(process.space.within(page, page + 1))))
     return not forbidden
 
 
-def goes_through_cache(world: World, rows: Mapping[int, Row]) -> bool:
+def goes_through_cache(world: World, met: Met) -> bool:
     """Whether a page asks the swap cache, where that can lead to read-ahead at all."""
     if world.machine.swap.page_cluster == 0:
         return False
-    return any(row.lookup != "none" for row in rows.values())
+    return any(row.lookup != "none" for row, _ in met.values())
 
 
 def new_anon_pages(tally: Tally) -> int:

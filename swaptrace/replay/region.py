@@ -100,6 +100,8 @@ class Region:
 
     def _segments(self, walk: Walk) -> tuple[Pages, Pages, Pages]:
         walk = walk.ordered()
+        if walk.contiguous and len(self.ids) == 1:
+            return np.zeros(1, np.int64), np.array([walk.count]), self.ids
         if walk.scattered is not None:
             ids = self.at(walk.scattered)
             change = np.flatnonzero(np.diff(ids, prepend=ids[:1] - 1))
@@ -126,7 +128,9 @@ class Region:
         """How many of the visited pages hold each column."""
         if walk.count == 0:
             return {}
-        _, counts, ids = self._segments(replace(walk, seed=None))
+        _, counts, ids = self._segments(walk if walk.seed is None else replace(walk, seed=None))
+        if len(ids) == 1:
+            return {int(ids[0]): int(counts[0])}
         columns, inverse = np.unique(ids, return_inverse=True)
         totals = np.zeros(len(columns), dtype=np.int64)
         np.add.at(totals, inverse, counts)
@@ -136,7 +140,7 @@ class Region:
         """The lowest page of the walk that holds `column`."""
         if walk.scattered is not None:
             return int(walk.scattered[self.at(walk.scattered) == column].min())
-        upward = replace(walk, backward=False)
+        upward = replace(walk, backward=False, seed=None)
         index = next(at for at, _, found in self.segments(upward) if found == column)
         return walk.first + index * walk.stride
 

@@ -8,6 +8,7 @@ cut there.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,15 +19,26 @@ from swaptrace.replay.table import Row
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import Family, World
 
+Met: TypeAlias = dict[int, tuple[Row, int]]
+"""Column to its transition and the number of pages that take it."""
+
 SIGSEGV = COUNTERS.index("sigsegv")
 NEW_ANON = (COUNTERS.index("zero_fill"), COUNTERS.index("wp_copy"))
 
 
-def send(world: World, tally: Tally, family: Family, walk: Walk, event: Event) -> None:
-    """Let `event` happen to each page of the walk, in its order."""
-    rows = look_up(world, family, walk, event)
-    if facts_hold(world, family, walk, rows):
-        commit(world, tally, family, walk, rows)
+def send(
+    world: World,
+    tally: Tally,
+    family: Family,
+    walk: Walk,
+    event: Event,
+    met: Met | None = None,
+) -> None:
+    """Let `event` happen to each page of the walk, in its order; `met` is its survey, if known."""
+    if met is None:
+        met = survey(world, family, walk, event)
+    if facts_hold(world, met):
+        commit(world, tally, family, walk, met)
     else:
         send_in_order(world, tally, family, walk.ordered(), event)
 
@@ -36,20 +48,19 @@ def with_facts(world: World, event: Event) -> Event:
     return replace(event, facts=world.facts_now(isinstance(event, Pageout)))
 
 
-def look_up(world: World, family: Family, walk: Walk, event: Event) -> dict[int, Row]:
-    """The transition of each column that the walk meets."""
-    event = with_facts(world, event)
-    return {c: world.table.row(event, c) for c in family.region.histogram(walk)}
+def survey(world: World, family: Family, walk: Walk, event: Event) -> Met:
+    """The transition of each column that the walk meets, and how many of its pages take it."""
+    event, row = with_facts(world, event), world.table.row
+    return {c: (row(event, c), pages) for c, pages in family.region.histogram(walk).items()}
 
 
-def facts_hold(world: World, family: Family, walk: Walk, rows: dict[int, Row]) -> bool:
+def facts_hold(world: World, met: Met) -> bool:
     """Whether no threshold of the swap device can be crossed within the walk."""
-    if not any(row.slots for row in rows.values()):
+    deltas = [(row.slots, pages) for row, pages in met.values() if row.slots]
+    if not deltas:
         return True
-    pages = family.region.histogram(walk)
-    deltas = [(rows[column].slots, count) for column, count in pages.items()]
     for sign in (1, -1):
-        change = sum(delta * count for delta, count in deltas if delta * sign > 0)
+        change = sum(delta * pages for delta, pages in deltas if delta * sign > 0)
         alike = world.device.pages_alike(sign)
         if alike is not None and abs(change) > alike:
             return False
@@ -64,22 +75,23 @@ def send_in_order(world: World, tally: Tally, family: Family, walk: Walk, event:
             row = world.table.row(with_facts(world, event), column)
             alike = world.device.pages_alike(row.slots)
             pages = count - done if alike is None else min(alike, count - done)
-            commit(world, tally, family, walk.part(start + done, pages), {column: row})
+            part = walk.part(start + done, pages)
+            commit(world, tally, family, part, {column: (row, pages)})
             done += pages
 
 
-def commit(world: World, tally: Tally, family: Family, walk: Walk, rows: dict[int, Row]) -> None:
+def commit(world: World, tally: Tally, family: Family, walk: Walk, met: Met) -> None:
     """Count the transitions of a walk and change its pages."""
-    for column, pages in family.region.histogram(walk).items():
-        row = rows[column]
+    for column, (row, pages) in met.items():
         tally.add(row.counts, pages)
         world.device.used += row.slots * pages
         if row.violations:
             note_violations(tally, family, walk, column, row, pages)
-    old = np.array(sorted(rows), dtype=np.int64)
-    new = np.array([rows[column].new for column in old.tolist()], dtype=np.int64)
-    if not np.array_equal(old, new):
-        family.region.replace(walk, lambda ids: translate(ids, old, new))
+    if all(row.new == column for column, (row, _) in met.items()):
+        return
+    old = np.array(sorted(met), dtype=np.int64)
+    new = np.array([met[column][0].new for column in old.tolist()], dtype=np.int64)
+    family.region.replace(walk, lambda ids: translate(ids, old, new))
 
 
 def translate(ids: Pages, old: Pages, new: Pages) -> Pages:
@@ -91,6 +103,6 @@ def note_violations(
     tally: Tally, family: Family, walk: Walk, column: int, row: Row, pages: int
 ) -> None:
     """What a transition broke, and the first page that shows it."""
-    page = family.region.first_page(replace(walk, seed=None), column)
+    page = family.region.first_page(walk, column)
     for kind, process in row.violations:
         tally.see(kind, family.members[process], family.name, page, pages)

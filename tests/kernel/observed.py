@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from swaptrace import policies
+from swaptrace.counters import COUNTERS
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.table import Table
@@ -19,10 +20,7 @@ from swaptrace.scenario.schema import Scenario
 
 FOLDER = Path(__file__).parent / "observations"
 
-COUNTED = (
-    "minflt majflt pswpin pswpout swap_ra swap_ra_hit zswpin zswpout swpin_zero swpout_zero "
-    "uffd_wp sigsegv"
-).split()
+COUNTED = frozenset(COUNTERS[: COUNTERS.index("zero_fill")]) | {"uffd_wp", "sigsegv"}
 """What a kernel shows; the model counts more."""
 
 PageMaps = Mapping[str, Mapping[str, str]]
@@ -45,8 +43,13 @@ class Observation:
 
     def load(self) -> Scenario:
         """The scenario on the machine of the observation."""
-        text = scenario_texts()[self.scenario]
-        return load_text(text, self.scenario, dict(overrides("machine", self.machine)))
+        return on_machine(self.scenario, tuple(overrides("machine", self.machine)))
+
+
+@cache
+def on_machine(scenario: str, machine: tuple[tuple[str, str], ...]) -> Scenario:
+    """A scenario, once for all policies and kernels that share a machine."""
+    return load_text(scenario_texts()[scenario], scenario, dict(machine))
 
 
 def overrides(prefix: str, machine: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

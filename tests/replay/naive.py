@@ -51,7 +51,9 @@ def repeat(self: Replay, step: Repeat, path: str, window: str | None, record: ob
         self.steps(step.steps, f"{path}[{index}].", window, record)  # type: ignore[arg-type]
 
 
-def send(world: World, tally: Tally, family: Family, walk: Walk, event: Event) -> None:
+def send(
+    world: World, tally: Tally, family: Family, walk: Walk, event: Event, _met: object = None
+) -> None:
     """One page after the other."""
     for page in walk.pages().tolist():
         happen(world, tally, family, page, event)

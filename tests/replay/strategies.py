@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from swaptrace.scenario.schema import (
     Access,
+    Advice,
     ClearRefs,
     Exit,
     Fork,
@@ -17,6 +20,7 @@ from swaptrace.scenario.schema import (
     Mprotect,
     Munlock,
     Munmap,
+    Prot,
     Repeat,
     Scenario,
     Span,
@@ -26,7 +30,7 @@ from swaptrace.scenario.schema import (
 )
 
 PAGE = 4096
-ADVICE = (
+ADVICE: tuple[Advice, ...] = (
     "MADV_PAGEOUT",
     "MADV_PAGEOUT",
     "MADV_PAGEOUT",
@@ -72,7 +76,7 @@ def spans(draw: st.DrawFn, pages: int) -> Span:
 def leaf_steps(draw: st.DrawFn, pages: int, process: str) -> Step:
     """A step of one process on the region `r`."""
     span = draw(spans(pages))
-    place = {"line": 1, "process": process}
+    place: Any = {"line": 1, "process": process}
     kind = draw(st.sampled_from("aaaaaaaammmmpulkcx"))
     if kind == "a":
         return Access(
@@ -99,22 +103,19 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str) -> Step:
         return Munlock(**place, region="r", span=span)
     if kind == "x":
         return Munmap(**place, region="r", span=span)
-    return draw(
-        st.sampled_from(
-            [
-                ClearRefs(**place),
-                Memset(**place, region="r", span=span, value=0),
-                Memset(**place, region="r", span=span, value=1),
-            ]
-        )
-    )
+    others: list[Step] = [
+        ClearRefs(**place),
+        Memset(**place, region="r", span=span, value=0),
+        Memset(**place, region="r", span=span, value=1),
+    ]
+    return draw(st.sampled_from(others))
 
 
 @st.composite
 def scenarios(draw: st.DrawFn, max_pages: int = 40, max_steps: int = 14) -> Scenario:
     """Up to three processes on one region."""
     pages = draw(st.integers(1, max_pages))
-    prot = draw(st.sampled_from(["rw", "rw", "rw", "r"]))
+    prot: Prot = draw(st.sampled_from(["rw", "rw", "rw", "r"]))
     steps: list[Step] = [Mmap(line=1, region="r", size=pages * PAGE, prot=prot)]
     steps.append(
         Access(line=1, op="write", region="r", span=Span(0, pages * PAGE), stride=PAGE)

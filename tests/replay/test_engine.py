@@ -1,0 +1,255 @@
+"""Does a replay count, measure, repeat and refuse as the format says?"""
+
+from __future__ import annotations
+
+import pytest
+
+from swaptrace import policies
+from swaptrace.errors import ScenarioError
+from swaptrace.replay.engine import replay
+from swaptrace.replay.table import Table
+from swaptrace.scenario.schema import (
+    ClearRefs,
+    Exit,
+    Fork,
+    Measure,
+    Mlock,
+    Mprotect,
+    Munmap,
+    Repeat,
+    Scenario,
+    Span,
+    Swap,
+)
+from tests.replay.building import (
+    PAGE,
+    MiB,
+    TiB,
+    access,
+    advise,
+    memset,
+    microbenchmark,
+    mmap,
+    pageout,
+    scenario,
+)
+from tests.replay.naive import naive_replay
+
+FINAL = policies.find("final")
+PREPATCH = policies.find("prepatch")
+BIG = Swap(size=4 * TiB)
+
+
+def counted(result_of: Scenario, policy: str = "final", step: int = -1) -> dict[str, int]:
+    """The counters of one step (the last)."""
+    result = replay(result_of, policies.find(policy), steps=True)
+    assert result.steps is not None
+    return dict(result.steps[step].counters)
+
+
+def evaluations(of: Scenario, policy: str = "final") -> int:
+    """How often the transition function ran."""
+    table = Table(policies.find(policy))
+    replay(of, table)
+    return table.evaluations
+
+
+@pytest.mark.parametrize(
+    ("policy", "minflt"),
+    [("prepatch", 512), ("rfc", 0), ("rework", 0), ("suggested", 0), ("simple", 0), ("final", 0)],
+)
+def test_microbenchmark_counts_what_the_discussion_reports(policy: str, minflt: int) -> None:
+    """512/512 without the patch, 0/512 with it?"""
+    counters = counted(scenario(*microbenchmark(2 * MiB)), policy)
+    assert counters.get("minflt", 0) == minflt
+    assert counters["majflt"] == 512
+
+
+@pytest.mark.parametrize("policy", policies.SERIES)
+def test_a_terabyte_takes_no_more_evaluations_than_a_megabyte(policy: str) -> None:
+    """Does a step cost what it meets in distinct columns, however many pages there are?"""
+    small = scenario(*microbenchmark(2 * MiB), swap=BIG)
+    large = scenario(*microbenchmark(TiB), swap=BIG)
+    assert evaluations(small, policy) == evaluations(large, policy)
+    assert counted(large, policy)["majflt"] == TiB // PAGE
+
+
+@pytest.mark.parametrize("policy", policies.SERIES)
+def test_a_billion_repetitions_take_no_more_evaluations_than_ten(policy: str) -> None:
+    """Is the rest multiplied once an iteration leaves the state that it found?"""
+
+    def repeated(count: int) -> Scenario:
+        loop = Repeat(line=5, count=count, steps=(pageout(2 * MiB), access("read_write", 2 * MiB)))
+        return scenario(mmap(2 * MiB), memset(2 * MiB), loop)
+
+    assert evaluations(repeated(10), policy) == evaluations(repeated(10**9), policy)
+    ten = replay(repeated(10), policies.find(policy)).total
+    billion = replay(repeated(10**9), policies.find(policy)).total
+    assert billion["majflt"] == ten["majflt"] * 10**8
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7, 50, 51])
+def test_a_cycle_of_two_iterations_is_multiplied_and_its_rest_replayed(count: int) -> None:
+    """Do counts and final state hold where only every second iteration is alike?
+
+    With windows of two pages, read-ahead over three takes turns between two patterns.
+    """
+    zswap = Swap(backend="zswap", page_cluster=1)
+    loop = Repeat(line=5, count=count, steps=(pageout(3 * PAGE), access("read", 3 * PAGE)))
+    of = scenario(mmap(3 * PAGE), memset(3 * PAGE), loop, access("read", PAGE), swap=zswap)
+    fast, slow = replay(of, FINAL, steps=True, pages=True), naive_replay(of, FINAL)
+    assert fast.total == slow.total
+    assert fast.pages == slow.pages
+    assert fast.steps is not None
+    assert sum(step.times for step in fast.steps) == 2 * count + 3
+    assert len(fast.steps) <= 17
+
+
+def test_folded_repetitions_say_which_and_how_many_they_stand_for() -> None:
+    """Does a billion repetitions list a handful of steps, with their number?"""
+    loop = Repeat(line=5, count=10**9, steps=(pageout(PAGE), access("read", PAGE)))
+    result = replay(scenario(mmap(PAGE), memset(PAGE), loop), FINAL, steps=True)
+    assert result.steps is not None
+    last = result.steps[-1]
+    assert last.step.endswith("-999999999].1")
+    assert sum(step.times for step in result.steps) == 2 + 2 * 10**9
+    assert result.total["majflt"] == 10**9
+
+
+def test_windows_add_up_under_their_label_and_count_nothing_else() -> None:
+    """Do two windows of one label add up, and steps outside stay out?"""
+    window = Measure(line=4, label="w", steps=(access("read", 2 * PAGE),))
+    steps = (mmap(4 * PAGE), memset(4 * PAGE), pageout(4 * PAGE), window, pageout(4 * PAGE))
+    result = replay(scenario(*steps, window), FINAL)
+    assert result.windows == {"w": {"majflt": 4, "pswpin": 4}}
+    assert result.total["minflt"] == 4
+
+
+def test_a_window_within_a_repeat_counts_every_iteration() -> None:
+    """Is a window multiplied with the iterations that it is in?"""
+    window = Measure(line=4, label="w", steps=(access("read", PAGE),))
+    loop = Repeat(line=3, count=1000, steps=(pageout(PAGE), window))
+    result = replay(scenario(mmap(PAGE), memset(PAGE), loop), FINAL)
+    assert result.windows["w"]["majflt"] == 1000
+
+
+def test_an_unexpected_errno_is_an_error_that_names_it() -> None:
+    """Must a step say which errno its system call gives, and no other?"""
+    lock = Mlock(line=3, region="r", span=Span(0, PAGE))
+    steps = (mmap(PAGE), lock, pageout(PAGE))
+    with pytest.raises(ScenarioError, match=r"MADV_PAGEOUT fails with EINVAL here"):
+        replay(scenario(*steps), FINAL)
+    with pytest.raises(ScenarioError, match=r"fails with EINVAL here, not with ENOMEM"):
+        replay(scenario(mmap(PAGE), lock, pageout(PAGE, errno="ENOMEM")), FINAL)
+    with pytest.raises(ScenarioError, match=r"succeeds here; leave `errno: EINVAL` out"):
+        replay(scenario(mmap(PAGE), pageout(PAGE, errno="EINVAL")), FINAL)
+    replay(scenario(mmap(PAGE), lock, pageout(PAGE, errno="EINVAL")), FINAL)
+
+
+def test_a_call_over_a_hole_does_what_lies_before_or_around_it() -> None:
+    """Has a refused system call the partial effect that it has on the kernel?"""
+    hole = Munmap(line=2, region="r", span=Span(PAGE, PAGE))
+    start = (mmap(4 * PAGE), memset(4 * PAGE), hole)
+    around = scenario(*start, pageout(4 * PAGE, errno="ENOMEM"))
+    assert replay(around, FINAL, pages=True).pages == {"main": {"r": "1SD,1-,2SD"}}
+    protect = Mprotect(line=3, region="r", prot="r", span=Span(0, 4 * PAGE), errno="ENOMEM")
+    before = scenario(*start, protect, access("write", PAGE, offset=2 * PAGE))
+    assert counted(before) == {}
+    assert counted(scenario(*start, protect, access("write", PAGE))) == {"sigsegv": 1}
+
+
+def test_a_forbidden_access_ends_its_step_alone() -> None:
+    """Is one SIGSEGV counted, and does the replay go on?"""
+    steps = (mmap(4 * PAGE, prot="r"), access("write", 4 * PAGE), access("read", 4 * PAGE))
+    assert counted(scenario(*steps), step=1) == {"sigsegv": 1}
+    assert counted(scenario(*steps)) == {"minflt": 4, "zero_page": 4}
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"), [("forward", "2PX,1-,1S"), ("backward", "2S,1-,1PX")]
+)
+def test_order_decides_what_is_touched_before_a_forbidden_access(order: str, expected: str) -> None:
+    """Does a step go as far as the hole, from the side that it starts on?"""
+    hole = Munmap(line=2, region="r", span=Span(2 * PAGE, PAGE))
+    steps = (
+        *(mmap(4 * PAGE), memset(4 * PAGE), hole, ClearRefs(line=3)),
+        *(pageout(4 * PAGE, errno="ENOMEM"), access("read", 4 * PAGE, order=order)),
+    )
+    pages = replay(scenario(*steps), FINAL, pages=True).pages
+    assert pages is not None
+    assert pages["main"]["r"] == expected
+
+
+def test_a_stride_below_a_page_takes_no_new_fault_on_the_same_page() -> None:
+    """Is a page that is touched again counted once?"""
+    steps = (mmap(2 * PAGE), access("write", 2 * PAGE, stride=64))
+    assert counted(scenario(*steps))["minflt"] == 2
+
+
+def test_a_stride_above_a_page_skips_pages() -> None:
+    """Are only the pages faulted in that the stride meets, also where it is no multiple?"""
+    skipping = scenario(mmap(8 * PAGE), access("write", 8 * PAGE, stride=3 * PAGE))
+    assert counted(skipping)["minflt"] == 3
+    uneven = scenario(mmap(8 * PAGE), access("write", 8 * PAGE, stride=6144))
+    pages = replay(uneven, FINAL, pages=True).pages
+    assert pages == {"main": {"r": "2PDX,1D,2PDX,1D,2PDX"}}
+
+
+def test_swap_that_fills_up_leaves_pages_in_memory() -> None:
+    """Is the device's size honoured, to the slot?"""
+    steps = (mmap(8 * PAGE), memset(8 * PAGE), pageout(8 * PAGE))
+    pages = replay(scenario(*steps, size=5 * PAGE), FINAL, pages=True).pages
+    assert pages == {"main": {"r": "5SD,3PDX"}}
+
+
+def test_a_name_may_be_mapped_again_after_munmap() -> None:
+    """Does a region that was unmapped give its name to a fresh one, in this process alone?"""
+    gone = Munmap(line=3, process="child", region="r", span=Span(0, PAGE))
+    steps = (
+        *(mmap(PAGE), memset(PAGE), Fork(line=2, child="child"), gone),
+        *(mmap(2 * PAGE, process="child"), access("read", PAGE)),
+    )
+    pages = replay(scenario(*steps), FINAL, pages=True).pages
+    assert pages == {"main": {"r": "1PDX"}, "child": {"r": "2D"}}
+
+
+def test_a_process_that_exited_is_gone_from_the_page_maps() -> None:
+    """Do page maps show who lives?"""
+    steps = (mmap(PAGE), memset(PAGE), Fork(line=2, child="child"), Exit(line=3, process="main"))
+    pages = replay(scenario(*steps), FINAL, pages=True).pages
+    assert pages == {"child": {"r": "1PDX"}}
+
+
+def test_a_machine_without_soft_dirty_shows_none_and_tracks_nothing() -> None:
+    """Is CONFIG_MEM_SOFT_DIRTY=n the end of bit 55 and of the faults it costs?"""
+    steps = (
+        *(mmap(PAGE), memset(PAGE), pageout(PAGE), ClearRefs(line=4)),
+        *(access("read", PAGE), access("write", PAGE)),
+    )
+    with_it = replay(scenario(*steps), FINAL, pages=True)
+    without = replay(scenario(*steps, soft_dirty=False), FINAL, pages=True)
+    assert with_it.total["minflt"] == 2
+    assert without.total["minflt"] == 1
+    assert without.pages == {"main": {"r": "1PX"}}
+
+
+def test_violations_name_step_process_region_and_pages() -> None:
+    """Does a lost soft-dirty write say where it shows, once, with the number of pages?"""
+    steps = (
+        *(mmap(8 * PAGE), memset(8 * PAGE), pageout(8 * PAGE), ClearRefs(line=4)),
+        *(access("read", 8 * PAGE), access("write", 4 * PAGE, offset=2 * PAGE)),
+    )
+    (violation,) = replay(scenario(*steps), policies.find("simple")).violations
+    assert (violation.kind, violation.step, violation.line) == ("lost_soft_dirty", "5", 4)
+    assert (violation.process, violation.region) == ("main", "r")
+    assert (violation.page, violation.pages) == (2, 4)
+
+
+def test_populate_stops_at_a_hole_as_the_kernel_version_does() -> None:
+    """Does MADV_POPULATE_WRITE pass over a hole before 6.9 and stop at it from then on?"""
+    hole = Munmap(line=2, region="r", span=Span(PAGE, PAGE))
+    fill = advise("MADV_POPULATE_WRITE", 3 * PAGE, errno="ENOMEM")
+    old = replay(scenario(mmap(3 * PAGE), hole, fill, kernel="6.1"), FINAL, pages=True)
+    new = replay(scenario(mmap(3 * PAGE), hole, fill), FINAL, pages=True)
+    assert old.pages == {"main": {"r": "1PDX,1-,1PDX"}}
+    assert new.pages == {"main": {"r": "1PDX,1-,1D"}}

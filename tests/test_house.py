@@ -1,0 +1,76 @@
+"""Does the house stay in order: who imports whom, and how large files grow?"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import swaptrace
+
+PACKAGE = Path(swaptrace.__file__).parent
+FILES = sorted(path for path in PACKAGE.rglob("*.py"))
+OPEN_TO_ALL = {"swaptrace", "swaptrace.errors", "swaptrace.counters"}
+ALLOWED = {
+    "mm": {"mm"},
+    "scenario": {"scenario"},
+    "policies": {"policies", "mm"},
+    "replay": {"replay", "mm", "scenario.schema"},
+    "report": {"report", "replay.result"},
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules of the package that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def permitted(module: str, part: str) -> bool:
+    """Whether a file of this part of the package may import the module."""
+    if not module.startswith("swaptrace") or module in OPEN_TO_ALL:
+        return True
+    inside = module.removeprefix("swaptrace.")
+    if any(f"swaptrace.{inside}".startswith(f"{name}.") for name in OPEN_TO_ALL - {"swaptrace"}):
+        return True
+    rooms = ALLOWED[part]
+    return any(inside == room or inside.startswith(f"{room}.") for room in rooms)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_part_imports_what_it_must_not_know(path: Path) -> None:
+    """Do mm and scenario stand alone, and does nobody reach behind the doors?"""
+    part = path.relative_to(PACKAGE).parts[0]
+    if part not in ALLOWED:
+        return  # the command line may import all
+    wrong = {
+        module
+        for module in imports(path)
+        if module.startswith("swaptrace.") and not permitted(module, part)
+    }
+    # `from swaptrace.replay import result` names a package that is open only in part.
+    wrong -= {f"swaptrace.{room.split('.')[0]}" for room in ALLOWED[part] if "." in room}
+    assert wrong == set()
+
+
+def test_numpy_is_known_to_few() -> None:
+    """Do only the files that say so know of arrays?"""
+    users = {str(path.relative_to(PACKAGE)) for path in FILES if "numpy" in set(imports(path))}
+    assert users == {
+        "replay/access.py",
+        "replay/readahead.py",
+        "replay/region.py",
+        "replay/visit.py",
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_is_long(path: Path) -> None:
+    """Does every file fit into one sitting?"""
+    assert len(path.read_text().splitlines()) <= 400
