@@ -46,7 +46,49 @@ EXAMPLE = Result(
     ),
 )
 
-names = st.text(min_size=1, max_size=8)
+_NOTHING_MEASURED = ScenarioResult(
+    name="[bold]no markup[/bold] :smile:",
+    file="a\x1b[31mb.yaml",
+    machine=machine_mapping(Machine()),
+    policies={
+        "prepatch": PolicyResult(total={"minflt": 1234567}, windows={}),
+        "final": PolicyResult(total={"minflt": 1234567}, windows={}),
+    },
+)
+
+COMPARED = Result(
+    version="0.1.0",
+    scenarios=(
+        ScenarioResult(
+            name="read-then-write",
+            file="scenarios/read-then-write.yaml",
+            machine=machine_mapping(Machine()),
+            policies={
+                "prepatch": PolicyResult(
+                    total={"minflt": 1536, "majflt": 512, "pswpin": 512, "wp_reuse": 512},
+                    windows={"read_write_data": {"minflt": 512, "majflt": 512, "pswpin": 512}},
+                ),
+                "rfc": PolicyResult(
+                    total={"minflt": 1024, "majflt": 512, "pswpin": 512, "spurious_dirty": 512},
+                    windows={"read_write_data": {"majflt": 512, "pswpin": 512}},
+                    violations=(Violation("lost_soft_dirty", "4.0", 12, "main", "buf", 0, 512),),
+                ),
+                "final": PolicyResult(
+                    total={"minflt": 1024, "majflt": 516, "pswpin": 512},
+                    windows={"read_write_data": {"majflt": 512, "pswpin": 512}},
+                    violations=(Violation("spurious_soft_dirty", "4.0", 12, "main", "buf", 7, 1),),
+                ),
+            },
+            expectations=(
+                Expectation("read_write_data", "prepatch", "minflt", 512, 512),
+                Expectation("total", "final", "majflt", 512, 516),
+            ),
+        ),
+        _NOTHING_MEASURED,
+    ),
+)
+
+names = st.text(st.characters(exclude_characters="…"), min_size=1, max_size=8)
 counts = st.integers(min_value=1, max_value=2**53)
 lines = st.integers(min_value=1, max_value=9999)
 counters = st.dictionaries(st.sampled_from(COUNTERS), counts)

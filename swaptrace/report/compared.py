@@ -1,0 +1,104 @@
+"""The tables of `compare`: policies beside the first of them, with the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import RenderableType
+
+from swaptrace.replay.result import Result, ScenarioResult
+from swaptrace.report.changes import FAULTS, TOTAL, Change, counters_in, used, windows_of
+from swaptrace.report.layout import Cell, FirstFit, Table, spaced, words
+from swaptrace.report.tables import each_scenario
+
+
+def compare_report(result: Result) -> RenderableType:
+    """A table per scenario: a row per window and counter, each policy beside the first."""
+    return each_scenario(result, _counters)
+
+
+def _counters(scenario: ScenarioResult) -> FirstFit:
+    base, *others = scenario.policies
+    labels = windows_of(scenario.policies.values())
+    rows = tuple(changes for label in labels for changes in _changes(scenario, label))
+    compared = _Compared(base, tuple(others), rows)
+    return FirstFit(lambda: [compared.beside()], compared.pairs, compared.beneath)
+
+
+def _changes(scenario: ScenarioResult, window: str) -> Iterator[tuple[Change, ...]]:
+    """For each counter that is shown, its change from the first policy to each other."""
+    first, *others = (counters_in(policy, window) for policy in scenario.policies.values())
+    for counter in used([first, *others]):
+        old = first.get(counter, 0)
+        changes = tuple(Change(window, counter, old, other.get(counter, 0)) for other in others)
+        if any(_worth_a_row(change) for change in changes):
+            yield changes
+
+
+def _worth_a_row(change: Change) -> bool:
+    return change.counter in FAULTS or change.difference != 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What is compared; each of `rows` has one change for each of the others."""
+
+    base: str
+    others: tuple[str, ...]
+    rows: tuple[tuple[Change, ...], ...]
+
+    @property
+    def windowed(self) -> bool:
+        return any(changes[0].window != TOTAL for changes in self.rows)
+
+    def beside(self) -> Table:
+        """All in one table."""
+        names = ["window", "counter"] if self.windowed else ["counter"]
+        header = [*names, self.base]
+        for other in self.others:
+            header += [other, "diff", "%"]
+        return Table(header, len(names), (self.row(changes) for changes in self.rows))
+
+    def row(self, changes: Sequence[Change]) -> list[str | Cell]:
+        first = changes[0]
+        cells: list[str | Cell] = [first.window] if self.windowed else []
+        cells += [first.counter, str(first.old)]
+        for change in changes:
+            cells += _new(change)
+        return cells
+
+    def pairs(self) -> Iterator[RenderableType]:
+        """A table for each of the others."""
+        return spaced(
+            [words(f"{self.base} and {other}", "bold"), self.only(index).beside()]
+            for index, other in enumerate(self.others)
+        )
+
+    def only(self, index: int) -> _Compared:
+        rows = tuple((changes[index],) for changes in self.rows if _worth_a_row(changes[index]))
+        return _Compared(self.base, (self.others[index],), rows)
+
+    def beneath(self) -> Iterator[RenderableType]:
+        """A little table for each window and counter, with a policy a row."""
+        return spaced(
+            [
+                words(f"{changes[0].window}, {changes[0].counter}", "bold"),
+                Table((), 1, self.policies(changes), indent=2),
+            ]
+            for changes in self.rows
+        )
+
+    def policies(self, changes: Sequence[Change]) -> Iterator[list[str | Cell]]:
+        yield [self.base, str(changes[0].old), "", ""]
+        for name, change in zip(self.others, changes, strict=True):
+            yield [name, *_new(change)]
+
+
+def _new(change: Change) -> tuple[str, Cell, Cell]:
+    """The new value, the difference, and the same in per cent."""
+    style = ""
+    if change.counter in FAULTS and change.difference:
+        style = "red" if change.difference > 0 else "green"
+    signed = f"{change.difference:+d}" if change.difference else "0"
+    return str(change.new), Cell(signed, style), Cell(change.percent, style)
