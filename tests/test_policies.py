@@ -27,6 +27,7 @@ def test_each_draft_of_the_series_is_registered_under_its_name(name: str) -> Non
     assert policy.name == name
     assert policy.title
     assert policy.origin
+    assert policies.available()[name].load() is type(policy)
 
 
 @pytest.mark.parametrize("alias", policies.ALIASES)
@@ -38,6 +39,24 @@ def test_aliases_name_the_same_policy(alias: str) -> None:
 def test_the_series_comes_first_and_in_its_order() -> None:
     """Is the listing in the order of the discussion?"""
     assert tuple(policies.available())[: len(policies.SERIES)] == policies.SERIES
+
+
+def test_a_policy_of_another_package_is_found_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is a policy found that an installed distribution registers in the group?"""
+    info = tmp_path / "other-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[swaptrace.policies]\nother = other_policy:Other\nbroken = other_policy:Missing\n"
+    )
+    write(tmp_path / "other_policy.py", HEADER + "class Other(Policy):\n    title = 'other'\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert policies.find("other").title == "other"
+    assert list(policies.available())[-2:] == ["broken", "other"]
+    with pytest.raises(PolicyError, match=r"policy 'broken': cannot load other_policy:Missing"):
+        policies.find("broken")
 
 
 def test_a_misspelt_name_gets_a_suggestion() -> None:

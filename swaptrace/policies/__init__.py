@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from swaptrace.errors import PolicyError, did_you_mean
 from swaptrace.mm.policy import Policy
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP: Final = "swaptrace.policies"
 
@@ -35,6 +38,9 @@ SERIES: Final[tuple[str, ...]] = (
 
 def available() -> dict[str, EntryPoint]:
     """Every registered policy by name, the series first and in its order."""
+    # Imported here: asking what is installed takes longer than a small replay.
+    from importlib.metadata import entry_points
+
     found = {point.name: point for point in entry_points(group=GROUP)}
     names = [name for name in SERIES if name in found]
     names += sorted(name for name in found if name not in SERIES)
@@ -48,8 +54,10 @@ def find(name_or_path: str) -> Policy:
     """
     if name_or_path.endswith(".py"):
         return from_file(name_or_path)
-    registered = available()
     name = ALIASES.get(name_or_path, name_or_path)
+    if name in SERIES:
+        return _only_policy(import_module(f"{__name__}.{name}"), name, f"policy {name!r}")
+    registered = available()
     if name not in registered:
         hint = did_you_mean(name_or_path, [*registered, *ALIASES])
         raise PolicyError(f"no policy {name_or_path!r}; {hint}")
@@ -67,7 +75,11 @@ def _load(point: EntryPoint) -> object:
 
 def from_file(path: str) -> Policy:
     """The one policy that a Python file defines; its name is the file's stem."""
-    module = _execute(Path(path))
+    return _only_policy(_execute(Path(path)), Path(path).stem, path)
+
+
+def _only_policy(module: ModuleType, name: str, where: str) -> Policy:
+    """The one policy that a module defines."""
     classes = [
         value
         for value in vars(module).values()
@@ -78,10 +90,10 @@ def from_file(path: str) -> Policy:
     if len(classes) != 1:
         names = ", ".join(c.__name__ for c in classes) or "none"
         raise PolicyError(
-            f"{path}: must define exactly one class derived from swaptrace.mm.policy.Policy "
+            f"{where}: must define exactly one class derived from swaptrace.mm.policy.Policy "
             f"(found: {names})"
         )
-    return _instance(classes[0], Path(path).stem, path)
+    return _instance(classes[0], name, where)
 
 
 def _execute(path: Path) -> ModuleType:

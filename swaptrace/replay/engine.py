@@ -6,7 +6,6 @@ result = replay(scenario, policy, steps=True, pages=True)
 from __future__ import annotations
 
 from dataclasses import replace
-from hashlib import blake2b
 
 from swaptrace.errors import Problem, ScenarioError
 from swaptrace.mm.policy import Policy
@@ -131,6 +130,8 @@ class Replay:
 
     def state(self) -> bytes:
         """A digest that is equal for equal states of the world."""
+        from hashlib import blake2b  # few scenarios need it, and it is slow to import
+
         return blake2b(repr(self.world.state_key()).encode(), digest_size=16).digest()
 
     def leaf(self, step: Step, path: str, window: str | None, record: Record) -> None:
