@@ -13,8 +13,7 @@ reached or observed is kept. Reference and map counts are derived, never stored.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 ZERO_PAGE: Final = -1
 """The `folio` of a PTE that maps the shared zero page (is_zero_pfn)."""
@@ -23,8 +22,7 @@ ZERO: Final = 0
 """The data token of a page whose every byte is zero."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vma:
+class Vma(NamedTuple):
     """What a fault needs of `vm_area_struct`.
 
     `readable` and `writable` are VM_READ and VM_WRITE, `locked` VM_LOCKED, `uffd_wp`
@@ -52,8 +50,7 @@ class Vma:
         return self.writable if write else self.readable
 
 
-@dataclass(frozen=True, slots=True)
-class Pte:
+class Pte(NamedTuple):
     """A present page-table entry. The methods are the kernel's pte_*() helpers."""
 
     folio: int
@@ -64,35 +61,35 @@ class Pte:
 
     def mkwrite(self) -> Pte:
         """pte_mkwrite()."""
-        return self if self.write else replace(self, write=True)
+        return self if self.write else self._replace(write=True)
 
     def wrprotect(self) -> Pte:
         """pte_wrprotect()."""
-        return replace(self, write=False) if self.write else self
+        return self._replace(write=False) if self.write else self
 
     def mkdirty(self) -> Pte:
         """pte_mkdirty(), which on x86 marks the PTE soft-dirty as well."""
-        return replace(self, dirty=True, soft_dirty=True)
+        return self._replace(dirty=True, soft_dirty=True)
 
     def mkclean(self) -> Pte:
         """pte_mkclean(); the soft-dirty bit stays."""
-        return replace(self, dirty=False) if self.dirty else self
+        return self._replace(dirty=False) if self.dirty else self
 
     def mksoft_dirty(self) -> Pte:
         """pte_mksoft_dirty()."""
-        return replace(self, soft_dirty=True)
+        return self._replace(soft_dirty=True)
 
     def clear_soft_dirty(self) -> Pte:
         """pte_clear_soft_dirty()."""
-        return replace(self, soft_dirty=False)
+        return self._replace(soft_dirty=False)
 
     def mkuffd_wp(self) -> Pte:
         """pte_mkuffd_wp(), which also write-protects."""
-        return replace(self, uffd_wp=True, write=False)
+        return self._replace(uffd_wp=True, write=False)
 
     def clear_uffd_wp(self) -> Pte:
         """pte_clear_uffd_wp()."""
-        return replace(self, uffd_wp=False)
+        return self._replace(uffd_wp=False)
 
     @property
     def is_zero_page(self) -> bool:
@@ -100,8 +97,7 @@ class Pte:
         return self.folio == ZERO_PAGE
 
 
-@dataclass(frozen=True, slots=True)
-class SwapPte:
+class SwapPte(NamedTuple):
     """A swap entry in a page table (pte_swp_exclusive and its siblings)."""
 
     slot: int
@@ -114,8 +110,7 @@ Entry: TypeAlias = Pte | SwapPte | None
 """A page-table entry; None is pte_none()."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(NamedTuple):
     """One process's view of the page.
 
     `vma` is None over a hole (never mapped again, or unmapped), and then nothing else
@@ -137,8 +132,7 @@ class Mapping:
 HOLE: Final = Mapping(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Folio:
+class Folio(NamedTuple):
     """An order-0 anonymous folio.
 
     `anon_exclusive` is PageAnonExclusive, `dirty` PG_dirty, `lazyfree` an anonymous folio
@@ -154,8 +148,7 @@ class Folio:
     slot: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SwapSlot:
+class SwapSlot(NamedTuple):
     """A swap slot that a PTE or the swap cache holds.
 
     `data` is the token stored there; None where the store has no copy (not written
@@ -165,8 +158,7 @@ class SwapSlot:
     data: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One virtual page of one region: a mapping for each process that shares the region."""
 
     maps: tuple[Mapping, ...]
@@ -218,8 +210,7 @@ def canonical(
     token_of = _Numbering(fixed=1)
     out_maps = tuple(_renumber_mapping(m, folio_of, slot_of, token_of) for m in new_maps)
     out_folios = tuple(
-        replace(
-            folios[old],
+        folios[old]._replace(
             data=token_of(folios[old].data),
             slot=None if folios[old].slot is None else slot_of(folios[old].slot),  # type: ignore[arg-type]
         )
@@ -238,7 +229,7 @@ def _observable(m: Mapping) -> Mapping:
     written = m.written and not m.vma.soft_dirty
     armed = m.armed and m.pte is not None
     if written != m.written or armed != m.armed:
-        return replace(m, written=written, armed=armed)
+        return m._replace(written=written, armed=armed)
     return m
 
 
@@ -264,13 +255,13 @@ def _renumber_mapping(
     pte = m.pte
     if type(pte) is Pte:
         if not pte.is_zero_page and folio_of(pte.folio) != pte.folio:
-            pte = replace(pte, folio=folio_of(pte.folio))
+            pte = pte._replace(folio=folio_of(pte.folio))
     elif type(pte) is SwapPte and slot_of(pte.slot) != pte.slot:
-        pte = replace(pte, slot=slot_of(pte.slot))
+        pte = pte._replace(slot=slot_of(pte.slot))
     data = token_of(m.data)
     if pte is m.pte and data == m.data:
         return m
-    return replace(m, pte=pte, data=data)
+    return m._replace(pte=pte, data=data)
 
 
 def _renumber_slot(slot: SwapSlot, token_of: _Numbering) -> SwapSlot:

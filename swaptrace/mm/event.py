@@ -6,14 +6,12 @@ facts that it needs as a plain value, so that a transition depends on nothing el
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from swaptrace.mm.column import Column, Vma
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a page's fate depends on besides the page itself.
 
     `synchronous_io` is SWP_SYNCHRONOUS_IO; `zswap` that pages are compressed in front of
@@ -41,8 +39,7 @@ Store = Literal["fresh", "zero", "same"]
 read) zeroes where there were zeroes and fresh data elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """A load (`read`), a store (`store` not None), or a load and then a store."""
 
     process: int
@@ -51,8 +48,7 @@ class Access:
     store: Store | None
 
 
-@dataclass(frozen=True, slots=True)
-class Populate:
+class Populate(NamedTuple):
     """The kernel faults the page in for the process (mlock, MADV_POPULATE_*; mm/gup.c).
 
     `tried` is that a retried fault carries FAULT_FLAG_TRIED, as it does for
@@ -65,32 +61,28 @@ class Populate:
     tried: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Pageout:
+class Pageout(NamedTuple):
     """MADV_PAGEOUT of this page, in a VMA that is not locked."""
 
     process: int
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Dontneed:
+class Dontneed(NamedTuple):
     """MADV_DONTNEED, in a VMA that is not locked."""
 
     process: int
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Free:
+class Free(NamedTuple):
     """MADV_FREE, in a VMA that is not locked."""
 
     process: int
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class SwapIn:
+class SwapIn(NamedTuple):
     """The page is read into the swap cache without being mapped.
 
     `readahead` says whether for a neighbour's fault (swap_vma_readahead) or on advice
@@ -102,8 +94,7 @@ class SwapIn:
     readahead: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SetVma:
+class SetVma(NamedTuple):
     """The VMA becomes another one, without a look at the page tables.
 
     A mapping made (from a hole), registration with a userfaultfd, mlock, munlock.
@@ -114,8 +105,7 @@ class SetVma:
     vma: Vma
 
 
-@dataclass(frozen=True, slots=True)
-class Mprotect:
+class Mprotect(NamedTuple):
     """mprotect to a protection that differs from that before."""
 
     process: int
@@ -124,8 +114,7 @@ class Mprotect:
     writable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Writeprotect:
+class Writeprotect(NamedTuple):
     """UFFDIO_WRITEPROTECT, on (`wp`) or off, in a VMA that is registered."""
 
     process: int
@@ -133,16 +122,14 @@ class Writeprotect:
     wp: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ClearRefs:
+class ClearRefs(NamedTuple):
     """`echo 4 > /proc/PID/clear_refs`."""
 
     process: int
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(NamedTuple):
     """The process forks; the child becomes the last mapping.
 
     `copy` is vma_needs_copy(): whether the VMA's page table is copied at all.
@@ -153,8 +140,7 @@ class Fork:
     copy: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unmap:
+class Unmap(NamedTuple):
     """munmap (`gone` False: a hole remains) or exit (`gone`: so does not even the process)."""
 
     process: int
@@ -182,8 +168,7 @@ Lookup = Literal["none", "hit", "readahead_hit", "read"]
 read ahead, or had to be read through it (swapin_readahead)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What an event does to a column.
 
     `counts` is in the order of `COUNTERS`; `violations` are kinds with the index (in

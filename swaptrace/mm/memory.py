@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import ZERO, ZERO_PAGE, Mapping, Pte, SwapPte
@@ -24,8 +23,7 @@ MAX_FAULTS = 8
 """More faults than any access takes; a policy under which it takes more is in error."""
 
 
-@dataclass(frozen=True, slots=True)
-class FaultResult:
+class FaultResult(NamedTuple):
     """vm_fault_t: VM_FAULT_MAJOR and VM_FAULT_RETRY."""
 
     major: bool = False
@@ -199,7 +197,7 @@ def copy_page_range(page: Page, p: int, copy: bool) -> None:
     if parent.vma is None:
         page.maps.append(parent)
         return
-    vma = replace(parent.vma, locked=False, uffd_wp=False)
+    vma = parent.vma._replace(locked=False, uffd_wp=False)
     child = Mapping(vma, None, parent.data, parent.freed, parent.written)
     if copy and isinstance(parent.pte, Pte):
         shared = parent.pte.wrprotect()
@@ -248,8 +246,8 @@ def _well_formed(answer: SwapinPte) -> bool:
     flags = (answer.write_handled, answer.exclusive)
     if not isinstance(answer.pte, Pte) or not all(isinstance(flag, bool) for flag in flags):
         return False
-    bits = [getattr(answer.pte, field.name) for field in fields(Pte)]
-    return isinstance(bits[0], int) and all(isinstance(bit, bool) for bit in bits[1:])
+    folio, *bits = answer.pte
+    return isinstance(folio, int) and all(isinstance(bit, bool) for bit in bits)
 
 
 def never_ends(page: Page) -> PolicyError:

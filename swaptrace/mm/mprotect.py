@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import needs_soft_dirty_wp
@@ -11,7 +9,7 @@ from swaptrace.mm.policy import needs_soft_dirty_wp
 
 def mprotect_fixup(page: Page, p: int, readable: bool, writable: bool) -> None:
     """mprotect(): the VMA gets the new protection, and the PTE what is left of its write bit."""
-    vma = replace(page.vma(p), readable=readable, writable=writable)
+    vma = page.vma(p)._replace(readable=readable, writable=writable)
     page.set_map(p, vma=vma)
     change_pte(page, p)
 
@@ -27,14 +25,14 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):
         if wp is not None:
-            page.set_pte(p, replace(pte, uffd_wp=wp))
+            page.set_pte(p, pte._replace(uffd_wp=wp))
     elif pte is not None:
         pte = pte.wrprotect()
         if wp is not None:
             pte = pte.mkuffd_wp() if wp else pte.clear_uffd_wp()
         upgradable = page.facts.write_upgrade or (wp is None and pte.dirty)
         if not wp and upgradable and can_change_pte_writable(page, p, pte):
-            pte = replace(pte, write=True, dirty=pte.dirty or page.facts.mkwrite_dirties)
+            pte = pte._replace(write=True, dirty=pte.dirty or page.facts.mkwrite_dirties)
         page.set_pte(p, pte)
 
 
@@ -56,7 +54,7 @@ def clear_soft_dirty(page: Page, p: int) -> None:
     """clear_refs (fs/proc/task_mmu.c): write-protect and forget soft-dirty, in swap PTEs too."""
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):
-        pte = replace(pte, soft_dirty=False)
+        pte = pte._replace(soft_dirty=False)
     elif pte is not None:
         pte = pte.wrprotect().clear_soft_dirty()
-    page.set_map(p, vma=replace(page.vma(p), soft_dirty=False), pte=pte, written=False)
+    page.set_map(p, vma=page.vma(p)._replace(soft_dirty=False), pte=pte, written=False)

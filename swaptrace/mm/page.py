@@ -7,7 +7,6 @@ transition; `freeze` makes the new column of it.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 from swaptrace.mm.column import (
@@ -52,15 +51,15 @@ class Page:
 
     def set_map(self, p: int, **changes: Any) -> None:
         """Change fields of the mapping of process `p`."""
-        self.maps[p] = replace(self.maps[p], **changes)
+        self.maps[p] = self.maps[p]._replace(**changes)
 
     def set_pte(self, p: int, pte: Pte | SwapPte | None) -> None:
         """set_pte_at()."""
-        self.maps[p] = replace(self.maps[p], pte=pte)
+        self.maps[p] = self.maps[p]._replace(pte=pte)
 
     def set_folio(self, f: int, **changes: Any) -> None:
         """Change fields of folio `f`."""
-        self.folios[f] = replace(self.folios[f], **changes)
+        self.folios[f] = self.folios[f]._replace(**changes)
 
     def new_folio(self, data: int, **fields: Any) -> int:
         """Allocate a folio; its number."""

@@ -7,14 +7,12 @@ what counts is that it reads like its patch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from swaptrace.mm.column import Pte, SwapPte, Vma
 
 
-@dataclass(frozen=True, slots=True)
-class FolioRefs:
+class FolioRefs(NamedTuple):
     """What a policy may know of a folio.
 
     `mapcount` is folio_mapcount(); `ref_count` folio_ref_count(), with the reference that
@@ -29,8 +27,7 @@ class FolioRefs:
     mlocked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SwapinFault:
+class SwapinFault(NamedTuple):
     """do_swap_page() at the moment when it makes the new PTE.
 
     `vma` is vmf->vma, `write` FAULT_FLAG_WRITE, `orig` the swap entry (vmf->orig_pte), `pte`
@@ -63,8 +60,7 @@ class SwapinFault:
         return self.vma.uffd_wp and pte.uffd_wp
 
 
-@dataclass(frozen=True, slots=True)
-class SwapinPte:
+class SwapinPte(NamedTuple):
     """The answer: the PTE to map, whether the write fault is thereby done (FAULT_FLAG_WRITE is
     cleared), and whether the page is mapped exclusive (RMAP_EXCLUSIVE)."""
 

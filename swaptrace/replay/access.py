@@ -123,7 +123,7 @@ def touch(
     if area is not None and goes_through_cache(world, met):
         bounds = max(area.start - family.base, 0), min(area.end, family.end) - family.base
         moved = send_reading(world, tally, family, walk, event, bounds, area.readahead)
-        process.space.put(area, replace(area, readahead=moved))
+        process.space.put(area, area._replace(readahead=moved))
     else:
         send(world, tally, family, walk, event, met)
     if new_anon_pages(tally) > before:
@@ -148,7 +148,7 @@ def anon_vma_prepare(world: World, process: Process, area: VmArea) -> None:
     if area.anon_vma is None:
         shared = find_mergeable_anon_vma(process.space.areas, area)
         anon_vma = world.new_anon_vma() if shared is None else shared
-        process.space.put(area, replace(area, anon_vma=anon_vma))
+        process.space.put(area, area._replace(anon_vma=anon_vma))
 
 
 def populate_area(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,7 @@ HITS_MAX = 63
 """Where the count of hits saturates (SWAP_RA_HITS_MAX)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """What a pass does to one block, relative to its first page.
 
     `readahead` is the state that it leaves, None if it never asked the swap cache.
@@ -217,7 +216,7 @@ def block_bounds(task: Pass, number: int) -> tuple[int, int]:
 
 def relative(state: ReadAhead, address: int) -> ReadAhead:
     """The state as seen from an address; where the last fault was matters only nearby."""
-    return replace(state, last=state.last - address)
+    return state._replace(last=state.last - address)
 
 
 def block_visits(walk: Walk, start: int, stop: int) -> range:
@@ -239,8 +238,15 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
     visits = (pages.start - start, pages.stop - start, pages.step)
     state = relative(task.readahead, address)
     if not -1 <= state.last <= stop - start:
-        state = replace(state, last=-2)
-    key = (with_facts(world, task.event), ids.tobytes(), visits, state, task.max_window)
+        state = state._replace(last=-2)
+    key = (
+        type(task.event),
+        with_facts(world, task.event),
+        ids.tobytes(),
+        visits,
+        state,
+        task.max_window,
+    )
     known: Block | None = world.table.blocks.get(key)
     if known is not None and far_from_threshold(world, stop - start):
         world.device.used += known.slots

@@ -7,7 +7,7 @@ page's fault depends on is its `Vma`, which every column of the area repeats.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from swaptrace.mm.column import Vma
 
@@ -18,8 +18,7 @@ USER_PAGES_END = 1 << 47
 """One past the last byte of the user address space, x86-64 with four levels."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadAhead:
+class ReadAhead(NamedTuple):
     """vm_area_struct.swap_readahead_info: page of the last fault, window, hits since."""
 
     last: int = 0
@@ -27,8 +26,7 @@ class ReadAhead:
     hits: int = NEW_VMA_HITS
 
 
-@dataclass(frozen=True, slots=True)
-class VmArea:
+class VmArea(NamedTuple):
     """One VMA, pages `start` to `end` (exclusive).
 
     `account` is VM_ACCOUNT; `anon_vma` numbers the anon_vma (None: nothing was ever written
@@ -94,9 +92,9 @@ class AddressSpace:
                 kept.append(area)
                 continue
             if area.start < start:
-                kept.append(replace(area, end=start))
+                kept.append(area._replace(end=start))
             if end < area.end:
-                kept.append(replace(area, start=end))
+                kept.append(area._replace(start=end))
         self.areas = kept
 
     def update(self, change: Callable[[VmArea], VmArea]) -> None:
@@ -112,14 +110,14 @@ class AddressSpace:
         return tuple(
             area
             if area.anon_vma is None
-            else replace(area, anon_vma=anon_vmas.setdefault(area.anon_vma, len(anon_vmas)))
+            else area._replace(anon_vma=anon_vmas.setdefault(area.anon_vma, len(anon_vmas)))
             for area in self.areas
         )
 
     def modify(self, area: VmArea, start: int, end: int, vma: Vma, account: bool) -> None:
         """vma_modify(): new flags for a part of one VMA, which merges with its neighbours where
         they are alike, and is split off where it is not."""
-        part = replace(area, start=start, end=end, vma=vma, account=account)
+        part = area._replace(start=start, end=end, vma=vma, account=account)
         index = self.areas.index(area)
         left = self.areas[index - 1] if index and start == area.start else None
         right = self.areas[index + 1] if index + 1 < len(self.areas) and end == area.end else None
@@ -130,9 +128,9 @@ class AddressSpace:
         if left and right and not _compatible(left, right):
             right = None
         remains = [
-            replace(area, end=start) if area.start < start else None,
+            area._replace(end=start) if area.start < start else None,
             _merged(left, part, right),
-            replace(area, start=end) if end < area.end else None,
+            area._replace(start=end) if end < area.end else None,
         ]
         low = index - (left is not None)
         high = index + 1 + (right is not None)
@@ -160,8 +158,7 @@ def _merged(left: VmArea | None, part: VmArea, right: VmArea | None) -> VmArea:
     if base is None:
         return part
     donor = next((a for a in (base, right, part) if a is not None and a.anon_vma is not None), base)
-    return replace(
-        base,
+    return base._replace(
         start=left.start if left else part.start,
         end=right.end if right else part.end,
         vma=part.vma,

@@ -121,7 +121,7 @@ def each_vma(call: Call, fixup: Callable[[Call, VmArea, int, int], None]) -> Err
 
 def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: str) -> None:
     """A new protection for a part of one VMA; the one it has already changes nothing."""
-    vma = replace(area.vma, readable=prot != "none", writable=prot == "rw")
+    vma = area.vma._replace(readable=prot != "none", writable=prot == "rw")
     if vma == area.vma:
         return
     account = area.account
@@ -152,7 +152,7 @@ def munlock(world: World, tally: Tally, process: Process, step: Munlock) -> Errn
 def lock_fixup(call: Call, area: VmArea, start: int, end: int, locked: bool) -> None:
     """mlock_fixup()."""
     if area.vma.locked != locked:
-        set_vma(call, area, start, end, replace(area.vma, locked=locked))
+        set_vma(call, area, start, end, area.vma._replace(locked=locked))
 
 
 def set_vma(call: Call, area: VmArea, start: int, end: int, vma: Vma) -> None:
@@ -254,7 +254,7 @@ def uffd_writeprotect(
 def register(call: Call, area: VmArea) -> None:
     """userfaultfd_register_range(), for one VMA."""
     if not area.vma.uffd_wp:
-        vma = replace(area.vma, uffd_wp=True)
+        vma = area.vma._replace(uffd_wp=True)
         area = next(iter(call.space.within(area.start, area.start + 1)))
         set_vma(call, area, area.start, area.end, vma)
 
@@ -278,7 +278,7 @@ def clear_refs(world: World, tally: Tally, process: Process) -> None:
         call = Call(world, tally, process, family, family.base, family.end)
         for start, end, _ in list(call.space.clipped(call.start, call.end)):
             call.send(start, end, ClearRefs(call.member, world.facts))
-    process.space.update(lambda a: replace(a, vma=replace(a.vma, soft_dirty=False)))
+    process.space.update(lambda a: a._replace(vma=a.vma._replace(soft_dirty=False)))
 
 
 def fork(world: World, tally: Tally, process: Process, child: str) -> None:
@@ -304,10 +304,10 @@ def copy_range(call: Call, start: int, end: int, copy: bool) -> None:
 
 def child_area(world: World, area: VmArea) -> VmArea:
     """anon_vma_fork(): an anon_vma of the child's own, in a chain with the parent's."""
-    vma = replace(area.vma, locked=False, uffd_wp=False)
+    vma = area.vma._replace(locked=False, uffd_wp=False)
     if area.anon_vma is None:
-        return replace(area, vma=vma)
-    return replace(area, vma=vma, anon_vma=world.new_anon_vma(), cloned=True)
+        return area._replace(vma=vma)
+    return area._replace(vma=vma, anon_vma=world.new_anon_vma(), cloned=True)
 
 
 def exit_process(world: World, tally: Tally, process: Process) -> None:

@@ -7,8 +7,7 @@ a page costs an array look-up at most.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event, Lookup
@@ -16,8 +15,7 @@ from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A transition between interned columns.
 
     `slots` is by how many the swap slots in use change; the other fields are those of
@@ -44,7 +42,7 @@ class Table:
         self.evaluations = 0
         self.blocks: dict[Hashable, Any] = {}
         self._ids: dict[Column, int] = {}
-        self._rows: dict[Event, dict[int, Row]] = {}
+        self._rows: dict[tuple[type[Event], Event], dict[int, Row]] = {}
 
     def intern(self, column: Column) -> int:
         """The number of a column, which must be canonical."""
@@ -55,7 +53,8 @@ class Table:
 
     def rows(self, event: Event) -> dict[int, Row]:
         """The transitions known for `event`, by column; `row` adds to it."""
-        return self._rows.setdefault(event, {})
+        # Events are tuples: of two kinds with equal fields only the type tells them apart.
+        return self._rows.setdefault((type(event), event), {})
 
     def row(self, event: Event, column: int) -> Row:
         """What `event` does to a column."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from swaptrace.counters import COUNTERS
 from swaptrace.replay.result import StepResult, Violation
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """A violation within one step: the first page and how many pages show it."""
 
     page: int

@@ -7,7 +7,6 @@ cut there.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -45,7 +44,7 @@ def send(
 
 def with_facts(world: World, event: Event) -> Event:
     """The event with the facts as they are for the next page."""
-    return replace(event, facts=world.facts_now(isinstance(event, Pageout)))
+    return event._replace(facts=world.facts_now(isinstance(event, Pageout)))
 
 
 def survey(world: World, family: Family, walk: Walk, event: Event) -> Met:

@@ -7,7 +7,7 @@ in which process number i of `members` is mapping number i.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Facts
@@ -119,8 +119,8 @@ class World:
         Naming only what the event can depend on keeps the table small.
         """
         if pageout:
-            return self.facts if self.device.slot_free else replace(self.facts, slot_free=False)
-        return replace(self.facts, swap_full=True) if self.device.full else self.facts
+            return self.facts if self.device.slot_free else self.facts._replace(slot_free=False)
+        return self.facts._replace(swap_full=True) if self.device.full else self.facts
 
     def place(self, process: Process, at: int | None) -> int:
         """The address of a new region: `at` bytes, or the next aligned one with a gap before it,

@@ -5,8 +5,6 @@ For each violation there is a policy that breaks exactly that promise.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from swaptrace import policies
@@ -32,7 +30,7 @@ NOW = Facts()
 READ = Access(0, NOW, read=True, store=None)
 WRITE = Access(0, NOW, read=False, store="fresh")
 PAGEOUT = Pageout(0, NOW)
-CHILD_READ = replace(READ, process=1)
+CHILD_READ = READ._replace(process=1)
 FORK = Fork(0, NOW, copy=True)
 
 
@@ -56,7 +54,7 @@ class ForgetsUffdWp(Policy):
     def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
         answer = super().swapin_pte(fault)
         writable = fault.write and fault.vma.writable and answer.write_handled
-        return replace(answer, pte=replace(answer.pte, uffd_wp=False, write=writable))
+        return answer._replace(pte=answer.pte._replace(uffd_wp=False, write=writable))
 
 
 class ForgetsPermission(Policy):
@@ -66,14 +64,14 @@ class ForgetsPermission(Policy):
         answer = super().swapin_pte(fault)
         if not fault.reusable or fault.vma.soft_dirty_enabled or fault.orig.uffd_wp:
             return answer
-        return replace(answer, pte=answer.pte.mkwrite())
+        return answer._replace(pte=answer.pte.mkwrite())
 
 
 def uffd(column: Column) -> Event:
     """Register the page of the first process with a userfaultfd."""
     vma = column.maps[0].vma
     assert vma is not None
-    return SetVma(0, NOW, replace(vma, uffd_wp=True))
+    return SetVma(0, NOW, vma._replace(uffd_wp=True))
 
 
 REGISTER = uffd(UNTOUCHED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from hypothesis import strategies as st
 
@@ -70,7 +69,7 @@ def _events(p: int, vma: Vma, processes: int, now: Facts) -> Iterator[Event]:
     yield SwapIn(p, now, readahead=False)
     yield SwapIn(p, now, readahead=True)
     yield ClearRefs(p, now)
-    yield SetVma(p, now, replace(vma, locked=not vma.locked))
+    yield SetVma(p, now, vma._replace(locked=not vma.locked))
     yield Unmap(p, now, gone=False)
     for readable, writable in ((True, True), (True, False), (False, False)):
         if (vma.readable, vma.writable) != (readable, writable):
@@ -83,7 +82,7 @@ def _events(p: int, vma: Vma, processes: int, now: Facts) -> Iterator[Event]:
     if vma.uffd_wp:
         yield from (Writeprotect(p, now, wp=True), Writeprotect(p, now, wp=False))
     else:
-        yield SetVma(p, now, replace(vma, uffd_wp=True))
+        yield SetVma(p, now, vma._replace(uffd_wp=True))
     if processes < MAX_PROCESSES:
         yield from (Fork(p, now, copy=True), Fork(p, now, copy=False))
     if processes > 1:
@@ -96,7 +95,7 @@ def histories(draw: st.DrawFn, policy: Policy, steps: int = 25) -> list[tuple[Ev
     machine = draw(facts())
     column, history = UNTOUCHED, []
     for _ in range(draw(st.integers(1, steps))):
-        now = replace(machine, swap_full=draw(st.booleans()), slot_free=draw(st.integers(0, 5)) > 0)
+        now = machine._replace(swap_full=draw(st.booleans()), slot_free=draw(st.integers(0, 5)) > 0)
         choices = possible(column, now)
         if not choices:
             break

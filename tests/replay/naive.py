@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -64,12 +63,12 @@ def happen(world: World, tally: Tally, family: Family, page: int, event: Event) 
     used, total = world.device.used, world.device.total
     facts = world.facts
     if isinstance(event, Pageout):
-        facts = replace(facts, slot_free=used < total)
+        facts = facts._replace(slot_free=used < total)
     else:
-        facts = replace(facts, swap_full=total - used < used)
+        facts = facts._replace(swap_full=total - used < used)
     where = np.array([page], dtype=np.int64)
     before = world.table.columns[int(family.region.at(where)[0])]
-    outcome = transition(world.table.policy, before, replace(event, facts=facts))
+    outcome = transition(world.table.policy, before, event._replace(facts=facts))
     column = world.table.intern(outcome.column)
     family.region.assign(where, np.array([column], dtype=np.int64))
     world.device.used += len(outcome.column.slots) - len(before.slots)

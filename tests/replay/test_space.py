@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +12,7 @@ RW, RO = Vma(), Vma(writable=False)
 
 
 def area(start: int, end: int, vma: Vma = RW, **more: object) -> VmArea:
-    return replace(VmArea(start, end, vma, account=True), **more)  # type: ignore[arg-type]
+    return VmArea(start, end, vma, account=True)._replace(**more)  # type: ignore[arg-type]
 
 
 def modified(areas: list[VmArea], index: int, start: int, end: int, vma: Vma) -> list[VmArea]:
@@ -38,7 +36,7 @@ def test_alike_neighbours_merge_and_the_neighbours_state_lives_on() -> None:
     left = area(0, 3, anon_vma=1, readahead=ReadAhead(1, 1, 1))
     right = area(6, 10, anon_vma=1, readahead=ReadAhead(2, 2, 2))
     merged = modified([left, area(3, 6, RO, anon_vma=1), right], 1, 3, 6, RW)
-    assert merged == [replace(left, end=10)]
+    assert merged == [left._replace(end=10)]
 
 
 def test_different_anon_vmas_keep_alike_neighbours_apart() -> None:
@@ -65,9 +63,9 @@ def test_an_anon_vma_is_shared_with_a_neighbour_of_other_rights() -> None:
     """Does find_mergeable_anon_vma() look at the next VMA first, and only at access rights?"""
     left, middle, right = area(0, 3, RO, anon_vma=1), area(3, 6), area(6, 9, RO, anon_vma=2)
     assert find_mergeable_anon_vma([left, middle, right], middle) == 2
-    locked = replace(right, vma=replace(RO, locked=True))
+    locked = right._replace(vma=RO._replace(locked=True))
     assert find_mergeable_anon_vma([left, middle, locked], middle) == 1
-    assert find_mergeable_anon_vma([middle, replace(right, start=7)], middle) is None
+    assert find_mergeable_anon_vma([middle, right._replace(start=7)], middle) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(1, 20), st.booleans()), max_size=12))
