@@ -35,7 +35,10 @@ def each_scenario(
 def _scenario(
     scenario: ScenarioResult, counters: Callable[[ScenarioResult], RenderableType]
 ) -> list[RenderableType]:
-    title = words(scenario.name, "bold").append_text(words(f"  ({scenario.file})", "dim"))
+    title = words("")
+    title.append_text(words(scenario.name, "bold")).append_text(
+        words(f"  ({scenario.file})", "dim")
+    )
     parts: list[RenderableType] = [title, "", counters(scenario)]
     findings = list(_findings(scenario))
     if findings:
