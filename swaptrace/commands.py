@@ -1,0 +1,83 @@
+"""What the commands do, apart from reading the command line and printing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from swaptrace import __version__
+from swaptrace.errors import did_you_mean, printable, quote
+from swaptrace.mm.policy import Policy
+from swaptrace.replay.result import (
+    Expectation,
+    PolicyResult,
+    Result,
+    ScenarioResult,
+    machine_mapping,
+)
+from swaptrace.scenario.schema import Scenario
+
+Begin = Callable[[str, str], None]
+"""Told of the scenario and the policy whose replay begins."""
+
+
+def replay_all(
+    scenarios: Sequence[Scenario],
+    policies: Sequence[Policy],
+    *,
+    steps: bool,
+    pages: bool,
+    begin: Begin,
+) -> Result:
+    """Each scenario under each policy, in the order given."""
+    return Result(
+        __version__,
+        tuple(_replay_one(scenario, policies, steps, pages, begin) for scenario in scenarios),
+    )
+
+
+def _replay_one(
+    scenario: Scenario, policies: Sequence[Policy], steps: bool, pages: bool, begin: Begin
+) -> ScenarioResult:
+    from swaptrace.replay.engine import replay
+
+    results: dict[str, PolicyResult] = {}
+    for policy in policies:
+        begin(scenario.name, policy.name)
+        results[policy.name] = replay(scenario, policy, steps=steps, pages=pages)
+    return ScenarioResult(
+        name=scenario.name,
+        file=scenario.file,
+        machine=machine_mapping(scenario.machine),
+        policies=results,
+        expectations=tuple(expectations(scenario, results)),
+    )
+
+
+def expectations(scenario: Scenario, results: Mapping[str, PolicyResult]) -> Iterator[Expectation]:
+    """What the scenario expects of the policies that were replayed, and what they counted."""
+    from swaptrace.policies import ALIASES
+    from swaptrace.report.changes import counters_in
+
+    for expected in scenario.expect:
+        policy = ALIASES.get(expected.policy, expected.policy)
+        if policy in results:
+            actual = counters_in(results[policy], expected.window).get(expected.counter, 0)
+            yield Expectation(expected.window, policy, expected.counter, expected.value, actual)
+
+
+def unknown_policies(scenario: Scenario, running: Sequence[Policy] = ()) -> Iterator[str]:
+    """A warning for each policy that is expected of, but that there is not."""
+    from swaptrace.policies import ALIASES, available
+
+    known = {policy.name for policy in running} | set(ALIASES)
+    if all(expected.policy in known for expected in scenario.expect):
+        return
+    known |= set(available())
+    for expected in scenario.expect:
+        if expected.policy not in known:
+            hint = did_you_mean(expected.policy, known)
+            known.add(expected.policy)
+            yield (
+                f"{printable(scenario.file)}:{expected.line}: warning: expect: no policy "
+                f"{quote(expected.policy)}, so this is not checked; {hint}"
+            )

@@ -1,0 +1,230 @@
+"""From what the user named to scenarios and policies, or to every error at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from swaptrace import bundled
+from swaptrace.errors import Problem, ScenarioError, SwaptraceError, did_you_mean, printable, quote
+from swaptrace.mm.policy import Policy
+from swaptrace.scenario.schema import Scenario
+
+STDIN = "-"
+ALL = "all"
+
+SCENARIOS = "scenarios"
+"""The directory that `compare` looks for, and what bundled scenarios say they are in: a result
+must not depend on where swaptrace is installed."""
+
+
+class InputErrors(SwaptraceError):
+    """Several inputs that cannot be used, in the order of the command line.
+
+    A problem that all files share, as that of an override, is kept once.
+    """
+
+    def __init__(self, errors: Iterable[SwaptraceError]) -> None:
+        self.errors = tuple(_without_repetition(errors))
+        super().__init__("\n".join(str(error) for error in self.errors))
+
+
+def _without_repetition(errors: Iterable[SwaptraceError]) -> Iterator[SwaptraceError]:
+    seen: set[Problem] = set()
+    for error in errors:
+        if isinstance(error, ScenarioError):
+            problems = [problem for problem in error.problems if problem not in seen]
+            seen.update(problems)
+            if problems:
+                yield ScenarioError(problems)
+        else:
+            yield error
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a scenario is to be read from: a path, or None for standard input.
+
+    `file` is what messages and results call it.
+    """
+
+    file: str
+    path: str | None
+
+    def load(self, overrides: Mapping[str, str], stdin: BinaryIO | None) -> Scenario:
+        """Read and validate it. Raises `ScenarioError` with everything that is wrong."""
+        from swaptrace.scenario.loader import load_file, load_text
+        from swaptrace.scenario.source import MAX_BYTES
+
+        if self.path == self.file:
+            return load_file(self.path, overrides)
+        if self.path is not None:
+            path = Path(self.path)
+            return load_text(path.read_bytes(), self.file, overrides, name=path.stem)
+        if stdin is None:
+            raise SwaptraceError(f"{self.file}: standard input is closed")
+        return load_text(stdin.read(MAX_BYTES + 1), self.file, overrides, name="stdin")
+
+
+FROM_STDIN = Source("<stdin>", None)
+
+
+def find(argument: str) -> list[Source]:
+    """What one SCENARIO of the command line stands for."""
+    if argument == STDIN:
+        return [FROM_STDIN]
+    path = Path(argument)
+    if path.is_dir():
+        return _in_directory(argument, path)
+    if path.exists():
+        return [Source(argument, argument)]
+    shipped = bundled.scenarios()
+    if argument in shipped:
+        return [Source(f"{SCENARIOS}/{argument}.yaml", str(shipped[argument]))]
+    if "/" not in argument and path.suffix not in (".yaml", ".yml"):
+        hint = f"; {did_you_mean(argument, shipped)}" if shipped else ""
+        raise SwaptraceError(f"no file, directory or bundled scenario {quote(argument)}{hint}")
+    raise SwaptraceError(f"{printable(argument)}: no such file{_sibling(path)}")
+
+
+def _in_directory(argument: str, path: Path) -> list[Source]:
+    files = sorted(child.name for child in path.glob("*.yaml") if not child.is_dir())
+    if not files:
+        other = next(path.glob("*.yml"), None)
+        hint = f"; rename {printable(other.name)} to .yaml" if other else ""
+        raise SwaptraceError(f"{printable(argument)}: the directory has no *.yaml in it{hint}")
+    prefix = argument if argument.endswith("/") else f"{argument}/"
+    return [Source(prefix + name, prefix + name) for name in files]
+
+
+def _sibling(path: Path) -> str:
+    """What is in the same directory and may have been meant."""
+    if not path.parent.is_dir():
+        return f", nor a directory {quote(str(path.parent))}"
+    names = [child.name for child in path.parent.glob("*.yaml")]
+    hint = did_you_mean(path.name, names)
+    return f"; {hint}" if hint.startswith("did you mean") else ""
+
+
+def find_all(arguments: Iterable[str]) -> tuple[list[Source], list[SwaptraceError]]:
+    """What all SCENARIOs stand for, in order, and those that stand for nothing."""
+    sources: list[Source] = []
+    errors: list[SwaptraceError] = []
+    for argument in arguments:
+        try:
+            found = find(argument)
+            if FROM_STDIN in found and FROM_STDIN in sources:
+                raise SwaptraceError("-: standard input can be read only once")
+            sources += found
+        except SwaptraceError as error:
+            errors.append(error)
+        except OSError as error:
+            errors.append(_unreadable(argument, error))
+    return sources, errors
+
+
+def defaults() -> list[str]:
+    """What `compare` takes without a SCENARIO."""
+    if Path(SCENARIOS).is_dir():
+        return [SCENARIOS]
+    names = list(bundled.scenarios())
+    if not names:
+        raise SwaptraceError("no directory ./scenarios and no bundled ones: name a SCENARIO")
+    return names
+
+
+def try_each(
+    sources: Iterable[Source], overrides: Mapping[str, str], stdin: BinaryIO | None
+) -> Iterator[tuple[Source, Scenario | SwaptraceError]]:
+    """Each source with its scenario, or with what is wrong with it."""
+    for source in sources:
+        try:
+            yield source, source.load(overrides, stdin)
+        except SwaptraceError as error:
+            yield source, error
+        except OSError as error:
+            yield source, _unreadable(source.file, error)
+
+
+def _unreadable(file: str, error: OSError) -> SwaptraceError:
+    return SwaptraceError(f"{printable(file)}: cannot be read: {error.strerror or error}")
+
+
+def scenarios(
+    arguments: Iterable[str], overrides: Mapping[str, str], stdin: BinaryIO | None
+) -> list[Scenario]:
+    """All scenarios, in the order given. Raises one error with all that is wrong with any."""
+    sources, errors = find_all(arguments)
+    loaded: list[Scenario] = []
+    for _, found in try_each(sources, overrides, stdin):
+        if isinstance(found, Scenario):
+            loaded.append(found)
+        else:
+            errors.append(found)
+    if errors:
+        raise InputErrors(errors)
+    return loaded
+
+
+def policies(text: str) -> list[Policy]:
+    """The policies of `--policies`, in the order given; `all` stands for those not named there."""
+    from swaptrace.policies import ALIASES, available, find
+
+    wanted = [name.strip() for name in text.split(",")]
+    if not all(wanted):
+        raise SwaptraceError(f"--policies {quote(text)}: a name is missing beside a comma")
+    explicit = {ALIASES.get(name, name) for name in wanted}
+    rest = [name for name in available() if name not in explicit] if ALL in wanted else []
+    found: dict[str, Policy] = {}
+    given: dict[str, str] = {}
+    for name in (name for item in wanted for name in (rest if item == ALL else [item])):
+        policy = find(name)
+        if policy.name in found:
+            raise SwaptraceError(_twice(policy.name, given[policy.name], name))
+        found[policy.name], given[policy.name] = policy, name
+    return list(found.values())
+
+
+def _twice(name: str, first: str, second: str) -> str:
+    files = [given for given in (first, second) if given.endswith(".py")]
+    advice = f"rename {printable(files[-1])}" if files and first != second else "name it once"
+    return f"--policies: {quote(first)} and {quote(second)} are both called {name!r}; {advice}"
+
+
+def list_policies() -> tuple[list[tuple[str, str, str, str]], list[SwaptraceError]]:
+    """Name, alias, title and origin of every policy, and of those that cannot be loaded why."""
+    from swaptrace.policies import ALIASES, available, find
+
+    aliases = {name: alias for alias, name in ALIASES.items()}
+    rows: list[tuple[str, str, str, str]] = []
+    errors: list[SwaptraceError] = []
+    for name in available():
+        try:
+            policy = find(name)
+        except SwaptraceError as error:
+            errors.append(error)
+        else:
+            rows.append((name, aliases.get(name, ""), policy.title, policy.origin))
+    return rows, errors
+
+
+def policy_source(name: str) -> str:
+    """The text of the file that defines a policy."""
+    from inspect import getsourcefile
+
+    from swaptrace.policies import find
+
+    policy = find(name)
+    file = name if name.endswith(".py") else getsourcefile(type(policy))
+    if file is None:
+        raise SwaptraceError(f"policy {policy.name!r} was installed without its source")
+    return Path(file).read_text(encoding="utf-8")
+
+
+def first_sentence(text: str) -> str:
+    """The text up to the first full stop or question mark, in one line."""
+    line = " ".join(text.split())
+    ends = [at + 1 for at in map(line.find, (". ", "? ", "! ")) if at >= 0]
+    return line[: min(ends)] if ends else line

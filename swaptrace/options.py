@@ -1,0 +1,142 @@
+"""The options that several commands share, and how their values complete in a shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import click
+
+from swaptrace.errors import quote
+from swaptrace.output import Color
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_POLICIES = "prepatch,rfc,final"
+
+
+def complete_scenario(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The names of bundled scenarios, and files where no name fits."""
+    from click.shell_completion import CompletionItem
+
+    from swaptrace import bundled
+
+    files = CompletionItem(incomplete, type="file")
+    fitting = [name for name in bundled.scenarios() if name.startswith(incomplete)]
+    return [files, *map(CompletionItem, fitting)]
+
+
+def complete_policy(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The name of one policy."""
+    from swaptrace.policies import ALIASES, available
+
+    return [name for name in (*available(), *ALIASES) if name.startswith(incomplete)]
+
+
+def complete_policies(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The last of several names with commas between."""
+    before, comma, last = incomplete.rpartition(",")
+    names = complete_policy(ctx, param, last)
+    return [before + comma + name for name in names + ["all"] * "all".startswith(last)]
+
+
+def complete_override(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The keys of a machine."""
+    from dataclasses import asdict
+
+    from swaptrace.scenario.schema import Machine
+
+    keys = machine_keys(asdict(Machine()), "machine")
+    return [f"{key}=" for key in keys if key.startswith(incomplete)]
+
+
+def machine_keys(mapping: Mapping[str, object], prefix: str) -> Iterator[str]:
+    """The paths of all leaves, with dots."""
+    for name, value in mapping.items():
+        path = f"{prefix}.{name}"
+        if isinstance(value, Mapping):
+            yield from machine_keys(value, path)
+        else:
+            yield path
+
+
+def _overrides(
+    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str]:
+    """The settings by key; whether there is such a key is for the loader to say."""
+    settings = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise click.BadParameter(
+                f"{quote(pair)} is not KEY=VALUE, as in machine.swap.backend=disk"
+            )
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def _file(_ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
+    return None if path == "-" else path
+
+
+set_option = click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    shell_complete=complete_override,
+    multiple=True,
+    callback=_overrides,
+    help="Override a machine key of every scenario, as in machine.swap.backend=disk. "
+    "May be repeated.",
+)
+
+color_option = click.option(
+    "--color",
+    type=click.Choice(get_args(Color)),
+    default="auto",
+    show_default=True,
+    help="When to use colours; auto: on a terminal, unless NO_COLOR is set.",
+)
+
+
+def replay_options(command: Command) -> Command:
+    """What `run` and `compare` take."""
+    options = (
+        click.option(
+            "--policies",
+            metavar="A,B,...",
+            shell_complete=complete_policies,
+            default=DEFAULT_POLICIES,
+            show_default=True,
+            help="Which policies to replay under: names, aliases, paths of .py files, or all. "
+            "`swaptrace policies` lists them.",
+        ),
+        click.option(
+            "--format",
+            "fmt",
+            type=click.Choice(["table", "json"]),
+            default="table",
+            show_default=True,
+            help="What to print.",
+        ),
+        click.option(
+            "--output",
+            metavar="FILE",
+            type=click.Path(),
+            callback=_file,
+            help="Write to FILE instead of standard output; at the end and as a whole, so that a "
+            "wrong input leaves it as it was.",
+        ),
+        click.option("--steps", is_flag=True, help="Also the counters of each executed step."),
+        click.option("--pages", is_flag=True, help="Also the page maps at the end."),
+        set_option,
+        color_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
