@@ -1,0 +1,220 @@
+"""How does the program behave as a process: in pipes, on terminals, when interrupted or full?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.commandline import LOST, READ_WRITE, SWAPTRACE, environment, on_terminal, start
+
+SLOW = """\
+import pathlib, time
+from swaptrace.mm.policy import Policy
+
+
+class Slow(Policy):
+    title = "as before the patch, but slow"
+    origin = "a test"
+
+    def swapin_pte(self, fault):
+        pathlib.Path("started").touch()
+        time.sleep({seconds})
+        return super().swapin_pte(fault)
+"""
+
+IMPATIENT = """\
+import sys
+from swaptrace import output
+output.PATIENCE = 0.05
+from swaptrace.cli import main
+main(sys.argv[1:], prog_name="swaptrace")
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rw.yaml").write_text(READ_WRITE)
+    (tmp_path / "lost.yaml").write_text(LOST)
+    return tmp_path
+
+
+def finished(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=30)
+    return process.returncode, (out or b"").decode(), (err or b"").decode()
+
+
+def test_does_interrupting_it_end_it_without_a_word(here: Path) -> None:
+    (here / "slow.py").write_text(SLOW.format(seconds=60))
+    process = start("run", "rw.yaml", "--policies", "slow.py", "--output", "out")
+    for _ in range(1000):
+        if (here / "started").exists():
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert finished(process) == (130, "", "")
+    assert sorted(os.listdir(here)) == ["lost.yaml", "rw.yaml", "slow.py", "started"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "rw.yaml"], ["check", "rw.yaml"], ["policies", "final"]]
+)
+def test_does_it_end_quietly_when_nobody_reads(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start(*arguments, stdout=writer)
+    os.close(writer)
+    assert finished(process) == (141, "", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "rw.yaml"], ["run", "rw.yaml", "--format", "json"], ["check", "rw.yaml"]],
+)
+def test_is_a_full_disk_told(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        process = start(*arguments, stdout=full)
+        message = "Error: cannot write to standard output: No space left on device\n"
+        assert finished(process) == (2, "", message)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "-h"], ["--version"]])
+def test_is_help_for_a_full_disk_no_traceback(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        code, _, message = finished(start(*arguments, stdout=full))
+    assert code == 2
+    assert message == "Error: [Errno 28] No space left on device\n"
+
+
+def test_does_it_work_without_standard_streams() -> None:
+    command = " ".join([*SWAPTRACE, "run", "rw.yaml"])
+
+    def shell(redirections: str) -> tuple[int, str, str]:
+        words = ["sh", "-c", f"exec {command} {redirections}"]
+        return finished(
+            subprocess.Popen(
+                words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+        )
+
+    closed = "Error: cannot write to standard output: it is closed\n"
+    assert shell(">&-") == (2, "", closed)
+    assert shell("2>&-")[0] == 0
+    assert shell("none.yaml 2>&-")[0] == 2
+    assert shell("none.yaml 2>/dev/full")[0] == 2
+    assert shell("- <&-")[0] == 2
+    assert "standard input is closed" in shell("- <&-")[2]
+
+
+def test_is_what_the_encoding_lacks_escaped(here: Path) -> None:
+    (here / "rw.yaml").write_text(READ_WRITE.replace("read-write", "größe"), encoding="utf-8")
+    code, out, err = finished(start("run", "rw.yaml", env={"PYTHONIOENCODING": "ascii"}))
+    assert (code, err) == (0, "")
+    assert out.startswith("gr\\xf6\\xdfe  (rw.yaml)")
+
+
+def test_is_a_file_name_that_is_not_utf_8_shown(here: Path) -> None:
+    (here / "rw.yaml").rename(os.fsdecode(b"\xff.yaml"))
+    code, out, _ = finished(start("check", os.fsdecode(b"\xff.yaml")))
+    assert (code, out) == (0, "\\udcff.yaml: ok\n")
+
+
+def test_is_a_pipe_plain_and_as_wide_as_it_needs() -> None:
+    code, out, err = finished(start("compare", "rw.yaml", "--policies", "all"))
+    assert (code, err) == (0, "")
+    assert "\x1b" not in out
+    assert max(map(len, out.splitlines())) > 120
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_does_a_table_fit_the_terminal(columns: int) -> None:
+    text, code = on_terminal(
+        *SWAPTRACE, "compare", "rw.yaml", "lost.yaml", "--policies", "all", "--color", "never",
+        env={"COLUMNS": str(columns)},
+    )  # fmt: skip
+    assert code == 0
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= columns
+    assert "lost_soft_dirty" in text
+
+
+def test_are_there_colours_on_a_terminal_unless_unwanted() -> None:
+    command = [*SWAPTRACE, "run", "lost.yaml", "--policies", "simple"]
+    assert "\x1b[31mviolation" in on_terminal(*command)[0]
+    assert "\x1b" not in on_terminal(*command, env={"NO_COLOR": "1"})[0]
+    assert "\x1b[31m" in on_terminal(*command, env={"NO_COLOR": ""})[0]
+    assert "\x1b" not in on_terminal(*command, env={"TERM": "dumb"})[0]
+    assert "\x1b" not in on_terminal(*command, "--color", "never")[0]
+    assert "\x1b[31m" in on_terminal(*command, "--color", "always", env={"NO_COLOR": "1"})[0]
+
+
+def test_is_a_wide_result_on_a_dumb_terminal_not_cut() -> None:
+    command = [*SWAPTRACE, "compare", "rw.yaml", "--policies", "all"]
+    text, _ = on_terminal(*command, env={"TERM": "dumb", "COLUMNS": "200"})
+    assert max(map(len, text.splitlines())) > 100
+
+
+def test_does_a_progress_bar_appear_only_where_and_when_it_helps(here: Path) -> None:
+    (here / "slow.py").write_text(SLOW.format(seconds=0.6))
+    impatient = [sys.executable, "-c", IMPATIENT]
+    command = ["run", "rw.yaml", "--policies", "old,slow.py", "--output", "out"]
+    text, code = on_terminal(*impatient, *command)
+    assert code == 0
+    assert "read-write under slow" in text
+    assert "1/2" in text
+    quick, _ = on_terminal(*SWAPTRACE, "run", "rw.yaml", "--output", "out")
+    assert quick == ""
+    piped = subprocess.run(
+        [*impatient, *command], env=environment(), capture_output=True, check=True, timeout=30
+    )
+    assert (piped.stdout, piped.stderr) == (b"", b"")
+
+
+MODULES = """\
+import sys
+from swaptrace.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(*sorted(sys.modules), file=sys.stderr)
+"""
+
+
+def modules(*arguments: str) -> set[str]:
+    command = [sys.executable, "-c", MODULES, *arguments]
+    return set(
+        finished(
+            subprocess.Popen(
+                command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+        )[2].split()
+    )
+
+
+def test_does_it_start_without_what_it_does_not_need() -> None:
+    slow = {"rich.table", "rich.progress", "rich.markdown", "pygments", "difflib", "unittest"}
+    assert not modules("run", "rw.yaml") & slow
+    assert not modules("check", "rw.yaml") & (slow | {"numpy", "rich"})
+    assert not modules("--help") & (slow | {"numpy", "rich", "yaml"})
+
+
+def test_does_a_shell_complete_names() -> None:
+    def completed(words: str, number: int) -> str:
+        env = {**environment(), "_SWAPTRACE_COMPLETE": "bash_complete"}
+        env |= {"COMP_WORDS": words, "COMP_CWORD": str(number)}
+        code = 'from swaptrace.cli import main; main(prog_name="swaptrace")'
+        return finished(
+            subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE)
+        )[1]
+
+    assert completed("swaptrace c", 1) == "plain,compare\nplain,check\n"
+    assert completed("swaptrace run --format ", 3) == "plain,table\nplain,json\n"
+    assert completed("swaptrace run --policies old,fi", 3) == "plain,old,final\n"
+    assert "plain,machine.swap.backend=\n" in completed("swaptrace run --set machine.swap", 3)
+    assert completed("swaptrace run rw.y", 2).startswith("file,rw.y\n")
