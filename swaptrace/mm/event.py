@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from swaptrace.mm.backend import BACKENDS, Backend
 from swaptrace.mm.column import Column, Vma
 
 
 class Facts(NamedTuple):
     """What a page's fate depends on besides the page itself.
 
-    `synchronous_io` is SWP_SYNCHRONOUS_IO; `zswap` that pages are compressed in front of
-    the device; `exclusive_load` that a load from zswap into the swap cache erases the
-    copy (6.5 and later); `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty` and
+    `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty` and
     `mkwrite_dirties` are the machine features of the scenario format. `swap_full` is
     mem_cgroup_swap_full() (more than half of the slots used), `slot_free` that
     folio_alloc_swap() finds a slot; these two change during a replay.
     """
 
-    synchronous_io: bool = True
-    zswap: bool = False
-    exclusive_load: bool = True
+    backend: Backend = BACKENDS["zram"]
     zeromap: bool = True
     per_vma_lock: bool = True
     write_upgrade: bool = True

@@ -126,7 +126,7 @@ def swapin_folio(page: Page, orig: SwapPte) -> tuple[int, bool]:
             page.counts["swap_ra_hit"] += 1
             page.set_folio(cached, readahead=False)
         return cached, False
-    if page.facts.synchronous_io and page.swap_count(orig.slot) == 1:
+    if page.facts.backend.synchronous_io and page.swap_count(orig.slot) == 1:
         f = page.new_folio(ZERO)
         swap_read_folio(page, orig.slot, f)
         return f, True

@@ -19,8 +19,8 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
 
     The write bit is lost, since the protection of a private VMA never has it, and given
     back where no fault is needed (MM_CP_TRY_CHANGE_WRITABLE): by mprotect for dirty pages
-    since 64fe24a3e05e (6.1) and for clean ones since 7ea7e333842e (6.2), when un-protecting
-    by userfaultfd since f1eb1bacfba9 (6.2).
+    since 64fe24a3e05e (6.0) and for clean ones since d84887739d5c (6.2), when un-protecting
+    by userfaultfd since 931298e103c2 (6.3).
     """
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):

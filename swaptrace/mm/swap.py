@@ -13,16 +13,16 @@ def swap_read_folio(page: Page, s: int, f: int) -> None:
     page.set_folio(f, data=stored)
     if page.facts.zeromap and stored == ZERO:
         page.counts["swpin_zero"] += 1
-    elif page.facts.zswap:
+    elif page.facts.backend.compressed:
         zswap_load(page, s, f)
     else:
         page.counts["pswpin"] += 1
 
 
 def zswap_load(page: Page, s: int, f: int) -> None:
-    """A load into the swap cache makes the folio the only copy, and dirty (b9c91c43412f)."""
+    """A load into the swap cache may make the folio the only copy, and dirty."""
     page.counts["zswpin"] += 1
-    if page.facts.exclusive_load and page.folios[f].slot is not None:
+    if page.facts.backend.load_erases and page.folios[f].slot is not None:
         page.slots[s] = SwapSlot(None)
         page.set_folio(f, dirty=True)
 
@@ -54,11 +54,11 @@ def swap_writepage(page: Page, f: int) -> bool:
     if page.facts.zeromap and data == ZERO:
         page.counts["swpout_zero"] += 1
         return True
-    if page.facts.zswap:
+    if page.facts.backend.compressed:
         page.counts["zswpout"] += 1
         return True
     page.counts["pswpout"] += 1
-    return page.facts.synchronous_io
+    return page.facts.backend.synchronous_io
 
 
 def folio_free_swap(page: Page, f: int) -> bool:

@@ -11,13 +11,12 @@ repeat.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from swaptrace.counters import COUNTERS
-from swaptrace.mm.event import Access, Populate, SwapIn
+from swaptrace.mm.event import Access, Event, Populate, SwapIn
 from swaptrace.replay.region import Pages, Region, Walk
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.table import Row
@@ -35,11 +34,12 @@ HITS_MAX = 63
 class Block(NamedTuple):
     """What a pass does to one block, relative to its first page.
 
-    `readahead` is the state that it leaves, None if it never asked the swap cache.
+    `taken` are the transitions with their numbers of pages; `readahead` is the state that it
+    leaves, None if it never asked the swap cache.
     """
 
     ids: Pages
-    counts: tuple[int, ...]
+    taken: tuple[tuple[Event, int, int], ...]
     violations: tuple[tuple[str, int, int], ...]
     readahead: ReadAhead | None
     slots: int
@@ -55,6 +55,29 @@ class Overlay(dict[int, int]):
 
     def __missing__(self, page: int) -> int:
         return int(self._ids[bisect_right(self._starts, page) - 1])
+
+
+class Facing:
+    """The events of a pass while the facts stay as they are, and how often each was taken.
+
+    `event` is the access, `ahead` what read-ahead does to a neighbour.
+    """
+
+    __slots__ = ("ahead", "ahead_rows", "event", "full", "read", "rows", "visited")
+
+    def __init__(self, world: World, event: Access | Populate) -> None:
+        self.full = world.device.full
+        self.event = with_facts(world, event)
+        self.ahead = SwapIn(event.process, self.event.facts, readahead=True)
+        self.rows = world.table.rows(self.event)
+        self.ahead_rows = world.table.rows(self.ahead)
+        self.visited: dict[int, int] = {}
+        self.read: dict[int, int] = {}
+
+    def taken(self) -> Iterator[tuple[Event, int, int]]:
+        """Every transition: event, column, pages."""
+        yield from ((self.event, column, pages) for column, pages in self.visited.items())
+        yield from ((self.ahead, column, pages) for column, pages in self.read.items())
 
 
 class Pass:
@@ -78,35 +101,38 @@ class Pass:
         self.low, self.high = bounds
         self.readahead = readahead
         self.looked_up = False
-        self.counts = [0] * len(COUNTERS)
+        self.taken: list[tuple[Event, int, int]] = []
         self.violations: list[tuple[str, int, int]] = []
         self.max_window = 1 << min(world.machine.swap.page_cluster, ORDER_CEILING)
         self.table_pages = world.machine.page_size // 8
 
     def visit(self, ids: list[int] | Overlay, offset: int, pages: Iterable[int]) -> None:
-        """Visit pages one by one; `ids[page - offset]` is a page's column."""
+        """Visit pages one by one; `ids[page - offset]` is a page's column.
+
+        Slots are only ever freed on the way (a fault takes none), so the facts change once at
+        most, when swap is no longer more than half full.
+        """
         table, device, base = self.world.table, self.world.device, self.family.base
-        event, full = with_facts(self.world, self.event), device.full
-        rows = table.rows(event)
+        facts = Facing(self.world, self.event)
         for page in pages:
             column = ids[page - offset]
-            row = rows.get(column) or table.row(event, column)
+            row = facts.rows.get(column) or table.row(facts.event, column)
             if row.lookup == "read":
-                self.read_ahead(ids, offset, page)
+                self.read_ahead(facts, ids, offset, page)
             elif row.lookup != "none":
                 self.note_hit(base + page, row.lookup == "readahead_hit")
             ids[page - offset] = row.new
-            self.count(row, page)
-            if row.slots and device.full != full:
-                event, full = with_facts(self.world, self.event), device.full
-                rows = table.rows(event)
+            facts.visited[column] = facts.visited.get(column, 0) + 1
+            self.note_violations(row, page)
+            if row.slots:
+                device.used += row.slots
+                if device.full != facts.full:
+                    self.taken += facts.taken()
+                    facts = Facing(self.world, self.event)
+        self.taken += facts.taken()
 
-    def count(self, row: Row, page: int) -> None:
-        """Add up what one page's transition counted."""
-        for index, count in enumerate(row.counts):
-            if count:
-                self.counts[index] += count
-        self.world.device.used += row.slots
+    def note_violations(self, row: Row, page: int) -> None:
+        """Where a transition broke a promise."""
         for kind, member in row.violations:
             self.violations.append((kind, member, page))
 
@@ -117,20 +143,16 @@ class Pass:
         self.readahead = ReadAhead(address, state.window, hits)
         self.looked_up = True
 
-    def read_ahead(self, ids: list[int] | Overlay, offset: int, page: int) -> None:
+    def read_ahead(self, facts: Facing, ids: list[int] | Overlay, offset: int, page: int) -> None:
         """swap_vma_readahead(): read the window's other pages into the swap cache."""
         start, end = self.window(self.family.base + page)
-        facts = with_facts(self.world, self.event).facts
-        event = SwapIn(self.event.process, facts, readahead=True)
-        table = self.world.table
-        rows = table.rows(event)
         for neighbour in range(start, end):
             if neighbour != page:
                 column = ids[neighbour - offset]
-                row = rows.get(column) or table.row(event, column)
+                row = facts.ahead_rows.get(column) or self.world.table.row(facts.ahead, column)
                 if row.new != column:
                     ids[neighbour - offset] = row.new
-                    self.count(row, neighbour)
+                    facts.read[column] = facts.read.get(column, 0) + 1
 
     def window(self, address: int) -> tuple[int, int]:
         """swap_vma_ra_win(): the pages to read for a fault, and the new state."""
@@ -174,19 +196,18 @@ def send_reading(
         task.visit(ids, 0, walk.scattered.tolist())
         changed = np.array(sorted(ids), dtype=np.int64)
         family.region.assign(changed, np.array([ids[p] for p in changed.tolist()], dtype=np.int64))
-        report(task, tally, family, 0, 1)
+        report(task, tally, family)
     else:
         visit_blocks(task, tally, walk)
     return task.readahead
 
 
-def report(task: Pass, tally: Tally, family: Family, offset: int, times: int) -> None:
-    """Hand over what the pass has counted, `times` over, and start afresh."""
-    tally.add(task.counts, times)
+def report(task: Pass, tally: Tally, family: Family) -> None:
+    """Hand over what the pass has done."""
+    for event, column, pages in task.taken:
+        tally.take(event, column, task.world.table.row(event, column), pages)
     for kind, member, page in task.violations:
-        tally.see(kind, family.members[member], family.name, page + offset, times)
-    task.counts = [0] * len(COUNTERS)
-    task.violations = []
+        tally.see(kind, family.members[member], family.name, page, 1)
 
 
 def visit_blocks(task: Pass, tally: Tally, walk: Walk) -> None:
@@ -258,12 +279,12 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
     task.visit(columns, start, pages)
     block = Block(
         ids=np.array(columns, dtype=np.int64),
-        counts=tuple(task.counts),
+        taken=tuple(task.taken),
         violations=tuple((kind, member, page - start) for kind, member, page in task.violations),
         readahead=relative(task.readahead, address) if task.looked_up else None,
         slots=world.device.used - used,
     )
-    task.counts, task.violations = [0] * len(COUNTERS), []
+    task.taken, task.violations = [], []
     if far_from_threshold(world, stop - start):
         world.table.blocks[key] = block
     return block
@@ -302,7 +323,8 @@ def same_ahead(task: Pass, walk: Walk, number: int, step: int, block: Block) -> 
 
 def settle(task: Pass, tally: Tally, block: Block, start: int, stride: int, repeats: int) -> None:
     """Count a block so many times over, and move the read-ahead state past the last."""
-    tally.add(block.counts, repeats)
+    for event, column, pages in block.taken:
+        tally.take(event, column, task.world.table.row(event, column), pages * repeats)
     task.world.device.used += block.slots * (repeats - 1)
     family = task.family
     for kind, member, page in block.violations:

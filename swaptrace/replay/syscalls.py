@@ -260,7 +260,7 @@ def register(call: Call, area: VmArea) -> None:
 
 
 def mwriteprotect_range(call: Call, wp: bool) -> Errno:
-    """Before a1b92a3f14a4 (6.4) the range must lie in a single VMA."""
+    """Before a1b92a3f1498 (6.4) the range must lie in a single VMA."""
     pieces = list(call.space.clipped(call.start, call.end))
     one_vma = len(pieces) == 1 and pieces[0][:2] == (call.start, call.end)
     if not pieces or (call.world.kernel < (6, 4) and not one_vma):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from swaptrace.counters import COUNTERS
+from swaptrace.mm.event import Event
 from swaptrace.replay.result import StepResult, Violation
+from swaptrace.replay.table import Row
+
+Taken: TypeAlias = tuple[type[Event], Event, int]
+"""A transition: the kind of the event (tuples do not compare it), the event, the column."""
 
 
 class Sighting(NamedTuple):
@@ -18,19 +22,22 @@ class Sighting(NamedTuple):
 
 
 class Tally:
-    """What one leaf step counts."""
+    """What one leaf step counts, and which transitions its pages take."""
 
-    __slots__ = ("counts", "sightings")
+    __slots__ = ("counts", "sightings", "taken")
 
     def __init__(self) -> None:
         self.counts = [0] * len(COUNTERS)
         self.sightings: dict[tuple[str, str, str], Sighting] = {}
+        self.taken: dict[Taken, int] = {}
 
-    def add(self, counts: Iterable[int], pages: int) -> None:
-        """The counters of one transition, taken by so many pages."""
-        for index, count in enumerate(counts):
+    def take(self, event: Event, column: int, row: Row, pages: int) -> None:
+        """So many pages took the transition that `event` makes of `column`."""
+        for index, count in enumerate(row.counts):
             if count:
                 self.counts[index] += count * pages
+        key = (type(event), event, column)
+        self.taken[key] = self.taken.get(key, 0) + pages
 
     def see(self, kind: str, process: str, region: str, page: int, pages: int) -> None:
         """A violation of `kind`, first on `page` (of the region)."""

@@ -37,7 +37,7 @@ def send(
     if met is None:
         met = survey(world, family, walk, event)
     if facts_hold(world, met):
-        commit(world, tally, family, walk, met)
+        commit(world, tally, family, walk, with_facts(world, event), met)
     else:
         send_in_order(world, tally, family, walk.ordered(), event)
 
@@ -71,18 +71,19 @@ def send_in_order(world: World, tally: Tally, family: Family, walk: Walk, event:
     for start, count, column in list(family.region.segments(walk)):
         done = 0
         while done < count:
-            row = world.table.row(with_facts(world, event), column)
+            now = with_facts(world, event)
+            row = world.table.row(now, column)
             alike = world.device.pages_alike(row.slots)
             pages = count - done if alike is None else min(alike, count - done)
             part = walk.part(start + done, pages)
-            commit(world, tally, family, part, {column: (row, pages)})
+            commit(world, tally, family, part, now, {column: (row, pages)})
             done += pages
 
 
-def commit(world: World, tally: Tally, family: Family, walk: Walk, met: Met) -> None:
+def commit(world: World, tally: Tally, family: Family, walk: Walk, event: Event, met: Met) -> None:
     """Count the transitions of a walk and change its pages."""
     for column, (row, pages) in met.items():
-        tally.add(row.counts, pages)
+        tally.take(event, column, row, pages)
         world.device.used += row.slots * pages
         if row.violations:
             note_violations(tally, family, walk, column, row, pages)

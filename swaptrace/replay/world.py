@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from swaptrace.mm.backend import BACKENDS
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Facts
 from swaptrace.replay.region import Region
@@ -155,10 +156,11 @@ class World:
 
 def static_facts(machine: Machine) -> Facts:
     """What the machine of a scenario means for a single page."""
+    backend = BACKENDS[machine.swap.backend]
+    if machine.kernel == "6.1":
+        backend = backend._replace(load_erases=False)
     return Facts(
-        synchronous_io=machine.swap.backend == "zram",
-        zswap=machine.swap.backend == "zswap",
-        exclusive_load=machine.kernel != "6.1",
+        backend=backend,
         zeromap=machine.zeromap,
         per_vma_lock=machine.per_vma_lock,
         write_upgrade=machine.write_upgrade,

@@ -60,7 +60,8 @@ KERNEL_DEFAULTS: Mapping[str, Mapping[str, bool]] = {
 """What a kernel version sets where the scenario does not say.
 
 per_vma_lock came with 6.4 (0bff0aaea03e, x86), zeromap with 6.12 (0ca0c24e3211),
-write_upgrade for private mappings with 6.2 (64fe24a3e05e; for userfaultfd f1eb1bacfba9).
+write_upgrade with 6.2 (d84887739d5c for mprotect of clean pages; before it only dirty ones, by
+64fe24a3e05e, became writable at once) and 6.3 (931298e103c2 for userfaultfd).
 """
 
 
@@ -96,6 +97,8 @@ class Mmap(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Munmap(BaseStep):
+    """Unmap a range; a hole is left."""
+
     op = "munmap"
     region: str
     span: Span
@@ -103,6 +106,8 @@ class Munmap(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mprotect(BaseStep):
+    """Change the protection of a range."""
+
     op = "mprotect"
     region: str
     prot: Prot
@@ -111,6 +116,8 @@ class Mprotect(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memset(BaseStep):
+    """Write every byte of a range: one write for each page."""
+
     op = "memset"
     region: str
     value: int
@@ -136,6 +143,8 @@ class Access(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Madvise(BaseStep):
+    """Give advice on a range."""
+
     op = "madvise"
     region: str
     advice: Advice
@@ -144,6 +153,8 @@ class Madvise(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mlock(BaseStep):
+    """Lock a range, which populates it."""
+
     op = "mlock"
     region: str
     span: Span
@@ -151,6 +162,8 @@ class Mlock(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Munlock(BaseStep):
+    """Unlock a range."""
+
     op = "munlock"
     region: str
     span: Span
@@ -158,6 +171,8 @@ class Munlock(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fork(BaseStep):
+    """`process` forks a child named `child`, which inherits the regions under their names."""
+
     op = "fork"
     child: str
 
@@ -171,11 +186,15 @@ class Exit(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearRefs(BaseStep):
+    """Write 4 to /proc/PID/clear_refs: forget what is soft-dirty."""
+
     op = "clear_refs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UffdWriteprotect(BaseStep):
+    """UFFDIO_WRITEPROTECT; the first use registers the whole region."""
+
     op = "uffd_writeprotect"
     region: str
     span: Span
@@ -193,6 +212,8 @@ class Measure(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeat(BaseStep):
+    """The inner steps, `count` times."""
+
     op = "repeat"
     count: int
     steps: tuple[Step, ...]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hypothesis import strategies as st
 
+from swaptrace.mm.backend import BACKENDS
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import (
     Access,
@@ -36,11 +37,9 @@ MAX_PROCESSES = 3
 def facts() -> st.SearchStrategy[Facts]:
     """Any machine, with the swap device in any state."""
     flag = st.booleans()
-    backends = st.sampled_from([(True, False), (False, True), (False, False)])
     return st.builds(
-        lambda backend, **rest: Facts(synchronous_io=backend[0], zswap=backend[1], **rest),
-        backends,
-        exclusive_load=flag,
+        Facts,
+        backend=st.sampled_from(list(BACKENDS.values())),
         zeromap=flag,
         per_vma_lock=flag,
         write_upgrade=flag,

@@ -68,11 +68,12 @@ def happen(world: World, tally: Tally, family: Family, page: int, event: Event) 
         facts = facts._replace(swap_full=total - used < used)
     where = np.array([page], dtype=np.int64)
     before = world.table.columns[int(family.region.at(where)[0])]
-    outcome = transition(world.table.policy, before, event._replace(facts=facts))
+    event = event._replace(facts=facts)
+    outcome = transition(world.table.policy, before, event)
     column = world.table.intern(outcome.column)
     family.region.assign(where, np.array([column], dtype=np.int64))
     world.device.used += len(outcome.column.slots) - len(before.slots)
-    tally.add(outcome.counts, 1)
+    tally.counts = [a + b for a, b in zip(tally.counts, outcome.counts, strict=True)]
     for kind, member in outcome.violations:
         tally.see(kind, family.members[member], family.name, page, 1)
     return outcome.lookup
