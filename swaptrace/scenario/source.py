@@ -1,0 +1,168 @@
+"""A scenario file's text, positions in it, and the report of what is wrong there.
+
+`read_file` and `decode` let only text through that is safe to parse and to count lines
+in: of bounded size, UTF-8, without control characters. `Report` collects every mistake
+of a file and raises them together.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, NoReturn
+
+from swaptrace.errors import Problem, ScenarioError
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""The largest scenario file that is read."""
+
+MAX_REPORTED: Final = 100
+"""How many problems of a file are reported; of the others only how many there are."""
+
+MAX_FOUND: Final = 500
+"""After this many problems nobody looks for more."""
+
+LINE_BREAK: Final = re.compile("\r\n|\n|\r")
+
+FORBIDDEN: Final = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+"""What YAML does not allow, and what it or an editor might take for another line break."""
+
+BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A text that positions are in: the file, or an override of the command line.
+
+    `order` is its place among the sources of one report.
+    """
+
+    file: str
+    lines: tuple[str, ...]
+    order: int = 0
+
+
+class Mark(NamedTuple):
+    """A position, counted from 1."""
+
+    source: Source
+    line: int
+    column: int
+
+
+@dataclass(slots=True)
+class Report:
+    """The problems found so far. Of several at one position the first is the cause of the
+    others, so only that one is kept."""
+
+    found: dict[Mark, str] = field(default_factory=dict)
+
+    def add(self, mark: Mark, message: str) -> None:
+        """Note a problem and go on."""
+        self.found.setdefault(mark, message)
+        if len(self.found) >= MAX_FOUND:
+            raise self.error()
+
+    def stop(self, mark: Mark, message: str) -> NoReturn:
+        """Note a problem after which nothing more can be said, and raise all."""
+        self.found.setdefault(mark, message)
+        raise self.error()
+
+    def check(self) -> None:
+        """Raise what was found, if anything was."""
+        if self.found:
+            raise self.error()
+
+    def error(self) -> ScenarioError:
+        """Everything found, in the order of the file."""
+        ordered = sorted(self.found.items(), key=lambda p: (p[0].source.order, *p[0][1:]))
+        problems = [problem(mark, message) for mark, message in ordered[:MAX_REPORTED]]
+        rest = len(ordered) - len(problems)
+        if rest:
+            least = "at least " if len(ordered) >= MAX_FOUND else ""
+            mark = ordered[MAX_REPORTED][0]
+            message = f"… and {least}{rest} more, of which this is the first"
+            problems.append(problem(mark, message))
+        return ScenarioError(problems)
+
+
+def problem(mark: Mark, message: str) -> Problem:
+    """The problem with the line that its caret points into."""
+    source, line, column = mark
+    text = source.lines[line - 1] if line <= len(source.lines) else ""
+    return Problem(source.file, line, column, message, text)
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of a regular file, at most one more than `MAX_BYTES`."""
+    mark = Mark(Source(path, ()), 1, 1)
+    try:
+        # Looked at before it is opened: opening a device can do things.
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            Report().stop(mark, f"this is {kind_of_file(mode)}, not a scenario file")
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        Report().stop(mark, f"cannot be read: {error.strerror or error}")
+    except ValueError:
+        Report().stop(mark, "cannot be read: no file can have this name")
+
+
+def kind_of_file(mode: int) -> str:
+    """What stands at a path where a regular file should."""
+    if stat.S_ISDIR(mode):
+        return "a directory"
+    if stat.S_ISFIFO(mode):
+        return "a FIFO (`-` reads standard input)"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+def decode(data: bytes | str, file: str, order: int = 0) -> tuple[str, Source]:
+    """The text, without a byte-order mark, and its lines."""
+    if len(data) > MAX_BYTES:
+        nowhere = Mark(Source(file, (), order), 1, 1)
+        Report().stop(nowhere, f"too large: a scenario file has at most {MAX_BYTES >> 20}MiB")
+    text = (data if isinstance(data, str) else from_utf8(data, file)).removeprefix("\ufeff")
+    source = Source(file, tuple(LINE_BREAK.split(text)), order)
+    if FORBIDDEN.search(text):
+        report = Report()
+        for number, line in enumerate(source.lines, start=1):
+            for match in FORBIDDEN.finditer(line):
+                what = f"character U+{ord(match[0]):04X} in a scenario, which is plain text"
+                report.add(Mark(source, number, match.start() + 1), what)
+        report.check()
+    return text, source
+
+
+def from_utf8(data: bytes, file: str) -> str:
+    """Decode, or say at which byte the file stops being UTF-8, or what it is instead."""
+    other = next((name for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), None)
+    if other is None and len(data) > 1 and (data[0] == 0) != (data[1] == 0):
+        other = "UTF-16"
+    if other is not None:
+        nowhere = Mark(Source(file, ()), 1, 1)
+        Report().stop(nowhere, f"this looks like {other}; save the file as UTF-8")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        wrong_byte(data, error.start, file)
+
+
+def wrong_byte(data: bytes, at: int, file: str) -> NoReturn:
+    """Report the first byte that is not UTF-8."""
+    before = LINE_BREAK.split(data[:at].decode().removeprefix("\ufeff"))
+    rest = re.split(b"[\r\n]", data[at : at + 200])[0].decode(errors="backslashreplace")
+    lines = ("",) * (len(before) - 1) + (before[-1] + rest,)
+    message = f"byte {data[at]:#04x} (at offset {at}) is not UTF-8; save the file as UTF-8"
+    Report().stop(Mark(Source(file, lines), len(lines), len(before[-1]) + 1), message)
