@@ -1,0 +1,99 @@
+"""The `machine:` section and the overrides of the command line, merged into a `Machine`.
+
+Every setting is known by its path below `machine`, as `swap.backend`. What the kernel
+implies comes first, then the file, then the overrides, whichever of them names the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping as Map
+from dataclasses import fields, replace
+from typing import Any, Final
+
+from swaptrace.errors import nearest, quote
+from swaptrace.scenario.nodes import Mapping, Node, Scalar, a_kind, known_entries
+from swaptrace.scenario.schema import KERNEL_DEFAULTS, Machine, Swap
+from swaptrace.scenario.source import Mark, Report, Source
+from swaptrace.scenario.values import (
+    BACKEND,
+    KERNEL,
+    LENGTH,
+    MAX_PAGE_CLUSTER,
+    Reader,
+    boolean,
+    human,
+    integer,
+    page_size,
+    read,
+)
+
+READERS: Final[Map[str, Reader[Any]]] = {
+    "kernel": KERNEL,
+    "page_size": page_size,
+    **{f.name: boolean for f in fields(Machine) if f.type == "bool"},
+    "swap.backend": BACKEND,
+    "swap.size": LENGTH,
+    "swap.page_cluster": integer(0, MAX_PAGE_CLUSTER),
+}
+KEYS: Final = tuple(f.name for f in fields(Machine))
+SWAP_KEYS: Final = tuple(f.name for f in fields(Swap))
+PREFIX: Final = "machine."
+
+
+def read_machine(node: Node | None, overrides: Map[str, str], report: Report) -> Machine:
+    """The machine; one whose page size was given wrong has pages of 1 byte, which fit all."""
+    values: dict[str, Any] = {}
+    marks: dict[str, Mark] = {}
+    settings = list(of_file(node, report)) if node is not None else []
+    for path, setting in [*settings, *of_overrides(overrides, report)]:
+        otherwise = 1 if path == "page_size" else None
+        value = read(report, setting, path, READERS[path], otherwise)
+        if value is not None:
+            values[path], marks[path] = value, setting.mark
+    machine = build(values)
+    if machine.swap.size % machine.page_size:
+        text = f"{human(machine.swap.size)} is not a multiple of the page size"
+        report.add(marks["swap.size"], f"swap.size: {text}, {human(machine.page_size)}")
+    return machine
+
+
+def build(values: Map[str, Any]) -> Machine:
+    """What is given over what the kernel implies over the defaults."""
+    kernel = values.get("kernel", Machine().kernel)
+    swap = {path[5:]: value for path, value in values.items() if path.startswith("swap.")}
+    rest = {path: value for path, value in values.items() if not path.startswith("swap.")}
+    return Machine(**{**KERNEL_DEFAULTS[kernel], **rest}, swap=replace(Swap(), **swap))
+
+
+def of_file(node: Node, report: Report) -> Iterator[tuple[str, Node]]:
+    """The settings of the file by their paths."""
+    if not isinstance(node, Mapping):
+        report.add(node.mark, f"machine is a mapping, as `kernel: '6.12'`, not {a_kind(node)}")
+        return
+    for key, entry in known_entries(node, KEYS, "machine", report).items():
+        if key != "swap":
+            yield key, entry.node
+        elif isinstance(entry.node, Mapping):
+            known = known_entries(entry.node, SWAP_KEYS, "swap", report)
+            yield from ((f"swap.{name}", inner.node) for name, inner in known.items())
+        else:  # in short: only the backend
+            yield "swap.backend", entry.node
+
+
+def of_overrides(overrides: Map[str, str], report: Report) -> Iterator[tuple[str, Node]]:
+    """The settings of the command line; the caret of a problem points into the override."""
+    valid = (*READERS, "swap")
+    for order, (key, value) in enumerate(overrides.items(), start=-len(overrides)):
+        given = f"{key}={value}"
+        source = Source(f"--set {given}", (given,), order)
+        path = key.removeprefix(PREFIX)
+        if path in valid and key != path:
+            path = "swap.backend" if path == "swap" else path
+            yield path, Scalar(Mark(source, 1, len(key) + 2), value)
+            continue
+        near = nearest(path, valid)
+        hint = f"did you mean '{PREFIX}{near}'?"
+        if near is None:
+            hint = f"valid: {', '.join(PREFIX + known for known in sorted(valid))}"
+        report.add(Mark(source, 1, 1), f"unknown key {quote(key)}; {hint}")

@@ -1,0 +1,242 @@
+"""What each operation of a step takes: one function per operation, and their table.
+
+A function reads its keys from a `Fields` and makes the step. Whether the region or the
+process exists there is for `names` to say; so a step whose `length` is left out has a
+`Span` of length 0 here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypedDict, TypeVar
+
+from swaptrace.errors import quote
+from swaptrace.scenario import values
+from swaptrace.scenario.nodes import Entry, Node
+from swaptrace.scenario.schema import (
+    Access,
+    Advice,
+    ClearRefs,
+    Exit,
+    Fork,
+    Madvise,
+    Measure,
+    Memset,
+    Mlock,
+    Mmap,
+    Mprotect,
+    Munlock,
+    Munmap,
+    Order,
+    Prot,
+    Repeat,
+    Span,
+    Step,
+    UffdWriteprotect,
+)
+from swaptrace.scenario.source import Mark, Report
+from swaptrace.scenario.values import Reader, read
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+TOTAL: Final = "total"
+"""The window that is the whole run."""
+
+ALIGNED: Final = {
+    "offset": ("munmap", "mprotect", "madvise", "uffd_writeprotect"),
+    "length": ("uffd_writeprotect",),
+}
+"""Where the kernel gives EINVAL unless this key is a multiple of the page size. The other
+system calls, and these for their length, round to whole pages."""
+
+
+class Base(TypedDict):
+    line: int
+    column: int
+    process: str
+    errno: str | None
+
+
+@dataclass(slots=True)
+class Fields:
+    """A step as it is read: its operation, that one's position and argument, its other keys.
+
+    `executor` is the process that executes it if it does not say.
+    """
+
+    op: str
+    mark: Mark
+    argument: Node
+    entries: dict[str, Entry]
+    executor: str
+    report: Report
+    page_size: int
+
+    def base(self) -> Base:
+        """What every step has."""
+        return {
+            "line": self.mark.line,
+            "column": self.mark.column,
+            "process": self.get("process", values.name, self.executor),
+            "errno": self.get("errno", values.errno_name, None),
+        }
+
+    def main(self, reader: Reader[T], otherwise: T) -> T:
+        """The operation's argument."""
+        return read(self.report, self.argument, self.op, reader, otherwise)
+
+    def name(self) -> str:
+        """The argument, where it is a name; empty if it is none."""
+        return self.main(values.name, "")
+
+    def get(self, key: str, reader: Reader[T], default: U) -> T | U:
+        """The value of a key that may be left out."""
+        entry = self.entries.get(key)
+        return default if entry is None else read(self.report, entry.node, key, reader, default)
+
+    def require(self, key: str, reader: Reader[T], otherwise: T) -> T:
+        """The value of a key that may not."""
+        if key not in self.entries:
+            self.report.add(self.mark, f"{self.op} needs {quote(key)}")
+        return self.get(key, reader, otherwise)
+
+    def span(self) -> Span:
+        """The range; length 0 for one to the end of the region."""
+        return Span(self.part("offset", values.OFFSET), self.part("length", values.LENGTH))
+
+    def part(self, key: str, reader: Reader[int]) -> int:
+        """The offset or the length of the range."""
+        value = self.get(key, reader, 0)
+        if value % self.page_size and self.op in ALIGNED[key]:
+            multiple = f"a multiple of the page size, {values.human(self.page_size)}"
+            self.wrong(key, f"{self.op} fails with EINVAL unless this is {multiple}")
+        return value
+
+    def wrong(self, key: str, message: str) -> None:
+        """Report what is wrong with the value of a key."""
+        self.report.add(self.entries[key].node.mark, f"{key}: {message}")
+
+
+def mmap(f: Fields) -> Mmap:
+    at = f.get("at", values.address, None)
+    if at is not None and at % f.page_size:
+        f.wrong("at", f"{at:#x} is not a multiple of the page size, {values.human(f.page_size)}")
+        at = None
+    size = f.require("size", values.LENGTH, 0)
+    return Mmap(
+        **f.base(),
+        region=f.name(),
+        size=-(-size // f.page_size) * f.page_size,
+        prot=f.get("prot", values.PROT, "rw"),
+        at=at,
+    )
+
+
+def munmap(f: Fields) -> Munmap:
+    return Munmap(**f.base(), region=f.name(), span=f.span())
+
+
+def mprotect(f: Fields) -> Mprotect:
+    prot: Prot = f.require("prot", values.PROT, "rw")
+    return Mprotect(**f.base(), region=f.name(), prot=prot, span=f.span())
+
+
+def memset(f: Fields) -> Memset:
+    value = f.require("value", values.BYTE, 0)
+    return Memset(**f.base(), region=f.name(), value=value, span=f.span())
+
+
+def access(f: Fields) -> Access:
+    order: Order = f.get("order", values.ORDER, "forward")
+    if "seed" in f.entries and order != "random":
+        f.wrong("seed", "only `order: random` has one")
+    return Access(
+        **f.base(),
+        op="read" if f.op == "read" else "write" if f.op == "write" else "read_write",
+        region=f.name(),
+        span=f.span(),
+        stride=f.get("stride", values.LENGTH, f.page_size),
+        order=order,
+        seed=f.get("seed", values.SEED, 0),
+        value=f.get("value", values.BYTE, None),
+    )
+
+
+def madvise(f: Fields) -> Madvise:
+    advice: Advice = f.require("advice", values.ADVICE, "MADV_COLD")
+    return Madvise(**f.base(), region=f.name(), advice=advice, span=f.span())
+
+
+def mlock(f: Fields) -> Mlock:
+    return Mlock(**f.base(), region=f.name(), span=f.span())
+
+
+def munlock(f: Fields) -> Munlock:
+    return Munlock(**f.base(), region=f.name(), span=f.span())
+
+
+def fork(f: Fields) -> Fork:
+    return Fork(**f.base(), child=f.name())
+
+
+def exit_(f: Fields) -> Exit:
+    """The process that exits executes the step itself; `process` may only say the same."""
+    f.executor = process = f.name()
+    step = Exit(**f.base())
+    if process and step.process != process:
+        f.wrong("process", f"{quote(process)} executes its own exit; leave this out")
+    return step
+
+
+def clear_refs(f: Fields) -> ClearRefs:
+    f.main(values.CLEAR_REFS, "soft_dirty")
+    return ClearRefs(**f.base())
+
+
+def uffd_writeprotect(f: Fields) -> UffdWriteprotect:
+    wp = f.get("wp", values.boolean, True)
+    return UffdWriteprotect(**f.base(), region=f.name(), span=f.span(), wp=wp)
+
+
+def measure(f: Fields) -> Measure:
+    label = f.name()
+    if label == TOTAL:
+        f.report.add(f.argument.mark, "measure: 'total' is the whole run; choose another label")
+    return Measure(**f.base(), label=label, steps=())
+
+
+def repeat(f: Fields) -> Repeat:
+    return Repeat(**f.base(), count=f.main(values.COUNT, 1), steps=())
+
+
+class Operation(NamedTuple):
+    """How an operation's step is made, and the keys that it takes besides its own."""
+
+    build: Callable[[Fields], Step]
+    keys: tuple[str, ...]
+
+
+RANGE: Final = ("offset", "length")
+ACCESS: Final = (*RANGE, "stride", "order", "seed", "process")
+SYSCALL: Final = (*RANGE, "process", "errno")
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    "mmap": Operation(mmap, ("size", "prot", "at", "process")),
+    "munmap": Operation(munmap, SYSCALL),
+    "mprotect": Operation(mprotect, ("prot", *SYSCALL)),
+    "memset": Operation(memset, ("value", *RANGE, "process")),
+    "read": Operation(access, ACCESS),
+    "write": Operation(access, ("value", *ACCESS)),
+    "read_write": Operation(access, ACCESS),
+    "madvise": Operation(madvise, ("advice", *SYSCALL)),
+    "mlock": Operation(mlock, SYSCALL),
+    "munlock": Operation(munlock, SYSCALL),
+    "fork": Operation(fork, ("process",)),
+    "exit": Operation(exit_, ("process",)),
+    "clear_refs": Operation(clear_refs, ("process",)),
+    "uffd_writeprotect": Operation(uffd_writeprotect, ("wp", *SYSCALL)),
+    "measure": Operation(measure, ("steps", "process")),
+    "repeat": Operation(repeat, ("steps", "process")),
+}

@@ -1,0 +1,211 @@
+"""Readers: what a scalar's text means, one function per kind of value.
+
+A reader takes the text and returns the value or raises `Invalid` with a message that says
+what would be right. `read` applies one to a node and reports what it refuses.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias, TypeVar, get_args
+
+from swaptrace.errors import nearest, quote
+from swaptrace.scenario.nodes import Node, Scalar, a_kind
+from swaptrace.scenario.schema import KERNEL_DEFAULTS, Advice, Backend, KiB, Order, Prot
+from swaptrace.scenario.source import Report
+
+T = TypeVar("T")
+U = TypeVar("U")
+Reader: TypeAlias = Callable[[str], T]
+
+ADDRESS_LIMIT: Final = 1 << 47
+"""One past the last byte of the user address space (x86-64, four-level page tables)."""
+
+MMAP_MIN_ADDR: Final = 64 * KiB
+"""The lowest address that can be mapped (/proc/sys/vm/mmap_min_addr)."""
+
+MAX_DIGITS: Final = 400
+"""More digits are out of every range; int() itself refuses 4300, and slows down before."""
+
+MAX_COUNT: Final = 10**18
+MAX_SEED: Final = (1 << 64) - 1
+MAX_PAGE_CLUSTER: Final = 31
+
+UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+INTEGER: Final = re.compile(r"-?(0x[0-9a-fA-F]+|0o[0-7]+|0|[1-9][0-9]*)", re.ASCII)
+SIZE: Final = re.compile(r"(-?[0-9]+)([KMGT])(iB)?", re.ASCII)
+LOOSE_SIZE: Final = re.compile(r"(-?[0-9]+) *([KMGT])(i?B?)", re.ASCII | re.IGNORECASE)
+LEADING_ZERO: Final = re.compile(r"-?0[0-9]+", re.ASCII)
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
+
+UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What moves a terminal's cursor, or changes the direction of the text."""
+
+
+class Invalid(Exception):
+    """A text that does not say what it should; the message goes after the key's name."""
+
+
+def read(report: Report, node: Node, label: str, reader: Reader[T], otherwise: U) -> T | U:
+    """The node's value; `otherwise`, and a problem reported, if it has none."""
+    try:
+        if isinstance(node, Scalar):
+            return reader(node.text)
+        message = f"takes one value, not {a_kind(node)}"
+    except Invalid as invalid:
+        message = str(invalid)
+    report.add(node.mark, f"{label}: {message}")
+    return otherwise
+
+
+def integer(low: int, high: int | None, shown: Callable[[int], str] = str) -> Reader[int]:
+    """Integers from `low` to `high` (None: as large as it may be), decimal, 0x or 0o."""
+
+    def reader(text: str) -> int:
+        value = whole(text, "an integer; write it as 17 or 0x11")
+        return limited(text, value, low, high, shown)
+
+    return reader
+
+
+def size(low: int, high: int) -> Reader[int]:
+    """Bytes from `low` to `high`, as an integer or with a binary suffix."""
+
+    def reader(text: str) -> int:
+        number, unit = text, ""
+        if match := SIZE.fullmatch(text):
+            number, unit = match[1], match[2]
+        elif loose := LOOSE_SIZE.fullmatch(text):
+            meant = f"{loose[1]}{loose[2].upper()}{'iB' if loose[3] else ''}"
+            raise Invalid(f"{quote(text)} is not a size; did you mean {quote(meant)}?")
+        value = whole(number, "a size; write bytes as 4096, 0x1000 or 4KiB")
+        return limited(text, value * UNITS[unit], low, high, human)
+
+    return reader
+
+
+def address(text: str) -> int:
+    """A user address."""
+    value = whole(text, "an address; write it as 0x7f0000000000")
+    return limited(text, value, MMAP_MIN_ADDR, ADDRESS_LIMIT - 1, hex)
+
+
+def whole(text: str, what: str) -> int:
+    """The integer; one with far too many digits is as good as any beyond all limits."""
+    if LEADING_ZERO.fullmatch(text):
+        raise Invalid(f"{quote(text)} has a leading 0; leave it out, or write octal as 0o17")
+    if not INTEGER.fullmatch(text):
+        raise Invalid(f"{quote(text)} is not {what}")
+    if len(text) > MAX_DIGITS:
+        beyond: int = 10**MAX_DIGITS
+        return -beyond if text[0] == "-" else beyond
+    return int(text, 0)
+
+
+def limited(text: str, value: int, low: int, high: int | None, shown: Callable[[int], str]) -> int:
+    """The value, if it is within its limits."""
+    if value < low:
+        raise Invalid(f"{quote(text)} is too small; at least {shown(low)}")
+    if high is None and value >= 10 ** (MAX_DIGITS - 1):
+        raise Invalid(f"{quote(text)} is too large; at most {MAX_DIGITS - 1} digits")
+    if high is not None and value > high:
+        raise Invalid(f"{quote(text)} is too large; at most {shown(high)}")
+    return value
+
+
+def human(number: int) -> str:
+    """A size as people write it."""
+    unit = next(unit for unit in reversed(UNITS) if number % UNITS[unit] == 0)
+    return f"{number // UNITS[unit]}{unit}iB" if number and unit else str(number)
+
+
+def boolean(text: str) -> bool:
+    if text in ("true", "True", "TRUE"):
+        return True
+    if text in ("false", "False", "FALSE"):
+        return False
+    meant = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
+    hint = meant.get(text.casefold())
+    raise Invalid(
+        f"{quote(text)} is not a boolean; "
+        + (f"did you mean {quote(hint)}?" if hint else "valid: true, false")
+    )
+
+
+def name(text: str) -> str:
+    """The name of a region, a process or a window."""
+    if not text:
+        raise Invalid("the name is missing")
+    if not NAME.fullmatch(text):
+        raise Invalid(f"{quote(text)} is not a name; use letters, digits, '_', '.' and '-'")
+    return text
+
+
+def line_of_text(text: str) -> str:
+    """Something to show on one line."""
+    if not text.strip():
+        raise Invalid("is empty; give it a text or leave the key out")
+    if not text.isprintable():
+        raise Invalid(f"{quote(text)} is not one line of plain text")
+    return text
+
+
+def plain_text(text: str) -> str:
+    """Text without control characters, which YAML lets in through escapes."""
+    if UNSAFE.search(text):
+        raise Invalid("holds a control character; leave it out")
+    return text
+
+
+def choice(valid: Iterable[T], what: str, prefix: str = "", guess: bool = True) -> Reader[T]:
+    """One of a few names. A common `prefix` may be left out; `guess` which one was meant."""
+    values = {str(value): value for value in valid}
+    known = ", ".join(values)
+
+    def reader(text: str) -> T:
+        value = values.get(text, values.get(prefix + text))
+        if value is not None:
+            return value
+        near = nearest(text, values) if guess else None
+        hint = f"did you mean {quote(near)}? (valid: {known})" if near else f"valid: {known}"
+        raise Invalid(f"{quote(text)} is not {what}; {hint}")
+
+    return reader
+
+
+def errno_name(text: str) -> str:
+    """An errno as <errno.h> names it."""
+    names = errno.errorcode
+    if text in names.values():
+        return text
+    if text.isdecimal() and text.isascii() and len(text) < 5 and int(text) in names:
+        raise Invalid(f"{quote(text)} is a number; did you mean {quote(names[int(text)])}?")
+    near = nearest(text, names.values())
+    hint = f"did you mean {quote(near)}?" if near else "for example ENOMEM"
+    raise Invalid(f"{quote(text)} is not an errno; {hint}")
+
+
+def page_size(text: str) -> int:
+    """A power of two, as Linux has them."""
+    value = size(4 * KiB, 64 * KiB)(text)
+    if value & (value - 1):
+        raise Invalid(
+            f"{quote(text)} is not a power of two; valid: 4KiB, 8KiB, 16KiB, 32KiB, 64KiB"
+        )
+    return value
+
+
+BACKEND: Final[Reader[Backend]] = choice(get_args(Backend), "a swap backend")
+KERNEL: Final[Reader[str]] = choice(KERNEL_DEFAULTS, "a kernel that is modelled", guess=False)
+PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
+ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
+ADVICE: Final[Reader[Advice]] = choice(get_args(Advice), "an advice", prefix="MADV_")
+CLEAR_REFS: Final[Reader[str]] = choice(["soft_dirty"], "what it can clear")
+
+LENGTH: Final = size(1, ADDRESS_LIMIT)
+OFFSET: Final = size(0, ADDRESS_LIMIT - 1)
+BYTE: Final = integer(0, 255)
+COUNT: Final = integer(1, MAX_COUNT)
+SEED: Final = integer(0, MAX_SEED)
