@@ -1,0 +1,310 @@
+"""Do the names of a scenario exist where they are used, and are its ranges within them?
+
+`Names` walks the steps in the order of execution and keeps what each process has mapped.
+It finishes the steps on the way: a range without a `length` gets that of its region. The
+body of a `repeat` is walked again until a pass leaves everything as an earlier pass found
+it, so that what goes wrong only in a later pass is found as well. All of it is charged to
+a budget, since a small file can ask for a walk without end.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+
+from swaptrace.errors import did_you_mean, quote
+from swaptrace.scenario.schema import (
+    Access,
+    ClearRefs,
+    Exit,
+    Fork,
+    Madvise,
+    Measure,
+    Memset,
+    MiB,
+    Mlock,
+    Mmap,
+    Mprotect,
+    Munlock,
+    Munmap,
+    Repeat,
+    Span,
+    Step,
+    UffdWriteprotect,
+)
+from swaptrace.scenario.source import Mark, Report
+from swaptrace.scenario.steps import Parsed
+from swaptrace.scenario.values import ADDRESS_LIMIT, human
+
+REGION_ALIGNMENT: Final = 2 * MiB
+"""Where the kernel chooses the address, a region begins at a multiple of this."""
+
+BUDGET: Final = 1_000_000
+"""How much walking is done: a step costs 1, and so does a region that is copied for a new
+process or to compare two passes."""
+
+SCANNED: Final = 4
+"""That many entries that are only looked at cost 1."""
+
+SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
+"""The steps whose range the kernel takes in whole pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A region of one process: its size (0: unknown), what of it is still mapped, and its
+    address. One that the kernel chose makes no difference to what is right later."""
+
+    size: int
+    mapped: tuple[tuple[int, int], ...]
+    at: int | None
+    base: int = field(compare=False)
+    line: int = field(compare=False)
+
+    @property
+    def end(self) -> int:
+        return self.base + self.size
+
+
+@dataclass(slots=True)
+class Process:
+    """A living process. `line` is where it was forked."""
+
+    line: int = field(compare=False)
+    regions: dict[str, Area] = field(default_factory=dict)
+    end: int = field(default=0, compare=False)  # of its last region
+
+    def fork(self, line: int) -> Process:
+        return Process(line, dict(self.regions), self.end)
+
+
+class Names:
+    """What the processes have mapped at one moment of the walk.
+
+    `lost` are names of which nothing can be said, since a step with them is not understood.
+    """
+
+    def __init__(self, report: Report, page_size: int, lost: set[str]) -> None:
+        self.report = report
+        self.page_size = page_size
+        self.lost = lost
+        self.living = {"main": Process(0)}
+        self.exited: dict[str, int] = {}  # and in which line
+        self.spans: dict[int, Span] = {}  # of each parsed step, by its identity
+        self.later: list[str] = []  # the repeats around that are not in their first pass
+        self.budget = BUDGET
+
+    def steps(self, parsed: tuple[Parsed, ...]) -> tuple[Step, ...]:
+        """Walk the steps and finish them."""
+        return tuple(self.step(step) for step in parsed)
+
+    def step(self, parsed: Parsed) -> Step:
+        """Check one step, note what it does to the names, and finish it."""
+        self.spend(1, parsed)
+        step = parsed.step
+        if isinstance(step, Measure | Repeat):
+            return self.nested(step, parsed)
+        process = self.process(step, parsed)
+        match step:
+            case Fork():
+                self.fork(step, process, parsed)
+            case _ if process is None:
+                pass
+            case Mmap():
+                self.mmap(step, process, parsed)
+            case Exit():
+                self.exited[step.process] = step.line
+                del self.living[step.process]
+            case ClearRefs():
+                pass
+            case _:
+                return self.on_region(step, process, parsed)
+        return step
+
+    def nested(self, step: Measure | Repeat, parsed: Parsed) -> Step:
+        """A step with inner ones; a process that is wrong here is not wrong again in each."""
+        if "process" in parsed.marks and self.process(step, parsed) is None:
+            self.lost.add(step.process)
+        if isinstance(step, Repeat):
+            return replace(step, steps=self.repeat(step.count, parsed))
+        return replace(step, steps=self.steps(parsed.steps))
+
+    def process(self, step: Step, parsed: Parsed) -> Process | None:
+        """The living process that executes the step."""
+        name = step.process
+        if name in self.living:
+            return self.living[name]
+        mark = parsed.mark("argument" if isinstance(step, Exit) else "process")
+        if not name or name in self.lost:
+            return None
+        if name in self.exited:
+            self.wrong(mark, f"process {quote(name)} has exited (line {self.exited[name]})")
+        else:
+            hint = did_you_mean(name, self.living) or "all have exited"
+            self.wrong(mark, f"no process {quote(name)} here; {hint}")
+        return None
+
+    def fork(self, step: Fork, parent: Process | None, parsed: Parsed) -> None:
+        """A child under a name that is free, with the parent's regions."""
+        running = self.living.get(step.child)
+        if running is not None:
+            since = f"forked in line {running.line}" if running.line else "the first process"
+            self.wrong(
+                parsed.mark("argument"),
+                f"process {quote(step.child)} is still running ({since}); "
+                "let it exit before, or use another name",
+            )
+        elif parent is None:
+            self.lost.add(step.child)
+        elif step.child:
+            self.spend(len(parent.regions), parsed)
+            self.living[step.child] = parent.fork(step.line)
+            self.exited.pop(step.child, None)
+
+    def mmap(self, step: Mmap, process: Process, parsed: Parsed) -> None:
+        """A region under a name that is free; where the kernel chooses, after all others."""
+        old = process.regions.get(step.region)
+        if old is not None and old.mapped:
+            still = "partly " if old.mapped != ((0, old.size),) else ""
+            self.wrong(
+                parsed.mark("argument"),
+                f"region {quote(step.region)} is still {still}mapped in process "
+                f"{quote(step.process)} (line {old.line}); munmap it before, or use another name",
+            )
+            return
+        if old is not None:
+            self.spend(len(process.regions) // SCANNED, parsed)
+            del process.regions[step.region]
+            process.end = max((area.end for area in process.regions.values()), default=0)
+        base = step.at or (process.end // REGION_ALIGNMENT + 1) * REGION_ALIGNMENT
+        area = Area(step.size, ((0, step.size),), step.at, base, step.line)
+        if area.end > ADDRESS_LIMIT:
+            message = f"from {base:#x} on there is no room for {human(step.size)}"
+            limit = f"the address space ends at {ADDRESS_LIMIT:#x}"
+            self.wrong(parsed.mark("size"), f"size: {message}; {limit}")
+            area = replace(area, size=0, base=0)
+        if step.at is not None:
+            self.no_overlap(area, process, parsed)
+        if step.region:
+            process.regions[step.region] = area
+            process.end = max(process.end, area.end)
+
+    def no_overlap(self, new: Area, process: Process, parsed: Parsed) -> None:
+        """Addresses belong to one region, even after it is unmapped: its name still means them."""
+        self.spend(len(process.regions) // SCANNED, parsed)
+        for name, area in process.regions.items():
+            if new.base < area.end and area.base < new.end:
+                self.wrong(
+                    parsed.mark("at"),
+                    f"at: {new.base:#x} to {new.end:#x} overlaps region {quote(name)} of line "
+                    f"{area.line}, {area.base:#x} to {area.end:#x}",
+                )
+
+    def on_region(
+        self, step: Memset | Access | SystemCall, process: Process, parsed: Parsed
+    ) -> Step:
+        """A step on a region that the process has, with the range made definite."""
+        area = process.regions.get(step.region)
+        if area is None:
+            self.no_region(step, process, parsed)
+            return step
+        span = self.span(step, area, parsed)
+        if isinstance(step, Munmap) and step.errno is None:
+            self.spend(len(area.mapped) // SCANNED, parsed)
+            process.regions[step.region] = replace(area, mapped=without(area.mapped, span))
+        return replace(step, span=span)
+
+    def no_region(
+        self, step: Memset | Access | SystemCall, process: Process, parsed: Parsed
+    ) -> None:
+        """Report a region that the process does not have."""
+        name = step.region
+        if not name or name in self.lost:
+            return
+        owner = next((who for who, other in self.living.items() if name in other.regions), None)
+        hint = did_you_mean(name, process.regions) or "it has mapped none yet"
+        if owner is not None:
+            hint = f"process {quote(owner)} has one; is a 'process' missing or wrong?"
+        self.wrong(
+            parsed.mark("argument"),
+            f"process {quote(step.process)} has no region {quote(name)} here; {hint}",
+        )
+
+    def span(self, step: Memset | Access | SystemCall, area: Area, parsed: Parsed) -> Span:
+        """The range within the region; in whole pages where the kernel makes it so."""
+        start, length = step.span.offset, step.span.length
+        if area.size == 0:
+            return step.span
+        if start >= area.size:
+            message = f"region {quote(step.region)} has {human(area.size)}, so at most"
+            self.wrong(parsed.mark("offset"), f"offset: {message} {area.size - 1}")
+        elif start + length > area.size:
+            message = f"region {quote(step.region)} has {human(area.size)}, so at most"
+            rest = f"{human(area.size - start)}{' from this offset on' if start else ''}"
+            self.wrong(parsed.mark("length"), f"length: {message} {rest}")
+        end = start + length if length else area.size
+        if isinstance(step, SystemCall):
+            start -= start % self.page_size
+            end += -end % self.page_size
+        span = Span(start, end - start)
+        first = self.spans.setdefault(id(parsed), span)
+        if span != first:
+            sizes = f"{human(first.length)} in the first pass, {human(span.length)} in this one"
+            message = f"the range to the end of region {quote(step.region)} is {sizes}"
+            self.wrong(parsed.marks["step"], f"{message}; give its length")
+        return span
+
+    def repeat(self, count: int, parsed: Parsed) -> tuple[Step, ...]:
+        """Walk the body pass after pass, until one finds what an earlier one found, and so
+        nothing new can come, or something is wrong. Finish it as in the first pass."""
+        seen = [self.snapshot(parsed)]
+        before = len(self.report.found)
+        steps = self.steps(parsed.steps)
+        for number in range(2, count + 1):
+            if len(self.report.found) > before:
+                break
+            state = self.snapshot(parsed)
+            self.spend(len(seen) * len(state) // SCANNED, parsed)
+            if state in seen:
+                cycle = seen[seen.index(state) :]
+                self.living = cycle[(count + 1 - number) % len(cycle)]
+                break
+            seen.append(state)
+            self.later.append(f"in pass {number} of the repeat of line {parsed.step.line}, ")
+            self.steps(parsed.steps)
+            self.later.pop()
+        return steps
+
+    def snapshot(self, parsed: Parsed) -> dict[str, Process]:
+        """A copy of everything that decides what is right later."""
+        self.spend(sum(1 + len(process.regions) for process in self.living.values()), parsed)
+        return {
+            name: replace(process, regions=dict(process.regions))
+            for name, process in self.living.items()
+        }
+
+    def spend(self, cost: int, parsed: Parsed) -> None:
+        """Charge for work; at the end of the budget nothing more is checked."""
+        self.budget -= cost
+        if self.budget < 0:
+            self.report.stop(
+                parsed.marks["step"],
+                "too much to check: up to here there are too many regions, forks and holes, or "
+                "passes of a repeat that each find other regions mapped",
+            )
+
+    def wrong(self, mark: Mark, message: str) -> None:
+        """Report, and say in which pass if only a later one goes wrong."""
+        self.report.add(mark, "".join(self.later[-1:]) + message)
+
+
+def without(mapped: tuple[tuple[int, int], ...], span: Span) -> tuple[tuple[int, int], ...]:
+    """What stays mapped when a range is unmapped."""
+    start, end = span.offset, span.offset + span.length
+    first = bisect_right(mapped, start, key=lambda part: part[1])
+    last = bisect_left(mapped, end, key=lambda part: part[0])
+    touched = mapped[first:last]
+    left = [(low, start) for low, _ in touched[:1] if low < start]
+    right = [(end, high) for _, high in touched[-1:] if high > end]
+    return (*mapped[:first], *left, *right, *mapped[last:])
