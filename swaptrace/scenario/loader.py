@@ -1,0 +1,114 @@
+"""From a scenario file to a `Scenario`, or to every error of it at once.
+
+The way of a file: `source` lets text through that is safe to look at, `nodes` makes
+mappings, lists and scalars of it, `machine` and `steps` (with `operations` and `values`)
+read what they say, `names` walks the steps and holds them against each other. What is
+wrong goes into one `Report`, which is raised as a `ScenarioError`; nothing else is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping as Map
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Final
+
+from swaptrace.counters import COUNTERS, VIOLATIONS
+from swaptrace.errors import did_you_mean, printable, quote
+from swaptrace.scenario.machine import read_machine
+from swaptrace.scenario.names import Names
+from swaptrace.scenario.nodes import Entry, Mapping, Node, a_kind, known_entries, parse
+from swaptrace.scenario.operations import TOTAL
+from swaptrace.scenario.schema import Expected, Scenario
+from swaptrace.scenario.source import Report, decode, read_file
+from swaptrace.scenario.steps import StepReader
+from swaptrace.scenario.values import Reader, integer, line_of_text, plain_text, read
+
+KEYS: Final = ("name", "description", "machine", "steps", "expect")
+COUNT: Final = integer(0, None)
+NO_OVERRIDES: Final[Map[str, str]] = MappingProxyType({})
+NOT_EXPECTED: Final = {
+    kind: f"{kind} is a violation, not a counter; only counters can be expected"
+    for kind in VIOLATIONS
+}
+
+
+def load_file(path: str, overrides: Map[str, str] = NO_OVERRIDES) -> Scenario:
+    """The scenario in a file, named after the file unless it has a name.
+
+    `overrides` are settings of the machine by their full keys, as `machine.swap.backend`,
+    with their values as text. Raises `ScenarioError` with every problem of the file and
+    of the overrides.
+    """
+    return load_text(read_file(path), path, overrides, printable(PurePath(path).stem))
+
+
+def load_text(
+    text: bytes | str,
+    file: str = "<string>",
+    overrides: Map[str, str] = NO_OVERRIDES,
+    name: str | None = None,
+) -> Scenario:
+    """The scenario in a text; `file` is what messages call it, `name` its name if it has none."""
+    decoded, source = decode(text, file)
+    report = Report()
+    root = parse(decoded, source, report)
+    if not isinstance(root, Mapping):
+        report.stop(root.mark, f"a scenario is a mapping with the key 'steps', not {a_kind(root)}")
+    entries = known_entries(root, KEYS, "a scenario", report)
+    section = {key: entry.node for key, entry in entries.items()}
+    machine = read_machine(section.get("machine"), overrides, report)
+    reader = StepReader(report, machine.page_size)
+    if "steps" not in section:
+        report.add(root.mark, "a scenario needs 'steps'")
+    parsed = reader.steps(section["steps"]) if "steps" in section else ()
+    scenario = Scenario(
+        name=text_of(section, "name", line_of_text, name or "scenario", report),
+        description=text_of(section, "description", plain_text, "", report),
+        machine=machine,
+        steps=Names(report, machine.page_size, reader.lost).steps(parsed),
+        expect=tuple(expectations(section.get("expect"), reader, report)),
+        file=file,
+        text=source.lines,
+    )
+    report.check()
+    return scenario
+
+
+def text_of(
+    section: Map[str, Node], key: str, reader: Reader[str], default: str, report: Report
+) -> str:
+    """The text under a key that may be left out."""
+    return read(report, section[key], key, reader, default) if key in section else default
+
+
+def expectations(node: Node | None, steps: StepReader, report: Report) -> Iterator[Expected]:
+    """The `expect:` section: for each window, for each policy, counters and their values."""
+    windows = (TOTAL, *steps.labels)
+    for window, in_window in members(node, report):
+        if window not in windows and window not in steps.lost:
+            hint = did_you_mean(window, windows)
+            report.add(in_window.key, f"no step measures {quote(window)}; {hint}")
+        for policy, counts in members(in_window.node, report):
+            if not policy.strip() or not policy.isprintable():
+                report.add(
+                    counts.key, f"{quote(policy)} is not a policy's name; for example 'final'"
+                )
+            if not isinstance(counts.node, Mapping):
+                members(counts.node, report)
+                continue
+            known = known_entries(counts.node, COUNTERS, "expect", report, NOT_EXPECTED)
+            for counter, (mark, value) in known.items():
+                count = read(report, value, counter, COUNT, 0)
+                yield Expected(window, policy, counter, count, mark.line)
+
+
+def members(node: Node | None, report: Report) -> list[tuple[str, Entry]]:
+    """The entries of a mapping in the `expect:` section."""
+    if isinstance(node, Mapping):
+        return list(node.entries.items())
+    if node is not None:
+        form = "`WINDOW: {POLICY: {COUNTER: VALUE}}`, as `total: {final: {minflt: 0}}`"
+        report.add(node.mark, f"expect is {form}; a mapping belongs here, not {a_kind(node)}")
+    return []
