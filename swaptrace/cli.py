@@ -178,7 +178,7 @@ def compare(scenario: tuple[str, ...], fail_on: tuple[FailOn, ...], **options: A
     if len(policies) < 2:
         message = "compare needs at least two policies, as in --policies old,new"
         raise click.UsageError(message, click.get_current_context())
-    return _replay(scenario or inputs.defaults(), policies, options, fail_on)
+    return _replay(scenario, policies, options, fail_on)
 
 
 @main.command()
@@ -197,7 +197,7 @@ def check(scenario: tuple[str, ...], overrides: dict[str, str]) -> None:
 
     fine: list[Scenario] = []
     sources, errors = inputs.find_all(scenario)
-    for _, found in inputs.try_each(sources, overrides, _stdin()):
+    for found in inputs.try_each(sources, overrides, _stdin()):
         if isinstance(found, SwaptraceError):
             errors.append(found)
         else:
@@ -238,12 +238,14 @@ def scenarios(color: Color) -> None:
     swaptrace scenarios
     swaptrace run NAME          replay one of them
     """
-    from swaptrace import bundled, inputs
+    from swaptrace import inputs
 
-    loaded = inputs.scenarios(bundled.scenarios(), {}, None)
-    if not loaded:
+    sources = inputs.all_bundled()
+    if not sources:
         raise SwaptraceError("no bundled scenarios: this installation of swaptrace is not complete")
-    rows = [(each.name, inputs.first_sentence(each.description)) for each in loaded]
+    loaded = inputs.load_all(sources.values(), {}, None)
+    described = zip(sources, loaded, strict=True)
+    rows = [(name, inputs.first_sentence(each.description)) for name, each in described]
     _list(["name", "description"], rows, color)
 
 
@@ -265,7 +267,8 @@ def _replay(
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
-    loaded = inputs.scenarios(names, options["overrides"], _stdin())
+    sources, errors = inputs.find_all(names) if names else (inputs.defaults(), [])
+    loaded = inputs.load_all(sources, options["overrides"], _stdin(), errors)
     _warn(loaded, policies)
     with progress(len(loaded) * len(policies), output.color) as begin:
         result = commands.replay_all(

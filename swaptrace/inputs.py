@@ -82,7 +82,7 @@ def find(argument: str) -> list[Source]:
         return [Source(argument, argument)]
     shipped = bundled.scenarios()
     if argument in shipped:
-        return [Source(f"{SCENARIOS}/{argument}.yaml", str(shipped[argument]))]
+        return [_bundled(argument, shipped[argument])]
     if "/" not in argument and path.suffix not in (".yaml", ".yml"):
         hint = f"; {did_you_mean(argument, shipped)}" if shipped else ""
         raise SwaptraceError(f"no file, directory or bundled scenario {quote(argument)}{hint}")
@@ -108,6 +108,15 @@ def _sibling(path: Path) -> str:
     return f"; {hint}" if hint.startswith("did you mean") else ""
 
 
+def _bundled(name: str, path: Path) -> Source:
+    return Source(f"{SCENARIOS}/{name}.yaml", str(path))
+
+
+def all_bundled() -> dict[str, Source]:
+    """Every bundled scenario by name."""
+    return {name: _bundled(name, path) for name, path in bundled.scenarios().items()}
+
+
 def find_all(arguments: Iterable[str]) -> tuple[list[Source], list[SwaptraceError]]:
     """What all SCENARIOs stand for, in order, and those that stand for nothing."""
     sources: list[Source] = []
@@ -125,46 +134,49 @@ def find_all(arguments: Iterable[str]) -> tuple[list[Source], list[SwaptraceErro
     return sources, errors
 
 
-def defaults() -> list[str]:
+def defaults() -> list[Source]:
     """What `compare` takes without a SCENARIO."""
     if Path(SCENARIOS).is_dir():
-        return [SCENARIOS]
-    names = list(bundled.scenarios())
-    if not names:
+        return find(SCENARIOS)
+    sources = list(all_bundled().values())
+    if not sources:
         raise SwaptraceError("no directory ./scenarios and no bundled ones: name a SCENARIO")
-    return names
+    return sources
 
 
 def try_each(
     sources: Iterable[Source], overrides: Mapping[str, str], stdin: BinaryIO | None
-) -> Iterator[tuple[Source, Scenario | SwaptraceError]]:
-    """Each source with its scenario, or with what is wrong with it."""
+) -> Iterator[Scenario | SwaptraceError]:
+    """The scenario of each source, or what is wrong with it."""
     for source in sources:
         try:
-            yield source, source.load(overrides, stdin)
+            yield source.load(overrides, stdin)
         except SwaptraceError as error:
-            yield source, error
+            yield error
         except OSError as error:
-            yield source, _unreadable(source.file, error)
+            yield _unreadable(source.file, error)
 
 
 def _unreadable(file: str, error: OSError) -> SwaptraceError:
     return SwaptraceError(f"{printable(file)}: cannot be read: {error.strerror or error}")
 
 
-def scenarios(
-    arguments: Iterable[str], overrides: Mapping[str, str], stdin: BinaryIO | None
+def load_all(
+    sources: Iterable[Source],
+    overrides: Mapping[str, str],
+    stdin: BinaryIO | None,
+    errors: Iterable[SwaptraceError] = (),
 ) -> list[Scenario]:
-    """All scenarios, in the order given. Raises one error with all that is wrong with any."""
-    sources, errors = find_all(arguments)
+    """All scenarios, in order. Raises one error with `errors` and all that is wrong with any."""
     loaded: list[Scenario] = []
-    for _, found in try_each(sources, overrides, stdin):
+    wrong = list(errors)
+    for found in try_each(sources, overrides, stdin):
         if isinstance(found, Scenario):
             loaded.append(found)
         else:
-            errors.append(found)
-    if errors:
-        raise InputErrors(errors)
+            wrong.append(found)
+    if wrong:
+        raise InputErrors(wrong)
     return loaded
 
 

@@ -7,8 +7,9 @@ import pty
 import subprocess
 import sys
 from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from click.testing import CliRunner, Result
 
@@ -48,6 +49,10 @@ steps:
 """
 """Under simple the writes are lost to soft-dirty tracking; under rfc pages read as soft-dirty."""
 
+# Until click 8.2 a runner has to be told to keep the two streams apart.
+_apart: dict[str, Any] = {"mix_stderr": False}
+RUNNER = CliRunner(**(_apart if "mix_stderr" in signature(CliRunner).parameters else {}))
+
 SWAPTRACE = [sys.executable, "-m", "swaptrace"]
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +68,7 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
 def run(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
     """The command line in this process."""
     words = [str(argument) for argument in arguments]
-    return CliRunner().invoke(main, words, input=stdin, prog_name="swaptrace")
+    return RUNNER.invoke(main, words, input=stdin, prog_name="swaptrace")
 
 
 def start(

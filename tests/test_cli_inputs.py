@@ -15,7 +15,7 @@ from tests.commandline import LOST, READ_WRITE, run
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty directory to be in, and one bundled scenario, `shipped`."""
     (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "shipped.yaml").write_text(READ_WRITE.replace("name: read-write\n", ""))
+    (tmp_path / "package" / "shipped.yaml").write_text(READ_WRITE)
     monkeypatch.setattr(bundled, "directory", lambda: tmp_path / "package")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -45,7 +45,7 @@ def test_do_results_come_in_the_order_given(here: Path) -> None:
         ("z", "z.yaml"),
         ("a", "some/a.yaml"),
         ("b", "some/b.yaml"),
-        ("shipped", "scenarios/shipped.yaml"),
+        ("read-write", "scenarios/shipped.yaml"),
         ("z", "./z.yaml"),
         ("a", "some/a.yaml"),
         ("b", "some/b.yaml"),
@@ -70,6 +70,7 @@ def test_does_compare_without_a_scenario_take_those_here_or_the_bundled(here: Pa
         result = run("compare", "--format", "json", "--policies", "old,new")
         return [scenario["file"] for scenario in json.loads(result.stdout)["scenarios"]]
 
+    (here / "shipped").write_text("not meant")
     assert compared() == ["scenarios/shipped.yaml"]
     (here / "scenarios").mkdir()
     assert "scenarios: the directory has no *.yaml in it" in wrong("compare")
@@ -182,7 +183,7 @@ def test_is_a_wrong_policy_told(here: Path, text: str, message: str) -> None:
 def test_does_compare_want_two_policies() -> None:
     message = wrong("compare", "shipped", "--policies", "new")
     assert "compare needs at least two policies, as in --policies old,new" in message
-    assert "swaptrace compare --help" in message
+    assert "Try 'swaptrace compare -" in message
 
 
 def test_is_an_unknown_policy_in_expect_only_warned_of(here: Path) -> None:
