@@ -169,10 +169,12 @@ class Outcome(NamedTuple):
     """What an event does to a column.
 
     `counts` is in the order of `COUNTERS`; `violations` are kinds with the index (in
-    `column`) of the process that sees each; `lookup` is what read-ahead needs to know.
+    `column`) of the process that sees each; `lookup` is what read-ahead needs to know; `path`
+    names the kernel functions that decided, in order.
     """
 
     column: Column
     counts: tuple[int, ...]
     violations: tuple[tuple[str, int], ...]
     lookup: Lookup
+    path: tuple[str, ...]

@@ -9,6 +9,7 @@ from swaptrace.mm.swap import folio_free_swap, free_swap_and_cache, read_swap_ca
 
 def swapin_walk(page: Page, p: int, readahead: bool) -> None:
     """MADV_WILLNEED (swapin_walk_pmd_entry), or a neighbour's read-ahead: into the swap cache."""
+    page.enter("swapin_walk_pmd_entry")
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):
         read_swap_cache(page, pte.slot, readahead)
@@ -16,6 +17,7 @@ def swapin_walk(page: Page, p: int, readahead: bool) -> None:
 
 def madvise_free(page: Page, p: int) -> None:
     """madvise_free_pte_range(): a swap entry is dropped, a folio of our own becomes lazyfree."""
+    page.enter("madvise_free_pte_range")
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):
         free_swap_and_cache(page, p, pte.slot)

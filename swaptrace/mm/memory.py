@@ -78,12 +78,14 @@ def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
     if write and not pte.write:
         return do_wp_page(page, p)
     if write:
+        page.enter("handle_pte_fault")
         page.set_pte(p, pte.mkdirty())
     return FaultResult()
 
 
 def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:
     """First touch: the shared zero page for a read, a fresh folio for a write."""
+    page.enter("do_anonymous_page")
     if not write:
         page.counts["zero_page"] += 1
         page.set_pte(p, Pte(ZERO_PAGE))
@@ -99,6 +101,7 @@ def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:
 
 def do_swap_page(page: Page, p: int, orig: SwapPte, write: bool) -> FaultResult:
     """Swap the page in; a write that the policy has not handled goes on to do_wp_page()."""
+    page.enter("do_swap_page")
     f, major = swapin_folio(page, orig)
     exclusive = orig.exclusive or page.folios[f].slot is None
     page.set_pte(p, None)  # swap_free(): the slot has one reference less
@@ -131,6 +134,7 @@ def swapin_folio(page: Page, orig: SwapPte) -> tuple[int, bool]:
         swap_read_folio(page, orig.slot, f)
         return f, True
     page.lookup = "read"
+    page.enter("swapin_readahead")
     return read_swap_cache(page, orig.slot), True
 
 
@@ -148,6 +152,7 @@ def map_swapped_in(page: Page, p: int, answer: SwapinPte) -> None:
 
 def do_wp_page(page: Page, p: int) -> FaultResult:
     """A write to a write-protected present page: an event, a reuse or a copy."""
+    page.enter("do_wp_page")
     pte = page.maps[p].pte
     assert isinstance(pte, Pte)
     if page.vma(p).uffd_wp and pte.uffd_wp:
@@ -175,12 +180,14 @@ def wp_can_reuse_anon_folio(page: Page, f: int) -> bool:
 
 def wp_page_reuse(page: Page, p: int, pte: Pte) -> None:
     """Make the PTE dirty and, if the VMA allows, writable."""
+    page.enter("wp_page_reuse")
     pte = pte.mkdirty()
     page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
 
 
 def wp_page_copy(page: Page, p: int, old: Pte) -> None:
     """Give the process a folio of its own with the same content."""
+    page.enter("wp_page_copy")
     f = page.new_folio(page.content(p), anon_exclusive=True)
     pte = Pte(f).mkdirty()
     page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
@@ -193,6 +200,7 @@ def copy_page_range(page: Page, p: int, copy: bool) -> None:
 
     The child's VMA is neither locked nor registered, so uffd-wp bits are dropped.
     """
+    page.enter("copy_page_range")
     parent = page.maps[p]
     if parent.vma is None:
         page.maps.append(parent)
@@ -215,6 +223,7 @@ def copy_page_range(page: Page, p: int, copy: bool) -> None:
 
 def zap_pte(page: Page, p: int) -> None:
     """zap_pte_range(): the process loses the page (MADV_DONTNEED, munmap, exit)."""
+    page.enter("zap_pte_range")
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):
         free_swap_and_cache(page, p, pte.slot)

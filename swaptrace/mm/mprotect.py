@@ -22,6 +22,7 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
     since 64fe24a3e05e (6.0) and for clean ones since d84887739d5c (6.2), when un-protecting
     by userfaultfd since 931298e103c2 (6.3).
     """
+    page.enter("change_pte_range")
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):
         if wp is not None:
@@ -52,6 +53,7 @@ def uffd_wp_range(page: Page, p: int, wp: bool) -> None:
 
 def clear_soft_dirty(page: Page, p: int) -> None:
     """clear_refs (fs/proc/task_mmu.c): write-protect and forget soft-dirty, in swap PTEs too."""
+    page.enter("clear_soft_dirty")
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):
         pte = pte._replace(soft_dirty=False)

@@ -27,7 +27,17 @@ from swaptrace.mm.policy import FolioRefs, Policy
 class Page:
     """Mutable working copy of a column, with the policy and the facts in force."""
 
-    __slots__ = ("broken", "counts", "facts", "folios", "lookup", "maps", "policy", "slots")
+    __slots__ = (
+        "broken",
+        "counts",
+        "facts",
+        "folios",
+        "lookup",
+        "maps",
+        "path",
+        "policy",
+        "slots",
+    )
 
     def __init__(self, column: Column, policy: Policy, facts: Facts) -> None:
         self.maps = list(column.maps)
@@ -38,10 +48,15 @@ class Page:
         self.counts: Counter[str] = Counter()
         self.broken: list[tuple[str, int]] = []
         self.lookup: Lookup = "none"
+        self.path: list[str] = []
 
     def freeze(self) -> Column:
         """The column that the page has become, in canonical form."""
         return canonical(self.maps, self.folios, self.slots)
+
+    def enter(self, function: str) -> None:
+        """Note the kernel function that decides what happens next."""
+        self.path.append(function)
 
     def vma(self, p: int) -> Vma:
         """The VMA of process `p`, where there is one."""

@@ -45,6 +45,7 @@ def swap_writepage(page: Page, f: int) -> bool:
     Only a store to a device that works in the background leaves a folio in the swap cache
     (its writeback is over by the time of the next event).
     """
+    page.enter("swap_writepage")
     s = page.folios[f].slot
     assert s is not None
     data = page.folios[f].data
@@ -66,6 +67,7 @@ def folio_free_swap(page: Page, f: int) -> bool:
     slot = page.folios[f].slot
     if slot is None or page.swap_count(slot):
         return False
+    page.enter("folio_free_swap")
     page.set_folio(f, slot=None, dirty=True)
     return True
 

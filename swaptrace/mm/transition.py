@@ -59,6 +59,7 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
         counts=tuple(page.counts[name] for name in COUNTERS),
         violations=tuple(page.broken),
         lookup=page.lookup,
+        path=tuple(page.path),
     )
 
 

@@ -8,5 +8,6 @@ from swaptrace.mm.page import Page
 
 def handle_userfault(page: Page, p: int) -> None:
     """One event; the handler un-protects the page that faulted and wakes the writer."""
+    page.enter("handle_userfault")
     page.counts["uffd_wp"] += 1
     uffd_wp_range(page, p, wp=False)

@@ -9,6 +9,7 @@ from swaptrace.mm.swap import swap_writepage
 
 def madvise_pageout(page: Page, p: int) -> None:
     """madvise_cold_or_pageout_pte_range(): only a folio mapped once is isolated."""
+    page.enter("madvise_cold_or_pageout_pte_range")
     pte = page.maps[p].pte
     if not isinstance(pte, Pte) or pte.is_zero_page or page.mapcount(pte.folio) != 1:
         return
@@ -31,6 +32,7 @@ def shrink_folio(page: Page, p: int, pte: Pte) -> None:
 
 def shrink_lazyfree(page: Page, p: int, pte: Pte) -> None:
     """After MADV_FREE: discard the page, or keep it as an ordinary one if it was written since."""
+    page.enter("try_to_unmap_one")
     if pte.dirty:
         page.set_folio(pte.folio, dirty=True)
     if page.folios[pte.folio].dirty:
@@ -43,6 +45,7 @@ def shrink_lazyfree(page: Page, p: int, pte: Pte) -> None:
 
 def add_to_swap(page: Page, f: int) -> bool:
     """Give the folio a slot and a place in the swap cache; fails where no slot is free."""
+    page.enter("add_to_swap")
     if not page.facts.slot_free:
         return False
     page.set_folio(f, slot=page.new_slot(), dirty=True)

@@ -5,7 +5,9 @@ result = replay(scenario, policy, steps=True, pages=True)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from swaptrace.errors import Problem, ScenarioError
 from swaptrace.mm.policy import Policy
@@ -35,6 +37,8 @@ from swaptrace.scenario.schema import (
     UffdWriteprotect,
 )
 
+Observer: TypeAlias = Callable[[str, Step, Tally], None]
+
 
 def replay(
     scenario: Scenario,
@@ -56,10 +60,20 @@ def replay(
 
 
 class Replay:
-    """One replay under way. `world` and `record` may be looked at between the steps."""
+    """One replay under way. `world` and `record` may be looked at between the steps.
 
-    def __init__(self, scenario: Scenario, policy: Policy | Table, steps: bool = False) -> None:
+    `observe`, if given, is called after each leaf step with its path, the step and its tally.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        policy: Policy | Table,
+        steps: bool = False,
+        observe: Observer | None = None,
+    ) -> None:
         self.scenario = scenario
+        self.observe = observe
         table = policy if isinstance(policy, Table) else Table(policy)
         self.world = World(scenario.machine, table)
         self.record = Record(steps=[] if steps else None)
@@ -138,6 +152,8 @@ class Replay:
         """Execute one step and note what it counted."""
         tally = Tally()
         self.check_errno(step, self.execute(step, tally))
+        if self.observe is not None:
+            self.observe(path, step, tally)
         counters = tally.counters()
         record.add_step(StepResult(path, step.line, step.process, step.op, counters), window)
         for (kind, process, region), seen in tally.sightings.items():

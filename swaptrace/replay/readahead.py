@@ -205,7 +205,7 @@ def send_reading(
 def report(task: Pass, tally: Tally, family: Family) -> None:
     """Hand over what the pass has done."""
     for event, column, pages in task.taken:
-        tally.take(event, column, task.world.table.row(event, column), pages)
+        tally.take(family, event, column, task.world.table.row(event, column), pages)
     for kind, member, page in task.violations:
         tally.see(kind, family.members[member], family.name, page, 1)
 
@@ -323,10 +323,10 @@ def same_ahead(task: Pass, walk: Walk, number: int, step: int, block: Block) -> 
 
 def settle(task: Pass, tally: Tally, block: Block, start: int, stride: int, repeats: int) -> None:
     """Count a block so many times over, and move the read-ahead state past the last."""
+    family, table = task.family, task.world.table
     for event, column, pages in block.taken:
-        tally.take(event, column, task.world.table.row(event, column), pages * repeats)
+        tally.take(family, event, column, table.row(event, column), pages * repeats)
     task.world.device.used += block.slots * (repeats - 1)
-    family = task.family
     for kind, member, page in block.violations:
         first = min(start, start + stride * (repeats - 1)) + page
         tally.see(kind, family.members[member], family.name, first, repeats)

@@ -27,6 +27,7 @@ class Row(NamedTuple):
     violations: tuple[tuple[str, int], ...]
     lookup: Lookup
     slots: int
+    path: tuple[str, ...]
 
 
 class Table:
@@ -74,4 +75,5 @@ class Table:
             violations=outcome.violations,
             lookup=outcome.lookup,
             slots=len(outcome.column.slots) - len(before.slots),
+            path=outcome.path,
         )

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from swaptrace.counters import COUNTERS
 from swaptrace.mm.event import Event
 from swaptrace.replay.result import StepResult, Violation
 from swaptrace.replay.table import Row
 
-Taken: TypeAlias = tuple[type[Event], Event, int]
-"""A transition: the kind of the event (tuples do not compare it), the event, the column."""
+if TYPE_CHECKING:
+    from swaptrace.replay.world import Family
+
+
+class Taken(NamedTuple):
+    """A transition of pages of `region`, which `members` share: `event` happened to `column`.
+
+    `kind` is the event's type, which tuples do not compare.
+    """
+
+    region: str
+    members: tuple[str, ...]
+    kind: type[Event]
+    event: Event
+    column: int
 
 
 class Sighting(NamedTuple):
@@ -31,12 +44,12 @@ class Tally:
         self.sightings: dict[tuple[str, str, str], Sighting] = {}
         self.taken: dict[Taken, int] = {}
 
-    def take(self, event: Event, column: int, row: Row, pages: int) -> None:
-        """So many pages took the transition that `event` makes of `column`."""
+    def take(self, family: Family, event: Event, column: int, row: Row, pages: int) -> None:
+        """So many pages of a region took the transition that `event` makes of `column`."""
         for index, count in enumerate(row.counts):
             if count:
                 self.counts[index] += count * pages
-        key = (type(event), event, column)
+        key = Taken(family.name, tuple(family.members), type(event), event, column)
         self.taken[key] = self.taken.get(key, 0) + pages
 
     def see(self, kind: str, process: str, region: str, page: int, pages: int) -> None:

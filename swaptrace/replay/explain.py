@@ -1,0 +1,203 @@
+"""Why a step counts what it counts: its distinct transitions, in words.
+
+A step that touches half a million pages takes a handful of distinct transitions. Each
+is told as the page's state before and after, the number of pages that took it, what it
+counted for each, and the kernel functions that decided.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from swaptrace.counters import COUNTERS
+from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma
+from swaptrace.mm.event import (
+    Access,
+    ClearRefs,
+    Dontneed,
+    Event,
+    Fork,
+    Free,
+    Mprotect,
+    Pageout,
+    Populate,
+    SetVma,
+    SwapIn,
+    Unmap,
+    Writeprotect,
+)
+from swaptrace.mm.policy import Policy
+from swaptrace.replay.engine import Replay
+from swaptrace.replay.table import Table
+from swaptrace.replay.tally import Taken, Tally
+from swaptrace.scenario.schema import Fork as ForkStep
+from swaptrace.scenario.schema import Scenario, Step
+
+
+class Transition(NamedTuple):
+    """`pages` pages of `region` went from `before` to `after`, each counting `counters`.
+
+    `event` says what happened to them, `before` and `after` tell each process's view in
+    words, `path` names the kernel functions that decided, `violations` what was broken.
+    """
+
+    pages: int
+    region: str
+    event: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    counters: dict[str, int]
+    path: tuple[str, ...]
+    violations: tuple[str, ...]
+
+
+class ExplainedStep(NamedTuple):
+    """One executed leaf step with its transitions, the most frequent first."""
+
+    step: str
+    line: int
+    process: str
+    op: str
+    counters: dict[str, int]
+    transitions: tuple[Transition, ...]
+
+
+def explain(scenario: Scenario, policy: Policy) -> tuple[ExplainedStep, ...]:
+    """Every step that is replayed, explained. Raises as `engine.replay` does."""
+    table = Table(policy)
+    explained: list[ExplainedStep] = []
+
+    def observe(path: str, step: Step, tally: Tally) -> None:
+        child = step.child if isinstance(step, ForkStep) else ""
+        transitions = [
+            transition(table, taken, pages, child) for taken, pages in tally.taken.items()
+        ]
+        transitions.sort(key=lambda t: -t.pages)
+        explained.append(
+            ExplainedStep(
+                path, step.line, step.process, step.op, tally.counters(), tuple(transitions)
+            )
+        )
+
+    run = Replay(scenario, table, observe=observe)
+    run.steps(scenario.steps, "", None, run.record)
+    return tuple(explained)
+
+
+def transition(table: Table, taken: Taken, pages: int, child: str) -> Transition:
+    """One transition in words; `child` is the name of the process that a fork makes."""
+    before = table.columns[taken.column]
+    row = table.row(taken.event, taken.column)
+    names = [*taken.members, child]
+    after_names = list(names)
+    if isinstance(taken.event, Unmap) and taken.event.gone:
+        del after_names[taken.event.process]
+    return Transition(
+        pages=pages,
+        region=taken.region,
+        event=event_words(taken.event, names),
+        before=column_words(before, names),
+        after=column_words(table.columns[row.new], after_names),
+        counters={name: n for name, n in zip(COUNTERS, row.counts, strict=True) if n},
+        path=row.path,
+        violations=tuple(f"{kind} ({after_names[p]})" for kind, p in row.violations),
+    )
+
+
+ADVICE: Final = {Pageout: "MADV_PAGEOUT", Dontneed: "MADV_DONTNEED", Free: "MADV_FREE"}
+
+
+def event_words(event: Event, names: list[str]) -> str:
+    """What happened to the page."""
+    who = names[event.process]
+    match event:
+        case Access(read=True, store=None):
+            return f"{who} reads"
+        case Access(read=True):
+            return f"{who} reads, then writes it back"
+        case Access(store=store):
+            return f"{who} writes" + (" zeroes" if store == "zero" else "")
+        case Populate(write=write):
+            return f"the kernel faults it in for {who}, for " + ("writing" if write else "reading")
+        case Pageout() | Dontneed() | Free():
+            return f"{who}: {ADVICE[type(event)]}"
+        case SwapIn(readahead=True):
+            return f"read ahead for a neighbour's fault by {who}"
+        case SwapIn():
+            return f"{who}: MADV_WILLNEED"
+        case SetVma(vma=vma):
+            return f"{who}: the VMA becomes {vma_words(vma)}"
+        case Mprotect(readable=readable, writable=writable):
+            return f"{who}: mprotect to {'rw' if writable else 'r' if readable else 'none'}"
+        case Writeprotect(wp=wp):
+            return f"{who}: userfaultfd " + ("write-protects" if wp else "un-protects")
+        case ClearRefs():
+            return f"{who}: clear_refs"
+        case Fork(copy=copy):
+            return f"{who} forks" + ("" if copy else ", the page table is not copied")
+        case Unmap(gone=True):
+            return f"{who} exits"
+        case Unmap():
+            return f"{who}: munmap"
+
+
+def column_words(column: Column, names: list[str]) -> tuple[str, ...]:
+    """Each process's view of the page; its name only where there are several."""
+    views = [mapping_words(column, mapping) for mapping in column.maps]
+    if len(views) == 1:
+        return (views[0],)
+    return tuple(f"{name}: {view}" for name, view in zip(names, views, strict=False))
+
+
+def mapping_words(column: Column, mapping: Mapping) -> str:
+    """One process's view."""
+    if mapping.vma is None:
+        return "not mapped"
+    return f"{entry_words(column, mapping)}; VMA {vma_words(mapping.vma)}"
+
+
+def entry_words(column: Column, mapping: Mapping) -> str:
+    """The page-table entry and what it leads to."""
+    pte = mapping.pte
+    if pte is None:
+        return "no page"
+    bits = [word for word in ("soft_dirty", "uffd_wp") if getattr(pte, word)]
+    if isinstance(pte, SwapPte):
+        count = column.swap_count(pte.slot)
+        words = ["in swap", "exclusive" if pte.exclusive else "not exclusive", *bits]
+        cached = [f for f in column.folios if f.slot == pte.slot]
+        if count > 1:
+            words.append(f"slot shared by {count}")
+        if cached:
+            words.append("cached, read ahead" if cached[0].readahead else "cached")
+        return _join(words)
+    words = ["writable" if pte.write else "read-only", "dirty" if pte.dirty else "clean", *bits]
+    return _join(words) + ", " + folio_words(column, pte)
+
+
+def folio_words(column: Column, pte: Pte) -> str:
+    """The folio behind a present entry."""
+    if pte.is_zero_page:
+        return "the zero page"
+    folio, count = column.folios[pte.folio], column.mapcount(pte.folio)
+    kinds = [
+        "exclusive" if folio.anon_exclusive else "not exclusive",
+        *(["dirty"] if folio.dirty else []),
+        *(["lazyfree"] if folio.lazyfree else []),
+        *([f"mapped {count} times"] if count > 1 else []),
+        *(["in the swap cache"] if folio.slot is not None else []),
+    ]
+    return f"folio {_join(kinds)}"
+
+
+def vma_words(vma: Vma) -> str:
+    """Protection and what else is on."""
+    words = ["rw" if vma.writable else "r" if vma.readable else "none"]
+    words += [word for word in ("locked", "uffd_wp") if getattr(vma, word)]
+    if vma.soft_dirty_enabled:
+        words.append("soft-dirty tracked")
+    return _join(words)
+
+
+def _join(words: list[str]) -> str:
+    return " ".join(word.replace("_", "-") for word in words)
