@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from swaptrace import bundled
 from swaptrace.errors import Problem, ScenarioError, SwaptraceError, did_you_mean, printable, quote
@@ -43,8 +42,7 @@ def _without_repetition(errors: Iterable[SwaptraceError]) -> Iterator[SwaptraceE
             yield error
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where a scenario is to be read from: a path, or None for standard input.
 
     `file` is what messages and results call it.

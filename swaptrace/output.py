@@ -7,10 +7,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
 
 from swaptrace.errors import SwaptraceError, printable
 
@@ -48,8 +47,7 @@ def discard(stream: TextIO | None) -> None:
         os.close(nowhere)
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """Where a command's output goes: standard output, or a file if `path` is given."""
 
     color: Color = "auto"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from swaptrace.counters import COUNTERS
 from swaptrace.replay.result import Counters, Expectation, PolicyResult, Result, ScenarioResult
@@ -18,8 +17,7 @@ FAULTS = ("minflt", "majflt")
 TOTAL = "total"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One counter of one window under two policies; it need not have changed."""
 
     window: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.console import RenderableType
 
@@ -40,8 +40,7 @@ def _worth_a_row(change: Change) -> bool:
     return change.counter in FAULTS or change.difference != 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Compared:
+class _Compared(NamedTuple):
     """What is compared; each of `rows` has one change for each of the others."""
 
     base: str

@@ -7,7 +7,6 @@ counter a row; the first that fits is taken, and what not even the last can fit 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -33,8 +32,7 @@ class Cell(NamedTuple):
     style: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """What a table's lines are made of: cells, and the style of the whole line."""
 
     cells: tuple[Cell, ...]
@@ -133,8 +131,7 @@ def spaced(groups: Iterable[Iterable[RenderableType]]) -> Iterator[RenderableTyp
         yield from group
 
 
-@dataclass(frozen=True, slots=True)
-class Indented:
+class Indented(NamedTuple):
     """Text of several lines, a little to the right."""
 
     text: Text

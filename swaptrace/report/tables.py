@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -61,8 +61,7 @@ def _counters(scenario: ScenarioResult) -> FirstFit:
     return FirstFit(lambda: [counted.row_each()], counted.column_each, counted.table_each)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """What was counted in one window under one policy."""
 
     window: str
@@ -73,8 +72,7 @@ class _Row:
         return [str(self.found.get(counter, 0)) for counter in counters]
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
+class _Counted(NamedTuple):
     rows: tuple[_Row, ...]
     windows: tuple[str, ...]
     counters: tuple[str, ...]
