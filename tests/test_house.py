@@ -12,7 +12,7 @@ import swaptrace
 
 PACKAGE = Path(swaptrace.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
-OPEN_TO_ALL = {"swaptrace", "swaptrace.errors", "swaptrace.counters"}
+OPEN_TO_ALL = {"swaptrace", "swaptrace.errors", "swaptrace.counters", "swaptrace.addresses"}
 ALLOWED = {
     "mm": {"mm"},
     "scenario": {"scenario"},

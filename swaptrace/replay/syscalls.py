@@ -85,7 +85,7 @@ def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
         leave(world, tally, process, process.regions.pop(step.region))
     pages = world.pages(step.size)
     vma = Vma(readable=step.prot != "none", writable=step.prot == "rw")
-    world.add_region(process, step.region, pages, world.place(process, step.at), vma)
+    world.add_region(process, step.region, pages, world.place(process, pages, step.at), vma)
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from swaptrace.addresses import first_fit
 from swaptrace.mm.backend import BACKENDS
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Facts
@@ -16,9 +17,6 @@ from swaptrace.replay.region import Region
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import Machine
-
-REGION_ALIGNMENT = 2 << 20
-"""Regions start at multiples of this many bytes unless the scenario says where."""
 
 
 @dataclass(slots=True)
@@ -123,14 +121,11 @@ class World:
             return self.facts if self.device.slot_free else self.facts._replace(slot_free=False)
         return self.facts._replace(swap_full=True) if self.device.full else self.facts
 
-    def place(self, process: Process, at: int | None) -> int:
-        """The address of a new region: `at` bytes, or the next aligned one with a gap before it,
-        so that no two regions share a VMA."""
-        if at is not None:
-            return at // self.machine.page_size
-        step = max(1, REGION_ALIGNMENT // self.machine.page_size)
-        end = max((family.end for family in process.families()), default=0)
-        return (end // step + 1) * step
+    def place(self, process: Process, pages: int, at: int | None) -> int:
+        """The address, in pages, of a new region: `at` bytes, or where it fits."""
+        size = self.machine.page_size
+        taken = ((family.base * size, family.end * size) for family in process.families())
+        return (first_fit(taken, pages * size, size) if at is None else at) // size
 
     def add_region(self, process: Process, name: str, pages: int, base: int, vma: Vma) -> None:
         """A new private anonymous mapping."""

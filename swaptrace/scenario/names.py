@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+from swaptrace.addresses import first_fit
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.scenario.schema import (
     Access,
@@ -22,7 +23,6 @@ from swaptrace.scenario.schema import (
     Madvise,
     Measure,
     Memset,
-    MiB,
     Mlock,
     Mmap,
     Mprotect,
@@ -36,9 +36,6 @@ from swaptrace.scenario.schema import (
 from swaptrace.scenario.source import Mark, Report
 from swaptrace.scenario.steps import Parsed
 from swaptrace.scenario.values import ADDRESS_LIMIT, human
-
-REGION_ALIGNMENT: Final = 2 * MiB
-"""Where the kernel chooses the address, a region begins at a multiple of this."""
 
 BUDGET: Final = 1_000_000
 """How much walking is done: a step costs 1, and so does a region that is copied for a new
@@ -73,10 +70,9 @@ class Process:
 
     line: int = field(compare=False)
     regions: dict[str, Area] = field(default_factory=dict)
-    end: int = field(default=0, compare=False)  # of its last region
 
     def fork(self, line: int) -> Process:
-        return Process(line, dict(self.regions), self.end)
+        return Process(line, dict(self.regions))
 
 
 class Names:
@@ -163,7 +159,7 @@ class Names:
             self.exited.pop(step.child, None)
 
     def mmap(self, step: Mmap, process: Process, parsed: Parsed) -> None:
-        """A region under a name that is free; where the kernel chooses, after all others."""
+        """A region under a name that is free."""
         old = process.regions.get(step.region)
         if old is not None and old.mapped:
             still = "partly " if old.mapped != ((0, old.size),) else ""
@@ -173,11 +169,10 @@ class Names:
                 f"{quote(step.process)} (line {old.line}); munmap it before, or use another name",
             )
             return
-        if old is not None:
-            self.spend(len(process.regions) // SCANNED, parsed)
-            del process.regions[step.region]
-            process.end = max((area.end for area in process.regions.values()), default=0)
-        base = step.at or (process.end // REGION_ALIGNMENT + 1) * REGION_ALIGNMENT
+        process.regions.pop(step.region, None)
+        self.spend(len(process.regions) // SCANNED, parsed)
+        taken = ((area.base, area.end) for area in process.regions.values())
+        base = step.at or first_fit(taken, step.size, self.page_size)
         area = Area(step.size, ((0, step.size),), step.at, base, step.line)
         if area.end > ADDRESS_LIMIT:
             message = f"from {base:#x} on there is no room for {human(step.size)}"
@@ -188,18 +183,22 @@ class Names:
             self.no_overlap(area, process, parsed)
         if step.region:
             process.regions[step.region] = area
-            process.end = max(process.end, area.end)
 
     def no_overlap(self, new: Area, process: Process, parsed: Parsed) -> None:
-        """Addresses belong to one region, even after it is unmapped: its name still means them."""
+        """Addresses belong to one region, even after it is unmapped: its name still means them.
+
+        Two that touch would be one VMA on the kernel, and here every region is its own.
+        """
         self.spend(len(process.regions) // SCANNED, parsed)
         for name, area in process.regions.items():
+            where = f"region {quote(name)} of line {area.line}, {area.base:#x} to {area.end:#x}"
             if new.base < area.end and area.base < new.end:
-                self.wrong(
-                    parsed.mark("at"),
-                    f"at: {new.base:#x} to {new.end:#x} overlaps region {quote(name)} of line "
-                    f"{area.line}, {area.base:#x} to {area.end:#x}",
-                )
+                message = f"at: {new.base:#x} to {new.end:#x} overlaps {where}"
+                self.wrong(parsed.mark("at"), message)
+            elif area.end == new.base or area.base == new.end:
+                message = f"at: {new.base:#x} to {new.end:#x} touches {where}"
+                hint = "the kernel would make one mapping of both; leave a page between them"
+                self.wrong(parsed.mark("at"), f"{message}; {hint}")
 
     def on_region(
         self, step: Memset | Access | SystemCall, process: Process, parsed: Parsed

@@ -26,7 +26,7 @@ COUNTED = frozenset(COUNTERS[: COUNTERS.index("zero_fill")]) | {"uffd_wp", "sigs
 PageMaps = Mapping[str, Mapping[str, str]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observation:
     """What one kernel showed for one scenario, under every policy that gave the same."""
 
@@ -125,6 +125,7 @@ class Difference:
         )
 
 
+@cache
 def first_difference(observation: Observation, policy: str) -> Difference | None:
     """Replay the scenario step by step beside the observation."""
     scenario = observation.load()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
+from tests.kernel.fidelity import report
+from tests.kernel.known import KNOWN_DIFFERENCES
 from tests.kernel.observed import Observation, first_difference, observations
-
-KNOWN_DIFFERENCES: dict[str, str] = {}
-"""Scenarios in which a kernel differs, each with what was found; there is none."""
 
 
 def by_scenario() -> dict[str, list[Observation]]:
@@ -26,7 +26,7 @@ def test_agrees_with_every_kernel_that_was_observed(scenario: str) -> None:
     for observation in by_scenario()[scenario]:
         for policy in observation.policies:
             difference = first_difference(observation, policy)
-            assert difference is None, str(difference)
+            assert difference is None or scenario in KNOWN_DIFFERENCES, str(difference)
 
 
 def test_a_difference_names_the_step_and_shows_both_sides() -> None:
@@ -40,3 +40,18 @@ def test_a_difference_names_the_step_and_shows_both_sides() -> None:
     text = str(difference)
     assert "read_write" in text
     assert "512PDX" in text
+
+
+def test_hardly_any_difference_is_known() -> None:
+    """Are known differences at most 0.2 % of what was observed, and still there?"""
+    differing = [
+        o.scenario for o in observations() for p in o.policies if first_difference(o, p) is not None
+    ]
+    assert set(differing) == set(KNOWN_DIFFERENCES)
+    assert len(differing) <= 0.002 * sum(len(o.policies) for o in observations())
+
+
+def test_the_report_on_fidelity_is_up_to_date() -> None:
+    """Does docs/fidelity.md say what `python -m tests.kernel.fidelity` says?"""
+    page = Path(__file__).parents[2] / "docs" / "fidelity.md"
+    assert page.read_text() == report()

@@ -7,8 +7,9 @@ from typing import get_args
 
 import pytest
 
-from swaptrace.replay.world import REGION_ALIGNMENT
-from swaptrace.scenario import names
+from swaptrace.errors import ScenarioError
+from swaptrace.policies import find
+from swaptrace.replay.engine import Replay, replay
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import (
@@ -359,12 +360,12 @@ def test_names_can_be_used_again() -> None:
 
 
 def test_a_region_keeps_its_addresses() -> None:
-    """May a region be put where its own name was before, or right beside another?"""
+    """May a region be put where its own name was before, or a page beside another?"""
     assert steps(
         """\
 - {mmap: a, size: 4KiB, at: 0x400000}
-- {mmap: b, size: 4KiB, at: 0x401000}
-- {mmap: c, size: 4KiB, at: 0x3ff000}
+- {mmap: b, size: 4KiB, at: 0x402000}
+- {mmap: c, size: 4KiB, at: 0x3fe000}
 - munmap: a
 - {mmap: a, size: 4KiB, at: 0x400000}
 - {mmap: low, size: 4KiB, at: 64KiB}
@@ -373,9 +374,57 @@ def test_a_region_keeps_its_addresses() -> None:
     )
 
 
+@pytest.mark.parametrize("at", ["0x401000", "0x3ff000"])
+def test_regions_may_not_touch(at: str) -> None:
+    """Is it refused to put two regions where the kernel would make one VMA of them?"""
+    with pytest.raises(
+        ScenarioError, match=r"touches region 'a' of line 2, .* one mapping of both"
+    ):
+        steps(f"- {{mmap: a, size: 4KiB, at: 0x400000}}\n- {{mmap: b, size: 4KiB, at: {at}}}\n")
+
+
 def test_the_kernel_chooses_as_in_the_replay() -> None:
     """Do the loader and the replay agree where a region goes that says nothing?"""
-    assert names.REGION_ALIGNMENT == REGION_ALIGNMENT
+    text = """\
+steps:
+- {mmap: a, size: 2MiB}
+- {mmap: b, size: 4KiB}
+- munmap: a
+- {mmap: a, size: 1MiB}
+- {mmap: c, size: 3MiB}
+"""
+    run = Replay(load_text(text), find("final"))
+    run.steps(run.scenario.steps, "", None, run.record)
+    regions = run.world.processes["main"].regions
+    assert {name: family.base * 4 // 1024 for name, family in regions.items()} == {
+        "b": 6,
+        "a": 2,
+        "c": 8,
+    }
+    for place, fits in ((5 * MiB, "touches"), (4 * MiB, None), (9 * MiB, "overlaps")):
+        taken = f"{text}- {{mmap: d, size: 1MiB, at: {place}}}\n"
+        if fits is None:
+            load_text(taken)
+        else:
+            with pytest.raises(ScenarioError, match=f"at: .* {fits} region"):
+                load_text(taken)
+
+
+def test_mapping_two_regions_in_turn_does_not_creep_upwards() -> None:
+    """Does a billion times munmap and mmap of two regions come back to where it was?"""
+    text = """\
+steps:
+- {mmap: a, size: 2MiB}
+- {mmap: b, size: 2MiB}
+- repeat: 1000000000
+  steps:
+  - munmap: a
+  - {mmap: a, size: 2MiB}
+  - {write: a}
+  - munmap: b
+  - {mmap: b, size: 2MiB}
+"""
+    assert replay(load_text(text), find("final")).total["minflt"] == 512 * 10**9
 
 
 @pytest.mark.parametrize(

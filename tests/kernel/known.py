@@ -1,0 +1,4 @@
+"""Where model and kernel are known to differ."""
+
+KNOWN_DIFFERENCES: dict[str, str] = {}
+"""Scenario to what was found; there is none."""
