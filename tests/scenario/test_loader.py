@@ -377,9 +377,7 @@ def test_a_region_keeps_its_addresses() -> None:
 @pytest.mark.parametrize("at", ["0x401000", "0x3ff000"])
 def test_regions_may_not_touch(at: str) -> None:
     """Is it refused to put two regions where the kernel would make one VMA of them?"""
-    with pytest.raises(
-        ScenarioError, match=r"touches region 'a' of line 2, .* one mapping of both"
-    ):
+    with pytest.raises(ScenarioError, match=r"touches region 'a' .* one mapping of both"):
         steps(f"- {{mmap: a, size: 4KiB, at: 0x400000}}\n- {{mmap: b, size: 4KiB, at: {at}}}\n")
 
 
