@@ -6,25 +6,23 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.commandline import LOST, READ_WRITE, SWAPTRACE, environment, on_terminal, start
 
-SLOW = """\
-import pathlib, time
+POLICY = """\
+import signal, time
 from swaptrace.mm.policy import Policy
 
 
-class Slow(Policy):
-    title = "as before the patch, but slow"
+class Mine(Policy):
+    title = "as before the patch, after a while"
     origin = "a test"
 
     def swapin_pte(self, fault):
-        pathlib.Path("started").touch()
-        time.sleep({seconds})
+        {first}
         return super().swapin_pte(fault)
 """
 
@@ -51,15 +49,13 @@ def finished(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
 
 
 def test_does_interrupting_it_end_it_without_a_word(here: Path) -> None:
-    (here / "slow.py").write_text(SLOW.format(seconds=60))
-    process = start("run", "rw.yaml", "--policies", "slow.py", "--output", "out")
-    for _ in range(1000):
-        if (here / "started").exists():
-            break
-        time.sleep(0.01)
+    (here / "mine.py").write_text(POLICY.format(first="print('here', flush=True); signal.pause()"))
+    process = start("run", "rw.yaml", "--policies", "mine.py", "--output", "out")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"here\n"
     process.send_signal(signal.SIGINT)
     assert finished(process) == (130, "", "")
-    assert sorted(os.listdir(here)) == ["lost.yaml", "rw.yaml", "slow.py", "started"]
+    assert sorted(os.listdir(here)) == ["lost.yaml", "mine.py", "rw.yaml"]
 
 
 @pytest.mark.parametrize(
@@ -106,10 +102,8 @@ def test_does_it_work_without_standard_streams() -> None:
     closed = "Error: cannot write to standard output: it is closed\n"
     assert shell(">&-") == (2, "", closed)
     assert shell("2>&-")[0] == 0
-    assert shell("none.yaml 2>&-")[0] == 2
     assert shell("none.yaml 2>/dev/full")[0] == 2
-    assert shell("- <&-")[0] == 2
-    assert "standard input is closed" in shell("- <&-")[2]
+    assert shell("- <&-") == (2, "", "Error: <stdin>: standard input is closed\n")
 
 
 def test_is_what_the_encoding_lacks_escaped(here: Path) -> None:
@@ -132,7 +126,7 @@ def test_is_a_pipe_plain_and_as_wide_as_it_needs() -> None:
     assert max(map(len, out.splitlines())) > 120
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("columns", [40, 120])
 def test_does_a_table_fit_the_terminal(columns: int) -> None:
     text, code = on_terminal(
         *SWAPTRACE, "compare", "rw.yaml", "lost.yaml", "--policies", "all", "--color", "never",
@@ -148,9 +142,7 @@ def test_are_there_colours_on_a_terminal_unless_unwanted() -> None:
     command = [*SWAPTRACE, "run", "lost.yaml", "--policies", "simple"]
     assert "\x1b[31mviolation" in on_terminal(*command)[0]
     assert "\x1b" not in on_terminal(*command, env={"NO_COLOR": "1"})[0]
-    assert "\x1b[31m" in on_terminal(*command, env={"NO_COLOR": ""})[0]
     assert "\x1b" not in on_terminal(*command, env={"TERM": "dumb"})[0]
-    assert "\x1b" not in on_terminal(*command, "--color", "never")[0]
     assert "\x1b[31m" in on_terminal(*command, "--color", "always", env={"NO_COLOR": "1"})[0]
 
 
@@ -161,7 +153,8 @@ def test_is_a_wide_result_on_a_dumb_terminal_not_cut() -> None:
 
 
 def test_does_a_progress_bar_appear_only_where_and_when_it_helps(here: Path) -> None:
-    (here / "slow.py").write_text(SLOW.format(seconds=0.6))
+    # Longer than it takes to import the progress bar and to draw it twice.
+    (here / "slow.py").write_text(POLICY.format(first="time.sleep(0.6)"))
     impatient = [sys.executable, "-c", IMPATIENT]
     command = ["run", "rw.yaml", "--policies", "old,slow.py", "--output", "out"]
     text, code = on_terminal(*impatient, *command)

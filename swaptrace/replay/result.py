@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from swaptrace.counters import WARNINGS
 from swaptrace.errors import SwaptraceError
@@ -72,6 +73,8 @@ class PolicyResult:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
+    """An expected value beside the actual one."""
+
     window: str
     policy: str
     counter: str
@@ -96,6 +99,8 @@ class ScenarioResult:
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """Every scenario of a run, and the version of the program that ran it."""
+
     version: str
     scenarios: tuple[ScenarioResult, ...]
 
@@ -207,8 +212,7 @@ def _check_schema(root: _Node) -> None:
     raise SwaptraceError(f"{root.source}: is {found!r}, not a swaptrace result ({SCHEMA})")
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
+class _Node(NamedTuple):
     """A JSON value and where it stands, so that a complaint can name the place."""
 
     value: object

@@ -30,7 +30,7 @@ EXAMPLE_JSON = """\
 """
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(results)
 def test_does_a_result_survive_the_way_through_json(result: Result) -> None:
     text = to_json(result)
@@ -38,7 +38,7 @@ def test_does_a_result_survive_the_way_through_json(result: Result) -> None:
     assert to_json(from_json(text)) == text
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(results)
 def test_are_keys_sorted_and_the_bytes_plain(result: Result) -> None:
     text = to_json(result)

@@ -58,7 +58,7 @@ def test_do_steps_and_page_maps_look_as_they_did(
     check_golden(request, f"report/{name}", rendered(run_report(EXAMPLE), width))
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(comparable, st.sampled_from(REPORTS), st.integers(min_value=8, max_value=150))
 def test_is_no_line_wider_than_the_terminal_and_nothing_cut(
     result: Result, report: Callable[[Result], RenderableType], width: int
@@ -68,7 +68,7 @@ def test_is_no_line_wider_than_the_terminal_and_nothing_cut(
     assert "…" not in text
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(results, st.integers(min_value=36, max_value=150))
 def test_is_every_count_of_a_run_on_one_line_with_something(result: Result, width: int) -> None:
     shown = set(re.findall(r"(?<!\S)\d+(?!\S)", rendered(run_report(result), width)))
@@ -78,7 +78,7 @@ def test_is_every_count_of_a_run_on_one_line_with_something(result: Result, widt
                 assert {str(count) for count in counters.values()} <= shown
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(comparable, st.sampled_from(REPORTS))
 def test_is_a_report_the_same_when_printed_again(
     result: Result, report: Callable[[Result], RenderableType]
