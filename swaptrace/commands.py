@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from swaptrace import __version__
-from swaptrace.errors import did_you_mean, printable, quote
+from swaptrace.errors import SwaptraceError, did_you_mean, printable, quote
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.result import (
     Expectation,
@@ -15,6 +16,10 @@ from swaptrace.replay.result import (
     machine_mapping,
 )
 from swaptrace.scenario.schema import Scenario
+
+if TYPE_CHECKING:
+    from swaptrace.replay.explanation import Explanation
+    from swaptrace.replay.table import Table
 
 Begin = Callable[[str, str], None]
 """Told of the scenario and the policy whose replay begins."""
@@ -29,21 +34,24 @@ def replay_all(
     begin: Begin,
 ) -> Result:
     """Each scenario under each policy, in the order given."""
+    from swaptrace.replay.table import Table
+
+    tables = [Table(policy) for policy in policies]
     return Result(
         __version__,
-        tuple(_replay_one(scenario, policies, steps, pages, begin) for scenario in scenarios),
+        tuple(_replay_one(scenario, tables, steps, pages, begin) for scenario in scenarios),
     )
 
 
 def _replay_one(
-    scenario: Scenario, policies: Sequence[Policy], steps: bool, pages: bool, begin: Begin
+    scenario: Scenario, tables: Sequence[Table], steps: bool, pages: bool, begin: Begin
 ) -> ScenarioResult:
     from swaptrace.replay.engine import replay
 
     results: dict[str, PolicyResult] = {}
-    for policy in policies:
-        begin(scenario.name, policy.name)
-        results[policy.name] = replay(scenario, policy, steps=steps, pages=pages)
+    for table in tables:
+        begin(scenario.name, table.policy.name)
+        results[table.policy.name] = replay(scenario, table, steps=steps, pages=pages)
     return ScenarioResult(
         name=scenario.name,
         file=scenario.file,
@@ -51,6 +59,23 @@ def _replay_one(
         policies=results,
         expectations=tuple(expectations(scenario, results)),
     )
+
+
+def explain_one(scenarios: Sequence[Scenario], policy: Policy, step: str | None) -> Explanation:
+    """Why one scenario counts what it counts; `step` restricts it to one step."""
+    from swaptrace.replay.explain import explain
+
+    if len(scenarios) != 1:
+        names = ", ".join(printable(scenario.name) for scenario in scenarios)
+        raise SwaptraceError(f"explain takes one scenario; there are {len(scenarios)}: {names}")
+    explanation = explain(scenarios[0], policy)
+    if step is None:
+        return explanation
+    found = tuple(each for each in explanation.steps if each.step == step)
+    if not found:
+        hint = did_you_mean(step, [each.step for each in explanation.steps])
+        raise SwaptraceError(f"no step {quote(step)} was replayed; {hint}")
+    return explanation._replace(steps=found)
 
 
 def expectations(scenario: Scenario, results: Mapping[str, PolicyResult]) -> Iterator[Expectation]:
@@ -67,9 +92,9 @@ def expectations(scenario: Scenario, results: Mapping[str, PolicyResult]) -> Ite
 
 def unknown_policies(scenario: Scenario, running: Sequence[Policy] = ()) -> Iterator[str]:
     """A warning for each policy that is expected of, but that there is not."""
-    from swaptrace.policies import ALIASES, available
+    from swaptrace.policies import ALIASES, SERIES, available
 
-    known = {policy.name for policy in running} | set(ALIASES)
+    known = {policy.name for policy in running} | set(ALIASES) | set(SERIES)
     if all(expected.policy in known for expected in scenario.expect):
         return
     known |= set(available())

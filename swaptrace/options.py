@@ -104,6 +104,25 @@ color_option = click.option(
 )
 
 
+format_option = click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="What to print.",
+)
+
+output_option = click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    callback=_file,
+    help="Write to FILE instead of standard output; at the end and as a whole, so that a "
+    "wrong input leaves it as it was.",
+)
+
+
 def replay_options(command: Command) -> Command:
     """What `run` and `compare` take."""
     options = (
@@ -116,22 +135,8 @@ def replay_options(command: Command) -> Command:
             help="Which policies to replay under: names, aliases, paths of .py files, or all. "
             "`swaptrace policies` lists them.",
         ),
-        click.option(
-            "--format",
-            "fmt",
-            type=click.Choice(["table", "json"]),
-            default="table",
-            show_default=True,
-            help="What to print.",
-        ),
-        click.option(
-            "--output",
-            metavar="FILE",
-            type=click.Path(),
-            callback=_file,
-            help="Write to FILE instead of standard output; at the end and as a whole, so that a "
-            "wrong input leaves it as it was.",
-        ),
+        format_option,
+        output_option,
         click.option("--steps", is_flag=True, help="Also the counters of each executed step."),
         click.option("--pages", is_flag=True, help="Also the page maps at the end."),
         set_option,

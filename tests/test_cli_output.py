@@ -29,6 +29,8 @@ OUTPUTS = {
     "run-details.txt": ["run", "lost.yaml", "--steps", "--pages", "--policies", "simple"],
     "compare.txt": ["compare", "rw.yaml", "lost.yaml", "--policies", "old,simple,new"],
     "compare-two.txt": ["compare", "rw.yaml", "--policies", "old,new"],
+    "explain.txt": ["explain", "lost.yaml", "--policy", "simple"],
+    "explain-step.json": ["explain", "rw.yaml", "--step", "3.0", "--format", "json"],
 }
 
 
@@ -53,7 +55,7 @@ def test_does_the_help_fit_80_columns(command: str) -> None:
 def test_do_the_commands_come_in_the_order_of_their_use() -> None:
     commands = run("-h").output.partition("Commands:\n")[2]
     names = [line.split()[0] for line in commands.splitlines()]
-    assert names == ["run", "compare", "check", "policies", "scenarios"]
+    assert names == ["run", "compare", "explain", "check", "policies", "scenarios"]
 
 
 def test_what_version_says() -> None:

@@ -18,7 +18,7 @@ ALLOWED = {
     "scenario": {"scenario"},
     "policies": {"policies", "mm"},
     "replay": {"replay", "mm", "scenario.schema"},
-    "report": {"report", "replay.result"},
+    "report": {"report", "replay.result", "replay.explanation"},
 }
 
 

@@ -7,7 +7,7 @@ counted for each, and the kernel functions that decided.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from swaptrace.counters import COUNTERS
 from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma
@@ -28,41 +28,14 @@ from swaptrace.mm.event import (
 )
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.engine import Replay
+from swaptrace.replay.explanation import ExplainedStep, Explanation, Transition
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Taken, Tally
 from swaptrace.scenario.schema import Fork as ForkStep
 from swaptrace.scenario.schema import Scenario, Step
 
 
-class Transition(NamedTuple):
-    """`pages` pages of `region` went from `before` to `after`, each counting `counters`.
-
-    `event` says what happened to them, `before` and `after` tell each process's view in
-    words, `path` names the kernel functions that decided, `violations` what was broken.
-    """
-
-    pages: int
-    region: str
-    event: str
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    counters: dict[str, int]
-    path: tuple[str, ...]
-    violations: tuple[str, ...]
-
-
-class ExplainedStep(NamedTuple):
-    """One executed leaf step with its transitions, the most frequent first."""
-
-    step: str
-    line: int
-    process: str
-    op: str
-    counters: dict[str, int]
-    transitions: tuple[Transition, ...]
-
-
-def explain(scenario: Scenario, policy: Policy) -> tuple[ExplainedStep, ...]:
+def explain(scenario: Scenario, policy: Policy) -> Explanation:
     """Every step that is replayed, explained. Raises as `engine.replay` does."""
     table = Table(policy)
     explained: list[ExplainedStep] = []
@@ -81,7 +54,7 @@ def explain(scenario: Scenario, policy: Policy) -> tuple[ExplainedStep, ...]:
 
     run = Replay(scenario, table, observe=observe)
     run.steps(scenario.steps, "", None, run.record)
-    return tuple(explained)
+    return Explanation(scenario.name, scenario.file, policy.name, tuple(explained))
 
 
 def transition(table: Table, taken: Taken, pages: int, child: str) -> Transition:

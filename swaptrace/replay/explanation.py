@@ -1,0 +1,55 @@
+"""What an explanation says, as frozen values, and its JSON form `swaptrace.explain/1`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+SCHEMA: Final = "swaptrace.explain/1"
+
+
+class Transition(NamedTuple):
+    """`pages` pages of `region` went from `before` to `after`, each counting `counters`.
+
+    `event` says what happened to them, `before` and `after` tell each process's view in
+    words, `path` names the kernel functions that decided, `violations` what was broken.
+    """
+
+    pages: int
+    region: str
+    event: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    counters: Mapping[str, int]
+    path: tuple[str, ...]
+    violations: tuple[str, ...]
+
+
+class ExplainedStep(NamedTuple):
+    """One executed leaf step with its transitions, the most frequent first."""
+
+    step: str
+    line: int
+    process: str
+    op: str
+    counters: Mapping[str, int]
+    transitions: tuple[Transition, ...]
+
+
+class Explanation(NamedTuple):
+    """A scenario under one policy. Iterations of a `repeat` that are multiplied do not appear."""
+
+    name: str
+    file: str
+    policy: str
+    steps: tuple[ExplainedStep, ...]
+
+    def to_json(self) -> str:
+        """Sorted keys; the same text for the same explanation."""
+        steps = [
+            {**step._asdict(), "transitions": [t._asdict() for t in step.transitions]}
+            for step in self.steps
+        ]
+        document = {"schema": SCHEMA, **self._asdict(), "steps": steps}
+        return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
