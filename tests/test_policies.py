@@ -10,6 +10,7 @@ from swaptrace import policies
 from swaptrace.errors import PolicyError
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.engine import replay
+from swaptrace.scenario.schema import Swap
 from tests.replay.building import MiB, microbenchmark, scenario
 
 HEADER = "from swaptrace.mm.policy import Policy, SwapinPte\n"
@@ -129,3 +130,15 @@ def test_a_policy_that_cannot_free_the_swap_cache_is_checked_as_well(tmp_path: P
     policy = policies.find(write(tmp_path / "mine.py", text))
     with pytest.raises(PolicyError, match=r"should_free_swap\(\) returned 1, not a bool"):
         replay(scenario(*microbenchmark(2 * MiB)), policy)
+
+
+@pytest.mark.parametrize(("answer", "message"), [("0", "returned 0"), ("None", "not a int")])
+def test_a_read_ahead_window_of_nothing_is_refused(
+    tmp_path: Path, answer: str, message: str
+) -> None:
+    """Is a window checked before it is used?"""
+    body = f"    def readahead_window(self, *_):\n        return {answer}\n"
+    policy = policies.find(write(tmp_path / "mine.py", f"{HEADER}class Mine(Policy):\n{body}"))
+    zswap = scenario(*microbenchmark(2 * MiB), swap=Swap(backend="zswap"))
+    with pytest.raises(PolicyError, match=message):
+        replay(zswap, policy)

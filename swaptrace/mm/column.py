@@ -12,7 +12,7 @@ reached or observed is kept. Reference and map counts are derived, never stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 ZERO_PAGE: Final = -1
@@ -167,22 +167,21 @@ class Column(NamedTuple):
 
     def mapcount(self, folio: int) -> int:
         """folio_mapcount()."""
-        return sum(type(m.pte) is Pte and m.pte.folio == folio for m in self.maps)
+        return len(mappers(self.maps, folio))
 
     def swap_count(self, slot: int) -> int:
         """__swap_count(): the swap PTEs that refer to the slot, the cache not counted."""
-        return sum(type(m.pte) is SwapPte and m.pte.slot == slot for m in self.maps)
+        return swap_count(self.maps, slot)
 
-    def ref_count(self, folio: int) -> int:
-        """folio_ref_count() between faults: the mappings and the swap cache."""
-        return self.mapcount(folio) + (self.folios[folio].slot is not None)
 
-    def mlocked(self, folio: int) -> bool:
-        """folio_test_mlocked(): a locked VMA maps it."""
-        return any(
-            type(m.pte) is Pte and m.pte.folio == folio and m.vma is not None and m.vma.locked
-            for m in self.maps
-        )
+def mappers(maps: Iterable[Mapping], folio: int) -> list[Mapping]:
+    """The mappings whose PTE maps the folio."""
+    return [m for m in maps if type(m.pte) is Pte and m.pte.folio == folio]
+
+
+def swap_count(maps: Iterable[Mapping], slot: int) -> int:
+    """How many of the mappings are swap PTEs of the slot."""
+    return sum(type(m.pte) is SwapPte and m.pte.slot == slot for m in maps)
 
 
 class _Numbering:

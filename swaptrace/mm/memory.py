@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import ZERO, ZERO_PAGE, Mapping, Pte, SwapPte
 from swaptrace.mm.page import Page, drop_data
-from swaptrace.mm.policy import SwapinFault, SwapinPte
+from swaptrace.mm.policy import SwapinFault, SwapinPte, ask
 from swaptrace.mm.swap import (
     folio_free_swap,
     free_swap_and_cache,
@@ -16,8 +16,6 @@ from swaptrace.mm.swap import (
     swap_read_folio,
 )
 from swaptrace.mm.userfault import handle_userfault
-
-T = TypeVar("T")
 
 MAX_FAULTS = 8
 """More faults than any access takes; a policy under which it takes more is in error."""
@@ -105,11 +103,11 @@ def do_swap_page(page: Page, p: int, orig: SwapPte, write: bool) -> FaultResult:
     f, major = swapin_folio(page, orig)
     exclusive = orig.exclusive or page.folios[f].slot is None
     page.set_pte(p, None)  # swap_free(): the slot has one reference less
-    vma = page.vma(p)
-    if ask(page, "should_free_swap", bool, page.refs(f, held=1), vma, write, page.facts.swap_full):
+    vma, refs = page.vma(p), page.refs(f, held=1)
+    if ask(page.policy, "should_free_swap", bool, refs, vma, write, page.facts.swap_full):
         folio_free_swap(page, f)
     fault = SwapinFault(vma, write, orig, mk_pte(page, f), exclusive, page.refs(f, held=1))
-    answer: SwapinPte = ask(page, "swapin_pte", SwapinPte, fault)
+    answer: SwapinPte = ask(page.policy, "swapin_pte", SwapinPte, fault)
     map_swapped_in(page, p, answer)
     if write and not answer.write_handled:
         result = do_wp_page(page, p)
@@ -172,7 +170,7 @@ def do_wp_page(page: Page, p: int) -> FaultResult:
 
 def wp_can_reuse_anon_folio(page: Page, f: int) -> bool:
     """Whether a folio not marked exclusive is ours alone; if so it leaves the swap cache."""
-    if not ask(page, "can_reuse_anon", bool, page.refs(f)):
+    if not ask(page.policy, "can_reuse_anon", bool, page.refs(f)):
         return False
     folio_free_swap(page, f)
     return True
@@ -232,31 +230,6 @@ def zap_pte(page: Page, p: int) -> None:
         if not pte.is_zero_page:
             free_swap_cache(page, pte.folio)
     drop_data(page, p)
-
-
-def ask(page: Page, method: str, kind: type[T], *args: object) -> T:
-    """Put a question to the policy; an answer of the wrong kind, or none, is its error."""
-    try:
-        answer = getattr(page.policy, method)(*args)
-    except PolicyError:
-        raise
-    except Exception as error:
-        raise PolicyError(
-            f"policy {page.policy.name!r}: {method}() raised {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(answer, kind) or (isinstance(answer, SwapinPte) and not _well_formed(answer)):
-        raise PolicyError(
-            f"policy {page.policy.name!r}: {method}() returned {answer!r}, not a {kind.__name__}"
-        )
-    return answer
-
-
-def _well_formed(answer: SwapinPte) -> bool:
-    flags = (answer.write_handled, answer.exclusive)
-    if not isinstance(answer.pte, Pte) or not all(isinstance(flag, bool) for flag in flags):
-        return False
-    folio, *bits = answer.pte
-    return isinstance(folio, int) and all(isinstance(bit, bool) for bit in bits)
 
 
 def never_ends(page: Page) -> PolicyError:

@@ -19,6 +19,8 @@ from swaptrace.mm.column import (
     SwapSlot,
     Vma,
     canonical,
+    mappers,
+    swap_count,
 )
 from swaptrace.mm.event import Facts, Lookup
 from swaptrace.mm.policy import FolioRefs, Policy
@@ -95,11 +97,11 @@ class Page:
 
     def mapcount(self, f: int) -> int:
         """folio_mapcount()."""
-        return sum(type(m.pte) is Pte and m.pte.folio == f for m in self.maps)
+        return len(mappers(self.maps, f))
 
     def swap_count(self, s: int) -> int:
         """__swap_count(): swap PTEs of the slot."""
-        return sum(type(m.pte) is SwapPte and m.pte.slot == s for m in self.maps)
+        return swap_count(self.maps, s)
 
     def cached_folio(self, s: int) -> int | None:
         """The folio in the swap cache for slot `s`."""
@@ -110,10 +112,7 @@ class Page:
 
     def mlocked(self, f: int) -> bool:
         """folio_test_mlocked(): mapped by a locked VMA."""
-        return any(
-            type(m.pte) is Pte and m.pte.folio == f and m.vma is not None and m.vma.locked
-            for m in self.maps
-        )
+        return any(m.vma is not None and m.vma.locked for m in mappers(self.maps, f))
 
     def refs(self, f: int, held: int = 0) -> FolioRefs:
         """What a policy may know of folio `f`, of which the caller holds `held` references."""

@@ -7,9 +7,12 @@ what counts is that it reads like its patch.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
+from swaptrace.errors import PolicyError
 from swaptrace.mm.column import Pte, SwapPte, Vma
+
+T = TypeVar("T")
 
 
 class FolioRefs(NamedTuple):
@@ -125,3 +128,30 @@ class Policy:
             window = max(4, 1 << (window - 1).bit_length())
         # Read-ahead shrinks slowly.
         return max(min(window, max_window), last_window // 2)
+
+
+def ask(policy: Policy, method: str, kind: type[T], *args: object) -> T:
+    """Put a question to the policy; an answer of the wrong kind, or none, is its error."""
+    try:
+        answer = getattr(policy, method)(*args)
+    except PolicyError:
+        raise
+    except Exception as error:
+        raise PolicyError(
+            f"policy {policy.name!r}: {method}() raised {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(answer, kind) or not _well_formed(answer):
+        raise PolicyError(
+            f"policy {policy.name!r}: {method}() returned {answer!r}, not a {kind.__name__}"
+        )
+    return answer
+
+
+def _well_formed(answer: object) -> bool:
+    if not isinstance(answer, SwapinPte):
+        return True
+    flags = (answer.write_handled, answer.exclusive)
+    if not isinstance(answer.pte, Pte) or not all(isinstance(flag, bool) for flag in flags):
+        return False
+    folio, *bits = answer.pte
+    return isinstance(folio, int) and all(isinstance(bit, bool) for bit in bits)

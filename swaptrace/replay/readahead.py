@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from swaptrace.errors import PolicyError
 from swaptrace.mm.event import Access, Event, Populate, SwapIn
+from swaptrace.mm.policy import ask
 from swaptrace.replay.region import Pages, Region, Walk
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.table import Row
@@ -157,9 +159,11 @@ class Pass:
     def window(self, address: int) -> tuple[int, int]:
         """swap_vma_ra_win(): the pages to read for a fault, and the new state."""
         last = self.readahead.last
-        size = self.world.table.policy.readahead_window(
-            address, last, self.readahead.hits, self.readahead.window, self.max_window
-        )
+        policy, state = self.world.table.policy, self.readahead
+        known = (address, last, state.hits, state.window, self.max_window)
+        size = ask(policy, "readahead_window", int, *known)
+        if size < 1:
+            raise PolicyError(f"policy {policy.name!r}: readahead_window() returned {size}")
         self.readahead = ReadAhead(address, size, 0)
         self.looked_up = True
         if size == 1:

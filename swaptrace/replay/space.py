@@ -14,9 +14,6 @@ from swaptrace.mm.column import Vma
 NEW_VMA_HITS = 4
 """A new VMA starts as if read-ahead had been hit this often (GET_SWAP_RA_VAL)."""
 
-USER_PAGES_END = 1 << 47
-"""One past the last byte of the user address space, x86-64 with four levels."""
-
 
 class ReadAhead(NamedTuple):
     """vm_area_struct.swap_readahead_info: page of the last fault, window, hits since."""
@@ -69,15 +66,6 @@ class AddressSpace:
         """(first page, one past the last, VMA) for each VMA in the range."""
         for area in self.within(start, end):
             yield max(start, area.start), min(end, area.end), area
-
-    def covered(self, start: int, end: int) -> bool:
-        """Whether there is no hole in the range."""
-        at = start
-        for low, high, _ in self.clipped(start, end):
-            if low != at:
-                return False
-            at = high
-        return at == end
 
     def map(self, area: VmArea) -> None:
         """Insert a new VMA where nothing is mapped."""

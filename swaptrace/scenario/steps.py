@@ -19,8 +19,6 @@ from swaptrace.scenario.source import Mark, Report
 MAX_NESTING: Final = 16
 """How deeply `measure` and `repeat` may be nested."""
 
-SYSCALLS: Final = ", ".join(op for op, (_, keys) in OPERATIONS.items() if "errno" in keys)
-
 
 @dataclass(frozen=True, slots=True)
 class Parsed:

@@ -82,4 +82,4 @@ def test_splitting_and_merging_loses_no_page(changes: list[tuple[int, int, bool]
             at = stop
         flags[start:end] = [vma] * (end - start)
     assert [a.vma for a in space.areas for _ in range(a.end - a.start)] == flags
-    assert space.covered(0, 20)
+    assert [end for _, end, _ in space.clipped(0, 20)][:-1] == [a.start for a in space.areas[1:]]
