@@ -11,7 +11,7 @@ import numpy as np
 
 from swaptrace.mm.event import Access, Populate, Store
 from swaptrace.replay.readahead import send_reading
-from swaptrace.replay.region import Walk, listed
+from swaptrace.replay.region import Walk, check_listable, listed
 from swaptrace.replay.space import VmArea, find_mergeable_anon_vma
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.visit import NEW_ANON, SIGSEGV, Met, send, survey
@@ -73,6 +73,7 @@ def regular(offset: int, length: int, stride: int, page_size: int) -> Walk:
         return Walk(first, last - first + 1)
     if stride % page_size == 0:
         return Walk(first, positions, stride // page_size)
+    check_listable(positions)
     at = offset + stride * np.arange(positions, dtype=np.int64)
     return listed(at // page_size)
 

@@ -13,7 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from swaptrace.errors import SwaptraceError
+
 Pages = npt.NDArray[np.int64]
+
+MAX_LISTED = 1 << 26
+"""How many pages are listed one by one at most: half a gigabyte of page numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,10 @@ class Walk:
         return int(self.scattered.min()), int(self.scattered.max()) + 1
 
     def pages(self) -> Pages:
-        """Every page, in visiting order."""
+        """Every page, in visiting order. Raises `SwaptraceError` where there are too many."""
         if self.scattered is not None:
             return self.scattered
+        check_listable(self.count)
         pages = self.first + self.stride * np.arange(self.count, dtype=np.int64)
         if self.seed is not None:
             # RandomState, whose sequences numpy has frozen for good.
@@ -74,6 +80,15 @@ class Walk:
 def listed(pages: Pages) -> Walk:
     """A walk over these pages in this order."""
     return Walk(0, len(pages), scattered=pages)
+
+
+def check_listable(pages: int) -> None:
+    """A walk that has to be listed page by page is refused where memory would not do."""
+    if pages > MAX_LISTED:
+        raise SwaptraceError(
+            f"{pages} pages would have to be listed one by one, for their stride or order; at most "
+            f"{MAX_LISTED} can be. Touch a smaller range, or every page in order"
+        )
 
 
 class Region:

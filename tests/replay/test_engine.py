@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swaptrace import policies
-from swaptrace.errors import ScenarioError
+from swaptrace.errors import ScenarioError, SwaptraceError
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import (
@@ -193,6 +193,20 @@ def test_a_stride_above_a_page_skips_pages() -> None:
     uneven = scenario(mmap(8 * PAGE), access("write", 8 * PAGE, stride=6144))
     pages = replay(uneven, FINAL, pages=True).pages
     assert pages == {"main": {"r": "2PDX,1D,2PDX,1D,2PDX"}}
+
+
+@pytest.mark.parametrize("stride", [2 * PAGE, 6144])
+def test_a_walk_that_memory_could_not_list_is_refused(stride: int) -> None:
+    """Is every second page of a terabyte an error that says so, and no crash?"""
+    sparse = scenario(mmap(TiB), access("write", TiB, stride=stride))
+    with pytest.raises(SwaptraceError, match=r"\d+ pages would have to be listed one by one"):
+        replay(sparse, FINAL)
+
+
+def test_a_random_order_that_does_not_matter_needs_no_list() -> None:
+    """Does a terabyte in random order cost nothing where pages do not depend on each other?"""
+    shuffled = scenario(mmap(TiB), access("write", TiB, order="random"))
+    assert counted(shuffled)["minflt"] == TiB // PAGE
 
 
 def test_swap_that_fills_up_leaves_pages_in_memory() -> None:
