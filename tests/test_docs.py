@@ -1,0 +1,202 @@
+"""Is what the documentation shows what the program does?
+
+Every fenced block of README.md, CHANGELOG.md, docs/ and scenarios/README.md is tried, in the order
+of the page and in a directory of its own, where `scenarios` is that of the checkout:
+
+- `console`: lines that begin with `$ ` are typed, the lines after each are what it must print.
+  A command that does not exit with 0 is followed by `$ echo $?`.
+- `yaml` is loaded: a scenario, or a part of one that is made whole here.
+- `python` is executed.
+- `sh` is for a fresh machine with a network and only compared with .ci/run.
+- `<!-- file: NAME -->` before a block: it is written to that file, and a policy is not executed.
+
+`pytest --promote` writes what the commands print over what the pages show.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+from swaptrace import cli, policies
+from swaptrace.counters import COUNTERS, VIOLATIONS
+from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.machine import READERS
+from swaptrace.scenario.operations import OPERATIONS
+from swaptrace.scenario.schema import KERNEL_DEFAULTS
+from tests.commandline import ROOT, run
+
+README = ROOT / "README.md"
+REFERENCE = ROOT / "docs" / "reference.md"
+PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "scenarios" / "README.md"]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+
+BLOCK = re.compile(
+    r"(?:^<!-- file: (?P<file>[\w.-]+) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+KINDS = {"console", "yaml", "python", "sh", "text"}
+LINK = re.compile(r"\]\(([^)#:]*)(?:#([\w-]+))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+KERNEL_ROW = re.compile(r"^\| `(mm/\w+\.py)` \| `(\w+)` \|", re.MULTILINE)
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+class Block(NamedTuple):
+    """A fenced block: its text and where that stands in the page."""
+
+    kind: str
+    text: str
+    file: str | None
+    start: int
+    end: int
+
+
+def blocks(text: str) -> Iterator[Block]:
+    for match in BLOCK.finditer(text):
+        yield Block(match["kind"], match["text"], match["file"], *match.span("text"))
+
+
+def session(text: str) -> str:
+    """The console block as it would be if its commands were typed now."""
+    typed = [line for line in text.splitlines() if line.startswith("$ ")]
+    shown, code = "", 0
+    for index, line in enumerate(typed):
+        words = shlex.split(line.removeprefix("$ "))
+        shown += f"{line}\n"
+        if words == ["echo", "$?"]:
+            shown += f"{code}\n"
+            continue
+        assert words[0] == "swaptrace", line
+        result = run(*words[1:])
+        code = result.exit_code
+        assert code == 0 or typed[index + 1 : index + 2] == ["$ echo $?"], f"{line}: {code}"
+        shown += result.stdout + result.stderr
+    return shown
+
+
+def whole(text: str) -> str:
+    """A scenario around a part of one."""
+    if re.search("^steps:", text, re.MULTILINE):
+        return text
+    if text.startswith("- "):
+        first = "" if text.startswith("- mmap") else "- mmap: buf\n  size: 2MiB\n"
+        return f"steps:\n{first}{text}"
+    return f"{text}steps:\n- mmap: buf\n  size: 2MiB\n"
+
+
+def attempt(block: Block, page: Path) -> str:
+    """Try a block; what stands in the page if it is right."""
+    if block.file is not None:
+        Path(block.file).write_text(block.text)
+    if block.kind == "console":
+        return session(block.text)
+    if block.kind == "yaml":
+        load_text(whole(block.text), str(page))
+    elif block.kind == "python" and block.file is None:
+        exec(compile(block.text, str(page), "exec"), {"__name__": page.stem})
+    return block.text
+
+
+@every_page
+def test_every_example_gives_what_the_page_shows(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Does every command print that, every scenario load, every snippet run?"""
+    (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")
+    monkeypatch.chdir(tmp_path)
+    text, now, at = page.read_text(), "", 0
+    for block in blocks(text):
+        now += text[at : block.start] + attempt(block, page)
+        at = block.end
+    now += text[at:]
+    if request.config.getoption("--promote"):
+        page.write_text(now)
+    assert now == page.read_text()
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link can name within a page: its headings."""
+    titles = HEADING.findall(BLOCK.sub("", page.read_text()))
+    return {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+@every_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Does each relative link name a file, and a heading that it has?"""
+    missing = []
+    for link, anchor in LINK.findall(page.read_text()):
+        target = page.parent / link if link else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            missing.append((link, anchor))
+    assert missing == []
+
+
+@every_page
+def test_every_block_says_what_it_is(page: Path) -> None:
+    """Is none left out because it has no kind, or one that is unknown?"""
+    text = page.read_text()
+    assert len(re.findall("^```", text, re.MULTILINE)) == 2 * len(list(blocks(text)))
+    assert {block.kind for block in blocks(text)} <= KINDS
+
+
+def test_the_setup_commands_are_those_of_the_ci() -> None:
+    """Is each command of the README one line, and the second what .ci/run executes?"""
+    setups = [block.text for block in blocks(README.read_text()) if block.kind == "sh"]
+    assert [setup.count("\n") for setup in setups] == [1, 1]
+    job, test = (setup.strip() for setup in setups)
+    shown = next(block for block in blocks(README.read_text()) if block.kind == "console")
+    assert job.endswith(f".venv/bin/{shown.text.splitlines()[0].removeprefix('$ ')}")
+    assert test in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "pyproject.toml", ROOT / ".ci" / "run"])
+def test_nobody_is_told_to_install_another_project(page: Path) -> None:
+    """On the package index the bare name is somebody else's."""
+    assert not re.search(r"install\s+(-\S+\s+)*['\"]?swaptrace(?!-mm)", page.read_text())
+
+
+def commands() -> list[click.Command]:
+    """The program and its commands."""
+    return [cli.main, *cli.main.commands.values()]
+
+
+def test_the_reference_knows_every_command_and_option() -> None:
+    """Is there a section for each command and a word on each option?"""
+    text = REFERENCE.read_text()
+    names = [f"### swaptrace {command.name}\n" for command in commands()[1:]]
+    options = {opt for c in commands() for p in c.params for opt in p.opts if opt.startswith("--")}
+    assert [name for name in names if name not in text] == []
+    assert [option for option in sorted(options) if f"`{option}" not in text] == []
+
+
+def test_the_reference_knows_the_whole_format() -> None:
+    """Is every key, counter and violation of the scenario format explained?"""
+    text = REFERENCE.read_text()
+    keys = {key for operation in OPERATIONS.values() for key in operation.keys}
+    known = {path.removeprefix("swap.") for path in READERS}
+    words = [*keys, *known, *COUNTERS, *VIOLATIONS, *KERNEL_DEFAULTS, *policies.ALIASES]
+    assert [word for word in words if f"`{word}`" not in text] == []
+    assert [name for name in OPERATIONS if f"`{name}: " not in text] == []
+
+
+def test_the_kernel_functions_of_the_model_page_exist() -> None:
+    """Does the table name functions that are there?"""
+    rows = KERNEL_ROW.findall((ROOT / "docs" / "model.md").read_text())
+    assert len(rows) > 20
+    package = ROOT / "swaptrace"
+    missing = [row for row in rows if f"def {row[1]}(" not in (package / row[0]).read_text()]
+    assert missing == []
+
+
+@every_page
+def test_the_pages_speak_of_the_project_alone(page: Path) -> None:
+    """No path of a machine, no work that is left to do."""
+    assert not re.search(r"TODO|FIXME|XXX|/work/|/home/|/root/|/tmp/", page.read_text())
