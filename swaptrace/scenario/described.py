@@ -1,0 +1,94 @@
+"""What each key of a scenario means, in the words that an editor shows while one writes it.
+
+Steps are described by the docstrings of their classes in `schema`; here stand the keys. A
+key that the loader takes and that has no text here is a `KeyError` when the JSON Schema is
+made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+SECTIONS: Final[Mapping[str, str]] = {
+    "name": "What results call the scenario. Default: the file's name without .yaml.",
+    "description": "What the scenario does, in a sentence.",
+    "machine": "The machine that it runs on. Every key may be left out.",
+    "steps": "What the processes do, in this order.",
+    "expect": "What each policy is expected to count: WINDOW: {POLICY: {COUNTER: VALUE}}.",
+}
+
+MACHINE: Final[Mapping[str, str]] = {
+    "kernel": "The kernel that is modelled. It sets the defaults of per_vma_lock, zeromap and "
+    "write_upgrade.",
+    "page_size": "The size of a page.",
+    "soft_dirty": "CONFIG_MEM_SOFT_DIRTY: the kernel tracks which pages were written.",
+    "hw_dirty": "The MMU sets the dirty bit of a PTE (x86; arm64 with DBM).",
+    "mkwrite_dirties": "pte_mkwrite() also makes the PTE dirty (arm64 before 143937ca51cc).",
+    "per_vma_lock": "CONFIG_PER_VMA_LOCK (on SMP): how a fault that is retried is counted.",
+    "zeromap": "Pages of zeros go to a bitmap and not to the swap device (since 6.12).",
+    "write_upgrade": "mprotect() and userfaultfd make PTEs writable at once where they may "
+    "(since 6.2), so that the next write takes no fault.",
+    "swap": "The swap device.",
+    "swap.backend": "zram; zswap in front of a disk; or disk, an SSD.",
+    "swap.size": "How many bytes of it can be used.",
+    "swap.page_cluster": "/proc/sys/vm/page-cluster: read-ahead is up to 2 to the power of it "
+    "pages.",
+}
+
+ARGUMENTS: Final[Mapping[str, str]] = {
+    "mmap": "The name of the new region.",
+    "fork": "The name of the new process.",
+    "exit": "The process that exits.",
+    "clear_refs": "What is cleared: the soft-dirty bits.",
+    "measure": "The label of the window. One that is repeated adds up.",
+    "repeat": "How often.",
+}
+"""The value beside the operation, where it is not the region that the step works on."""
+
+REGION: Final = "The region."
+
+ACCESSES: Final[Mapping[str, str]] = {
+    "read": "Read one byte at each stride.",
+    "write": "Write one byte at each stride.",
+    "read_write": "At each stride read the byte and write it back, before going on to the next.",
+}
+"""The steps that share a class."""
+
+KEYS: Final[Mapping[str, str]] = {
+    "process": "Who executes the step. Default: the process of the step around it, or main.",
+    "errno": "The system call is refused with this errno; without it, it must succeed.",
+    "offset": "Where the range begins, in bytes from the start of the region. Default: 0.",
+    "length": "The length of the range in bytes. Default: to the end of the region.",
+    "size": "The size of the mapping, rounded up to whole pages.",
+    "prot": "The protection: readable and writable, readable, or neither.",
+    "at": "The address, a multiple of the page size. Default: the next free 2 MiB boundary.",
+    "value": "The byte that is written. A page of zeros is stored differently (see zeromap).",
+    "stride": "The distance of the bytes that are touched. Default: the page size.",
+    "order": "The order in which they are touched.",
+    "seed": "What `order: random` begins with. Default: 0.",
+    "advice": "The advice; MADV_ may be left out.",
+    "wp": "Write-protect; false takes the protection away.",
+    "steps": "The inner steps.",
+}
+
+COUNTERS: Final[Mapping[str, str]] = {
+    "minflt": "Minor faults, as getrusage(2) counts them for the process of the step.",
+    "majflt": "Major faults, as getrusage(2) counts them for the process of the step.",
+    "pswpin": "Pages read from the swap device (/proc/vmstat).",
+    "pswpout": "Pages written to the swap device (/proc/vmstat).",
+    "swap_ra": "Pages read ahead (/proc/vmstat).",
+    "swap_ra_hit": "Pages read ahead that were then wanted (/proc/vmstat).",
+    "zswpin": "Pages that came from zswap (/proc/vmstat).",
+    "zswpout": "Pages that went to zswap (/proc/vmstat).",
+    "swpin_zero": "Pages of zeros that came from the bitmap (/proc/vmstat).",
+    "swpout_zero": "Pages of zeros that went to the bitmap (/proc/vmstat).",
+    "zero_fill": "Anonymous faults served with a fresh page.",
+    "zero_page": "Anonymous faults served with the shared zero page.",
+    "wp_reuse": "Write-protect faults that reused the page.",
+    "wp_copy": "Write-protect faults that copied the page.",
+    "uffd_wp": "Write-protect events delivered to the userfaultfd.",
+    "sigsegv": "Access steps that ended at a forbidden access.",
+    "spurious_dirty": "PTEs made dirty although nothing was written through them.",
+    "rewrites": "Pages written to swap although their slot already held the same data.",
+}

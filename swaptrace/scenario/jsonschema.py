@@ -1,0 +1,285 @@
+"""The JSON Schema (draft 2020-12) of the scenario format, for editors.
+
+It is made from what the loader itself uses: the tables of keys, the functions that read
+each operation's keys, and the limits of the readers of values. So it follows the loader
+without a second copy to edit. `docs/scenario.schema.json` is made by
+`pytest tests/test_schemas.py --promote`.
+
+A schema sees one value at a time. That regions and processes exist, that ranges are aligned
+and lie within their region, that the operation is the first key of its step: these only
+`swaptrace check` sees.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from inspect import cleandoc, getclosurevars
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+
+from swaptrace.counters import COUNTERS
+from swaptrace.scenario import described, loader, machine, values
+from swaptrace.scenario.nodes import Scalar
+from swaptrace.scenario.operations import OPERATIONS, TOTAL, Fields
+from swaptrace.scenario.schema import Access, Machine, Step
+from swaptrace.scenario.source import Mark, Report, Source
+from swaptrace.scenario.values import Invalid, Reader
+
+T = TypeVar("T")
+U = TypeVar("U")
+Schema: TypeAlias = dict[str, Any]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+TEXT: Final = ("string", "number", "boolean")
+"""What a text without quotes may be to an editor."""
+
+DIGITS: Final = values.INTEGER.pattern.removeprefix("-?")
+PRINTED: Final = values.UNSAFE.pattern.replace("[", "[^", 1)
+"""One character that the loader lets through in a text."""
+
+LINE: Final = "^{0}*\\S{0}*$".format(rf"{PRINTED[:-1]}\t\n]")
+"""A text of one line that is not blank."""
+
+
+def scenario_schema() -> Schema:
+    """The schema of a whole scenario."""
+    sections = {
+        "name": {"type": [*TEXT], "pattern": LINE},
+        "description": {
+            "type": [*TEXT, "null"],
+            "pattern": f"^{PRINTED}*$",
+        },
+        "machine": machine_section(),
+        "steps": {"$ref": "#/$defs/steps"},
+        "expect": expect_section(),
+    }
+    known = {key: {"description": described.SECTIONS[key], **sections[key]} for key in loader.KEYS}
+    return {
+        "$schema": DIALECT,
+        "title": "swaptrace scenario",
+        **mapping(known, required=["steps"]),
+        "$defs": definitions(),
+    }
+
+
+def mapping(properties: Mapping[str, Schema], required: Iterable[str] = ()) -> Schema:
+    """A mapping that has these keys and no others."""
+    schema: Schema = {
+        "type": "object",
+        "properties": dict(properties),
+        "additionalProperties": False,
+    }
+    needed = list(required)
+    return {**schema, "required": needed} if needed else schema
+
+
+def machine_section() -> Schema:
+    """`machine:`, with every default."""
+    defaults = asdict(Machine())
+    swap_defaults = defaults.pop("swap")
+    swap = {key: setting(f"swap.{key}", swap_defaults[key]) for key in machine.SWAP_KEYS}
+    backend = of_reader(machine.READERS["swap.backend"])
+    keys = {key: setting(key, defaults[key]) for key in machine.KEYS if key != "swap"}
+    both: Schema = {"anyOf": [backend, mapping(swap)]}
+    what = f"{described.MACHINE['swap']} In short only its backend: `swap: zram`."
+    return mapping({**keys, "swap": {"description": what, **both}})
+
+
+def setting(path: str, default: object) -> Schema:
+    """One key of the machine; a size has the default that a person would write."""
+    shown = values.human(default) if path.endswith("size") and type(default) is int else default
+    what = {"description": described.MACHINE[path], "default": shown}
+    return {**what, **of_reader(machine.READERS[path])}
+
+
+def expect_section() -> Schema:
+    """`expect:`, where windows and policies have any name."""
+    policies = {
+        "type": "object",
+        "propertyNames": {"pattern": LINE},
+        "additionalProperties": {"$ref": "#/$defs/counters"},
+    }
+    total = {"description": "The whole run.", **policies}
+    return {"type": "object", "properties": {TOTAL: total}, "additionalProperties": policies}
+
+
+def counters() -> Schema:
+    """The counters that a policy is expected to have."""
+    count = of_reader(loader.COUNT)
+    return mapping({c: {"description": described.COUNTERS[c], **count} for c in COUNTERS})
+
+
+def definitions() -> dict[str, Schema]:
+    """The steps, which refer to each other, and the counters."""
+    inside = [op for op in OPERATIONS if op != "measure"]
+    return {
+        "counters": counters(),
+        "steps": steps(OPERATIONS),
+        "steps_of_measure": steps(f"{op}_in_measure" if op == "repeat" else op for op in inside),
+        **{op: operation(op) for op in OPERATIONS},
+        "repeat_in_measure": operation("repeat", within_measure=True),
+    }
+
+
+def steps(names: Iterable[str]) -> Schema:
+    """A list of steps, each as one of these definitions."""
+    step = {"type": "object", "anyOf": [{"$ref": f"#/$defs/{name}"} for name in names]}
+    return {"type": "array", "minItems": 1, "items": step}
+
+
+class Taken(NamedTuple):
+    """How an operation reads one of its keys."""
+
+    reader: Reader[Any]
+    required: bool = False
+    default: object = None
+
+
+class Recorder(Fields):
+    """A step without any keys, which notes those that its operation asks for."""
+
+    def __init__(self, op: str) -> None:
+        mark = Mark(Source("", ()), 1, 1)
+        super().__init__(op, mark, Scalar(mark, ""), {}, "main", Report(), Machine().page_size)
+        self.argument_reader: Reader[Any] = values.name
+        self.taken: dict[str, Taken] = {}
+
+    def main(self, reader: Reader[T], otherwise: T) -> T:
+        self.argument_reader = reader
+        return otherwise
+
+    def get(self, key: str, reader: Reader[T], default: U) -> T | U:
+        self.taken[key] = Taken(reader, default=default)
+        return default
+
+    def require(self, key: str, reader: Reader[T], otherwise: T) -> T:
+        self.taken[key] = Taken(reader, required=True)
+        return otherwise
+
+
+def operation(op: str, within_measure: bool = False) -> Schema:
+    """One operation: its own key, those that it takes, and which of them it needs."""
+    recorder = Recorder(op)
+    step = OPERATIONS[op].build(recorder)
+    what = described.ARGUMENTS.get(op, described.REGION)
+    argument: Schema = {"description": what, **of_reader(recorder.argument_reader)}
+    if op == "measure":
+        argument["not"] = {"const": TOTAL}
+        within_measure = True
+    keys = OPERATIONS[op].keys
+    of_keys = {
+        key: inner_steps(within_measure) if key == "steps" else of_key(key, recorder.taken[key])
+        for key in keys
+    }
+    needed = [key for key in keys if key == "steps" or recorder.taken[key].required]
+    schema = {"description": of_step(op, step), **mapping({op: argument, **of_keys}, [op, *needed])}
+    if "seed" in keys:
+        random: Schema = {"properties": {"order": {"const": "random"}}, "required": ["order"]}
+        schema["dependentSchemas"] = {"seed": random}
+    return schema
+
+
+def inner_steps(within_measure: bool) -> Schema:
+    """The steps of a `measure` or `repeat`; windows do not nest."""
+    steps = "steps_of_measure" if within_measure else "steps"
+    return {"description": described.KEYS["steps"], "$ref": f"#/$defs/{steps}"}
+
+
+def of_key(key: str, taken: Taken) -> Schema:
+    """A key of a step, with its default where that is a name."""
+    schema: Schema = {"description": described.KEYS[key], **of_reader(taken.reader)}
+    if isinstance(taken.default, bool) or taken.default in schema.get("enum", ()):
+        schema["default"] = taken.default
+    return schema
+
+
+def of_step(op: str, step: Step) -> str:
+    """What the step does."""
+    if isinstance(step, Access):
+        return described.ACCESSES[op]
+    return summary(type(step))
+
+
+def summary(cls: type) -> str:
+    """The first sentence of a class's docstring, without what only a programmer looks up."""
+    whole = " ".join(cleandoc(cls.__doc__ or "").split())
+    sentence = whole.partition(". ")[0].partition("; see ")[0]
+    return re.sub(r" \(None: [^)]*\)", "", sentence).removesuffix(".") + "."
+
+
+def of_reader(reader: Reader[Any]) -> Schema:
+    """What a reader accepts, as an editor sees it, which knows numbers and booleans.
+
+    Quoted, each is a string that the loader reads just so.
+    """
+    if reader in FUNCTIONS:
+        return FUNCTIONS[reader]()
+    maker = reader.__qualname__.partition(".")[0]
+    return MADE_BY[maker](**getclosurevars(reader).nonlocals)
+
+
+def an_integer(low: int, high: int | None, **_: object) -> Schema:
+    """What `values.integer` reads."""
+    limits = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
+    return {"anyOf": [{"type": "integer", **limits}, {"type": "string", "pattern": f"^{DIGITS}$"}]}
+
+
+def a_size(low: int, high: int, **_: object) -> Schema:
+    """What `values.size` reads; completion offers none, so examples show how it is written."""
+    number = "[1-9][0-9]*" if low else "(0|[1-9][0-9]*)"
+    with_unit = f"{number}[{''.join(values.UNITS)}](iB)?"
+    return {
+        "anyOf": [
+            {"type": "integer", "minimum": low, "maximum": high},
+            {"type": "string", "pattern": f"^({DIGITS}|{with_unit})$"},
+        ],
+        "examples": ["4KiB", "2MiB"],
+    }
+
+
+def a_choice(values: Mapping[str, object], prefix: str, **_: object) -> Schema:
+    """What `values.choice` reads; a kernel's version is a number where it is not quoted."""
+    short = [value.removeprefix(prefix) for value in values if prefix]
+    numbers = {float(value): None for value in values if value.replace(".", "").isdecimal()}
+    return {"enum": [*values, *short, *numbers]}
+
+
+def a_page_size() -> Schema:
+    """What `values.page_size` reads of the powers of two."""
+    sizes = [size for size in (1 << bit for bit in range(32)) if accepts(values.page_size, size)]
+    return {"enum": [*map(values.human, sizes), *(f"{size >> 10}K" for size in sizes), *sizes]}
+
+
+def accepts(reader: Reader[Any], value: object) -> bool:
+    """Whether the loader would take the value."""
+    try:
+        reader(str(value))
+    except Invalid:
+        return False
+    return True
+
+
+def a_string(pattern: str, **more: object) -> Schema:
+    """A string as a whole."""
+    return {"type": "string", "pattern": f"^({pattern})$", **more}
+
+
+MADE_BY: Final[Mapping[str, Callable[..., Schema]]] = {
+    "integer": an_integer,
+    "size": a_size,
+    "choice": a_choice,
+}
+"""For the readers that a function of `values` makes: what makes their schema of their limits."""
+
+FUNCTIONS: Final[Mapping[Reader[Any], Callable[[], Schema]]] = {
+    values.name: lambda: a_string(values.NAME.pattern),
+    values.errno_name: lambda: a_string("E[A-Z0-9]+", examples=["ENOMEM", "EINVAL", "EAGAIN"]),
+    values.page_size: a_page_size,
+    values.address: lambda: an_integer(values.MMAP_MIN_ADDR, values.ADDRESS_LIMIT - 1),
+    values.boolean: lambda: {
+        "anyOf": [{"type": "boolean"}, a_string("true|True|TRUE|false|False|FALSE")]
+    },
+}
+"""For the other readers."""

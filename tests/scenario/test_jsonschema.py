@@ -1,0 +1,230 @@
+"""Do the JSON Schema of scenarios and the loader agree?"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+import yaml
+from hypothesis import given, settings
+
+from swaptrace import bundled
+from swaptrace.counters import COUNTERS
+from swaptrace.errors import ScenarioError
+from swaptrace.scenario import described, loader, machine, values
+from swaptrace.scenario.jsonschema import Recorder, accepts, of_reader, scenario_schema
+from swaptrace.scenario.loader import COUNT, load_text
+from swaptrace.scenario.operations import OPERATIONS
+from swaptrace.scenario.values import Reader
+from tests.commandline import LOST, READ_WRITE
+from tests.scenario.test_loader import READ_THEN_WRITE
+from tests.scenario.test_loader_errors import ERRORS, NAMES, OVERRIDE
+from tests.scenario.test_loader_robust import WORKOUT, mutations
+from tests.schemas import as_an_editor_reads, mistakes
+
+SCHEMA = scenario_schema()
+
+EVERY_KEY = """\
+name: 42
+description:
+machine:
+  {kernel: 6.10, page_size: 0x1000, soft_dirty: TRUE, hw_dirty: "true", mkwrite_dirties: False,
+   per_vma_lock: true, zeromap: true, write_upgrade: false,
+   swap: {backend: disk, size: 1G, page_cluster: 0o3}}
+steps:
+- {mmap: a, size: 64KiB, prot: r, at: 0x10000000}
+- {mprotect: a, prot: rw, offset: 4KiB, length: 4K}
+- {memset: a, value: 0xff, offset: 1, length: 2}
+- {read: a, offset: 1, length: 2, stride: 1, order: backward}
+- {write: a, value: 0, stride: "8KiB", order: random, seed: 18446744073709551615}
+- {read_write: a, order: forward, process: main}
+- {madvise: a, advice: FREE, errno: EINVAL}
+- {mlock: a, errno: EAGAIN}
+- munlock: a
+- fork: child
+- {clear_refs: soft_dirty, process: child}
+- {uffd_writeprotect: a, wp: False, length: 8KiB, process: child}
+- {exit: child, process: child}
+- {measure: w, steps: [{repeat: 0x3, process: main, steps: [{repeat: 1, steps: [read: a]}]}]}
+- {repeat: 2, steps: [{measure: w, steps: [read: a]}]}
+- {munmap: a, offset: 60KiB, errno: ENOMEM}
+expect:
+  w: {final: {minflt: 0}, my-policy: {}}
+  total: {new: {majflt: "7", pswpin: 0x10}}
+"""
+
+GOOD: Final = {
+    "example": READ_THEN_WRITE,
+    "workout": WORKOUT,
+    "read-write": READ_WRITE,
+    "lost": LOST,
+    "every-key": EVERY_KEY,
+    **{name: path.read_text() for name, path in bundled.scenarios().items()},
+}
+
+STATE = "needs to know which regions and processes there are at that step"
+OTHER_KEY = "holds a value against that of another key"
+OVERRIDDEN = "comes from the command line"
+PAGE_SIZE = "needs the page size to see what is aligned"
+YAML = "is lost once the YAML is read"
+
+BEYOND: Final = {
+    "expect-window": "holds the windows against the labels of the steps",
+    "far-too-many-problems": STATE,
+    "machine-swap-size-huge": "needs the value of a size that has a unit",
+    "machine-swap-size-unaligned": PAGE_SIZE,
+    "many-problems": STATE,
+    "names-all-exited": STATE,
+    "names-exit-by-another": OTHER_KEY,
+    "names-exited": STATE,
+    "names-failed-munmap": STATE,
+    "names-fork-twice": STATE,
+    "names-mmap-twice": STATE,
+    "names-no-process": STATE,
+    "names-no-region": STATE,
+    "names-outer-process": STATE,
+    "names-region-of-another-process": STATE,
+    "names-repeat-exit": STATE,
+    "names-repeat-fork": STATE,
+    "names-repeat-mmap": STATE,
+    "names-repeat-once": STATE,
+    "names-repeat-range-changes": STATE,
+    "names-repeat-range-changes-2": STATE,
+    "names-repeat-third-pass": STATE,
+    "names-repeat-told-once": STATE,
+    "names-too-much": "is about the time that checking takes",
+    "override-page-size-before-sizes": OVERRIDDEN,
+    "override-several": OVERRIDDEN,
+    "override-short-form": OVERRIDDEN,
+    "override-unknown-key": OVERRIDDEN,
+    "override-unknown-key-2": OVERRIDDEN,
+    "override-value": OVERRIDDEN,
+    "override-without-prefix": OVERRIDDEN,
+    "override-without-value": OVERRIDDEN,
+    "step-address-space": STATE,
+    "step-alignment": PAGE_SIZE,
+    "step-at-overlaps": STATE,
+    "step-nested-too-deeply": "counts how deeply steps are nested",
+    "step-operation-not-first": "needs the order of the keys, which a mapping does not have",
+    "yaml-alias": YAML,
+    "yaml-duplicate-keys": YAML,
+}
+"""What a schema cannot say of the wrong scenarios in errors/."""
+
+
+def finds(text: bytes | str) -> list[str]:
+    """What an editor finds wrong."""
+    try:
+        document = as_an_editor_reads(text)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        return [f"not YAML: {error}"]
+    return mistakes(SCHEMA, document)
+
+
+def loads(text: str) -> bool:
+    """Whether the loader takes it."""
+    try:
+        load_text(text)
+    except ScenarioError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_scenario_fits(name: str) -> None:
+    """Does the schema find nothing wrong where the loader does not?"""
+    assert loads(GOOD[name])
+    assert finds(GOOD[name]) == []
+
+
+def test_the_samples_use_every_key() -> None:
+    """Does the one above leave no key of any operation out?"""
+    written = " ".join(EVERY_KEY.split())
+    keys = {key for operation in OPERATIONS.values() for key in operation.keys}
+    keys |= {*OPERATIONS, *machine.KEYS, *machine.SWAP_KEYS}
+    assert [key for key in keys if f"{key}:" not in written] == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BEYOND])
+def test_a_wrong_scenario_does_not_fit(name: str) -> None:
+    """Does an editor see that something is wrong?"""
+    assert finds((ERRORS / f"{name}.yaml").read_bytes())
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_is_beyond_a_schema_is_listed_for_a_reason(name: str) -> None:
+    """Is there nothing in the list that the schema finds after all?"""
+    data = (ERRORS / f"{name}.yaml").read_bytes()
+    assert finds(data) == []
+    assert (BEYOND[name] == OVERRIDDEN) == (OVERRIDE in data)
+
+
+@settings(max_examples=300)
+@given(mutations())
+def test_whatever_loads_fits(text: str) -> None:
+    """Is no scenario wrong in an editor that the loader takes, whatever happens to its lines?"""
+    if loads(text):
+        assert finds(text) == []
+
+
+SCALARS = (
+    *("0", "1", "-1", "3", "31", "32", "255", "256", "4096", "5000", "0x1000", "0o17", "1.5"),
+    *("65535", "65536", "1e3x", "0x800000000000", "999999999999999999999", "0x10000000000000000"),
+    *("4K", "4KiB", "64KiB", "2MiB", "1T", "0KiB", "-4KiB", "4 KiB", "4kB", "010KiB", "1_000"),
+    *("6.1", "6.10", "6.11", "6.12", "true", "False", "TRUE", "yes", "rw", "r", "none", "rwx"),
+    *("random", "forward", "MADV_COLD", "COLD", "MADV", "zram", "disk", "tape", "ENOMEM", "enomem"),
+    *("main", "a.b-c_1", "a b", "1a", "é", "soft_dirty", "''", "'true'", "'6.10'"),
+)
+DIFFERENT: Final = {
+    ("name", "true"): "a name that an editor takes for a boolean, unless it is quoted",
+    ("name", "False"): "the same",
+    ("name", "TRUE"): "the same",
+}
+"""The values that the loader takes and the schema does not."""
+
+
+def readers() -> dict[str, Reader[Any]]:
+    """Everything that reads a value, by a name of it."""
+    found: dict[str, Reader[Any]] = {"name": values.name, "expect": COUNT, **machine.READERS}
+    for op, operation in OPERATIONS.items():
+        recorder = Recorder(op)
+        operation.build(recorder)
+        taken = {key: each.reader for key, each in recorder.taken.items()}
+        found |= {op: recorder.argument_reader, **taken}
+    return {
+        name: reader for name, reader in found.items() if name == "name" or reader != values.name
+    }
+
+
+@pytest.mark.parametrize("name", readers())
+def test_each_value_is_right_for_both_or_wrong_for_both(name: str) -> None:
+    """Do the readers of the loader and their schemas draw the same line?
+
+    Only the limits of a number that is quoted, or has a unit, no schema can state.
+    """
+    reader = readers()[name]
+    schema = of_reader(reader)
+    for scalar in SCALARS:
+        fits = mistakes(schema, as_an_editor_reads(scalar)) == []
+        differs = (name, scalar) in DIFFERENT
+        assert fits == (accepts(reader, scalar.strip("'")) and not differs), scalar
+
+
+def test_completion_shows_what_everything_means() -> None:
+    """Does every key have a description, and do they come from the loader's tables?"""
+    owners = [SCHEMA, *SCHEMA["$defs"].values(), SCHEMA["properties"]["machine"]]
+    keys = [(key, of) for owner in owners for key, of in owner.get("properties", {}).items()]
+    assert len(keys) > 100
+    assert [key for key, schema in keys if not schema.get("description")] == []
+    assert SCHEMA["$defs"]["fork"]["description"].startswith("`process` forks a child")
+    assert SCHEMA["$defs"]["read"]["description"] != SCHEMA["$defs"]["write"]["description"]
+
+
+def test_no_description_is_left_over() -> None:
+    """Does every text belong to a key that there is?"""
+    keys = {key for operation in OPERATIONS.values() for key in operation.keys}
+    assert set(described.KEYS) == keys
+    assert set(described.ARGUMENTS) <= set(OPERATIONS)
+    assert set(described.MACHINE) == {*machine.READERS, "swap"}
+    assert set(described.SECTIONS) == set(loader.KEYS)
+    assert set(described.COUNTERS) == set(COUNTERS)
