@@ -1,0 +1,231 @@
+"""Scenarios as tests of pytest: `pytest --swaptrace scenarios/`.
+
+Every file `*.swaptrace.yaml` that pytest comes across is collected. `--swaptrace` adds to
+what pytest collects anyway: it names scenarios as `swaptrace run` does. A file has one test
+for each policy that its `expect:` names, as `read-then-write.yaml::final`; it passes if all
+that is expected of the policy is counted. A file that cannot be used is a collection error in
+the loader's words.
+
+pytest loads this module in every project of its environment, so that it imports nothing of
+swaptrace before there is a scenario.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from swaptrace.mm.policy import Policy
+    from swaptrace.replay.result import Expectation, PolicyResult, Violation
+    from swaptrace.replay.table import Table
+    from swaptrace.scenario.schema import Expected, Scenario
+
+SUFFIX = ".swaptrace.yaml"
+
+NAMED = pytest.StashKey[frozenset[Path]]()
+"""The scenario files of `--swaptrace`."""
+
+CHOSEN = pytest.StashKey["list[Policy]"]()
+"""The policies of `--swaptrace-policies`; without it, each file says which."""
+
+TABLES = pytest.StashKey["dict[str, Table]"]()
+"""The transitions that are known, by policy."""
+
+
+class Differs(Exception):
+    """Expected values that were not counted; the text is the whole report."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--swaptrace` and `--swaptrace-policies`."""
+    group = parser.getgroup("swaptrace", "page-fault scenarios (swaptrace)")
+    group.addoption(
+        "--swaptrace",
+        action="append",
+        default=[],
+        metavar="SCENARIO",
+        help="also test what a scenario expects: a file, or a directory with *.yaml. "
+        "May be repeated.",
+    )
+    group.addoption(
+        "--swaptrace-policies",
+        metavar="A,B,...",
+        help="test scenarios under these policies: names, aliases, paths of .py files, or all. "
+        "Default: those that a scenario expects something of.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find what the options name, and have the files collected."""
+    named: list[str] = config.getoption("--swaptrace")
+    policies: str | None = config.getoption("--swaptrace-policies")
+    if policies is not None:
+        config.stash[CHOSEN] = _policies(policies)
+    if named:
+        paths = _files(named)
+        config.stash[NAMED] = frozenset(path.resolve() for path in paths)
+        config.args += [str(path) for path in paths if str(path) not in config.args]
+
+
+def _policies(text: str) -> list[Policy]:
+    from swaptrace import inputs
+    from swaptrace.errors import SwaptraceError
+
+    try:
+        return inputs.policies(text)
+    except SwaptraceError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _files(named: Sequence[str]) -> list[Path]:
+    """The scenario files, each once, in the order given."""
+    from swaptrace import inputs
+
+    sources, errors = inputs.find_all(named)
+    if inputs.FROM_STDIN in sources:
+        raise pytest.UsageError("--swaptrace reads files, not standard input")
+    if errors:
+        raise pytest.UsageError("\n".join(f"--swaptrace: {error}" for error in errors))
+    paths = (Path(os.path.abspath(source.path)) for source in sources if source.path is not None)
+    return list(dict.fromkeys(paths))
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
+    """A scenario, if it is one by its name or by the command line."""
+    named = parent.config.stash.get(NAMED, frozenset())
+    if file_path.name.endswith(SUFFIX) or (named and file_path.resolve() in named):
+        return ScenarioFile.from_parent(parent, path=file_path)
+    return None
+
+
+class ScenarioFile(pytest.File):
+    """A scenario file, with one item for each policy."""
+
+    def collect(self) -> Iterator[ScenarioItem]:
+        from swaptrace.errors import SwaptraceError
+
+        try:
+            scenario = self.load()
+            policies = self.config.stash.get(CHOSEN, None)
+            for policy in _expected_policies(scenario) if policies is None else policies:
+                yield ScenarioItem.from_parent(
+                    self, name=policy.name, scenario=scenario, policy=policy
+                )
+        except SwaptraceError as error:
+            raise self.CollectError(str(error)) from None
+
+    def load(self) -> Scenario:
+        """The scenario, whose messages call the file as seen from where pytest was started."""
+        from swaptrace.errors import SwaptraceError, printable
+        from swaptrace.inputs import Source
+
+        shown = os.path.relpath(self.path, self.config.invocation_params.dir)
+        try:
+            return Source(shown, str(self.path)).load({}, None)
+        except OSError as error:
+            raise SwaptraceError(f"{printable(shown)}: cannot be read: {error.strerror}") from None
+
+
+def _expected_policies(scenario: Scenario) -> list[Policy]:
+    """The policies that the scenario expects something of, in the order of the file."""
+    from swaptrace.errors import PolicyError, printable
+    from swaptrace.policies import ALIASES, find
+
+    first: dict[str, Expected] = {}
+    for expected in scenario.expect:
+        first.setdefault(ALIASES.get(expected.policy, expected.policy), expected)
+    found = []
+    for name, expected in first.items():
+        try:
+            found.append(find(name))
+        except PolicyError as error:
+            place = f"{printable(scenario.file)}:{expected.line}"
+            raise PolicyError(f"{place}: expect: {error}") from None
+    return found
+
+
+class ScenarioItem(pytest.Item):
+    """What one scenario expects of one policy."""
+
+    def __init__(self, *, scenario: Scenario, policy: Policy, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scenario = scenario
+        self.policy = policy
+
+    def runtest(self) -> None:
+        from swaptrace.commands import expectations
+        from swaptrace.replay.engine import replay
+
+        result = replay(self.scenario, self.table())
+        checked = list(expectations(self.scenario, {self.policy.name: result}))
+        if not checked:
+            pytest.skip(f"expects nothing of {self.policy.name}")
+        if not all(expectation.ok for expectation in checked):
+            raise Differs("\n".join(self.report(checked, result)))
+
+    def table(self) -> Table:
+        """The transitions under the policy, which all scenarios share."""
+        from swaptrace.replay.table import Table
+
+        tables = self.config.stash.setdefault(TABLES, {})
+        if self.policy.name not in tables:
+            tables[self.policy.name] = Table(self.policy)
+        return tables[self.policy.name]
+
+    def report(self, checked: Sequence[Expectation], result: PolicyResult) -> Iterator[str]:
+        """What differs, as a table; and the promises to user space that were broken."""
+        from swaptrace.errors import printable
+
+        wrong = [expectation for expectation in checked if not expectation.ok]
+        place = f"{printable(self.scenario.file)} under {self.policy.name}"
+        yield f"{place}: {len(wrong)} of {len(checked)} expected values differ"
+        yield ""
+        rows = [(printable(e.window), e.counter, str(e.expected), str(e.actual)) for e in wrong]
+        yield from _table([("window", "counter", "expected", "actual"), *rows])
+        if result.violations:
+            yield ""
+        yield from map(_violation, result.violations)
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any
+    ) -> Any:
+        """The message alone, where the scenario or the policy is to blame."""
+        from swaptrace.errors import SwaptraceError
+
+        if isinstance(excinfo.value, Differs | SwaptraceError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, *args, **kwargs)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """The line of the first value that is expected, counted from 0."""
+        from swaptrace.policies import ALIASES
+
+        name = self.policy.name
+        expected = (e for e in self.scenario.expect if ALIASES.get(e.policy, e.policy) == name)
+        first = next(expected, None)
+        line = None if first is None else first.line - 1
+        return self.path, line, f"{self.scenario.name} under {name}"
+
+
+def _table(rows: Sequence[tuple[str, str, str, str]]) -> Iterator[str]:
+    """Names to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        names = (text.ljust(width) for text, width in zip(row[:2], widths[:2], strict=True))
+        numbers = (text.rjust(width) for text, width in zip(row[2:], widths[2:], strict=True))
+        yield "  ".join([*names, *numbers])
+
+
+def _violation(v: Violation) -> str:
+    """A broken promise, and where it shows."""
+    from swaptrace.errors import printable
+
+    kind = "warning" if v.is_warning else "violation"
+    pages = f"page {v.page}" if v.pages == 1 else f"{v.pages} pages from page {v.page} on"
+    place = f"step {v.step}, line {v.line}, process {v.process}, region {v.region}"
+    return printable(f"{kind}: {v.kind}: {place}, {pages}")
