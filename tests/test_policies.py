@@ -101,7 +101,7 @@ def test_a_file_that_is_no_policy_is_refused(
 
 
 NONSENSE = {
-    "raises": ("raise KeyError('x')", "swapin_pte() raised KeyError: 'x'"),
+    "raises": ("raise KeyError('x')", "swapin_pte() raised KeyError: 'x' (line 4)"),
     "returns nothing": ("pass", "swapin_pte() returned None, not a SwapinPte"),
     "returns a bool": ("return True", "swapin_pte() returned True, not a SwapinPte"),
     "a PTE that is none": ("return SwapinPte(None)", "returned SwapinPte(pte=None"),

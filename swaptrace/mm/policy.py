@@ -137,14 +137,24 @@ def ask(policy: Policy, method: str, kind: type[T], *args: object) -> T:
     except PolicyError:
         raise
     except Exception as error:
-        raise PolicyError(
-            f"policy {policy.name!r}: {method}() raised {type(error).__name__}: {error}"
-        ) from error
+        what = f"{type(error).__name__}: {error}{_where(policy, method, error)}"
+        raise PolicyError(f"policy {policy.name!r}: {method}() raised {what}") from error
     if not isinstance(answer, kind) or not _well_formed(answer):
         raise PolicyError(
             f"policy {policy.name!r}: {method}() returned {answer!r}, not a {kind.__name__}"
         )
     return answer
+
+
+def _where(policy: Policy, method: str, error: Exception) -> str:
+    """The line of the policy's own file that the exception came through last."""
+    code = getattr(getattr(policy, method, None), "__code__", None)
+    line, trace = 0, error.__traceback__
+    while trace is not None and code is not None:
+        if trace.tb_frame.f_code.co_filename == code.co_filename:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f" (line {line})" if line else ""
 
 
 def _well_formed(answer: object) -> bool:

@@ -103,6 +103,7 @@ class Pass:
         self.low, self.high = bounds
         self.readahead = readahead
         self.looked_up = False
+        self.facts_changed = False
         self.taken: list[tuple[Event, int, int]] = []
         self.violations: list[tuple[str, int, int]] = []
         self.max_window = 1 << min(world.machine.swap.page_cluster, ORDER_CEILING)
@@ -114,6 +115,7 @@ class Pass:
         Slots are only ever freed on the way (a fault takes none), so the facts change once at
         most, when swap is no longer more than half full.
         """
+        self.facts_changed = False
         table, device, base = self.world.table, self.world.device, self.family.base
         facts = Facing(self.world, self.event)
         for page in pages:
@@ -130,6 +132,7 @@ class Pass:
                 device.used += row.slots
                 if device.full != facts.full:
                     self.taken += facts.taken()
+                    self.facts_changed = True
                     facts = Facing(self.world, self.event)
         self.taken += facts.taken()
 
@@ -222,10 +225,11 @@ def visit_blocks(task: Pass, tally: Tally, walk: Walk) -> None:
     number, end, step = (last, first - 1, -1) if walk.backward else (first, last + 1, 1)
     while number != end:
         start, stop = block_bounds(task, number)
-        before = relative(task.readahead, family.base + start)
+        before = (relative(task.readahead, family.base + start), task.world.device.full)
         block = replay_block(task, walk, start, stop)
+        after = relative(task.readahead, family.base + start + step * size)
         repeats = 1
-        if relative(task.readahead, family.base + start + step * size) == before:
+        if (after, task.world.device.full) == before:
             repeats += same_ahead(task, walk, number, step, block)
         settle(task, tally, block, start, step * size, repeats)
         pieces.append((min(start, start + step * size * (repeats - 1)), block.ids, repeats))
@@ -254,8 +258,7 @@ def block_visits(walk: Walk, start: int, stop: int) -> range:
 def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
     """What the pass does to one block: remembered, or replayed page by page.
 
-    Near a threshold of the swap device the facts may change on the way, so nothing is
-    remembered there.
+    A block within which the facts change is neither remembered nor recalled.
     """
     world, address = task.world, task.family.base + start
     ids = task.family.region.at(np.arange(start, stop, dtype=np.int64))
@@ -273,7 +276,7 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
         task.max_window,
     )
     known: Block | None = world.table.blocks.get(key)
-    if known is not None and far_from_threshold(world, stop - start):
+    if known is not None and facts_last(world, known.slots):
         world.device.used += known.slots
         if known.readahead is not None:
             task.readahead = relative(known.readahead, -address)
@@ -289,25 +292,22 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
         slots=world.device.used - used,
     )
     task.taken, task.violations = [], []
-    if far_from_threshold(world, stop - start):
+    if not task.facts_changed:
         world.table.blocks[key] = block
     return block
 
 
-def far_from_threshold(world: World, pages: int) -> bool:
-    """Whether so many pages can neither fill nor empty the device past a threshold."""
-    for delta in (1, -1):
-        alike = world.device.pages_alike(delta)
-        if alike is not None and alike <= 2 * pages:
-            return False
-    return True
+def facts_last(world: World, slots: int) -> bool:
+    """Whether the facts stay as they are until so many slots (0 or less) have been freed."""
+    alike = world.device.pages_alike(-1)
+    return slots == 0 or alike is None or -slots <= alike
 
 
 def same_ahead(task: Pass, walk: Walk, number: int, step: int, block: Block) -> int:
     """How many blocks follow in which the very same happens, given the state comes out alike.
 
     They must lie in the same run and VMA, be visited in the same pattern from end to end, and
-    keep clear of the swap device's thresholds.
+    see the same facts.
     """
     size, device = task.table_pages, task.world.device
     start, stop = block_bounds(task, number)
@@ -318,11 +318,8 @@ def same_ahead(task: Pass, walk: Walk, number: int, step: int, block: Block) -> 
     if stop - start != size or size % walk.stride or start < low or high < stop:
         return 0
     ahead = (high - stop) // size if step > 0 else (start - low) // size
-    if block.slots and ahead:
-        alike = device.pages_alike(1 if block.slots > 0 else -1)
-        if alike is not None:
-            ahead = min(ahead, max(0, alike - 2 * size) // abs(block.slots))
-    return ahead if far_from_threshold(task.world, size) else 0
+    alike = device.pages_alike(-1) if block.slots else None
+    return ahead if alike is None else min(ahead, alike // -block.slots)
 
 
 def settle(task: Pass, tally: Tally, block: Block, start: int, stride: int, repeats: int) -> None:

@@ -44,8 +44,8 @@ ADVICE: tuple[Advice, ...] = (
 
 
 @st.composite
-def machines(draw: st.DrawFn, max_pages: int = 64) -> Machine:
-    """Any back end and feature; small devices are likely."""
+def machines(draw: st.DrawFn, pages: int) -> Machine:
+    """Any back end and feature; devices that come to a threshold with so many pages are likely."""
     flag = st.booleans()
     return Machine(
         kernel=draw(st.sampled_from(["6.1", "6.10", "6.12"])),
@@ -57,7 +57,8 @@ def machines(draw: st.DrawFn, max_pages: int = 64) -> Machine:
         write_upgrade=draw(flag),
         swap=Swap(
             backend=draw(st.sampled_from(["zram", "zswap", "disk"])),
-            size=PAGE * draw(st.sampled_from([1 << 20, 1 << 20, max_pages, max_pages // 2])),
+            size=PAGE
+            * draw(st.sampled_from([1 << 20, 3 * pages, 2 * pages, pages, pages // 2 + 1])),
             page_cluster=draw(st.sampled_from([3, 3, 0, 1, 6])),
         ),
     )
@@ -137,4 +138,4 @@ def scenarios(draw: st.DrawFn, max_pages: int = 40, max_steps: int = 14) -> Scen
             steps.append(Repeat(line=1, count=draw(st.integers(1, 6)), steps=tuple(inner)))
         else:
             steps.append(draw(leaf_steps(pages, process)))
-    return Scenario("random", "", draw(machines()), tuple(steps))
+    return Scenario("random", "", draw(machines(pages)), tuple(steps))
