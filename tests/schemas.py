@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from swaptrace.scenario.jsonschema import Schema
 
 
-class CoreLoader(yaml.SafeLoader):
+class CoreLoader(yaml.SafeLoader):  # type: ignore[misc]
     """YAML 1.2 with its core schema: `yes` is a string, `0o17` an integer."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (as in yaml)
