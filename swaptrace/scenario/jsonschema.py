@@ -82,9 +82,9 @@ def machine_section() -> Schema:
     swap = {key: setting(f"swap.{key}", swap_defaults[key]) for key in machine.SWAP_KEYS}
     backend = of_reader(machine.READERS["swap.backend"])
     keys = {key: setting(key, defaults[key]) for key in machine.KEYS if key != "swap"}
-    both: Schema = {"anyOf": [backend, mapping(swap)]}
+    either: Schema = {"if": {"type": "object"}, "then": mapping(swap), "else": backend}
     what = f"{described.MACHINE['swap']} In short only its backend: `swap: zram`."
-    return mapping({**keys, "swap": {"description": what, **both}})
+    return mapping({**keys, "swap": {"description": what, **either}})
 
 
 def setting(path: str, default: object) -> Schema:
@@ -164,7 +164,9 @@ def operation(op: str, within_measure: bool = False) -> Schema:
     recorder = Recorder(op)
     step = OPERATIONS[op].build(recorder)
     what = described.ARGUMENTS.get(op, described.REGION)
-    argument: Schema = {"description": what, **of_reader(recorder.argument_reader)}
+    # An editor shows the text of the key and not that of the step.
+    shown = f"{of_step(op, step)} The value: {what[0].lower()}{what[1:]}"
+    argument: Schema = {"description": shown, **of_reader(recorder.argument_reader)}
     if op == "measure":
         argument["not"] = {"const": TOTAL}
         within_measure = True
