@@ -18,7 +18,9 @@ class Facts(NamedTuple):
     `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty` and
     `mkwrite_dirties` are the machine features of the scenario format. `swap_full` is
     mem_cgroup_swap_full() (more than half of the slots used), `slot_free` that
-    folio_alloc_swap() finds a slot; these two change during a replay.
+    folio_alloc_swap() finds a slot; these two change during a replay. `readahead` is that a
+    swap-in through the cache reads more than the one page, after which the folios leave the
+    per-CPU batch that holds a reference to each (lru_add_drain() in swap_vma_readahead()).
     """
 
     backend: Backend = BACKENDS["zram"]
@@ -29,6 +31,7 @@ class Facts(NamedTuple):
     mkwrite_dirties: bool = False
     swap_full: bool = False
     slot_free: bool = True
+    readahead: bool = True
 
 
 Store = Literal["fresh", "zero", "same"]
@@ -49,13 +52,15 @@ class Populate(NamedTuple):
     """The kernel faults the page in for the process (mlock, MADV_POPULATE_*; mm/gup.c).
 
     `tried` is that a retried fault carries FAULT_FLAG_TRIED, as it does for
-    MADV_POPULATE_* (__get_user_pages_locked) and not for mlock.
+    MADV_POPULATE_* (__get_user_pages_locked) and not for mlock. `may_retry` is FOLL_UNLOCKABLE:
+    without it (mprotect of a locked VMA) a fault cannot wait for a userfaultfd.
     """
 
     process: int
     facts: Facts
     write: bool
-    tried: bool
+    tried: bool = False
+    may_retry: bool = True
 
 
 class Pageout(NamedTuple):
@@ -170,7 +175,8 @@ class Outcome(NamedTuple):
 
     `counts` is in the order of `COUNTERS`; `violations` are kinds with the index (in
     `column`) of the process that sees each; `lookup` is what read-ahead needs to know; `path`
-    names the kernel functions that decided, in order.
+    names the kernel functions that decided, in order; `ends` is that nothing more of the step
+    happens, to no page that follows (SIGSEGV, or an error while populating).
     """
 
     column: Column
@@ -178,3 +184,4 @@ class Outcome(NamedTuple):
     violations: tuple[tuple[str, int], ...]
     lookup: Lookup
     path: tuple[str, ...]
+    ends: bool = False

@@ -1,26 +1,32 @@
-"""Faults that the kernel takes for the process: mlock and MADV_POPULATE_* (mm/gup.c)."""
+"""Faults that the kernel takes for the process: mlock, MADV_POPULATE_*, and mprotect that makes
+a locked VMA writable (mm/gup.c)."""
 
 from __future__ import annotations
 
 from swaptrace.mm.column import Pte
+from swaptrace.mm.event import Populate
 from swaptrace.mm.memory import MAX_FAULTS, handle_mm_fault, mm_account_fault, never_ends
 from swaptrace.mm.page import Page
 
 
-def populate(page: Page, p: int, write: bool, tried: bool) -> None:
+def populate(page: Page, p: int, event: Populate) -> None:
     """__get_user_pages() for one page: fault until follow_page_pte() is content, then touch.
 
     A fault that asks for a retry is not counted; the next one counts as major if it
-    carries FAULT_FLAG_TRIED (`tried`).
+    carries FAULT_FLAG_TRIED. One that fails is not counted either, and ends the range.
     """
-    retried = False
+    write, retried = event.write, False
+    page.may_retry = event.may_retry
     for _ in range(MAX_FAULTS):
         pte = page.maps[p].pte
         if isinstance(pte, Pte) and (pte.write or not write):
             break
         result = handle_mm_fault(page, p, write)
+        if result.error:
+            page.ends = True
+            return
         if result.retry:
-            retried = tried
+            retried = event.tried
         else:
             mm_account_fault(page, result.major or retried)
     else:

@@ -23,8 +23,10 @@ def madvise_free(page: Page, p: int) -> None:
         free_swap_and_cache(page, p, pte.slot)
         drop_data(page, p)
     elif pte is not None and not pte.is_zero_page and _freeable(page, pte.folio):
-        page.set_folio(pte.folio, dirty=False, lazyfree=True)
-        page.set_map(p, pte=pte.mkclean(), freed=True)
+        # folio_mark_lazyfree() passes over what is unevictable: locked by another process.
+        lazyfree = page.folios[pte.folio].lazyfree or not page.mlocked(pte.folio)
+        page.set_folio(pte.folio, dirty=False, lazyfree=lazyfree)
+        page.set_map(p, pte=pte.mkclean(), freed=page.maps[p].freed or lazyfree)
 
 
 def _freeable(page: Page, f: int) -> bool:

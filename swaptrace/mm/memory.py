@@ -22,10 +22,11 @@ MAX_FAULTS = 8
 
 
 class FaultResult(NamedTuple):
-    """vm_fault_t: VM_FAULT_MAJOR and VM_FAULT_RETRY."""
+    """vm_fault_t: VM_FAULT_MAJOR, VM_FAULT_RETRY and VM_FAULT_ERROR."""
 
     major: bool = False
     retry: bool = False
+    error: bool = False
 
 
 class DirtyingPte(Pte):
@@ -106,12 +107,15 @@ def do_swap_page(page: Page, p: int, orig: SwapPte, write: bool) -> FaultResult:
     vma, refs = page.vma(p), page.refs(f, held=1)
     if ask(page.policy, "should_free_swap", bool, refs, vma, write, page.facts.swap_full):
         folio_free_swap(page, f)
-    fault = SwapinFault(vma, write, orig, mk_pte(page, f), exclusive, page.refs(f, held=1))
+    # A write fault drains the per-CPU batch of new folios; a read fault only if it read ahead.
+    batched = page.lookup == "read" and not write and not page.facts.readahead
+    refs = page.refs(f, held=1 + batched)
+    fault = SwapinFault(vma, write, orig, mk_pte(page, f), exclusive, refs)
     answer: SwapinPte = ask(page.policy, "swapin_pte", SwapinPte, fault)
     map_swapped_in(page, p, answer)
     if write and not answer.write_handled:
         result = do_wp_page(page, p)
-        return FaultResult(major=major, retry=result.retry)
+        return FaultResult(major and not result.error, result.retry, result.error)
     return FaultResult(major=major)
 
 
@@ -154,6 +158,8 @@ def do_wp_page(page: Page, p: int) -> FaultResult:
     pte = page.maps[p].pte
     assert isinstance(pte, Pte)
     if page.vma(p).uffd_wp and pte.uffd_wp:
+        if not page.may_retry:
+            return FaultResult(error=True)  # handle_userfault(): VM_FAULT_SIGBUS, and no event
         handle_userfault(page, p)
         return FaultResult(retry=True)
     if not pte.is_zero_page and (

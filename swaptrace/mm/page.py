@@ -32,10 +32,12 @@ class Page:
     __slots__ = (
         "broken",
         "counts",
+        "ends",
         "facts",
         "folios",
         "lookup",
         "maps",
+        "may_retry",
         "path",
         "policy",
         "slots",
@@ -51,6 +53,8 @@ class Page:
         self.broken: list[tuple[str, int]] = []
         self.lookup: Lookup = "none"
         self.path: list[str] = []
+        self.may_retry = True
+        self.ends = False
 
     def freeze(self) -> Column:
         """The column that the page has become, in canonical form."""

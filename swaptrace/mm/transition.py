@@ -60,6 +60,7 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
         violations=tuple(page.broken),
         lookup=page.lookup,
         path=tuple(page.path),
+        ends=page.ends,
     )
 
 
@@ -70,7 +71,7 @@ def perform(page: Page, event: Event) -> None:
         case Access():
             perform_access(page, event)
         case Populate():
-            populate(page, p, event.write, event.tried)
+            populate(page, p, event)
         case Pageout():
             madvise_pageout(page, p)
         case Dontneed():
@@ -115,6 +116,7 @@ def access(page: Page, p: int, write: bool) -> bool:
     vma = page.maps[p].vma
     if vma is None or not vma.allows(write):
         page.counts["sigsegv"] += 1
+        page.ends = True
         return False
     for _ in range(MAX_FAULTS):
         if mmu_permits(page, p, write):

@@ -14,7 +14,7 @@ from swaptrace.replay.readahead import send_reading
 from swaptrace.replay.region import Walk, check_listable, listed
 from swaptrace.replay.space import VmArea, find_mergeable_anon_vma
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.visit import NEW_ANON, SIGSEGV, Met, send, survey
+from swaptrace.replay.visit import NEW_ANON, Met, send, survey
 from swaptrace.replay.world import Family, Process, World
 from swaptrace.scenario.schema import Access as AccessStep
 from swaptrace.scenario.schema import Memset
@@ -109,14 +109,16 @@ def _cut_range(walk: Walk, marks: list[int]) -> Iterator[Walk]:
 def touch(
     world: World, tally: Tally, process: Process, family: Family, walk: Walk, event: Faulting
 ) -> bool:
-    """Send accesses within one VMA; False if a SIGSEGV ended them, which the first page tells.
+    """Send accesses within one VMA; False if one of them ended the step, as a SIGSEGV does.
 
     The VMA gets its anon_vma with its first own page, and its read-ahead state moves on.
     """
     met = survey(world, family, walk, event)
-    forbidden = any(row.counts[SIGSEGV] for row, _ in met.values())
-    if forbidden:
-        walk = walk.part(0, 1)
+    ends = {column for column, (row, _) in met.items() if row.ends}
+    if ends:
+        walk = walk.ordered()
+        last = next(at for at, _, column in family.region.segments(walk) if column in ends)
+        walk = walk.part(0, last + 1)
         met = survey(world, family, walk, event)
     before = new_anon_pages(tally)
     page = family.base + walk.bounds[0]
@@ -129,7 +131,7 @@ def touch(
         send(world, tally, family, walk, event, met)
     if new_anon_pages(tally) > before:
         anon_vma_prepare(world, process, next(iter(process.space.within(page, page + 1))))
-    return not forbidden
+    return not ends
 
 
 def goes_through_cache(world: World, met: Met) -> bool:
@@ -150,18 +152,3 @@ def anon_vma_prepare(world: World, process: Process, area: VmArea) -> None:
         shared = find_mergeable_anon_vma(process.space.areas, area)
         anon_vma = world.new_anon_vma() if shared is None else shared
         process.space.put(area, area._replace(anon_vma=anon_vma))
-
-
-def populate_area(
-    world: World,
-    tally: Tally,
-    process: Process,
-    family: Family,
-    start: int,
-    end: int,
-    write: bool,
-    tried: bool,
-) -> None:
-    """Fault in a range of addresses within one VMA, without any access."""
-    event = Populate(family.members.index(process.name), world.facts, write, tried)
-    touch(world, tally, process, family, Walk(start - family.base, end - start), event)

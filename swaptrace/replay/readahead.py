@@ -59,27 +59,41 @@ class Overlay(dict[int, int]):
         return int(self._ids[bisect_right(self._starts, page) - 1])
 
 
-class Facing:
-    """The events of a pass while the facts stay as they are, and how often each was taken.
+class Sent:
+    """An event that a pass sends to pages, and how many of each column have had it."""
 
-    `event` is the access, `ahead` what read-ahead does to a neighbour.
+    __slots__ = ("event", "pages", "rows")
+
+    def __init__(self, world: World, event: Event) -> None:
+        self.event = event
+        self.rows = world.table.rows(event)
+        self.pages: dict[int, int] = {}
+
+    def note(self, column: int) -> None:
+        """One page more."""
+        self.pages[column] = self.pages.get(column, 0) + 1
+
+
+class Facing:
+    """The events of a pass while the facts stay as they are.
+
+    `access` is the fault or access itself, `alone` the same where the window is the one page,
+    `ahead` what read-ahead does to a neighbour.
     """
 
-    __slots__ = ("ahead", "ahead_rows", "event", "full", "read", "rows", "visited")
+    __slots__ = ("access", "ahead", "alone", "full")
 
     def __init__(self, world: World, event: Access | Populate) -> None:
         self.full = world.device.full
-        self.event = with_facts(world, event)
-        self.ahead = SwapIn(event.process, self.event.facts, readahead=True)
-        self.rows = world.table.rows(self.event)
-        self.ahead_rows = world.table.rows(self.ahead)
-        self.visited: dict[int, int] = {}
-        self.read: dict[int, int] = {}
+        now = with_facts(world, event)
+        self.access = Sent(world, now)
+        self.alone = Sent(world, now._replace(facts=now.facts._replace(readahead=False)))
+        self.ahead = Sent(world, SwapIn(now.process, now.facts, readahead=True))
 
     def taken(self) -> Iterator[tuple[Event, int, int]]:
         """Every transition: event, column, pages."""
-        yield from ((self.event, column, pages) for column, pages in self.visited.items())
-        yield from ((self.ahead, column, pages) for column, pages in self.read.items())
+        for sent in (self.access, self.alone, self.ahead):
+            yield from ((sent.event, column, pages) for column, pages in sent.pages.items())
 
 
 class Pass:
@@ -117,24 +131,27 @@ class Pass:
         """
         self.facts_changed = False
         table, device, base = self.world.table, self.world.device, self.family.base
-        facts = Facing(self.world, self.event)
+        facing = Facing(self.world, self.event)
         for page in pages:
-            column = ids[page - offset]
-            row = facts.rows.get(column) or table.row(facts.event, column)
+            sent, column = facing.access, ids[page - offset]
+            row = sent.rows.get(column) or table.row(sent.event, column)
             if row.lookup == "read":
-                self.read_ahead(facts, ids, offset, page)
+                self.read_ahead(facing.ahead, ids, offset, page)
+                if self.readahead.window == 1:
+                    sent = facing.alone
+                    row = table.row(sent.event, column)
             elif row.lookup != "none":
                 self.note_hit(base + page, row.lookup == "readahead_hit")
             ids[page - offset] = row.new
-            facts.visited[column] = facts.visited.get(column, 0) + 1
+            sent.note(column)
             self.note_violations(row, page)
             if row.slots:
                 device.used += row.slots
-                if device.full != facts.full:
-                    self.taken += facts.taken()
+                if device.full != facing.full:
+                    self.taken += facing.taken()
                     self.facts_changed = True
-                    facts = Facing(self.world, self.event)
-        self.taken += facts.taken()
+                    facing = Facing(self.world, self.event)
+        self.taken += facing.taken()
 
     def note_violations(self, row: Row, page: int) -> None:
         """Where a transition broke a promise."""
@@ -148,16 +165,16 @@ class Pass:
         self.readahead = ReadAhead(address, state.window, hits)
         self.looked_up = True
 
-    def read_ahead(self, facts: Facing, ids: list[int] | Overlay, offset: int, page: int) -> None:
+    def read_ahead(self, sent: Sent, ids: list[int] | Overlay, offset: int, page: int) -> None:
         """swap_vma_readahead(): read the window's other pages into the swap cache."""
         start, end = self.window(self.family.base + page)
         for neighbour in range(start, end):
             if neighbour != page:
                 column = ids[neighbour - offset]
-                row = facts.ahead_rows.get(column) or self.world.table.row(facts.ahead, column)
+                row = sent.rows.get(column) or self.world.table.row(sent.event, column)
                 if row.new != column:
                     ids[neighbour - offset] = row.new
-                    facts.read[column] = facts.read.get(column, 0) + 1
+                    sent.note(column)
 
     def window(self, address: int) -> tuple[int, int]:
         """swap_vma_ra_win(): the pages to read for a fault, and the new state."""

@@ -18,13 +18,14 @@ from swaptrace.mm.event import (
     Free,
     Mprotect,
     Pageout,
+    Populate,
     SetVma,
     SwapIn,
     Unmap,
     Writeprotect,
 )
 from swaptrace.mm.event import Fork as ForkEvent
-from swaptrace.replay.access import populate_area
+from swaptrace.replay.access import touch
 from swaptrace.replay.region import Walk
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
@@ -70,6 +71,13 @@ class Call:
         """One event for each page of a part of the range."""
         walk = Walk(start - self.family.base, end - start)
         send(self.world, self.tally, self.family, walk, event)
+
+
+def populate(call: Call, start: int, end: int, **how: bool) -> None:
+    """Fault in a part of one VMA; `how` as in `Populate`."""
+    event = Populate(call.member, call.world.facts, **how)
+    walk = Walk(start - call.family.base, end - start)
+    touch(call.world, call.tally, call.process, call.family, walk, event)
 
 
 def begin(world: World, tally: Tally, process: Process, region: str, span: Span) -> Call:
@@ -128,13 +136,13 @@ def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: str) ->
     if vma.writable:
         account = True
     elif area.anon_vma is None and call.world.kernel > (6, 1):
-        account = False
+        account = False  # nothing was ever written; 6.1 does not look
     call.space.modify(area, start, end, vma, account)
     event = Mprotect(call.member, call.world.facts, vma.readable, vma.writable)
     call.send(start, end, event)
     if vma.locked and vma.writable:
-        # COW is broken at once, to spare the locked page the fault.
-        populate_area(call.world, call.tally, call.process, call.family, start, end, True, False)
+        # COW is broken at once, to spare the locked page the fault; nothing waits or fails.
+        populate(call, start, end, write=True, may_retry=False)
 
 
 def mlock(world: World, tally: Tally, process: Process, step: Mlock) -> Errno:
@@ -165,9 +173,8 @@ def mm_populate(call: Call) -> Errno:
     """__mm_populate(): write faults where the VMA is writable, else read faults."""
     for start, end, area in list(call.space.clipped(call.start, call.end)):
         if not area.vma.readable:
-            return "ENOMEM"  # EFAULT, as POSIX wants it named
-        write = area.vma.writable
-        populate_area(call.world, call.tally, call.process, call.family, start, end, write, False)
+            return "ENOMEM"  # what __mlock_posix_error_return() makes of EFAULT
+        populate(call, start, end, write=area.vma.writable)
     return None
 
 
@@ -233,7 +240,7 @@ def populate_vma(call: Call, area: VmArea, start: int, end: int, advice: str) ->
     if not area.vma.allows(write):
         return "EINVAL"
     tried = call.world.kernel >= (6, 9)
-    populate_area(call.world, call.tally, call.process, call.family, start, end, write, tried)
+    populate(call, start, end, write=write, tried=tried)
     return None
 
 

@@ -28,6 +28,7 @@ class Row(NamedTuple):
     lookup: Lookup
     slots: int
     path: tuple[str, ...]
+    ends: bool
 
 
 class Table:
@@ -76,4 +77,5 @@ class Table:
             lookup=outcome.lookup,
             slots=len(outcome.column.slots) - len(before.slots),
             path=outcome.path,
+            ends=outcome.ends,
         )

@@ -21,7 +21,6 @@ from swaptrace.replay.world import Family, World
 Met: TypeAlias = dict[int, tuple[Row, int]]
 """Column to its transition and the number of pages that take it."""
 
-SIGSEGV = COUNTERS.index("sigsegv")
 NEW_ANON = (COUNTERS.index("zero_fill"), COUNTERS.index("wp_copy"))
 
 

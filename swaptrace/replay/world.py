@@ -161,4 +161,5 @@ def static_facts(machine: Machine) -> Facts:
         write_upgrade=machine.write_upgrade,
         hw_dirty=machine.hw_dirty,
         mkwrite_dirties=machine.mkwrite_dirties,
+        readahead=machine.swap.page_cluster > 0,
     )

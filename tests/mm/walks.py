@@ -47,6 +47,7 @@ def facts() -> st.SearchStrategy[Facts]:
         mkwrite_dirties=flag,
         swap_full=flag,
         slot_free=flag,
+        readahead=flag,
     )
 
 
@@ -76,6 +77,7 @@ def _events(p: int, vma: Vma, processes: int, now: Facts) -> Iterator[Event]:
     if vma.readable:
         yield Populate(p, now, vma.writable, tried=True)
         yield Populate(p, now, vma.writable, tried=False)
+        yield Populate(p, now, vma.writable, may_retry=False)
     if not vma.locked:
         yield from (Pageout(p, now), Dontneed(p, now), Free(p, now))
     if vma.uffd_wp:

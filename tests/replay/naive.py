@@ -58,10 +58,12 @@ def send(
         happen(world, tally, family, page, event)
 
 
-def happen(world: World, tally: Tally, family: Family, page: int, event: Event) -> str:
-    """One event on one page; what it asked of the swap cache."""
+def happen(
+    world: World, tally: Tally, family: Family, page: int, event: Event, readahead: bool = True
+) -> None:
+    """One event on one page."""
     used, total = world.device.used, world.device.total
-    facts = world.facts
+    facts = world.facts._replace(readahead=readahead and world.facts.readahead)
     if isinstance(event, Pageout):
         facts = facts._replace(slot_free=used < total)
     else:
@@ -76,7 +78,6 @@ def happen(world: World, tally: Tally, family: Family, page: int, event: Event) 
     tally.counts = [a + b for a, b in zip(tally.counts, outcome.counts, strict=True)]
     for kind, member in outcome.violations:
         tally.see(kind, family.members[member], family.name, page, 1)
-    return outcome.lookup
 
 
 def send_reading(
@@ -91,9 +92,13 @@ def send_reading(
     """The same with read-ahead, a fault at a time."""
     for page in walk.pages().tolist():
         address = family.base + page
-        lookup = happen(world, tally, family, page, event)
+        where = np.array([page], dtype=np.int64)
+        before = world.table.columns[int(family.region.at(where)[0])]
+        lookup = transition(world.table.policy, before, event).lookup
+        size, window = window_of(world, address, state)
+        alone = lookup == "read" and size == 1
+        happen(world, tally, family, page, event, readahead=not alone)
         if lookup == "read":
-            size, window = window_of(world, address, state)
             state = ReadAhead(address, size, 0)
             for neighbour in window:
                 inside = bounds[0] <= neighbour - family.base < bounds[1]

@@ -16,10 +16,13 @@ from swaptrace.scenario.schema import (
     Mlock,
     Mprotect,
     Munmap,
+    Prot,
     Repeat,
     Scenario,
     Span,
+    Step,
     Swap,
+    UffdWriteprotect,
 )
 from tests.replay.building import (
     PAGE,
@@ -257,6 +260,59 @@ def test_violations_name_step_process_region_and_pages() -> None:
     assert (violation.kind, violation.step, violation.line) == ("lost_soft_dirty", "5", 4)
     assert (violation.process, violation.region) == ("main", "r")
     assert (violation.page, violation.pages) == (2, 4)
+
+
+LOCK = Mlock(line=3, region="r", span=Span(0, 7 * PAGE))
+PROTECT = UffdWriteprotect(line=4, region="r", span=Span(0, 7 * PAGE))
+
+
+def protect(prot: Prot) -> Mprotect:
+    return Mprotect(line=5, region="r", prot=prot, span=Span(0, 7 * PAGE))
+
+
+@pytest.mark.parametrize(
+    ("steps", "pages"),
+    [
+        ((mmap(7 * PAGE), LOCK, protect("r"), PROTECT, protect("rw")), "7PDXU"),
+        ((mmap(7 * PAGE, prot="r"), LOCK, PROTECT, protect("rw")), "7PDU"),
+    ],
+)
+def test_making_a_locked_range_writable_raises_no_event(
+    steps: tuple[Step, ...], pages: str
+) -> None:
+    """Does populating give up at a protected page, as it does on a kernel (seen on 6.18)?"""
+    result = replay(scenario(*steps), FINAL, steps=True, pages=True)
+    assert result.steps is not None
+    assert result.steps[-1].counters == {}
+    assert result.pages == {"main": {"r": pages}}
+
+
+def test_a_page_that_waits_in_a_batch_is_not_taken_for_the_only_reference() -> None:
+    """Does a read fault without read-ahead leave the next write its fault, as on zswap with a
+    page-cluster of 0 and more than half of the slots in use (seen on 6.18)?"""
+    size = 45 * PAGE
+    steps = (
+        *(mmap(size), memset(size), pageout(size), Fork(line=2, child="child")),
+        *(Exit(line=3, process="child"), access("read", size), access("write", size)),
+    )
+    tight = {"backend": "zswap", "size": 63 * PAGE}
+    alone = scenario(*steps, swap=Swap(**tight, page_cluster=0))  # type: ignore[arg-type]
+    assert counted(alone)["minflt"] == 45
+    drained = scenario(*steps, swap=Swap(**tight, page_cluster=3))  # type: ignore[arg-type]
+    assert counted(drained).get("minflt", 0) < 45
+
+
+def test_madv_free_does_not_discard_what_another_process_has_locked() -> None:
+    """Is a page kept that is unevictable at the time of the advice (seen on 6.18)?"""
+    size = 16 * PAGE
+    lock = Mlock(line=2, region="r", span=Span(0, size))
+    steps = (
+        *(mmap(size), lock, Fork(line=3, child="child")),
+        *(advise("MADV_FREE", size, process="child"), lock, pageout(size, process="child")),
+    )
+    pages = replay(scenario(*steps), FINAL, pages=True).pages
+    assert pages is not None
+    assert pages["child"] == {"r": "16SD"}
 
 
 def test_populate_stops_at_a_hole_as_the_kernel_version_does() -> None:
