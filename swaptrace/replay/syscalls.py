@@ -135,8 +135,8 @@ def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: str) ->
     account = area.account
     if vma.writable:
         account = True
-    elif area.anon_vma is None and call.world.kernel > (6, 1):
-        account = False  # nothing was ever written; 6.1 does not look
+    elif area.anon_vma is None and call.world.mprotect_unaccounts:
+        account = False
     call.space.modify(area, start, end, vma, account)
     event = Mprotect(call.member, call.world.facts, vma.readable, vma.writable)
     call.send(start, end, event)
@@ -182,7 +182,7 @@ def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errn
     """madvise_walk_vmas(): holes are passed over and give ENOMEM in the end."""
     call = begin(world, tally, process, step.region, step.span)
     populates = step.advice in ("MADV_POPULATE_READ", "MADV_POPULATE_WRITE")
-    if populates and world.kernel >= (6, 9):  # 631426ba1d45: no longer VMA by VMA
+    if populates and world.populate_retries:  # no longer VMA by VMA
         return each_populated(call, step.advice)
     hole, at = False, call.start
     for start, end, area in list(call.space.clipped(call.start, call.end)):
@@ -222,7 +222,7 @@ def advice_event(call: Call, advice: str) -> Event | None:
 
 
 def each_populated(call: Call, advice: str) -> Errno:
-    """madvise_populate() of 6.9 and later: up to the first hole."""
+    """madvise_populate(): up to the first hole."""
     at = call.start
     for start, end, area in list(call.space.clipped(call.start, call.end)):
         if at < start:
@@ -239,8 +239,7 @@ def populate_vma(call: Call, area: VmArea, start: int, end: int, advice: str) ->
     write = advice == "MADV_POPULATE_WRITE"
     if not area.vma.allows(write):
         return "EINVAL"
-    tried = call.world.kernel >= (6, 9)
-    populate(call, start, end, write=write, tried=tried)
+    populate(call, start, end, write=write, tried=call.world.populate_retries)
     return None
 
 
@@ -267,10 +266,10 @@ def register(call: Call, area: VmArea) -> None:
 
 
 def mwriteprotect_range(call: Call, wp: bool) -> Errno:
-    """Before a1b92a3f1498 (6.4) the range must lie in a single VMA."""
+    """UFFDIO_WRITEPROTECT, which once took a range within a single VMA only."""
     pieces = list(call.space.clipped(call.start, call.end))
     one_vma = len(pieces) == 1 and pieces[0][:2] == (call.start, call.end)
-    if not pieces or (call.world.kernel < (6, 4) and not one_vma):
+    if not pieces or not (one_vma or call.world.uffd_wp_spans_vmas):
         return "ENOENT"
     for start, end, _ in pieces:
         call.send(start, end, Writeprotect(call.member, call.world.facts, wp))

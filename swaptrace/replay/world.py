@@ -89,10 +89,25 @@ class World:
         self.facts = static_facts(machine)
         self._anon_vmas = 0
 
+    def since(self, major: int, minor: int) -> bool:
+        """Whether the machine's kernel is of that version or later."""
+        version = tuple(int(part) for part in self.machine.kernel.split("."))
+        return version >= (major, minor)
+
     @property
-    def kernel(self) -> tuple[int, ...]:
-        """The kernel version as numbers, to compare."""
-        return tuple(int(part) for part in self.machine.kernel.split("."))
+    def uffd_wp_spans_vmas(self) -> bool:
+        """UFFDIO_WRITEPROTECT takes a range over several VMAs (a1b92a3f1498)."""
+        return self.since(6, 4)
+
+    @property
+    def populate_retries(self) -> bool:
+        """MADV_POPULATE_* handles a retried fault itself, and stops at a hole (631426ba1d45)."""
+        return self.since(6, 9)
+
+    @property
+    def mprotect_unaccounts(self) -> bool:
+        """mprotect to read-only gives VM_ACCOUNT up where nothing was written; 6.1 does not."""
+        return self.since(6, 10)
 
     def pages(self, size: int) -> int:
         """Bytes, rounded up to pages."""
@@ -152,7 +167,7 @@ class World:
 def static_facts(machine: Machine) -> Facts:
     """What the machine of a scenario means for a single page."""
     backend = BACKENDS[machine.swap.backend]
-    if machine.kernel == "6.1":
+    if machine.kernel == "6.1":  # before exclusive loads: see BACKENDS
         backend = backend._replace(load_erases=False)
     return Facts(
         backend=backend,
