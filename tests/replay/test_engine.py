@@ -302,6 +302,18 @@ def test_a_page_that_waits_in_a_batch_is_not_taken_for_the_only_reference() -> N
     assert counted(drained).get("minflt", 0) < 45
 
 
+def test_populating_for_write_dirties_the_folio_behind_a_clean_writable_pte() -> None:
+    """Is a page written to swap again that was only read, then populated for writing? No fault is
+    taken, but follow_page_pte() marks the folio dirty (FOLL_TOUCH with FOLL_WRITE)."""
+    size = 8 * PAGE
+    read_back = (mmap(size), memset(size), pageout(size), access("read", size))
+    disk = Swap(backend="disk")
+    touched = (*read_back, advise("MADV_POPULATE_WRITE", size), pageout(size))
+    assert counted(scenario(*touched, swap=disk), step=4) == {}
+    assert counted(scenario(*touched, swap=disk)) == {"pswpout": 8, "rewrites": 8}
+    assert counted(scenario(*read_back, pageout(size), swap=disk)) == {}
+
+
 def test_madv_free_does_not_discard_what_another_process_has_locked() -> None:
     """Is a page kept that is unevictable at the time of the advice (seen on 6.18)?"""
     size = 16 * PAGE
