@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from swaptrace import policies
@@ -325,6 +327,25 @@ def test_madv_free_does_not_discard_what_another_process_has_locked() -> None:
     pages = replay(scenario(*steps), FINAL, pages=True).pages
     assert pages is not None
     assert pages["child"] == {"r": "16SD"}
+
+
+def test_zswap_keeps_its_copy_on_6_1_and_erases_it_later() -> None:
+    """Is a page that was only read compressed again only where the load took the copy away?"""
+    size = 8 * PAGE
+    steps = (mmap(size), memset(size), pageout(size), access("read", size), pageout(size))
+    zswap = Swap(backend="zswap")
+    assert counted(scenario(*steps, swap=zswap, kernel="6.1")) == {}
+    assert counted(scenario(*steps, swap=zswap)) == {"zswpout": 8}
+
+
+def test_uffd_write_protection_of_two_vmas_is_refused_before_6_4() -> None:
+    """Does 6.1 return ENOENT for a range that an mprotect has split, and protect nothing?"""
+    half = Mprotect(line=3, region="r", prot="r", span=Span(PAGE, PAGE))
+    both = UffdWriteprotect(line=4, region="r", span=Span(0, 2 * PAGE))
+    start = (mmap(2 * PAGE), memset(2 * PAGE), half)
+    old = scenario(*start, replace(both, errno="ENOENT"), kernel="6.1")
+    assert replay(old, FINAL, pages=True).pages == {"main": {"r": "2PDX"}}
+    assert replay(scenario(*start, both), FINAL, pages=True).pages == {"main": {"r": "2PDXU"}}
 
 
 def test_populate_stops_at_a_hole_as_the_kernel_version_does() -> None:
