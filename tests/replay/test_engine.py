@@ -8,7 +8,7 @@ import pytest
 
 from swaptrace import policies
 from swaptrace.errors import ScenarioError, SwaptraceError
-from swaptrace.replay.engine import replay
+from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import (
     ClearRefs,
@@ -346,6 +346,41 @@ def test_uffd_write_protection_of_two_vmas_is_refused_before_6_4() -> None:
     old = scenario(*start, replace(both, errno="ENOENT"), kernel="6.1")
     assert replay(old, FINAL, pages=True).pages == {"main": {"r": "2PDX"}}
     assert replay(scenario(*start, both), FINAL, pages=True).pages == {"main": {"r": "2PDXU"}}
+
+
+@pytest.mark.parametrize(("kernel", "counter"), [("6.1", "minflt"), ("6.12", "majflt")])
+def test_populating_a_protected_page_counts_its_retry_as_the_version_does(
+    kernel: str, counter: str
+) -> None:
+    """Does the retry carry FAULT_FLAG_TRIED, and so count as major, from 6.9 on only?"""
+    size = 4 * PAGE
+    steps = (
+        *(mmap(size), memset(size), UffdWriteprotect(line=3, region="r", span=Span(0, size))),
+        advise("MADV_POPULATE_WRITE", size),
+    )
+    counters = counted(scenario(*steps, kernel=kernel, write_upgrade=False))
+    assert counters == {counter: 4, "uffd_wp": 4, "wp_reuse": 4}
+
+
+def test_a_block_in_which_swap_stops_being_half_full_is_not_taken_for_another() -> None:
+    """Is a pass that crosses the threshold forgotten when the like comes without crossing it?"""
+    size = 512 * PAGE
+    both = [(memset(size, region=r), pageout(size, region=r)) for r in "abcd"]
+    steps = (
+        *(mmap(size, region=r) for r in "abcd"),
+        *(*both[0], *both[1], access("read", size, region="b")),
+        *(Munmap(line=5, region="b", span=Span(0, size)), *both[2], *both[3]),
+        *(access("read", size, region="d"), pageout(size, region="d")),
+    )
+    of = scenario(*steps, swap=Swap(backend="zswap", size=1800 * PAGE))
+    fast, slow = replay(of, PREPATCH, steps=True, pages=True), naive_replay(of, PREPATCH)
+    assert fast.steps == slow.steps
+    assert fast.pages == slow.pages
+    access_b = Replay(of, PREPATCH)
+    access_b.steps(steps[:9], "", None, access_b.record)
+    assert access_b.world.device.used == 900, "the pass over b crosses the threshold"
+    access_b.steps(steps[9:15], "", None, access_b.record)
+    assert access_b.world.device.used == 1024, "the pass over d stays above it"
 
 
 def test_populate_stops_at_a_hole_as_the_kernel_version_does() -> None:
