@@ -366,7 +366,7 @@ def test_a_block_in_which_swap_stops_being_half_full_is_not_taken_for_another() 
     """Is a pass that crosses the threshold forgotten when the like comes without crossing it?"""
     size = 512 * PAGE
     both = [(memset(size, region=r), pageout(size, region=r)) for r in "abcd"]
-    steps = (
+    steps: tuple[Step, ...] = (
         *(mmap(size, region=r) for r in "abcd"),
         *(*both[0], *both[1], access("read", size, region="b")),
         *(Munmap(line=5, region="b", span=Span(0, size)), *both[2], *both[3]),
