@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from swaptrace import cli
+from swaptrace.cli import replays
 from swaptrace.errors import SwaptraceError
 from swaptrace.replay import engine
 from tests.commandline import LOST, READ_WRITE, run
@@ -143,7 +143,7 @@ def test_what_an_exception_in_the_middle_becomes(
 
 
 def test_does_a_fault_of_our_own_ask_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_warn", lambda *_: 1 / 0)
+    monkeypatch.setattr(replays, "warn", lambda *_: 1 / 0)
     result = run("run", "rw.yaml")
     assert result.exit_code == 2
     assert "swaptrace itself is at fault: ZeroDivisionError: division by zero" in result.stderr

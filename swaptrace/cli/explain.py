@@ -1,0 +1,66 @@
+"""`swaptrace explain`: why a step counts what it counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from swaptrace.cli.options import (
+    color_option,
+    complete_policy,
+    complete_scenario,
+    format_option,
+    output_option,
+    set_option,
+)
+from swaptrace.cli.standard import stdin
+from swaptrace.output import Output, check_writable
+
+
+@click.command()
+@click.argument("scenario", shell_complete=complete_scenario)
+@click.option(
+    "--policy",
+    metavar="NAME",
+    shell_complete=complete_policy,
+    default="final",
+    show_default=True,
+    help="The policy to replay under: a name, an alias or the path of a .py file.",
+)
+@click.option(
+    "--step",
+    metavar="PATH",
+    help="Only this step, as --steps names them: 3, or 4.0 for the first within step 4.",
+)
+@format_option
+@output_option
+@set_option
+@color_option
+def explain(scenario: str, policy: str, step: str | None, **options: Any) -> None:
+    """Say why a step counts what it counts.
+
+    Prints the distinct transitions of each step: how many pages took each, the
+    page before and after, and the kernel functions that decided.
+
+    \b
+    swaptrace explain read-then-write --policy old
+    swaptrace explain my.yaml --policy my.py --step 3.0
+    swaptrace explain my.yaml --format json
+    """
+    from swaptrace import commands, inputs
+    from swaptrace.policies import find as find_policy
+
+    output = Output(options["color"], options["output"])
+    if output.path is not None:
+        check_writable(Path(output.path))
+    sources, errors = inputs.find_all([scenario])
+    loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
+    explanation = commands.explain_one(loaded, find_policy(policy), step)
+    if options["fmt"] == "json":
+        output.write(explanation.to_json())
+        return
+    from swaptrace.report.explained import explain_report
+
+    output.show(explain_report(explanation))

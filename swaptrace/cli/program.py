@@ -1,0 +1,131 @@
+"""The command line: parse, call one function, print, exit code.
+
+0: all well; 1: an expectation or `--fail-on` failed; 2: the input or the command line is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import click
+
+from swaptrace import __version__
+from swaptrace.errors import ScenarioError, SwaptraceError
+from swaptrace.output import complain, discard
+
+OK = 0
+FAILED = 1
+WRONG = 2
+INTERRUPTED = 130
+"""As a shell reports a program that SIGINT ended."""
+BROKEN_PIPE = 141
+"""As a shell reports a program that SIGPIPE ended."""
+
+COMMANDS = {
+    "run": "replays",
+    "compare": "replays",
+    "explain": "explain",
+    "check": "check",
+    "policies": "listings",
+    "scenarios": "listings",
+}
+"""Every command, in the order of `--help`, and the module of this package that has it."""
+
+
+@contextmanager
+def handled() -> Iterator[None]:
+    """Turn every exception into a message and an exit code; click's own are for click."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("SWAPTRACE_TRACEBACK"):
+            raise
+        raise click.exceptions.Exit(outcome(error)) from error
+
+
+def outcome(error: BaseException) -> int:
+    """Say what went wrong; the exit code."""
+    match error:
+        case KeyboardInterrupt():
+            return INTERRUPTED
+        case BrokenPipeError():
+            discard(sys.stdout)
+            return BROKEN_PIPE
+        case SwaptraceError():
+            complain_of(error)
+        case MemoryError():
+            complain("Error: not enough memory for this")
+        case RecursionError():
+            complain("Error: the input is nested too deeply")
+        case OSError():
+            complain(f"Error: {error}")
+        case _:
+            complain(
+                f"Error: swaptrace itself is at fault: {type(error).__name__}: {error}\n"
+                "Please report it with the scenario; SWAPTRACE_TRACEBACK=1 shows where it was."
+            )
+    discard(sys.stdout)
+    return WRONG
+
+
+def complain_of(error: SwaptraceError) -> None:
+    """Print an error; what is wrong in a file speaks for itself."""
+    from swaptrace.inputs import InputErrors
+
+    if isinstance(error, InputErrors):
+        for each in error.errors:
+            complain_of(each)
+    else:
+        complain(str(error) if isinstance(error, ScenarioError) else f"Error: {error}")
+
+
+class Program(click.Group):
+    """The command group: a command is imported when it is used, and no exception leaves the
+    group but as an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"swaptrace.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with handled():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> None:
+        with handled():
+            ctx.exit(super().invoke(ctx) or 0)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="swaptrace %(version)s")
+def main() -> None:
+    """Replay page-fault scenarios under the drafts of a Linux patch.
+
+    A scenario says what processes do to their memory. swaptrace counts the page
+    faults (and more) that the kernel would take, under each policy: each draft of
+    the patch "mm: swap: reuse exclusive folio directly instead of wp page faults".
+
+    \b
+    swaptrace run read-then-write            one scenario, three policies
+    swaptrace compare --policies old,new     every scenario, before and after
+    swaptrace run my.yaml --policies my.py   your own scenario and policy
+
+    A SCENARIO is a file, a directory (all its *.yaml), the name of a bundled
+    scenario, or - for standard input.
+
+    Exit codes: 0 all well; 1 an expectation or --fail-on failed; 2 the input or
+    the command line is wrong.
+    """
