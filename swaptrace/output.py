@@ -144,14 +144,14 @@ def _replace(target: Path, data: bytes) -> None:
         raise
 
 
-def check_writable(path: Path) -> None:
-    """Find out before the work whether its result can be written to the path."""
+def check_writable(path: Path, option: str = "--output") -> None:
+    """Find out before the work whether its result can be written to the path of an option."""
     try:
         reason = _reason_against(path)
     except OSError as error:
         raise _cannot_write(str(path), error) from error
     if reason:
-        raise SwaptraceError(f"--output {printable(str(path))}: {printable(reason)}")
+        raise SwaptraceError(f"{option} {printable(str(path))}: {printable(reason)}")
 
 
 def _reason_against(path: Path) -> str | None:

@@ -12,7 +12,13 @@ import swaptrace
 
 PACKAGE = Path(swaptrace.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
-OPEN_TO_ALL = {"swaptrace", "swaptrace.errors", "swaptrace.counters", "swaptrace.addresses"}
+OPEN_TO_ALL = {
+    "swaptrace",
+    "swaptrace.errors",
+    "swaptrace.counters",
+    "swaptrace.addresses",
+    "swaptrace.jsonfile",
+}
 ALLOWED = {
     "mm": {"mm"},
     "scenario": {"scenario"},

@@ -23,12 +23,11 @@ FAILED = 1
 WRONG = 2
 INTERRUPTED = 130
 """As a shell reports a program that SIGINT ended."""
-BROKEN_PIPE = 141
-"""As a shell reports a program that SIGPIPE ended."""
 
 COMMANDS = {
     "run": "replays",
     "compare": "replays",
+    "diff": "diff",
     "explain": "explain",
     "check": "check",
     "policies": "listings",
@@ -56,8 +55,7 @@ def outcome(error: BaseException) -> int:
         case KeyboardInterrupt():
             return INTERRUPTED
         case BrokenPipeError():
-            discard(sys.stdout)
-            return BROKEN_PIPE
+            complain("Error: standard output was closed before all was written")
         case SwaptraceError():
             complain_of(error)
         case MemoryError():
