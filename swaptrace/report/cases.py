@@ -6,8 +6,7 @@ expectation, there is no baseline and no `--fail-on`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from swaptrace.errors import printable
@@ -90,10 +89,12 @@ def _whole(scenario: str, findings: Sequence[Finding]) -> Iterator[Case]:
         yield Case(scenario, WHOLE, failures, (), True)
 
 
-def by_scenario(report: Report) -> Iterator[tuple[str, list[Case]]]:
-    """The cases of each scenario."""
-    for scenario, found in groupby(cases(report), lambda case: case.scenario):
-        yield scenario, list(found)
+def by_scenario(report: Report) -> dict[str, list[Case]]:
+    """The cases of each scenario, and of all that are called the same."""
+    found: dict[str, list[Case]] = {}
+    for case in cases(report):
+        found.setdefault(case.scenario, []).append(case)
+    return found
 
 
 # KTAP version 1, Documentation/dev-tools/ktap.rst: a test for each scenario, with a subtest for
@@ -102,13 +103,13 @@ def by_scenario(report: Report) -> Iterator[tuple[str, list[Case]]]:
 
 def ktap(report: Report) -> str:
     """The report as KTAP."""
-    return "".join(f"{line}\n" for line in _ktap(list(by_scenario(report))))
+    return "".join(f"{line}\n" for line in _ktap(by_scenario(report)))
 
 
-def _ktap(scenarios: Sequence[tuple[str, list[Case]]]) -> Iterator[str]:
+def _ktap(scenarios: Mapping[str, list[Case]]) -> Iterator[str]:
     yield "KTAP version 1"
     yield f"1..{len(scenarios)}"
-    for number, (scenario, found) in enumerate(scenarios, 1):
+    for number, (scenario, found) in enumerate(scenarios.items(), 1):
         yield from (f"  {line}" for line in _subtests(scenario, found))
         failed = any(case.failures for case in found)
         skip = " # SKIP nothing to check" if all(case.skipped for case in found) else ""
@@ -139,7 +140,7 @@ def junit(report: Report) -> str:
     from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
     document = JUnitXml("swaptrace")
-    for scenario, found in by_scenario(report):
+    for scenario, found in by_scenario(report).items():
         suite = TestSuite(printable(scenario))
         for case in found:
             made = TestCase(printable(case.policy), classname=printable(scenario))

@@ -35,11 +35,12 @@ def _changes(scenario: ScenarioResult, window: str) -> Iterator[tuple[Change, ..
     for counter in used([first, *others]):
         old = first.get(counter, 0)
         changes = tuple(Change(window, counter, old, other.get(counter, 0)) for other in others)
-        if any(_worth_a_row(change) for change in changes):
+        if any(worth_a_row(change) for change in changes):
             yield changes
 
 
-def _worth_a_row(change: Change) -> bool:
+def worth_a_row(change: Change) -> bool:
+    """Whether it is shown: a fault counter, or anything that has changed."""
     return change.counter in FAULTS or change.difference != 0
 
 
@@ -78,7 +79,7 @@ class _Compared(NamedTuple):
         )
 
     def only(self, index: int) -> _Compared:
-        rows = tuple((changes[index],) for changes in self.rows if _worth_a_row(changes[index]))
+        rows = tuple((changes[index],) for changes in self.rows if worth_a_row(changes[index]))
         return _Compared(self.base, (self.others[index],), rows)
 
     def beneath(self) -> Iterator[RenderableType]:

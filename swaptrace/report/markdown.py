@@ -87,7 +87,8 @@ def _heading(text: Text) -> int:
 
 
 def _item(text: Text) -> str:
-    return f"- {MARKS.get(str(text.style), '')}{_begin(text.plain)}"
+    mark = MARKS.get(str(text.style))
+    return f"- {mark}{escape(text.plain)}" if mark else f"- {_begin(text.plain)}"
 
 
 def _block(leaf: RenderableType) -> str:

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 
 from swaptrace.replay.result import Result, ScenarioResult
 from swaptrace.report.changes import Change
-from swaptrace.report.compared import worth_showing
+from swaptrace.report.compared import worth_a_row, worth_showing
 from swaptrace.report.layout import Lines, spaced
 from swaptrace.report.reports import Compared, Report, tables
 from swaptrace.report.tables import each_scenario
@@ -86,7 +86,7 @@ class _Columns(NamedTuple):
     rows: tuple[tuple[Change, ...], ...]
 
     def only(self, index: int) -> _Columns:
-        rows = tuple((changes[index],) for changes in self.rows)
+        rows = tuple((each[index],) for each in self.rows if worth_a_row(each[index]))
         return _Columns(self.base, (self.others[index],), rows)
 
     def widths(self) -> list[int]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Final
 
+from swaptrace.errors import printable
 from swaptrace.replay.result import Counters, PolicyResult, Result, ScenarioResult
 from swaptrace.report.changes import (
     FAULTS,
@@ -26,28 +27,34 @@ UNITS: Final = {**dict.fromkeys(FAULTS, "faults"), "pswpin": "pages", "pswpout":
 
 Line = Sequence[str | int]
 
+_NUMBERS: Final = ("base_value", "value", "difference", "percent")
+
 
 def comma_separated(report: Report) -> str:
-    """One value a line under a header; `printf`-plain: newlines are \\n, nothing is aligned.
+    """One value a line under a header.
 
     A violation is a row as well: its kind in the place of the counter, under `total`, and how
     many pages.
     """
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
+    for line in _lines(report):
+        writer.writerow([printable(str(cell)) for cell in line])
+    return text.getvalue()
+
+
+def _lines(report: Report) -> Iterator[Line]:
     match report:
         case Ran(result):
-            writer.writerow(["scenario", "policy", "window", "counter", "value"])
-            writer.writerows(_of_run(result))
+            yield "scenario", "policy", "window", "counter", "value"
+            yield from _of_run(result)
         case Compared(result):
-            columns = ["scenario", "window", "counter", "base", "policy"]
-            writer.writerow([*columns, "base_value", "value", "difference", "percent"])
-            writer.writerows(_of_comparison(result))
-        case Differed(diff, _, _, everything):
-            columns = ["scenario", "policy", "window", "counter", "old", "new"]
-            writer.writerow([*columns, "difference", "percent", "status"])
-            writer.writerows(_of_diff(diff, everything))
-    return text.getvalue()
+            yield "scenario", "window", "counter", "base", "policy", *_NUMBERS
+            yield from _of_comparison(result)
+        case Differed(diff):
+            columns = ("scenario", "policy", "window", "counter", "old", "new")
+            yield *columns, "difference", "percent", "status"
+            yield from _of_diff(diff, report.everything)
 
 
 def _of_run(result: Result) -> Iterator[Line]:
