@@ -21,10 +21,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import click
 import pytest
 
-from swaptrace import cli, policies
+from swaptrace import policies
+from swaptrace.cli.options import FORMATS
+from swaptrace.cli.program import COMMANDS
 from swaptrace.counters import COUNTERS, VIOLATIONS
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.machine import READERS
@@ -163,20 +164,11 @@ def test_nobody_is_told_to_install_another_project(page: Path) -> None:
     assert not re.search(r"install\s+(-\S+\s+)*['\"]?swaptrace(?!-mm)", page.read_text())
 
 
-def commands() -> list[click.Command]:
-    """The program and its commands."""
-    context = click.Context(cli.main)
-    found = (cli.main.get_command(context, name) for name in cli.main.list_commands(context))
-    return [cli.main, *filter(None, found)]
-
-
-def test_the_reference_knows_every_command_and_option() -> None:
-    """Is there a section for each command and a word on each option?"""
+def test_the_reference_has_every_command_and_format() -> None:
+    """Is there a section for each command and a row for each format?"""
     text = REFERENCE.read_text()
-    names = [f"### swaptrace {command.name}\n" for command in commands()[1:]]
-    options = {opt for c in commands() for p in c.params for opt in p.opts if opt.startswith("--")}
-    assert [name for name in names if name not in text] == []
-    assert [option for option in sorted(options) if f"`{option}" not in text] == []
+    assert [name for name in COMMANDS if f"### swaptrace {name}\n" not in text] == []
+    assert [name for name in FORMATS if f"| `{name}` |" not in text] == []
 
 
 def test_the_reference_knows_the_whole_format() -> None:

@@ -120,10 +120,11 @@ def main() -> None:
     swaptrace run read-then-write            one scenario, three policies
     swaptrace compare --policies old,new     every scenario, before and after
     swaptrace run my.yaml --policies my.py   your own scenario and policy
+    swaptrace diff old.json new.json         two saved results, as in a CI
 
     A SCENARIO is a file, a directory (all its *.yaml), the name of a bundled
     scenario, or - for standard input.
 
-    Exit codes: 0 all well; 1 an expectation or --fail-on failed; 2 the input or
-    the command line is wrong.
+    Exit codes: 0 all well; 1 an expectation, a baseline or --fail-on failed; 2 the
+    input or the command line is wrong.
     """
