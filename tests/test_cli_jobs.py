@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from swaptrace.cli.options import FORMATS
-from tests.commandline import LOST, READ_WRITE, ROOT, run, start
+from tests.commandline import LOST, READ_WRITE, ROOT, environment, run, start
 
 SLOW = """\
 import os, time
@@ -53,6 +55,33 @@ def test_are_the_bytes_the_same_with_one_process_and_with_two(
     assert first.exit_code == 0
     assert run(*command, "--jobs", "2").stdout == first.stdout
     assert run(*command).stdout == first.stdout
+
+
+HASHES = """\
+import hashlib
+from swaptrace.cli.options import FORMATS
+from tests.commandline import run
+for fmt in FORMATS:
+    output = run("run", "scenarios", "--policies", "all", "--format", fmt).stdout
+    print(fmt, hashlib.sha256(output.encode()).hexdigest())
+"""
+
+
+def test_are_the_bytes_the_same_from_run_to_run() -> None:
+    """Does nothing depend on the order of sets, whose hashes differ between processes?"""
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", HASHES],
+            env=environment({"PYTHONHASHSEED": seed}),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    )
+    assert first.count("\n") == len(FORMATS)
+    assert first == second
 
 
 def test_are_policies_from_files_replayed_in_workers() -> None:
