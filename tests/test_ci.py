@@ -159,10 +159,11 @@ def test_has_shellcheck_nothing_to_say() -> None:
 
 
 def test_does_it_pass_when_nothing_changes() -> None:
-    base = commit()[:7]
-    commit()
+    base = commit(MINE, READ_WRITE.replace("    new:", "    theirs:"))[:7]
+    commit(scenario=None)
     done = github()
     assert done.code == 0, done.stderr
+    assert "theirs" in done.stderr
     assert f"old.json is of the base, {base};" in done.stdout
     assert "no difference" in done.stdout
     assert git("worktree list --porcelain").count("worktree ") == 1
@@ -177,19 +178,18 @@ def test_does_it_fail_with_a_table_when_one_line_is_changed() -> None:
     assert "--fail-on increase: read-write: mine, back_in: minflt was 0, is 4" in done.stderr
 
 
-def test_is_a_change_within_the_threshold_shown_and_let_pass() -> None:
+@pytest.mark.parametrize(
+    ("inputs", "code"),
+    [
+        ({"threshold": "minflt=4"}, 0),
+        ({"fail-on": ""}, 0),
+        ({"fail-on": "violation change"}, 1),
+    ],
+)
+def test_does_it_fail_only_for_what_was_named(inputs: dict[str, str], code: int) -> None:
     commit()
     commit(WORSE)
-    done = github({"threshold": "minflt=4"})
-    assert done.code == 0
-    assert CHANGED in done.stdout
-
-
-@pytest.mark.parametrize(("kinds", "code"), [("", 0), ("violation change", 1)])
-def test_does_it_fail_only_for_what_was_named(kinds: str, code: int) -> None:
-    commit()
-    commit(WORSE)
-    done = github({"fail-on": kinds})
+    done = github(inputs)
     assert done.code == code
     assert CHANGED in done.stdout
 
@@ -245,7 +245,7 @@ def test_is_a_pull_request_compared_with_where_it_left_its_branch(here: Path) ->
 
 def test_is_there_nothing_to_compare_with_at_the_first_commit() -> None:
     commit()
-    done = github()
+    done = github({"base": "0" * 40})
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout == "This is the first commit: nothing to compare with.\n"
 
@@ -304,15 +304,15 @@ def test_does_the_job_of_gitlab_fail_with_a_table_and_a_test_report() -> None:
     commit(WORSE + "# more\n")
     done = gitlab(base, "0" * 40)
     assert done.code == 1
-    assert "back_in  minflt      0    4    +4      new" in done.stdout
+    assert "read-write  mine    back_in  minflt      0    4    +4      new" in done.stdout
     report = JUnitXml.fromfile(GITLAB["artifacts"]["reports"]["junit"])
     assert (report.tests, report.failures) == (2, 1)
 
 
-@pytest.mark.parametrize("before", ["HEAD^", "0" * 40])
-def test_is_a_push_to_gitlab_compared_with_what_was_there(before: str) -> None:
-    commit()
+def test_is_a_push_to_gitlab_compared_with_what_was_there() -> None:
+    before = commit()
     commit(WORSE)
+    commit(WORSE + "# more\n")
     done = gitlab("", before)
     assert done.code == 1
-    assert "minflt was 0, is 4" in done.stderr
+    assert f"old.json is of the base, {before[:7]};" in done.stdout

@@ -91,6 +91,8 @@ if ((result > 1)); then
 elif ((result == 1)); then
     report "These expectations do not hold:"
     replay_new --format junit --output "$results/junit.xml" 2> /dev/null || true
+else
+    cat "$scratch/said" >&2
 fi
 
 # The commit to compare with.
