@@ -37,10 +37,12 @@ class Done(NamedTuple):
 
 def bash(lines: str, changes: Mapping[str, str] | None = None) -> Done:
     """Run lines as the CI systems do: up to the first that fails, also within a pipe."""
+    # A hook of git runs with variables that would lead to the repository that it is a hook of.
+    kept = {key: value for key, value in environment().items() if not key.startswith("GIT_")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", lines],
-        env=environment({"PATH": path, **GIT, **(changes or {})}),
+        env={**kept, "PATH": path, **GIT, **(changes or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
