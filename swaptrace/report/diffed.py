@@ -32,7 +32,7 @@ def diff_report(diff: Diff, everything: bool = False) -> RenderableType:
 
 
 def _table(rows: Sequence[Row]) -> FirstFit:
-    return FirstFit(lambda: [_whole(rows)], lambda: _by_policy(rows), lambda: _by_counter(rows))
+    return FirstFit(lambda: [_whole(rows)], lambda: _by_policy(rows))
 
 
 def _whole(rows: Iterable[Row]) -> Table:
@@ -42,10 +42,15 @@ def _whole(rows: Iterable[Row]) -> Table:
 
 def _by_policy(rows: Iterable[Row]) -> Iterator[RenderableType]:
     header = ["window", "counter", "old", "new", "diff", "%"]
+    groups = groupby(rows, lambda row: (row.scenario, row.policy))
     return spaced(
-        [words(f"{scenario}, {policy}", "bold"), Table(header, 2, map(_cells, group))]
-        for (scenario, policy), group in groupby(rows, lambda row: (row.scenario, row.policy))
+        [words(", ".join(place), "bold"), _one_policy(header, list(group))]
+        for place, group in groups
     )
+
+
+def _one_policy(header: Sequence[str], rows: Sequence[Row]) -> FirstFit:
+    return FirstFit(lambda: [Table(header, 2, map(_cells, rows))], lambda: _by_counter(rows))
 
 
 def _cells(row: Row) -> list[str | Cell]:
@@ -56,7 +61,7 @@ def _cells(row: Row) -> list[str | Cell]:
 def _by_counter(rows: Iterable[Row]) -> Iterator[RenderableType]:
     for row in rows:
         change = row.change
-        yield words(f"{row.scenario}, {row.policy}, {change.window}, {change.counter}", "bold")
+        yield words(f"{change.window}, {change.counter}")
         yield Table((), 0, [[str(change.old), *new_cells(change)]], indent=2)
 
 
@@ -93,7 +98,7 @@ def summary(diff: Diff) -> Text:
         return words(f"no difference: {total} values are equal", "green")
     counts = [f"{len(diff.changed)} of {total} values differ"]
     counts += [f"{word}: {len(parts)}" for word, parts in _counted(diff) if parts]
-    return words(", ".join(counts), "bold red")
+    return words(", ".join(counts), "yellow")
 
 
 def _counted(diff: Diff) -> Iterator[tuple[str, Sequence[object]]]:
