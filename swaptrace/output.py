@@ -192,6 +192,34 @@ def progress(total: int, color: Color = "auto") -> Iterator[Callable[[str, str],
         bar.close()
 
 
+@contextmanager
+def status(color: Color = "auto") -> Iterator[Callable[[str], None]]:
+    """Show what is being done, if it takes long and standard error is a terminal.
+
+    What it gives is to be called with a text now and then.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+    from time import monotonic
+
+    from rich.console import Console
+
+    console = Console(stderr=True, no_color=True if color == "never" else None)
+    shown = console.status("", spinner="line")
+    begun = monotonic()
+
+    def tell(text: str) -> None:
+        if monotonic() - begun > PATIENCE:
+            shown.update(printable(text))
+            shown.start()
+
+    try:
+        yield tell
+    finally:
+        shown.stop()
+
+
 class _Bar:
     """A progress bar that appears when `PATIENCE` is over; a thread of its own draws it."""
 

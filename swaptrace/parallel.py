@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +16,7 @@ from typing import Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.mm.policy import Policy
+from swaptrace.processes import end_with, uninterrupted
 from swaptrace.replay.engine import replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.replay.table import Table
@@ -37,13 +37,8 @@ _FORKED: Final[list[Work]] = []
 
 
 def _begin(work: Work, parent: int) -> None:
-    """The start of a worker: it must not outlive the program, whatever ends that (prctl(2))."""
-    from ctypes import CDLL
-
-    set_pdeathsig = 1
-    CDLL(None).prctl(set_pdeathsig, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
+    """The start of a worker."""
+    end_with(parent)
     _FORKED.append(work)
 
 
@@ -68,7 +63,7 @@ def replaying(
     size = max(1, min(jobs, len(pairs)))
     executor = ProcessPoolExecutor(size, context, _begin, (work, os.getpid()))
     try:
-        with _uninterrupted():
+        with uninterrupted():
             futures = [executor.submit(_one, *pair) for pair in pairs]
         yield _results(futures)
     except BaseException:
@@ -77,16 +72,6 @@ def replaying(
         raise
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Block SIGINT; who is forked now never gets one, so that ^C is left to the program."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _results(futures: Sequence[Future[PolicyResult]]) -> Iterator[PolicyResult]:

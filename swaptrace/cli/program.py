@@ -28,6 +28,8 @@ COMMANDS = {
     "run": "replays",
     "compare": "replays",
     "diff": "diff",
+    "explore": "explore",
+    "graph": "explore",
     "explain": "explain",
     "check": "check",
     "policies": "listings",

@@ -30,8 +30,12 @@ START = re.compile(r"^(\d*)((?<!\d)[#+=-]|[.)]$)")
 def markdown(report: Report) -> str:
     """The whole report and, where it does not show that itself, why it is a failure."""
     failures = [words(str(f), "red") for f in report.findings if f.kind not in SHOWN]
-    blocks = [*_blocks(tables(report)), *_blocks(Group(*failures))]
-    return "\n\n".join(blocks) + "\n"
+    return of_renderable(Group(tables(report), "", *failures))
+
+
+def of_renderable(part: RenderableType) -> str:
+    """What would be printed on a terminal, as Markdown."""
+    return "\n\n".join(_blocks(part)) + "\n"
 
 
 def escape(text: str) -> str:
