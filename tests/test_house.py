@@ -18,6 +18,7 @@ OPEN_TO_ALL = {
     "swaptrace.counters",
     "swaptrace.addresses",
     "swaptrace.jsonfile",
+    "swaptrace.processes",
 }
 ALLOWED = {
     "mm": {"mm"},

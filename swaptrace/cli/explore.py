@@ -91,7 +91,7 @@ def explore(
     swaptrace explore --policies rfc,final --processes 1
     swaptrace explore --policies final,merged
     swaptrace explore --policies final,my.py --out found --max-states 100000
-    swaptrace explore --policies simple --processes 1 --ops read,write,pageout,clear_refs
+    swaptrace explore --policies simple --ops read,write,pageout,clear_refs
     """
     from swaptrace import inputs
     from swaptrace.explore import explorer, witness
@@ -190,7 +190,7 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
 
     \b
     swaptrace graph --ops read,write,pageout
-    swaptrace graph --policy rfc --ops read,write,pageout --format svg --output rfc.svg
+    swaptrace graph --policy rfc --ops read,write --format svg --output rfc.svg
     """
     from swaptrace.explore import explorer
     from swaptrace.explore.drawing import draw, picture
