@@ -98,7 +98,9 @@ def test_are_the_steps_of_the_json_those_of_a_scenario() -> None:
 def test_does_a_parser_of_dot_read_it(command: tuple[str, ...]) -> None:
     """Is it Graphviz DOT, with a node for each state and an edge between nodes there are?"""
     options = ("--format", "dot") if command is RFC else ()
-    (graph,) = pydot.graph_from_dot_data(run(*command, *options).stdout) or ()
+    graphs = pydot.graph_from_dot_data(run(*command, *options).stdout)
+    assert graphs is not None
+    graph = graphs[0]
     names = {node.get_name() for node in graph.get_nodes()}
     assert len(names) > 4
     for edge in graph.get_edges():
