@@ -18,7 +18,8 @@ ALLOWED = {
     "scenario": {"scenario"},
     "policies": {"policies", "mm"},
     "replay": {"replay", "mm", "scenario.schema"},
-    "report": {"report", "replay.result", "replay.explanation"},
+    "report": {"report", "replay.result", "replay.explanation", "verify.verdict"},
+    "verify": {"verify", "mm", "replay", "scenario", "policies", "output"},
 }
 
 
