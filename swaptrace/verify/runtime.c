@@ -482,12 +482,17 @@ static void exit_process(void)
 
 /* Steps. */
 
-static bool wait_for_turn(void)
+static void wait_for_byte(void)
 {
 	char byte;
 
 	if (read(turn[me][0], &byte, 1) != 1)
-		_exit(0);		/* the controller has gone */
+		_exit(0);		/* the controller is done, or has gone */
+}
+
+static bool wait_for_turn(void)
+{
+	wait_for_byte();
 	touch_own_memory();
 	settle();
 	memset(&note, 0, sizeof(note));
@@ -610,6 +615,17 @@ static void print_page_maps(void)
 	printf("}");
 }
 
+static void await_exit(int process)
+{
+	struct pollfd gone = {pidfds[process], POLLIN, 0};
+
+	while (poll(&gone, 1, -1) < 0 && errno == EINTR)
+		;
+	close(pidfds[process]);
+	shared->pid[process] = 0;
+	memset(shared->regions[process], 0, sizeof(shared->regions[process]));
+}
+
 /* What the processes sent: a fork is over when both have reported, an exit when all is gone. */
 static struct report collect_reports(int process)
 {
@@ -626,15 +642,8 @@ static struct report collect_reports(int process)
 			report = one;
 		}
 	}
-	if (report.leaving) {
-		struct pollfd gone = {pidfds[process], POLLIN, 0};
-
-		while (poll(&gone, 1, -1) < 0 && errno == EINTR)
-			;
-		close(pidfds[process]);
-		shared->pid[process] = 0;
-		memset(shared->regions[process], 0, sizeof(shared->regions[process]));
-	}
+	if (report.leaving)
+		await_exit(process);
 	return report;
 }
 
@@ -826,6 +835,7 @@ static void become_main(void)
 	note.born = true;
 	send_report();
 	scenario();
+	wait_for_byte();		/* the last page maps are still to be read */
 	_exit(0);
 }
 
@@ -844,5 +854,10 @@ int main(void)
 	pidfds[0] = open_pidfd(pid);
 	next_report(0);			/* it is ready */
 	scenario();
+	for (int p = 0; p < PROCESSES; p++)
+		close(turn[p][1]);
+	for (int p = 0; p < PROCESSES; p++)
+		if (shared->pid[p])
+			await_exit(p);
 	return 0;
 }
