@@ -55,7 +55,9 @@ def test_does_the_help_fit_80_columns(command: str) -> None:
 def test_do_the_commands_come_in_the_order_of_their_use() -> None:
     commands = run("-h").output.partition("Commands:\n")[2]
     names = [line.split()[0] for line in commands.splitlines()]
-    assert names == ["run", "compare", "explain", "check", "policies", "scenarios"]
+    assert names == [
+        *("run", "compare", "explain", "check", "emit-c", "verify", "policies", "scenarios"),
+    ]
 
 
 def test_what_version_says() -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.scenario.schema import KERNEL_DEFAULTS, Machine, Mmap, Scenario
+from swaptrace.scenario.values import human
 from swaptrace.verify.leaves import executed, written
 from swaptrace.verify.needs import needs
 from swaptrace.verify.observed import Facts
@@ -112,8 +113,8 @@ def check_swap(scenario: Scenario, facts: Facts) -> None:
     used = sum(area.used for area in facts.swap)
     size = sum(area.size for area in facts.swap)
     if 2 * (used + most) >= size or 2 * most >= wanted:
-        sizes = " and ".join(f"{area.size} bytes, {area.used} in use" for area in facts.swap)
+        sizes = " and ".join(f"{human(area.size)}, {human(area.used)} in use" for area in facts.swap)
         raise Unfit(
-            f"it may use half of its swap area, so it needs one of {wanted} bytes that is empty "
-            f"and the only one; there is {sizes}"
+            f"it may use half of its swap area, so it needs one of {human(wanted)} that is "
+            f"empty and the only one; there is {sizes}"
         )

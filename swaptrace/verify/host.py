@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from swaptrace.scenario.schema import Backend
+from swaptrace.scenario.values import human
 from swaptrace.verify import swap
 from swaptrace.verify.place import Job, Outcome
 from swaptrace.verify.zram import OwnSwap, own_swap
@@ -54,8 +55,9 @@ class Host:
             reason = f"it wants swap on {job.backend}, and --setup-zram makes zram"
             return Outcome(job.name, skipped=reason)
         if job.swap_size > self.setup:
-            reason = f"it wants a swap area of {job.swap_size} bytes, which is more than "
-            return Outcome(job.name, skipped=f"{reason}--setup-zram {self.setup}")
+            wanted, most = human(job.swap_size), human(self.setup)
+            reason = f"it wants a swap area of {wanted}; --setup-zram allows {most}"
+            return Outcome(job.name, skipped=reason)
         if ZSWAP.exists():
             own.set(ZSWAP, "N")
         own.set(PAGE_CLUSTER, str(job.page_cluster))
