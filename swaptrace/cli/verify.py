@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,10 @@ from swaptrace.output import Output, check_writable, progress
 
 if TYPE_CHECKING:
     from swaptrace.verify.place import Place
-    from swaptrace.verify.run import Verifier
+    from swaptrace.verify.run import Judged, Verifier
     from swaptrace.verify.verdict import Run
+
+    Work = Callable[[Verifier, Place], list[Judged]]
 
 
 def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
@@ -82,7 +84,7 @@ def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
     metavar="DIR",
     default=".",
     show_default=True,
-    type=click.Path(file_okay=False),
+    type=click.Path(file_okay=False, exists=True),
     help="Where a random scenario that differs is written to, as small as it could be made.",
 )
 @click.option(
@@ -117,8 +119,8 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
     Exit codes: 0 none differs; 1 one differs; 2 the input or the command line is
     wrong; 4 all were skipped.
     """
-    from swaptrace.verify import run as runs
     from swaptrace.verify.build import find_compiler
+    from swaptrace.verify.run import Verifier, check_policy, exit_code, summary
     from swaptrace.verify.signals import ending_by_exception
     from swaptrace.verify.workdir import work_directory
 
@@ -129,18 +131,24 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
     for path in (output.path, options["record"]):
         if path is not None:
             check_writable(Path(path))
-    runs.check_policy(options["policy"])
+    check_policy(options["policy"])
+    places = _places(options)
+    if number is None:
+        count, work = _given(scenario, options)
+    else:
+        count, work = number, _random(number, options)
     with ending_by_exception(), work_directory() as directory:
-        verifier = runs.Verifier(
-            find_compiler(directory), directory, options["policy"], options["timeout"]
-        )
-        places = _places(options)
-        if number is None:
-            done = _given(scenario, verifier, places, options, output)
-        else:
-            done = _random(number, verifier, places, options, output)
-    _show(done, options["fmt"], output, only_notable=number is not None)
-    return runs.exit_code(done)
+        compiler = find_compiler(directory)
+        with progress(count * len(places), output.color) as begin:
+            verifier = Verifier(compiler, directory, options["policy"], options["timeout"], begin)
+            done = [(place, work(verifier, place)) for place in places]
+    if options["record"] is not None:
+        from swaptrace.verify.record import append
+
+        append(Path(options["record"]), (each for _, judged in done for each in judged))
+    runs = [summary(place, judged) for place, judged in done]
+    _show(runs, options["fmt"], output, only_notable=number is not None)
+    return exit_code(runs)
 
 
 def _places(options: Mapping[str, Any]) -> list[Place]:
@@ -150,53 +158,32 @@ def _places(options: Mapping[str, Any]) -> list[Place]:
     return [Host(options["setup_zram"])]
 
 
-def _given(
-    names: Sequence[str],
-    verifier: Verifier,
-    places: Sequence[Place],
-    options: Mapping[str, Any],
-    output: Output,
-) -> list[Run]:
-    """Verify the scenarios of the command line."""
+def _given(names: Sequence[str], options: Mapping[str, Any]) -> tuple[int, Work]:
+    """How many scenarios the command line names, and their verification."""
     from swaptrace import inputs
-    from swaptrace.verify.record import Recorder
 
     sources, errors = inputs.find_all(names)
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
-    recorder = Recorder()
-    with progress(len(loaded) * len(places), output.color) as begin:
-        done = [verifier.run(loaded, place, begin, recorder.note) for place in places]
-    if options["record"] is not None:
-        recorder.append_to(Path(options["record"]))
-    return done
+    return len(loaded), lambda verifier, place: verifier.run(loaded, place)
 
 
-def _random(
-    number: int,
-    verifier: Verifier,
-    places: Sequence[Place],
-    options: Mapping[str, Any],
-    output: Output,
-) -> list[Run]:
-    """Verify random scenarios; write the small form of those that differ."""
-    from swaptrace.verify.fuzz import fuzz
+def _random(number: int, options: Mapping[str, Any]) -> Work:
+    """The verification of random scenarios; it writes the small form of those that differ."""
+    from swaptrace.verify.fuzz import Fuzzer
 
-    with progress(number * len(places), output.color) as begin:
-        return [
-            fuzz(verifier, place, number, options["seed"], Path(options["out"]), begin)
-            for place in places
-        ]
+    how = options["seed"], Path(options["out"]), options["overrides"]
+    return lambda verifier, place: Fuzzer(verifier, place, *how).run(number)
 
 
-def _show(done: Sequence[Run], fmt: str, output: Output, only_notable: bool) -> None:
+def _show(runs: Sequence[Run], fmt: str, output: Output, only_notable: bool) -> None:
     if fmt == "json":
         from swaptrace.verify.verdict import to_json
 
-        output.write(to_json(done))
+        output.write(to_json(runs))
         return
     from swaptrace.report import verified
 
     if fmt == "ktap":
-        output.write(verified.ktap(done))
+        output.write(verified.ktap(runs))
     else:
-        output.show(verified.verify_report(done, only_notable=only_notable))
+        output.show(verified.verify_report(runs, only_notable=only_notable))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -46,8 +47,11 @@ def _notable(verdict: Verdict) -> bool:
 
 def _table(runs: Sequence[Run], rows: Sequence[tuple[Verdict, ...]]) -> Table:
     header = ["scenario", *(_title(run) for run in runs)]
-    cells = [[row[0].name, *(Cell(v.status, STYLES[v.status]) for v in row)] for row in rows]
-    return Table(header, len(header), cells)
+    return Table(header, len(header), map(_row, rows))
+
+
+def _row(verdicts: Sequence[Verdict]) -> list[str | Cell]:
+    return [verdicts[0].name, *(Cell(v.status, STYLES[v.status]) for v in verdicts)]
 
 
 def _each(runs: Sequence[Run], rows: Sequence[tuple[Verdict, ...]]) -> Iterator[RenderableType]:
@@ -109,11 +113,10 @@ def _code(pages: Mapping[str, Mapping[str, str]], process: str, region: str) -> 
 
 
 def _summary(run: Run) -> Text:
-    statuses = [verdict.status for verdict in run.verdicts]
-    counts = {status: statuses.count(status) for status in STYLES}
+    counts = Counter(verdict.status for verdict in run.verdicts)
     policies = dict.fromkeys(v.policy for v in run.verdicts if v.policy is not None)
     under = f" under {', '.join(policies)}" if policies else ""
-    agree, differ, skip = counts.values()
+    agree, differ, skip = counts["agrees"], counts["differs"], counts["skipped"]
     once = sum(v.status == "agrees" and v.reason is not None for v in run.verdicts)
     noise = f" ({once} only when repeated)" if once else ""
     text = f"{_title(run)}{under}: {agree} agree{noise}, {differ} differ, {skip} skipped"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.scenario.schema import KERNEL_DEFAULTS, Machine, Mmap, Scenario
@@ -67,9 +67,9 @@ def model_kernel(version: tuple[int, int]) -> str:
     return "6.10" if version >= TRACKED_LOCKS_SINCE else "6.1"
 
 
-def features_of(facts: Facts) -> dict[str, bool]:
+def features_of(facts: Facts) -> dict[str, Any]:
     """The machine features of the kernel that ran."""
-    features = dict(KERNEL_DEFAULTS[model_kernel(facts.version)])
+    features: dict[str, Any] = dict(KERNEL_DEFAULTS[model_kernel(facts.version)])
     features["per_vma_lock"] = features["per_vma_lock"] and facts.smp
     if facts.arch == "x86_64":
         features |= X86
@@ -94,7 +94,7 @@ def machine_for(scenario: Scenario, facts: Facts) -> Machine:
         )
     check_swap(scenario, facts)
     kernel = model_kernel(facts.version)
-    return replace(machine, kernel=kernel, soft_dirty=facts.soft_dirty, **features)
+    return replace(replace(machine, **features), kernel=kernel, soft_dirty=facts.soft_dirty)
 
 
 def _word(value: bool) -> str:
@@ -113,7 +113,9 @@ def check_swap(scenario: Scenario, facts: Facts) -> None:
     used = sum(area.used for area in facts.swap)
     size = sum(area.size for area in facts.swap)
     if 2 * (used + most) >= size or 2 * most >= wanted:
-        sizes = " and ".join(f"{human(area.size)}, {human(area.used)} in use" for area in facts.swap)
+        sizes = " and ".join(
+            f"{human(area.size)}, {human(area.used)} in use" for area in facts.swap
+        )
         raise Unfit(
             f"it may use half of its swap area, so it needs one of {human(wanted)} that is "
             f"empty and the only one; there is {sizes}"

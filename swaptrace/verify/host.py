@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -37,7 +37,7 @@ class Host:
     def __init__(self, setup: int | None = None) -> None:
         self.setup = setup
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
         """One after the other. Raises `SwaptraceError` where no swap can be set up."""
         if self.setup is None:
             for job in jobs:

@@ -33,7 +33,7 @@ class Entries(NamedTuple):
 
     zram: int | None = None
     uuid: str = ""
-    settings: Mapping[str, Setting] = {}  # noqa: RUF012  (never changed in place)
+    settings: Mapping[str, Setting] = {}
 
 
 class Journal:

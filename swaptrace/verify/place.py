@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -50,11 +50,11 @@ class Place(Protocol):
     @property
     def title(self) -> str: ...
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
         """Run every job with a fresh swap area of its own, and give its outcome, in order.
 
         Where jobs run one by one they are taken when they are needed; a guest that runs all in one
-        boot takes them all first. Closing the iterator, or an exception, undoes all that was set
+        boot takes them all first. Closing the generator, or an exception, undoes all that was set
         up. Raises `SwaptraceError` where nothing at all can be run.
         """
         ...

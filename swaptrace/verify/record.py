@@ -9,7 +9,7 @@ not those after the step before.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,26 +19,23 @@ from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.observed import Observed, PageMaps
-from swaptrace.verify.verdict import Verdict
+from swaptrace.verify.run import Judged
 
 
-class Recorder:
-    """Collects observations; only of scenarios that ran to their end."""
+def append(path: Path, judged: Iterable[Judged]) -> None:
+    """Add to a file what a kernel showed, whether the model agrees or not, of every scenario
+    that ran to its end. The file is replaced as a whole."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    replace_file(path, before + "".join(observations(judged)))
 
-    def __init__(self) -> None:
-        self.lines: list[str] = []
 
-    def note(self, scenario: Scenario, verdict: Verdict, observed: Observed) -> None:
-        """Keep what the kernel showed, whether the model agrees or not."""
-        if verdict.status == "skipped" or observed.failed is not None:
-            return
+def observations(judged: Iterable[Judged]) -> Iterator[str]:
+    """A line for each scenario that ran to its end."""
+    for scenario, verdict, observed in judged:
+        if observed is None or observed.failed is not None or verdict.status == "skipped":
+            continue
         assert verdict.policy is not None
-        self.lines.append(observation(scenario, verdict.policy, observed))
-
-    def append_to(self, path: Path) -> None:
-        """Add the observations to a file, which is replaced as a whole."""
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
-        replace_file(path, before + "".join(self.lines))
+        yield observation(scenario, verdict.policy, observed)
 
 
 def observation(scenario: Scenario, policy: str, observed: Observed) -> str:

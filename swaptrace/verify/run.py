@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from swaptrace import policies
 from swaptrace.replay.table import Table
@@ -21,83 +23,99 @@ from swaptrace.verify.verdict import Run, Verdict
 AUTO: Final = "auto"
 """The policy that the kernel has by its version."""
 
-TIMEOUT: Final = 60.0
-"""Seconds for one scenario, unless the user says otherwise."""
-
 Begin = Callable[[str, str], None]
 """Told of the scenario and the place whose turn it is."""
 
-Watch = Callable[[Scenario, Verdict, Observed], None]
-"""Told of each scenario that ran, with what the kernel showed."""
+
+class Judged(NamedTuple):
+    """A scenario, what its run came to, and what was observed, if anything was."""
+
+    scenario: Scenario
+    verdict: Verdict
+    observed: Observed | None = None
 
 
 @dataclass
 class Verifier:
-    """How scenarios are verified; tables are kept from one to the next."""
+    """How scenarios are verified; tables are kept from one to the next.
+
+    `policy` is a name, or `auto`; `timeout` is for one scenario, in seconds.
+    """
 
     compiler: Compiler
     directory: Path
     policy: str = AUTO
-    timeout: float = TIMEOUT
+    timeout: float = 60.0
+    begin: Begin = lambda _scenario, _place: None
     tables: dict[str, Table] = field(default_factory=dict)
+    built: int = 0
 
-    def run(
-        self,
-        scenarios: Sequence[Scenario],
-        place: Place,
-        begin: Begin = lambda _scenario, _place: None,
-        watch: Watch = lambda _scenario, _verdict, _observed: None,
-    ) -> Run:
+    def run(self, scenarios: Iterable[Scenario], place: Place) -> list[Judged]:
         """Every scenario on one kernel, in order.
+
+        The counters of /proc/vmstat are those of the whole machine, where others may swap as
+        well. So what differs is run again, and counts only if it differs again; what does not
+        agrees, and its reason says that it did so only when it was repeated.
 
         Raises `SwaptraceError` where nothing can be run or compiled at all.
         """
-        refused = {i: reason for i, s in enumerate(scenarios) if (reason := _refusal(s))}
-        wanted = [i for i in range(len(scenarios)) if i not in refused]
-        outcomes = iter(place.run(self.jobs(scenarios, wanted, place, begin)) if wanted else ())
-        kernel = None
-        verdicts: list[Verdict] = []
-        for index, scenario in enumerate(scenarios):
-            if index in refused:
-                verdicts.append(_skipped(scenario, refused[index]))
-                continue
-            outcome = next(outcomes)
-            verdict, observed = self.judge(scenario, outcome)
-            verdicts.append(verdict)
-            if observed is not None:
-                kernel = observed.facts.release
-                watch(scenario, verdict, observed)
-        for _ in outcomes:  # let the place put everything back
-            raise AssertionError("more outcomes than jobs")
-        return Run(place.title, kernel, tuple(verdicts))
+        judged = list(self.each(scenarios, place))
+        again = [i for i, each in enumerate(judged) if each.verdict.first_difference is not None]
+        if again:
+            repeated = list(self.each([judged[i].scenario for i in again], place))
+            for i, second in zip(again, repeated, strict=True):
+                judged[i] = _confirmed(judged[i], second)
+        return judged
+
+    def each(self, scenarios: Iterable[Scenario], place: Place) -> Generator[Judged, None, None]:
+        """Every scenario as soon as it has run, once."""
+        pending: deque[tuple[Scenario, str | None]] = deque()
+        with closing(place.run(self.jobs(scenarios, place, pending))) as outcomes:
+            for outcome in outcomes:
+                yield from _refused(pending)
+                scenario, _ = pending.popleft()
+                yield self.judge(scenario, outcome)
+        yield from _refused(pending)
 
     def jobs(
-        self, scenarios: Sequence[Scenario], wanted: Sequence[int], place: Place, begin: Begin
+        self,
+        scenarios: Iterable[Scenario],
+        place: Place,
+        pending: deque[tuple[Scenario, str | None]],
     ) -> Iterator[Job]:
-        """The compiled scenarios, each when it is asked for."""
-        for index in wanted:
-            scenario = scenarios[index]
-            begin(scenario.name, place.title)
-            name = f"scenario-{index}"
-            binary = self.compiler.build(emit_c(scenario), self.directory, name)
-            swap = scenario.machine.swap
-            yield Job(name, binary, swap.backend, swap.size, swap.page_cluster, self.timeout)
+        """The scenarios, each compiled when it is asked for; and `pending` says which these are,
+        and which were left out and why."""
+        for scenario in scenarios:
+            self.begin(scenario.name, place.title)
+            reason = _refusal(scenario)
+            pending.append((scenario, reason))
+            if reason is None:
+                self.built += 1
+                name = f"scenario-{self.built}"
+                binary = self.compiler.build(emit_c(scenario), self.directory, name)
+                swap = scenario.machine.swap
+                yield Job(name, binary, swap.backend, swap.size, swap.page_cluster, self.timeout)
+                binary.unlink(missing_ok=True)
 
-    def judge(self, scenario: Scenario, outcome: Outcome) -> tuple[Verdict, Observed | None]:
-        """What an outcome comes to, and what was observed, if anything was."""
+    def judge(self, scenario: Scenario, outcome: Outcome) -> Judged:
+        """What an outcome comes to."""
         if outcome.skipped is not None:
-            return _skipped(scenario, outcome.skipped), None
+            return Judged(scenario, _skipped(scenario, outcome.skipped))
         if outcome.failed is not None and "\n" not in outcome.stdout:
             verdict = Verdict(scenario.name, scenario.file, None, "differs", outcome.failed)
-            return verdict, None
+            return Judged(scenario, verdict)
         observed = parse(outcome.stdout)
         if outcome.failed is not None:
             observed = replace(observed, failed=outcome.failed)
-        return verify_one(scenario, self.table(observed.facts), observed), observed
+        verdict = verify_one(scenario, self.table(observed.facts), observed)
+        return Judged(scenario, verdict, observed)
 
     def table(self, facts: Facts) -> Table:
         """That of the policy which the kernel is held against."""
-        name = policy_of(facts) if self.policy == AUTO else self.policy
+        return self.named(policy_of(facts) if self.policy == AUTO else self.policy)
+
+    def named(self, name: str) -> Table:
+        """That of a policy."""
         if name not in self.tables:
             self.tables[name] = Table(policies.find(name))
         return self.tables[name]
@@ -111,8 +129,30 @@ def _refusal(scenario: Scenario) -> str | None:
     return None
 
 
+def _refused(pending: deque[tuple[Scenario, str | None]]) -> Iterator[Judged]:
+    """Those at the head that were left out."""
+    while pending and (reason := pending[0][1]) is not None:
+        scenario, _ = pending.popleft()
+        yield Judged(scenario, _skipped(scenario, reason))
+
+
 def _skipped(scenario: Scenario, reason: str) -> Verdict:
     return Verdict(scenario.name, scenario.file, None, "skipped", reason)
+
+
+def _confirmed(first: Judged, second: Judged) -> Judged:
+    """The second run decides; where it agrees, it says what the first one showed."""
+    difference = first.verdict.first_difference
+    if second.verdict.status != "agrees" or difference is None:
+        return second
+    reason = f"differed at step {difference.step} at first, but not when it was repeated"
+    return second._replace(verdict=replace(second.verdict, reason=reason))
+
+
+def summary(place: Place, judged: Sequence[Judged]) -> Run:
+    """The verdicts, and the kernel that the programs found."""
+    kernels = (each.observed.facts.release for each in judged if each.observed is not None)
+    return Run(place.title, next(kernels, None), tuple(each.verdict for each in judged))
 
 
 def exit_code(runs: Sequence[Run]) -> int:
@@ -127,4 +167,3 @@ def check_policy(name: str) -> None:
     """Raise `SwaptraceError` now, not after the first scenario has run."""
     if name != AUTO:
         policies.find(name)
-

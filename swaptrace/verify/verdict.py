@@ -70,7 +70,7 @@ class Verdict:
 
     def to_mapping(self) -> dict[str, Any]:
         """For JSON; what is None is left out."""
-        found = {
+        found: dict[str, Any] = {
             "name": self.name,
             "file": self.file,
             "policy": self.policy,
