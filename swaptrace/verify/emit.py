@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Final
 
 from swaptrace.errors import printable
 from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit_steps import Names, Writer, size
 from swaptrace.verify.needs import needs
+
+RUNTIME: Final = ("base.c", "memory.c", "access.c", "process.c", "controller.c", "main.c")
+"""The parts that are the same for every program, in this order behind its steps."""
 
 
 def emit_c(scenario: Scenario) -> str:
@@ -22,7 +26,7 @@ def emit_c(scenario: Scenario) -> str:
     body = Writer(processes, regions).steps(scenario.steps)
     parts = [
         comment(scenario),
-        source("runtime.h"),
+        source("steps.h"),
         "\n".join(
             [
                 enumeration(processes, "PROCESSES"),
@@ -40,14 +44,14 @@ def emit_c(scenario: Scenario) -> str:
             ]
         ),
         "\n".join(["static void scenario(void)", "{", *body, "}", ""]),
-        source("runtime.c"),
+        *(source(name) for name in RUNTIME),
     ]
     return "\n".join(parts)
 
 
 def source(name: str) -> str:
     """A part that is the same for every scenario."""
-    return files("swaptrace.verify").joinpath(name).read_text(encoding="utf-8")
+    return files("swaptrace.verify").joinpath("runtime", name).read_text(encoding="utf-8")
 
 
 def comment(scenario: Scenario) -> str:

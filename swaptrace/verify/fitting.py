@@ -22,7 +22,7 @@ MAX_EXECUTED: Final = 20_000
 
 ADDRESS_BITS: Final = 47
 BASE: Final = 1 << 44
-"""Regions lie from here on in an emitted program (BASE in runtime.c)."""
+"""Regions lie from here on in an emitted program (BASE in runtime/base.c)."""
 
 MERGED_SINCE: Final = (6, 11)
 """The first Linux with the patch."""

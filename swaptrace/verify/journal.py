@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError
+from swaptrace.output import complain
 
 DIRECTORY: Final = Path("/run/swaptrace")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -57,20 +58,28 @@ class Journal:
 
 @contextmanager
 def journal(directory: Path = DIRECTORY) -> Iterator[Journal]:
-    """Hold the journal. Raises `SwaptraceError` while another process does."""
+    """Hold the journal; while another process does, wait until it ends.
+
+    Raises `SwaptraceError` where the directory cannot be used.
+    """
     try:
         directory.mkdir(mode=0o755, exist_ok=True)
         lock = os.open(directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise SwaptraceError(f"{directory}: {error.strerror}") from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(lock)
         yield Journal(directory / "journal.json")
-    except BlockingIOError as error:
-        message = "another swaptrace has its own swap set up on this machine; wait until it ends"
-        raise SwaptraceError(message) from error
     finally:
         os.close(lock)
+
+
+def _take(lock: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        complain("Another swaptrace has its own swap on this machine; waiting until it ends.")
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _read(path: Path) -> Entries:
