@@ -129,7 +129,9 @@ def ktap(runs: Sequence[Run]) -> str:
         return "\n".join(_ktap_run(runs[0])) + "\n"
     lines = ["KTAP version 1", f"1..{len(runs)}"]
     for number, run in enumerate(runs, start=1):
-        lines += [f"  {line}" for line in [f"# Subtest: {_name(_title(run))}", *_ktap_run(run)]]
+        version, *rest = _ktap_run(run)
+        inner = [version, f"# Subtest: {_name(_title(run))}", *rest]
+        lines += [f"  {line}" for line in inner]
         failed = any(verdict.status == "differs" for verdict in run.verdicts)
         lines.append(f"{'not ok' if failed else 'ok'} {number} {_name(_title(run))}")
     return "\n".join(lines) + "\n"

@@ -57,7 +57,7 @@ def source(name: str) -> str:
 def comment(scenario: Scenario) -> str:
     """The scenario as a comment, whatever is in it."""
     swap = scenario.machine.swap
-    text = scenario.text or tuple(to_yaml(scenario).splitlines())
+    text = "\n".join(scenario.text).rstrip() or to_yaml(scenario).rstrip()
     lines = [
         f"{scenario.name}, as a program. It needs a swap area ({swap.backend}, page-cluster "
         f"{swap.page_cluster}) and prints, as JSON",
@@ -67,7 +67,7 @@ def comment(scenario: Scenario) -> str:
         "",
         "The scenario:",
         "",
-        *(f"    {line}" for line in text),
+        *(f"    {line}" for line in text.split("\n")),
     ]
     return "/*\n" + "".join(f" * {harmless(line)}".rstrip() + "\n" for line in lines) + " */\n"
 

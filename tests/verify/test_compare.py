@@ -109,7 +109,7 @@ def test_counters_that_the_kernel_does_not_have_are_not_compared() -> None:
 
 def test_steps_in_another_order_are_damage() -> None:
     observed = shown(scenario())
-    with pytest.raises(SwaptraceError, match="damaged: step 3.0 for 0"):
+    with pytest.raises(SwaptraceError, match=r"damaged: step 3\.0 for 0"):
         verdict(READ_WRITE, replace(observed, steps=observed.steps[::-1]))
 
 
