@@ -63,7 +63,7 @@ def model_kernel(version: tuple[int, int]) -> str:
     """The version of the scenario format that stands for a kernel: the latest that is not newer,
     but 6.10 from 6.4 on, when its features were there."""
     if version >= (6, 12):
-        return "6.12"
+        return "6.18" if version >= (6, 18) else "6.12"
     return "6.10" if version >= TRACKED_LOCKS_SINCE else "6.1"
 
 

@@ -31,8 +31,9 @@ HALF = "machine: {swap: {size: 32KiB}}\nsteps:\n- {mmap: buf, size: 16KiB}\n"
         ("6.10.14", "prepatch", "6.10"),
         ("6.11", "merged", "6.10"),
         ("6.12.117", "merged", "6.12"),
-        ("6.18.44", "merged", "6.12"),
-        ("7.0", "merged", "6.12"),
+        ("6.17.9", "merged", "6.12"),
+        ("6.18.44", "merged", "6.18"),
+        ("7.0", "merged", "6.18"),
     ],
 )
 def test_policy_and_model_follow_from_the_version(kernel: str, policy: str, model: str) -> None:
