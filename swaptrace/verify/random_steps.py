@@ -89,13 +89,29 @@ class Maker:
             yield Measure(line=1, label=self.random.choice("abc"), steps=inner)
         elif chance < 0.14:
             yield from self.process()
-        elif chance < 0.15:
+        elif chance < 0.26:
+            yield from self.there_and_back()
+        elif chance < 0.27:
             region, process = self.somewhere()
             span = Span(0, self.sizes[process][region] * PAGE)
             yield Munmap(line=1, process=process, region=region, span=span)
             yield self.mmap(region, process)
         else:
             yield self.plain()
+
+    def there_and_back(self) -> Iterator[Step]:
+        """What the patch is about: pages are written, swapped out, read and written again, each
+        by a process that may be another one and with a step in between now and then."""
+        region, process = self.somewhere()
+        pages = self.sizes[process][region]
+        for make in (self.access, self.pageout, self.access, self.access):
+            if self.random.random() < 0.15:
+                yield self.plain()
+            if self.random.random() < 0.1:
+                process = self.random.choice([n for n in self.sizes if region in self.sizes[n]])
+                pages = self.sizes[process][region]
+            if self.random.random() < 0.9:
+                yield make(region, process, pages)
 
     def mmap(self, region: str, process: str) -> Mmap:
         """A region of any of the sizes, mostly small."""

@@ -71,7 +71,9 @@ def scenario(text: str = READ_WRITE, name: str = "test") -> Scenario:
 
 def shown(of: Scenario, policy: str = "merged", facts: Facts = FACTS) -> Observed:
     """What a kernel would show that does exactly what the model does under the policy."""
-    facts = replace(facts, page_cluster=of.machine.swap.page_cluster)
+    swap = of.machine.swap
+    area = SwapArea("/dev/zram7", swap.size, 0)
+    facts = replace(facts, page_cluster=swap.page_cluster, swap=(area,))
     there = replace(of, machine=machine_for(of, facts))
     replay = Beside(there, Table(policies.find(policy)))
     steps = [replay.show(path, step, facts.counted) for path, step in leaves(of.steps)]
