@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def observation(scenario: Scenario, policy: str, observed: Observed) -> str:
     machine = machine_for(scenario, observed.facts)
     found: dict[str, Any] = {
         "scenario": scenario.name,
-        "yaml": to_yaml(replace(scenario, machine=machine)),
+        "yaml": "\n".join(scenario.text) or to_yaml(scenario),
         "kernel": observed.facts.kernel,
         "machine": asdict(machine),
         "policies": [policy],
