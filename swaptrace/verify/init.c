@@ -46,6 +46,7 @@
 #define DISK "/sys/block/vda"
 #define ZSWAP "/sys/module/zswap/parameters/enabled"
 
+#define SECTOR 512UL		/* the unit of a disk's size, whatever its own sectors are */
 #define VERSION_AT 1024		/* union swap_header: the version, then the last page */
 #define MAGIC "SWAPSPACE2"
 
@@ -92,17 +93,17 @@ static bool put_number(const char *path, unsigned long number)
 	return put(path, text);
 }
 
-static bool is_on(const char *path)
+/* The first word of a file; empty where there is none. */
+static const char *get(const char *path)
 {
-	char first = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	static char word[32];
+	FILE *file = fopen(path, "re");
 
-	if (fd >= 0) {
-		if (read(fd, &first, 1) != 1)
-			first = 0;
-		close(fd);
-	}
-	return first == 'Y';
+	if (!file || fscanf(file, "%31s", word) != 1)
+		*word = 0;
+	if (file)
+		fclose(file);
+	return word;
 }
 
 /* The kernel as a program expects to find it. */
@@ -155,7 +156,10 @@ static bool missing(const char *what)
 
 static bool failed(const char *what)
 {
-	say("failed %s: %s", what, strerror(errno));
+	if (errno == ENOMEM)
+		say("skipped %s: the guest has too little memory (--memory)", what);
+	else
+		say("failed %s: %s", what, strerror(errno));
 	return false;
 }
 
@@ -192,6 +196,10 @@ static bool set_up_disk(const struct job *job)
 {
 	if (access(DISK, F_OK))
 		return missing("this kernel has no disk here (CONFIG_VIRTIO_BLK, CONFIG_VIRTIO_PCI)");
+	if (strtoul(get(DISK "/size"), NULL, 10) * SECTOR < job->size + getpagesize()) {
+		say("skipped it wants a swap area larger than the disk of this guest can be");
+		return false;
+	}
 	if (!put(DISK "/queue/rotational", "0"))
 		return failed("the disk cannot be made non-rotational");
 	return make_swap("/dev/vda", job->size);
@@ -201,7 +209,7 @@ static bool set_up_zswap(const struct job *job)
 {
 	if (access(ZSWAP, F_OK))
 		return missing("this kernel has no zswap (CONFIG_ZSWAP)");
-	if (!put(ZSWAP, "Y") || !is_on(ZSWAP))
+	if (!put(ZSWAP, "Y") || strcmp(get(ZSWAP), "Y"))
 		return missing("zswap cannot be switched on: its compressor or its pool is missing");
 	return set_up_disk(job);
 }

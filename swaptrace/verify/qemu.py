@@ -39,6 +39,12 @@ KVM_API: Final = 12
 PAGE: Final = 4096
 """Of every x86; the header of a swap area takes one."""
 
+LEAST: Final = 256 << 20
+"""With less memory a stock kernel does not boot."""
+
+LARGEST_DISK: Final = 1 << 40
+"""Bytes, none of which takes space before it is written. A job that wants more is skipped."""
+
 PROGRAMS: Final = 1 / 4
 """How much of the memory the programs of one boot may take. The archive is there beside them
 until it is unpacked; what has run is removed."""
@@ -47,6 +53,8 @@ BOOT: Final = 600.0
 """Seconds until the first job begins, at most; in an emulation without KVM it is slow."""
 SLACK: Final = 60.0
 """Seconds that a job may take beyond its timeout, which is init's to see to, and to set up swap."""
+
+DRIVE: Final = "format=raw,if=none,id=swap,cache=unsafe"
 
 COMMAND_LINE: Final = (
     "console=ttyS0 loglevel=5 8250.nr_uarts=2 panic=-1 oops=panic "
@@ -57,12 +65,13 @@ COMMAND_LINE: Final = (
 
 @dataclass(frozen=True)
 class Guest:
-    """A kernel to boot. `modules` is its /lib/modules/VERSION, None to guess; `memory` is in
-    bytes; what the guest needs is made in `directory`."""
+    """A kernel to boot. `needed` are its modules in the order of loading; `memory` is in bytes;
+    `accelerated` is by KVM; what the guest needs is made in `directory`."""
 
     image: Path
-    modules: Path | None
+    needed: tuple[Module, ...]
     memory: int
+    accelerated: bool
     compiler: Compiler
     directory: Path
 
@@ -74,7 +83,7 @@ class Guest:
     def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
         """All in one boot, or in as few as the memory allows.
 
-        Raises `SwaptraceError` where the image, its modules, QEMU or the compiler are of no use.
+        Raises `SwaptraceError` where QEMU or the compiler are of no use.
         """
         qemu = find_qemu()
         remaining = iter(jobs)
@@ -84,13 +93,6 @@ class Guest:
                 if not batch:
                     return
                 yield from self.boot(qemu, batch, Path(private))
-
-    @cached_property
-    def needed(self) -> tuple[Module, ...]:
-        """The modules that are loaded."""
-        version = version_of(self.image)
-        directory = self.modules or modules_of(self.image, version)
-        return () if directory is None else modules(directory, version)
 
     @cached_property
     def init(self) -> bytes:
@@ -122,9 +124,9 @@ class Guest:
                 batch.append(job)
             archive.file("plan", "".join(plan).encode())
             archive.close()
-        disk = max((job.swap_size for job in batch), default=0) + PAGE
-        with (private / "disk").open("wb") as file:
-            file.truncate(disk)
+        sizes = (job.swap_size + PAGE for job in batch if job.backend != "zram")
+        with (private / "disk").open("wb") as disk:
+            disk.truncate(min(max(sizes, default=PAGE), LARGEST_DISK))
         return batch
 
     def boot(
@@ -145,19 +147,39 @@ class Guest:
     def arguments(self, qemu: str, private: Path) -> list[str]:
         """The machine: a console, the port of init, and a disk, on which writes may get lost
         when the host crashes."""
-        accelerator = ("-accel", "kvm", "-cpu", "host")
-        if not kvm_works():
-            complain(f"{KVM} cannot be used: {self.title} is emulated, which is slow.")
-            accelerator = ("-accel", "tcg", "-cpu", "max")
+        accelerator = ("kvm", "-cpu", "host") if self.accelerated else ("tcg", "-cpu", "max")
         return [
             *(qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
-            *(*accelerator, "-smp", "1", "-m", f"{self.memory >> 20}M"),
+            *("-accel", *accelerator, "-smp", "1", "-m", f"{self.memory >> 20}M"),
             *("-kernel", str(self.image), "-initrd", str(private / "initramfs")),
             *("-append", COMMAND_LINE),
             *("-serial", f"file:{escaped(private / 'console')}", "-serial", "stdio"),
-            *("-drive", f"file={escaped(private / 'disk')},format=raw,if=none,id=swap,cache=unsafe"),
+            *(
+                "-drive",
+                f"file={escaped(private / 'disk')},format=raw,if=none,id=swap,cache=unsafe",
+            ),
             *("-device", "virtio-blk-pci,drive=swap"),
         ]
+
+
+def guests(
+    images: Iterable[Path], directory: Path | None, memory: int, compiler: Compiler, private: Path
+) -> Iterator[Guest]:
+    """A guest for each image, checked as far as that can be done before anything is compiled.
+
+    `directory` holds the modules, None to look where the image lies. Raises `SwaptraceError`.
+    """
+    find_qemu()
+    if memory < LEAST:
+        raise SwaptraceError(f"--memory {human(memory)}: a guest needs {human(LEAST)} at least")
+    accelerated = kvm_works()
+    if not accelerated:
+        complain(f"{KVM} cannot be used: the processor is emulated, which is slow.")
+    for image in images:
+        version = version_of(image)
+        found = directory or modules_of(image, version)
+        needed = () if found is None else modules(found, version)
+        yield Guest(image, needed, memory, accelerated, compiler, private)
 
 
 def planned(job: Job) -> str:
@@ -262,13 +284,3 @@ def _text(path: Path) -> str:
 def escaped(path: Path) -> str:
     """A path within an option of QEMU, where a comma ends a value."""
     return str(path).replace(",", ",,")
-
-
-def check_memory(memory: int) -> int:
-    """The memory of a guest. Raises `SwaptraceError` if no kernel would boot with it."""
-    if memory < LEAST:
-        raise SwaptraceError(f"--memory {human(memory)}: a guest needs at least {human(LEAST)}")
-    return memory
-
-
-LEAST: Final = 256 << 20

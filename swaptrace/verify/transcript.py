@@ -58,8 +58,10 @@ class Transcript:
             keyword, _, rest = line[1:].partition(" ")
             if self.done:
                 raise Damaged(f"{quote(line)} after its end")
-            return self._ending(keyword, rest) if self.current else self._beginning(keyword, rest)
-        if self.current is not None:
+            if self.current is not None:
+                return self._ending(keyword, rest)
+            self._beginning(keyword, rest)
+        elif self.current is not None:
             self._lines.append(line)
         elif line:
             raise Damaged(f"{quote(line)} between two jobs")
