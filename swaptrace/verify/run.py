@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from swaptrace.verify.verdict import Run, Verdict
 
 AUTO: Final = "auto"
 """The policy that the kernel has by its version."""
+
+AHEAD: Final = 2
+"""How many scenarios are compiled at a time, ahead of the one that runs."""
 
 Begin = Callable[[str, str], None]
 """Told of the scenario and the place whose turn it is."""
@@ -74,6 +78,8 @@ class Verifier:
             for outcome in outcomes:
                 yield from _refused(pending)
                 scenario, _ = pending.popleft()
+                for left in (self.directory / outcome.name, self.directory / f"{outcome.name}.c"):
+                    left.unlink(missing_ok=True)
                 yield self.judge(scenario, outcome)
         yield from _refused(pending)
 
@@ -83,19 +89,33 @@ class Verifier:
         place: Place,
         pending: deque[tuple[Scenario, str | None]],
     ) -> Iterator[Job]:
-        """The scenarios, each compiled when it is asked for; and `pending` says which these are,
-        and which were left out and why."""
-        for scenario in scenarios:
-            self.begin(scenario.name, place.title)
-            reason = _refusal(scenario)
-            pending.append((scenario, reason))
-            if reason is None:
-                self.built += 1
-                name = f"scenario-{self.built}"
-                binary = self.compiler.build(emit_c(scenario), self.directory, name)
-                swap = scenario.machine.swap
-                yield Job(name, binary, swap.backend, swap.size, swap.page_cluster, self.timeout)
-                binary.unlink(missing_ok=True)
+        """The scenarios, compiled a little before they are asked for; and `pending` says which
+        these are, and which were left out and why."""
+        with ThreadPoolExecutor(AHEAD) as pool:
+            building: deque[tuple[Scenario, Future[Job]]] = deque()
+            for scenario in scenarios:
+                reason = _refusal(scenario)
+                pending.append((scenario, reason))
+                if reason is None:
+                    self.built += 1
+                    job = pool.submit(self.job, scenario, f"scenario-{self.built}")
+                    building.append((scenario, job))
+                if len(building) > AHEAD:
+                    yield self.next_built(building, place)
+            while building:
+                yield self.next_built(building, place)
+
+    def next_built(self, building: deque[tuple[Scenario, Future[Job]]], place: Place) -> Job:
+        """The job whose turn it is."""
+        scenario, job = building.popleft()
+        self.begin(scenario.name, place.title)
+        return job.result()
+
+    def job(self, scenario: Scenario, name: str) -> Job:
+        """Compile a scenario."""
+        binary = self.compiler.build(emit_c(scenario), self.directory, name)
+        swap = scenario.machine.swap
+        return Job(name, binary, swap.backend, swap.size, swap.page_cluster, self.timeout)
 
     def judge(self, scenario: Scenario, outcome: Outcome) -> Judged:
         """What an outcome comes to."""

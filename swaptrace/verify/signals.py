@@ -6,20 +6,40 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
-ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def _exit(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
+class _Ending:
+    """How many `held_off` there are around what is being done, and the signal that waits."""
+
+    held = 0
+    waiting: int | None = None
+
+    def handle(self, number: int, _frame: FrameType | None = None) -> None:
+        if self.held:
+            self.waiting = number
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+        else:
+            raise SystemExit(128 + number)
+
+    def release(self) -> None:
+        self.held -= 1
+        if not self.held and self.waiting is not None:
+            number, self.waiting = self.waiting, None
+            self.handle(number)
+
+
+_ending = _Ending()
 
 
 @contextmanager
 def ending_by_exception() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise `SystemExit`, as SIGINT raises `KeyboardInterrupt`, so that
     everything is undone on the way out."""
-    before = {number: signal.signal(number, _exit) for number in ENDING}
+    before = {number: signal.signal(number, _ending.handle) for number in ENDING}
     try:
         yield
     finally:
@@ -29,9 +49,15 @@ def ending_by_exception() -> Iterator[None]:
 
 @contextmanager
 def held_off() -> Iterator[None]:
-    """Do something as a whole: a signal that comes meanwhile is delivered afterwards."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *ENDING})
+    """Do something as a whole: a signal that comes meanwhile takes effect afterwards.
+
+    It is blocked, so that it interrupts no system call. A thread that does not block it may
+    still get it, and then its handler, which Python runs here, has to wait.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    _ending.held += 1
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _ending.release()

@@ -53,12 +53,12 @@ steps:
 - {mmap: buf, size: 2MiB}
 - {write: buf}
 - {fork: child}
-- repeat: 400
+- repeat: 5000
   steps:
   - {madvise: buf, advice: PAGEOUT}
   - {read_write: buf, process: child}
 """
-"""Runs for about as long as it takes to start the program and to compile it."""
+"""Runs for longer than any test."""
 
 
 def verified(*arguments: str | Path) -> dict[str, dict[str, Any]]:
@@ -82,15 +82,15 @@ def test_every_bundled_scenario_agrees_or_cannot_run_here() -> None:
 
 
 def test_what_other_kernels_were_seen_to_do_this_one_does_as_the_model_says() -> None:
-    """Do the observed scenarios that are written by hand agree here, one in four of them?"""
+    """Do the observed scenarios that are written by hand agree here, one in five of them?"""
     texts = scenario_texts()
-    names = sorted({o.scenario for o in observations() if o.scenario.startswith("b")})[::4]
+    names = sorted({o.scenario for o in observations() if o.scenario.startswith("b")})[::5]
     loaded = [scenario(texts[name], name) for name in names]
     for each in loaded:
         check_runnable(each)
     with work_directory() as directory:
         judged = Verifier(find_compiler(directory), directory).run(loaded, Host(SIZE))
-    assert len(judged) > 20
+    assert len(judged) > 15
     assert [j.verdict for j in judged if j.verdict.status == "differs"] == []
     assert sum(j.verdict.status == "agrees" for j in judged) > len(judged) * 2 // 3
 
@@ -101,7 +101,7 @@ def test_a_wrong_policy_is_caught_at_the_step_that_shows_it(tmp_path: Path) -> N
     found = verified(tmp_path / "rw.yaml", "--policy", tmp_path / "mine.py")["read-write"]
     assert (found["status"], found["policy"]) == ("differs", "mine")
     difference = found["first_difference"]
-    assert (difference["step"], difference["op"], difference["line"]) == ("3.0", "read_write", 8)
+    assert (difference["step"], difference["op"], difference["line"]) == ("3.0", "read_write", 9)
     assert difference["model"] == {"counters": {"minflt": 4}}
     assert difference["kernel"] == {"counters": {"minflt": 0}}
 
@@ -192,7 +192,7 @@ def wait_for_programs(process: subprocess.Popen[bytes]) -> list[int]:
     return []
 
 
-MOMENTS = [0.05, 0.2, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 1.0, 1.2]
+MOMENTS = [0.05, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1]
 """Seconds after the start: before there is swap, while it is made, in the middle of the run."""
 
 
@@ -203,11 +203,11 @@ def test_terminated_at_any_moment_it_leaves_nothing(slow: Path, moment: float) -
     time.sleep(moment)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
-    assert process.returncode in (0, 128 + signal.SIGTERM, -signal.SIGTERM)
+    assert process.returncode in (128 + signal.SIGTERM, -signal.SIGTERM)
     assert Traces() == before
 
 
-@pytest.mark.parametrize("moment", [number * 0.03 for number in range(10)])
+@pytest.mark.parametrize("moment", [number * 0.02 for number in range(10)])
 def test_a_worker_that_is_killed_is_told_and_leaves_nothing(slow: Path, moment: float) -> None:
     """Whichever of the scenario's processes it is, has the scenario not agreed?"""
     before = Traces()
@@ -229,8 +229,8 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(slow: Path, moment: flo
     time.sleep(moment)
     process.kill()
     process.communicate(timeout=30)
-    slow.write_text(READ_WRITE)
-    assert begin(slow).communicate(timeout=30)[0].count(b"1 agree")
+    slow.write_text(READ_WRITE.replace("swap: zram", "swap: {size: 16MiB}"))
+    assert b": 1 agree" in begin(slow).communicate(timeout=30)[0]
     assert Traces() == before
 
 
