@@ -242,7 +242,7 @@ def follow(
     while not transcript.done:
         ready, _, _ = select([port], [], [], max(0.0, deadline - monotonic()))
         if not ready:
-            return "it did not come to its end in time, and the guest said nothing more"
+            return "the guest said nothing more"
         data = os.read(port, 1 << 16)
         if not data:
             return None
@@ -258,9 +258,7 @@ def follow(
 
 
 def _because(job: Job, running: Job | None, reason: str) -> str:
-    if running is None or job is running:
-        return f"the guest ended: {reason}"
-    return f"it did not run; the guest ended before: {reason}"
+    return f"cut off: {reason}" if job is running else f"not run: {reason}"
 
 
 def _last_word(private: Path) -> str:

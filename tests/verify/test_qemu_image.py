@@ -22,9 +22,9 @@ def test_the_version_of_an_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"x" * 4096])
 def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Is a vmlinux, or anything else that an x86 does not boot, refused with what would be right?"""
+    """Is a vmlinux, or what else an x86 does not boot, refused with what would be right?"""
     (tmp_path / "vmlinux").write_bytes(content)
-    with pytest.raises(SwaptraceError, match="no bootable image .*arch/x86/boot/bzImage"):
+    with pytest.raises(SwaptraceError, match=r"no bootable image .*arch/x86/boot/bzImage"):
         version_of(tmp_path / "vmlinux")
 
 

@@ -31,7 +31,8 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 def unpacked(data: bytes) -> list[tuple[str, int, bytes]]:
     """Name, mode and content of every entry, by the description of the format."""
-    found, at = [], 0
+    found: list[tuple[str, int, bytes]] = []
+    at = 0
     while True:
         assert data[at : at + 6] == b"070701"
         fields = [int(data[at + 6 + 8 * i : at + 14 + 8 * i], 16) for i in range(13)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ OUTCOMES = [
 def test_a_report_in_pieces_of_any_size(cuts: list[int]) -> None:
     transcript = Transcript(JOBS)
     ends = [0, *sorted(cuts), len(REPORT)]
-    pieces = [REPORT[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    pieces = [REPORT[start:end] for start, end in pairwise(ends)]
     assert [outcome for piece in pieces for outcome in transcript.feed(piece)] == OUTCOMES
     assert transcript.done
     assert not transcript.left
@@ -114,7 +115,7 @@ def test_a_damaged_report(report: bytes, message: str) -> None:
             "Kernel panic - not syncing: sysrq triggered crash",
         ),
         (
-            "[   12.345678][   T57] BUG: kernel NULL pointer dereference, address: 0000000000000008\n"
+            "[  12.34][ T57] BUG: kernel NULL pointer dereference, address: 0000000000000008\n"
             "[   12.345679][   T57] #PF: supervisor read access in kernel mode\n"
             "[   12.345680][   T57] Oops: Oops: 0000 [#1] PREEMPT SMP\n"
             "[   12.345690][   T57] Kernel panic - not syncing: Fatal exception\n",
