@@ -27,7 +27,8 @@ BASE: Final = 1 << 44
 MERGED_SINCE: Final = (6, 11)
 """The first Linux with the patch."""
 
-TRACKED_LOCKS_SINCE: Final = (6, 4)
+VMA_LOCKS_SINCE: Final = (6, 4)
+"""The first with CONFIG_PER_VMA_LOCK (0bff0aaea03e)."""
 
 X86: Final = {"hw_dirty": True, "mkwrite_dirties": False}
 """What an x86 does; of other architectures the scenario's word is taken."""
@@ -64,7 +65,7 @@ def model_kernel(version: tuple[int, int]) -> str:
     but 6.10 from 6.4 on, when its features were there."""
     if version >= (6, 12):
         return "6.18" if version >= (6, 18) else "6.12"
-    return "6.10" if version >= TRACKED_LOCKS_SINCE else "6.1"
+    return "6.10" if version >= VMA_LOCKS_SINCE else "6.1"
 
 
 def features_of(facts: Facts) -> dict[str, Any]:

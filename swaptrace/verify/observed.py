@@ -9,7 +9,7 @@ from errno import errorcode
 from typing import Any, Final
 
 from swaptrace.counters import COUNTERS
-from swaptrace.errors import SwaptraceError, quote
+from swaptrace.errors import SwaptraceError, quote, shorten
 
 SCHEMA: Final = "swaptrace.observed/1"
 
@@ -93,6 +93,8 @@ def parse(text: str) -> Observed:
     if not lines:
         raise SwaptraceError("the program printed nothing")
     first, *rest = [_object(number, line) for number, line in enumerate(lines, start=1)]
+    if first.keys() == {"failed"}:
+        raise SwaptraceError(f"the program could not begin: {shorten(str(first['failed']))}")
     skipped = failed = None
     if rest and rest[-1].keys() <= {"skip", "failed"}:
         skipped, failed = rest[-1].get("skip"), rest.pop().get("failed")

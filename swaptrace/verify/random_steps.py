@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Final, Literal
 
 from swaptrace.scenario.schema import (
     Access,
@@ -50,6 +50,11 @@ ADVICE: Final[tuple[Advice, ...]] = (
     "MADV_POPULATE_WRITE",
 )
 PROTS: Final[tuple[Prot, ...]] = ("r", "r", "rw", "rw", "rw", "none")
+OPS: Final[tuple[Literal["read", "write", "read_write"], ...]] = (
+    *("read",) * 2,
+    *("write",) * 2,
+    "read_write",
+)
 STRIDES: Final = (512, 2048, 6 * 1024, 2 * PAGE, 3 * PAGE, 5 * PAGE, 7 * PAGE, 10 * 1024)
 
 
@@ -62,6 +67,7 @@ class Maker:
     uffd: bool
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
     born: int = 0
+    mapped: int = 0
 
     def scenario(self, name: str) -> Scenario:
         """A few regions, then up to thirty steps."""
@@ -118,7 +124,15 @@ class Maker:
         pages = self.random.choice(SIZES if self.random.random() < 0.3 else SIZES[:12])
         self.sizes[process][region] = pages
         prot: Prot = "r" if self.random.random() < 0.1 else "rw"
-        return Mmap(line=1, process=process, region=region, size=pages * PAGE, prot=prot)
+        size = pages * PAGE
+        return Mmap(line=1, process=process, region=region, size=size, prot=prot, at=self.address())
+
+    def address(self) -> int | None:
+        """Mostly none; else one that belongs to nobody, anywhere in the 2 MiB of a page table."""
+        self.mapped += 1
+        if self.random.random() < 0.8:
+            return None
+        return (self.mapped << 36) + self.random.randrange(512) * PAGE
 
     def process(self) -> Iterator[Step]:
         """A fork, or an exit of a process that was forked."""
@@ -169,15 +183,17 @@ class Maker:
         if self.random.random() < 0.05:
             span = Span(span.offset + 100, max(1, span.length - 300))
         order: Order = self.random.choice(("forward",) * 6 + ("backward", "random"))
+        op = self.random.choice(OPS)
         return Access(
             line=1,
             process=process,
-            op=self.random.choice(("read", "read", "write", "write", "read_write")),
+            op=op,
             region=region,
             span=span,
             stride=self.random.choice(STRIDES) if self.random.random() < 0.35 else PAGE,
             order=order,
             seed=self.random.randrange(100) if order == "random" else 0,
+            value=self.random.choice((None, None, 200)) if op == "write" else None,
         )
 
     def memset(self, region: str, process: str, pages: int) -> Step:

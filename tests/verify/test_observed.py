@@ -66,6 +66,7 @@ def test_a_last_line_that_was_cut_off_is_left_out() -> None:
     ("output", "message"),
     [
         ("", "the program printed nothing"),
+        (text({"failed": "cannot set up: no"}), "could not begin: cannot set up: no"),
         ("hello\n", "damaged: line 1: 'hello' is no JSON object"),
         (text(FACTS, [1]), "damaged: line 2: '[1]' is no JSON object"),
         (text({**FACTS, "schema": "else"}), "the first line is no swaptrace.observed/1"),

@@ -97,11 +97,17 @@ static void skip(const char *why)
 	end_with("skip", why, "", SKIP);
 }
 
+/* All of a file, which may come in pieces. */
 static const char *read_text(int fd)
 {
-	ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
+	size_t length = 0;
+	ssize_t piece;
 
-	text[length > 0 ? length : 0] = 0;
+	do {
+		piece = pread(fd, text + length, sizeof(text) - 1 - length, length);
+		length += piece > 0 ? piece : 0;
+	} while (piece > 0);
+	text[length] = 0;
 	return text;
 }
 
