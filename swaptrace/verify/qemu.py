@@ -26,7 +26,7 @@ from swaptrace.verify.image import modules_of, version_of
 from swaptrace.verify.initramfs import Initramfs
 from swaptrace.verify.modules import Module, modules
 from swaptrace.verify.place import Job, Outcome
-from swaptrace.verify.transcript import Damaged, Transcript, trouble
+from swaptrace.verify.transcript import Damaged, Transcript, trouble, warning
 
 QEMU: Final = "qemu-system-x86_64"
 KVM: Final = Path("/dev/kvm")
@@ -136,9 +136,12 @@ class Guest:
         transcript = Transcript(batch)
         with machine(self.arguments(qemu, private), private / "qemu") as process:
             reason = yield from follow(process, transcript)
+        console = _text(private / "console")
         if not transcript.left:
+            if (said := warning(console)) is not None:
+                complain(f"{self.title}: the kernel said: {said}")
             return
-        reason = trouble(_text(private / "console")) or reason or _last_word(private)
+        reason = trouble(console) or reason or _last_word(private)
         stdout = transcript.stdout if transcript.current is not None else ""
         for job in transcript.left:
             yield Outcome(job.name, stdout, failed=_because(job, transcript.current, reason))

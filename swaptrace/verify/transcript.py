@@ -17,6 +17,9 @@ TROUBLE: Final = re.compile(
 )
 """What the first line has in which a kernel says that it has come to an end."""
 
+WARNING: Final = re.compile(r"WARNING: |BUG: ")
+"""What the first line has in which it says that something is wrong, and goes on."""
+
 PREFIX: Final = re.compile(r"^(<\d+>)?(\[[ \d.]+\])?(\[ *[TC]\d+\])? *")
 """Level, time and caller before a message of the kernel."""
 
@@ -129,7 +132,14 @@ def _number(text: str) -> int:
 
 def trouble(console: str) -> str | None:
     """The first message in which the kernel says that it cannot go on."""
-    for line in console.splitlines():
-        if TROUBLE.search(line):
-            return PREFIX.sub("", line).strip()
-    return None
+    return _first(TROUBLE, console)
+
+
+def warning(console: str) -> str | None:
+    """The first message in which the kernel says that something is wrong."""
+    return _first(WARNING, console)
+
+
+def _first(pattern: re.Pattern[str], console: str) -> str | None:
+    line = next((line for line in console.splitlines() if pattern.search(line)), None)
+    return None if line is None else PREFIX.sub("", line).strip()

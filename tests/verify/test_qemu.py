@@ -125,6 +125,16 @@ def test_a_kernel_that_panics(setting: Setting) -> None:
     ]
 
 
+def test_a_kernel_that_complains_and_goes_on(
+    setting: Setting, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Is it told, though every job came to its end?"""
+    bad = "BUG: Bad rss-counter state mm:00000000deadbeef type:MM_SWAPENTS val:1"
+    setting.emulator(f"echo '[ 7.0] {bad}' > $console\n" + report("\n@exit 0") + DONE)
+    assert setting.run(1) == [Outcome("job-0")]
+    assert capsys.readouterr().err == f"{setting.image}: the kernel said: {bad}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "failed"),
     [
