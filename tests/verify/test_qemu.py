@@ -21,6 +21,7 @@ from tests.commandline import run, start
 from tests.verify.guests import image, module, script
 
 OPTIONS = """\
+case " $* " in *" -S "*) exit 1;; esac
 for option; do
   case $last in
     -initrd) initramfs=$option;;
@@ -29,7 +30,7 @@ for option; do
   last=$option
 done
 """
-"""The beginning of a script that wants to know the files it is given."""
+"""The beginning of a script: no KVM, and which files it is given."""
 
 HANGS = "echo $$ > qemu.pid; exec sleep 600"
 
@@ -94,7 +95,8 @@ def test_what_a_guest_is_given(setting: Setting) -> None:
     assert b"job disk 1048576 3 200\n" in (setting.root / "seen").read_bytes()
     assert int((setting.root / "disk").read_text()) == (1 << 20) + 4096
     words = (setting.root / "words").read_text()
-    assert "-accel kvm -cpu host -smp 1 -m 1024M" in words
+    assert "-accel kvm -cpu host " in words
+    assert "-smp 1 -m 1024M" in words
     list(setting.guest(accelerated=False).run(setting.jobs(1)))
     assert "-accel tcg -cpu max" in (setting.root / "words").read_text()
 
@@ -196,14 +198,27 @@ def test_what_is_wrong_is_said_before_anything_runs(
         list(guests([setting.image], None, 1 << 30, compiler, root))
 
 
-def test_kvm_takes_more_than_its_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is it not used without virtualisation by the processor, or where the device refuses?"""
+@pytest.mark.parametrize(
+    ("flags", "device", "text", "works"),
+    [
+        ("vmx", "/dev/null", 'read word; test "$word" = quit', True),
+        ("svm", "/dev/null", "exit 0", True),
+        ("vmx", "/dev/null", "kill -ABRT $$", False),
+        ("vmx", "/dev/null", "exec sleep 600", False),
+        ("vmx", "none", "exit 0", False),
+        ("sse", "/dev/null", "exit 0", False),
+    ],
+)
+def test_kvm_takes_more_than_its_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, device: str, text: str, works: bool
+) -> None:
+    """Is it used only with virtualisation by the processor, and where QEMU can start with it?"""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(qemu, "CPUINFO", tmp_path / "cpuinfo")
-    (tmp_path / "cpuinfo").write_text("flags : fpu vmx sse\n")
-    monkeypatch.setattr(qemu, "KVM", tmp_path / "none")
-    assert not kvm_works()
-    monkeypatch.setattr(qemu, "KVM", Path("/dev/null"))
-    assert not kvm_works()
+    monkeypatch.setattr(qemu, "KVM", Path(device))
+    monkeypatch.setattr(qemu, "PROBE", 0.5)
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu {flags} apic\n")
+    assert kvm_works(str(script(tmp_path / QEMU, f"exec 2>&1; {text}"))) is works
 
 
 def test_a_compiler_that_cannot_link_statically(tmp_path: Path) -> None:
