@@ -58,6 +58,7 @@ struct job {
 };
 
 static FILE *port;
+static int loaded;		/* modules */
 static char refused[256];	/* the module that the kernel would not load, and why */
 
 static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
@@ -138,7 +139,9 @@ static void load_module(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if ((fd < 0 || syscall(SYS_finit_module, fd, "", 0)) && errno != EEXIST && !*refused)
+	if (fd >= 0 && !syscall(SYS_finit_module, fd, "", 0))
+		loaded++;
+	else if (errno != EEXIST && !*refused)
 		snprintf(refused, sizeof(refused), "; %s is refused: %s", strrchr(path, '/') + 1,
 			 strerror(errno));
 	if (fd >= 0)
@@ -150,7 +153,7 @@ static void load_module(const char *path)
 
 static bool missing(const char *what)
 {
-	say("skipped %s%s", what, refused);
+	say("skipped %s%s", what, loaded || *refused ? refused : "; there were no modules (--modules)");
 	return false;
 }
 

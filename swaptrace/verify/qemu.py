@@ -51,7 +51,7 @@ PROGRAMS: Final = 1 / 4
 """How much of the memory the programs of one boot may take. The archive is there beside them
 until it is unpacked; what has run is removed."""
 
-BOOT: Final = 600.0
+BOOT: Final = 300.0
 """Seconds until the first job begins, at most; in an emulation without KVM it is slow."""
 SLACK: Final = 60.0
 """Seconds that a job may take beyond its timeout, which is init's to see to, and to set up swap."""
