@@ -56,15 +56,8 @@ def test_do_the_commands_come_in_the_order_of_their_use() -> None:
     commands = run("-h").output.partition("Commands:\n")[2]
     names = [line.split()[0] for line in commands.splitlines()]
     assert names == [
-        "run",
-        "compare",
-        "diff",
-        "explore",
-        "graph",
-        "explain",
-        "check",
-        "policies",
-        "scenarios",
+        *("run", "compare", "diff", "explore", "graph", "explain", "check"),
+        *("emit-c", "verify", "policies", "scenarios"),
     ]
 
 

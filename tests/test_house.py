@@ -25,7 +25,8 @@ ALLOWED = {
     "scenario": {"scenario"},
     "policies": {"policies", "mm"},
     "replay": {"replay", "mm", "scenario.schema"},
-    "report": {"report", "replay.result", "replay.explanation"},
+    "report": {"report", "replay.result", "replay.explanation", "verify.verdict"},
+    "verify": {"verify", "mm", "replay", "scenario", "policies", "output"},
     "explore": {"explore", "mm", "replay", "scenario", "report", "output"},
 }
 

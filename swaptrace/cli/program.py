@@ -1,6 +1,7 @@
 """The command line: parse, call one function, print, exit code.
 
-0: all well; 1: an expectation or `--fail-on` failed; 2: the input or the command line is wrong.
+0: all well; 1: an expectation or `--fail-on` failed, or a kernel differs; 2: the input or the
+command line is wrong; 4: `verify` could not verify anything.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ COMMANDS = {
     "graph": "explore",
     "explain": "explain",
     "check": "check",
+    "emit-c": "emit",
+    "verify": "verify",
     "policies": "listings",
     "scenarios": "listings",
 }
@@ -97,7 +100,7 @@ class Program(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"swaptrace.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:

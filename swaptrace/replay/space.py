@@ -102,16 +102,28 @@ class AddressSpace:
             for area in self.areas
         )
 
-    def modify(self, area: VmArea, start: int, end: int, vma: Vma, account: bool) -> None:
+    def modify(
+        self,
+        area: VmArea,
+        start: int,
+        end: int,
+        vma: Vma,
+        account: bool,
+        merges_unfaulted: bool,
+    ) -> None:
         """vma_modify(): new flags for a part of one VMA, which merges with its neighbours where
-        they are alike, and is split off where it is not."""
+        they are alike, and is split off where it is not.
+
+        `merges_unfaulted`: a neighbour without an anon_vma takes over that of the part.
+        """
         part = area._replace(start=start, end=end, vma=vma, account=account)
         index = self.areas.index(area)
         left = self.areas[index - 1] if index and start == area.start else None
         right = self.areas[index + 1] if index + 1 < len(self.areas) and end == area.end else None
-        if left is not None and not _can_merge(left, part, left.end == start):
+        can_merge = _can_merge if merges_unfaulted else _could_merge
+        if left is not None and not can_merge(left, part, left.end == start):
             left = None
-        if right is not None and not _can_merge(right, part, right.start == end):
+        if right is not None and not can_merge(right, part, right.start == end):
             right = None
         if left and right and not _compatible(left, right):
             right = None
@@ -126,7 +138,19 @@ class AddressSpace:
 
 
 def _can_merge(neighbour: VmArea, part: VmArea, adjacent: bool) -> bool:
-    """can_vma_merge_after(), can_vma_merge_before()."""
+    """can_vma_merge_after(), can_vma_merge_before(), since 879bca0a2c4f: of two VMAs of which one
+    has an anon_vma, that one must not be of a forked process."""
+    if not adjacent or neighbour.mergeable_flags != part.mergeable_flags:
+        return False
+    if neighbour.anon_vma is None and part.anon_vma is not None:
+        return part.singular
+    if part.anon_vma is None and neighbour.anon_vma is not None:
+        return neighbour.singular
+    return neighbour.anon_vma == part.anon_vma
+
+
+def _could_merge(neighbour: VmArea, part: VmArea, adjacent: bool) -> bool:
+    """The same before, when it was the neighbour that had to have one."""
     if not adjacent or neighbour.mergeable_flags != part.mergeable_flags:
         return False
     if (neighbour.anon_vma is None or part.anon_vma is None) and neighbour.singular:

@@ -67,6 +67,10 @@ class Call:
         """The caller's index in the region's columns."""
         return self.family.members.index(self.process.name)
 
+    def modify(self, area: VmArea, start: int, end: int, vma: Vma, account: bool) -> None:
+        """New flags for a part of one VMA, which may split and merge as on the machine's kernel."""
+        self.space.modify(area, start, end, vma, account, self.world.merges_unfaulted)
+
     def send(self, start: int, end: int, event: Event) -> None:
         """One event for each page of a part of the range."""
         walk = Walk(start - self.family.base, end - start)
@@ -137,7 +141,7 @@ def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: str) ->
         account = True
     elif area.anon_vma is None and call.world.mprotect_unaccounts:
         account = False
-    call.space.modify(area, start, end, vma, account)
+    call.modify(area, start, end, vma, account)
     event = Mprotect(call.member, call.world.facts, vma.readable, vma.writable)
     call.send(start, end, event)
     if vma.locked and vma.writable:
@@ -165,7 +169,7 @@ def lock_fixup(call: Call, area: VmArea, start: int, end: int, locked: bool) -> 
 
 def set_vma(call: Call, area: VmArea, start: int, end: int, vma: Vma) -> None:
     """New flags for a part of a VMA, without a look at the page tables."""
-    call.space.modify(area, start, end, vma, area.account)
+    call.modify(area, start, end, vma, area.account)
     call.send(start, end, SetVma(call.member, call.world.facts, vma))
 
 

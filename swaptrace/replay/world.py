@@ -109,6 +109,11 @@ class World:
         """mprotect to read-only gives VM_ACCOUNT up where nothing was written; 6.1 does not."""
         return self.since(6, 10)
 
+    @property
+    def merges_unfaulted(self) -> bool:
+        """VMAs merge although only the one that is extended has no anon_vma yet (879bca0a2c4f)."""
+        return self.since(6, 18)
+
     def pages(self, size: int) -> int:
         """Bytes, rounded up to pages."""
         return -(-size // self.machine.page_size)

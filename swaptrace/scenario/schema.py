@@ -56,6 +56,7 @@ KERNEL_DEFAULTS: Mapping[str, Mapping[str, bool]] = {
     "6.1": {"per_vma_lock": False, "zeromap": False, "write_upgrade": False},
     "6.10": {"per_vma_lock": True, "zeromap": False, "write_upgrade": True},
     "6.12": {"per_vma_lock": True, "zeromap": True, "write_upgrade": True},
+    "6.18": {"per_vma_lock": True, "zeromap": True, "write_upgrade": True},
 }
 """What a kernel version sets where the scenario does not say.
 

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from swaptrace import policies
-from swaptrace.counters import COUNTERS
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.table import Table
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
+from swaptrace.verify.leaves import leaves
+from swaptrace.verify.observed import COUNTED
 
 FOLDER = Path(__file__).parent / "observations"
-
-COUNTED = frozenset(COUNTERS[: COUNTERS.index("zero_fill")]) | {"uffd_wp", "sigsegv"}
-"""What a kernel shows; the model counts more."""
+SCENARIOS = "scenarios"
 
 PageMaps = Mapping[str, Mapping[str, str]]
 
@@ -62,16 +61,32 @@ def overrides(prefix: str, machine: Mapping[str, Any]) -> Iterator[tuple[str, st
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a compressed file."""
-    with lzma.open(path, "rt", encoding="utf-8") as file:
+    """The objects of a file, compressed or as `swaptrace verify --record` writes it."""
+    with lzma.open(path, "rt") if path.suffix == ".xz" else open(path) as file:
         for line in file:
             yield json.loads(line)
 
 
 @cache
+def recorded() -> dict[str, list[dict[str, Any]]]:
+    """What each file of observations holds, by its name without endings."""
+    paths = sorted([*FOLDER.glob("*.jsonl.xz"), *FOLDER.glob("*.jsonl")])
+    return {path.name.partition(".jsonl")[0]: list(lines(path)) for path in paths}
+
+
+@cache
 def scenario_texts() -> dict[str, str]:
-    """The YAML of each observed scenario by name."""
-    return {item["name"]: item["yaml"] for item in lines(FOLDER / "scenarios.jsonl.xz")}
+    """The YAML of each observed scenario by name.
+
+    A recorded observation has it in itself. Two of the same name must have the same text.
+    """
+    texts: dict[str, str] = {}
+    for file, items in recorded().items():
+        for item in items:
+            name = item["name"] if file == SCENARIOS else item["scenario"]
+            text = item.get("yaml")
+            assert text is None or texts.setdefault(name, text) == text, f"{file}: {name}"
+    return texts
 
 
 @cache
@@ -79,16 +94,16 @@ def observations() -> tuple[Observation, ...]:
     """All of them, file by file."""
     return tuple(
         Observation(
-            file=path.name.removesuffix(".jsonl.xz"),
+            file=file,
             scenario=item["scenario"],
             kernel=item["kernel"],
             machine=item["machine"],
             policies=tuple(item["policies"]),
             steps=tuple(item["steps"]),
         )
-        for path in sorted(FOLDER.glob("*.jsonl.xz"))
-        if path.name != "scenarios.jsonl.xz"
-        for item in lines(path)
+        for file, items in recorded().items()
+        if file != SCENARIOS
+        for item in items
     )
 
 
@@ -131,8 +146,9 @@ def first_difference(observation: Observation, policy: str) -> Difference | None
     scenario = observation.load()
     replay = Replay(scenario, table(policy), steps=True)
     seen: PageMaps = {}
-    for number, (step, shown) in enumerate(zip(scenario.steps, observation.steps, strict=True)):
-        replay.steps((step,), "", None, replay.record)
+    executed = zip(leaves(scenario.steps), observation.steps, strict=True)
+    for number, ((path, step), shown) in enumerate(executed):
+        replay.leaf(step, path, None, replay.record)
         assert replay.record.steps is not None
         counted = replay.record.steps[-1].counters
         counters = {name: n for name, n in counted.items() if name in COUNTED}

@@ -15,10 +15,12 @@ def area(start: int, end: int, vma: Vma = RW, **more: object) -> VmArea:
     return VmArea(start, end, vma, account=True)._replace(**more)  # type: ignore[arg-type]
 
 
-def modified(areas: list[VmArea], index: int, start: int, end: int, vma: Vma) -> list[VmArea]:
+def modified(
+    areas: list[VmArea], index: int, start: int, end: int, vma: Vma, since_6_18: bool = False
+) -> list[VmArea]:
     """The areas after new flags for a part of one."""
     space = AddressSpace(tuple(areas))
-    space.modify(areas[index], start, end, vma, account=True)
+    space.modify(areas[index], start, end, vma, account=True, merges_unfaulted=since_6_18)
     return space.areas
 
 
@@ -53,6 +55,19 @@ def test_a_neighbour_without_anon_vma_does_not_take_in_one_with() -> None:
     assert len(parts) == 2
 
 
+def test_since_6_18_it_does_unless_a_fork_is_behind_it() -> None:
+    """Is it the VMA that has an anon_vma whose chain must be singular (seen on 6.18)?"""
+    faulted = area(3, 6, RO, anon_vma=1)
+    (merged,) = modified([area(0, 3), faulted], 1, 3, 6, RW, since_6_18=True)
+    assert (merged.start, merged.end, merged.anon_vma) == (0, 6, 1)
+    (merged,) = modified([area(0, 3, anon_vma=1), area(3, 6, RO)], 1, 3, 6, RW, since_6_18=True)
+    assert merged.anon_vma == 1
+    cloned = faulted._replace(cloned=True)
+    assert len(modified([area(0, 3), cloned], 1, 3, 6, RW, since_6_18=True)) == 2
+    other = area(0, 3, anon_vma=2)
+    assert len(modified([other, faulted], 1, 3, 6, RW, since_6_18=True)) == 2
+
+
 def test_clones_merge_with_nothing_but_their_own_anon_vma() -> None:
     """After a fork, does list_is_singular() prevent the merge with a VMA without anon_vma?"""
     cloned = area(0, 3, anon_vma=1, cloned=True)
@@ -78,7 +93,7 @@ def test_splitting_and_merging_loses_no_page(changes: list[tuple[int, int, bool]
             hit = space.within(at, at + 1)[0]
             stop = min(hit.end, end)
             if hit.vma != vma:
-                space.modify(hit, at, stop, vma, account=True)
+                space.modify(hit, at, stop, vma, account=True, merges_unfaulted=False)
             at = stop
         flags[start:end] = [vma] * (end - start)
     assert [a.vma for a in space.areas for _ in range(a.end - a.start)] == flags

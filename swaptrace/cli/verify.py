@@ -1,0 +1,232 @@
+"""`swaptrace verify`: the same scenarios on a real kernel, held against the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swaptrace.cli.options import (
+    color_option,
+    complete_policy,
+    complete_scenario,
+    output_option,
+    set_option,
+)
+from swaptrace.cli.standard import stdin
+from swaptrace.output import Output, check_writable, progress
+
+if TYPE_CHECKING:
+    from swaptrace.verify.build import Compiler
+    from swaptrace.verify.place import Place
+    from swaptrace.verify.run import Judged, Verifier
+    from swaptrace.verify.verdict import Run
+
+    Work = Callable[[Verifier, Place], list[Judged]]
+
+
+def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
+    """Bytes, written as in a scenario."""
+    if text is None:
+        return None
+    from swaptrace.scenario.values import LENGTH, Invalid
+
+    try:
+        return LENGTH(text)
+    except Invalid as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command()
+@click.argument("scenario", nargs=-1, shell_complete=complete_scenario)
+@click.option(
+    "--policy",
+    metavar="NAME",
+    shell_complete=complete_policy,
+    default="auto",
+    show_default=True,
+    help="What the kernel is held against: a policy's name, an alias or the path of a .py file; "
+    "auto: prepatch below Linux 6.11, merged from it on.",
+)
+@click.option(
+    "--setup-zram",
+    metavar="SIZE",
+    callback=_size,
+    help="Make a zram swap device of at most SIZE for the run, as 256M, and remove it "
+    "afterwards, whatever happens. Needs root.",
+)
+@click.option(
+    "--kernel",
+    "kernels",
+    metavar="IMAGE",
+    multiple=True,
+    type=click.Path(dir_okay=False, exists=True),
+    help="Boot this kernel image in a virtual machine (QEMU) instead and run all scenarios in "
+    "it; given more than once, there is a column for each.",
+)
+@click.option(
+    "--modules",
+    metavar="DIR",
+    type=click.Path(file_okay=False, exists=True),
+    help="The modules of the image, as /lib/modules/VERSION. By default they are looked for "
+    "where the image lies: lib/modules/VERSION beside its directory.",
+)
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    callback=_size,
+    default="1GiB",
+    show_default=True,
+    help="Of the virtual machine.",
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="How long one scenario may take.",
+)
+@click.option(
+    "--random",
+    "number",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Verify N random scenarios instead.",
+)
+@click.option(
+    "--seed",
+    metavar="S",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the random scenarios: the same seed makes the same ones.",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    default=".",
+    show_default=True,
+    type=click.Path(file_okay=False, exists=True),
+    help="Where a random scenario that differs is written to, as small as it could be made.",
+)
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Append what the kernel showed to FILE, in the form of tests/kernel/observations.",
+)
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(["table", "json", "ktap"]),
+    default="table",
+    show_default=True,
+    help="What to print.",
+)
+@output_option
+@set_option
+@color_option
+def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int:
+    """Run scenarios on a real kernel and hold the model against it.
+
+    Each SCENARIO (a file, a directory, a bundled name, or -) becomes a C program
+    that runs on the running kernel, or on those of --kernel; after every step its
+    counters and page maps are compared with the model's.
+
+    \b
+    swaptrace verify --setup-zram 256M scenarios
+    swaptrace verify --setup-zram 256M my.yaml --policy my.py
+    swaptrace verify --setup-zram 256M --random 1000 --seed 1
+    swaptrace verify --kernel arch/x86/boot/bzImage scenarios
+
+    Exit codes: 0 none differs; 1 one differs; 2 the input or the command line is
+    wrong; 4 all were skipped.
+    """
+    from swaptrace.verify.build import find_compiler
+    from swaptrace.verify.run import Verifier, check_policy, exit_code, summary
+    from swaptrace.verify.signals import ending_by_exception
+    from swaptrace.verify.workdir import work_directory
+
+    if bool(scenario) == (number is not None):
+        message = "name at least one SCENARIO, or let --random N make them; not both"
+        raise click.UsageError(message, click.get_current_context())
+    output = Output(options["color"], options["output"])
+    for path in (output.path, options["record"]):
+        if path is not None:
+            check_writable(Path(path))
+    check_policy(options["policy"])
+    _check_places(options)
+    if number is None:
+        count, work = _given(scenario, options)
+    else:
+        count, work = number, _random(number, options)
+    with ending_by_exception(), work_directory() as directory:
+        compiler = find_compiler(directory)
+        places = _places(options, compiler, directory)
+        with progress(count * len(places), output.color) as begin:
+            verifier = Verifier(compiler, directory, options["policy"], options["timeout"], begin)
+            done = [(place, work(verifier, place)) for place in places]
+    if options["record"] is not None:
+        from swaptrace.verify.record import append
+
+        append(Path(options["record"]), (each for _, judged in done for each in judged))
+    runs = [summary(place, judged) for place, judged in done]
+    _show(runs, options["fmt"], output, only_notable=number is not None)
+    return exit_code(runs)
+
+
+def _check_places(options: Mapping[str, Any]) -> None:
+    """Raise a usage error for options that do not belong together."""
+    context = click.get_current_context()
+    if options["kernels"] and options["setup_zram"] is not None:
+        message = "--setup-zram is for the running kernel; a guest has swap of its own"
+        raise click.UsageError(message, context)
+    if options["modules"] is not None and len(options["kernels"]) != 1:
+        raise click.UsageError("--modules belongs to one --kernel", context)
+
+
+def _places(options: Mapping[str, Any], compiler: Compiler, directory: Path) -> list[Place]:
+    """The kernels to run on."""
+    if not options["kernels"]:
+        from swaptrace.verify.host import Host
+
+        return [Host(options["setup_zram"])]
+    from swaptrace.verify.qemu import guests
+
+    modules = None if options["modules"] is None else Path(options["modules"])
+    images = map(Path, options["kernels"])
+    return [*guests(images, modules, options["memory"], compiler, directory)]
+
+
+def _given(names: Sequence[str], options: Mapping[str, Any]) -> tuple[int, Work]:
+    """How many scenarios the command line names, and their verification."""
+    from swaptrace import inputs
+
+    sources, errors = inputs.find_all(names)
+    loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
+    return len(loaded), lambda verifier, place: verifier.run(loaded, place)
+
+
+def _random(number: int, options: Mapping[str, Any]) -> Work:
+    """The verification of random scenarios; it writes the small form of those that differ."""
+    from swaptrace.verify.fuzz import Fuzzer
+
+    how = options["seed"], Path(options["out"]), options["overrides"]
+    return lambda verifier, place: Fuzzer(verifier, place, *how).run(number)
+
+
+def _show(runs: Sequence[Run], fmt: str, output: Output, only_notable: bool) -> None:
+    if fmt == "json":
+        from swaptrace.verify.verdict import to_json
+
+        output.write(to_json(runs))
+        return
+    from swaptrace.report import verified
+
+    if fmt == "ktap":
+        output.write(verified.ktap(runs))
+    else:
+        output.show(verified.verify_report(runs, only_notable=only_notable))

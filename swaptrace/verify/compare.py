@@ -1,0 +1,96 @@
+"""Model and kernel side by side, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from swaptrace.errors import SwaptraceError
+from swaptrace.replay.engine import Replay
+from swaptrace.replay.pagemap import page_maps
+from swaptrace.replay.table import Table
+from swaptrace.replay.tally import Tally
+from swaptrace.scenario.schema import Scenario, Step
+from swaptrace.verify.fitting import Unfit, machine_for
+from swaptrace.verify.leaves import executed, leaves
+from swaptrace.verify.observed import Observed, ObservedStep, PageMaps
+from swaptrace.verify.verdict import Difference, Side, Verdict
+
+
+class Beside(Replay):
+    """A replay whose errnos are compared with the kernel's, not with what the scenario says."""
+
+    def __init__(self, scenario: Scenario, table: Table) -> None:
+        super().__init__(scenario, table, observe=self.seen)
+        self.errno: str | None = None
+        self.tally = Tally()
+
+    def check_errno(self, step: Step, errno: str | None) -> None:  # noqa: ARG002
+        self.errno = errno
+
+    def seen(self, path: str, step: Step, tally: Tally) -> None:  # noqa: ARG002
+        self.tally = tally
+
+    def show(self, path: str, step: Step, counted: frozenset[str]) -> ObservedStep:
+        """Replay one leaf step; what a kernel that counts this much shows of it."""
+        self.leaf(step, path, None, self.record)
+        counters = {name: n for name, n in self.tally.counters().items() if name in counted}
+        return ObservedStep(path, self.errno, counters, page_maps(self.world))
+
+
+def verify_one(scenario: Scenario, table: Table, observed: Observed) -> Verdict:
+    """Whether the kernel did in every step what the model does under the policy of the table."""
+    name, file, policy = scenario.name, scenario.file, table.policy.name
+    if observed.skipped is not None:
+        return Verdict(name, file, policy, "skipped", observed.skipped)
+    try:
+        scenario = replace(scenario, machine=machine_for(scenario, observed.facts))
+    except Unfit as unfit:
+        return Verdict(name, file, policy, "skipped", str(unfit))
+    difference = first_difference(scenario, table, observed)
+    if difference is not None:
+        return Verdict(name, file, policy, "differs", observed.failed, difference)
+    if observed.failed is not None:
+        return Verdict(name, file, policy, "differs", observed.failed)
+    wanted = executed(scenario.steps)
+    if len(observed.steps) != wanted:
+        reason = f"the program ended after {len(observed.steps)} of {wanted} steps"
+        return Verdict(name, file, policy, "differs", reason)
+    return Verdict(name, file, policy, "agrees")
+
+
+def first_difference(scenario: Scenario, table: Table, observed: Observed) -> Difference | None:
+    """The first step, of those that the kernel executed, after which the two differ."""
+    replay = Beside(scenario, table)
+    counted = observed.facts.counted
+    for (path, step), kernel in zip(leaves(scenario.steps), observed.steps, strict=False):
+        if kernel.step != path:
+            raise SwaptraceError(f"the program's output is damaged: step {kernel.step} for {path}")
+        model = replay.show(path, step, counted)
+        if model != kernel:
+            sides = _side(model, kernel), _side(kernel, model)
+            return Difference(path, step.line, step.process, step.op, *sides)
+    return None
+
+
+def _side(this: ObservedStep, other: ObservedStep) -> Side:
+    """What differs from the other, as it is on this side."""
+    names = [*this.counters, *(name for name in other.counters if name not in this.counters)]
+    counters = {
+        name: this.counters.get(name, 0)
+        for name in sorted(names)
+        if this.counters.get(name, 0) != other.counters.get(name, 0)
+    }
+    return Side(this.errno, counters, _maps(this.pages, other.pages))
+
+
+def _maps(this: PageMaps, other: PageMaps) -> Mapping[str, Mapping[str, str]]:
+    differing = {
+        process: {
+            region: code
+            for region, code in regions.items()
+            if other.get(process, {}).get(region) != code
+        }
+        for process, regions in this.items()
+    }
+    return {process: regions for process, regions in differing.items() if regions}

@@ -1,0 +1,110 @@
+"""A scenario as YAML that loads as the same scenario."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from swaptrace.scenario.schema import (
+    Access,
+    ClearRefs,
+    Exit,
+    Fork,
+    Madvise,
+    Measure,
+    Memset,
+    Mmap,
+    Mprotect,
+    Repeat,
+    Scenario,
+    Step,
+    UffdWriteprotect,
+)
+
+
+def to_yaml(scenario: Scenario) -> str:
+    """The document, with every key of the machine; what is expected is left out."""
+    machine = asdict(scenario.machine)
+    swap = machine.pop("swap")
+    lines = [
+        f"name: {json.dumps(scenario.name)}",
+        *([f"description: {json.dumps(scenario.description)}"] if scenario.description else []),
+        "machine:",
+        *(f"  {key}: {scalar(value)}" for key, value in machine.items()),
+        f"  swap: {{{', '.join(f'{key}: {scalar(value)}' for key, value in swap.items())}}}",
+        "steps:",
+        *steps_of(scenario.steps, "main", 1),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def scalar(value: object) -> str:
+    """A value as YAML writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def steps_of(steps: tuple[Step, ...], around: str, depth: int) -> Iterator[str]:
+    """The lines of a list of steps; `around` is who executes a step that does not say."""
+    indent = "  " * depth
+    for step in steps:
+        keys = dict(keys_of(step))
+        if step.process != around and not isinstance(step, Exit):
+            keys["process"] = step.process
+        if step.errno is not None:
+            keys["errno"] = step.errno
+        if isinstance(step, (Measure, Repeat)):
+            (op, argument), *rest = keys.items()
+            yield f"{indent}- {op}: {scalar(argument)}"
+            yield from (f"{indent}  {key}: {scalar(value)}" for key, value in rest)
+            yield f"{indent}  steps:"
+            yield from steps_of(step.steps, step.process, depth + 2)
+        else:
+            pairs = ", ".join(f"{key}: {scalar(value)}" for key, value in keys.items())
+            yield f"{indent}- {{{pairs}}}"
+
+
+def keys_of(step: Step) -> Iterator[tuple[str, object]]:
+    """The operation, then its other keys where they are not the default."""
+    match step:
+        case Measure():
+            yield "measure", step.label
+            return
+        case Repeat():
+            yield "repeat", step.count
+            return
+        case Fork():
+            yield "fork", step.child
+            return
+        case Exit():
+            yield "exit", step.process
+            return
+        case ClearRefs():
+            yield "clear_refs", "soft_dirty"
+            return
+        case Mmap():
+            yield "mmap", step.region
+            yield "size", step.size
+            yield "prot", step.prot
+            if step.at is not None:
+                yield "at", step.at
+            return
+    yield step.op, step.region
+    yield "offset", step.span.offset
+    yield "length", step.span.length
+    match step:
+        case Mprotect():
+            yield "prot", step.prot
+        case Memset():
+            yield "value", step.value
+        case Madvise():
+            yield "advice", step.advice
+        case UffdWriteprotect():
+            yield "wp", step.wp
+        case Access():
+            yield "stride", step.stride
+            yield "order", step.order
+            if step.order == "random":
+                yield "seed", step.seed
+            if step.value is not None:
+                yield "value", step.value

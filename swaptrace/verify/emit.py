@@ -1,0 +1,90 @@
+"""A scenario as a C program of one file that performs it with real system calls."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Final
+
+from swaptrace.errors import printable
+from swaptrace.scenario.schema import Scenario
+from swaptrace.verify.dump import to_yaml
+from swaptrace.verify.emit_steps import Names, Writer, size
+from swaptrace.verify.needs import needs
+
+RUNTIME: Final = ("base.c", "memory.c", "access.c", "process.c", "controller.c", "main.c")
+"""The parts that are the same for every program, in this order behind its steps."""
+
+
+def emit_c(scenario: Scenario) -> str:
+    """The program: C11, needs nothing but libc and Linux, and prints JSON lines.
+
+    The first line holds the facts of the kernel, each further one what an executed step
+    counted and the page maps after it (`observed` reads them).
+    """
+    wanted = needs(scenario)
+    processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
+    body = Writer(processes, regions).steps(scenario.steps)
+    parts = [
+        comment(scenario),
+        source("steps.h"),
+        "\n".join(
+            [
+                enumeration(processes, "PROCESSES"),
+                enumeration(regions, "REGIONS"),
+                names("process_names", wanted.processes),
+                names("region_names", wanted.regions),
+                f"#define EXPECTED_PAGE_SIZE {scenario.machine.page_size}UL",
+                f"#define WAITS_FOR_IO {int(scenario.machine.swap.backend != 'zram')}",
+                f"#define NEEDS_SOFT_DIRTY {int(wanted.soft_dirty)}",
+                f"#define NEEDS_UFFD {int(wanted.uffd)}",
+                f"#define NEEDS_MLOCK {int(wanted.mlock)}",
+                f"#define LONGEST_SHUFFLE {max(1, wanted.shuffled)}",
+                f"static const unsigned long needed_bytes = {size(wanted.memory)};",
+                "",
+            ]
+        ),
+        "\n".join(["static void scenario(void)", "{", *body, "}", ""]),
+        *(source(name) for name in RUNTIME),
+    ]
+    return "\n".join(parts)
+
+
+def source(name: str) -> str:
+    """A part that is the same for every scenario."""
+    return files("swaptrace.verify").joinpath("runtime", name).read_text(encoding="utf-8")
+
+
+def comment(scenario: Scenario) -> str:
+    """The scenario as a comment, whatever is in it."""
+    swap = scenario.machine.swap
+    text = "\n".join(scenario.text).rstrip() or to_yaml(scenario).rstrip()
+    lines = [
+        f"{scenario.name}, as a program. It needs a swap area ({swap.backend}, page-cluster "
+        f"{swap.page_cluster}) and prints, as JSON",
+        "lines, what the kernel counts in each step and the page maps after it. To build and run:",
+        "",
+        "    cc -std=c11 -O1 -Wall -Wextra -pthread scenario.c -o scenario && ./scenario",
+        "",
+        "The scenario:",
+        "",
+        *(f"    {line}" for line in text.split("\n")),
+    ]
+    return "/*\n" + "".join(f" * {harmless(line)}".rstrip() + "\n" for line in lines) + " */\n"
+
+
+def harmless(line: str) -> str:
+    """Text that neither ends the comment nor makes a compiler wonder."""
+    line = printable(line.replace("\t", "    "))
+    return line.replace("*/", "* /").replace("/*", "/ *").replace("??/", "? ?/")
+
+
+def enumeration(names: Names, count: str) -> str:
+    """Numbers for names, and how many there are; at least one, for C has no empty array."""
+    members = list(names.of.values())
+    return f"enum {{ {', '.join([*members, count])} }};" if members else f"enum {{ {count} = 1 }};"
+
+
+def names(array: str, of: tuple[str, ...]) -> str:
+    """What the output calls them."""
+    listed = ", ".join(f'"{name}"' for name in of) or '""'
+    return f"static const char *const {array}[] = {{ {listed} }};"

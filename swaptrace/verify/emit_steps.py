@@ -1,0 +1,141 @@
+"""Each step of a scenario as a statement of C."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from swaptrace.scenario.schema import (
+    Access,
+    ClearRefs,
+    Exit,
+    Fork,
+    Madvise,
+    Measure,
+    Memset,
+    Mlock,
+    Mmap,
+    Mprotect,
+    Munlock,
+    Munmap,
+    Repeat,
+    Span,
+    Step,
+    UffdWriteprotect,
+)
+
+UNITS: Final = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+PROT: Final = {"rw": "PROT_READ | PROT_WRITE", "r": "PROT_READ", "none": "PROT_NONE"}
+
+
+class Names:
+    """C identifiers for the names of a scenario: `buf` becomes `R_buf`."""
+
+    def __init__(self, prefix: str, names: tuple[str, ...]) -> None:
+        self.of: dict[str, str] = {}
+        for name in names:
+            wanted = prefix + re.sub(r"\W", "_", name, flags=re.ASCII)
+            while wanted in self.of.values():
+                wanted += "_"
+            self.of[name] = wanted
+
+    def __getitem__(self, name: str) -> str:
+        return self.of[name]
+
+
+def size(number: int) -> str:
+    """Bytes, in the largest unit that they are a multiple of."""
+    for name, unit in UNITS:
+        if number and number % unit == 0:
+            return f"{number // unit} * {name}"
+    return str(number)
+
+
+class Writer:
+    """Writes the steps of one scenario."""
+
+    def __init__(self, processes: Names, regions: Names) -> None:
+        self.processes = processes
+        self.regions = regions
+
+    def steps(self, steps: tuple[Step, ...], path: str = "", depth: int = 1) -> Iterator[str]:
+        """The lines of a list of steps. `path` is the format of what the steps are within."""
+        for index, step in enumerate(steps):
+            yield from self.step(step, f"{path}{index}", depth)
+
+    def step(self, step: Step, path: str, depth: int) -> Iterator[str]:
+        indent = "\t" * depth
+        if isinstance(step, Measure):
+            yield f"{indent}{{\t/* measure: {step.label} */"
+            yield from self.steps(step.steps, f"{path}.", depth + 1)
+            yield f"{indent}}}"
+        elif isinstance(step, Repeat):
+            i = f"i{depth}"
+            yield f"{indent}for (long {i} = 0; {i} < {step.count}; {i}++) {{"
+            yield from self.steps(step.steps, f"{path}[%ld].", depth + 1)
+            yield f"{indent}}}"
+        else:
+            yield f"{indent}{self.head(step, path, depth)}\n{indent}\t{self.statement(step)};"
+
+    def head(self, step: Step, path: str, depth: int) -> str:
+        """Who executes the step, and its path; the loops around it are named after their depth."""
+        loops = re.findall(r"%ld", path)
+        variables = self.loops(path, depth) if loops else []
+        arguments = "".join(f", {variable}" for variable in variables)
+        return f'STEP({self.processes[step.process]}, "{path}"{arguments})'
+
+    @staticmethod
+    def loops(path: str, depth: int) -> list[str]:
+        """The variables of the loops that a path goes through, outermost first.
+
+        Each `.` of a path goes one level deeper, and a `%ld` stands before that of a loop.
+        """
+        levels = path.split(".")[: depth - 1]
+        return [f"i{level}" for level, part in enumerate(levels, start=1) if "%ld" in part]
+
+    def statement(self, step: Step) -> str:
+        """What the process does."""
+        match step:
+            case Mmap(region=region):
+                at = "ANYWHERE" if step.at is None else f"{step.at:#x}UL"
+                return f"map({self.regions[region]}, {size(step.size)}, {PROT[step.prot]}, {at})"
+            case Memset(region=region):
+                return f"fill({self.range(region, step.span)}, {step.value:#x})"
+            case Access():
+                return self.access(step)
+            case Munmap(region=region):
+                return f"call(munmap({self.memory(region, step.span)}))"
+            case Mprotect(region=region):
+                return f"call(mprotect({self.memory(region, step.span)}, {PROT[step.prot]}))"
+            case Madvise(region=region):
+                return f"call(madvise({self.memory(region, step.span)}, {step.advice}))"
+            case Mlock(region=region):
+                return f"call(mlock({self.memory(region, step.span)}))"
+            case Munlock(region=region):
+                return f"call(munlock({self.memory(region, step.span)}))"
+            case UffdWriteprotect(region=region):
+                protect = "true" if step.wp else "false"
+                return f"call(uffd_writeprotect({self.range(region, step.span)}, {protect}))"
+            case Fork():
+                return f"fork_process({self.processes[step.child]})"
+            case Exit():
+                return "exit_process()"
+            case ClearRefs():
+                return "clear_soft_dirty()"
+        raise AssertionError(step)
+
+    def access(self, step: Access) -> str:
+        order = f"RANDOM({step.seed})" if step.order == "random" else step.order.upper()
+        arguments = f"{self.range(step.region, step.span)}, {size(step.stride)}, {order}"
+        if step.op == "write":
+            arguments += ", FRESH" if step.value is None else f", {step.value:#x}"
+        return f"{step.op}_each({arguments})"
+
+    def range(self, region: str, span: Span) -> str:
+        """A range as the functions of the runtime take it."""
+        return f"{self.regions[region]}, {size(span.offset)}, {size(span.length)}"
+
+    def memory(self, region: str, span: Span) -> str:
+        """A range as system calls take it."""
+        return f"at({self.regions[region]}, {size(span.offset)}), {size(span.length)}"

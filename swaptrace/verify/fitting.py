@@ -1,0 +1,123 @@
+"""Whether a scenario can be held against a kernel, and which machine the model then is.
+
+The model must be that of the kernel that ran, not the one that the scenario imagines. What
+the scenario only has by default is replaced; what it says on purpose must be so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from swaptrace.errors import SwaptraceError
+from swaptrace.scenario.schema import KERNEL_DEFAULTS, Machine, Mmap, Scenario
+from swaptrace.scenario.values import human
+from swaptrace.verify.leaves import executed, written
+from swaptrace.verify.needs import needs
+from swaptrace.verify.observed import Facts
+
+MAX_EXECUTED: Final = 20_000
+"""How many steps are executed and compared at most."""
+
+ADDRESS_BITS: Final = 47
+BASE: Final = 1 << 44
+"""Regions lie from here on in an emitted program (BASE in runtime/base.c)."""
+
+MERGED_SINCE: Final = (6, 11)
+"""The first Linux with the patch."""
+
+VMA_LOCKS_SINCE: Final = (6, 4)
+"""The first with CONFIG_PER_VMA_LOCK (0bff0aaea03e)."""
+
+X86: Final = {"hw_dirty": True, "mkwrite_dirties": False}
+"""What an x86 does; of other architectures the scenario's word is taken."""
+
+
+class Unfit(SwaptraceError):
+    """A scenario that a kernel cannot be held against; the text is the reason."""
+
+
+def check_runnable(scenario: Scenario) -> None:
+    """Raise `Unfit` for what no kernel can run as an emitted program."""
+    steps = executed(scenario.steps)
+    if steps > MAX_EXECUTED:
+        raise Unfit(f"it executes {steps} steps; at most {MAX_EXECUTED} are compared")
+    for region, end in _placed(scenario):
+        if BASE + end > 1 << ADDRESS_BITS:
+            raise Unfit(f"region {region} lies too high: regions are moved up by {BASE:#x}")
+
+
+def _placed(scenario: Scenario) -> Iterator[tuple[str, int]]:
+    """The regions with an address of their own, and their ends."""
+    for step in written(scenario.steps):
+        if isinstance(step, Mmap) and step.at is not None:
+            yield step.region, step.at + step.size
+
+
+def policy_of(facts: Facts) -> str:
+    """The policy that a kernel of this version has."""
+    return "merged" if facts.version >= MERGED_SINCE else "prepatch"
+
+
+def model_kernel(version: tuple[int, int]) -> str:
+    """The version of the scenario format that stands for a kernel: the latest that is not newer,
+    but 6.10 from 6.4 on, when its features were there."""
+    if version >= (6, 12):
+        return "6.18" if version >= (6, 18) else "6.12"
+    return "6.10" if version >= VMA_LOCKS_SINCE else "6.1"
+
+
+def features_of(facts: Facts) -> dict[str, Any]:
+    """The machine features of the kernel that ran."""
+    features: dict[str, Any] = dict(KERNEL_DEFAULTS[model_kernel(facts.version)])
+    features["per_vma_lock"] = features["per_vma_lock"] and facts.smp
+    if facts.arch == "x86_64":
+        features |= X86
+    return features
+
+
+def machine_for(scenario: Scenario, facts: Facts) -> Machine:
+    """The scenario's machine as it is on this kernel. Raises `Unfit` where it cannot be that."""
+    machine = scenario.machine
+    defaults = {**KERNEL_DEFAULTS[machine.kernel], "hw_dirty": True, "mkwrite_dirties": False}
+    features = features_of(facts)
+    for name, value in features.items():
+        wanted = getattr(machine, name)
+        if wanted not in (defaults[name], value):
+            raise Unfit(f"it wants {name}: {_word(wanted)}, which this kernel has not")
+    if facts.soft_dirty and not machine.soft_dirty:
+        raise Unfit("it wants a kernel without soft-dirty bits")
+    if facts.page_cluster != machine.swap.page_cluster:
+        raise Unfit(
+            f"it wants page-cluster {machine.swap.page_cluster}, this kernel's is set to "
+            f"{facts.page_cluster}"
+        )
+    check_swap(scenario, facts)
+    kernel = model_kernel(facts.version)
+    return replace(replace(machine, **features), kernel=kernel, soft_dirty=facts.soft_dirty)
+
+
+def _word(value: bool) -> str:
+    return str(value).lower()
+
+
+def check_swap(scenario: Scenario, facts: Facts) -> None:
+    """The swap area must be the scenario's, or so large that the difference cannot be seen.
+
+    It can be seen from half of the slots in use on (vm_swap_full).
+    """
+    wanted = scenario.machine.swap.size
+    if [(area.size, area.used) for area in facts.swap] == [(wanted, 0)]:
+        return
+    most = needs(scenario).memory
+    used = sum(area.used for area in facts.swap)
+    size = sum(area.size for area in facts.swap)
+    if 2 * (used + most) >= size or 2 * most >= wanted:
+        sizes = " and ".join(
+            f"{human(area.size)}, {human(area.used)} in use" for area in facts.swap
+        )
+        raise Unfit(
+            f"it may use half of its swap area, so it needs one of {human(wanted)} that is "
+            f"empty and the only one; there is {sizes}"
+        )

@@ -1,0 +1,97 @@
+"""What was changed on this machine and has to be undone, kept where it outlives the program.
+
+One process at a time holds the journal (a lock on a file in /run). Whoever gets the lock and
+finds entries knows that they are of a process that was killed, and undoes them first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from swaptrace.errors import SwaptraceError
+from swaptrace.output import complain
+
+DIRECTORY: Final = Path("/run/swaptrace")
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Setting(NamedTuple):
+    """A file of /proc/sys or /sys that was written: its text before and since."""
+
+    before: str
+    since: str
+
+
+class Entries(NamedTuple):
+    """What is to be undone: the number of the zram device (None: there is none), the UUID of its
+    swap area, and settings by path. Later ones are undone first."""
+
+    zram: int | None = None
+    uuid: str = ""
+    settings: Mapping[str, Setting] = {}
+
+
+class Journal:
+    """The entries of this process, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries = _read(path)
+
+    def write(self, entries: Entries) -> None:
+        """Replace the entries; before what they say is done."""
+        self.entries = entries
+        if entries == Entries():
+            self.path.unlink(missing_ok=True)
+            return
+        beside = self.path.with_suffix(".new")
+        found = {**entries._asdict(), "boot": BOOT_ID.read_text().strip()}
+        beside.write_text(json.dumps(found))
+        os.replace(beside, self.path)
+
+
+@contextmanager
+def journal(directory: Path = DIRECTORY) -> Iterator[Journal]:
+    """Hold the journal; while another process does, wait until it ends.
+
+    Raises `SwaptraceError` where the directory cannot be used.
+    """
+    try:
+        directory.mkdir(mode=0o755, exist_ok=True)
+        lock = os.open(directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SwaptraceError(f"{directory}: {error.strerror}") from error
+    try:
+        _take(lock)
+        yield Journal(directory / "journal.json")
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        complain("Another swaptrace has its own swap on this machine; waiting until it ends.")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _read(path: Path) -> Entries:
+    """What a predecessor left; nothing if that was before the machine was booted."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        if found.pop("boot") != BOOT_ID.read_text().strip():
+            return Entries()
+        settings = {path: Setting(*pair) for path, pair in found.pop("settings").items()}
+        return Entries(settings=settings, **found)
+    except FileNotFoundError:
+        return Entries()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{path} is damaged; look what is left of an earlier run, then remove it"
+        raise SwaptraceError(message) from error

@@ -1,0 +1,135 @@
+"""What a compiled scenario printed: the facts of the kernel, then a line for each executed step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from errno import errorcode
+from typing import Any, Final
+
+from swaptrace.counters import COUNTERS
+from swaptrace.errors import SwaptraceError, quote, shorten
+
+SCHEMA: Final = "swaptrace.observed/1"
+
+OF_A_PROCESS: Final = ("minflt", "majflt", "uffd_wp", "sigsegv")
+"""The counters that every kernel shows; which of the others it has in /proc/vmstat it says."""
+
+COUNTED: Final = frozenset(COUNTERS[: COUNTERS.index("zero_fill")]) | set(OF_A_PROCESS)
+"""Every counter that some kernel shows; the model counts more."""
+
+PageMaps = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class SwapArea:
+    """A line of /proc/swaps; `size` and `used` are bytes."""
+
+    device: str
+    size: int
+    used: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The kernel that a program ran on, before its first step.
+
+    `kernel` is the version in digits, `release` all of `uname -r`; `smp` is a kernel for several
+    CPUs; `counters` are those of /proc/vmstat that it has.
+    """
+
+    kernel: str
+    release: str
+    smp: bool
+    arch: str
+    page_size: int
+    page_cluster: int
+    soft_dirty: bool
+    uffd_wp: bool
+    zswap: bool
+    swap: tuple[SwapArea, ...]
+    counters: tuple[str, ...]
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Major and minor."""
+        major, minor, *_ = (*self.kernel.split("."), "0")
+        return int(major), int(minor)
+
+    @property
+    def counted(self) -> frozenset[str]:
+        """What can be compared on this kernel."""
+        return frozenset(OF_A_PROCESS) | (COUNTED & set(self.counters))
+
+
+@dataclass(frozen=True)
+class ObservedStep:
+    """One executed leaf step: `errno` by name, the counters that are not zero, and the page
+    maps of all processes after it."""
+
+    step: str
+    errno: str | None
+    counters: Mapping[str, int]
+    pages: PageMaps
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that a program printed; `skipped` and `failed` are its reasons for ending early."""
+
+    facts: Facts
+    steps: tuple[ObservedStep, ...]
+    skipped: str | None = None
+    failed: str | None = None
+
+
+def parse(text: str) -> Observed:
+    """What a program wrote. A last line that was cut off is left out.
+
+    Raises `SwaptraceError` where this is not the output of an emitted program.
+    """
+    *lines, _ = text.split("\n")
+    if not lines:
+        raise SwaptraceError("the program printed nothing")
+    first, *rest = [_object(number, line) for number, line in enumerate(lines, start=1)]
+    if first.keys() == {"failed"}:
+        raise SwaptraceError(f"the program could not begin: {shorten(str(first['failed']))}")
+    skipped = failed = None
+    if rest and rest[-1].keys() <= {"skip", "failed"}:
+        skipped, failed = rest[-1].get("skip"), rest.pop().get("failed")
+    try:
+        return Observed(_facts(first), tuple(map(_step, rest)), skipped, failed)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"the program's output is damaged: {type(error).__name__}: {error}"
+        raise SwaptraceError(message) from error
+
+
+def _object(number: int, line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        message = f"the program's output is damaged: line {number}: {quote(line)} is no JSON object"
+        raise SwaptraceError(message)
+    return found
+
+
+def _facts(found: dict[str, Any]) -> Facts:
+    if found.pop("schema") != SCHEMA:
+        raise ValueError(f"the first line is no {SCHEMA}")
+    swap = tuple(SwapArea(**area) for area in found.pop("swap"))
+    facts = Facts(**found, swap=swap)
+    if facts.version < (1, 0):
+        raise ValueError(f"{facts.kernel} is no version")
+    return facts
+
+
+def _step(found: dict[str, Any]) -> ObservedStep:
+    errno = int(found["errno"])
+    counters = {name: int(count) for name, count in found["counters"].items() if count}
+    pages = {name: dict(regions) for name, regions in found["pages"].items()}
+    return ObservedStep(
+        str(found["step"]), errorcode.get(errno, str(errno)) if errno else None, counters, pages
+    )

@@ -1,0 +1,238 @@
+"""Random scenarios over the whole format, for `verify --random`.
+
+The same seed and index make the same scenario. What is made is valid but for errnos, which
+`settled` adds: it asks the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Final, Literal
+
+from swaptrace.scenario.schema import (
+    Access,
+    Advice,
+    ClearRefs,
+    Exit,
+    Fork,
+    Machine,
+    Madvise,
+    Measure,
+    Memset,
+    Mlock,
+    Mmap,
+    Mprotect,
+    Munlock,
+    Munmap,
+    Order,
+    Prot,
+    Repeat,
+    Scenario,
+    Span,
+    Step,
+    Swap,
+    UffdWriteprotect,
+)
+from swaptrace.verify.needs import needs
+
+PAGE: Final = 4096
+MAX_PROCESSES: Final = 5
+SIZES: Final = (1, 2, 3, 4, 5, 7, 8, 12, 16, 24, 27, 33, 40, 55, 64, 200, 600)
+"""Of regions, in pages; the last one has more than one page table."""
+
+ADVICE: Final[tuple[Advice, ...]] = (
+    *("MADV_WILLNEED",) * 3,
+    "MADV_DONTNEED",
+    *("MADV_FREE",) * 2,
+    "MADV_COLD",
+    "MADV_POPULATE_READ",
+    "MADV_POPULATE_WRITE",
+)
+PROTS: Final[tuple[Prot, ...]] = ("r", "r", "rw", "rw", "rw", "none")
+OPS: Final[tuple[Literal["read", "write", "read_write"], ...]] = (
+    *("read",) * 2,
+    *("write",) * 2,
+    "read_write",
+)
+STRIDES: Final = (512, 2048, 6 * 1024, 2 * PAGE, 3 * PAGE, 5 * PAGE, 7 * PAGE, 10 * 1024)
+
+
+@dataclass
+class Maker:
+    """Makes one scenario. `soft_dirty` and `uffd` are whether the kernel has these."""
+
+    random: Random
+    soft_dirty: bool
+    uffd: bool
+    sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
+    born: int = 0
+    mapped: int = 0
+
+    def scenario(self, name: str) -> Scenario:
+        """A few regions, then up to thirty steps."""
+        regions = self.random.choice((1, 1, 1, 2, 2, 3))
+        steps: list[Step] = [self.mmap(f"r{number}", "main") for number in range(regions)]
+        for _ in range(self.random.randint(6, 26)):
+            steps += self.group()
+        made = Scenario(name, "", Machine(), tuple(steps))
+        return replace(made, machine=self.machine(needs(made).memory // PAGE))
+
+    def machine(self, pages: int) -> Machine:
+        """A large swap area mostly, sometimes one that comes to be half full with so many pages.
+
+        It never is quite full: what a kernel does then is not all modelled.
+        """
+        small = (pages + pages // 4 + 8) * PAGE
+        size = small if self.random.random() < 0.1 else Swap().size
+        cluster = self.random.choice((3, 3, 3, 3, 0, 1, 2, 5))
+        return Machine(swap=Swap(size=size, page_cluster=cluster))
+
+    def group(self) -> Iterator[Step]:
+        """One step, or a few within a `repeat` or a `measure`."""
+        chance = self.random.random()
+        if chance < 0.04:
+            inner = tuple(self.plain() for _ in range(self.random.randint(1, 3)))
+            yield Repeat(line=1, count=self.random.randint(2, 4), steps=inner)
+        elif chance < 0.08:
+            inner = tuple(self.plain() for _ in range(self.random.randint(1, 3)))
+            yield Measure(line=1, label=self.random.choice("abc"), steps=inner)
+        elif chance < 0.14:
+            yield from self.process()
+        elif chance < 0.26:
+            yield from self.there_and_back()
+        elif chance < 0.27:
+            region, process = self.somewhere()
+            span = Span(0, self.sizes[process][region] * PAGE)
+            yield Munmap(line=1, process=process, region=region, span=span)
+            yield self.mmap(region, process)
+        else:
+            yield self.plain()
+
+    def there_and_back(self) -> Iterator[Step]:
+        """What the patch is about: pages are written, swapped out, read and written again, each
+        by a process that may be another one and with a step in between now and then."""
+        region, process = self.somewhere()
+        pages = self.sizes[process][region]
+        for make in (self.access, self.pageout, self.access, self.access):
+            if self.random.random() < 0.15:
+                yield self.plain()
+            if self.random.random() < 0.1:
+                process = self.random.choice([n for n in self.sizes if region in self.sizes[n]])
+                pages = self.sizes[process][region]
+            if self.random.random() < 0.9:
+                yield make(region, process, pages)
+
+    def mmap(self, region: str, process: str) -> Mmap:
+        """A region of any of the sizes, mostly small."""
+        pages = self.random.choice(SIZES if self.random.random() < 0.3 else SIZES[:12])
+        self.sizes[process][region] = pages
+        prot: Prot = "r" if self.random.random() < 0.1 else "rw"
+        size = pages * PAGE
+        return Mmap(line=1, process=process, region=region, size=size, prot=prot, at=self.address())
+
+    def address(self) -> int | None:
+        """Mostly none; else one that belongs to nobody, anywhere in the 2 MiB of a page table."""
+        self.mapped += 1
+        if self.random.random() < 0.8:
+            return None
+        return (self.mapped << 36) + self.random.randrange(512) * PAGE
+
+    def process(self) -> Iterator[Step]:
+        """A fork, or an exit of a process that was forked."""
+        if len(self.sizes) > 1 and self.random.random() < 0.45:
+            process = self.random.choice([name for name in self.sizes if name != "main"])
+            del self.sizes[process]
+            yield Exit(line=1, process=process)
+        elif len(self.sizes) < MAX_PROCESSES:
+            process = self.random.choice(list(self.sizes))
+            self.born += 1
+            child = f"child{self.born}"
+            self.sizes[child] = dict(self.sizes[process])
+            yield Fork(line=1, process=process, child=child)
+
+    def somewhere(self) -> tuple[str, str]:
+        """A region, and a process that has it."""
+        process = "main" if self.random.random() < 0.4 else self.random.choice(list(self.sizes))
+        return self.random.choice(list(self.sizes[process])), process
+
+    def span(self, pages: int, part: float) -> Span:
+        """Whole pages: with the probability `part` some of them, else all."""
+        if self.random.random() >= part:
+            return Span(0, pages * PAGE)
+        first = self.random.randrange(pages)
+        return Span(first * PAGE, self.random.randint(1, pages - first) * PAGE)
+
+    def plain(self) -> Step:
+        """One step on a region."""
+        kinds: list[tuple[Callable[[str, str, int], Step], float]] = [
+            (self.access, 40),
+            (self.pageout, 18),
+            (self.advice, 8),
+            (self.mprotect, 9),
+            (self.lock, 5),
+            (self.memset, 4),
+            (self.munmap, 1),
+        ]
+        if self.soft_dirty:
+            kinds.append((self.clear_refs, 5))
+        if self.uffd:
+            kinds.append((self.protect, 8))
+        make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
+        region, process = self.somewhere()
+        return make(region, process, self.sizes[process][region])
+
+    def access(self, region: str, process: str, pages: int) -> Step:
+        span = self.span(pages, 0.4)
+        if self.random.random() < 0.05:
+            span = Span(span.offset + 100, max(1, span.length - 300))
+        order: Order = self.random.choice(("forward",) * 6 + ("backward", "random"))
+        op = self.random.choice(OPS)
+        return Access(
+            line=1,
+            process=process,
+            op=op,
+            region=region,
+            span=span,
+            stride=self.random.choice(STRIDES) if self.random.random() < 0.35 else PAGE,
+            order=order,
+            seed=self.random.randrange(100) if order == "random" else 0,
+            value=self.random.choice((None, None, 200)) if op == "write" else None,
+        )
+
+    def memset(self, region: str, process: str, pages: int) -> Step:
+        value = self.random.choice((0, 17))
+        span = self.span(pages, 0.4)
+        return Memset(line=1, process=process, region=region, value=value, span=span)
+
+    def pageout(self, region: str, process: str, pages: int) -> Step:
+        span = self.span(pages, 0.25)
+        return Madvise(line=1, process=process, region=region, advice="MADV_PAGEOUT", span=span)
+
+    def advice(self, region: str, process: str, pages: int) -> Step:
+        advice = self.random.choice(ADVICE)
+        span = self.span(pages, 0.5)
+        return Madvise(line=1, process=process, region=region, advice=advice, span=span)
+
+    def mprotect(self, region: str, process: str, pages: int) -> Step:
+        prot = self.random.choice(PROTS)
+        span = self.span(pages, 0.6)
+        return Mprotect(line=1, process=process, region=region, prot=prot, span=span)
+
+    def lock(self, region: str, process: str, pages: int) -> Step:
+        span = self.span(pages, 0.6)
+        if self.random.random() < 0.5:
+            return Mlock(line=1, process=process, region=region, span=span)
+        return Munlock(line=1, process=process, region=region, span=span)
+
+    def munmap(self, region: str, process: str, pages: int) -> Step:
+        return Munmap(line=1, process=process, region=region, span=self.span(pages, 1))
+
+    def clear_refs(self, _region: str, process: str, _pages: int) -> Step:
+        return ClearRefs(line=1, process=process)
+
+    def protect(self, region: str, process: str, pages: int) -> Step:
+        protect = self.random.random() < 0.75
+        span = self.span(pages, 0.6)
+        return UffdWriteprotect(line=1, process=process, region=region, span=span, wp=protect)

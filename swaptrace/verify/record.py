@@ -1,0 +1,63 @@
+"""What a kernel showed as an observation, in the form of `tests/kernel/observations`.
+
+One JSON object a line: `scenario` (its name), `yaml` (its text), `kernel`, `machine` (that of the
+model, every key), `policies` (the one that the kernel has), and `steps`, one for each executed
+leaf step: `counters` that are not zero, `errno` where there was one, and `pages` where they are
+not those after the step before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from swaptrace.output import replace_file
+from swaptrace.scenario.schema import Scenario
+from swaptrace.verify.dump import to_yaml
+from swaptrace.verify.fitting import machine_for
+from swaptrace.verify.observed import Observed, PageMaps
+from swaptrace.verify.run import Judged
+
+
+def append(path: Path, judged: Iterable[Judged]) -> None:
+    """Add to a file what a kernel showed, whether the model agrees or not, of every scenario
+    that ran to its end. The file is replaced as a whole."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    replace_file(path, before + "".join(observations(judged)))
+
+
+def observations(judged: Iterable[Judged]) -> Iterator[str]:
+    """A line for each scenario that ran to its end."""
+    for scenario, verdict, observed in judged:
+        if observed is None or observed.failed is not None or verdict.status == "skipped":
+            continue
+        assert verdict.policy is not None
+        yield observation(scenario, verdict.policy, observed)
+
+
+def observation(scenario: Scenario, policy: str, observed: Observed) -> str:
+    """One line."""
+    machine = machine_for(scenario, observed.facts)
+    found: dict[str, Any] = {
+        "scenario": scenario.name,
+        "yaml": "\n".join(scenario.text) or to_yaml(scenario),
+        "kernel": observed.facts.kernel,
+        "machine": asdict(machine),
+        "policies": [policy],
+        "steps": list(_steps(observed)),
+    }
+    return json.dumps(found, separators=(",", ":")) + "\n"
+
+
+def _steps(observed: Observed) -> Iterator[Mapping[str, Any]]:
+    before: PageMaps = {}
+    for step in observed.steps:
+        found: dict[str, Any] = {"counters": dict(step.counters)}
+        if step.errno is not None:
+            found["errno"] = step.errno
+        if step.pages != before:
+            found["pages"] = before = step.pages
+        yield found

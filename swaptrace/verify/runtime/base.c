@@ -1,0 +1,158 @@
+/*
+ * The rest is the same for every scenario.
+ *
+ * The first process, the controller, executes no step. It walks through scenario() like all the
+ * others; at each step it tells the process whose turn it is, waits for its report, reads
+ * /proc/vmstat and the page maps, and prints a line. A process that is forked goes on walking from
+ * its fork. All run on one CPU. What a process touches of its own, stack, code and data, is
+ * faulted in before each of its steps, so that the step counts the faults of the regions alone.
+ */
+#define CONTROLLER (-1)
+#define BASE (1UL << 44)		/* regions lie from here on, away from everything else */
+#define ALIGNMENT (2 * MiB)
+#define SKIP 4				/* the exit code, as in kselftest */
+#define MAX_MAPPINGS 64
+#define MAX_DEVICES 8
+#define STACK (128 * KiB)
+
+#define PM_SOFT_DIRTY (1ULL << 55)
+#define PM_MMAP_EXCLUSIVE (1ULL << 56)
+#define PM_UFFD_WP (1ULL << 57)
+#define PM_SWAP (1ULL << 62)
+#define PM_PRESENT (1ULL << 63)
+
+struct region {
+	char *start;			/* NULL: not mapped yet */
+	size_t size;
+};
+
+struct shared {				/* by all processes */
+	struct region regions[PROCESSES][REGIONS];
+	pid_t pid[PROCESSES];		/* 0: does not live */
+};
+
+struct report {				/* of a process to the controller, after its step */
+	int process;
+	int error;
+	long minflt, majflt;
+	long uffd_wp, sigsegv;
+	bool uncounted;			/* its faults do not count: fork, clear_refs */
+	bool forked, born, leaving;
+};
+
+static const char *const counters[] = {
+	"pswpin", "pswpout", "swap_ra", "swap_ra_hit",
+	"zswpin", "zswpout", "swpin_zero", "swpout_zero",
+};
+#define COUNTERS (sizeof(counters) / sizeof(*counters))
+
+struct mapping {
+	char *start;
+	size_t size;
+	bool writable;
+};
+
+static int me = CONTROLLER;
+static size_t page_size;
+static struct shared *shared;
+static char *idle;			/* a page that is never touched */
+static int turn[PROCESSES][2], reports[2], vmstat_fd;
+static int pidfds[PROCESSES];
+static unsigned long steps;		/* so many were begun */
+static char step_path[512];
+static struct report note;		/* on the step under way */
+static struct rusage usage_before;
+static unsigned long events_before;
+static volatile unsigned long events;	/* of userfaultfd */
+static int uffd = -1;
+static char handler_stack[STACK] __attribute__((aligned(65536)));
+static sigjmp_buf escape;
+static struct mapping mappings[MAX_MAPPINGS];
+static int mapping_count;
+static char devices[MAX_DEVICES][128];	/* /sys/class/block/.../inflight of each swap device */
+static int device_count;
+static uint32_t shuffled[LONGEST_SHUFFLE];
+static char text[64 * KiB];		/* of files in /proc */
+
+/* Ends: what is missing here, or what went wrong. */
+
+static void end_with(const char *key, const char *why, const char *detail, int code)
+{
+	if (me == CONTROLLER) {
+		printf("{\"%s\":\"%s%s\"}\n", key, why, detail);
+		fflush(stdout);
+	} else {
+		dprintf(2, "%s%s\n", why, detail);
+	}
+	_exit(code);
+}
+
+static void fail(const char *what)
+{
+	end_with("failed", what, strerror(errno), 1);
+}
+
+static void skip(const char *why)
+{
+	end_with("skip", why, "", SKIP);
+}
+
+/* All of a file, which may come in pieces. */
+static const char *read_text(int fd)
+{
+	size_t length = 0;
+	ssize_t piece;
+
+	do {
+		piece = pread(fd, text + length, sizeof(text) - 1 - length, length);
+		length += piece > 0 ? piece : 0;
+	} while (piece > 0);
+	text[length] = 0;
+	return text;
+}
+
+static const char *read_path(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return "";
+	read_text(fd);
+	close(fd);
+	return text;
+}
+
+/* The number after a name at the beginning of a line; -1 where there is none. */
+static long value_of(const char *lines, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *line = lines; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, name, length) && (line[length] == ' ' || line[length] == ':'))
+			return atol(line + length + 1);
+	}
+	return -1;
+}
+
+/* Quiet: nothing waits in this CPU's batches, no I/O is in flight. */
+
+static bool busy(void)
+{
+	long reads, writes;
+
+	if (value_of(read_text(vmstat_fd), "nr_writeback") > 0)
+		return true;
+	for (int i = 0; i < device_count; i++)
+		if (sscanf(read_path(devices[i]), "%ld %ld", &reads, &writes) == 2 && reads + writes)
+			return true;
+	return false;
+}
+
+static void settle(void)
+{
+	madvise(idle, page_size, MADV_COLD);	/* begins with lru_add_drain() */
+	if (WAITS_FOR_IO)
+		while (busy())
+			usleep(100);
+}

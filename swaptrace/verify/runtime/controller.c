@@ -1,0 +1,170 @@
+/* The controller: whose turn it is, what was counted meanwhile, and the page maps. */
+
+static struct report next_report(int process)
+{
+	struct pollfd wanted[2] = {{reports[0], POLLIN, 0}, {pidfds[process], POLLIN, 0}};
+	struct report report;
+
+	while (poll(wanted, 2, -1) < 0 && errno == EINTR)
+		;
+	if (!(wanted[0].revents & POLLIN))
+		end_with("failed", "a process died in step ", step_path, 1);
+	if (read(reports[0], &report, sizeof(report)) != sizeof(report))
+		fail("no report of a process: ");
+	return report;
+}
+
+static int open_pidfd(pid_t pid)
+{
+	int fd = syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0)
+		fail("pidfd_open: ");
+	return fd;
+}
+
+static void count_vmstat(long *values)
+{
+	read_text(vmstat_fd);
+	for (size_t i = 0; i < COUNTERS; i++)
+		values[i] = value_of(text, counters[i]);
+}
+
+static void append_flags(char *to, uint64_t entry)
+{
+	if (entry & PM_PRESENT)
+		*to++ = 'P';
+	if (entry & PM_SWAP)
+		*to++ = 'S';
+	if (entry & PM_SOFT_DIRTY)
+		*to++ = 'D';
+	if (entry & PM_MMAP_EXCLUSIVE)
+		*to++ = 'X';
+	if (entry & PM_UFFD_WP)
+		*to++ = 'U';
+}
+
+static void print_page_map(int fd, struct region region)
+{
+	static uint64_t entries[4 * KiB];
+	size_t first = (uintptr_t)region.start / page_size, pages = region.size / page_size;
+	size_t run = 0, length;
+	char before[8] = "", flags[8];
+
+	for (size_t done = 0; done < pages; done += length) {
+		length = pages - done < 4 * KiB ? pages - done : 4 * KiB;
+		if (pread(fd, entries, length * 8, (first + done) * 8) != (ssize_t)length * 8)
+			fail("cannot read pagemap: ");
+		for (size_t i = 0; i < length; i++, run++) {
+			memset(flags, 0, sizeof(flags));
+			append_flags(flags, entries[i]);
+			if (run && strcmp(flags, before)) {
+				printf("%zu%s,", run, *before ? before : "-");
+				run = 0;
+			}
+			memcpy(before, flags, sizeof(before));
+		}
+	}
+	printf("%zu%s", run, *before ? before : "-");
+}
+
+static void print_page_maps(void)
+{
+	const char *between = "";
+	char path[64];
+	int fd;
+
+	printf("\"pages\":{");
+	for (int p = 0; p < PROCESSES; p++) {
+		const char *comma = "";
+
+		if (!shared->pid[p])
+			continue;
+		printf("%s\"%s\":{", between, process_names[p]);
+		between = ",";
+		snprintf(path, sizeof(path), "/proc/%d/pagemap", shared->pid[p]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			fail("cannot open pagemap: ");
+		for (int r = 0; r < REGIONS; r++) {
+			if (!shared->regions[p][r].start)
+				continue;
+			printf("%s\"%s\":\"", comma, region_names[r]);
+			print_page_map(fd, shared->regions[p][r]);
+			printf("\"");
+			comma = ",";
+		}
+		close(fd);
+		printf("}");
+	}
+	printf("}");
+}
+
+static void await_exit(int process)
+{
+	struct pollfd gone = {pidfds[process], POLLIN, 0};
+
+	while (poll(&gone, 1, -1) < 0 && errno == EINTR)
+		;
+	close(pidfds[process]);
+	shared->pid[process] = 0;
+	memset(shared->regions[process], 0, sizeof(shared->regions[process]));
+}
+
+/* What the processes sent: a fork is over when both have reported, an exit when all is gone. */
+static struct report collect_reports(int process)
+{
+	struct report report = {0}, one;
+	bool executed = false, born = false;
+
+	while (!executed || (report.forked && !born)) {
+		one = next_report(process);
+		if (one.born) {
+			born = true;
+			pidfds[one.process] = open_pidfd(shared->pid[one.process]);
+		} else {
+			executed = true;
+			report = one;
+		}
+	}
+	if (report.leaving)
+		await_exit(process);
+	return report;
+}
+
+static void conduct(int process)
+{
+	long before[COUNTERS], after[COUNTERS];
+	struct report report;
+
+	settle();
+	count_vmstat(before);
+	if (write(turn[process][1], "", 1) != 1)
+		fail("cannot give the turn to a process: ");
+	report = collect_reports(process);
+	settle();
+	count_vmstat(after);
+	printf("{\"step\":\"%s\",\"errno\":%d,\"counters\":{\"minflt\":%ld,\"majflt\":%ld",
+	       step_path, report.error, report.minflt, report.majflt);
+	for (size_t i = 0; i < COUNTERS; i++)
+		if (after[i] >= 0)
+			printf(",\"%s\":%ld", counters[i], after[i] - before[i]);
+	printf(",\"uffd_wp\":%ld,\"sigsegv\":%ld},", report.uffd_wp, report.sigsegv);
+	print_page_maps();
+	printf("}\n");
+	fflush(stdout);
+}
+
+static bool begin(int process, const char *path, ...)
+{
+	va_list arguments;
+
+	steps++;
+	if (me != CONTROLLER)
+		return me == process && wait_for_turn();
+	va_start(arguments, path);
+	vsnprintf(step_path, sizeof(step_path), path, arguments);
+	va_end(arguments);
+	conduct(process);
+	return false;
+}

@@ -1,0 +1,85 @@
+/* Processes. */
+
+static void clear_soft_dirty(void)
+{
+	int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "4", 1) != 1)
+		fail("cannot write to clear_refs: ");
+	close(fd);
+	note.uncounted = true;
+}
+
+static void start_process(int process)
+{
+	me = process;
+	shared->pid[me] = getpid();
+	if (NEEDS_UFFD)
+		start_handler();
+}
+
+static void fork_process(int child)
+{
+	pid_t pid;
+
+	memcpy(shared->regions[child], shared->regions[me], sizeof(shared->regions[me]));
+	pid = fork();
+	if (pid < 0)
+		fail("cannot fork: ");
+	note.uncounted = true;
+	if (pid) {
+		note.forked = true;
+		return;
+	}
+	start_process(child);
+	note.born = true;
+}
+
+static void send_report(void)
+{
+	note.process = me;
+	if (write(reports[1], &note, sizeof(note)) != sizeof(note))
+		_exit(1);
+}
+
+static void exit_process(void)
+{
+	note.leaving = true;
+	send_report();
+	_exit(0);
+}
+
+/* Steps. */
+
+static void wait_for_byte(void)
+{
+	char byte;
+
+	if (read(turn[me][0], &byte, 1) != 1)
+		_exit(0);		/* the controller is done, or has gone */
+}
+
+static bool wait_for_turn(void)
+{
+	wait_for_byte();
+	touch_own_memory();
+	settle();
+	memset(&note, 0, sizeof(note));
+	events_before = events;
+	getrusage(RUSAGE_THREAD, &usage_before);
+	return true;
+}
+
+static bool end(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	if (!note.uncounted) {
+		note.minflt = usage.ru_minflt - usage_before.ru_minflt;
+		note.majflt = usage.ru_majflt - usage_before.ru_majflt;
+		note.uffd_wp = events - events_before;
+	}
+	send_report();
+	return false;
+}

@@ -1,0 +1,70 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#define MADV_PAGEOUT 21
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define KiB (1UL << 10)
+#define MiB (1UL << 20)
+#define GiB (1UL << 30)
+#define TiB (1UL << 40)
+#define UNUSED __attribute__((unused))
+
+/*
+ * What a step is made of. STEP(process, path) statement: the process executes the statement, and
+ * what the kernel counted meanwhile is printed. Ranges are a region, an offset and a length.
+ */
+#define STEP(process, ...) for (bool mine = begin(process, __VA_ARGS__); mine; mine = end())
+
+#define ANYWHERE 0UL			/* the address is not given */
+#define FORWARD (-1LL)
+#define BACKWARD (-2LL)
+#define RANDOM(seed) ((long long)(seed))
+#define FRESH (-1)			/* a byte that is not zero, another for each step and page */
+
+static bool begin(int process, const char *path, ...) __attribute__((format(printf, 2, 3)));
+static bool end(void);
+static void map(int region, size_t size, int prot, unsigned long at) UNUSED;
+static char *at(int region, size_t offset) UNUSED;
+static void call(int result) UNUSED;	/* notes the errno of a system call that failed */
+static void fill(int region, size_t offset, size_t length, int byte) UNUSED;
+static void read_each(int region, size_t offset, size_t length, size_t stride,
+		      long long order) UNUSED;
+static void write_each(int region, size_t offset, size_t length, size_t stride,
+		       long long order, int byte) UNUSED;
+static void read_write_each(int region, size_t offset, size_t length, size_t stride,
+			    long long order) UNUSED;
+static int uffd_writeprotect(int region, size_t offset, size_t length, bool protect) UNUSED;
+static void clear_soft_dirty(void) UNUSED;
+static void fork_process(int child) UNUSED;
+static void exit_process(void) UNUSED;

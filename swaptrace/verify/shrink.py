@@ -1,0 +1,120 @@
+"""Making a scenario smaller that differs, so that it still does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from swaptrace.scenario.schema import (
+    Access,
+    Machine,
+    Madvise,
+    Measure,
+    Memset,
+    Mlock,
+    Mmap,
+    Mprotect,
+    Munlock,
+    Munmap,
+    Repeat,
+    Scenario,
+    Span,
+    Step,
+    UffdWriteprotect,
+)
+
+PAGE = 4096
+
+Steps = tuple[Step, ...]
+OnRange = Access | Memset | Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
+
+
+def smaller(scenario: Scenario) -> Iterator[Scenario]:
+    """Every scenario that is one cut smaller, the largest cuts first.
+
+    Not all of them are valid; errnos are as they were.
+    """
+    steps = scenario.steps
+    size = len(steps)
+    while size > 1:
+        size //= 2
+        for start in reversed(range(0, len(steps), size)):
+            kept = steps[:start] + steps[start + size :]
+            if kept:
+                yield replace(scenario, steps=kept)
+    for index, step in enumerate(steps):
+        for simpler in simpler_steps(step):
+            yield replace(scenario, steps=(*steps[:index], *simpler, *steps[index + 1 :]))
+    for region in dict.fromkeys(step.region for step in steps if isinstance(step, Mmap)):
+        yield from _smaller_region(scenario, region)
+    plain = replace(scenario.machine, swap=Machine().swap)
+    if scenario.machine != plain:
+        yield replace(scenario, machine=plain)
+
+
+def simpler_steps(step: Step) -> Iterator[Steps]:
+    """What could stand for a step."""
+    if isinstance(step, (Repeat, Measure)):
+        yield step.steps
+        if isinstance(step, Repeat) and step.count > 2:
+            yield (replace(step, count=2),)
+        for index in range(len(step.steps)):
+            inner = step.steps[:index] + step.steps[index + 1 :]
+            if inner:
+                yield (replace(step, steps=inner),)
+            for simpler in simpler_steps(step.steps[index]):
+                kept = (*step.steps[:index], *simpler, *step.steps[index + 1 :])
+                yield (replace(step, steps=kept),)
+    elif isinstance(step, Access):
+        if step.order != "forward":
+            yield (replace(step, order="forward", seed=0),)
+        if step.stride != PAGE:
+            yield (replace(step, stride=PAGE),)
+        if step.op == "read_write":
+            yield (replace(step, op="read"),)
+            yield (replace(step, op="write"),)
+    if step.process != "main" and step.op != "exit":
+        yield (replace(step, process="main"),)
+
+
+def with_span(step: OnRange, span: Span) -> Step:
+    """The step on another range."""
+    return replace(step, span=span)
+
+
+def _smaller_region(scenario: Scenario, region: str) -> Iterator[Scenario]:
+    """A region of half the pages, or one less; ranges are cut to what is left of it, or made
+    to be all of it."""
+    pages = max(_pages(step) for step in scenario.steps if _maps(step, region))
+    for kept in dict.fromkeys((pages // 2, pages - 1)):
+        if kept:
+            steps = tuple(_cut(step, region, kept * PAGE) for step in scenario.steps)
+            yield replace(scenario, steps=steps)
+    for index, step in enumerate(scenario.steps):
+        whole = Span(0, pages * PAGE)
+        if isinstance(step, OnRange) and step.region == region and step.span != whole:
+            grown = with_span(step, whole)
+            steps = (*scenario.steps[:index], grown, *scenario.steps[index + 1 :])
+            yield replace(scenario, steps=steps)
+
+
+def _maps(step: Step, region: str) -> bool:
+    return isinstance(step, Mmap) and step.region == region
+
+
+def _pages(step: Step) -> int:
+    return step.size // PAGE if isinstance(step, Mmap) else 0
+
+
+def _cut(step: Step, region: str, size: int) -> Step:
+    """The step with the region's size and its ranges within that size."""
+    if isinstance(step, (Repeat, Measure)):
+        return replace(step, steps=tuple(_cut(inner, region, size) for inner in step.steps))
+    if isinstance(step, Mmap) and step.region == region:
+        return replace(step, size=min(step.size, size))
+    if not isinstance(step, OnRange) or step.region != region:
+        return step
+    span = step.span
+    offset = min(span.offset, size - PAGE)
+    length = min(span.length, size - offset)
+    return with_span(step, Span(offset, length))

@@ -1,0 +1,80 @@
+"""Scenarios, observations and kernels for the tests of `swaptrace.verify`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from swaptrace import policies
+from swaptrace.replay.table import Table
+from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.schema import Scenario
+from swaptrace.verify.compare import Beside
+from swaptrace.verify.fitting import machine_for
+from swaptrace.verify.leaves import leaves
+from swaptrace.verify.observed import COUNTED, Facts, Observed, SwapArea
+
+CAN_SET_UP = os.geteuid() == 0 and Path("/sys/class/zram-control").is_dir()
+
+on_this_kernel = pytest.mark.skipif(
+    not CAN_SET_UP, reason="a zram device can be made only by root, where the kernel has zram"
+)
+
+FACTS = Facts(
+    kernel="6.12.1",
+    release="6.12.1-test",
+    smp=True,
+    arch="x86_64",
+    page_size=4096,
+    page_cluster=3,
+    soft_dirty=True,
+    uffd_wp=True,
+    zswap=False,
+    swap=(SwapArea("/dev/zram7", 256 << 20, 0),),
+    counters=tuple(sorted(COUNTED - {"minflt", "majflt", "uffd_wp", "sigsegv"})),
+)
+"""Of a kernel on which everything that is modelled can be seen."""
+
+READ_WRITE = """\
+name: read-write
+machine: {swap: zram}
+steps:
+- {mmap: buf, size: 16KiB}
+- {memset: buf, value: 17}
+- {madvise: buf, advice: MADV_PAGEOUT}
+- measure: back
+  steps:
+  - {read_write: buf}
+"""
+
+FORKING = """\
+steps:
+- {mmap: buf, size: 64KiB}
+- {write: buf}
+- {fork: child}
+- repeat: 2
+  steps:
+  - {madvise: buf, advice: PAGEOUT, length: 8KiB}
+  - {write: buf, process: child}
+- {mlock: buf, process: child, length: 4KiB}
+- {madvise: buf, process: child, advice: PAGEOUT, errno: EINVAL}
+- {exit: child}
+"""
+
+
+def scenario(text: str = READ_WRITE, name: str = "test") -> Scenario:
+    return load_text(text, f"{name}.yaml", name=name)
+
+
+def shown(of: Scenario, policy: str = "merged", facts: Facts = FACTS) -> Observed:
+    """What a kernel would show that does exactly what the model does under the policy."""
+    swap = of.machine.swap
+    area = SwapArea("/dev/zram7", swap.size, 0)
+    facts = replace(facts, page_cluster=swap.page_cluster, swap=(area,))
+    there = replace(of, machine=machine_for(of, facts))
+    replay = Beside(there, Table(policies.find(policy)))
+    steps = [replay.show(path, step, facts.counted) for path, step in leaves(of.steps)]
+    return Observed(facts, tuple(steps))

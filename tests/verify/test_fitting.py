@@ -1,0 +1,137 @@
+"""Which machine is the model, and which scenarios can a kernel not be held against?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from swaptrace.verify.fitting import (
+    MAX_EXECUTED,
+    Unfit,
+    check_runnable,
+    machine_for,
+    model_kernel,
+    policy_of,
+)
+from swaptrace.verify.observed import SwapArea
+from tests.verify.programs import FACTS, scenario
+
+ONE_PAGE = "steps:\n- {mmap: buf, size: 4KiB}\n"
+HALF = "machine: {swap: {size: 32KiB}}\nsteps:\n- {mmap: buf, size: 16KiB}\n"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "policy", "model"),
+    [
+        ("6.1.176", "prepatch", "6.1"),
+        ("6.3", "prepatch", "6.1"),
+        ("6.4.1", "prepatch", "6.10"),
+        ("6.10.14", "prepatch", "6.10"),
+        ("6.11", "merged", "6.10"),
+        ("6.12.117", "merged", "6.12"),
+        ("6.17.9", "merged", "6.12"),
+        ("6.18.44", "merged", "6.18"),
+        ("7.0", "merged", "6.18"),
+    ],
+)
+def test_policy_and_model_follow_from_the_version(kernel: str, policy: str, model: str) -> None:
+    facts = replace(FACTS, kernel=kernel)
+    assert (policy_of(facts), model_kernel(facts.version)) == (policy, model)
+
+
+def test_the_model_is_the_kernel_that_ran() -> None:
+    """Are features that the scenario only has by default replaced?"""
+    old = replace(FACTS, kernel="6.1.176", soft_dirty=False)
+    machine = machine_for(scenario(ONE_PAGE), old)
+    assert (machine.kernel, machine.zeromap, machine.write_upgrade) == ("6.1", False, False)
+    assert (machine.per_vma_lock, machine.soft_dirty) == (False, False)
+    imagined = scenario(f"machine: {{kernel: 6.1}}\n{ONE_PAGE}")
+    assert machine_for(imagined, FACTS).kernel == "6.12"
+
+
+def test_a_kernel_for_one_cpu_has_no_per_vma_lock() -> None:
+    assert machine_for(scenario(ONE_PAGE), FACTS).per_vma_lock
+    assert not machine_for(scenario(ONE_PAGE), replace(FACTS, smp=False)).per_vma_lock
+
+
+@pytest.mark.parametrize(
+    ("machine", "facts", "reason"),
+    [
+        ("hw_dirty: false", {}, "it wants hw_dirty: false, which this kernel has not"),
+        ("mkwrite_dirties: true", {}, "it wants mkwrite_dirties: true, which"),
+        ("zeromap: false", {}, "it wants zeromap: false, which"),
+        ("per_vma_lock: false", {}, "it wants per_vma_lock: false, which"),
+        ("soft_dirty: false", {}, "it wants a kernel without soft-dirty bits"),
+        ("swap: {page_cluster: 0}", {}, "it wants page-cluster 0, this kernel's is set to 3"),
+    ],
+)
+def test_what_a_scenario_says_on_purpose_must_be_so(
+    machine: str, facts: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(Unfit) as caught:
+        machine_for(scenario(f"machine: {{{machine}}}\n{ONE_PAGE}"), replace(FACTS, **facts))
+    assert reason in str(caught.value)
+
+
+def test_another_architecture_is_taken_at_the_scenarios_word() -> None:
+    arm = replace(FACTS, arch="aarch64")
+    assert not machine_for(scenario(f"machine: {{hw_dirty: false}}\n{ONE_PAGE}"), arm).hw_dirty
+
+
+def test_what_is_explicit_and_so_is_fine() -> None:
+    """May a scenario for 6.1 that wants zeromap run on a kernel that has it?"""
+    text = f"machine: {{kernel: 6.1, zeromap: true}}\n{ONE_PAGE}"
+    assert machine_for(scenario(text), FACTS).zeromap
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        [SwapArea("/dev/zram1", 32 << 10, 0)],
+        [SwapArea("/dev/zram1", 1 << 30, 0)],
+    ],
+    ids=["the same size", "so large that half of it is never used"],
+)
+def test_swap_that_does(swap: list[SwapArea]) -> None:
+    text = HALF if swap[0].size == 32 << 10 else ONE_PAGE
+    assert machine_for(scenario(text), replace(FACTS, swap=tuple(swap)))
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        [SwapArea("/dev/zram1", 1 << 30, 0)],
+        [SwapArea("/dev/zram1", 32 << 10, 4096)],
+        [SwapArea("/dev/zram1", 32 << 10, 0), SwapArea("/dev/vdb", 1 << 20, 0)],
+    ],
+    ids=["another size", "in use", "not the only one"],
+)
+def test_a_scenario_that_fills_its_swap_needs_its_very_own(swap: list[SwapArea]) -> None:
+    with pytest.raises(Unfit, match="it may use half of its swap area"):
+        machine_for(scenario(HALF), replace(FACTS, swap=tuple(swap)))
+
+
+def test_a_forked_process_fills_swap_as_well() -> None:
+    text = HALF.replace("16KiB", "12KiB")
+    large = replace(FACTS, swap=(SwapArea("/dev/zram1", 1 << 30, 0),))
+    assert machine_for(scenario(text), large)
+    with pytest.raises(Unfit, match="it may use half"):
+        machine_for(scenario(f"{text}- {{fork: child}}\n"), large)
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        (
+            f"- {{repeat: {MAX_EXECUTED}, steps: [{{read: buf}}]}}",
+            "it executes 20001 steps; at most 20000 are compared",
+        ),
+        ("- {mmap: high, size: 4KiB, at: 0x7ff000000000}", "region high lies too high"),
+    ],
+)
+def test_what_no_kernel_can_run_as_a_program(steps: str, reason: str) -> None:
+    with pytest.raises(Unfit) as caught:
+        check_runnable(scenario(f"{ONE_PAGE}{steps}\n"))
+    assert reason in str(caught.value)

@@ -1,0 +1,137 @@
+"""Does the running kernel say why a job cannot run on it, and does a program that hangs end?"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from swaptrace.verify import host, swap
+from swaptrace.verify.host import Host, ending, execute, existing_backend, unfit
+from swaptrace.verify.place import Job
+
+HEADER = "Filename\tType\tSize\tUsed\tPriority\n"
+
+
+def job(binary: Path = Path("/bin/true"), backend: str = "zram", timeout: float = 10) -> Job:
+    assert backend in ("zram", "zswap", "disk")
+    return Job("job", binary, backend, 1 << 20, 3, timeout)  # type: ignore[arg-type]
+
+
+class Machine:
+    """A machine of files: what swap is active, on what, and whether zswap is on."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        monkeypatch.setattr(swap.active, "__defaults__", (root / "swaps",))
+        monkeypatch.setattr(host, "BLOCK", root / "block")
+        monkeypatch.setattr(host, "ZSWAP", root / "zswap")
+        self.swaps()
+
+    def swaps(self, *devices: str) -> None:
+        lines = (f"/dev/{name} partition 1024 0 -2\n" for name in devices)
+        (self.root / "swaps").write_text(HEADER + "".join(lines))
+
+    def disk(self, name: str, rotational: int) -> None:
+        """A disk, and its first partition, which has no queue of its own."""
+        queue = self.root / "devices" / name / "queue"
+        queue.mkdir(parents=True)
+        (queue / "rotational").write_text(f"{rotational}\n")
+        partition = self.root / "devices" / name / f"{name}1"
+        partition.mkdir()
+        (self.root / "block").mkdir(exist_ok=True)
+        (self.root / "block" / name).symlink_to(queue.parent)
+        (self.root / "block" / partition.name).symlink_to(partition)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+def test_without_swap_every_job_is_skipped_and_told_how_to_get_one(machine: Machine) -> None:
+    machine.swaps()
+    (outcome,) = Host().run([job()])
+    assert outcome.skipped == (
+        "no swap area is active; `--setup-zram 256M` makes one for the run (root)"
+    )
+
+
+def test_what_the_active_swap_amounts_to(machine: Machine) -> None:
+    """Are zram, an SSD, zswap and what is not modelled told apart, partitions included?"""
+    machine.disk("sda", rotational=0)
+    machine.disk("sdb", rotational=1)
+    found = {}
+    for names in ("zram0", "sda", "sda1", "sdb1", "sdc", "zram0 sda"):
+        machine.swaps(*names.split())
+        found[names] = existing_backend()
+    assert found == {
+        "zram0": "zram",
+        "sda": "disk",
+        "sda1": "disk",
+        "sdb1": "a rotational disk, where read-ahead follows slots",
+        "sdc": "a file, of which nothing is known",
+        "zram0 sda": "swap areas of several kinds are active: disk, zram",
+    }
+    (machine.root / "zswap").write_text("Y\n")
+    machine.swaps("sda1")
+    assert existing_backend() == "zswap"
+    machine.swaps("zram0")
+    assert existing_backend() == "zswap is on, in front of zram"
+
+
+@pytest.mark.parametrize(
+    ("backend", "existing", "reason"),
+    [
+        ("zram", "zram", None),
+        ("disk", "disk", None),
+        ("zram", "disk", "it wants swap on zram, and what is active is disk; `--setup-zram 256M`"),
+        ("disk", "zram", "it wants swap on disk, and what is active is zram; try --set"),
+        ("zram", "zswap is on, in front of zram", "zswap is on, in front of zram; `--setup-zram"),
+    ],
+)
+def test_swap_must_fit_the_back_end(backend: str, existing: str, reason: str | None) -> None:
+    found = unfit(job(backend=backend), existing)
+    assert found == reason or (reason is not None and found is not None and reason in found)
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "stdout", "failed"),
+    [
+        ("echo a", "a\n", None),
+        ("echo a; exit 1", "a\n", None),
+        ("exit 4", "", None),
+        ("exit 3", "", "the program ended with exit code 3"),
+        ("echo a; kill -KILL $$", "a\n", "the program was killed by SIGKILL"),
+    ],
+)
+def test_how_a_program_ended(tmp_path: Path, text: str, stdout: str, failed: str | None) -> None:
+    outcome = execute(job(script(tmp_path / "program", text)))
+    assert (outcome.stdout, outcome.skipped, outcome.failed) == (stdout, None, failed)
+
+
+def test_a_program_that_hangs_ends_with_all_its_processes(tmp_path: Path) -> None:
+    """Is what it printed kept, and is the process that it started gone as well?"""
+    text = "echo before; sleep 600 & echo $! > child; wait"
+    os.chdir(tmp_path)
+    outcome = execute(job(script(tmp_path / "program", text), timeout=0.5))
+    assert (outcome.stdout, outcome.failed) == ("before\n", "it did not end within 0.5 seconds")
+    child = Path("/proc") / (tmp_path / "child").read_text().strip()
+    limit = time.monotonic() + 5
+    while child.exists() and "zombie" not in (child / "status").read_text():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def test_an_exit_code_that_is_expected_is_no_failure() -> None:
+    assert [ending(code) for code in (0, 1, 4)] == [None, None, None]
+    assert ending(-11) == "the program was killed by SIGSEGV"

@@ -1,0 +1,133 @@
+"""Are random scenarios valid and always the same, and is what differs made small?"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from swaptrace.scenario.loader import load_file, load_text
+from swaptrace.scenario.operations import OPERATIONS
+from swaptrace.scenario.schema import Measure, Mmap, Repeat, Scenario, Step
+from swaptrace.verify.build import Compiler
+from swaptrace.verify.compare import verify_one
+from swaptrace.verify.dump import to_yaml
+from swaptrace.verify.fuzz import Fuzzer
+from swaptrace.verify.host import Host
+from swaptrace.verify.observed import Facts, Observed
+from swaptrace.verify.place import Place
+from swaptrace.verify.run import Judged, Verifier
+from tests.verify.programs import FACTS, shown
+
+
+class Imagined(Verifier):
+    """Verifies against a kernel that does what the model does under some policy.
+
+    `stray` runs of each scenario count a page that somebody else swapped in.
+    """
+
+    def __init__(self, policy: str, directory: Path, stray: int = 0) -> None:
+        super().__init__(Compiler(("none",), static=True), directory)
+        self.imagined = policy
+        self.stray = stray
+        self.runs: dict[str, int] = {}
+
+    def each(
+        self,
+        scenarios: Iterable[Scenario],
+        place: Place,  # noqa: ARG002
+    ) -> Generator[Judged, None, None]:
+        for scenario in scenarios:
+            observed = self.disturbed(scenario, shown(scenario, self.imagined))
+            verdict = verify_one(scenario, self.table(observed.facts), observed)
+            yield Judged(scenario, verdict, observed)
+
+    def disturbed(self, scenario: Scenario, observed: Observed) -> Observed:
+        self.runs[scenario.name] = self.runs.get(scenario.name, 0) + 1
+        if self.runs[scenario.name] > self.stray:
+            return observed
+        first, *rest = observed.steps
+        counters = {**first.counters, "pswpin": first.counters.get("pswpin", 0) + 1}
+        return replace(observed, steps=(replace(first, counters=counters), *rest))
+
+
+def fuzzer(policy: str, directory: Path, stray: int = 0) -> Fuzzer:
+    return Fuzzer(Imagined(policy, directory, stray), Host(), 1, directory, {})
+
+
+def made(index: int, facts: Facts = FACTS) -> Scenario:
+    return fuzzer("merged", Path()).make(index, facts)
+
+
+def written(steps: Iterable[Step]) -> Iterable[Step]:
+    for step in steps:
+        yield step
+        if isinstance(step, (Measure, Repeat)):
+            yield from written(step.steps)
+
+
+def test_the_same_seed_makes_the_same_scenario() -> None:
+    assert [made(i) for i in range(5)] == [made(i) for i in range(5)]
+    assert len({to_yaml(made(i)) for i in range(20)}) == 20
+
+
+def test_they_use_the_whole_format() -> None:
+    """Is there every operation, errno, order, an unaligned range and a small swap area?"""
+    scenarios = [made(i) for i in range(60)]
+    steps = [step for scenario in scenarios for step in written(scenario.steps)]
+    assert {step.op for step in steps} == set(OPERATIONS)
+    assert {getattr(step, "order", None) for step in steps} >= {"forward", "backward", "random"}
+    assert {step.errno for step in steps} >= {None, "ENOMEM", "EINVAL"}
+    assert any(span.offset % 4096 for step in steps if (span := getattr(step, "span", None)))
+    assert len({scenario.machine.swap.size for scenario in scenarios}) > 1
+    assert len({scenario.machine.swap.page_cluster for scenario in scenarios}) > 3
+    assert any(step.process != "main" for step in steps)
+
+
+def test_they_do_not_use_what_the_kernel_has_not() -> None:
+    facts = replace(FACTS, soft_dirty=False, uffd_wp=False)
+    ops = {step.op for i in range(60) for step in written(made(i, facts).steps)}
+    assert ops == set(OPERATIONS) - {"clear_refs", "uffd_writeprotect"}
+
+
+@pytest.mark.parametrize("index", range(20))
+def test_the_text_of_a_scenario_loads_as_the_same(index: int) -> None:
+    scenario = made(index)
+    again = load_text(to_yaml(scenario), scenario.file)
+    assert again == scenario
+
+
+def test_a_kernel_that_does_the_same_agrees_on_all(tmp_path: Path) -> None:
+    judged = fuzzer("merged", tmp_path).run(40)
+    assert {each.verdict.status for each in judged} == {"agrees"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_differs_is_made_small_and_written_to_a_file_that_replays_it(tmp_path: Path) -> None:
+    """Is the difference between two policies cut down to a page that is swapped in and written?"""
+    fuzz = fuzzer("prepatch", tmp_path)
+    differing = [each for each in fuzz.run(8) if each.verdict.status == "differs"]
+    assert differing != []
+    for each in differing:
+        small = load_file(each.verdict.file)
+        assert small.steps == each.scenario.steps
+        assert len(small.steps) <= 5
+        assert sum(step.size for step in small.steps if isinstance(step, Mmap)) == 4096
+        (again,) = fuzz.verifier.run([small], fuzz.place)
+        assert again.verdict.first_difference == each.verdict.first_difference
+
+
+def test_what_differs_once_is_told_and_counts_for_nothing(tmp_path: Path) -> None:
+    judged = fuzzer("merged", tmp_path, stray=1).run(3)
+    assert [each.verdict.status for each in judged] == ["agrees"] * 3
+    assert {each.verdict.reason for each in judged} == {
+        "differed at step 0 at first, but not when it was repeated"
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_differs_twice_is_a_difference(tmp_path: Path) -> None:
+    judged = fuzzer("merged", tmp_path, stray=10**9).run(1)
+    assert judged[0].verdict.status == "differs"
