@@ -7,8 +7,7 @@ without sending them. Each keeps the transitions that it has worked out, by poli
 from __future__ import annotations
 
 import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.mm.policy import Policy
-from swaptrace.processes import end_with, uninterrupted
+from swaptrace.processes import dying_with_this, uninterrupted
 from swaptrace.replay.engine import replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.replay.table import Table
@@ -36,9 +35,9 @@ _FORKED: Final[list[Work]] = []
 """In a worker, its only entry is what to do."""
 
 
-def _begin(work: Work, parent: int) -> None:
+def _begin(work: Work, prepare: Callable[[], None]) -> None:
     """The start of a worker."""
-    end_with(parent)
+    prepare()
     _FORKED.append(work)
 
 
@@ -61,7 +60,7 @@ def replaying(
     pairs = [(one, other) for one in range(len(scenarios)) for other in range(len(policies))]
     context = multiprocessing.get_context("fork")
     size = max(1, min(jobs, len(pairs)))
-    executor = ProcessPoolExecutor(size, context, _begin, (work, os.getpid()))
+    executor = ProcessPoolExecutor(size, context, _begin, (work, dying_with_this()))
     try:
         with uninterrupted():
             futures = [executor.submit(_one, *pair) for pair in pairs]

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
+
+PR_SET_PDEATHSIG: Final = 1
 
 
-def end_with(parent: int) -> None:
-    """Have the kernel end this process when its parent does, whatever ends that (prctl(2))."""
-    from ctypes import CDLL
+def dying_with_this() -> Callable[[], None]:
+    """What a process that is forked from this one has to call first.
 
-    set_pdeathsig = 1
-    CDLL(None).prctl(set_pdeathsig, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
+    The kernel then kills it when this one ends, whatever ends that (prctl(2)). Made before
+    the fork, lest something is imported after it.
+    """
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def begin() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it has ended already
+            os._exit(1)
+
+    return begin
 
 
 @contextmanager

@@ -9,10 +9,10 @@ import click
 
 from swaptrace.cli.options import (
     color_option,
-    complete_policy,
     complete_scenario,
     format_option,
     output_option,
+    policy_option,
     set_option,
 )
 from swaptrace.cli.standard import stdin
@@ -21,14 +21,7 @@ from swaptrace.output import Output, check_writable
 
 @click.command()
 @click.argument("scenario", shell_complete=complete_scenario)
-@click.option(
-    "--policy",
-    metavar="NAME",
-    shell_complete=complete_policy,
-    default="final",
-    show_default=True,
-    help="The policy to replay under: a name, an alias or the path of a .py file.",
-)
+@policy_option("final", "The policy to replay under: a name, an alias or the path of a .py file.")
 @click.option(
     "--step",
     metavar="PATH",

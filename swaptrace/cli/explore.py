@@ -10,9 +10,9 @@ import click
 from swaptrace.cli.options import (
     color_option,
     complete_policies,
-    complete_policy,
     format_option,
     output_option,
+    policy_option,
     set_option,
 )
 from swaptrace.cli.program import FAILED, OK
@@ -163,14 +163,7 @@ def _print(explored: Explored, fmt: str, output: Output) -> None:
 
 
 @click.command()
-@click.option(
-    "--policy",
-    metavar="NAME",
-    shell_complete=complete_policy,
-    default="final",
-    show_default=True,
-    help="The policy: a name, an alias or the path of a .py file.",
-)
+@policy_option("final", "The policy: a name, an alias or the path of a .py file.")
 @ops_option
 @click.option(
     "--format",

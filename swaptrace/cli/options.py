@@ -115,6 +115,18 @@ color_option = click.option(
 )
 
 
+def policy_option(default: str, meaning: str) -> Callable[[Command], Command]:
+    """`--policy`, of the commands that look at one."""
+    return click.option(
+        "--policy",
+        metavar="NAME",
+        shell_complete=complete_policy,
+        default=default,
+        show_default=True,
+        help=meaning,
+    )
+
+
 FORMATS = ("table", "json", "markdown", "text", "csv", "github-benchmark", "ktap", "junit")
 """Of `run`, `compare` and `diff`."""
 

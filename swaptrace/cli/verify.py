@@ -10,9 +10,9 @@ import click
 
 from swaptrace.cli.options import (
     color_option,
-    complete_policy,
     complete_scenario,
     output_option,
+    policy_option,
     set_option,
 )
 from swaptrace.cli.standard import stdin
@@ -41,13 +41,9 @@ def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
 
 @click.command()
 @click.argument("scenario", nargs=-1, shell_complete=complete_scenario)
-@click.option(
-    "--policy",
-    metavar="NAME",
-    shell_complete=complete_policy,
-    default="auto",
-    show_default=True,
-    help="What the kernel is held against: a policy's name, an alias or the path of a .py file; "
+@policy_option(
+    "auto",
+    "What the kernel is held against: a policy's name, an alias or the path of a .py file; "
     "auto: prepatch below Linux 6.11, merged from it on.",
 )
 @click.option(

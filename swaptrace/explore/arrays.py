@@ -6,18 +6,17 @@ is who is the number of a permutation in `Places`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import permutations
 from multiprocessing import get_context
-from os import getpid
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swaptrace.explore.graph import Effect, Graph, Places
-from swaptrace.processes import end_with, uninterrupted
+from swaptrace.processes import dying_with_this, uninterrupted
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -110,7 +109,9 @@ def elsewhere(graph: Graph) -> Iterator[There]:
     """A process that works out the edges of a graph, until the end of the context."""
     context = get_context("fork")
     ours, theirs = context.Pipe()
-    worker = context.Process(target=_serve, args=(graph, theirs, ours, getpid()), daemon=True)
+    worker = context.Process(
+        target=_serve, args=(graph, theirs, ours, dying_with_this()), daemon=True
+    )
     with uninterrupted():
         worker.start()
     theirs.close()
@@ -122,9 +123,11 @@ def elsewhere(graph: Graph) -> Iterator[There]:
         ours.close()
 
 
-def _serve(graph: Graph, pipe: Connection, other_end: Connection, parent: int) -> None:
+def _serve(
+    graph: Graph, pipe: Connection, other_end: Connection, prepare: Callable[[], None]
+) -> None:
     other_end.close()
-    end_with(parent)
+    prepare()
     here = Here(graph)
     while True:
         try:

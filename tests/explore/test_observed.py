@@ -30,8 +30,9 @@ from swaptrace.scenario.schema import (
     Step,
     UffdWriteprotect,
 )
+from swaptrace.verify.observed import COUNTED
 from tests.explore.sequences import ALL, Follower
-from tests.kernel.observed import COUNTED, Observation, observations
+from tests.kernel.observed import Observation, observations
 
 PROCESSES = 3
 
