@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from swaptrace import __version__
@@ -19,7 +20,6 @@ from swaptrace.scenario.schema import Scenario
 
 if TYPE_CHECKING:
     from swaptrace.replay.explanation import Explanation
-    from swaptrace.replay.table import Table
 
 Begin = Callable[[str, str], None]
 """Told of the scenario and the policy whose replay begins."""
@@ -32,26 +32,45 @@ def replay_all(
     steps: bool,
     pages: bool,
     begin: Begin,
+    jobs: int = 1,
 ) -> Result:
-    """Each scenario under each policy, in the order given."""
+    """Each scenario under each policy, in the order given, in `jobs` processes at a time."""
+    with _replaying(scenarios, policies, steps, pages, jobs) as counted:
+        return Result(
+            __version__,
+            tuple(_replay_one(scenario, policies, counted, begin) for scenario in scenarios),
+        )
+
+
+@contextmanager
+def _replaying(
+    scenarios: Sequence[Scenario], policies: Sequence[Policy], steps: bool, pages: bool, jobs: int
+) -> Iterator[Iterator[PolicyResult]]:
+    """The result of each scenario under each policy, the policies of a scenario together."""
+    if jobs > 1:
+        from swaptrace.parallel import replaying
+
+        with replaying(scenarios, policies, steps, pages, jobs) as counted:
+            yield counted
+        return
+    from swaptrace.replay.engine import replay
     from swaptrace.replay.table import Table
 
     tables = [Table(policy) for policy in policies]
-    return Result(
-        __version__,
-        tuple(_replay_one(scenario, tables, steps, pages, begin) for scenario in scenarios),
+    yield (
+        replay(scenario, table, steps=steps, pages=pages)
+        for scenario in scenarios
+        for table in tables
     )
 
 
 def _replay_one(
-    scenario: Scenario, tables: Sequence[Table], steps: bool, pages: bool, begin: Begin
+    scenario: Scenario, policies: Sequence[Policy], counted: Iterator[PolicyResult], begin: Begin
 ) -> ScenarioResult:
-    from swaptrace.replay.engine import replay
-
     results: dict[str, PolicyResult] = {}
-    for table in tables:
-        begin(scenario.name, table.policy.name)
-        results[table.policy.name] = replay(scenario, table, steps=steps, pages=pages)
+    for policy in policies:
+        begin(scenario.name, policy.name)
+        results[policy.name] = next(counted)
     return ScenarioResult(
         name=scenario.name,
         file=scenario.file,

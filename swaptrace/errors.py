@@ -74,6 +74,10 @@ class ScenarioError(SwaptraceError):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[ScenarioError], tuple[tuple[Problem, ...]]]:
+        """Made again from its problems where another process raised it."""
+        return type(self), (self.problems,)
+
 
 def printable(text: str) -> str:
     """The text with everything that a terminal would not show as a character escaped."""

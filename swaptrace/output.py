@@ -144,14 +144,14 @@ def _replace(target: Path, data: bytes) -> None:
         raise
 
 
-def check_writable(path: Path) -> None:
-    """Find out before the work whether its result can be written to the path."""
+def check_writable(path: Path, option: str = "--output") -> None:
+    """Find out before the work whether its result can be written to the path of an option."""
     try:
         reason = _reason_against(path)
     except OSError as error:
         raise _cannot_write(str(path), error) from error
     if reason:
-        raise SwaptraceError(f"--output {printable(str(path))}: {printable(reason)}")
+        raise SwaptraceError(f"{option} {printable(str(path))}: {printable(reason)}")
 
 
 def _reason_against(path: Path) -> str | None:
@@ -190,6 +190,34 @@ def progress(total: int, color: Color = "auto") -> Iterator[Callable[[str, str],
         yield bar.begin
     finally:
         bar.close()
+
+
+@contextmanager
+def status(color: Color = "auto") -> Iterator[Callable[[str], None]]:
+    """Show what is being done, if it takes long and standard error is a terminal.
+
+    What it gives is to be called with a text now and then.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+    from time import monotonic
+
+    from rich.console import Console
+
+    console = Console(stderr=True, no_color=True if color == "never" else None)
+    shown = console.status("", spinner="line")
+    begun = monotonic()
+
+    def tell(text: str) -> None:
+        if monotonic() - begun > PATIENCE:
+            shown.update(printable(text))
+            shown.start()
+
+    try:
+        yield tell
+    finally:
+        shown.stop()
 
 
 class _Bar:

@@ -21,7 +21,7 @@ import pytest
 
 if TYPE_CHECKING:
     from swaptrace.mm.policy import Policy
-    from swaptrace.replay.result import Expectation, PolicyResult, Violation
+    from swaptrace.replay.result import Expectation, PolicyResult
     from swaptrace.replay.table import Table
     from swaptrace.scenario.schema import Expected, Scenario
 
@@ -180,6 +180,7 @@ class ScenarioItem(pytest.Item):
     def report(self, checked: Sequence[Expectation], result: PolicyResult) -> Iterator[str]:
         """What differs, as a table; and the promises to user space that were broken."""
         from swaptrace.errors import printable
+        from swaptrace.report.changes import violation_text
 
         wrong = [expectation for expectation in checked if not expectation.ok]
         place = f"{printable(self.scenario.file)} under {self.policy.name}"
@@ -189,7 +190,7 @@ class ScenarioItem(pytest.Item):
         yield from _table([("window", "counter", "expected", "actual"), *rows])
         if result.violations:
             yield ""
-        yield from map(_violation, result.violations)
+        yield from (printable(violation_text(each)) for each in result.violations)
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any
@@ -219,13 +220,3 @@ def _table(rows: Sequence[tuple[str, str, str, str]]) -> Iterator[str]:
         names = (text.ljust(width) for text, width in zip(row[:2], widths[:2], strict=True))
         numbers = (text.rjust(width) for text, width in zip(row[2:], widths[2:], strict=True))
         yield "  ".join([*names, *numbers])
-
-
-def _violation(v: Violation) -> str:
-    """A broken promise, and where it shows."""
-    from swaptrace.errors import printable
-
-    kind = "warning" if v.is_warning else "violation"
-    pages = f"page {v.page}" if v.pages == 1 else f"{v.pages} pages from page {v.page} on"
-    place = f"step {v.step}, line {v.line}, process {v.process}, region {v.region}"
-    return printable(f"{kind}: {v.kind}: {place}, {pages}")

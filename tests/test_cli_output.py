@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swaptrace import __version__
-from swaptrace.cli import main
+from swaptrace.cli.program import COMMANDS
 from swaptrace.replay.result import from_json, to_json
 from tests.commandline import LOST, READ_WRITE, run
 from tests.goldens import check_golden
@@ -41,7 +41,7 @@ def test_does_a_command_print_what_it_did(request: pytest.FixtureRequest, name: 
     check_golden(request, f"cli/{name}", result.stdout.replace(f'"{__version__}"', '"VERSION"'))
 
 
-@pytest.mark.parametrize("command", ["", *main.commands])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_does_the_help_fit_80_columns(command: str) -> None:
     words = [command] if command else []
     result = run(*words, "-h")
@@ -56,7 +56,8 @@ def test_do_the_commands_come_in_the_order_of_their_use() -> None:
     commands = run("-h").output.partition("Commands:\n")[2]
     names = [line.split()[0] for line in commands.splitlines()]
     assert names == [
-        *("run", "compare", "explain", "check", "emit-c", "verify", "policies", "scenarios"),
+        *("run", "compare", "diff", "explore", "graph", "explain", "check"),
+        *("emit-c", "verify", "policies", "scenarios"),
     ]
 
 

@@ -34,7 +34,7 @@ from swaptrace.output import Output, check_writable
     metavar="PATH",
     help="Only this step, as --steps names them: 3, or 4.0 for the first within step 4.",
 )
-@format_option
+@format_option("table", "json")
 @output_option
 @set_option
 @color_option

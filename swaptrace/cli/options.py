@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
-from swaptrace.errors import quote
+from swaptrace.errors import SwaptraceError, quote
 from swaptrace.output import Color
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from swaptrace.report.judge import FailOn, Judge, Thresholds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -84,6 +86,15 @@ def _file(_ctx: click.Context, _param: click.Parameter, path: str | None) -> str
     return None if path == "-" else path
 
 
+def _thresholds(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Thresholds:
+    from swaptrace.report.judge import thresholds
+
+    try:
+        return {} if text is None else thresholds(text)
+    except SwaptraceError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 set_option = click.option(
     "--set",
     "overrides",
@@ -104,13 +115,31 @@ color_option = click.option(
 )
 
 
-format_option = click.option(
-    "--format",
-    "fmt",
-    type=click.Choice(["table", "json"]),
-    default="table",
+FORMATS = ("table", "json", "markdown", "text", "csv", "github-benchmark", "ktap", "junit")
+"""Of `run`, `compare` and `diff`."""
+
+
+def format_option(*formats: str) -> Callable[[Command], Command]:
+    """`--format`, with the formats that a command has."""
+    return click.option(
+        "--format",
+        "fmt",
+        type=click.Choice(formats),
+        default="table",
+        show_default=True,
+        help="What to print.",
+    )
+
+
+report_format_option = format_option(*FORMATS)
+
+jobs_option = click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
     show_default=True,
-    help="What to print.",
+    help="Replay in N processes at a time; the output is the same.",
 )
 
 output_option = click.option(
@@ -135,13 +164,44 @@ def replay_options(command: Command) -> Command:
             help="Which policies to replay under: names, aliases, paths of .py files, or all. "
             "`swaptrace policies` lists them.",
         ),
-        format_option,
+        report_format_option,
         output_option,
         click.option("--steps", is_flag=True, help="Also the counters of each executed step."),
         click.option("--pages", is_flag=True, help="Also the page maps at the end."),
         set_option,
+        jobs_option,
         color_option,
     )
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def judge_options(command: Command) -> Command:
+    """What `compare` and `diff` take to decide about the exit code."""
+    fail_on = click.option(
+        "--fail-on",
+        type=click.Choice(["increase", "decrease", "change", "violation"]),
+        multiple=True,
+        help="Exit with 1 if minflt or majflt increase or decrease, if any counter changes, or "
+        "if a promise is broken. May be repeated.",
+    )
+    threshold = click.option(
+        "--threshold",
+        "thresholds",
+        metavar="COUNTER=N[%],...",
+        callback=_thresholds,
+        help="With --fail-on: let a counter change by up to N, or by N per cent, as in "
+        "majflt=0,minflt=5%. --fail-on increase and decrease look at such a counter as well.",
+    )
+    return fail_on(threshold(command))
+
+
+def judge(fail_on: tuple[FailOn, ...], thresholds: Thresholds) -> Judge:
+    """What both options ask for. Raises `UsageError` for a threshold that nothing looks at."""
+    from swaptrace.report.judge import Judge
+
+    if thresholds and not fail_on:
+        message = "--threshold needs --fail-on, as in --fail-on increase"
+        raise click.UsageError(message, click.get_current_context())
+    return Judge(fail_on, thresholds)

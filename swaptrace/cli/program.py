@@ -24,12 +24,13 @@ FAILED = 1
 WRONG = 2
 INTERRUPTED = 130
 """As a shell reports a program that SIGINT ended."""
-BROKEN_PIPE = 141
-"""As a shell reports a program that SIGPIPE ended."""
 
 COMMANDS = {
     "run": "replays",
     "compare": "replays",
+    "diff": "diff",
+    "explore": "explore",
+    "graph": "explore",
     "explain": "explain",
     "check": "check",
     "emit-c": "emit",
@@ -59,8 +60,7 @@ def outcome(error: BaseException) -> int:
         case KeyboardInterrupt():
             return INTERRUPTED
         case BrokenPipeError():
-            discard(sys.stdout)
-            return BROKEN_PIPE
+            complain("Error: standard output was closed before all was written")
         case SwaptraceError():
             complain_of(error)
         case MemoryError():
@@ -125,10 +125,11 @@ def main() -> None:
     swaptrace run read-then-write            one scenario, three policies
     swaptrace compare --policies old,new     every scenario, before and after
     swaptrace run my.yaml --policies my.py   your own scenario and policy
+    swaptrace diff old.json new.json         two saved results, as in a CI
 
     A SCENARIO is a file, a directory (all its *.yaml), the name of a bundled
     scenario, or - for standard input.
 
-    Exit codes: 0 all well; 1 an expectation or --fail-on failed; 2 the input or
-    the command line is wrong.
+    Exit codes: 0 all well; 1 an expectation, a baseline or --fail-on failed; 2 the
+    input or the command line is wrong.
     """

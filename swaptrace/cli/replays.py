@@ -1,4 +1,4 @@
-"""`swaptrace run` and `swaptrace compare`: replay, print, judge."""
+"""`swaptrace run` and `swaptrace compare`: replay, report, judge."""
 
 from __future__ import annotations
 
@@ -8,23 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swaptrace.cli.options import complete_scenario, replay_options
-from swaptrace.cli.program import FAILED, OK
+from swaptrace.cli.options import complete_scenario, judge, judge_options, replay_options
+from swaptrace.cli.reporting import check_format, finish
 from swaptrace.cli.standard import stdin, warn
-from swaptrace.output import Output, check_writable, complain, progress
+from swaptrace.output import Output, check_writable, progress
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from swaptrace.mm.policy import Policy
     from swaptrace.replay.result import Result
-    from swaptrace.report.changes import FailOn
+    from swaptrace.report.judge import FailOn, Thresholds
 
 
 @click.command()
 @click.argument("scenario", nargs=-1, required=True, shell_complete=complete_scenario)
 @replay_options
-def run(scenario: tuple[str, ...], **options: Any) -> int:
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    type=click.Path(),
+    help="Exit with 1 if any value is not that of FILE, and show the difference.",
+)
+@click.option(
+    "--update-baseline", is_flag=True, help="Write what was counted to the file of --baseline."
+)
+def run(
+    scenario: tuple[str, ...], baseline: str | None, update_baseline: bool, **options: Any
+) -> int:
     """Replay scenarios and count what happens.
 
     Prints a table per SCENARIO (a file, a directory, a bundled name, or -), with a
@@ -37,23 +46,46 @@ def run(scenario: tuple[str, ...], **options: Any) -> int:
     swaptrace run my.yaml --steps --pages
     swaptrace run my.yaml --set machine.swap.backend=disk
     swaptrace run my.yaml --format json --output my.json
+    swaptrace run scenarios --baseline faults.json --update-baseline
     """
     from swaptrace import inputs
 
-    return _replay(scenario, inputs.policies(options["policies"]), options)
+    if update_baseline and baseline is None:
+        message = "--update-baseline needs --baseline FILE"
+        raise click.UsageError(message, click.get_current_context())
+    output = _output(options)
+    policies = inputs.policies(options["policies"])
+    before = None
+    if baseline is not None:
+        from swaptrace.cli import baselines
+
+        before = baselines.read(Path(baseline), updating=update_baseline)
+    result = _replay(scenario, policies, options, output)
+    from swaptrace.report.judge import against_baseline, unmet
+    from swaptrace.report.reports import Ran
+
+    findings = list(unmet(result))
+    against = None
+    if before is not None:
+        against = baselines.beside(before, result)
+        if update_baseline:
+            baselines.write(Path(before.source), result, against)
+            against = None
+        else:
+            findings += against_baseline(against.diff)
+    return finish(Ran(result, tuple(findings), against), options["fmt"], output)
 
 
 @click.command()
 @click.argument("scenario", nargs=-1, shell_complete=complete_scenario)
 @replay_options
-@click.option(
-    "--fail-on",
-    type=click.Choice(["increase", "decrease", "change", "violation"]),
-    multiple=True,
-    help="Exit with 1 if minflt or majflt increase or decrease, if any counter changes, or if "
-    "any policy breaks a promise. May be repeated.",
-)
-def compare(scenario: tuple[str, ...], fail_on: tuple[FailOn, ...], **options: Any) -> int:
+@judge_options
+def compare(
+    scenario: tuple[str, ...],
+    fail_on: tuple[FailOn, ...],
+    thresholds: Thresholds,
+    **options: Any,
+) -> int:
     """Compare policies on the same scenarios.
 
     Prints a table per SCENARIO with each policy beside the first and the
@@ -67,60 +99,44 @@ def compare(scenario: tuple[str, ...], fail_on: tuple[FailOn, ...], **options: A
     """
     from swaptrace import inputs
 
+    asked = judge(fail_on, thresholds)
+    output = _output(options)
     policies = inputs.policies(options["policies"])
     if len(policies) < 2:
         message = "compare needs at least two policies, as in --policies old,new"
         raise click.UsageError(message, click.get_current_context())
-    return _replay(scenario, policies, options, fail_on)
+    result = _replay(scenario, policies, options, output)
+    from swaptrace.report.judge import between_policies, unmet
+    from swaptrace.report.reports import Compared
+
+    findings = (*unmet(result), *between_policies(result, asked))
+    return finish(Compared(result, findings, bool(fail_on)), options["fmt"], output)
 
 
-def _replay(
-    names: Sequence[str],
-    policies: Sequence[Policy],
-    options: Mapping[str, Any],
-    fail_on: Sequence[FailOn] | None = None,
-) -> int:
-    """Replay and print; `fail_on` is None for `run`. The exit code."""
-    from swaptrace import commands, inputs
-
+def _output(options: Mapping[str, Any]) -> Output:
+    """Where the report goes; whether it can go there is found out before the work."""
+    check_format(options)
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
+    return output
+
+
+def _replay(
+    names: Sequence[str], policies: Sequence[Policy], options: Mapping[str, Any], output: Output
+) -> Result:
+    """Load and replay everything, with a progress bar where it takes long."""
+    from swaptrace import commands, inputs
+
     sources, errors = inputs.find_all(names) if names else (inputs.defaults(), [])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
     warn(loaded, policies)
     with progress(len(loaded) * len(policies), output.color) as begin:
-        result = commands.replay_all(
-            loaded, policies, steps=options["steps"], pages=options["pages"], begin=begin
+        return commands.replay_all(
+            loaded,
+            policies,
+            steps=options["steps"],
+            pages=options["pages"],
+            begin=begin,
+            jobs=options["jobs"],
         )
-    as_table = options["fmt"] == "table"
-    if as_table:
-        output.show(_report(result, fail_on is not None))
-    else:
-        from swaptrace.replay.result import to_json
-
-        output.write(to_json(result))
-    return _verdict(result, fail_on or (), shown=as_table and output.path is None)
-
-
-def _report(result: Result, comparing: bool) -> RenderableType:
-    if comparing:
-        from swaptrace.report.compared import compare_report
-
-        return compare_report(result)
-    from swaptrace.report.tables import run_report
-
-    return run_report(result)
-
-
-def _verdict(result: Result, fail_on: Sequence[FailOn], shown: bool) -> int:
-    """The exit code, and to standard error why; failed expectations only if not `shown`."""
-    from swaptrace.report.changes import failure, failures
-
-    reasons = list(failures(result, fail_on))
-    failed = [(s.name, e) for s in result.scenarios for e in s.expectations if not e.ok]
-    if not shown:
-        reasons = [f"expect: {name}: {failure(e)}" for name, e in failed] + reasons
-    for reason in reasons:
-        complain(reason)
-    return FAILED if failed or reasons else OK

@@ -82,20 +82,24 @@ STATE_CHECKS = {
 
 def newly_broken(before: Column, after: list[Mapping]) -> list[tuple[str, int]]:
     """What holds in no mapping of `before` but in one of `after` (of the same processes)."""
+    changed = [
+        (p, old, new)
+        for p, (old, new) in enumerate(zip(before.maps, after, strict=False))
+        if new is not old
+    ]
     return [
         (kind, p)
         for kind, check in STATE_CHECKS.items()
-        for p, (old, new) in enumerate(zip(before.maps, after, strict=False))
-        if new is not old and check(new) and not check(old)
+        for p, old, new in changed
+        if check(new) and not check(old)
     ]
 
 
 def count_spurious_dirty(page: Page, before: list[Mapping], writer: int | None) -> None:
     """PTEs that became dirty although their process stored nothing (`writer` is about to)."""
-    page.counts["spurious_dirty"] += sum(
-        p != writer and new is not old and _dirty(new) and not _dirty(old)
-        for p, (old, new) in enumerate(zip(before, page.maps, strict=False))
-    )
+    for p, (old, new) in enumerate(zip(before, page.maps, strict=False)):
+        if new is not old and p != writer and _dirty(new) and not _dirty(old):
+            page.counts["spurious_dirty"] += 1
 
 
 def _dirty(mapping: Mapping) -> bool:

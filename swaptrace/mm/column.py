@@ -207,16 +207,10 @@ def canonical(
     new_maps = [_observable(m) for m in maps]
     folio_of, slot_of = _reachable(new_maps, folios)
     token_of = _Numbering(fixed=1)
-    out_maps = tuple(_renumber_mapping(m, folio_of, slot_of, token_of) for m in new_maps)
-    out_folios = tuple(
-        folios[old]._replace(
-            data=token_of(folios[old].data),
-            slot=None if folios[old].slot is None else slot_of(folios[old].slot),  # type: ignore[arg-type]
-        )
-        for old in folio_of.order
-    )
-    out_slots = tuple(_renumber_slot(slots[old], token_of) for old in slot_of.order)
-    return Column(out_maps, out_folios, out_slots)
+    out_maps = [_renumber_mapping(m, folio_of, slot_of, token_of) for m in new_maps]
+    out_folios = [_renumber_folio(folios[old], slot_of, token_of) for old in folio_of.order]
+    out_slots = [_renumber_slot(slots[old], token_of) for old in slot_of.order]
+    return Column(tuple(out_maps), tuple(out_folios), tuple(out_slots))
 
 
 def _observable(m: Mapping) -> Mapping:
@@ -227,8 +221,9 @@ def _observable(m: Mapping) -> Mapping:
     # clears it, forgets what was written.
     written = m.written and not m.vma.soft_dirty
     armed = m.armed and m.pte is not None
-    if written != m.written or armed != m.armed:
-        return m._replace(written=written, armed=armed)
+    freed = m.freed and m.data != ZERO
+    if written != m.written or armed != m.armed or freed != m.freed:
+        return m._replace(written=written, armed=armed, freed=freed)
     return m
 
 
@@ -261,6 +256,14 @@ def _renumber_mapping(
     if pte is m.pte and data == m.data:
         return m
     return m._replace(pte=pte, data=data)
+
+
+def _renumber_folio(folio: Folio, slot_of: _Numbering, token_of: _Numbering) -> Folio:
+    data = token_of(folio.data)
+    slot = folio.slot if folio.slot is None else slot_of(folio.slot)
+    if data == folio.data and slot == folio.slot:
+        return folio
+    return Folio(data, folio.anon_exclusive, folio.dirty, folio.lazyfree, folio.readahead, slot)
 
 
 def _renumber_slot(slot: SwapSlot, token_of: _Numbering) -> SwapSlot:

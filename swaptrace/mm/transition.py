@@ -41,6 +41,8 @@ from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.vmscan import madvise_pageout
 
+NOUGHT = (0,) * len(COUNTERS)
+
 
 def transition(policy: Policy, column: Column, event: Event) -> Outcome:
     """What `event` does to `column` under `policy`.
@@ -56,7 +58,7 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
         page.broken += checks.newly_broken(column, page.maps)
     return Outcome(
         column=page.freeze(),
-        counts=tuple(page.counts[name] for name in COUNTERS),
+        counts=tuple(map(page.counts.get, COUNTERS, NOUGHT)) if page.counts else NOUGHT,
         violations=tuple(page.broken),
         lookup=page.lookup,
         path=tuple(page.path),

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
 
 from swaptrace.counters import WARNINGS
-from swaptrace.errors import SwaptraceError
+from swaptrace.jsonfile import Node, parse
 from swaptrace.scenario.schema import Machine
 
 SCHEMA = "swaptrace.result/1"
@@ -167,110 +166,12 @@ def from_json(text: str, source: str = "<result>") -> Result:
     Keys that this version does not know are ignored. What was a JSON object comes back in the
     order of the text, which `to_json` sorts.
     """
-    root = _Node(_parse(text, source), source)
-    _check_schema(root)
+    root = parse(text, source, SCHEMA)
     scenarios = tuple(_read_scenario(node) for node in root.key("scenarios").array())
     return Result(root.key("version").text(), scenarios)
 
 
-def _parse(text: str, source: str) -> object:
-    try:
-        return json.loads(text, object_pairs_hook=_unique_keys)
-    except json.JSONDecodeError as error:
-        whole = text.rstrip()
-        if not whole:
-            raise SwaptraceError(f"{source}: is empty, not a result") from None
-        if whole[0] == "{" and (error.pos >= len(whole) or not whole.endswith("}")):
-            message = f"{source}: is cut off in line {whole.count(chr(10)) + 1}; make it again"
-        else:
-            place = f"{source}:{error.lineno}:{error.colno}"
-            message = f"{place}: is not JSON, as a saved result must be ({error.msg})"
-        raise SwaptraceError(message) from None
-    except (ValueError, RecursionError) as error:
-        raise SwaptraceError(f"{source}: is not a result ({error})") from None
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = dict(pairs)
-    if len(keys) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
-    return keys
-
-
-def _check_schema(root: _Node) -> None:
-    found = root.key("schema").text()
-    family, _, version = found.partition("/")
-    if found == SCHEMA:
-        return
-    if family == SCHEMA.partition("/")[0] and version.isdecimal():
-        raise SwaptraceError(
-            f"{root.source}: is {found}, from another version of swaptrace; "
-            f"this one reads {SCHEMA}: update swaptrace or make the result again"
-        )
-    raise SwaptraceError(f"{root.source}: is {found!r}, not a swaptrace result ({SCHEMA})")
-
-
-class _Node(NamedTuple):
-    """A JSON value and where it stands, so that a complaint can name the place."""
-
-    value: object
-    source: str
-    path: str = ""
-
-    def error(self, wanted: str) -> SwaptraceError:
-        shown = repr(self.value)
-        shown = shown if len(shown) <= 40 else f"{shown[:37]}..."
-        place = f"{self.source}: {self.path}" if self.path else self.source
-        return SwaptraceError(f"{place}: must be {wanted}, not {shown}")
-
-    def fields(self) -> dict[str, _Node]:
-        if not isinstance(self.value, dict):
-            raise self.error("an object")
-        return {name: self._child(name, value) for name, value in self.value.items()}
-
-    def _child(self, name: str, value: object) -> _Node:
-        plain = name.replace("_", "").isalnum()
-        step = f".{name}" if plain else f"[{json.dumps(name)}]"
-        return _Node(value, self.source, f"{self.path}{step}".removeprefix("."))
-
-    def key(self, name: str) -> _Node:
-        fields = self.fields()
-        if name not in fields:
-            place = f"{self.source}: {self.path}" if self.path else self.source
-            raise SwaptraceError(f"{place}: the key {name!r} is missing")
-        return fields[name]
-
-    def array(self) -> list[_Node]:
-        if not isinstance(self.value, list):
-            raise self.error("an array")
-        nodes = enumerate(self.value)
-        return [_Node(value, self.source, f"{self.path}[{i}]") for i, value in nodes]
-
-    def text(self) -> str:
-        if not isinstance(self.value, str):
-            raise self.error("a string")
-        return self.value
-
-    def count(self, least: int = 0) -> int:
-        if type(self.value) is not int or self.value < least:
-            raise self.error(f"a whole number of at least {least}")
-        return self.value
-
-    def counters(self) -> dict[str, int]:
-        return _nonzero({name: node.count() for name, node in self.fields().items()})
-
-    def setting(self) -> object:
-        """A machine key: a scalar, or a mapping of them."""
-        if isinstance(self.value, dict):
-            return {name: node.setting() for name, node in self.fields().items()}
-        if not isinstance(self.value, str | int):
-            raise self.error("a string, a whole number, true, false or an object")
-        return self.value
-
-
-def _read_scenario(node: _Node) -> ScenarioResult:
+def _read_scenario(node: Node) -> ScenarioResult:
     policies = node.key("policies").fields().items()
     return ScenarioResult(
         name=node.key("name").text(),
@@ -281,39 +182,43 @@ def _read_scenario(node: _Node) -> ScenarioResult:
     )
 
 
-def _read_policy(node: _Node) -> PolicyResult:
+def _read_policy(node: Node) -> PolicyResult:
     fields = node.fields()
     steps, pages = fields.get("steps"), fields.get("pages")
     windows = node.key("windows").fields().items()
     return PolicyResult(
-        total=node.key("total").counters(),
-        windows={label: child.counters() for label, child in windows},
+        total=_read_counters(node.key("total")),
+        windows={label: _read_counters(child) for label, child in windows},
         violations=tuple(_read_violation(child) for child in node.key("violations").array()),
         steps=None if steps is None else tuple(_read_step(child) for child in steps.array()),
         pages=None if pages is None else _read_pages(pages),
     )
 
 
-def _read_pages(node: _Node) -> dict[str, dict[str, str]]:
+def _read_counters(node: Node) -> dict[str, int]:
+    return _nonzero({name: child.count() for name, child in node.fields().items()})
+
+
+def _read_pages(node: Node) -> dict[str, dict[str, str]]:
     return {
         process: {region: code.text() for region, code in maps.fields().items()}
         for process, maps in node.fields().items()
     }
 
 
-def _read_step(node: _Node) -> StepResult:
+def _read_step(node: Node) -> StepResult:
     times = node.fields().get("times")
     return StepResult(
         step=node.key("step").text(),
         line=node.key("line").count(1),
         process=node.key("process").text(),
         op=node.key("op").text(),
-        counters=node.key("counters").counters(),
+        counters=_read_counters(node.key("counters")),
         times=1 if times is None else times.count(1),
     )
 
 
-def _read_violation(node: _Node) -> Violation:
+def _read_violation(node: Node) -> Violation:
     return Violation(
         kind=node.key("kind").text(),
         step=node.key("step").text(),
@@ -325,7 +230,7 @@ def _read_violation(node: _Node) -> Violation:
     )
 
 
-def _read_expectation(node: _Node) -> Expectation:
+def _read_expectation(node: Node) -> Expectation:
     expectation = Expectation(
         window=node.key("window").text(),
         policy=node.key("policy").text(),

@@ -1,18 +1,15 @@
-"""What differs between policies, and what is a failure."""
+"""One counter beside another: what compare, diff and baselines are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from swaptrace.counters import COUNTERS
-from swaptrace.replay.result import Counters, Expectation, PolicyResult, Result, ScenarioResult
-
-FailOn = Literal["increase", "decrease", "change", "violation"]
-FAIL_ON: tuple[FailOn, ...] = get_args(FailOn)
+from swaptrace.replay.result import Counters, PolicyResult, Violation
 
 FAULTS = ("minflt", "majflt")
-"""The counters that always have a column, and that `increase` and `decrease` look at."""
+"""The counters that always have a column."""
 
 TOTAL = "total"
 
@@ -35,13 +32,6 @@ class Change(NamedTuple):
         if self.old:
             return f"{100 * self.difference / self.old:+.1f}%" if self.difference else "0.0%"
         return "new" if self.new else "0.0%"
-
-    def fails(self, kind: FailOn) -> bool:
-        """Whether `--fail-on KIND` calls it a failure."""
-        if kind == "change":
-            return self.difference != 0
-        sign = {"increase": 1, "decrease": -1}.get(kind, 0)
-        return self.counter in FAULTS and self.difference * sign > 0
 
 
 def windows_of(policies: Iterable[PolicyResult]) -> list[str]:
@@ -70,39 +60,9 @@ def changes(old: PolicyResult, new: PolicyResult) -> Iterator[Change]:
             yield Change(window, counter, before.get(counter, 0), after.get(counter, 0))
 
 
-def failures(result: Result, kinds: Sequence[FailOn]) -> Iterator[str]:
-    """One line for each thing that `--fail-on` calls a failure.
-
-    Each policy is held against the first of its scenario.
-    """
-    for scenario in result.scenarios:
-        for name in list(scenario.policies)[1:]:
-            yield from _failed_changes(scenario, name, kinds)
-        if "violation" in kinds:
-            yield from _violations(scenario)
-
-
-def _failed_changes(scenario: ScenarioResult, name: str, kinds: Sequence[FailOn]) -> Iterator[str]:
-    base = next(iter(scenario.policies))
-    for change in changes(scenario.policies[base], scenario.policies[name]):
-        for kind in kinds:
-            if change.fails(kind):
-                yield (
-                    f"--fail-on {kind}: {scenario.name}: {change.window}: {change.counter} "
-                    f"{change.old} under {base}, {change.new} under {name}"
-                )
-
-
-def _violations(scenario: ScenarioResult) -> Iterator[str]:
-    for name, policy in scenario.policies.items():
-        for violation in policy.violations:
-            if not violation.is_warning:
-                yield (
-                    f"--fail-on violation: {scenario.name}: {violation.kind} under {name} "
-                    f"in step {violation.step}, line {violation.line}"
-                )
-
-
-def failure(e: Expectation) -> str:
-    """What a failed expectation expected, and what there was."""
-    return f"{e.window}, {e.policy}: {e.counter} is {e.actual}, expected {e.expected}"
+def violation_text(v: Violation, under: str = "") -> str:
+    """A broken promise, and where it first shows; `under` stands behind its name."""
+    kind = "warning" if v.is_warning else "violation"
+    pages = f"page {v.page}" if v.pages == 1 else f"{v.pages} pages from page {v.page} on"
+    place = f"step {v.step}, line {v.line}, process {v.process}, region {v.region}"
+    return f"{kind}: {v.kind}{under}: {place}, {pages}"

@@ -20,23 +20,27 @@ def compare_report(result: Result) -> RenderableType:
 
 def _counters(scenario: ScenarioResult) -> FirstFit:
     base, *others = scenario.policies
-    labels = windows_of(scenario.policies.values())
-    rows = tuple(changes for label in labels for changes in _changes(scenario, label))
-    compared = _Compared(base, tuple(others), rows)
+    compared = _Compared(base, tuple(others), tuple(worth_showing(scenario)))
     return FirstFit(lambda: [compared.beside()], compared.pairs, compared.beneath)
 
 
-def _changes(scenario: ScenarioResult, window: str) -> Iterator[tuple[Change, ...]]:
+def worth_showing(scenario: ScenarioResult) -> Iterator[tuple[Change, ...]]:
     """For each counter that is shown, its change from the first policy to each other."""
+    for label in windows_of(scenario.policies.values()):
+        yield from _changes(scenario, label)
+
+
+def _changes(scenario: ScenarioResult, window: str) -> Iterator[tuple[Change, ...]]:
     first, *others = (counters_in(policy, window) for policy in scenario.policies.values())
     for counter in used([first, *others]):
         old = first.get(counter, 0)
         changes = tuple(Change(window, counter, old, other.get(counter, 0)) for other in others)
-        if any(_worth_a_row(change) for change in changes):
+        if any(worth_a_row(change) for change in changes):
             yield changes
 
 
-def _worth_a_row(change: Change) -> bool:
+def worth_a_row(change: Change) -> bool:
+    """Whether it is shown: a fault counter, or anything that has changed."""
     return change.counter in FAULTS or change.difference != 0
 
 
@@ -64,7 +68,7 @@ class _Compared(NamedTuple):
         cells: list[str | Cell] = [first.window] if self.windowed else []
         cells += [first.counter, str(first.old)]
         for change in changes:
-            cells += _new(change)
+            cells += new_cells(change)
         return cells
 
     def pairs(self) -> Iterator[RenderableType]:
@@ -75,7 +79,7 @@ class _Compared(NamedTuple):
         )
 
     def only(self, index: int) -> _Compared:
-        rows = tuple((changes[index],) for changes in self.rows if _worth_a_row(changes[index]))
+        rows = tuple((changes[index],) for changes in self.rows if worth_a_row(changes[index]))
         return _Compared(self.base, (self.others[index],), rows)
 
     def beneath(self) -> Iterator[RenderableType]:
@@ -91,12 +95,12 @@ class _Compared(NamedTuple):
     def policies(self, changes: Sequence[Change]) -> Iterator[list[str | Cell]]:
         yield [self.base, str(changes[0].old), "", ""]
         for name, change in zip(self.others, changes, strict=True):
-            yield [name, *_new(change)]
+            yield [name, *new_cells(change)]
 
 
-def _new(change: Change) -> tuple[str, Cell, Cell]:
+def new_cells(change: Change) -> tuple[str, Cell, Cell]:
     """The new value, the difference, and the same in per cent."""
-    style = ""
+    style = "bold" if change.difference else ""
     if change.counter in FAULTS and change.difference:
         style = "red" if change.difference > 0 else "green"
     signed = f"{change.difference:+d}" if change.difference else "0"

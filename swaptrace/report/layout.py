@@ -143,6 +143,17 @@ class Indented(NamedTuple):
             yield Text(" " * GAP).append_text(line)
 
 
+class Lines(NamedTuple):
+    """Lines that are laid out already; `language` is what Markdown calls them."""
+
+    lines: tuple[str, ...]
+    language: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.lines:
+            yield words(line)
+
+
 class FirstFit:
     """The first of several layouts whose tables fit the width; the last where none does."""
 

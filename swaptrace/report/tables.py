@@ -16,7 +16,8 @@ from swaptrace.replay.result import (
     StepResult,
     Violation,
 )
-from swaptrace.report.changes import TOTAL, counters_in, failure, used, windows_of
+from swaptrace.report.changes import TOTAL, counters_in, used, violation_text, windows_of
+from swaptrace.report.judge import failure
 from swaptrace.report.layout import FirstFit, Indented, Table, spaced, words
 
 
@@ -128,11 +129,9 @@ def _findings(scenario: ScenarioResult) -> Iterator[Text]:
         yield words(verdict, "bold red" if failed else "green")
 
 
-def _violation(policy: str, v: Violation) -> Text:
-    kind, style = ("warning", "yellow") if v.is_warning else ("violation", "red")
-    pages = f"page {v.page}" if v.pages == 1 else f"{v.pages} pages from page {v.page} on"
-    place = f"step {v.step}, line {v.line}, process {v.process}, region {v.region}"
-    return words(f"{kind}: {v.kind} under {policy}: {place}, {pages}", style)
+def _violation(policy: str, violation: Violation) -> Text:
+    style = "yellow" if violation.is_warning else "red"
+    return words(violation_text(violation, f" under {policy}"), style)
 
 
 # `--steps` and `--pages`.

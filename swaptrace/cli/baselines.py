@@ -1,0 +1,50 @@
+"""`run --baseline`: reading, holding against and writing the file of values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swaptrace.cli.saved import read_text
+from swaptrace.errors import SwaptraceError, printable
+from swaptrace.output import check_writable, complain, replace_file
+from swaptrace.report.diffed import summary
+from swaptrace.report.differences import difference
+from swaptrace.report.reports import Against
+from swaptrace.report.snapshot import Snapshot, baseline_text, of_result, read_baseline, value_lines
+
+if TYPE_CHECKING:
+    from swaptrace.replay.result import Result
+
+
+def read(path: Path, updating: bool) -> Snapshot:
+    """The values of a baseline file, or none if it is about to be made.
+
+    Raises `SwaptraceError`; a file that is something else is not written over either.
+    """
+    if updating:
+        check_writable(path, "--baseline")
+        if not path.exists():
+            return Snapshot(str(path), {}, {})
+    elif not path.exists():
+        hint = "make it with --update-baseline"
+        raise SwaptraceError(f"--baseline {printable(str(path))}: no such file; {hint}")
+    return read_baseline(read_text(str(path)), str(path))
+
+
+def beside(before: Snapshot, result: Result) -> Against:
+    """What a run counts differently from its baseline."""
+    from difflib import unified_diff
+
+    now = of_result(result, "this run")
+    unified = unified_diff(
+        value_lines(before), value_lines(now), before.source, now.source, n=0, lineterm=""
+    )
+    return Against(difference(before, now), tuple(unified))
+
+
+def write(path: Path, result: Result, against: Against) -> None:
+    """Write the new values, and say to standard error what has changed."""
+    replace_file(path, baseline_text(of_result(result, str(path))))
+    changed = f"; {summary(against.diff).plain}" if against.diff.old.scenarios else ""
+    complain(f"baseline {path}: written{changed}")

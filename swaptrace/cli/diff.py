@@ -1,0 +1,66 @@
+"""`swaptrace diff`: two saved results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swaptrace.cli.options import (
+    color_option,
+    judge,
+    judge_options,
+    output_option,
+    report_format_option,
+)
+from swaptrace.cli.reporting import finish
+from swaptrace.cli.saved import read_text
+from swaptrace.output import Output, check_writable
+
+if TYPE_CHECKING:
+    from swaptrace.report.judge import FailOn, Thresholds
+
+
+@click.command()
+@click.argument("old", metavar="OLD.json", type=click.Path())
+@click.argument("new", metavar="NEW.json", type=click.Path())
+@judge_options
+@click.option("--all", "everything", is_flag=True, help="Show values that are equal as well.")
+@report_format_option
+@output_option
+@color_option
+def diff(
+    old: str,
+    new: str,
+    fail_on: tuple[FailOn, ...],
+    thresholds: Thresholds,
+    everything: bool,
+    **options: Any,
+) -> int:
+    """Compare two saved results, or a baseline and a result.
+
+    Matches them by scenario, policy and window and prints what differs, also what
+    only one of them has. Lines and steps do not matter, so that a scenario may be
+    edited. With --fail-on change, what is new or gone is a failure too; with
+    --fail-on violation, a violation that only NEW.json has.
+
+    \b
+    swaptrace run scenarios --format json --output old.json
+    swaptrace diff old.json new.json --fail-on increase --threshold minflt=5%
+    swaptrace diff old.json new.json --all --format csv
+    """
+    from swaptrace.report.differences import difference
+    from swaptrace.report.judge import between_results
+    from swaptrace.report.reports import Differed
+    from swaptrace.report.snapshot import read_saved
+
+    asked = judge(fail_on, thresholds)
+    output = Output(options["color"], options["output"])
+    if output.path is not None:
+        check_writable(Path(output.path))
+    before, after = (read_saved(read_text(path), path) for path in (old, new))
+    found = difference(before, after)
+    findings = tuple(between_results(found, asked))
+    report = Differed(found, findings, bool(fail_on), everything)
+    return finish(report, options["fmt"], output)

@@ -1,0 +1,205 @@
+"""`swaptrace explore` and `swaptrace graph`: all that can happen to one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swaptrace.cli.options import (
+    color_option,
+    complete_policies,
+    complete_policy,
+    format_option,
+    output_option,
+    set_option,
+)
+from swaptrace.cli.program import FAILED, OK
+from swaptrace.output import Output, check_writable, status
+
+if TYPE_CHECKING:
+    from swaptrace.explore.explorer import Exploration
+    from swaptrace.explore.witness import Witness
+    from swaptrace.report.explored import Explored
+
+
+def complete_operations(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The last of several operations with commas between."""
+    from swaptrace.explore.alphabet import OPERATIONS
+
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + name for name in OPERATIONS if name.startswith(last)]
+
+
+ops_option = click.option(
+    "--ops",
+    metavar="A,B,...",
+    shell_complete=complete_operations,
+    help="Only these operations: read, write, pageout, dontneed, free, willneed, fork, exit, "
+    "mprotect_r, mprotect_rw, clear_refs, uffd_wp, uffd_unwp, mlock, munlock.  [default: all]",
+)
+
+
+@click.command()
+@click.option(
+    "--policies",
+    metavar="A,B",
+    required=True,
+    shell_complete=complete_policies,
+    help="Two policies to tell apart, or one whose violations are looked for.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 3),
+    default=2,
+    show_default=True,
+    help="How many processes may map the page at a time.",
+)
+@ops_option
+@click.option(
+    "--max-steps", metavar="N", type=click.IntRange(1), help="Only sequences of up to N operations."
+)
+@click.option(
+    "--max-states", metavar="N", type=click.IntRange(1), help="Stop when N states are known."
+)
+@click.option(
+    "--out", metavar="DIR", type=click.Path(), help="Write each sequence to a scenario file in DIR."
+)
+@format_option("table", "json", "markdown", "dot")
+@output_option
+@set_option
+@color_option
+def explore(
+    policies: str,
+    processes: int,
+    ops: str | None,
+    max_steps: int | None,
+    max_states: int | None,
+    out: str | None,
+    **options: Any,
+) -> int:
+    """Find the shortest sequences that tell two policies apart.
+
+    Tries every sequence of operations on one page, state by state, and prints for
+    each counter, violation and page map flag that can differ the shortest sequence
+    after which it does; or that there is none, which is a proof for the model if the
+    search came to its end. With one policy, finds the violations of that one.
+    Exits with 1 if anything was found.
+
+    \b
+    swaptrace explore --policies rfc,final --processes 1
+    swaptrace explore --policies final,merged
+    swaptrace explore --policies final,my.py --out found --max-states 100000
+    swaptrace explore --policies simple --ops read,write,pageout,clear_refs
+    """
+    from swaptrace import inputs
+    from swaptrace.explore import explorer, witness
+    from swaptrace.explore.graph import Limits
+    from swaptrace.explore.search import Bounds
+
+    output = Output(options["color"], options["output"])
+    if output.path is not None:
+        check_writable(Path(output.path))
+    found = inputs.policies(policies)
+    if len(found) > 2:
+        message = f"explore takes one policy or two, not {len(found)}"
+        raise click.UsageError(message, click.get_current_context())
+    request = explorer.Request(
+        tuple(found),
+        explorer.machine_of(options["overrides"]),
+        Limits(explorer.operations(ops), processes),
+        Bounds(max_steps, max_states),
+    )
+    with status(output.color) as tell:
+        exploration = explorer.explore(request, lambda states: tell(f"{states:,} states"))
+    shown = witness.witnesses(exploration)
+    files = witness.write_all(exploration, shown, Path(out)) if out is not None else None
+    report = _report(exploration, shown, files)
+    _print(report, options["fmt"], output)
+    return FAILED if report.failures else OK
+
+
+def _report(exploration: Exploration, shown: list[Witness], files: list[str] | None) -> Explored:
+    from swaptrace.explore.witness import short, short_steps
+    from swaptrace.replay.result import machine_mapping
+    from swaptrace.report.explored import Explored, Line
+
+    lines = tuple(
+        Line(
+            each.title,
+            each.difference.kind,
+            each.difference.flag,
+            each.values,
+            short(each.difference.steps),
+            short_steps(each.difference.steps),
+            each.steps,
+            files[number] if files else None,
+        )
+        for number, each in enumerate(shown)
+    )
+    return Explored(
+        exploration.names,
+        machine_mapping(exploration.request.machine),
+        exploration.complete,
+        exploration.found.states,
+        exploration.proof,
+        lines,
+    )
+
+
+def _print(explored: Explored, fmt: str, output: Output) -> None:
+    from swaptrace.report import explored as report
+
+    if fmt == "table":
+        output.show(report.explore_report(explored))
+        return
+    renderers = {
+        "json": report.explore_json,
+        "markdown": report.explore_markdown,
+        "dot": report.explore_dot,
+    }
+    output.write(renderers[fmt](explored))
+
+
+@click.command()
+@click.option(
+    "--policy",
+    metavar="NAME",
+    shell_complete=complete_policy,
+    default="final",
+    show_default=True,
+    help="The policy: a name, an alias or the path of a .py file.",
+)
+@ops_option
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(["dot", "svg"]),
+    default="dot",
+    show_default=True,
+    help="Graphviz DOT, or the picture that `dot` draws of it.",
+)
+@output_option
+@set_option
+def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options: Any) -> None:
+    """Draw the states of a page and what leads from one to another.
+
+    One process, one page, every state that the operations reach. With a few
+    operations the picture is legible.
+
+    \b
+    swaptrace graph --ops read,write,pageout
+    swaptrace graph --policy rfc --ops read,write --format svg --output rfc.svg
+    """
+    from swaptrace.explore import explorer
+    from swaptrace.explore.drawing import draw, picture
+    from swaptrace.explore.graph import Graph, Limits
+    from swaptrace.policies import find
+
+    if output is not None:
+        check_writable(Path(output))
+    machine = explorer.machine_of(options["overrides"])
+    limits = Limits(explorer.operations(ops), 1)
+    text = draw(Graph(find(policy), machine, limits))
+    Output(path=output).write(picture(text) if fmt == "svg" else text)

@@ -1,0 +1,51 @@
+"""Printing a report in any format, and the exit code that it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swaptrace.cli.program import FAILED, OK
+from swaptrace.output import Output, complain
+
+if TYPE_CHECKING:
+    from swaptrace.report.reports import Report
+
+WITH_STEPS = ("table", "json", "markdown", "text")
+"""The formats that have a place for `--steps` and `--pages`."""
+
+WITH_FINDINGS = ("table", "markdown", "text")
+"""The formats that show which expectations fail and what differs from a baseline."""
+
+
+def check_format(options: Mapping[str, Any]) -> None:
+    """Refuse a format that would drop what was asked for. Raises `UsageError`."""
+    for option in ("steps", "pages"):
+        if options[option] and options["fmt"] not in WITH_STEPS:
+            message = f"--format {options['fmt']} has no place for --{option}; {_those()} have"
+            raise click.UsageError(message, click.get_current_context())
+
+
+def _those() -> str:
+    return f"{', '.join(WITH_STEPS[:-1])} and {WITH_STEPS[-1]}"
+
+
+def finish(report: Report, fmt: str, output: Output) -> int:
+    """Print the report, say to standard error why it is a failure; the exit code."""
+    from swaptrace.report.judge import reasons
+    from swaptrace.report.reports import SHOWN
+
+    if fmt == "table":
+        from swaptrace.report.reports import tables
+
+        output.show(tables(report))
+    else:
+        from swaptrace.report.formats import render
+
+        output.write(render(fmt, report))
+    seen = SHOWN if fmt in WITH_FINDINGS and output.path is None else ()
+    for reason in reasons(each for each in report.findings if each.kind not in seen):
+        complain(reason)
+    return FAILED if report.findings else OK

@@ -1,0 +1,88 @@
+"""The states of a page as a graph, for Graphviz."""
+
+from __future__ import annotations
+
+from swaptrace.errors import SwaptraceError
+from swaptrace.explore.graph import Graph
+from swaptrace.mm.column import Column, Mapping, Pte
+from swaptrace.report.explored import quoted
+
+
+def draw(graph: Graph) -> str:
+    """Every state of one page under one policy, in Graphviz DOT.
+
+    Operations that lead from one state to the same other are one arrow.
+    """
+    lines = ["digraph page {", "  node [shape=box];"]
+    node = 0
+    while node < len(graph.states):
+        arrows: dict[int, list[str]] = {}
+        for edge in graph.edges(node):
+            name = graph.limits.operations[edge.operation]
+            arrows.setdefault(edge.node, []).append(name)
+        lines.append(f"  {node} [label={quoted(label(graph.states[node].column))}];")
+        for target, names in arrows.items():
+            lines.append(f"  {node} -> {target} [label={quoted(', '.join(names))}];")
+        node += 1
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def picture(dot: str) -> str:
+    """The graph as SVG, drawn by Graphviz. Raises `SwaptraceError` where that is missing."""
+    try:
+        import graphviz
+    except ImportError:
+        message = "--format svg needs the Python package graphviz: the extra `graph` of swaptrace"
+        raise SwaptraceError(message) from None
+    try:
+        drawn: str = graphviz.Source(dot).pipe(format="svg", encoding="utf-8", quiet=True)
+    except graphviz.ExecutableNotFound:
+        message = "--format svg needs the program `dot`: install Graphviz, or use --format dot"
+        raise SwaptraceError(message) from None
+    except graphviz.CalledProcessError as error:
+        raise SwaptraceError(f"dot could not draw the graph: {error}") from None
+    return drawn
+
+
+def label(column: Column) -> str:
+    """A state in a few words, a line for the entry, one for the folio and one for the VMA."""
+    (mapping,) = column.maps
+    return "\n".join(filter(None, [entry(mapping), folio(column), vma(mapping)]))
+
+
+def entry(mapping: Mapping) -> str:
+    """The page-table entry."""
+    pte = mapping.pte
+    if pte is None:
+        return "nothing"
+    if not isinstance(pte, Pte):
+        words = ["swapped", *["exclusive"] * pte.exclusive]
+    elif pte.is_zero_page:
+        words = ["zero page"]
+    else:
+        words = ["writable" if pte.write else "read-only", "dirty" if pte.dirty else "clean"]
+    words += ["soft-dirty"] * pte.soft_dirty
+    return " ".join([*words, *["uffd-wp"] * pte.uffd_wp])
+
+
+def folio(column: Column) -> str:
+    """The folio, mapped or in the swap cache, and the slot."""
+    words = []
+    for each in column.folios:
+        words += ["folio dirty" if each.dirty else "folio clean"]
+        words += ["in swap cache"] * (each.slot is not None) + ["lazyfree"] * each.lazyfree
+        words += ["exclusive"] * each.anon_exclusive
+        if each.slot is not None:
+            stored = column.slots[each.slot].data
+            words += ["slot empty" if stored is None else "slot stale"] * (stored != each.data)
+    return ", ".join(words)
+
+
+def vma(mapping: Mapping) -> str:
+    """What is not as in a fresh VMA."""
+    flags = mapping.vma
+    assert flags is not None
+    words = ["VM_WRITE off"] * (not flags.writable) + ["locked"] * flags.locked
+    words += ["uffd"] * flags.uffd_wp + ["tracked"] * flags.soft_dirty_enabled
+    state = ["written"] * mapping.written + ["armed"] * mapping.armed
+    return ", ".join([*words, *state, *["freed"] * mapping.freed])

@@ -1,0 +1,138 @@
+"""`swaptrace explore` without its command line: policies in, differences or a proof out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+from swaptrace.errors import SwaptraceError, did_you_mean, quote
+from swaptrace.explore.alphabet import OPERATIONS
+from swaptrace.explore.arrays import Expander, Here, elsewhere
+from swaptrace.explore.decisions import differing
+from swaptrace.explore.graph import Graph, Limits
+from swaptrace.explore.search import Bounds, Difference, Found, search
+from swaptrace.mm.policy import Policy
+from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.schema import Machine
+
+MOST_PROCESSES = 3
+"""With more, not even the operations of the default machine come to an end."""
+
+LEAST_SLOTS = 64
+"""Below it, a single page could fill a part of the swap device that its fate depends on."""
+
+
+class Request(NamedTuple):
+    """What is to be explored: one policy or two, on a machine, with these operations."""
+
+    policies: tuple[Policy, ...]
+    machine: Machine
+    limits: Limits
+    bounds: Bounds
+
+
+class Exploration(NamedTuple):
+    """What was found. `questions` is how many both policies were asked and answered alike: if it
+    is not 0, that is the proof, and nothing was enumerated."""
+
+    request: Request
+    found: Found
+    questions: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(policy.name for policy in self.request.policies)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        return self.found.differences
+
+    @property
+    def complete(self) -> bool:
+        """Whether what was not found does not exist."""
+        return self.found.complete
+
+    @property
+    def proof(self) -> str:
+        """How it is known that there is nothing else, or that it is not."""
+        found = self.found
+        if self.questions:
+            return (
+                "proof by equal decisions: both answer alike to each of the "
+                f"{self.questions:,} questions that they can be asked about a page"
+            )
+        visited = f"{found.states:,} states and {found.transitions:,} transitions visited"
+        if found.complete:
+            return f"proof by enumeration: there is nothing else; {visited}"
+        return f"not a proof: the search was cut off; {visited}, sequences up to {found.depth} long"
+
+
+def machine_of(overrides: Mapping[str, str]) -> Machine:
+    """The machine of `--set`; a page has no neighbours, so that nothing is read ahead.
+
+    Raises `SwaptraceError` where a setting makes no sense for a single page.
+    """
+    text = "machine: {swap: {page_cluster: 0}}\nsteps: [{mmap: page, size: 64KiB}]\n"
+    machine = load_text(text.encode(), "--set", overrides, name="explore").machine
+    if machine.swap.page_cluster:
+        raise SwaptraceError(
+            "machine.swap.page_cluster must be 0: explore looks at one page, and read-ahead is "
+            "about its neighbours"
+        )
+    if machine.swap.size < LEAST_SLOTS * machine.page_size:
+        raise SwaptraceError(
+            f"machine.swap.size must be at least {LEAST_SLOTS} pages: explore does not look at "
+            "what happens as swap fills up"
+        )
+    return machine
+
+
+def operations(text: str | None) -> tuple[str, ...]:
+    """The operations of `--ops`, in the order of the alphabet. Raises `SwaptraceError`."""
+    if text is None:
+        return tuple(OPERATIONS)
+    wanted = [name.strip() for name in text.split(",")]
+    for name in wanted:
+        if name not in OPERATIONS:
+            hint = did_you_mean(name, OPERATIONS)
+            raise SwaptraceError(f"--ops: there is no operation {quote(name)}; {hint}")
+    return tuple(name for name in OPERATIONS if name in wanted)
+
+
+def explore(request: Request, tick: Callable[[int], None] = lambda _states: None) -> Exploration:
+    """Look for every kind of difference between two policies, or every violation of one.
+
+    Raises `PolicyError`.
+    """
+    policies, limits = request.policies, request.limits
+    if len(policies) == 2:
+        questions, different = differing(*policies, limits.processes)
+        if different is None:
+            return Exploration(request, Found((), 0, 0, 0, True), max(1, questions))
+    graphs = [Graph(policy, request.machine, limits) for policy in policies]
+    with expanders(graphs) as sides, _no_collections():
+        return Exploration(request, search(sides, limits, request.bounds, tick))
+
+
+@contextmanager
+def expanders(graphs: Sequence[Graph]) -> Iterator[list[Expander]]:
+    """Two large graphs are worked out at the same time; where both are small, that takes longer."""
+    if len(graphs) == 1 or graphs[0].limits.processes == 1:
+        yield [Here(graph) for graph in graphs]
+        return
+    with ExitStack() as stack:
+        yield [stack.enter_context(elsewhere(graph)) for graph in graphs]
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """What is made here stays to the end; looking for what does not takes a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

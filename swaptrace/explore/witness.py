@@ -1,0 +1,171 @@
+"""Sequences as scenarios: a file that `swaptrace run` replays, and what it shows there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from swaptrace.counters import COUNTERS
+from swaptrace.errors import SwaptraceError
+from swaptrace.explore.alphabet import OPERATIONS, REGION
+from swaptrace.explore.explorer import Exploration, Request
+from swaptrace.explore.search import PAGE_MAP, Difference, Taken
+from swaptrace.mm.policy import Policy
+from swaptrace.output import replace_file
+from swaptrace.replay.engine import replay
+from swaptrace.replay.result import PolicyResult, machine_mapping
+from swaptrace.replay.table import Table
+from swaptrace.report.changes import FAULTS
+from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.schema import Machine
+
+Steps = list[dict[str, Any]]
+
+
+class Witness(NamedTuple):
+    """A difference with its scenario, replayed: `values` is what each policy shows by name.
+
+    Of a counter that is the total, of a violation how often it is reported, of a page map the
+    code of the process in which the flag differs.
+    """
+
+    difference: Difference
+    steps: Steps
+    values: Mapping[str, int | str]
+    text: str
+
+    @property
+    def title(self) -> str:
+        """The kind, with the flag of a page map."""
+        flag = self.difference.flag
+        return f"{self.difference.kind} {flag}" if flag else self.difference.kind
+
+
+def witnesses(exploration: Exploration) -> list[Witness]:
+    """Every difference with its scenario, replayed.
+
+    Raises `SwaptraceError` if a replay does not show what was found: the two would disagree.
+    """
+    tables = {policy.name: Table(policy) for policy in exploration.request.policies}
+    return [_witness(exploration.request, each, tables) for each in exploration.differences]
+
+
+def _witness(request: Request, difference: Difference, tables: Mapping[str, Table]) -> Witness:
+    steps = steps_of(difference.steps, request.machine.page_size)
+    text = scenario_text(request, difference, steps)
+    scenario = load_text(text.encode(), file_name(request.policies, difference))
+    results = {name: replay(scenario, table, pages=True) for name, table in tables.items()}
+    values = _values(difference, results)
+    if len(set(values.values())) == 1 and (len(values) == 2 or 0 in values.values()):
+        raise SwaptraceError(
+            f"swaptrace itself is at fault: a replay does not show {difference.kind} after "
+            f"{short(difference.steps)}; please report it"
+        )
+    expected = {
+        name: {counter: result.total.get(counter, 0) for counter in _expected(difference)}
+        for name, result in results.items()
+    }
+    return Witness(difference, steps, values, text + _yaml({"expect": {"total": expected}}))
+
+
+def _values(difference: Difference, results: Mapping[str, PolicyResult]) -> dict[str, int | str]:
+    if difference.kind == PAGE_MAP:
+        return _page_maps(difference.flag, results)
+    values: dict[str, int | str] = {}
+    for name, result in results.items():
+        times = sum(violation.kind == difference.kind for violation in result.violations)
+        values[name] = result.total.get(difference.kind, 0) or times
+    return values
+
+
+def _page_maps(flag: str, results: Mapping[str, PolicyResult]) -> dict[str, int | str]:
+    """Of the first process whose page has the flag under one policy alone."""
+    maps = {name: result.pages or {} for name, result in results.items()}
+    for process in next(iter(maps.values())):
+        codes: dict[str, int | str] = {name: each[process][REGION] for name, each in maps.items()}
+        if len({flag in str(code) for code in codes.values()}) == 2:
+            return codes
+    return dict.fromkeys(results, "")
+
+
+def _expected(difference: Difference) -> list[str]:
+    """The counters that the scenario expects: the faults, and what it is about."""
+    return [*FAULTS, *({difference.kind}.intersection(COUNTERS).difference(FAULTS))]
+
+
+def steps_of(sequence: tuple[Taken, ...], page_size: int) -> Steps:
+    """The steps of the scenario: the region is mapped, then the operations."""
+    mapped = {"mmap": REGION, "size": page_size}
+    return [mapped, *(OPERATIONS[t.operation].step(t.process, t.child) for t in sequence)]
+
+
+def short(sequence: tuple[Taken, ...]) -> str:
+    """The sequence in a line: `write, pageout, fork child, read by child`."""
+    return ", ".join(short_steps(sequence))
+
+
+def short_steps(sequence: tuple[Taken, ...]) -> tuple[str, ...]:
+    """Each operation of the sequence in a few words."""
+    return tuple(map(_short, sequence))
+
+
+def _short(taken: Taken) -> str:
+    by = "" if taken.process == "main" else f" by {taken.process}"
+    return f"{taken.operation} {taken.child}{by}" if taken.child else f"{taken.operation}{by}"
+
+
+def scenario_text(request: Request, difference: Difference, steps: Steps) -> str:
+    """The scenario, without what it expects."""
+    names = " and ".join(policy.name for policy in request.policies)
+    what = f"{difference.kind} ({difference.flag})" if difference.flag else difference.kind
+    differs = f"{names} differ in {what}" if len(request.policies) == 2 else f"{names}: {what}"
+    document: dict[str, Any] = {"description": f"The shortest sequence after which {differs}."}
+    if len(request.policies) == 1:
+        document["description"] = f"The shortest sequence that shows {what} under {names}."
+    document["machine"] = unusual(request.machine)
+    document["steps"] = steps
+    return _yaml(document)
+
+
+def _yaml(document: Mapping[str, Any]) -> str:
+    import yaml
+
+    text: str = yaml.safe_dump(dict(document), sort_keys=False, width=100)
+    return text
+
+
+def unusual(machine: Machine) -> dict[str, Any]:
+    """The settings of a machine that are not the default."""
+    return dict(_unusual(machine_mapping(machine), machine_mapping(Machine())))
+
+
+def _unusual(ours: Mapping[str, Any], usual: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in ours.items():
+        if isinstance(value, Mapping):
+            inner = dict(_unusual(value, usual[key]))
+            if inner:
+                yield key, inner
+        elif value != usual[key]:
+            yield key, value
+
+
+def file_name(policies: tuple[Policy, ...], difference: Difference) -> str:
+    """What the scenario's file is called: the kind, then the policies."""
+    parts = [difference.kind, *difference.flag, *(policy.name for policy in policies)]
+    return "-".join(parts) + ".yaml"
+
+
+def write_all(exploration: Exploration, found: list[Witness], directory: Path) -> list[str]:
+    """Write each scenario to a file; their paths, in order. Raises `SwaptraceError`."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"--out {directory}: cannot be made a directory: {error.strerror}"
+        raise SwaptraceError(message) from None
+    paths = []
+    for witness in found:
+        path = directory / file_name(exploration.request.policies, witness.difference)
+        replace_file(path, witness.text)
+        paths.append(str(path))
+    return paths

@@ -1,0 +1,82 @@
+"""`--jobs`: replays in several processes, whose results come in the order of one.
+
+Workers are forked, so that they have the scenarios and policies, those from a file as well,
+without sending them. Each keeps the transitions that it has worked out, by policy.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from swaptrace.errors import SwaptraceError
+from swaptrace.mm.policy import Policy
+from swaptrace.processes import end_with, uninterrupted
+from swaptrace.replay.engine import replay
+from swaptrace.replay.result import PolicyResult
+from swaptrace.replay.table import Table
+from swaptrace.scenario.schema import Scenario
+
+
+class Work(NamedTuple):
+    """What the workers are forked with."""
+
+    scenarios: Sequence[Scenario]
+    tables: Sequence[Table]
+    steps: bool
+    pages: bool
+
+
+_FORKED: Final[list[Work]] = []
+"""In a worker, its only entry is what to do."""
+
+
+def _begin(work: Work, parent: int) -> None:
+    """The start of a worker."""
+    end_with(parent)
+    _FORKED.append(work)
+
+
+def _one(scenario: int, policy: int) -> PolicyResult:
+    work = _FORKED[0]
+    chosen = work.scenarios[scenario], work.tables[policy]
+    return replay(*chosen, steps=work.steps, pages=work.pages)
+
+
+@contextmanager
+def replaying(
+    scenarios: Sequence[Scenario], policies: Sequence[Policy], steps: bool, pages: bool, jobs: int
+) -> Iterator[Iterator[PolicyResult]]:
+    """The result of each scenario under each policy, the policies of a scenario together.
+
+    The first replay in that order that fails raises what it raised. However it ends, no worker
+    is left.
+    """
+    work = Work(scenarios, [Table(policy) for policy in policies], steps, pages)
+    pairs = [(one, other) for one in range(len(scenarios)) for other in range(len(policies))]
+    context = multiprocessing.get_context("fork")
+    size = max(1, min(jobs, len(pairs)))
+    executor = ProcessPoolExecutor(size, context, _begin, (work, os.getpid()))
+    try:
+        with uninterrupted():
+            futures = [executor.submit(_one, *pair) for pair in pairs]
+        yield _results(futures)
+    except BaseException:
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _results(futures: Sequence[Future[PolicyResult]]) -> Iterator[PolicyResult]:
+    try:
+        yield from (future.result() for future in futures)
+    except BrokenProcessPool:
+        message = "a process of --jobs was killed, perhaps for want of memory; try --jobs 1"
+        raise SwaptraceError(message) from None

@@ -1,0 +1,72 @@
+"""What a command reports, whatever the format, and how it looks on a terminal."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from rich.console import Group, RenderableType
+
+from swaptrace.replay.result import Result
+from swaptrace.report.compared import compare_report
+from swaptrace.report.diffed import diff_report
+from swaptrace.report.differences import Diff
+from swaptrace.report.judge import Finding
+from swaptrace.report.layout import Lines
+from swaptrace.report.tables import run_report
+
+
+class Against(NamedTuple):
+    """A run beside its baseline: what differs, and that as a unified diff of the two files."""
+
+    diff: Diff
+    unified: tuple[str, ...]
+
+
+class Ran(NamedTuple):
+    """What `run` reports."""
+
+    result: Result
+    findings: tuple[Finding, ...]
+    against: Against | None = None
+
+
+class Compared(NamedTuple):
+    """What `compare` reports; `judged` says that there was a `--fail-on`."""
+
+    result: Result
+    findings: tuple[Finding, ...]
+    judged: bool = False
+
+
+class Differed(NamedTuple):
+    """What `diff` reports; `everything` asks for equal values as well."""
+
+    diff: Diff
+    findings: tuple[Finding, ...]
+    judged: bool = False
+    everything: bool = False
+
+
+Report = Ran | Compared | Differed
+
+SHOWN: Final = ("expect", "baseline")
+"""The kinds of findings that the tables show themselves."""
+
+
+def tables(report: Report) -> RenderableType:
+    """The report as tables."""
+    match report:
+        case Ran(result):
+            shown = run_report(result)
+            against = report.against
+            return Group(shown, "", beside_baseline(against)) if against else shown
+        case Compared(result):
+            return compare_report(result)
+        case Differed(diff):
+            return diff_report(diff, report.everything)
+
+
+def beside_baseline(against: Against) -> RenderableType:
+    """What differs from the baseline, and the unified diff if anything does."""
+    report = diff_report(against.diff)
+    return Group(report, "", Lines(against.unified, "diff")) if against.unified else report

@@ -1,0 +1,179 @@
+"""Does the search find every difference, the shortest sequence for each, and nothing else?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from swaptrace import policies
+from swaptrace.counters import COUNTERS
+from swaptrace.explore.alphabet import OPERATIONS
+from swaptrace.explore.explorer import Exploration, Request, explore, operations
+from swaptrace.explore.graph import Limits
+from swaptrace.explore.search import Bounds
+from swaptrace.explore.witness import short, witnesses
+from swaptrace.policies import SERIES
+from swaptrace.replay.engine import replay
+from swaptrace.replay.result import PolicyResult
+from swaptrace.scenario.schema import Machine, Swap
+from tests.explore.sequences import MACHINES, every, graph, scenario_of
+
+ZRAM = Machine(swap=Swap(page_cluster=0))
+FREE = Bounds()
+
+UNLOCKED = ",".join(name for name in OPERATIONS if name not in ("mlock", "munlock"))
+"""All but mlock, with which there are eight times as many states."""
+
+
+def explored(
+    *names: str,
+    processes: int = 1,
+    ops: str | None = None,
+    machine: Machine = ZRAM,
+    bounds: Bounds = FREE,
+) -> Exploration:
+    found = tuple(policies.find(name) for name in names)
+    return explore(Request(found, machine, Limits(operations(ops), processes), bounds))
+
+
+def sequences(exploration: Exploration) -> dict[str, str]:
+    """The shortest sequence by kind."""
+    return {
+        f"{each.kind} {each.flag}".strip(): short(each.steps) for each in exploration.differences
+    }
+
+
+# What the discussion found by thinking.
+
+
+def test_it_finds_the_page_dirtied_on_a_read() -> None:
+    """Is the first objection to the RFC found, and what it costs?"""
+    found = sequences(explored("rfc", "final"))
+    assert found["spurious_dirty"] == "write, pageout, read"
+    assert found["rewrites"] == "write, pageout, willneed, read, pageout"
+    assert found["page_map D"] == "write, pageout, clear_refs, read"
+
+
+def test_it_finds_the_soft_dirty_write_that_is_lost() -> None:
+    """Is the mistake of the third draft found, by itself and beside the final version?"""
+    lost = "write, pageout, clear_refs, read, write"
+    assert sequences(explored("simple"))["lost_soft_dirty"] == lost
+    assert sequences(explored("simple", "final"))["lost_soft_dirty"] == lost
+
+
+def test_it_finds_what_the_reviewer_said_of_uffd_wp() -> None:
+    """Does every earlier draft take a fault more on a write-protected page?"""
+    for name in ("rfc", "rework", "simple"):
+        found = sequences(explored(name, "final", ops=UNLOCKED))
+        assert found["minflt"] == "write, pageout, uffd_wp, write"
+
+
+def test_it_finds_what_separates_the_suggestion_from_the_final_version() -> None:
+    """Is it the fault for a page that is soft-dirty already, and nothing the user can see?"""
+    found = sequences(explored("suggested", "final"))
+    assert found["minflt"] == "clear_refs, write, pageout, read, write"
+    assert found["wp_reuse"] == "clear_refs, write, pageout, write"
+    assert not [kind for kind in found if kind.startswith(("page_map", "lost"))]
+
+
+def test_the_final_version_breaks_no_promise_in_one_process() -> None:
+    """Is it a proof, whatever the back end?"""
+    for machine in MACHINES.values():
+        exploration = explored("final", machine=machine)
+        assert exploration.complete
+        assert set(sequences(exploration)) <= {"spurious_soft_dirty"}
+
+
+def test_final_and_merged_cannot_be_told_apart() -> None:
+    """Is that proved for any number of processes by their decisions, and by enumeration?"""
+    exploration = explored("final", "merged", processes=2)
+    assert (exploration.differences, exploration.complete) == ((), True)
+    assert exploration.questions > 10_000
+    assert "proof by equal decisions" in exploration.proof
+
+
+# That it is right.
+
+
+KINDS = (*COUNTERS, "lost_soft_dirty", "spurious_soft_dirty", "lost_uffd_wp")
+
+
+def shows(one: PolicyResult, other: PolicyResult) -> Iterator[str]:
+    """The kinds by which two replays differ."""
+    for name in COUNTERS:
+        if one.total.get(name, 0) != other.total.get(name, 0):
+            yield name
+    kinds = [[violation.kind for violation in result.violations] for result in (one, other)]
+    yield from (kind for kind in KINDS if kinds[0].count(kind) != kinds[1].count(kind))
+    maps = [result.pages["main"]["page"] for result in (one, other) if result.pages]
+    yield from (f"page_map {flag}" for flag in "PSDXU" if (flag in maps[0]) != (flag in maps[1]))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "length"),
+    [("rfc", "final", 4), ("simple", "prepatch", 3), ("suggested", "final", 3)],
+)
+def test_no_shorter_sequence_shows_a_difference(first: str, second: str, length: int) -> None:
+    """Does brute force over all sequences, replayed by the engine, find the same lengths?"""
+    ops = "read,write,pageout,clear_refs,uffd_wp" if length == 4 else UNLOCKED
+    found = explored(first, second, ops=ops)
+    one, two = policies.find(first), policies.find(second)
+    lengths: dict[str, int] = {}
+    for taken in every(graph(one, ops=operations(ops)), length):
+        scenario = scenario_of(taken, ZRAM)
+        results = [replay(scenario, policy, pages=True) for policy in (one, two)]
+        for kind in shows(*results):
+            lengths.setdefault(kind, len(taken))
+    expected = {
+        f"{each.kind} {each.flag}".strip(): len(each.steps)
+        for each in found.differences
+        if len(each.steps) <= length
+    }
+    assert lengths == expected
+
+
+@pytest.mark.parametrize("pair", list(pairwise(SERIES)), ids="-".join)
+def test_every_sequence_shows_its_difference_when_it_is_replayed(pair: tuple[str, str]) -> None:
+    """For each step of the series, does the replay show what the search found?"""
+    for witness in witnesses(explored(*pair, ops=UNLOCKED)):
+        assert len(set(witness.values.values())) == 2
+
+
+def test_two_processes_find_what_one_finds() -> None:
+    """Is nothing lost where the page is shared, and is what sharing adds longer?"""
+    ops = "read,write,pageout,willneed,fork,exit,clear_refs"
+    alone, shared = (explored("rfc", "final", processes=count, ops=ops) for count in (1, 2))
+    assert shared.complete
+    lengths = {each.kind: len(each.steps) for each in shared.differences}
+    for each in alone.differences:
+        assert lengths[each.kind] == len(each.steps)
+
+
+def test_who_is_who_does_not_matter() -> None:
+    """Do three processes have far fewer states than without the symmetry: a page never written
+    and then shared by three is one state, not six?"""
+    found = explored("final", processes=3, ops="read,fork,exit")
+    assert found.complete
+    assert found.found.states == 9
+
+
+# Bounds.
+
+
+def test_a_search_that_is_cut_off_is_no_proof() -> None:
+    """Does each bound say so, and does it keep to it?"""
+    for bounds in (Bounds(steps=2), Bounds(states=20)):
+        exploration = explored("rfc", "final", bounds=bounds)
+        assert not exploration.complete
+        assert "not a proof" in exploration.proof
+        assert exploration.found.states <= 60
+    short_ones = explored("rfc", "final", bounds=Bounds(steps=3))
+    assert [len(each.steps) for each in short_ones.differences] == [3]
+
+
+def test_a_bound_that_is_not_reached_changes_nothing() -> None:
+    """Is the search complete if it ends by itself?"""
+    free, bounded = explored("final"), explored("final", bounds=Bounds(100, 10_000))
+    assert free.found == bounded.found

@@ -1,0 +1,161 @@
+"""Do `explore` and `graph` print what they found, in every format, and exit as they should?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pydot
+import pytest
+from markdown_it import MarkdownIt
+
+from swaptrace.replay.result import from_json
+from swaptrace.scenario.loader import load_text
+from tests.commandline import run
+from tests.goldens import check_golden
+
+RFC = ("explore", "--policies", "rfc,final", "--processes", "1", "--ops", "read,write,pageout")
+SIMPLE = ("explore", "--policies", "simple", "--processes", "1")
+UNLOCKED = ("--ops", "read,write,pageout,clear_refs,willneed")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("fmt", ["table", "json", "markdown", "dot"])
+def test_does_a_format_look_as_it_did(request: pytest.FixtureRequest, fmt: str) -> None:
+    """Is every format the same text as before, and exit code 1 for what was found?"""
+    result = run(
+        "explore", "--policies", "rfc,final", "--processes", "1", *UNLOCKED, "--format", fmt
+    )
+    assert (result.exit_code, result.stderr) == (1, "")
+    check_golden(request, f"cli/explore.{fmt}", result.stdout)
+
+
+def test_is_it_0_where_nothing_tells_them_apart() -> None:
+    """Is the argument of the proof said?"""
+    equal = run("explore", "--policies", "final,merged")
+    assert equal.exit_code == 0
+    assert "nothing tells them apart\nproof by equal decisions" in equal.stdout
+    shown = run("explore", "--policies", "rework,final", *RFC[3:])
+    assert shown.exit_code == 0
+    assert "nothing tells them apart\nproof by enumeration" in shown.stdout
+
+
+def test_is_it_1_for_a_violation_and_0_for_a_warning() -> None:
+    """Does a policy alone fail for what it breaks?"""
+    broken = run(*SIMPLE, *UNLOCKED)
+    assert broken.exit_code == 1
+    assert "lost_soft_dirty" in broken.stdout
+    warned = run("explore", "--policies", "rfc", "--processes", "1", *UNLOCKED)
+    assert warned.exit_code == 0
+    assert "spurious_soft_dirty" in warned.stdout
+    assert "a warning is no violation" in warned.stdout
+
+
+def test_is_a_search_that_is_cut_off_said_to_be_no_proof() -> None:
+    """Is it exit code 0 with nothing found, and clear that this proves nothing?"""
+    result = run(*RFC, "--max-steps", "2")
+    assert result.exit_code == 0
+    assert "not a proof: the search was cut off" in result.stdout
+    document = json.loads(run(*RFC, "--max-states", "3", "--format", "json").stdout)
+    assert (document["complete"], document["states"]) == (False, 3)
+
+
+def test_is_each_sequence_written_to_a_scenario_that_shows_it(here: Path) -> None:
+    """Does `run` replay it with the same values, and do its expectations hold?"""
+    command = ("explore", "--policies", "rfc,final", "--processes", "1", *UNLOCKED)
+    document = json.loads(run(*command, "--out", "found", "--format", "json").stdout)
+    assert len(document["differences"]) == len(list((here / "found").iterdir())) > 3
+    for difference in document["differences"]:
+        options = ("--policies", "rfc,final", "--format", "json", "--pages")
+        replayed = run("run", difference["file"], *options)
+        assert replayed.exit_code == 0
+        (scenario,) = from_json(replayed.stdout).scenarios
+        assert len(scenario.expectations) >= 4
+        for name, value in difference["values"].items():
+            policy = scenario.policies[name]
+            violations = [violation.kind for violation in policy.violations]
+            if difference["kind"] == "page_map":
+                assert policy.pages is not None
+                assert policy.pages["main"]["page"] == value
+            else:
+                shown = policy.total.get(difference["kind"], 0)
+                assert value in (shown, violations.count(difference["kind"]))
+
+
+def test_are_the_steps_of_the_json_those_of_a_scenario() -> None:
+    """Can they be pasted: is the operation the first key?"""
+    document = json.loads(run(*RFC, "--format", "json").stdout)
+    for difference in document["differences"]:
+        load_text(json.dumps({"steps": difference["steps"]}).encode(), "pasted.yaml")
+
+
+@pytest.mark.parametrize("command", [RFC, ("graph", "--ops", "read,write,pageout")])
+def test_does_a_parser_of_dot_read_it(command: tuple[str, ...]) -> None:
+    """Is it Graphviz DOT, with a node for each state and an edge between nodes there are?"""
+    options = ("--format", "dot") if command is RFC else ()
+    graphs = pydot.graph_from_dot_data(run(*command, *options).stdout)
+    assert graphs is not None
+    graph = graphs[0]
+    names = {node.get_name() for node in graph.get_nodes()}
+    assert len(names) > 4
+    for edge in graph.get_edges():
+        assert {edge.get_source(), edge.get_destination()} <= names
+
+
+def test_does_a_parser_of_markdown_read_the_table() -> None:
+    """Is it one table with a row for each difference?"""
+    tokens = (
+        MarkdownIt("commonmark").enable("table").parse(run(*RFC, "--format", "markdown").stdout)
+    )
+    assert sum(token.type == "tr_open" for token in tokens) == 2
+
+
+def test_is_the_graph_legible(request: pytest.FixtureRequest) -> None:
+    """Are the states of a small alphabet in plain words?"""
+    result = run("graph", "--policy", "rfc", "--ops", "read,write,pageout")
+    assert result.exit_code == 0
+    check_golden(request, "cli/graph.dot", result.stdout)
+
+
+def test_is_a_missing_graphviz_a_clear_error(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    """Is it said what to install, and nothing written?"""
+    monkeypatch.setenv("PATH", str(here))
+    result = run("graph", "--ops", "read", "--format", "svg", "--output", "page.svg")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: --format svg needs the program `dot`")
+    assert not (here / "page.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing option '--policies'"),
+        (["--policies", "rfc,final,simple"], "explore takes one policy or two, not 3"),
+        (["--policies", "rfc,fianl"], "did you mean 'final'?"),
+        (["--policies", "rfc", "--ops", "raed"], "--ops: there is no operation 'raed'; did you"),
+        (["--policies", "rfc", "--processes", "4"], "4 is not in the range 1<=x<=3"),
+        (["--policies", "rfc", "--max-steps", "0"], "0 is not in the range x>=1"),
+        (
+            ["--policies", "rfc", "--set", "machine.swap.page_cluster=3"],
+            "machine.swap.page_cluster must be 0: explore looks at one page",
+        ),
+        (
+            ["--policies", "rfc", "--set", "machine.swap.size=64KiB"],
+            "machine.swap.size must be at least 64 pages",
+        ),
+        (["--policies", "rfc", "--set", "machine.swap.siez=1"], "did you mean 'machine.swap.size'"),
+        (["--policies", "rfc", "--output", "."], "--output .: is a directory"),
+        ([*RFC[1:], "--out", "file/found"], "--out file/found: cannot be made a directory"),
+    ],
+)
+def test_is_a_wrong_input_a_clear_error(here: Path, arguments: list[str], message: str) -> None:
+    """Is it exit code 2 and a message that says what would be right?"""
+    (here / "file").write_text("")
+    result = run("explore", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
