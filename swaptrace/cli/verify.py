@@ -19,6 +19,7 @@ from swaptrace.cli.standard import stdin
 from swaptrace.output import Output, check_writable, progress
 
 if TYPE_CHECKING:
+    from swaptrace.verify.build import Compiler
     from swaptrace.verify.place import Place
     from swaptrace.verify.run import Judged, Verifier
     from swaptrace.verify.verdict import Run
@@ -55,6 +56,30 @@ def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
     callback=_size,
     help="Make a zram swap device of at most SIZE for the run, as 256M, and remove it "
     "afterwards, whatever happens. Needs root.",
+)
+@click.option(
+    "--kernel",
+    "kernels",
+    metavar="IMAGE",
+    multiple=True,
+    type=click.Path(dir_okay=False, exists=True),
+    help="Boot this kernel image in a virtual machine (QEMU) instead and run all scenarios in "
+    "it; given more than once, there is a column for each.",
+)
+@click.option(
+    "--modules",
+    metavar="DIR",
+    type=click.Path(file_okay=False, exists=True),
+    help="The modules of the image, as /lib/modules/VERSION. By default they are looked for "
+    "where the image lies: lib/modules/VERSION beside its directory.",
+)
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    callback=_size,
+    default="1GiB",
+    show_default=True,
+    help="Of the virtual machine.",
 )
 @click.option(
     "--timeout",
@@ -108,13 +133,14 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
     """Run scenarios on a real kernel and hold the model against it.
 
     Each SCENARIO (a file, a directory, a bundled name, or -) becomes a C program
-    that runs on the running kernel; after every step its counters and page maps
-    are compared with the model's.
+    that runs on the running kernel, or on those of --kernel; after every step its
+    counters and page maps are compared with the model's.
 
     \b
     swaptrace verify --setup-zram 256M scenarios
     swaptrace verify --setup-zram 256M my.yaml --policy my.py
     swaptrace verify --setup-zram 256M --random 1000 --seed 1
+    swaptrace verify --kernel arch/x86/boot/bzImage scenarios
 
     Exit codes: 0 none differs; 1 one differs; 2 the input or the command line is
     wrong; 4 all were skipped.
@@ -132,13 +158,14 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
         if path is not None:
             check_writable(Path(path))
     check_policy(options["policy"])
-    places = _places(options)
+    _check_places(options)
     if number is None:
         count, work = _given(scenario, options)
     else:
         count, work = number, _random(number, options)
     with ending_by_exception(), work_directory() as directory:
         compiler = find_compiler(directory)
+        places = _places(options, compiler, directory)
         with progress(count * len(places), output.color) as begin:
             verifier = Verifier(compiler, directory, options["policy"], options["timeout"], begin)
             done = [(place, work(verifier, place)) for place in places]
@@ -151,11 +178,27 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
     return exit_code(runs)
 
 
-def _places(options: Mapping[str, Any]) -> list[Place]:
-    """The kernels to run on."""
-    from swaptrace.verify.host import Host
+def _check_places(options: Mapping[str, Any]) -> None:
+    """Raise a usage error for options that do not belong together."""
+    context = click.get_current_context()
+    if options["kernels"] and options["setup_zram"] is not None:
+        message = "--setup-zram is for the running kernel; a guest has swap of its own"
+        raise click.UsageError(message, context)
+    if options["modules"] is not None and len(options["kernels"]) != 1:
+        raise click.UsageError("--modules belongs to one --kernel", context)
 
-    return [Host(options["setup_zram"])]
+
+def _places(options: Mapping[str, Any], compiler: Compiler, directory: Path) -> list[Place]:
+    """The kernels to run on."""
+    if not options["kernels"]:
+        from swaptrace.verify.host import Host
+
+        return [Host(options["setup_zram"])]
+    from swaptrace.verify.qemu import guests
+
+    modules = None if options["modules"] is None else Path(options["modules"])
+    images = map(Path, options["kernels"])
+    return [*guests(images, modules, options["memory"], compiler, directory)]
 
 
 def _given(names: Sequence[str], options: Mapping[str, Any]) -> tuple[int, Work]:

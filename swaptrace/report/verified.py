@@ -34,9 +34,9 @@ def _report(runs: Sequence[Run], only_notable: bool) -> Iterator[RenderableType]
     if rows:
         yield FirstFit(lambda: [_table(runs, rows)], lambda: _each(runs, rows))
         yield ""
-    for index, run in enumerate(runs):
+    for index, head in enumerate(_heads(runs)):
         for row in rows:
-            yield from _explained(row[index], run if len(runs) > 1 else None)
+            yield from _explained(row[index], head if len(runs) > 1 else None)
     for run in runs:
         yield _summary(run)
 
@@ -46,7 +46,7 @@ def _notable(verdict: Verdict) -> bool:
 
 
 def _table(runs: Sequence[Run], rows: Sequence[tuple[Verdict, ...]]) -> Table:
-    header = ["scenario", *(_title(run) for run in runs)]
+    header = ["scenario", *_heads(runs)]
     return Table(header, len(header), map(_row, rows))
 
 
@@ -56,19 +56,28 @@ def _row(verdicts: Sequence[Verdict]) -> list[str | Cell]:
 
 def _each(runs: Sequence[Run], rows: Sequence[tuple[Verdict, ...]]) -> Iterator[RenderableType]:
     """The same where the table is too wide."""
+    heads = _heads(runs)
     for row in rows:
         yield words(row[0].name, "bold")
-        for run, verdict in zip(runs, row, strict=True):
-            yield Indented(words(f"{_title(run)}: {verdict.status}", STYLES[verdict.status]))
+        for head, verdict in zip(heads, row, strict=True):
+            yield Indented(words(f"{head}: {verdict.status}", STYLES[verdict.status]))
+
+
+def _heads(runs: Sequence[Run]) -> list[str]:
+    """What columns are called: of several kernels by release, which is short, if all differ."""
+    releases = [run.kernel for run in runs if run.kernel is not None]
+    if len(runs) > 1 and len(set(releases)) == len(runs):
+        return releases
+    return [_title(run) for run in runs]
 
 
 def _title(run: Run) -> str:
     return run.place if run.kernel is None else f"{run.place}, {run.kernel}"
 
 
-def _explained(verdict: Verdict, run: Run | None) -> Iterator[RenderableType]:
-    """Why a scenario was skipped, or what differs; `run` is named if there are several."""
-    where = "" if run is None else f" on {_title(run)}"
+def _explained(verdict: Verdict, kernel: str | None) -> Iterator[RenderableType]:
+    """Why a scenario was skipped, or what differs; the kernel is named if there are several."""
+    where = "" if kernel is None else f" on {kernel}"
     head = f"{verdict.status}: {verdict.name}{where}"
     if verdict.reason is not None:
         yield words(f"{head}: {verdict.reason}", STYLES[verdict.status])

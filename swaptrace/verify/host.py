@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
 import subprocess
 from collections.abc import Generator, Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from swaptrace.scenario.schema import Backend
 from swaptrace.scenario.values import human
 from swaptrace.verify import swap
+from swaptrace.verify.children import kill_group, start
 from swaptrace.verify.place import Job, Outcome
 from swaptrace.verify.zram import OwnSwap, own_swap
 
@@ -21,7 +20,6 @@ PAGE_CLUSTER: Final = Path("/proc/sys/vm/page-cluster")
 ZSWAP: Final = Path("/sys/module/zswap/parameters/enabled")
 BLOCK: Final = Path("/sys/class/block")
 
-PR_SET_PDEATHSIG: Final = 1
 ENDED_BY_ITSELF: Final = (0, 1, 4)
 """Exit codes of an emitted program: done, failed (its last line says why), skipped."""
 
@@ -113,38 +111,21 @@ def _advice(job: Job) -> str:
 
 def execute(job: Job) -> Outcome:
     """Run the program, for as long as it may take; whatever happens, nothing of it remains."""
-    libc = ctypes.CDLL(None)
-
-    def die_with_parent() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    process = subprocess.Popen(
-        [job.binary],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=die_with_parent,
-    )
+    process = start([job.binary], stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     with closing(process.stdout):
         try:
             stdout, _ = process.communicate(timeout=job.timeout)
         except subprocess.TimeoutExpired:
-            _kill_group(process)
+            kill_group(process)
             stdout, _ = process.communicate()
             failed = f"it did not end within {job.timeout:g} seconds"
             return Outcome(job.name, stdout.decode(errors="replace"), failed=failed)
         except BaseException:
-            _kill_group(process)
+            kill_group(process)
             process.wait()
             raise
     return Outcome(job.name, stdout.decode(errors="replace"), failed=ending(process.returncode))
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def ending(code: int) -> str | None:

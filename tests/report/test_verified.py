@@ -61,6 +61,19 @@ def test_the_table(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture
     assert "stray" in notable
 
 
+def test_kernels_of_different_releases_are_told_apart_by_these(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Is a column not as wide as the path of an image, unless two have the same release?"""
+    path = "/somewhere/linux-image-6.1.0-56-cloud-amd64/boot/vmlinuz-6.1.0-56-cloud-amd64"
+    other = replace(SECOND, place=path, kernel="6.1.0-56-cloud-amd64")
+    head, *_, summary = table([replace(FIRST, place="bzImage"), other], capsys).splitlines()
+    assert head.split() == ["scenario", "6.18.44", "6.1.0-56-cloud-amd64"]
+    assert summary.startswith(f"{path}, 6.1.0-56-cloud-amd64 under prepatch: ")
+    same = table([FIRST, replace(FIRST, place="bzImage")], capsys)
+    assert same.split("\n")[0].split("  ")[-1] == "bzImage, 6.18.44"
+
+
 def test_ktap(request: pytest.FixtureRequest) -> None:
     """Is it KTAP version 1, with a skip as a directive and a difference as diagnostics?"""
     check_golden(request, "verify/one-kernel.ktap", ktap([FIRST]))
