@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from pathlib import Path
 
 import pydot
@@ -11,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from swaptrace.replay.result import from_json
 from swaptrace.scenario.loader import load_text
-from tests.commandline import run
+from tests.commandline import alive, children, run, start
 from tests.goldens import check_golden
 
 RFC = ("explore", "--policies", "rfc,final", "--processes", "1", "--ops", "read,write,pageout")
@@ -159,3 +161,23 @@ def test_is_a_wrong_input_a_clear_error(here: Path, arguments: list[str], messag
     result = run("explore", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_does_a_signal_end_it_and_its_workers(
+    here: Path, number: signal.Signals, code: int
+) -> None:
+    """Is every process gone, without a word and without a file?"""
+    process = start("explore", "--policies", "rfc,final", "--output", "out")
+    deadline = time.monotonic() + 20
+    workers: list[int] = []
+    while len(workers) < 2 and time.monotonic() < deadline:
+        workers = children(process.pid)
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert (process.communicate(timeout=10), process.returncode) == ((b"", b""), code)
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(workers) == 2
+    assert not any(map(alive, workers))
+    assert list(here.iterdir()) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from swaptrace.cli.options import FORMATS
-from tests.commandline import LOST, READ_WRITE, ROOT, environment, run, start
+from tests.commandline import LOST, READ_WRITE, ROOT, alive, environment, run, start
 
 SLOW = """\
 import os, time
@@ -145,14 +144,6 @@ def wait_for_workers(count: int) -> list[int]:
                 return [int(pid) for pid in found]
         time.sleep(0.01)
     raise AssertionError("the workers did not start")
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z" and os.path.exists(f"/proc/{pid}")
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "two"])

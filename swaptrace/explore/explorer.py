@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from swaptrace.errors import SwaptraceError, did_you_mean, quote
+from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, quote
 from swaptrace.explore.alphabet import OPERATIONS
 from swaptrace.explore.arrays import Expander, Here, elsewhere
 from swaptrace.explore.decisions import differing
@@ -107,13 +107,27 @@ def explore(request: Request, tick: Callable[[int], None] = lambda _states: None
     Raises `PolicyError`.
     """
     policies, limits = request.policies, request.limits
-    if len(policies) == 2:
-        questions, different = differing(*policies, limits.processes)
-        if different is None:
-            return Exploration(request, Found((), 0, 0, 0, True), max(1, questions))
+    questions = decided_alike(policies, limits.processes)
+    if questions:
+        return Exploration(request, Found((), 0, 0, 0, True), questions)
     graphs = [Graph(policy, request.machine, limits) for policy in policies]
     with expanders(graphs) as sides, _no_collections():
         return Exploration(request, search(sides, limits, request.bounds, tick))
+
+
+def decided_alike(policies: Sequence[Policy], processes: int) -> int:
+    """How many questions two policies answer alike; 0 where they do not, or are not two.
+
+    A policy need not have an answer to questions that no state leads to.
+    """
+    if len(policies) != 2:
+        return 0
+    try:
+        one, other = policies
+        questions, different = differing(one, other, processes)
+    except PolicyError:
+        return 0
+    return 0 if different else max(1, questions)
 
 
 @contextmanager

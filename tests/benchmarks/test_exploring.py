@@ -35,7 +35,7 @@ def explored(names: str, processes: int, without: tuple[str, ...]) -> Exploratio
 @pytest.mark.parametrize("case", CASES)
 def test_exploring(benchmark: BenchmarkFixture, case: str) -> None:
     """How long until every state was visited?"""
-    found = benchmark.pedantic(explored, CASES[case], rounds=1)
+    found = benchmark.pedantic(explored, CASES[case], rounds=1)  # type: ignore[no-untyped-call]
     assert found.complete
     benchmark.extra_info["states"] = found.found.states
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from swaptrace import policies
 from swaptrace.counters import COUNTERS
+from swaptrace.errors import PolicyError
 from swaptrace.explore.alphabet import OPERATIONS
+from swaptrace.explore.decisions import questions
 from swaptrace.explore.explorer import Exploration, Request, explore, operations
 from swaptrace.explore.graph import Limits
 from swaptrace.explore.search import Bounds
 from swaptrace.explore.witness import short, witnesses
+from swaptrace.mm.column import Pte
+from swaptrace.mm.policy import FolioRefs, SwapinFault, SwapinPte
 from swaptrace.policies import SERIES
+from swaptrace.policies.final import Final
 from swaptrace.replay.engine import replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.schema import Machine, Swap
@@ -157,6 +164,79 @@ def test_who_is_who_does_not_matter() -> None:
     found = explored("final", processes=3, ops="read,fork,exit")
     assert found.complete
     assert found.found.states == 9
+
+
+# Policies of one's own.
+
+
+class Picky(Final):
+    """Has no answer where a page could not be read at all, which never happens."""
+
+    name = "picky"
+
+    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
+        if not fault.vma.readable:
+            raise AssertionError("who faulted this in?")
+        return super().swapin_pte(fault)
+
+
+class Wrong(Final):
+    """Fails where a state leads to."""
+
+    name = "wrong"
+
+    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
+        raise AssertionError(fault)
+
+
+def test_a_policy_may_refuse_what_cannot_be() -> None:
+    """Is it explored all the same, by enumeration, and found to be the same?"""
+    limits = Limits(operations("read,write,pageout,clear_refs,fork"), 2)
+    request = Request((policies.find("final"), Picky()), ZRAM, limits, FREE)
+    exploration = explore(request)
+    assert (exploration.questions, exploration.differences) == (0, ())
+    assert "proof by enumeration" in exploration.proof
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_policy_that_fails_is_an_error(processes: int) -> None:
+    """Is it that of the policy, from another process as well, and is none left over?"""
+    limits = Limits(operations("read,write,pageout,fork"), processes)
+    with pytest.raises(PolicyError, match="policy 'wrong': swapin_pte\\(\\) raised"):
+        explore(Request((policies.find("final"), Wrong()), ZRAM, limits, FREE))
+    assert multiprocessing.active_children() == []
+
+
+def test_every_question_of_a_search_is_among_those_of_the_proof() -> None:
+    """Do the questions that are counted out contain all that states lead to?"""
+    asked: set[tuple[object, ...]] = set()
+
+    class Curious(Final):
+        """Notes what it is asked, whatever the numbers of folio and slot."""
+
+        name = "curious"
+
+        def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
+            plain = fault._replace(orig=fault.orig._replace(slot=0), pte=Pte(0))
+            asked.add(("swapin_pte", plain))
+            return super().swapin_pte(fault)
+
+        def should_free_swap(self, *question: Any) -> bool:
+            asked.add(("should_free_swap", *question))
+            return super().should_free_swap(*question)
+
+        def can_reuse_anon(self, folio: FolioRefs) -> bool:
+            asked.add(("can_reuse_anon", folio))
+            return super().can_reuse_anon(folio)
+
+    found = graph(Curious(), processes=2)
+    node = 0
+    while node < min(len(found.states), 2500):
+        list(found.edges(node))
+        node += 1
+    known = {(each.method, *each.arguments) for each in questions(2)}
+    assert len(asked) > 100
+    assert asked <= known
 
 
 # Bounds.
