@@ -58,7 +58,7 @@ def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
     "kernels",
     metavar="IMAGE",
     multiple=True,
-    type=click.Path(dir_okay=False, exists=True),
+    type=click.Path(dir_okay=False),
     help="Boot this kernel image in a virtual machine (QEMU) instead and run all scenarios in "
     "it; given more than once, there is a column for each.",
 )

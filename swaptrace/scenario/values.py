@@ -30,7 +30,8 @@ MAX_DIGITS: Final = 400
 """More digits are out of every range; int() itself refuses 4300, and slows down before."""
 
 MAX_COUNT: Final = 10**18
-MAX_SEED: Final = (1 << 64) - 1
+MAX_SEED: Final = (1 << 32) - 1
+"""The largest that numpy.random.RandomState takes."""
 MAX_PAGE_CLUSTER: Final = 31
 
 UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}

@@ -36,7 +36,7 @@ steps:
 - {mprotect: a, prot: rw, offset: 4KiB, length: 4K}
 - {memset: a, value: 0xff, offset: 1, length: 2}
 - {read: a, offset: 1, length: 2, stride: 1, order: backward}
-- {write: a, value: 0, stride: "8KiB", order: random, seed: 18446744073709551615}
+- {write: a, value: 0, stride: "8KiB", order: random, seed: 4294967295}
 - {read_write: a, order: forward, process: main}
 - {madvise: a, advice: FREE, errno: EINVAL}
 - {mlock: a, errno: EAGAIN}
