@@ -85,13 +85,16 @@ class Observed:
 
 
 def parse(text: str) -> Observed:
-    """What a program wrote. A last line that was cut off is left out.
+    """What a program wrote. A last line that was cut off is left out, by its end or by that
+    of a process that the program needed to finish it.
 
     Raises `SwaptraceError` where this is not the output of an emitted program.
     """
     *lines, _ = text.split("\n")
     if not lines:
         raise SwaptraceError("the program printed nothing")
+    if len(lines) > 1 and lines[-1].startswith('{"failed":') and not _whole(lines[-2]):
+        del lines[-2]
     first, *rest = [_object(number, line) for number, line in enumerate(lines, start=1)]
     if first.keys() == {"failed"}:
         raise SwaptraceError(f"the program could not begin: {shorten(str(first['failed']))}")
@@ -103,6 +106,14 @@ def parse(text: str) -> Observed:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"the program's output is damaged: {type(error).__name__}: {error}"
         raise SwaptraceError(message) from error
+
+
+def _whole(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _object(number: int, line: str) -> dict[str, Any]:

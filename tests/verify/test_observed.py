@@ -62,6 +62,12 @@ def test_a_last_line_that_was_cut_off_is_left_out() -> None:
     assert len(parse(text(FACTS, STEP) + text(STEP)[:30]).steps) == 1
 
 
+def test_a_line_that_a_dead_process_cut_off_is_left_out() -> None:
+    """Is it the reason that is told, and not damage?"""
+    observed = parse(text(FACTS, STEP) + text(STEP)[:30] + "\n" + text({"failed": "it died"}))
+    assert (len(observed.steps), observed.failed) == (1, "it died")
+
+
 @pytest.mark.parametrize(
     ("output", "message"),
     [

@@ -60,6 +60,7 @@ static int turn[PROCESSES][2], reports[2], vmstat_fd;
 static int pidfds[PROCESSES];
 static unsigned long steps;		/* so many were begun */
 static char step_path[512];
+static bool in_line;			/* a line of output was begun */
 static struct report note;		/* on the step under way */
 static struct rusage usage_before;
 static unsigned long events_before;
@@ -79,7 +80,7 @@ static char text[64 * KiB];		/* of files in /proc */
 static void end_with(const char *key, const char *why, const char *detail, int code)
 {
 	if (me == CONTROLLER) {
-		printf("{\"%s\":\"%s%s\"}\n", key, why, detail);
+		printf("%s{\"%s\":\"%s%s\"}\n", in_line ? "\n" : "", key, why, detail);
 		fflush(stdout);
 	} else {
 		dprintf(2, "%s%s\n", why, detail);

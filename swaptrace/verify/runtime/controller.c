@@ -144,6 +144,7 @@ static void conduct(int process)
 	report = collect_reports(process);
 	settle();
 	count_vmstat(after);
+	in_line = true;
 	printf("{\"step\":\"%s\",\"errno\":%d,\"counters\":{\"minflt\":%ld,\"majflt\":%ld",
 	       step_path, report.error, report.minflt, report.majflt);
 	for (size_t i = 0; i < COUNTERS; i++)
@@ -153,6 +154,7 @@ static void conduct(int process)
 	print_page_maps();
 	printf("}\n");
 	fflush(stdout);
+	in_line = false;
 }
 
 static bool begin(int process, const char *path, ...)
