@@ -23,9 +23,13 @@ def load(page: Page, p: int) -> None:
 
 
 def misread(page: Page, p: int, seen: int) -> str:
-    """Whose data did the process read: another's (cow_leak), or not even that (lost_write)?"""
+    """Whose data did the process read: another's (cow_leak), or not even that (lost_write)?
+
+    Zeroes are nobody's.
+    """
     others = (m for q, m in enumerate(page.maps) if q != p and m.vma is not None)
-    return "cow_leak" if any(m.data == seen for m in others) else "lost_write"
+    leaks = seen != ZERO and any(m.data == seen for m in others)
+    return "cow_leak" if leaks else "lost_write"
 
 
 def store(page: Page, p: int, what: Store) -> None:

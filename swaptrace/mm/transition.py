@@ -52,9 +52,9 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
     page = Page(column, policy, event.facts)
     before = list(column.maps)
     perform(page, event)
-    if not isinstance(event, Access):
-        checks.count_spurious_dirty(page, before, writer=None)
-    if not (isinstance(event, Unmap) and event.gone):
+    if not (isinstance(event, Unmap) and event.gone):  # the others have moved up, unchanged
+        if not isinstance(event, Access):
+            checks.count_spurious_dirty(page, before, writer=None)
         page.broken += checks.newly_broken(column, page.maps)
     return Outcome(
         column=page.freeze(),

@@ -47,4 +47,4 @@ def test_the_final_version_breaks_no_promise_in_two_processes() -> None:
     assert without.complete
     assert {each.kind for each in without.differences} <= warnings
     with_free = explored("final", 2, LOCKS)
-    assert {"lost_write", "cow_leak"} <= {each.kind for each in with_free.differences}
+    assert "lost_write" in {each.kind for each in with_free.differences}

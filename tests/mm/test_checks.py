@@ -12,6 +12,7 @@ from swaptrace.mm.column import ZERO_PAGE, Column, Pte
 from swaptrace.mm.event import (
     Access,
     ClearRefs,
+    Dontneed,
     Event,
     Facts,
     Fork,
@@ -148,3 +149,23 @@ def test_a_page_given_up_by_madv_free_may_read_as_zero() -> None:
     """Is the loss that the process asked for no violation?"""
     history: list[Event] = [WRITE, Free(0, NOW), PAGEOUT, READ, WRITE, READ]
     assert violations(policies.find("final"), history) == []
+
+
+def test_zeroes_in_the_place_of_data_are_lost_and_not_leaked() -> None:
+    """Does a process that reads zeroes read nobody else's data, though another expects zeroes?"""
+    free, dontneed = Free(0, NOW), Dontneed(0, NOW)
+    child_pageout = Pageout(1, NOW)
+    events = [WRITE, PAGEOUT, READ, FORK, free, dontneed, child_pageout, CHILD_READ]
+    assert violations(policies.find("final"), events) == [("lost_write", 1)]
+
+
+def test_a_process_that_exits_makes_no_page_dirty() -> None:
+    """Is the next process, which takes its number, not mistaken for it?"""
+    column = UNTOUCHED
+    policy = policies.find("final")
+    events: list[Event] = [FORK, Access(1, NOW, read=False, store="fresh")]
+    for event in events:
+        column = transition(policy, column, event).column
+    gone = transition(policy, column, Unmap(0, NOW, gone=True))
+    assert isinstance(gone.column.maps[0].pte, Pte)
+    assert not any(gone.counts)
