@@ -155,7 +155,7 @@ def test_zeroes_in_the_place_of_data_are_lost_and_not_leaked() -> None:
     """Does a process that reads zeroes read nobody else's data, though another expects zeroes?"""
     free, dontneed = Free(0, NOW), Dontneed(0, NOW)
     child_pageout = Pageout(1, NOW)
-    events = [WRITE, PAGEOUT, READ, FORK, free, dontneed, child_pageout, CHILD_READ]
+    events: list[Event] = [WRITE, PAGEOUT, READ, FORK, free, dontneed, child_pageout, CHILD_READ]
     assert violations(policies.find("final"), events) == [("lost_write", 1)]
 
 
