@@ -71,17 +71,28 @@ class Here:
 
     def answer(self) -> Expansion:
         limits, known = self.graph.limits, len(self.effects)
-        shape = len(self.asked), len(limits.operations) * limits.processes
-        nodes, places, effects = np.full(shape, NOWHERE), np.zeros(shape, int), np.zeros(shape, int)
+        slots = len(limits.operations) * limits.processes
+        found: list[tuple[int, int, int, int]] = []
         for row, node in enumerate(self.asked):
             for edge in self.graph.edges(node):
-                slot = edge.operation * limits.processes + edge.process
-                nodes[row, slot] = edge.node
-                places[row, slot] = self.orders[edge.places]
-                effects[row, slot] = self.effects.setdefault(edge.effect, len(self.effects))
+                cell = row * slots + edge.operation * limits.processes + edge.process
+                effect = self.effects.setdefault(edge.effect, len(self.effects))
+                found.append((cell, edge.node, self.orders[edge.places], effect))
+        cells, *columns = np.array(found, dtype=int).reshape(-1, 4).T
+        nodes, places, effects = (
+            filled(len(self.asked), slots, nothing, cells, values)
+            for nothing, values in zip((NOWHERE, 0, 0), columns, strict=True)
+        )
         first, self.flagged = self.flagged, len(self.graph.states)
         flags = tuple(self.graph.flags(node) for node in range(first, self.flagged))
         return Expansion(nodes, places, effects, tuple(self.effects)[known:], flags)
+
+
+def filled(rows: int, slots: int, nothing: int, cells: Numbers, values: Numbers) -> Numbers:
+    """A table of `nothing` but in some cells."""
+    table = np.full(rows * slots, nothing)
+    table[cells] = values
+    return table.reshape(rows, slots)
 
 
 class There:

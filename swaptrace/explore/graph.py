@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
-from swaptrace.counters import COUNTERS
 from swaptrace.explore.alphabet import Situation, tried
 from swaptrace.mm.column import ZERO, Column, Mapping, Pte, Vma, canonical
 from swaptrace.mm.event import Event, Fork, Unmap
 from swaptrace.mm.policy import Policy
-from swaptrace.mm.transition import transition
+from swaptrace.mm.transition import NOUGHT, transition
 from swaptrace.replay.pagemap import flags_of
 from swaptrace.replay.visit import NEW_ANON
 from swaptrace.replay.world import static_facts
@@ -24,8 +23,6 @@ from swaptrace.scenario.schema import Machine
 
 Places = tuple[int, ...]
 """Where each process has gone: `places[i]` is the new number of process i."""
-
-NOUGHT = (0,) * len(COUNTERS)
 
 MISREAD = ("lost_write", "cow_leak")
 """The violations after which nothing can be told of what follows."""
@@ -131,13 +128,20 @@ class Graph:
         for event in events:
             outcome = transition(self.policy, column, event)
             column = outcome.column
-            if outcome.counts != NOUGHT:
-                counts = tuple(map(sum, zip(counts, outcome.counts, strict=True)))
-            seen += [kind for kind, _ in outcome.violations]
+            counts = add(counts, outcome.counts)
+            if outcome.violations:
+                seen += [kind for kind, _ in outcome.violations]
         anon_vmas = after(state.anon_vmas, events[-1], any(counts[at] for at in NEW_ANON))
         node, places = self.find(State(column, anon_vmas))
         number = self.limits.operations.index(name)
         return Edge(number, process, node, places, Effect(counts, tuple(sorted(seen))))
+
+
+def add(counts: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
+    """The sum of two lots of counters, of which one is mostly `NOUGHT`."""
+    if more is NOUGHT or counts is NOUGHT:
+        return counts if more is NOUGHT else more
+    return tuple(one + other for one, other in zip(counts, more, strict=True))
 
 
 def lost(column: Column) -> bool:

@@ -7,6 +7,8 @@ never look at it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from swaptrace.mm.column import ZERO, Column, Mapping, Pte
 from swaptrace.mm.event import Store
 from swaptrace.mm.page import Page
@@ -77,29 +79,30 @@ def write_without_permission(mapping: Mapping) -> bool:
     )
 
 
-STATE_CHECKS = {
-    "lost_soft_dirty": lost_soft_dirty,
-    "write_without_permission": write_without_permission,
-    "spurious_soft_dirty": spurious_soft_dirty,
-}
+STATE_CHECKS = (
+    ("lost_soft_dirty", lost_soft_dirty),
+    ("write_without_permission", write_without_permission),
+    ("spurious_soft_dirty", spurious_soft_dirty),
+)
 
 
 def newly_broken(before: Column, after: list[Mapping]) -> list[tuple[str, int]]:
     """What holds in no mapping of `before` but in one of `after` (of the same processes)."""
-    changed = [
-        (p, old, new)
+    broken = [
+        (kind, p)
         for p, (old, new) in enumerate(zip(before.maps, after, strict=False))
         if new is not old
-    ]
-    return [
-        (kind, p)
-        for kind, check in STATE_CHECKS.items()
-        for p, old, new in changed
+        for kind, check in STATE_CHECKS
         if check(new) and not check(old)
     ]
+    return sorted(broken, key=_order) if len(broken) > 1 else broken
 
 
-def count_spurious_dirty(page: Page, before: list[Mapping], writer: int | None) -> None:
+def _order(broken: tuple[str, int]) -> int:
+    return [kind for kind, _ in STATE_CHECKS].index(broken[0])
+
+
+def count_spurious_dirty(page: Page, before: Sequence[Mapping], writer: int | None) -> None:
     """PTEs that became dirty although their process stored nothing (`writer` is about to)."""
     for p, (old, new) in enumerate(zip(before, page.maps, strict=False)):
         if new is not old and p != writer and _dirty(new) and not _dirty(old):

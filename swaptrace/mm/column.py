@@ -184,16 +184,12 @@ def swap_count(maps: Iterable[Mapping], slot: int) -> int:
     return sum(type(m.pte) is SwapPte and m.pte.slot == slot for m in maps)
 
 
-class _Numbering:
-    """Hands out 0, 1, 2, … to old numbers in the order in which they are first seen."""
+_Numbers: TypeAlias = dict[int, int]
+"""0, 1, 2, … for old numbers in the order in which they are first seen (`_number`)."""
 
-    __slots__ = ("order",)
 
-    def __init__(self, fixed: int = 0) -> None:
-        self.order: dict[int, int] = {number: number for number in range(fixed)}
-
-    def __call__(self, old: int) -> int:
-        return self.order.setdefault(old, len(self.order))
+def _number(numbers: _Numbers, old: int) -> int:
+    return numbers.setdefault(old, len(numbers))
 
 
 def canonical(
@@ -206,20 +202,21 @@ def canonical(
     """
     new_maps = [_observable(m) for m in maps]
     folio_of, slot_of = _reachable(new_maps, folios)
-    token_of = _Numbering(fixed=1)
+    token_of: _Numbers = {ZERO: ZERO}
     out_maps = [_renumber_mapping(m, folio_of, slot_of, token_of) for m in new_maps]
-    out_folios = [_renumber_folio(folios[old], slot_of, token_of) for old in folio_of.order]
-    out_slots = [_renumber_slot(slots[old], token_of) for old in slot_of.order]
+    out_folios = [_renumber_folio(folios[old], slot_of, token_of) for old in folio_of]
+    out_slots = [_renumber_slot(slots[old], token_of) for old in slot_of]
     return Column(tuple(out_maps), tuple(out_folios), tuple(out_slots))
 
 
 def _observable(m: Mapping) -> Mapping:
     """Without what no later event can tell apart."""
-    if m.vma is None:
+    vma = m.vma
+    if vma is None:
         return HOLE
     # While VM_SOFTDIRTY is set everything reads as soft-dirty, and clear_refs, which alone
     # clears it, forgets what was written.
-    written = m.written and not m.vma.soft_dirty
+    written = m.written and not vma.soft_dirty
     armed = m.armed and m.pte is not None
     freed = m.freed and m.data != ZERO
     if written != m.written or armed != m.armed or freed != m.freed:
@@ -227,46 +224,49 @@ def _observable(m: Mapping) -> Mapping:
     return m
 
 
-def _reachable(maps: Sequence[Mapping], folios: Sequence[Folio]) -> tuple[_Numbering, _Numbering]:
-    folio_of, slot_of = _Numbering(), _Numbering()
+def _reachable(maps: Sequence[Mapping], folios: Sequence[Folio]) -> tuple[_Numbers, _Numbers]:
+    folio_of: _Numbers = {}
+    slot_of: _Numbers = {}
     for m in maps:
-        if type(m.pte) is Pte and not m.pte.is_zero_page:
-            folio_of(m.pte.folio)
-            cached = folios[m.pte.folio].slot
-            if cached is not None:
-                slot_of(cached)
-        elif type(m.pte) is SwapPte:
-            slot_of(m.pte.slot)
+        pte = m.pte
+        if type(pte) is Pte:
+            if pte.folio != ZERO_PAGE:
+                _number(folio_of, pte.folio)
+                cached = folios[pte.folio].slot
+                if cached is not None:
+                    _number(slot_of, cached)
+        elif type(pte) is SwapPte:
+            _number(slot_of, pte.slot)
             for number, folio in enumerate(folios):
-                if folio.slot == m.pte.slot:
-                    folio_of(number)
+                if folio.slot == pte.slot:
+                    _number(folio_of, number)
     return folio_of, slot_of
 
 
 def _renumber_mapping(
-    m: Mapping, folio_of: _Numbering, slot_of: _Numbering, token_of: _Numbering
+    m: Mapping, folio_of: _Numbers, slot_of: _Numbers, token_of: _Numbers
 ) -> Mapping:
-    pte = m.pte
+    pte, data = m.pte, _number(token_of, m.data)
     if type(pte) is Pte:
-        if not pte.is_zero_page and folio_of(pte.folio) != pte.folio:
-            pte = pte._replace(folio=folio_of(pte.folio))
-    elif type(pte) is SwapPte and slot_of(pte.slot) != pte.slot:
-        pte = pte._replace(slot=slot_of(pte.slot))
-    data = token_of(m.data)
+        if pte.folio != ZERO_PAGE and folio_of[pte.folio] != pte.folio:
+            pte = pte._replace(folio=folio_of[pte.folio])
+    elif type(pte) is SwapPte and slot_of[pte.slot] != pte.slot:
+        pte = pte._replace(slot=slot_of[pte.slot])
     if pte is m.pte and data == m.data:
         return m
-    return m._replace(pte=pte, data=data)
+    return Mapping(m.vma, pte, data, m.freed, m.written, m.armed)
 
 
-def _renumber_folio(folio: Folio, slot_of: _Numbering, token_of: _Numbering) -> Folio:
-    data = token_of(folio.data)
-    slot = folio.slot if folio.slot is None else slot_of(folio.slot)
+def _renumber_folio(folio: Folio, slot_of: _Numbers, token_of: _Numbers) -> Folio:
+    data = _number(token_of, folio.data)
+    slot = None if folio.slot is None else _number(slot_of, folio.slot)
     if data == folio.data and slot == folio.slot:
         return folio
     return Folio(data, folio.anon_exclusive, folio.dirty, folio.lazyfree, folio.readahead, slot)
 
 
-def _renumber_slot(slot: SwapSlot, token_of: _Numbering) -> SwapSlot:
-    if slot.data is None or token_of(slot.data) == slot.data:
+def _renumber_slot(slot: SwapSlot, token_of: _Numbers) -> SwapSlot:
+    if slot.data is None:
         return slot
-    return SwapSlot(token_of(slot.data))
+    data = _number(token_of, slot.data)
+    return slot if data == slot.data else SwapSlot(data)

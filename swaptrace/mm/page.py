@@ -6,7 +6,7 @@ transition; `freeze` makes the new column of it.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 
 from swaptrace.mm.column import (
@@ -31,6 +31,7 @@ class Page:
 
     __slots__ = (
         "broken",
+        "column",
         "counts",
         "ends",
         "facts",
@@ -44,12 +45,13 @@ class Page:
     )
 
     def __init__(self, column: Column, policy: Policy, facts: Facts) -> None:
+        self.column = column
         self.maps = list(column.maps)
         self.folios = list(column.folios)
         self.slots = list(column.slots)
         self.policy = policy
         self.facts = facts
-        self.counts: Counter[str] = Counter()
+        self.counts: defaultdict[str, int] = defaultdict(int)
         self.broken: list[tuple[str, int]] = []
         self.lookup: Lookup = "none"
         self.path: list[str] = []
@@ -58,7 +60,8 @@ class Page:
 
     def freeze(self) -> Column:
         """The column that the page has become, in canonical form."""
-        return canonical(self.maps, self.folios, self.slots)
+        parts = tuple(self.maps), tuple(self.folios), tuple(self.slots)
+        return self.column if parts == self.column else canonical(*parts)
 
     def enter(self, function: str) -> None:
         """Note the kernel function that decides what happens next."""

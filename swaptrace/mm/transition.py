@@ -42,6 +42,7 @@ from swaptrace.mm.policy import Policy
 from swaptrace.mm.vmscan import madvise_pageout
 
 NOUGHT = (0,) * len(COUNTERS)
+"""The counters of an event that counts nothing."""
 
 
 def transition(policy: Policy, column: Column, event: Event) -> Outcome:
@@ -50,11 +51,10 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
     Raises `PolicyError` where the policy raises or gives a nonsensical answer.
     """
     page = Page(column, policy, event.facts)
-    before = list(column.maps)
     perform(page, event)
     if not (isinstance(event, Unmap) and event.gone):  # the others have moved up, unchanged
         if not isinstance(event, Access):
-            checks.count_spurious_dirty(page, before, writer=None)
+            checks.count_spurious_dirty(page, column.maps, writer=None)
         page.broken += checks.newly_broken(column, page.maps)
     return Outcome(
         column=page.freeze(),
