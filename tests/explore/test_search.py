@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from swaptrace import policies
+from swaptrace.commands import expectations
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import PolicyError
 from swaptrace.explore.alphabet import OPERATIONS
@@ -24,8 +25,10 @@ from swaptrace.policies import SERIES
 from swaptrace.policies.final import Final
 from swaptrace.replay.engine import replay
 from swaptrace.replay.result import PolicyResult
+from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine, Swap
 from tests.explore.sequences import MACHINES, every, graph, scenario_of
+from tests.replay.naive import naive_replay
 
 ZRAM = Machine(swap=Swap(page_cluster=0))
 FREE = Bounds()
@@ -144,9 +147,17 @@ def test_no_shorter_sequence_shows_a_difference(first: str, second: str, length:
 
 @pytest.mark.parametrize("pair", list(pairwise(SERIES)), ids="-".join)
 def test_every_sequence_shows_its_difference_when_it_is_replayed(pair: tuple[str, str]) -> None:
-    """For each step of the series, does the replay show what the search found?"""
+    """For each step of the series: by runs and page by page, with what the file expects?"""
     for witness in witnesses(explored(*pair, ops=UNLOCKED)):
         assert len(set(witness.values.values())) == 2
+        scenario = load_text(witness.text.encode(), "found.yaml")
+        for name in pair:
+            policy = policies.find(name)
+            result = replay(scenario, policy, steps=True, pages=True)
+            assert naive_replay(scenario, policy) == result
+            held = list(expectations(scenario, {name: result}))
+            assert len(held) >= 2
+            assert all(each.ok for each in held)
 
 
 def test_two_processes_find_what_one_finds() -> None:
