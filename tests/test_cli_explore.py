@@ -124,6 +124,17 @@ def test_is_the_graph_legible(request: pytest.FixtureRequest) -> None:
     check_golden(request, "cli/graph.dot", result.stdout)
 
 
+def test_is_the_picture_what_dot_draws(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    """Does `--format svg` hand the graph to the program `dot` and write what that gives back?"""
+    (here / "dot").write_text("#!/bin/sh\necho '<svg>'\ncat\necho '</svg>'\n")
+    (here / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", str(here), prepend=":")
+    drawn = run("graph", "--ops", "read", "--format", "svg")
+    assert drawn.exit_code == 0
+    text = run("graph", "--ops", "read").stdout
+    assert "".join(drawn.stdout.split()) == "".join(f"<svg>{text}</svg>".split())
+
+
 def test_is_a_missing_graphviz_a_clear_error(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
     """Is it said what to install, and nothing written?"""
     monkeypatch.setenv("PATH", str(here))
