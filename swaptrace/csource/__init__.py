@@ -1,0 +1,1 @@
+"""Policies from C: the kernel's own statements, parsed and interpreted."""

@@ -1,0 +1,1 @@
+"""Access traces: patterns that are generated, files that are read."""
