@@ -24,6 +24,19 @@ COUNTERS: Final = (
     "spurious_dirty",
     "rewrites",
 )
+"""What a transition of a page counts."""
+
+RECLAIM_COUNTERS: Final = (
+    "pgscan",
+    "pgsteal",
+    "pgactivate",
+    "pgdeactivate",
+    "workingset_refault",
+    "workingset_activate",
+)
+"""What reclaim under a memory limit counts besides."""
+
+ALL_COUNTERS: Final = (*COUNTERS, *RECLAIM_COUNTERS)
 
 VIOLATIONS: Final = (
     "lost_write",

@@ -15,15 +15,20 @@ from dataclasses import fields, is_dataclass
 from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from swaptrace.counters import COUNTERS, VIOLATIONS
+from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
 from swaptrace.replay.result import SCHEMA, Expectation, PolicyResult, Result, StepResult, Violation
 from swaptrace.scenario.described import COUNTERS as MEANING
 from swaptrace.scenario.described import MACHINE
 from swaptrace.scenario.jsonschema import DIALECT, Schema, scenario_schema, summary
 from swaptrace.scenario.operations import OPERATIONS
-from swaptrace.scenario.schema import KERNEL_DEFAULTS, Machine, Swap
+from swaptrace.scenario.schema import KERNEL_DEFAULTS, LIMITED, Machine, Swap
 
-OPTIONAL: Final = {(StepResult, "times"), (PolicyResult, "steps"), (PolicyResult, "pages")}
+OPTIONAL: Final = {
+    (StepResult, "times"),
+    (PolicyResult, "steps"),
+    (PolicyResult, "pages"),
+    *((Machine, key) for key in LIMITED),
+}
 """The keys that `to_json` may leave out."""
 
 FROM_ONE: Final = ("line", "pages", "times")
@@ -99,7 +104,7 @@ def result_schema() -> Schema:
 def counters() -> Schema:
     """Counters by name; one that is zero may be left out."""
     count: Schema = {"type": "integer", "minimum": 0}
-    known = {name: {"description": MEANING[name], **count} for name in COUNTERS}
+    known = {name: {"description": MEANING[name], **count} for name in ALL_COUNTERS}
     return {"type": "object", "properties": known, "additionalProperties": count}
 
 

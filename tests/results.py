@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from swaptrace.counters import COUNTERS, VIOLATIONS
+from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
 from swaptrace.replay.result import (
     Expectation,
     PolicyResult,
@@ -93,7 +93,7 @@ COMPARED = Result(
 names = st.text(st.characters(exclude_characters="…"), min_size=1, max_size=8)
 counts = st.integers(min_value=1, max_value=2**53)
 lines = st.integers(min_value=1, max_value=9999)
-counters = st.dictionaries(st.sampled_from(COUNTERS), counts)
+counters = st.dictionaries(st.sampled_from(ALL_COUNTERS), counts)
 machines = st.builds(
     Machine,
     soft_dirty=st.booleans(),
@@ -122,7 +122,8 @@ scenario_results = st.builds(
     machine=machines.map(machine_mapping),
     policies=st.dictionaries(names, policy_results, min_size=1, max_size=4),
     expectations=st.lists(
-        st.builds(Expectation, names, names, st.sampled_from(COUNTERS), counts, counts), max_size=3
+        st.builds(Expectation, names, names, st.sampled_from(ALL_COUNTERS), counts, counts),
+        max_size=3,
     ).map(tuple),
 )
 

@@ -13,8 +13,8 @@ class Block(NamedTuple):
 
     For `swapin_pte` they are what do_swap_page() does between mk_pte() and set_pte(); for
     `should_free_swap` the definition of should_try_to_free_swap(); for `can_reuse_anon` the
-    definition of wp_can_reuse_anon_folio(), or (before 6.7) the statements of do_wp_page() that decide
-    the same. `text` holds whole lines of the file, without a change: what is not part of the
+    definition of wp_can_reuse_anon_folio(), or (before 6.7) those statements of do_wp_page() that
+    decide the same. `text` holds whole lines of the file, without a change: what is not part of the
     block is blank, so that columns agree.
     """
 

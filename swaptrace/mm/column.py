@@ -243,6 +243,11 @@ def _reachable(maps: Sequence[Mapping], folios: Sequence[Folio]) -> tuple[_Numbe
     return folio_of, slot_of
 
 
+def numbering(maps: Sequence[Mapping], folios: Sequence[Folio]) -> tuple[_Numbers, _Numbers]:
+    """The numbers that folios and slots have in the canonical form, by those that they have now."""
+    return _reachable([_observable(m) for m in maps], folios)
+
+
 def _renumber_mapping(
     m: Mapping, folio_of: _Numbers, slot_of: _Numbers, token_of: _Numbers
 ) -> Mapping:

@@ -70,6 +70,25 @@ class Pageout(NamedTuple):
     facts: Facts
 
 
+class Reclaim(NamedTuple):
+    """Reclaim comes to folio number `folio` of the column, which was not used lately.
+
+    The facts are those of `Pageout`. `process` is nobody's.
+    """
+
+    process: int
+    facts: Facts
+    folio: int
+
+
+class Activate(NamedTuple):
+    """Reclaim comes to folio number `folio` and spares it, as it was used."""
+
+    process: int
+    facts: Facts
+    folio: int
+
+
 class Dontneed(NamedTuple):
     """MADV_DONTNEED, in a VMA that is not locked."""
 
@@ -154,6 +173,8 @@ Event: TypeAlias = (
     Access
     | Populate
     | Pageout
+    | Reclaim
+    | Activate
     | Dontneed
     | Free
     | SwapIn

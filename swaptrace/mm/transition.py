@@ -13,6 +13,7 @@ from swaptrace.mm import checks
 from swaptrace.mm.column import Column, Pte
 from swaptrace.mm.event import (
     Access,
+    Activate,
     ClearRefs,
     Dontneed,
     Event,
@@ -22,6 +23,7 @@ from swaptrace.mm.event import (
     Outcome,
     Pageout,
     Populate,
+    Reclaim,
     SetVma,
     SwapIn,
     Unmap,
@@ -39,7 +41,7 @@ from swaptrace.mm.memory import (
 from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_range
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
-from swaptrace.mm.vmscan import madvise_pageout
+from swaptrace.mm.vmscan import activate, madvise_pageout, shrink_folio
 
 NOUGHT = (0,) * len(COUNTERS)
 """The counters of an event that counts nothing."""
@@ -76,6 +78,10 @@ def perform(page: Page, event: Event) -> None:
             populate(page, p, event)
         case Pageout():
             madvise_pageout(page, p)
+        case Reclaim():
+            shrink_folio(page, event.folio)
+        case Activate():
+            activate(page, event.folio)
         case Dontneed():
             zap_pte(page, p)
         case Free():

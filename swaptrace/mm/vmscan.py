@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.page import Page, drop_data
-from swaptrace.mm.swap import swap_writepage
+from swaptrace.mm.swap import folio_free_swap, swap_writepage
 
 
 def madvise_pageout(page: Page, p: int) -> None:
@@ -13,34 +13,43 @@ def madvise_pageout(page: Page, p: int) -> None:
     pte = page.maps[p].pte
     if not isinstance(pte, Pte) or pte.is_zero_page or page.mapcount(pte.folio) != 1:
         return
-    shrink_folio(page, p, pte)
+    shrink_folio(page, pte.folio)
 
 
-def shrink_folio(page: Page, p: int, pte: Pte) -> None:
-    """shrink_folio_list() for a folio that only process `p` maps."""
-    f = pte.folio
+def shrink_folio(page: Page, f: int) -> None:
+    """shrink_folio_list() for one folio, whoever maps it."""
     if page.folios[f].lazyfree:
-        shrink_lazyfree(page, p, pte)
+        shrink_lazyfree(page, f)
         return
     if page.folios[f].slot is None and not add_to_swap(page, f):
         return
-    try_to_unmap(page, p, pte)
+    try_to_unmap(page, f)
     clean = swap_writepage(page, f) if page.folios[f].dirty else True
     if clean:
         page.set_folio(f, slot=None)  # __remove_mapping(): nothing refers to it any more
 
 
-def shrink_lazyfree(page: Page, p: int, pte: Pte) -> None:
-    """After MADV_FREE: discard the page, or keep it as an ordinary one if it was written since."""
+def shrink_lazyfree(page: Page, f: int) -> None:
+    """After MADV_FREE: discard the page, or keep it as an ordinary one if it was written since.
+
+    The mappings go one by one, until one is found to be dirty.
+    """
     page.enter("try_to_unmap_one")
-    if pte.dirty:
-        page.set_folio(pte.folio, dirty=True)
-    if page.folios[pte.folio].dirty:
-        page.set_folio(pte.folio, lazyfree=False)
-        return
-    page.set_pte(p, None)
-    if page.maps[p].freed:
-        drop_data(page, p)
+    for p, pte in mappings(page, f):
+        if pte.dirty:
+            page.set_folio(f, dirty=True)
+        if page.folios[f].dirty:
+            page.set_folio(f, lazyfree=False)
+            return
+        page.set_pte(p, None)
+        if page.maps[p].freed:
+            drop_data(page, p)
+
+
+def activate(page: Page, f: int) -> None:
+    """A folio that is spared gives its slot up where swap is scarce (mem_cgroup_swap_full)."""
+    if page.facts.swap_full:
+        folio_free_swap(page, f)
 
 
 def add_to_swap(page: Page, f: int) -> bool:
@@ -52,10 +61,16 @@ def add_to_swap(page: Page, f: int) -> bool:
     return True
 
 
-def try_to_unmap(page: Page, p: int, pte: Pte) -> None:
+def try_to_unmap(page: Page, f: int) -> None:
     """try_to_unmap_one(): the dirty bit goes to the folio, the rest into the swap PTE."""
-    f = pte.folio
     folio = page.folios[f]
     assert folio.slot is not None
-    page.set_pte(p, SwapPte(folio.slot, folio.anon_exclusive, pte.soft_dirty, pte.uffd_wp))
-    page.set_folio(f, anon_exclusive=False, dirty=folio.dirty or pte.dirty)
+    for p, pte in mappings(page, f):
+        page.set_pte(p, SwapPte(folio.slot, folio.anon_exclusive, pte.soft_dirty, pte.uffd_wp))
+        page.set_folio(f, anon_exclusive=False, dirty=page.folios[f].dirty or pte.dirty)
+
+
+def mappings(page: Page, f: int) -> list[tuple[int, Pte]]:
+    """Which processes map folio `f`, and how."""
+    found = ((p, m.pte) for p, m in enumerate(page.maps))
+    return [(p, pte) for p, pte in found if isinstance(pte, Pte) and pte.folio == f]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from swaptrace.replay.visit import NEW_ANON, Met, send, survey
 from swaptrace.replay.world import Family, Process, World
 from swaptrace.scenario.schema import Access as AccessStep
 from swaptrace.scenario.schema import Memset
+
+if TYPE_CHECKING:
+    from swaptrace.replay.arena import Arena
 
 Faulting: TypeAlias = Access | Populate
 
@@ -113,6 +116,8 @@ def touch(
 
     The VMA gets its anon_vma with its first own page, and its read-ahead state moves on.
     """
+    if world.arena is not None:
+        return touch_limited(world.arena, tally, process, family, walk, event)
     met = survey(world, family, walk, event)
     ends = {column for column, (row, _) in met.items() if row.ends}
     if ends:
@@ -132,6 +137,18 @@ def touch(
     if new_anon_pages(tally) > before:
         anon_vma_prepare(world, process, next(iter(process.space.within(page, page + 1))))
     return not ends
+
+
+def touch_limited(
+    arena: Arena, tally: Tally, process: Process, family: Family, walk: Walk, event: Faulting
+) -> bool:
+    """The same under a memory limit, where each access may reclaim other pages."""
+    before = new_anon_pages(tally)
+    goes_on = arena.send(tally, family, walk, event)
+    if new_anon_pages(tally) > before:
+        page = family.base + walk.bounds[0]
+        anon_vma_prepare(arena.world, process, next(iter(process.space.within(page, page + 1))))
+    return goes_on
 
 
 def goes_through_cache(world: World, met: Met) -> bool:

@@ -23,6 +23,7 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
+    Machine,
     Madvise,
     Measure,
     Memset,
@@ -75,7 +76,7 @@ class Replay:
         self.scenario = scenario
         self.observe = observe
         table = policy if isinstance(policy, Table) else Table(policy)
-        self.world = World(scenario.machine, table)
+        self.world = world_of(scenario.machine, table)
         self.record = Record(steps=[] if steps else None)
 
     def result(self, pages: bool = False) -> PolicyResult:
@@ -202,6 +203,17 @@ class Replay:
         text = self.scenario.text
         line = text[step.line - 1] if step.line <= len(text) else ""
         raise ScenarioError([Problem(self.scenario.file, step.line, step.column, message, line)])
+
+
+def world_of(machine: Machine, table: Table) -> World:
+    """A world with one process and no memory mapped."""
+    world = World(machine, table)
+    if machine.memory is not None:
+        # What a limit needs takes longer to import than a small replay takes.
+        from swaptrace.replay.arena import Arena
+
+        world.arena = Arena(world)
+    return world
 
 
 def folded(first: int, stride: int, times: int) -> str:

@@ -13,6 +13,7 @@ from swaptrace.counters import COUNTERS
 from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma
 from swaptrace.mm.event import (
     Access,
+    Activate,
     ClearRefs,
     Dontneed,
     Event,
@@ -21,6 +22,7 @@ from swaptrace.mm.event import (
     Mprotect,
     Pageout,
     Populate,
+    Reclaim,
     SetVma,
     SwapIn,
     Unmap,
@@ -94,6 +96,10 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"the kernel faults it in for {who}, for " + ("writing" if write else "reading")
         case Pageout() | Dontneed() | Free():
             return f"{who}: {ADVICE[type(event)]}"
+        case Reclaim():
+            return "reclaimed, as it was not used"
+        case Activate():
+            return "spared by reclaim, as it was used"
         case SwapIn(readahead=True):
             return f"read ahead for a neighbour's fault by {who}"
         case SwapIn():

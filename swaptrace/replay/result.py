@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from swaptrace.counters import WARNINGS
 from swaptrace.jsonfile import Node, parse
-from swaptrace.scenario.schema import Machine
+from swaptrace.scenario.schema import LIMITED, Machine
 
 SCHEMA = "swaptrace.result/1"
 
@@ -105,8 +105,12 @@ class Result:
 
 
 def machine_mapping(machine: Machine) -> Mapping[str, object]:
-    """The machine as the result keeps it: every key, under the names of the scenario format."""
-    return asdict(machine)
+    """The machine as the result keeps it: every key, under the names of the scenario format.
+
+    Without a memory limit, none of the keys that say how it is kept.
+    """
+    whole = asdict(machine)
+    return {key: value for key, value in whole.items() if machine.memory or key not in LIMITED}
 
 
 def to_json(result: Result) -> str:

@@ -204,6 +204,9 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: str) -> 
         return populate_vma(call, area, start, end, advice)
     if area.vma.locked and advice != "MADV_WILLNEED":
         return "EINVAL"
+    if advice == "MADV_COLD" and call.world.arena is not None:
+        walk = Walk(start - call.family.base, end - start)
+        call.world.arena.cold(call.family, walk, call.member)
     event = advice_event(call, advice)
     if event is not None:
         call.send(start, end, event)
@@ -211,7 +214,8 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: str) -> 
 
 
 def advice_event(call: Call, advice: str) -> Event | None:
-    """What the advice means for a page; MADV_COLD changes nothing that a fault depends on."""
+    """What the advice means for a page; MADV_COLD changes nothing but the order in which a
+    memory limit reclaims."""
     member, facts = call.member, call.world.facts
     match advice:
         case "MADV_PAGEOUT":

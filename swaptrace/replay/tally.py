@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from swaptrace.counters import COUNTERS
+from swaptrace.counters import COUNTERS, RECLAIM_COUNTERS
 from swaptrace.mm.event import Event
 from swaptrace.replay.result import StepResult, Violation
 from swaptrace.replay.table import Row
@@ -37,10 +37,11 @@ class Sighting(NamedTuple):
 class Tally:
     """What one leaf step counts, and which transitions its pages take."""
 
-    __slots__ = ("counts", "sightings", "taken")
+    __slots__ = ("counts", "reclaim", "sightings", "taken")
 
     def __init__(self) -> None:
         self.counts = [0] * len(COUNTERS)
+        self.reclaim = dict.fromkeys(RECLAIM_COUNTERS, 0)
         self.sightings: dict[tuple[str, str, str], Sighting] = {}
         self.taken: dict[Taken, int] = {}
 
@@ -60,7 +61,8 @@ class Tally:
 
     def counters(self) -> dict[str, int]:
         """By name, zeroes left out."""
-        return {name: n for name, n in zip(COUNTERS, self.counts, strict=True) if n}
+        counts = dict(zip(COUNTERS, self.counts, strict=True)) | self.reclaim
+        return {name: n for name, n in counts.items() if n}
 
 
 def add_counters(to: dict[str, int], counters: dict[str, int], times: int = 1) -> None:

@@ -33,6 +33,9 @@ def send(
     met: Met | None = None,
 ) -> None:
     """Let `event` happen to each page of the walk, in its order; `met` is its survey, if known."""
+    if world.arena is not None:
+        world.arena.send(tally, family, walk, event)
+        return
     if met is None:
         met = survey(world, family, walk, event)
     if facts_hold(world, met):

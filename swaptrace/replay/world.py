@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from swaptrace.addresses import first_fit
 from swaptrace.mm.backend import BACKENDS
@@ -17,6 +18,9 @@ from swaptrace.replay.region import Region
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import Machine
+
+if TYPE_CHECKING:
+    from swaptrace.replay.arena import Arena
 
 
 @dataclass(slots=True)
@@ -79,7 +83,10 @@ class SwapDevice:
 
 
 class World:
-    """Everything that changes during a replay, and the table of the policy it runs under."""
+    """Everything that changes during a replay, and the table of the policy it runs under.
+
+    Under a memory limit `arena` holds the pages of all regions.
+    """
 
     def __init__(self, machine: Machine, table: Table) -> None:
         self.machine = machine
@@ -88,6 +95,7 @@ class World:
         self.processes: dict[str, Process] = {"main": Process("main", AddressSpace())}
         self.facts = static_facts(machine)
         self._anon_vmas = 0
+        self.arena: Arena | None = None
 
     def since(self, major: int, minor: int) -> bool:
         """Whether the machine's kernel is of that version or later."""
@@ -150,7 +158,9 @@ class World:
     def add_region(self, process: Process, name: str, pages: int, base: int, vma: Vma) -> None:
         """A new private anonymous mapping."""
         column = self.table.intern(Column((Mapping(vma),)))
-        process.regions[name] = Family(name, base, Region(pages, column), [process.name])
+        family = process.regions[name] = Family(name, base, Region(pages, column), [process.name])
+        if self.arena is not None:
+            self.arena.place(family, pages, column)
         process.space.map(VmArea(base, base + pages, vma, account=vma.writable))
 
     def state_key(self) -> tuple[object, ...]:
@@ -158,6 +168,7 @@ class World:
         anon_vmas: dict[int, int] = {}
         return (
             self.device.used,
+            None if self.arena is None else self.arena.key(),
             tuple(
                 (name, process.space.key(anon_vmas), tuple(process.regions))
                 for name, process in self.processes.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from swaptrace.counters import COUNTERS
+from swaptrace.counters import ALL_COUNTERS
 from swaptrace.replay.result import Counters, PolicyResult, Violation
 
 FAULTS = ("minflt", "majflt")
@@ -48,8 +48,8 @@ def counters_in(policy: PolicyResult, window: str) -> Counters:
 def used(counters: Iterable[Counters]) -> list[str]:
     """minflt and majflt, then every counter that is not zero everywhere, in the order of tables."""
     seen = {name for each in counters for name, count in each.items() if count}
-    known = [name for name in COUNTERS if name in FAULTS or name in seen]
-    return known + sorted(seen.difference(COUNTERS))
+    known = [name for name in ALL_COUNTERS if name in FAULTS or name in seen]
+    return known + sorted(seen.difference(ALL_COUNTERS))
 
 
 def changes(old: PolicyResult, new: PolicyResult) -> Iterator[Change]:

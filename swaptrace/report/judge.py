@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from swaptrace.counters import COUNTERS
+from swaptrace.counters import ALL_COUNTERS
 from swaptrace.errors import SwaptraceError, did_you_mean, printable, quote
 from swaptrace.replay.result import Expectation, Result, ScenarioResult
 from swaptrace.report.changes import FAULTS, Change, changes
@@ -75,8 +75,8 @@ def _threshold(text: str) -> tuple[str, Threshold]:
     counter, equals, amount = text.partition("=")
     if not equals:
         raise SwaptraceError(f"{quote(text)} is not COUNTER=N or COUNTER=N%, as in minflt=5%")
-    if counter not in COUNTERS:
-        hint = did_you_mean(counter, COUNTERS)
+    if counter not in ALL_COUNTERS:
+        hint = did_you_mean(counter, ALL_COUNTERS)
         raise SwaptraceError(f"there is no counter {quote(counter)}; {hint}")
     from decimal import Decimal, InvalidOperation
 

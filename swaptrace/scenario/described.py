@@ -34,6 +34,13 @@ MACHINE: Final[Mapping[str, str]] = {
     "swap.size": "How many bytes of it can be used.",
     "swap.page_cluster": "/proc/sys/vm/page-cluster: read-ahead is up to 2 to the power of it "
     "pages.",
+    "memory": "What the pages of all processes may occupy: memory.max of their cgroup, less what "
+    "the kernel itself is charged for. Default: there is no limit.",
+    "reclaim": "What reclaims under the limit: classic, the kernel's active and inactive lists "
+    "with workingset detection; or lru, an exact LRU for comparison.",
+    "stat_flush": "After how many accesses the cgroup's statistics are flushed.",
+    "lru_drain": "After how many accesses the per-CPU batch of new pages is drained; it always is "
+    "when it is full.",
 }
 
 ARGUMENTS: Final[Mapping[str, str]] = {
@@ -91,4 +98,11 @@ COUNTERS: Final[Mapping[str, str]] = {
     "sigsegv": "Access steps that ended at a forbidden access.",
     "spurious_dirty": "PTEs made dirty although nothing was written through them.",
     "rewrites": "Pages written to swap although their slot already held the same data.",
+    "pgscan": "Pages that reclaim looked at on inactive lists (/proc/vmstat).",
+    "pgsteal": "Pages that reclaim freed (/proc/vmstat).",
+    "pgactivate": "Pages that reclaim found in use and made active (/proc/vmstat).",
+    "pgdeactivate": "Active pages made inactive (/proc/vmstat).",
+    "workingset_refault": "Evicted pages that came back (workingset_refault_anon).",
+    "workingset_activate": "Those that came back so soon that they were made active at once "
+    "(workingset_activate_anon).",
 }

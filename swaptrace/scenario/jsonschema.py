@@ -18,7 +18,7 @@ from dataclasses import asdict
 from inspect import cleandoc, getclosurevars
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from swaptrace.counters import COUNTERS
+from swaptrace.counters import ALL_COUNTERS
 from swaptrace.scenario import described, loader, machine, values
 from swaptrace.scenario.nodes import Scalar
 from swaptrace.scenario.operations import OPERATIONS, TOTAL, Fields
@@ -90,7 +90,9 @@ def machine_section() -> Schema:
 def setting(path: str, default: object) -> Schema:
     """One key of the machine; a size has the default that a person would write."""
     shown = values.human(default) if path.endswith("size") and type(default) is int else default
-    what = {"description": described.MACHINE[path], "default": shown}
+    what: Schema = {"description": described.MACHINE[path]}
+    if default is not None:
+        what["default"] = "never" if path in machine.PERIODS else shown
     return {**what, **of_reader(machine.READERS[path])}
 
 
@@ -108,7 +110,7 @@ def expect_section() -> Schema:
 def counters() -> Schema:
     """The counters that a policy is expected to have."""
     count = of_reader(loader.COUNT)
-    return mapping({c: {"description": described.COUNTERS[c], **count} for c in COUNTERS})
+    return mapping({c: {"description": described.COUNTERS[c], **count} for c in ALL_COUNTERS})
 
 
 def definitions() -> dict[str, Schema]:
@@ -248,6 +250,12 @@ def a_choice(values: Mapping[str, object], prefix: str, **_: object) -> Schema:
     return {"enum": [*values, *short, *numbers]}
 
 
+def a_period() -> Schema:
+    """What `values.period` reads."""
+    integers = an_integer(1, values.MAX_COUNT)
+    return {"anyOf": [{"const": "never"}, *integers["anyOf"]]}
+
+
 def a_page_size() -> Schema:
     """What `values.page_size` reads of the powers of two."""
     sizes = [size for size in (1 << bit for bit in range(32)) if accepts(values.page_size, size)]
@@ -279,6 +287,7 @@ FUNCTIONS: Final[Mapping[Reader[Any], Callable[[], Schema]]] = {
     values.name: lambda: a_string(values.NAME.pattern),
     values.errno_name: lambda: a_string("E[A-Z0-9]+", examples=["ENOMEM", "EINVAL", "EAGAIN"]),
     values.page_size: a_page_size,
+    values.period: a_period,
     values.address: lambda: an_integer(values.MMAP_MIN_ADDR, values.ADDRESS_LIMIT - 1),
     values.boolean: lambda: {
         "anyOf": [{"type": "boolean"}, a_string("true|True|TRUE|false|False|FALSE")]

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
-from swaptrace.counters import COUNTERS, VIOLATIONS
+from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
 from swaptrace.errors import did_you_mean, printable, quote
 from swaptrace.scenario.machine import read_machine
 from swaptrace.scenario.names import Names
@@ -98,7 +98,7 @@ def expectations(node: Node | None, steps: StepReader, report: Report) -> Iterat
             if not isinstance(counts.node, Mapping):
                 members(counts.node, report)
                 continue
-            known = known_entries(counts.node, COUNTERS, "expect", report, NOT_EXPECTED)
+            known = known_entries(counts.node, ALL_COUNTERS, "expect", report, NOT_EXPECTED)
             for counter, (mark, value) in known.items():
                 count = read(report, value, counter, COUNT, 0)
                 yield Expected(window, policy, counter, count, mark.line)

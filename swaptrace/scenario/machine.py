@@ -13,18 +13,20 @@ from typing import Any, Final
 
 from swaptrace.errors import nearest, quote
 from swaptrace.scenario.nodes import Mapping, Node, Scalar, a_kind, known_entries
-from swaptrace.scenario.schema import KERNEL_DEFAULTS, Machine, Swap
+from swaptrace.scenario.schema import KERNEL_DEFAULTS, LIMITED, Machine, Swap
 from swaptrace.scenario.source import Mark, Report, Source
 from swaptrace.scenario.values import (
     BACKEND,
     KERNEL,
     LENGTH,
     MAX_PAGE_CLUSTER,
+    RECLAIM,
     Reader,
     boolean,
     human,
     integer,
     page_size,
+    period,
     read,
 )
 
@@ -35,7 +37,12 @@ READERS: Final[Map[str, Reader[Any]]] = {
     "swap.backend": BACKEND,
     "swap.size": LENGTH,
     "swap.page_cluster": integer(0, MAX_PAGE_CLUSTER),
+    "memory": LENGTH,
+    "reclaim": RECLAIM,
+    "stat_flush": period,
+    "lru_drain": period,
 }
+PERIODS: Final = tuple(path for path, reader in READERS.items() if reader is period)
 KEYS: Final = tuple(f.name for f in fields(Machine))
 SWAP_KEYS: Final = tuple(f.name for f in fields(Swap))
 PREFIX: Final = "machine."
@@ -55,6 +62,11 @@ def read_machine(node: Node | None, overrides: Map[str, str], report: Report) ->
     if machine.swap.size % machine.page_size:
         text = f"{human(machine.swap.size)} is not a multiple of the page size"
         report.add(marks["swap.size"], f"swap.size: {text}, {human(machine.page_size)}")
+    if machine.memory is not None and machine.memory < machine.page_size:
+        report.add(marks["memory"], "memory: not even one page fits into this limit")
+    if machine.memory is None:
+        for path in [path for path in LIMITED if path in marks]:
+            report.add(marks[path], f"{path}: means nothing without a limit; give 'memory' as well")
     return machine
 
 

@@ -15,6 +15,7 @@ KiB = 1024
 MiB = 1024 * KiB
 
 Backend = Literal["zram", "zswap", "disk"]
+Reclaim = Literal["classic", "lru"]
 Prot = Literal["rw", "r", "none"]
 Order = Literal["forward", "backward", "random"]
 Advice = Literal[
@@ -50,7 +51,19 @@ class Machine:
     zeromap: bool = True
     write_upgrade: bool = True
     swap: Swap = Swap()
+    memory: int | None = None
+    """What the pages of all processes may occupy, in bytes (memory.max of their cgroup without the
+    kernel's own pages). None: there is no limit."""
+    reclaim: Reclaim = "classic"
+    """What reclaims under it: the kernel's active and inactive lists, or an exact LRU."""
+    stat_flush: int = 0
+    """After how many accesses the cgroup's statistics are flushed; 0: never."""
+    lru_drain: int = 0
+    """After how many accesses the per-CPU batch of new folios is drained; 0: when it is full."""
 
+
+LIMITED = ("memory", "reclaim", "stat_flush", "lru_drain")
+"""The keys that mean something only under a memory limit."""
 
 KERNEL_DEFAULTS: Mapping[str, Mapping[str, bool]] = {
     "6.1": {"per_vma_lock": False, "zeromap": False, "write_upgrade": False},

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias, TypeVar, get_args
 
 from swaptrace.errors import nearest, quote
 from swaptrace.scenario.nodes import Node, Scalar, a_kind
-from swaptrace.scenario.schema import KERNEL_DEFAULTS, Advice, Backend, KiB, Order, Prot
+from swaptrace.scenario.schema import KERNEL_DEFAULTS, Advice, Backend, KiB, Order, Prot, Reclaim
 from swaptrace.scenario.source import Report
 
 T = TypeVar("T")
@@ -188,6 +188,11 @@ def errno_name(text: str) -> str:
     raise Invalid(f"{quote(text)} is not an errno; {hint}")
 
 
+def period(text: str) -> int:
+    """After so many accesses; 0 for never."""
+    return 0 if text == "never" else integer(1, MAX_COUNT)(text)
+
+
 def page_size(text: str) -> int:
     """A power of two, as Linux has them."""
     value = size(4 * KiB, 64 * KiB)(text)
@@ -200,6 +205,7 @@ def page_size(text: str) -> int:
 
 BACKEND: Final[Reader[Backend]] = choice(get_args(Backend), "a swap backend")
 KERNEL: Final[Reader[str]] = choice(KERNEL_DEFAULTS, "a kernel that is modelled", guess=False)
+RECLAIM: Final[Reader[Reclaim]] = choice(get_args(Reclaim), "a way to reclaim")
 PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
 ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
 ADVICE: Final[Reader[Advice]] = choice(get_args(Advice), "an advice", prefix="MADV_")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from swaptrace.counters import COUNTERS
+from swaptrace.counters import ALL_COUNTERS
 from swaptrace.replay.result import PolicyResult, Result
 from swaptrace.report.changes import used
 from swaptrace.report.compared import compare_report
@@ -106,7 +106,7 @@ def test_do_counters_of_a_later_version_come_last() -> None:
         "aaa",
         "zzz",
     ]
-    assert used([dict.fromkeys(COUNTERS, 1)]) == list(COUNTERS)
+    assert used([dict.fromkeys(ALL_COUNTERS, 1)]) == list(ALL_COUNTERS)
 
 
 def test_has_a_scenario_without_windows_one_row_per_policy() -> None:

@@ -1,0 +1,191 @@
+"""The inner loop: accesses one after another, hits in runs, all else page by page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from swaptrace.reclaim.compiled import COMPILED, compiled
+from swaptrace.reclaim.lists import add_folio, del_folio, lru_add_drain
+from swaptrace.reclaim.memory import (
+    ACTIVATED,
+    ACTIVATED_FLUSHED,
+    ASKED,
+    BASE,
+    CACHED,
+    CLOCK,
+    COLUMNS,
+    ENDS,
+    EXACT,
+    FLUSHED,
+    KNOWN,
+    LISTED,
+    LISTS,
+    LRU_DRAIN,
+    PINNED,
+    PLAIN,
+    READAHEAD,
+    SIZE,
+    STAT_FLUSH,
+    TRACKED,
+    WHERE,
+    WIDTH,
+    YOUNG,
+    Array,
+    Memory,
+    base_of,
+)
+from swaptrace.reclaim.pages import at_hand, take
+from swaptrace.reclaim.vmscan import charge
+
+# Why the loop stops.
+DONE: Final = 0
+UNKNOWN: Final = 1
+"""A transition is not in the tables; `ASKED` says which. The access has not happened."""
+LOOKS_UP: Final = 2
+"""The access asks the swap cache, and read-ahead is on. It has not happened."""
+KILLED: Final = 3
+"""Memory is needed and nothing can be reclaimed."""
+ENDED: Final = 4
+"""The access has ended its step (SIGSEGV)."""
+
+FIRST_LOOK: Final = 64
+LONGEST_LOOK: Final = 8192
+"""How many accesses are looked at together, where hits are found with arrays."""
+
+
+@compiled
+def stat_flush(m: Memory) -> None:
+    """mem_cgroup_flush_stats(): from now on the statistics are as of now."""
+    for which in range(LISTS):
+        m.v[FLUSHED + which] = m.v[SIZE + which]
+    m.v[ACTIVATED_FLUSHED] = m.v[ACTIVATED]
+
+
+@compiled
+def tick(m: Memory, accesses: int) -> None:
+    """So many accesses go by, which have changed no list.
+
+    What happens after every so many of them happens now: of several times only the first drain
+    and the last flush matter, and of both after the same access the drain comes first.
+    """
+    before = m.v[CLOCK]
+    now = before + accesses
+    m.v[CLOCK] = now
+    drains, flushes = m.v[LRU_DRAIN], m.v[STAT_FLUSH]
+    drained = 0
+    if drains and now // drains != before // drains:
+        drained = (before // drains + 1) * drains
+    if flushes and now // flushes != before // flushes:
+        if drained and drained <= now // flushes * flushes:
+            lru_add_drain(m)
+            drained = 0
+        stat_flush(m)
+    if drained:
+        lru_add_drain(m)
+
+
+@compiled
+def hits_one_by_one(m: Memory, pages: Array, events: Array, start: int, end: int) -> int:
+    """Let accesses happen that change no column, up to the first that does; where that is."""
+    columns, tracked, exact = m.v[COLUMNS], m.v[TRACKED], m.v[EXACT]
+    base, width = m.v[BASE], m.v[WIDTH]
+    for i in range(start, end):
+        page, event = pages[i], events[i]
+        column = m.column[page]
+        if not m.does[event * columns + column] & PLAIN:
+            return i
+        if tracked:
+            process = m.member[event]
+            m.flags[base + page * width + process] |= YOUNG
+            if exact:
+                use(m, base + page * width, column, process)
+    return end
+
+
+@compiled
+def use(m: Memory, base: int, column: int, process: int) -> None:
+    """The exact LRU: the folio that the process maps is now the newest."""
+    folio = m.folio_of[column * m.v[WIDTH] + process]
+    if folio >= 0 and m.flags[base + folio] & WHERE == LISTED:
+        del_folio(m, base + folio)
+        add_folio(m, base + folio)
+
+
+def hits_by_arrays(m: Memory, pages: Array, events: Array, start: int, end: int) -> int:
+    """The same, many at a time."""
+    if m.v[EXACT]:
+        return hits_one_by_one(m, pages, events, start, end)
+    columns, does, member = np.asarray(m.column), np.asarray(m.does), np.asarray(m.member)
+    flags, base, width = np.asarray(m.flags), m.v[BASE], m.v[WIDTH]
+    all_pages, all_events = np.asarray(pages), np.asarray(events)
+    look = FIRST_LOOK
+    while start < end:
+        page, event = all_pages[start : start + look], all_events[start : start + look]
+        page, event = page[: end - start], event[: end - start]
+        plain = does[event * m.v[COLUMNS] + columns[page]] & PLAIN != 0
+        met = len(plain) if plain.all() else int(plain.argmin())
+        if m.v[TRACKED]:
+            flags[base + page[:met] * width + member[event[:met]]] |= YOUNG
+        start += met
+        if met < len(plain):
+            return start
+        look = min(look * 2, LONGEST_LOOK)
+    return end
+
+
+hits = hits_one_by_one if COMPILED else hits_by_arrays
+
+
+@compiled
+def happen(m: Memory, page: int, event: int) -> int:
+    """One event of one page, whatever it does; says why the loop must stop, or DONE."""
+    event = at_hand(m, event)
+    at = event * m.v[COLUMNS] + m.column[page]
+    does = m.does[at]
+    if not does & KNOWN:
+        m.v[ASKED] = event
+        m.v[ASKED + 1] = m.column[page]
+        return UNKNOWN
+    if does & CACHED and m.v[READAHEAD]:
+        return LOOKS_UP
+    if not m.v[TRACKED]:
+        take(m, page, event, False)
+        return ENDED if does & ENDS else DONE
+    m.v[PINNED] = page
+    for _ in range(m.allocates[at]):
+        if not charge(m):
+            return KILLED
+    m.v[PINNED] = -1
+    take(m, page, event, False)
+    if m.touches[event]:
+        process = m.member[event]
+        m.flags[base_of(m, page) + process] |= YOUNG
+        if m.v[EXACT]:
+            use(m, base_of(m, page), m.column[page], process)
+    return ENDED if does & ENDS else DONE
+
+
+@compiled
+def run(m: Memory, pages: Array, events: Array, start: int, end: int) -> tuple[int, int]:
+    """Let events happen to pages, in order, from the one at `start` on.
+
+    Returns where it has stopped and why. Only accesses count as time.
+    """
+    while start < end:
+        met = hits(m, pages, events, start, end)
+        if met > start:
+            tick(m, met - start)
+            start = met
+            if start == end:
+                break
+        why = happen(m, pages[start], events[start])
+        if why and why != ENDED:
+            return start, why
+        if m.touches[events[start]]:
+            tick(m, 1)
+        start += 1
+        if why:
+            return start, why
+    return start, DONE

@@ -1,0 +1,86 @@
+"""What advice does to the lists (mm/madvise.c): pages out at once, or cold."""
+
+from __future__ import annotations
+
+from swaptrace.reclaim.compiled import compiled
+from swaptrace.reclaim.lists import add_folio, del_folio, folio_add_lru
+from swaptrace.reclaim.loop import DONE, UNKNOWN
+from swaptrace.reclaim.memory import (
+    ACTIVE,
+    ASKED,
+    COLUMNS,
+    HELD,
+    KNOWN,
+    LISTED,
+    PGDEACTIVATE,
+    REFERENCED,
+    WHERE,
+    WIDTH,
+    WORKINGSET,
+    YOUNG,
+    Array,
+    Memory,
+    base_of,
+)
+from swaptrace.reclaim.pages import at_hand, take
+
+
+@compiled
+def own_folio(m: Memory, page: int, process: int) -> int:
+    """The folio that only this process maps, by its number; -1 if there is none."""
+    column, width = m.column[page], m.v[WIDTH]
+    folio = m.folio_of[column * width + process]
+    if folio < 0 or m.mapped[column * width + folio] != 1 << process:
+        return -1
+    return folio
+
+
+@compiled
+def pageout(m: Memory, pages: Array, event: int, start: int, end: int) -> tuple[int, int]:
+    """MADV_PAGEOUT, page by page; as `loop.run`."""
+    for i in range(start, end):
+        page, now = pages[i], at_hand(m, event)
+        at = now * m.v[COLUMNS] + m.column[page]
+        if not m.does[at] & KNOWN:
+            m.v[ASKED], m.v[ASKED + 1] = now, m.column[page]
+            return i, UNKNOWN
+        folio = own_folio(m, page, m.member[event])
+        if folio >= 0:
+            isolate_cold(m, base_of(m, page) + folio)
+        row = m.moves[at]
+        take(m, page, now, True)
+        if folio >= 0 and (not row or m.folio_to[row * m.v[WIDTH] + folio] >= 0):
+            folio_add_lru(m, m.held[0])
+        m.v[HELD] = 0
+    return end, DONE
+
+
+@compiled
+def isolate_cold(m: Memory, node: int) -> None:
+    """The folio leaves its list; that it was active becomes the workingset mark."""
+    flags = m.flags[node]
+    if flags & WHERE == LISTED:
+        del_folio(m, node)
+    m.flags[node] &= ~(ACTIVE | REFERENCED)
+    if flags & ACTIVE:
+        m.flags[node] |= WORKINGSET
+    m.held[0] = node
+    m.v[HELD] = 1
+
+
+@compiled
+def cold(m: Memory, pages: Array, process: int) -> None:
+    """MADV_COLD: pages that only the caller maps are no longer young, nor active."""
+    for i in range(len(pages)):
+        page = pages[i]
+        folio = own_folio(m, page, process)
+        if folio >= 0:
+            node = base_of(m, page) + folio
+            m.flags[base_of(m, page) + process] &= ~YOUNG
+            was = m.flags[node]
+            m.flags[node] &= ~REFERENCED
+            if was & ACTIVE and was & WHERE == LISTED:
+                del_folio(m, node)
+                m.flags[node] = (m.flags[node] & ~ACTIVE) | WORKINGSET
+                add_folio(m, node)
+                m.v[PGDEACTIVATE] += 1

@@ -1,0 +1,205 @@
+"""The state of memory as arrays, and what their numbers mean.
+
+Pages are numbered through all regions. Page `p` has `width` places for folios and as many for
+swap slots and processes: node `base_of(p) + k` is folio `k` of its column, slot `k`, and the
+accessed bit of process `k`, which are different things that share a number. The first nodes are
+the heads of the lists, and then come `width` spare ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+
+from swaptrace.reclaim.compiled import compiled
+
+
+class Array(Protocol):
+    """A numpy array for compiled code, a memoryview of one for interpreted code (which reads and
+    writes single elements several times as fast)."""
+
+    def __getitem__(self, at: int, /) -> int: ...
+
+    def __setitem__(self, at: int, value: int, /) -> None: ...
+
+    def __len__(self) -> int: ...
+
+
+# Flags of a node.
+YOUNG: Final = 1
+"""The accessed bit of the PTE of process `k`."""
+REFERENCED: Final = 2
+ACTIVE: Final = 4
+WORKINGSET: Final = 8
+FILE: Final = 16
+"""Lazily freed (MADV_FREE): the folio counts among the file pages."""
+WHERE: Final = 96
+BATCHED: Final = 32
+"""In the per-CPU batch lru_add."""
+LISTED: Final = 64
+UNEVICTABLE: Final = 96
+FOLIO: Final = REFERENCED | ACTIVE | WORKINGSET | FILE | WHERE
+"""What belongs to the folio of a node, not to the PTE."""
+
+# The LRU lists, in the kernel's order.
+INACTIVE_ANON: Final = 0
+ACTIVE_ANON: Final = 1
+INACTIVE_FILE: Final = 2
+ACTIVE_FILE: Final = 3
+LISTS: Final = 4
+
+# Where the scalars are.
+USED: Final = 0
+"""Pages charged."""
+CAPACITY: Final = 1
+SIZE: Final = 2
+"""Folios on each list (4)."""
+FLUSHED: Final = 6
+"""The same as the statistics said at the last flush (4)."""
+ACTIVATED: Final = 10
+"""WORKINGSET_ACTIVATE_ANON."""
+ACTIVATED_FLUSHED: Final = 11
+ACTIVATED_SNAPSHOT: Final = 12
+"""lruvec->refaults[], as snapshot_refaults() left it."""
+ANON_COST: Final = 13
+FILE_COST: Final = 14
+AGE: Final = 15
+"""nonresident_age."""
+BATCH: Final = 16
+"""How many entries the batch has."""
+HELD: Final = 17
+"""How many folios are isolated."""
+CLOCK: Final = 18
+"""Accesses so far."""
+STAT_FLUSH: Final = 19
+LRU_DRAIN: Final = 20
+"""So many accesses lie between two; 0: never."""
+SLOTS_USED: Final = 21
+SLOTS: Final = 22
+EXACT: Final = 23
+"""1: an exact LRU instead of the kernel's lists."""
+TRACKED: Final = 24
+"""0: there is no limit, and nothing is kept of the lists."""
+WIDTH: Final = 25
+COLUMNS: Final = 26
+"""How many columns a row of the tables holds."""
+BASE: Final = 27
+"""The first page's first node: behind the heads of the lists and the spare nodes."""
+ASKED: Final = 28
+"""The event and the column (2) whose transition is not in the tables."""
+PGSCAN: Final = 30
+PGSTEAL: Final = 31
+PGACTIVATE: Final = 32
+PGDEACTIVATE: Final = 33
+REFAULTS: Final = 34
+PINNED: Final = 35
+"""The page of the fault under way, or -1: its folio is locked."""
+FAMILIES: Final = 36
+"""How many regions there are."""
+SCAN: Final = 37
+"""How many folios of each list are still to be scanned (4)."""
+TARGET: Final = 41
+"""How many there were to be (4)."""
+READAHEAD: Final = 45
+"""1: whoever asks the swap cache is handed back, for read-ahead."""
+SCALARS: Final = 46
+
+BATCH_SIZE: Final = 31
+"""PAGEVEC_SIZE"""
+CLUSTER: Final = 32
+"""SWAP_CLUSTER_MAX"""
+DEAD: Final = -1
+"""An entry of the batch whose folio has been freed; the batch holds its last reference."""
+ABSENT: Final = -2
+"""No such folio."""
+ROOT_AGE: Final = 1
+"""The age in a shadow entry of a folio that was evicted on advice (MADV_PAGEOUT)."""
+FIRST_AGE: Final = 2
+AGE_MASK: Final = (1 << 31) - 1
+
+# What a transition does, as bits.
+KNOWN: Final = 1
+PLAIN: Final = 2
+"""Nothing changes and nothing is counted: a hit."""
+CACHED: Final = 4
+"""The event asks the swap cache, which read-ahead looks at."""
+ENDS: Final = 8
+DRAINS: Final = 16
+WRITES: Final = 32
+"""swap_writepage() is called."""
+BREAKS: Final = 64
+"""A promise is broken."""
+
+
+class Memory(NamedTuple):
+    """Everything that the inner loop works on.
+
+    - By page: `column`.
+    - By node: `flags`, `next` and `prev` (rings through the head of each list), `shadow` (of a
+      slot: the age at eviction and the workingset mark).
+    - By the constants above: `v`. What is in the batch, and isolated: `batch`, `held`.
+    - Of a transition, at event * COLUMNS + column: `new` (column), `does` (bits), `allocates`
+      (folios), `slots` (by how many more are in use), `moves` (a row of the next group). The same
+      for each region in turn: `taken` (by how many pages), `first` (that shows a violation).
+    - Of a way for folios to move, at row * WIDTH: `folio_to` and `slot_to` (-1: gone, or none),
+      `stored` (the slot that reclaim has left a folio's data in). At row * 2: `fresh` (where a new
+      folio is, or DEAD or ABSENT). By row: `read` (the slot that the first of them was read from).
+    - Of a column, at column * WIDTH: `mapped` (the processes that map a folio, as bits), `folio_of`
+      (a process). By column: `folios` (how many), `locked` and `lazy` (which, as bits).
+    - Of an event: `member` (the process), `touches` (1: an access, 2: one by the kernel), `scarce`.
+      Events come in pairs, the odd one for when the swap device is full: half full, or if
+      `scarce` without a free slot.
+    - By folio: the events `evicts` and `activates`. By region: `starts`, its first page.
+    """
+
+    v: Array
+    column: Array
+    flags: Array
+    next: Array
+    prev: Array
+    shadow: Array
+    batch: Array
+    held: Array
+    new: Array
+    does: Array
+    allocates: Array
+    slots: Array
+    moves: Array
+    taken: Array
+    first: Array
+    folio_to: Array
+    slot_to: Array
+    stored: Array
+    fresh: Array
+    read: Array
+    mapped: Array
+    folio_of: Array
+    folios: Array
+    locked: Array
+    lazy: Array
+    member: Array
+    touches: Array
+    scarce: Array
+    evicts: Array
+    activates: Array
+    starts: Array
+
+
+@compiled
+def base_of(m: Memory, page: int) -> int:
+    """The first node of a page."""
+    return m.v[BASE] + page * m.v[WIDTH]
+
+
+@compiled
+def page_of(m: Memory, node: int) -> int:
+    """The page that a node belongs to."""
+    return (node - m.v[BASE]) // m.v[WIDTH]
+
+
+def viewed(array: np.ndarray[Any, Any], interpreted: bool) -> Array:
+    """An array in the form that the inner loop takes."""
+    flat: Any = np.ascontiguousarray(array).reshape(-1)
+    shown: Array = memoryview(flat) if interpreted else flat
+    return shown

@@ -1,0 +1,205 @@
+"""The transitions of a policy as flat arrays, for the inner loop of `swaptrace.reclaim`.
+
+What the loop asks for and is not there yet is worked out by the `Table` and put in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from swaptrace.mm.column import Pte, mappers
+from swaptrace.mm.event import Access, Activate, Event, Facts, Pageout, Populate, Reclaim
+from swaptrace.mm.moves import Moves, moves
+from swaptrace.reclaim import memory
+from swaptrace.replay.table import Row, Table
+
+
+class Shape(NamedTuple):
+    """An array: how many it holds of what, the type, and what an empty place holds.
+
+    C columns, E events, F regions, R ways for folios to move, W places of a page, 2 new folios.
+    """
+
+    dimensions: str
+    kind: type
+    empty: int = 0
+
+
+SHAPES: Final = {
+    "new": Shape("EC", np.uint32),
+    "does": Shape("EC", np.uint8),
+    "allocates": Shape("EC", np.int8),
+    "slots": Shape("EC", np.int8),
+    "moves": Shape("EC", np.int32),
+    "taken": Shape("FEC", np.int64),
+    "first": Shape("FEC", np.int64, -1),
+    "folio_to": Shape("RW", np.int8, -1),
+    "slot_to": Shape("RW", np.int8, -1),
+    "stored": Shape("RW", np.int8, -1),
+    "fresh": Shape("R2", np.int8, memory.ABSENT),
+    "read": Shape("R", np.int8, -1),
+    "mapped": Shape("CW", np.int64),
+    "folio_of": Shape("CW", np.int8, -1),
+    "folios": Shape("C", np.int8),
+    "locked": Shape("C", np.int64),
+    "lazy": Shape("C", np.int64),
+    "member": Shape("E", np.int64),
+    "touches": Shape("E", np.uint8),
+    "scarce": Shape("E", np.uint8),
+    "evicts": Shape("W", np.int64),
+    "activates": Shape("W", np.int64),
+}
+"""By the names of `swaptrace.reclaim.memory.Memory`."""
+
+STAY: Final = Moves((), (), (), (), -1, False, False)
+"""The way number 0, of transitions in which no folio moves."""
+
+
+class Met(NamedTuple):
+    """So many pages of a region took a transition, `first` the lowest that showed a violation."""
+
+    family: int
+    event: Event
+    column: int
+    pages: int
+    first: int
+
+
+class FlatTable:
+    """The arrays, for regions of up to `width` processes.
+
+    `tracked` is whether folios are followed at all. `size` is how much there is room for; when it
+    grows all `arrays` are new ones.
+    """
+
+    def __init__(self, table: Table, facts: Facts, width: int, tracked: bool) -> None:
+        self.table = table
+        self.tracked = tracked
+        self.size = {"C": 64, "E": 64, "F": 1, "R": 16, "W": width, "2": 2}
+        self.arrays = {name: self._empty(shape) for name, shape in SHAPES.items()}
+        self.events: list[Event] = []
+        self.numbers: dict[tuple[type[Event], Event], int] = {}
+        self.ways = {STAY: 0}
+        self.learnt: set[int] = set()
+        if tracked:
+            for k in range(width):
+                self.arrays["evicts"][k] = self.number(Reclaim(0, facts, k))
+                self.arrays["activates"][k] = self.number(Activate(0, facts, k))
+
+    def _empty(self, shape: Shape) -> np.ndarray[Any, Any]:
+        sizes = [self.size[dimension] for dimension in shape.dimensions]
+        return np.full(sizes, shape.empty, shape.kind)
+
+    def make_room(self, dimension: str, needed: int) -> None:
+        """Grow until so many fit."""
+        if needed <= self.size[dimension]:
+            return
+        self.size[dimension] = max(needed, 2 * self.size[dimension])
+        for name, shape in SHAPES.items():
+            if dimension in shape.dimensions:
+                old, grown = self.arrays[name], self._empty(shape)
+                grown[tuple(slice(length) for length in old.shape)] = old
+                self.arrays[name] = grown
+
+    def number(self, event: Event) -> int:
+        """The number of an event, of a pair: the odd one after it is for a full swap device."""
+        key = (type(event), event)
+        number = self.numbers.get(key)
+        if number is not None:
+            return number
+        number = self.numbers[key] = len(self.events)
+        scarce = isinstance(event, Pageout | Reclaim)
+        facts = event.facts
+        full = facts._replace(slot_free=False) if scarce else facts._replace(swap_full=True)
+        self.events += [event, event._replace(facts=full)]
+        self.make_room("E", len(self.events))
+        pair = slice(number, number + 2)
+        self.arrays["member"][pair] = event.process
+        self.arrays["touches"][pair] = touches(event)
+        self.arrays["scarce"][pair] = scarce
+        return number
+
+    def fill(self, number: int, column: int) -> None:
+        """Put one transition into the tables, and all that reclaim may do to its new column."""
+        pending = [(number, column)]
+        while pending:
+            number, column = pending.pop()
+            row = self._fill_one(number, column)
+            for met in (column, row.new):
+                if self.tracked and met not in self.learnt:
+                    self.learnt.add(met)
+                    pending += self._learn(met)
+
+    def _fill_one(self, number: int, column: int) -> Row:
+        event = self.events[number]
+        row = self.table.row(event, column)
+        self.make_room("C", len(self.table.columns))
+        arrays, at = self.arrays, (number, column)
+        arrays["new"][at] = row.new
+        arrays["slots"][at] = row.slots
+        way = moves(self.table.policy, self.table.columns[column], event) if self.tracked else STAY
+        arrays["does"][at] = does(event, column, row, way)
+        arrays["allocates"][at] = len(way.fresh)
+        arrays["moves"][at] = 0 if way.trivial else self._way(way)
+        return row
+
+    def _way(self, way: Moves) -> int:
+        """The number of a way to move."""
+        number = self.ways.setdefault(way, len(self.ways))
+        self.make_room("R", len(self.ways))
+        for name, values in (
+            ("folio_to", way.folios),
+            ("slot_to", way.slots),
+            ("stored", way.stored),
+            ("fresh", way.fresh),
+        ):
+            self.arrays[name][number, : len(values)] = values
+        self.arrays["read"][number] = way.read
+        return number
+
+    def _learn(self, number: int) -> Iterator[tuple[int, int]]:
+        """What the loop asks of a column; yields what reclaim may do to it."""
+        column, arrays = self.table.columns[number], self.arrays
+        arrays["folios"][number] = len(column.folios)
+        for process, mapping in enumerate(column.maps):
+            if isinstance(mapping.pte, Pte) and not mapping.pte.is_zero_page:
+                arrays["folio_of"][number, process] = mapping.pte.folio
+                arrays["mapped"][number, mapping.pte.folio] |= 1 << process
+        for k, folio in enumerate(column.folios):
+            locked = any(m.vma is not None and m.vma.locked for m in mappers(column.maps, k))
+            arrays["locked"][number] |= locked << k
+            arrays["lazy"][number] |= folio.lazyfree << k
+            evicts, activates = int(arrays["evicts"][k]), int(arrays["activates"][k])
+            yield from ((event, number) for event in (evicts, evicts + 1, activates + 1))
+
+    def met(self) -> Iterator[Met]:
+        """Every transition that was taken since it was last asked, which is then forgotten."""
+        taken, first = self.arrays["taken"], self.arrays["first"]
+        for at in np.argwhere(taken).tolist():
+            family, event, column = at
+            pages, page = int(taken[tuple(at)]), int(first[tuple(at)])
+            taken[tuple(at)], first[tuple(at)] = 0, -1
+            yield Met(family, self.events[event], column, pages, page)
+
+
+def touches(event: Event) -> int:
+    """1 for an access by a process, 2 for one by the kernel on its behalf."""
+    return 1 if isinstance(event, Access) else 2 if isinstance(event, Populate) else 0
+
+
+def does(event: Event, column: int, row: Row, way: Moves) -> int:
+    """What a transition does, as the bits of `swaptrace.reclaim.memory`."""
+    quiet = row.new == column and not any(row.counts) and not row.violations and not row.ends
+    bits = {
+        memory.KNOWN: True,
+        memory.PLAIN: isinstance(event, Access) and quiet and row.lookup == "none",
+        memory.CACHED: row.lookup != "none",
+        memory.ENDS: row.ends,
+        memory.BREAKS: bool(row.violations),
+        memory.DRAINS: way.drains,
+        memory.WRITES: way.writes,
+    }
+    return sum(bit for bit, holds in bits.items() if holds)

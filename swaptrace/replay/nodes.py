@@ -1,0 +1,55 @@
+"""The arrays by node that an arena keeps under a memory limit; see `swaptrace.reclaim.memory`."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from swaptrace.reclaim import memory
+
+Nodes: TypeAlias = dict[str, "np.ndarray[Any, Any]"]
+
+NODE_KINDS: Final = {
+    "flags": np.uint8,
+    "next": np.int32,
+    "prev": np.int32,
+    "shadow": np.uint32,
+}
+
+
+def empty_nodes(count: int) -> Nodes:
+    """So many nodes, the heads of the lists among them, and every list empty."""
+    nodes: Nodes = {name: np.zeros(count, kind) for name, kind in NODE_KINDS.items()}
+    heads = np.arange(min(memory.LISTS, count))
+    nodes["next"][: len(heads)] = nodes["prev"][: len(heads)] = heads
+    return nodes
+
+
+def extended(nodes: Nodes, more: int) -> Nodes:
+    """With so many more at the end."""
+    return {name: np.append(array, np.zeros(more, array.dtype)) for name, array in nodes.items()}
+
+
+class Layout:
+    """Where pages have their nodes: the first one's first, and how many each has."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.base = memory.LISTS + width
+
+    def moved(self, numbers: Any, to: Layout) -> Any:
+        """The numbers of nodes in another layout; the heads keep theirs, and -1 is none."""
+        page, place = np.divmod(numbers.astype(np.int64) - self.base, self.width)
+        return np.where(numbers < memory.LISTS, numbers, to.base + page * to.width + place)
+
+    def spread(self, nodes: Nodes, to: Layout) -> Nodes:
+        """The same lists with more places a page."""
+        pages = (len(nodes["flags"]) - self.base) // self.width
+        wide = empty_nodes(to.base + pages * to.width)
+        for name, array in nodes.items():
+            values = self.moved(array, to) if name in ("next", "prev") else array
+            wide[name][: memory.LISTS] = values[: memory.LISTS]
+            places = wide[name][to.base :].reshape(-1, to.width)
+            places[:, : self.width] = values[self.base :].reshape(-1, self.width)
+        return wide
