@@ -27,6 +27,7 @@ OPTIONAL: Final = {
     (StepResult, "times"),
     (PolicyResult, "steps"),
     (PolicyResult, "pages"),
+    (PolicyResult, "checkpoints"),
     *((Machine, key) for key in LIMITED),
 }
 """The keys that `to_json` may leave out."""
@@ -70,6 +71,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "counter": "The counter's name.",
     "expected": "What the scenario says.",
     "actual": "What the replay counts.",
+    "checkpoints": "With --checkpoints: what long steps have counted after equal parts of them.",
+    "accesses": "How many of the step's accesses there have been.",
 }
 OF_VIOLATIONS: Final[Mapping[str, str]] = {
     "step": "The path of the step where it first shows.",

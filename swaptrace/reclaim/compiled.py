@@ -19,5 +19,7 @@ def compiled(function: F) -> F:
         return function
     import numba
 
-    jitted: Any = numba.njit(cache=True, nogil=True)(function)
-    return jitted  # type: ignore[no-any-return]
+    compile_it: Any = numba.njit
+    # Nothing is allocated: without reference counts the arrays need no care.
+    jitted: F = compile_it(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
+    return jitted

@@ -10,6 +10,7 @@ from swaptrace.reclaim.compiled import compiled
 from swaptrace.reclaim.memory import (
     ACTIVE,
     BATCH,
+    BATCH_ENTRIES,
     BATCH_SIZE,
     BATCHED,
     CAPACITY,
@@ -18,14 +19,15 @@ from swaptrace.reclaim.memory import (
     FILE,
     FOLIO,
     HELD,
+    HELD_ENTRIES,
     INACTIVE_ANON,
     LISTED,
+    LOCKED_FOLIOS,
     REFERENCED,
     SIZE,
     UNEVICTABLE,
     USED,
     WHERE,
-    Array,
     Memory,
     base_of,
     page_of,
@@ -89,7 +91,7 @@ def del_folio(m: Memory, node: int) -> None:
 def evictable(m: Memory, node: int) -> bool:
     """folio_evictable(): not mapped by a locked VMA."""
     page = page_of(m, node)
-    return not (m.locked[m.column[page]] >> (node - base_of(m, page))) & 1
+    return not (m.t[m.v[LOCKED_FOLIOS] + m.column[page]] >> (node - base_of(m, page))) & 1
 
 
 @compiled
@@ -107,10 +109,10 @@ def lru_add_drain(m: Memory) -> None:
     count = m.v[BATCH]
     m.v[BATCH] = 0
     for i in range(count):
-        if m.batch[i] == DEAD:
+        if m.v[BATCH_ENTRIES + i] == DEAD:
             m.v[USED] -= 1
         else:
-            lru_add(m, m.batch[i])
+            lru_add(m, m.v[BATCH_ENTRIES + i])
 
 
 @compiled
@@ -127,17 +129,17 @@ def folio_add_lru(m: Memory, node: int) -> None:
         return
     if node != DEAD:
         m.flags[node] = (m.flags[node] & ~WHERE) | BATCHED
-    m.batch[m.v[BATCH]] = node
+    m.v[BATCH_ENTRIES + m.v[BATCH]] = node
     m.v[BATCH] += 1
     if m.v[BATCH] == BATCH_SIZE:
         lru_add_drain(m)
 
 
 @compiled
-def position(entries: Array, count: int, node: int) -> int:
-    """Where a node stands among the first entries; -1 if it does not."""
-    for i in range(count):
-        if entries[i] == node:
+def position(m: Memory, first: int, count: int, node: int) -> int:
+    """Where a node stands among the scalars, of which so many are looked at; -1 if it does not."""
+    for i in range(first, first + count):
+        if m.v[i] == node:
             return i
     return -1
 
@@ -147,7 +149,7 @@ def folio_put(m: Memory, node: int) -> None:
     """The folio is freed. In the batch it stays charged until that is drained."""
     where = m.flags[node] & WHERE
     if where == BATCHED:
-        m.batch[position(m.batch, m.v[BATCH], node)] = DEAD
+        m.v[position(m, BATCH_ENTRIES, m.v[BATCH], node)] = DEAD
     else:
         if where == LISTED:
             del_folio(m, node)
@@ -165,11 +167,11 @@ def rename(m: Memory, old: int, new: int) -> None:
         unlink(m, old)
         link_after(m, new, newer)
     elif where == BATCHED:
-        m.batch[position(m.batch, m.v[BATCH], old)] = new
+        m.v[position(m, BATCH_ENTRIES, m.v[BATCH], old)] = new
     elif where == 0:
-        held = position(m.held, m.v[HELD], old)
+        held = position(m, HELD_ENTRIES, m.v[HELD], old)
         if held >= 0:
-            m.held[held] = new
+            m.v[held] = new
     m.flags[old] &= ~FOLIO
     m.flags[new] = (m.flags[new] & ~FOLIO) | flags
 

@@ -11,23 +11,28 @@ from swaptrace.reclaim.lists import add_folio, del_folio, lru_add_drain
 from swaptrace.reclaim.memory import (
     ACTIVATED,
     ACTIVATED_FLUSHED,
+    ALLOCATES,
     ASKED,
     BASE,
     CACHED,
     CLOCK,
     COLUMNS,
+    DOES,
     ENDS,
     EXACT,
     FLUSHED,
+    FOLIO_OF,
     KNOWN,
     LISTED,
     LISTS,
     LRU_DRAIN,
+    MEMBER,
     PINNED,
     PLAIN,
     READAHEAD,
     SIZE,
     STAT_FLUSH,
+    TOUCHES,
     TRACKED,
     WHERE,
     WIDTH,
@@ -94,10 +99,10 @@ def hits_one_by_one(m: Memory, pages: Array, events: Array, start: int, end: int
     for i in range(start, end):
         page, event = pages[i], events[i]
         column = m.column[page]
-        if not m.does[event * columns + column] & PLAIN:
+        if not m.t[m.v[DOES] + event * columns + column] & PLAIN:
             return i
         if tracked:
-            process = m.member[event]
+            process = m.t[m.v[MEMBER] + event]
             m.flags[base + page * width + process] |= YOUNG
             if exact:
                 use(m, base + page * width, column, process)
@@ -107,7 +112,7 @@ def hits_one_by_one(m: Memory, pages: Array, events: Array, start: int, end: int
 @compiled
 def use(m: Memory, base: int, column: int, process: int) -> None:
     """The exact LRU: the folio that the process maps is now the newest."""
-    folio = m.folio_of[column * m.v[WIDTH] + process]
+    folio = m.t[m.v[FOLIO_OF] + column * m.v[WIDTH] + process]
     if folio >= 0 and m.flags[base + folio] & WHERE == LISTED:
         del_folio(m, base + folio)
         add_folio(m, base + folio)
@@ -117,7 +122,8 @@ def hits_by_arrays(m: Memory, pages: Array, events: Array, start: int, end: int)
     """The same, many at a time."""
     if m.v[EXACT]:
         return hits_one_by_one(m, pages, events, start, end)
-    columns, does, member = np.asarray(m.column), np.asarray(m.does), np.asarray(m.member)
+    columns, tables = np.asarray(m.column), np.asarray(m.t)
+    does, member = tables[m.v[DOES] :], tables[m.v[MEMBER] :]
     flags, base, width = np.asarray(m.flags), m.v[BASE], m.v[WIDTH]
     all_pages, all_events = np.asarray(pages), np.asarray(events)
     look = FIRST_LOOK
@@ -143,7 +149,7 @@ def happen(m: Memory, page: int, event: int) -> int:
     """One event of one page, whatever it does; says why the loop must stop, or DONE."""
     event = at_hand(m, event)
     at = event * m.v[COLUMNS] + m.column[page]
-    does = m.does[at]
+    does = m.t[m.v[DOES] + at]
     if not does & KNOWN:
         m.v[ASKED] = event
         m.v[ASKED + 1] = m.column[page]
@@ -154,13 +160,13 @@ def happen(m: Memory, page: int, event: int) -> int:
         take(m, page, event, False)
         return ENDED if does & ENDS else DONE
     m.v[PINNED] = page
-    for _ in range(m.allocates[at]):
+    for _ in range(m.t[m.v[ALLOCATES] + at]):
         if not charge(m):
             return KILLED
     m.v[PINNED] = -1
     take(m, page, event, False)
-    if m.touches[event]:
-        process = m.member[event]
+    if m.t[m.v[TOUCHES] + event]:
+        process = m.t[m.v[MEMBER] + event]
         m.flags[base_of(m, page) + process] |= YOUNG
         if m.v[EXACT]:
             use(m, base_of(m, page), m.column[page], process)
@@ -183,7 +189,7 @@ def run(m: Memory, pages: Array, events: Array, start: int, end: int) -> tuple[i
         why = happen(m, pages[start], events[start])
         if why and why != ENDED:
             return start, why
-        if m.touches[events[start]]:
+        if m.t[m.v[TOUCHES] + events[start]]:
             tick(m, 1)
         start += 1
         if why:

@@ -9,11 +9,18 @@ from swaptrace.reclaim.memory import (
     ACTIVE,
     ASKED,
     COLUMNS,
+    DOES,
+    FOLIO_OF,
+    FOLIO_TO,
     HELD,
+    HELD_ENTRIES,
     KNOWN,
     LISTED,
+    MAPPED,
+    MEMBER,
     PGDEACTIVATE,
     REFERENCED,
+    WAY,
     WHERE,
     WIDTH,
     WORKINGSET,
@@ -29,8 +36,8 @@ from swaptrace.reclaim.pages import at_hand, take
 def own_folio(m: Memory, page: int, process: int) -> int:
     """The folio that only this process maps, by its number; -1 if there is none."""
     column, width = m.column[page], m.v[WIDTH]
-    folio = m.folio_of[column * width + process]
-    if folio < 0 or m.mapped[column * width + folio] != 1 << process:
+    folio = m.t[m.v[FOLIO_OF] + column * width + process]
+    if folio < 0 or m.t[m.v[MAPPED] + column * width + folio] != 1 << process:
         return -1
     return folio
 
@@ -41,16 +48,16 @@ def pageout(m: Memory, pages: Array, event: int, start: int, end: int) -> tuple[
     for i in range(start, end):
         page, now = pages[i], at_hand(m, event)
         at = now * m.v[COLUMNS] + m.column[page]
-        if not m.does[at] & KNOWN:
+        if not m.t[m.v[DOES] + at] & KNOWN:
             m.v[ASKED], m.v[ASKED + 1] = now, m.column[page]
             return i, UNKNOWN
-        folio = own_folio(m, page, m.member[event])
+        folio = own_folio(m, page, m.t[m.v[MEMBER] + event])
         if folio >= 0:
             isolate_cold(m, base_of(m, page) + folio)
-        row = m.moves[at]
+        row = m.t[m.v[WAY] + at]
         take(m, page, now, True)
-        if folio >= 0 and (not row or m.folio_to[row * m.v[WIDTH] + folio] >= 0):
-            folio_add_lru(m, m.held[0])
+        if folio >= 0 and (not row or m.t[m.v[FOLIO_TO] + row * m.v[WIDTH] + folio] >= 0):
+            folio_add_lru(m, m.v[HELD_ENTRIES])
         m.v[HELD] = 0
     return end, DONE
 
@@ -64,7 +71,7 @@ def isolate_cold(m: Memory, node: int) -> None:
     m.flags[node] &= ~(ACTIVE | REFERENCED)
     if flags & ACTIVE:
         m.flags[node] |= WORKINGSET
-    m.held[0] = node
+    m.v[HELD_ENTRIES] = node
     m.v[HELD] = 1
 
 

@@ -103,7 +103,62 @@ TARGET: Final = 41
 """How many there were to be (4)."""
 READAHEAD: Final = 45
 """1: whoever asks the swap cache is handed back, for read-ahead."""
-SCALARS: Final = 46
+CELLS: Final = 46
+"""How many transitions there is room for: of each region in `TAKEN` and `FIRST_PAGE`."""
+BATCH_ENTRIES: Final = 47
+"""The nodes in the batch (31), or DEAD."""
+HELD_ENTRIES: Final = 78
+"""The nodes that are isolated (32), or DEAD."""
+
+# Where the tables begin. Of a transition, at event * COLUMNS + column:
+NEW_COLUMN: Final = 110
+DOES: Final = 111
+"""Bits, below."""
+ALLOCATES: Final = 112
+"""How many folios."""
+SLOTS_DELTA: Final = 113
+"""By how many more slots are in use."""
+WAY: Final = 114
+"""The way in which folios move; 0: they stay."""
+# The same, for each region:
+TAKEN: Final = 115
+"""By how many pages."""
+FIRST_PAGE: Final = 116
+"""The lowest that showed a violation."""
+# Of a way for folios to move, at way * WIDTH:
+FOLIO_TO: Final = 117
+SLOT_TO: Final = 118
+"""The new number; -1: gone, or none."""
+STORED: Final = 119
+"""The slot that reclaim has left a folio's data in, or -1."""
+FRESH: Final = 120
+"""Where a new folio is, or DEAD or ABSENT; at way * 2."""
+READ_FROM: Final = 121
+"""The slot that the first of them was read from, or -1; at way."""
+# Of a column, at column * WIDTH:
+MAPPED: Final = 122
+"""The processes that map a folio, as bits."""
+FOLIO_OF: Final = 123
+"""The folio that a process maps, or -1."""
+# Of a column:
+FOLIO_COUNT: Final = 124
+LOCKED_FOLIOS: Final = 125
+LAZY_FOLIOS: Final = 126
+"""Which ones, as bits."""
+# Of an event. They come in pairs, the odd one for when the swap device is full:
+MEMBER: Final = 127
+"""The process."""
+TOUCHES: Final = 128
+"""1: an access, 2: one by the kernel on its behalf."""
+SCARCE: Final = 129
+"""1: full means that no slot is free, 0: that more than half are in use."""
+# Of a folio's number:
+EVICTS: Final = 130
+ACTIVATES: Final = 131
+# Of a region:
+STARTS: Final = 132
+"""Its first page."""
+SCALARS: Final = 133
 
 BATCH_SIZE: Final = 31
 """PAGEVEC_SIZE"""
@@ -135,55 +190,18 @@ BREAKS: Final = 64
 class Memory(NamedTuple):
     """Everything that the inner loop works on.
 
-    - By page: `column`.
-    - By node: `flags`, `next` and `prev` (rings through the head of each list), `shadow` (of a
-      slot: the age at eviction and the workingset mark).
-    - By the constants above: `v`. What is in the batch, and isolated: `batch`, `held`.
-    - Of a transition, at event * COLUMNS + column: `new` (column), `does` (bits), `allocates`
-      (folios), `slots` (by how many more are in use), `moves` (a row of the next group). The same
-      for each region in turn: `taken` (by how many pages), `first` (that shows a violation).
-    - Of a way for folios to move, at row * WIDTH: `folio_to` and `slot_to` (-1: gone, or none),
-      `stored` (the slot that reclaim has left a folio's data in). At row * 2: `fresh` (where a new
-      folio is, or DEAD or ABSENT). By row: `read` (the slot that the first of them was read from).
-    - Of a column, at column * WIDTH: `mapped` (the processes that map a folio, as bits), `folio_of`
-      (a process). By column: `folios` (how many), `locked` and `lazy` (which, as bits).
-    - Of an event: `member` (the process), `touches` (1: an access, 2: one by the kernel), `scarce`.
-      Events come in pairs, the odd one for when the swap device is full: half full, or if
-      `scarce` without a free slot.
-    - By folio: the events `evicts` and `activates`. By region: `starts`, its first page.
+    `v` are the scalars above, `t` the tables. By page: `column`. By node: `flags`, `next` and
+    `prev` (rings through the head of each list), `shadow` (of a slot: the age at eviction and the
+    workingset mark). Compiled functions hand every array on by value, so there are few.
     """
 
     v: Array
+    t: Array
     column: Array
     flags: Array
     next: Array
     prev: Array
     shadow: Array
-    batch: Array
-    held: Array
-    new: Array
-    does: Array
-    allocates: Array
-    slots: Array
-    moves: Array
-    taken: Array
-    first: Array
-    folio_to: Array
-    slot_to: Array
-    stored: Array
-    fresh: Array
-    read: Array
-    mapped: Array
-    folio_of: Array
-    folios: Array
-    locked: Array
-    lazy: Array
-    member: Array
-    touches: Array
-    scarce: Array
-    evicts: Array
-    activates: Array
-    starts: Array
 
 
 @compiled

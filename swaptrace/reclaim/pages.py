@@ -13,15 +13,32 @@ from swaptrace.reclaim.lists import (
 from swaptrace.reclaim.memory import (
     ABSENT,
     BREAKS,
+    CELLS,
     COLUMNS,
     DEAD,
+    DOES,
     DRAINS,
     FAMILIES,
+    FIRST_PAGE,
     FOLIO,
+    FOLIO_COUNT,
+    FOLIO_TO,
+    FRESH,
+    LAZY_FOLIOS,
     LISTS,
+    LOCKED_FOLIOS,
+    NEW_COLUMN,
+    READ_FROM,
+    SCARCE,
+    SLOT_TO,
     SLOTS,
+    SLOTS_DELTA,
     SLOTS_USED,
+    STARTS,
+    STORED,
+    TAKEN,
     TRACKED,
+    WAY,
     WIDTH,
     Memory,
     base_of,
@@ -33,7 +50,7 @@ from swaptrace.reclaim.workingset import workingset_eviction, workingset_refault
 def family_of(m: Memory, page: int) -> int:
     """The region that a page lies in."""
     family = m.v[FAMILIES] - 1
-    while m.starts[family] > page:
+    while m.t[m.v[STARTS] + family] > page:
         family -= 1
     return family
 
@@ -47,7 +64,7 @@ def vm_swap_full(m: Memory) -> bool:
 @compiled
 def at_hand(m: Memory, event: int) -> int:
     """Of a pair of events the one for the swap device as it is."""
-    full = m.v[SLOTS_USED] >= m.v[SLOTS] if m.scarce[event] else vm_swap_full(m)
+    full = m.v[SLOTS_USED] >= m.v[SLOTS] if m.t[m.v[SCARCE] + event] else vm_swap_full(m)
     return event + 1 if full else event
 
 
@@ -60,22 +77,27 @@ def take(m: Memory, page: int, event: int, root: bool) -> None:
     column = m.column[page]
     at = event * m.v[COLUMNS] + column
     family = family_of(m, page)
-    m.taken[family * len(m.new) + at] += 1
-    if m.does[at] & BREAKS:
-        first = family * len(m.new) + at
-        if m.first[first] < 0 or page < m.first[first]:
-            m.first[first] = page
-    new = m.new[at]
+    m.t[m.v[TAKEN] + family * m.v[CELLS] + at] += 1
+    if m.t[m.v[DOES] + at] & BREAKS:
+        first = family * m.v[CELLS] + at
+        if m.t[m.v[FIRST_PAGE] + first] < 0 or page < m.t[m.v[FIRST_PAGE] + first]:
+            m.t[m.v[FIRST_PAGE] + first] = page
+    new = m.t[m.v[NEW_COLUMN] + at]
     m.column[page] = new
-    m.v[SLOTS_USED] += m.slots[at]
+    m.v[SLOTS_USED] += m.t[m.v[SLOTS_DELTA] + at]
     if not m.v[TRACKED]:
         return
-    if m.moves[at]:
-        move(m, page, m.moves[at], column, root)
-    if m.locked[column] or m.locked[new] or m.lazy[column] or m.lazy[new]:
-        for k in range(m.folios[new]):
-            reconsider(m, base_of(m, page) + k, (m.lazy[new] >> k) & 1 != 0)
-    if m.does[at] & DRAINS:
+    if m.t[m.v[WAY] + at]:
+        move(m, page, m.t[m.v[WAY] + at], column, root)
+    if (
+        m.t[m.v[LOCKED_FOLIOS] + column]
+        or m.t[m.v[LOCKED_FOLIOS] + new]
+        or m.t[m.v[LAZY_FOLIOS] + column]
+        or m.t[m.v[LAZY_FOLIOS] + new]
+    ):
+        for k in range(m.t[m.v[FOLIO_COUNT] + new]):
+            reconsider(m, base_of(m, page) + k, (m.t[m.v[LAZY_FOLIOS] + new] >> k) & 1 != 0)
+    if m.t[m.v[DOES] + at] & DRAINS:
         lru_add_drain(m)
 
 
@@ -84,22 +106,24 @@ def move(m: Memory, page: int, row: int, column: int, root: bool) -> None:
     """Follow the folios and slots of a page through a transition."""
     base, to = base_of(m, page), row * m.v[WIDTH]
     refault = 0
-    if m.read[row] >= 0:
-        refault = m.shadow[base + m.read[row]]
-        m.shadow[base + m.read[row]] = 0
+    if m.t[m.v[READ_FROM] + row] >= 0:
+        refault = m.shadow[base + m.t[m.v[READ_FROM] + row]]
+        m.shadow[base + m.t[m.v[READ_FROM] + row]] = 0
     renumber_slots(m, base, to)
     renumbered = False
-    for k in range(m.folios[column]):
-        if m.folio_to[to + k] < 0:
-            if m.stored[to + k] >= 0:
-                m.shadow[base + m.stored[to + k]] = workingset_eviction(m, m.flags[base + k], root)
+    for k in range(m.t[m.v[FOLIO_COUNT] + column]):
+        if m.t[m.v[FOLIO_TO] + to + k] < 0:
+            if m.t[m.v[STORED] + to + k] >= 0:
+                m.shadow[base + m.t[m.v[STORED] + to + k]] = workingset_eviction(
+                    m, m.flags[base + k], root
+                )
             folio_put(m, base + k)
-        elif m.folio_to[to + k] != k:
+        elif m.t[m.v[FOLIO_TO] + to + k] != k:
             renumbered = True
     if renumbered:
-        renumber(m, base, to, m.folios[column])
+        renumber(m, base, to, m.t[m.v[FOLIO_COUNT] + column])
     for j in range(2):
-        node = m.fresh[row * 2 + j]
+        node = m.t[m.v[FRESH] + row * 2 + j]
         if node == ABSENT:
             return
         flags = workingset_refault(m, refault) if refault and j == 0 else 0
@@ -114,11 +138,11 @@ def renumber(m: Memory, base: int, to: int, folios: int) -> None:
     """Folios change numbers, by way of the spare nodes."""
     spare = LISTS
     for k in range(folios):
-        if m.folio_to[to + k] >= 0:
+        if m.t[m.v[FOLIO_TO] + to + k] >= 0:
             rename(m, base + k, spare + k)
     for k in range(folios):
-        if m.folio_to[to + k] >= 0:
-            rename(m, spare + k, base + m.folio_to[to + k])
+        if m.t[m.v[FOLIO_TO] + to + k] >= 0:
+            rename(m, spare + k, base + m.t[m.v[FOLIO_TO] + to + k])
 
 
 @compiled
@@ -126,12 +150,12 @@ def renumber_slots(m: Memory, base: int, to: int) -> None:
     """Slots change numbers or are freed, and their shadow entries with them."""
     width, spare = m.v[WIDTH], LISTS
     if width == 1:
-        if m.slot_to[to] < 0:
+        if m.t[m.v[SLOT_TO] + to] < 0:
             m.shadow[base] = 0
         return
     for k in range(width):
         m.shadow[spare + k] = m.shadow[base + k]
         m.shadow[base + k] = 0
     for k in range(width):
-        if m.slot_to[to + k] >= 0:
-            m.shadow[base + m.slot_to[to + k]] = m.shadow[spare + k]
+        if m.t[m.v[SLOT_TO] + to + k] >= 0:
+            m.shadow[base + m.t[m.v[SLOT_TO] + to + k]] = m.shadow[spare + k]

@@ -9,6 +9,7 @@ from swaptrace.reclaim.lists import add_folio_tail, del_folio, full, lru_add, lr
 from swaptrace.reclaim.memory import (
     ACTIVATED_FLUSHED,
     ACTIVATED_SNAPSHOT,
+    ACTIVATES,
     ACTIVE,
     ACTIVE_ANON,
     ACTIVE_FILE,
@@ -17,13 +18,18 @@ from swaptrace.reclaim.memory import (
     CLUSTER,
     COLUMNS,
     DEAD,
+    DOES,
+    EVICTS,
     EXACT,
     FILE_COST,
     FLUSHED,
+    FOLIO_TO,
     HELD,
+    HELD_ENTRIES,
     INACTIVE_ANON,
     INACTIVE_FILE,
     LISTS,
+    MAPPED,
     PGACTIVATE,
     PGDEACTIVATE,
     PGSCAN,
@@ -36,6 +42,7 @@ from swaptrace.reclaim.memory import (
     SLOTS_USED,
     TARGET,
     USED,
+    WAY,
     WIDTH,
     WORKINGSET,
     WRITES,
@@ -80,7 +87,7 @@ def inactive_is_low(m: Memory, inactive: int) -> bool:
 def folio_referenced(m: Memory, page: int, folio: int) -> int:
     """How many PTEs have been used since they were last looked at; they are marked old."""
     base = base_of(m, page)
-    mapped = m.mapped[m.column[page] * m.v[WIDTH] + folio]
+    mapped = m.t[m.v[MAPPED] + m.column[page] * m.v[WIDTH] + folio]
     found = 0
     process = 0
     while mapped:
@@ -108,18 +115,18 @@ def shrink_folio(m: Memory, node: int) -> int:
     if not referenced and young == 1:
         return 0
     if vm_swap_full(m):
-        take(m, page, m.activates[folio] + 1, False)
+        take(m, page, m.t[m.v[ACTIVATES] + folio] + 1, False)
     return ACTIVATED
 
 
 @compiled
 def evict(m: Memory, page: int, folio: int) -> int:
     """Swap a folio out and free it, as far as that is possible."""
-    event = m.evicts[folio] + (m.v[SLOTS_USED] >= m.v[SLOTS])
+    event = m.t[m.v[EVICTS] + folio] + (m.v[SLOTS_USED] >= m.v[SLOTS])
     at = event * m.v[COLUMNS] + m.column[page]
-    row, written = m.moves[at], WRITTEN if m.does[at] & WRITES else 0
+    row, written = m.t[m.v[WAY] + at], WRITTEN if m.t[m.v[DOES] + at] & WRITES else 0
     take(m, page, event, False)
-    if row and m.folio_to[row * m.v[WIDTH] + folio] < 0:
+    if row and m.t[m.v[FOLIO_TO] + row * m.v[WIDTH] + folio] < 0:
         return FREED | written
     # What is not written could not be: no slot is free, or it was used since MADV_FREE.
     return written if written else ACTIVATED
@@ -136,18 +143,18 @@ def shrink_inactive_list(m: Memory, count: int, inactive: int) -> int:
     scanned = isolate(m, count, inactive)
     freed, io = 0, 0
     for i in range(scanned):
-        fate = shrink_folio(m, m.held[i])
+        fate = shrink_folio(m, m.v[HELD_ENTRIES + i])
         if fate & WRITTEN:
             io += 1
         if fate & FREED:
             freed += 1
-            m.held[i] = DEAD
+            m.v[HELD_ENTRIES + i] = DEAD
         elif fate & ACTIVATED:
-            m.flags[m.held[i]] |= ACTIVE
+            m.flags[m.v[HELD_ENTRIES + i]] |= ACTIVE
             m.v[PGACTIVATE] += 1
         elif fate & WRITTEN:
-            add_folio_tail(m, m.held[i])
-            m.held[i] = DEAD
+            add_folio_tail(m, m.v[HELD_ENTRIES + i])
+            m.v[HELD_ENTRIES + i] = DEAD
     move_folios_to_lru(m)
     m.v[PGSCAN] += scanned
     m.v[PGSTEAL] += freed
@@ -162,7 +169,7 @@ def isolate(m: Memory, count: int, which: int) -> int:
     for i in range(count):
         node = m.prev[which]
         del_folio(m, node)
-        m.held[i] = node
+        m.v[HELD_ENTRIES + i] = node
     m.v[HELD] = count
     return count
 
@@ -171,9 +178,9 @@ def isolate(m: Memory, count: int, which: int) -> int:
 def move_folios_to_lru(m: Memory) -> None:
     """What is left of the isolated folios goes back, to the lists that they belong to now."""
     for i in range(m.v[HELD]):
-        if m.held[i] != DEAD:
-            lru_add(m, m.held[i])
-            if m.flags[m.held[i]] & ACTIVE:
+        if m.v[HELD_ENTRIES + i] != DEAD:
+            lru_add(m, m.v[HELD_ENTRIES + i])
+            if m.flags[m.v[HELD_ENTRIES + i]] & ACTIVE:
                 m.v[AGE] += 1
     m.v[HELD] = 0
 
@@ -184,7 +191,7 @@ def shrink_active_list(m: Memory, count: int, active: int) -> None:
     lru_add_drain(m)
     count = isolate(m, count, active)
     for i in range(count):
-        node = m.held[i]
+        node = m.v[HELD_ENTRIES + i]
         page = page_of(m, node)
         folio_referenced(m, page, node - base_of(m, page))
         m.flags[node] = (m.flags[node] & ~ACTIVE) | WORKINGSET
@@ -296,15 +303,15 @@ def evict_oldest(m: Memory) -> int:
     """The exact LRU's reclaim: the folio that has not been used for longest, if it can be freed."""
     for _ in range(2 * m.v[SIZE]):
         isolate(m, 1, 0)
-        page = page_of(m, m.held[0])
-        fate = 0 if page == m.v[PINNED] else evict(m, page, m.held[0] - base_of(m, page))
+        page = page_of(m, m.v[HELD_ENTRIES])
+        fate = 0 if page == m.v[PINNED] else evict(m, page, m.v[HELD_ENTRIES] - base_of(m, page))
         m.v[PGSCAN] += 1
         if fate & FREED:
             m.v[HELD] = 0
             m.v[PGSTEAL] += 1
             return 1
         if fate & WRITTEN:
-            add_folio_tail(m, m.held[0])
+            add_folio_tail(m, m.v[HELD_ENTRIES])
             m.v[HELD] = 0
         else:
             move_folios_to_lru(m)

@@ -20,7 +20,7 @@ from swaptrace.reclaim.lists import lru_add_drain
 from swaptrace.reclaim.memory import Memory, viewed
 from swaptrace.reclaim.pages import at_hand, family_of
 from swaptrace.replay.dense import Dense, first_page
-from swaptrace.replay.flat import FlatTable
+from swaptrace.replay.flat import FlatTable, Integers
 from swaptrace.replay.lookup import look_up
 from swaptrace.replay.nodes import Layout, Nodes, empty_nodes, extended
 from swaptrace.replay.region import Pages, Walk
@@ -77,12 +77,9 @@ class Arena:
         self.v[memory.AGE] = memory.FIRST_AGE
         self.v[memory.PINNED] = -1
         self.counted = [0] * memory.SCALARS
-        self.aside = {
-            "batch": np.zeros(memory.BATCH_SIZE, np.int64),
-            "held": np.zeros(memory.CLUSTER, np.int64),
-        }
         self.nodes: Nodes = {}
         self._memory: Memory | None = None
+        self._tables: Integers
         self.widen(1)
 
     def widen(self, width: int) -> None:
@@ -100,7 +97,8 @@ class Arena:
         self.table = FlatTable(self.world.table, self.world.facts, width, self.limited)
         if self.limited and old:
             self.nodes = Layout(old).spread(self.nodes, to)
-            self.aside["batch"][:] = Layout(old).moved(self.aside["batch"], to)
+            batch = self.v[memory.BATCH_ENTRIES :][: memory.BATCH_SIZE]
+            batch[:] = Layout(old).moved(batch, to)
         else:
             self.nodes = empty_nodes(to.base if self.limited else 0)
         self._memory = None
@@ -127,12 +125,17 @@ class Arena:
 
     def memory(self) -> Memory:
         """Everything as the inner loop takes it."""
-        if self._memory is None:
+        if self._memory is None or self._tables is not self.table.buffer:
+            self.table.make_room("F", len(self.families))
+            starts = [first_page(family) for family in self.families]
+            self.table.arrays["starts"][: len(starts)] = starts
+            for place, begin in self.table.places().items():
+                self.v[place] = begin
             self.v[memory.COLUMNS] = self.table.size["C"]
+            self.v[memory.CELLS] = self.table.size["C"] * self.table.size["E"]
             self.v[memory.FAMILIES] = len(self.families)
-            starts = np.array([first_page(family) for family in self.families], np.int64)
-            arrays: Nodes = {"v": self.v, "column": self.column, "starts": starts, **self.aside}
-            arrays |= {**self.nodes, **self.table.arrays}
+            self._tables = self.table.buffer
+            arrays: Nodes = {"v": self.v, "t": self._tables, "column": self.column, **self.nodes}
             self._memory = Memory(**{name: view(array) for name, array in arrays.items()})
         return self._memory
 
@@ -140,16 +143,19 @@ class Arena:
         """The loop has asked for a transition."""
         event, column = self.v[memory.ASKED : memory.ASKED + 2].tolist()
         self.table.fill(event, column)
-        if len(self.table.table.columns) > np.iinfo(self.column.dtype).max:
-            self.column = self.column.astype(np.uint32)
+        self.widen_columns()
         self._memory = None
+
+    def widen_columns(self) -> None:
+        """Let `column` hold the number of every column there is."""
+        if len(self.world.table.columns) > np.iinfo(self.column.dtype).max:
+            self.column = self.column.astype(np.uint32)
 
     def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in order; False if one ended the step."""
         walk = walk.ordered()
         if isinstance(event, Fork):
             self.widen(len(family.members) + 1)
-        self.table.make_room("F", len(self.families))
         number, going, first = self.table.number(event), True, first_page(family)
         if drains_first(event):
             lru_add_drain(self.memory())
@@ -248,10 +254,7 @@ class Arena:
 
     def key(self) -> tuple[object, ...]:
         """What tells this state from any other."""
-        return (
-            self.v.tobytes(),
-            *(array.tobytes() for array in (*self.nodes.values(), *self.aside.values())),
-        )
+        return (self.v.tobytes(), *(array.tobytes() for array in self.nodes.values()))
 
     def locate(self, page: int) -> Family:
         """The region that a page belongs to."""

@@ -9,17 +9,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from swaptrace.errors import Problem, ScenarioError
+from swaptrace.errors import Problem, ScenarioError, SwaptraceError
 from swaptrace.mm.policy import Policy
 from swaptrace.replay import syscalls
 from swaptrace.replay.access import access
 from swaptrace.replay.pagemap import page_maps
-from swaptrace.replay.result import PolicyResult, StepResult, Violation
+from swaptrace.replay.result import Checkpoint, PolicyResult, StepResult, Violation
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Record, Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import (
     Access,
+    AccessPattern,
     ClearRefs,
     Exit,
     Fork,
@@ -35,6 +36,7 @@ from swaptrace.scenario.schema import (
     Repeat,
     Scenario,
     Step,
+    Trace,
     UffdWriteprotect,
 )
 
@@ -47,15 +49,17 @@ def replay(
     *,
     steps: bool = False,
     pages: bool = False,
+    checkpoints: int = 0,
 ) -> PolicyResult:
     """What the scenario counts under the policy.
 
     Where several scenarios are replayed under one policy, a `Table` of it in its place spares the
     transitions that are known already. `steps` and `pages` ask for the executed steps and
-    for the page maps at the end. Raises `ScenarioError` where a system call does not return
+    for the page maps at the end, `checkpoints` for the counters after so many equal parts of each
+    `access` and `trace` step. Raises `ScenarioError` where a system call does not return
     what its step says, and `PolicyError`.
     """
-    run = Replay(scenario, policy, steps)
+    run = Replay(scenario, policy, steps, checkpoints=checkpoints)
     run.steps(scenario.steps, "", None, run.record)
     return run.result(pages)
 
@@ -72,12 +76,14 @@ class Replay:
         policy: Policy | Table,
         steps: bool = False,
         observe: Observer | None = None,
+        checkpoints: int = 0,
     ) -> None:
         self.scenario = scenario
         self.observe = observe
         table = policy if isinstance(policy, Table) else Table(policy)
         self.world = world_of(scenario.machine, table)
-        self.record = Record(steps=[] if steps else None)
+        self.parts = checkpoints
+        self.record = Record(steps=[] if steps else None, checkpoints=[] if checkpoints else None)
 
     def result(self, pages: bool = False) -> PolicyResult:
         """All that has been counted so far."""
@@ -88,6 +94,7 @@ class Replay:
             violations=tuple(record.violations.values()),
             steps=None if record.steps is None else tuple(record.steps),
             pages=page_maps(self.world) if pages else None,
+            checkpoints=None if record.checkpoints is None else tuple(record.checkpoints),
         )
 
     def steps(
@@ -114,6 +121,8 @@ class Replay:
             record.merge(iteration)
             if record.steps is not None:
                 record.steps += iteration.steps or []
+            if record.checkpoints is not None:
+                record.checkpoints += iteration.checkpoints or []
             iterations.append(iteration)
             seen = ended.setdefault(self.state(), len(iterations))
             if seen < len(iterations):
@@ -152,7 +161,10 @@ class Replay:
     def leaf(self, step: Step, path: str, window: str | None, record: Record) -> None:
         """Execute one step and note what it counted."""
         tally = Tally()
-        self.check_errno(step, self.execute(step, tally))
+        if isinstance(step, AccessPattern | Trace):
+            self.sequence(step, path, tally, record)
+        else:
+            self.check_errno(step, self.execute(step, tally))
         if self.observe is not None:
             self.observe(path, step, tally)
         counters = tally.counters()
@@ -160,6 +172,31 @@ class Replay:
         for (kind, process, region), seen in tally.sightings.items():
             violation = Violation(kind, path, step.line, process, region, seen.page, seen.pages)
             record.add_violation(violation, step.column)
+
+    def sequence(
+        self, step: AccessPattern | Trace, path: str, tally: Tally, record: Record
+    ) -> None:
+        """Replay a long sequence of accesses, with checkpoints if they are wanted."""
+        # What a sequence needs takes longer to import than a small replay takes.
+        from swaptrace.replay import sequence
+
+        def mark(accesses: int) -> None:
+            counters = tally.counters()
+            point = Checkpoint(path, step.line, step.process, step.op, accesses, counters)
+            if record.checkpoints is not None:
+                record.checkpoints.append(point)
+
+        process = self.world.processes[step.process]
+        try:
+            if isinstance(step, AccessPattern):
+                marks = sequence.parts(step.count, self.parts)
+                sequence.replay_pattern(self.world, tally, process, step, marks, mark)
+            else:
+                trace = sequence.trace_of(step, self.scenario.file)
+                marks = sequence.parts(sequence.length(trace), self.parts) if self.parts else []
+                sequence.replay_trace(self.world, tally, process, step, trace, marks, mark)
+        except SwaptraceError as error:
+            raise self.problem(step, str(error)) from error
 
     def execute(self, step: Step, tally: Tally) -> str | None:
         """Let the step happen to the world; the errno that the kernel gives."""
@@ -200,9 +237,13 @@ class Replay:
             message = f"{call} fails with {errno} here; if that is meant, say `errno: {errno}`"
         else:
             message = f"{call} fails with {errno} here, not with {step.errno}"
+        raise self.problem(step, message)
+
+    def problem(self, step: Step, message: str) -> ScenarioError:
+        """The error that a step goes wrong when it is replayed."""
         text = self.scenario.text
         line = text[step.line - 1] if step.line <= len(text) else ""
-        raise ScenarioError([Problem(self.scenario.file, step.line, step.column, message, line)])
+        return ScenarioError([Problem(self.scenario.file, step.line, step.column, message, line)])
 
 
 def world_of(machine: Machine, table: Table) -> World:

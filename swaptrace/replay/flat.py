@@ -6,9 +6,12 @@ What the loop asks for and is not there yet is worked out by the `Table` and put
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from itertools import accumulate
+from math import prod
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from swaptrace.mm.column import Pte, mappers
 from swaptrace.mm.event import Access, Activate, Event, Facts, Pageout, Populate, Reclaim
@@ -16,43 +19,47 @@ from swaptrace.mm.moves import Moves, moves
 from swaptrace.reclaim import memory
 from swaptrace.replay.table import Row, Table
 
+Integers: TypeAlias = npt.NDArray[np.int64]
+
 
 class Shape(NamedTuple):
-    """An array: how many it holds of what, the type, and what an empty place holds.
+    """A table: how many it holds of what, the scalar that says where it begins, and what an empty
+    place holds.
 
     C columns, E events, F regions, R ways for folios to move, W places of a page, 2 new folios.
     """
 
     dimensions: str
-    kind: type
+    place: int
     empty: int = 0
 
 
 SHAPES: Final = {
-    "new": Shape("EC", np.uint32),
-    "does": Shape("EC", np.uint8),
-    "allocates": Shape("EC", np.int8),
-    "slots": Shape("EC", np.int8),
-    "moves": Shape("EC", np.int32),
-    "taken": Shape("FEC", np.int64),
-    "first": Shape("FEC", np.int64, -1),
-    "folio_to": Shape("RW", np.int8, -1),
-    "slot_to": Shape("RW", np.int8, -1),
-    "stored": Shape("RW", np.int8, -1),
-    "fresh": Shape("R2", np.int8, memory.ABSENT),
-    "read": Shape("R", np.int8, -1),
-    "mapped": Shape("CW", np.int64),
-    "folio_of": Shape("CW", np.int8, -1),
-    "folios": Shape("C", np.int8),
-    "locked": Shape("C", np.int64),
-    "lazy": Shape("C", np.int64),
-    "member": Shape("E", np.int64),
-    "touches": Shape("E", np.uint8),
-    "scarce": Shape("E", np.uint8),
-    "evicts": Shape("W", np.int64),
-    "activates": Shape("W", np.int64),
+    "new": Shape("EC", memory.NEW_COLUMN),
+    "does": Shape("EC", memory.DOES),
+    "allocates": Shape("EC", memory.ALLOCATES),
+    "slots": Shape("EC", memory.SLOTS_DELTA),
+    "moves": Shape("EC", memory.WAY),
+    "taken": Shape("FEC", memory.TAKEN),
+    "first": Shape("FEC", memory.FIRST_PAGE, -1),
+    "folio_to": Shape("RW", memory.FOLIO_TO, -1),
+    "slot_to": Shape("RW", memory.SLOT_TO, -1),
+    "stored": Shape("RW", memory.STORED, -1),
+    "fresh": Shape("R2", memory.FRESH, memory.ABSENT),
+    "read": Shape("R", memory.READ_FROM, -1),
+    "mapped": Shape("CW", memory.MAPPED),
+    "folio_of": Shape("CW", memory.FOLIO_OF, -1),
+    "folios": Shape("C", memory.FOLIO_COUNT),
+    "locked": Shape("C", memory.LOCKED_FOLIOS),
+    "lazy": Shape("C", memory.LAZY_FOLIOS),
+    "member": Shape("E", memory.MEMBER),
+    "touches": Shape("E", memory.TOUCHES),
+    "scarce": Shape("E", memory.SCARCE),
+    "evicts": Shape("W", memory.EVICTS),
+    "activates": Shape("W", memory.ACTIVATES),
+    "starts": Shape("F", memory.STARTS),
 }
-"""By the names of `swaptrace.reclaim.memory.Memory`."""
+"""By name, the tables of `swaptrace.reclaim.memory`."""
 
 STAY: Final = Moves((), (), (), (), -1, False, False)
 """The way number 0, of transitions in which no folio moves."""
@@ -72,14 +79,14 @@ class FlatTable:
     """The arrays, for regions of up to `width` processes.
 
     `tracked` is whether folios are followed at all. `size` is how much there is room for; when it
-    grows all `arrays` are new ones.
+    grows all `arrays` are new ones, within a new `buffer`.
     """
 
     def __init__(self, table: Table, facts: Facts, width: int, tracked: bool) -> None:
         self.table = table
         self.tracked = tracked
         self.size = {"C": 64, "E": 64, "F": 1, "R": 16, "W": width, "2": 2}
-        self.arrays = {name: self._empty(shape) for name, shape in SHAPES.items()}
+        self.buffer, self.arrays = self._allocate()
         self.events: list[Event] = []
         self.numbers: dict[tuple[type[Event], Event], int] = {}
         self.ways = {STAY: 0}
@@ -89,20 +96,32 @@ class FlatTable:
                 self.arrays["evicts"][k] = self.number(Reclaim(0, facts, k))
                 self.arrays["activates"][k] = self.number(Activate(0, facts, k))
 
-    def _empty(self, shape: Shape) -> np.ndarray[Any, Any]:
-        sizes = [self.size[dimension] for dimension in shape.dimensions]
-        return np.full(sizes, shape.empty, shape.kind)
+    def _allocate(self) -> tuple[Integers, dict[str, Integers]]:
+        """One array for all tables, and each of them within it."""
+        sizes = {name: [self.size[d] for d in shape.dimensions] for name, shape in SHAPES.items()}
+        buffer = np.zeros(sum(prod(size) for size in sizes.values()), np.int64)
+        arrays, at = {}, 0
+        for name, size in sizes.items():
+            arrays[name] = buffer[at : at + prod(size)].reshape(size)
+            arrays[name][:] = SHAPES[name].empty
+            at += prod(size)
+        return buffer, arrays
+
+    def places(self) -> dict[int, int]:
+        """Where each table begins in the buffer, by the scalar that says so."""
+        lengths = {shape.place: self.arrays[name].size for name, shape in SHAPES.items()}
+        ends = accumulate(lengths.values())
+        return {place: end - lengths[place] for place, end in zip(lengths, ends, strict=True)}
 
     def make_room(self, dimension: str, needed: int) -> None:
         """Grow until so many fit."""
         if needed <= self.size[dimension]:
             return
         self.size[dimension] = max(needed, 2 * self.size[dimension])
-        for name, shape in SHAPES.items():
-            if dimension in shape.dimensions:
-                old, grown = self.arrays[name], self._empty(shape)
-                grown[tuple(slice(length) for length in old.shape)] = old
-                self.arrays[name] = grown
+        old = self.arrays
+        self.buffer, self.arrays = self._allocate()
+        for name, table in old.items():
+            self.arrays[name][tuple(slice(length) for length in table.shape)] = table
 
     def number(self, event: Event) -> int:
         """The number of an event, of a pair: the odd one after it is for a full swap device."""

@@ -55,12 +55,24 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What an `access` or `trace` step has counted after `accesses` of its accesses."""
+
+    step: str
+    line: int
+    process: str
+    op: str
+    accesses: int
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyResult:
     """One scenario under one policy.
 
     `windows` is in order of first appearance; `steps` is empty unless asked for;
     `pages` maps process to region to the run-length code of its page map at the end
-    (None unless asked for).
+    (None unless asked for). `checkpoints` are in order (None unless asked for).
     """
 
     total: Counters
@@ -68,6 +80,7 @@ class PolicyResult:
     violations: tuple[Violation, ...] = ()
     steps: tuple[StepResult, ...] | None = None
     pages: Mapping[str, Mapping[str, str]] | None = None
+    checkpoints: tuple[Checkpoint, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,10 @@ def _policy_json(policy: PolicyResult) -> dict[str, object]:
         document["steps"] = [_step_json(step) for step in policy.steps]
     if policy.pages is not None:
         document["pages"] = {process: dict(maps) for process, maps in policy.pages.items()}
+    if policy.checkpoints is not None:
+        document["checkpoints"] = [
+            {**asdict(point), "counters": _nonzero(point.counters)} for point in policy.checkpoints
+        ]
     return document
 
 
@@ -188,7 +205,7 @@ def _read_scenario(node: Node) -> ScenarioResult:
 
 def _read_policy(node: Node) -> PolicyResult:
     fields = node.fields()
-    steps, pages = fields.get("steps"), fields.get("pages")
+    steps, pages, points = (fields.get(key) for key in ("steps", "pages", "checkpoints"))
     windows = node.key("windows").fields().items()
     return PolicyResult(
         total=_read_counters(node.key("total")),
@@ -196,6 +213,7 @@ def _read_policy(node: Node) -> PolicyResult:
         violations=tuple(_read_violation(child) for child in node.key("violations").array()),
         steps=None if steps is None else tuple(_read_step(child) for child in steps.array()),
         pages=None if pages is None else _read_pages(pages),
+        checkpoints=None if points is None else tuple(map(_read_checkpoint, points.array())),
     )
 
 
@@ -219,6 +237,17 @@ def _read_step(node: Node) -> StepResult:
         op=node.key("op").text(),
         counters=_read_counters(node.key("counters")),
         times=1 if times is None else times.count(1),
+    )
+
+
+def _read_checkpoint(node: Node) -> Checkpoint:
+    return Checkpoint(
+        step=node.key("step").text(),
+        line=node.key("line").count(1),
+        process=node.key("process").text(),
+        op=node.key("op").text(),
+        accesses=node.key("accesses").count(),
+        counters=_read_counters(node.key("counters")),
     )
 
 

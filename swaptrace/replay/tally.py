@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from swaptrace.counters import COUNTERS, RECLAIM_COUNTERS
 from swaptrace.mm.event import Event
-from swaptrace.replay.result import StepResult, Violation
+from swaptrace.replay.result import Checkpoint, StepResult, Violation
 from swaptrace.replay.table import Row
 
 if TYPE_CHECKING:
@@ -75,17 +75,21 @@ def add_counters(to: dict[str, int], counters: dict[str, int], times: int = 1) -
 class Record:
     """What a stretch of a replay found: a whole run, or one iteration of a `repeat`.
 
-    `steps` is None unless the executed steps are wanted.
+    `steps` is None unless the executed steps are wanted, `checkpoints` likewise.
     """
 
     total: dict[str, int] = field(default_factory=dict)
     windows: dict[str, dict[str, int]] = field(default_factory=dict)
     violations: dict[tuple[str, int, int, str, str], Violation] = field(default_factory=dict)
     steps: list[StepResult] | None = None
+    checkpoints: list[Checkpoint] | None = None
 
     def fresh(self) -> Record:
         """An empty record that keeps the same things."""
-        return Record(steps=None if self.steps is None else [])
+        return Record(
+            steps=None if self.steps is None else [],
+            checkpoints=None if self.checkpoints is None else [],
+        )
 
     def add_step(self, result: StepResult, window: str | None) -> None:
         """A leaf step that was executed once."""

@@ -50,6 +50,7 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "clear_refs": "What is cleared: the soft-dirty bits.",
     "measure": "The label of the window. One that is repeated adds up.",
     "repeat": "How often.",
+    "trace": "The file, relative to the scenario's.",
 }
 """The value beside the operation, where it is not the region that the step works on."""
 
@@ -72,8 +73,15 @@ KEYS: Final[Mapping[str, str]] = {
     "at": "The address, a multiple of the page size. Default: the next free 2 MiB boundary.",
     "value": "The byte that is written. A page of zeros is stored differently (see zeromap).",
     "stride": "The distance of the bytes that are touched. Default: the page size.",
+    "count": "How many accesses.",
+    "pattern": "Which pages are accessed.",
+    "exponent": "zipf: how much more often the more popular pages are accessed. Default: 1.",
+    "hot_pages": "hot: how many pages are hot.",
+    "hot_share": "hot: the share of the accesses that goes to them. Default: 0.9.",
+    "write_share": "The share of the accesses that are stores. Default: 0.",
+    "region": "Where the trace's pages lie, if the file does not name regions.",
     "order": "The order in which they are touched.",
-    "seed": "What `order: random` begins with. Default: 0.",
+    "seed": "What the random numbers begin with. Default: 0.",
     "advice": "The advice; MADV_ may be left out.",
     "wp": "Write-protect; false takes the protection away.",
     "steps": "The inner steps.",

@@ -179,7 +179,7 @@ def operation(op: str, within_measure: bool = False) -> Schema:
     }
     needed = [key for key in keys if key == "steps" or recorder.taken[key].required]
     schema = {"description": of_step(op, step), **mapping({op: argument, **of_keys}, [op, *needed])}
-    if "seed" in keys:
+    if "order" in keys:
         random: Schema = {"properties": {"order": {"const": "random"}}, "required": ["order"]}
         schema["dependentSchemas"] = {"seed": random}
     return schema
@@ -228,6 +228,14 @@ def an_integer(low: int, high: int | None, **_: object) -> Schema:
     """What `values.integer` reads."""
     limits = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
     return {"anyOf": [{"type": "integer", **limits}, {"type": "string", "pattern": f"^{DIGITS}$"}]}
+
+
+def a_real(low: float, high: float, **_: object) -> Schema:
+    """What `values.real` reads."""
+    number = {"type": "number", "minimum": low, "maximum": high}
+    below = "|".join(str(whole) for whole in range(int(low), int(high)))
+    quoted = rf"0*(({below})(\.[0-9]+)?|{high:g}(\.0+)?)"
+    return {"anyOf": [number, {"type": "string", "pattern": f"^({quoted})$"}]}
 
 
 def a_size(low: int, high: int, **_: object) -> Schema:
@@ -280,6 +288,7 @@ MADE_BY: Final[Mapping[str, Callable[..., Schema]]] = {
     "integer": an_integer,
     "size": a_size,
     "choice": a_choice,
+    "real": a_real,
 }
 """For the readers that a function of `values` makes: what makes their schema of their limits."""
 
@@ -288,6 +297,7 @@ FUNCTIONS: Final[Mapping[Reader[Any], Callable[[], Schema]]] = {
     values.errno_name: lambda: a_string("E[A-Z0-9]+", examples=["ENOMEM", "EINVAL", "EAGAIN"]),
     values.page_size: a_page_size,
     values.period: a_period,
+    values.path: lambda: {"type": ["string", "number", "boolean"], "minLength": 1},
     values.address: lambda: an_integer(values.MMAP_MIN_ADDR, values.ADDRESS_LIMIT - 1),
     values.boolean: lambda: {
         "anyOf": [{"type": "boolean"}, a_string("true|True|TRUE|false|False|FALSE")]

@@ -17,6 +17,7 @@ from swaptrace.addresses import first_fit
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.scenario.schema import (
     Access,
+    AccessPattern,
     ClearRefs,
     Exit,
     Fork,
@@ -31,6 +32,7 @@ from swaptrace.scenario.schema import (
     Repeat,
     Span,
     Step,
+    Trace,
     UffdWriteprotect,
 )
 from swaptrace.scenario.source import Mark, Report
@@ -46,6 +48,9 @@ SCANNED: Final = 4
 
 SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
 """The steps whose range the kernel takes in whole pages."""
+
+OnRange: TypeAlias = Memset | Access | AccessPattern | SystemCall
+"""The steps that have a range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,8 @@ class Names:
                 del self.living[step.process]
             case ClearRefs():
                 pass
+            case Trace():
+                self.trace(step, process, parsed)
             case _:
                 return self.on_region(step, process, parsed)
         return step
@@ -200,37 +207,46 @@ class Names:
                 hint = "the kernel would make one mapping of both; leave a page between them"
                 self.wrong(parsed.mark("at"), f"{message}; {hint}")
 
-    def on_region(
-        self, step: Memset | Access | SystemCall, process: Process, parsed: Parsed
-    ) -> Step:
+    def trace(self, step: Trace, process: Process, parsed: Parsed) -> None:
+        """The region of a trace, where the step names one; what the file names is known later."""
+        if step.region is not None and step.region not in process.regions:
+            self.no_region(step, step.region, process, parsed.mark("region"))
+
+    def on_region(self, step: OnRange, process: Process, parsed: Parsed) -> Step:
         """A step on a region that the process has, with the range made definite."""
         area = process.regions.get(step.region)
         if area is None:
-            self.no_region(step, process, parsed)
+            self.no_region(step, step.region, process, parsed.mark("argument"))
             return step
         span = self.span(step, area, parsed)
+        if isinstance(step, AccessPattern):
+            self.hot_pages(step, span, parsed)
         if isinstance(step, Munmap) and step.errno is None:
             self.spend(len(area.mapped) // SCANNED, parsed)
             process.regions[step.region] = replace(area, mapped=without(area.mapped, span))
         return replace(step, span=span)
 
-    def no_region(
-        self, step: Memset | Access | SystemCall, process: Process, parsed: Parsed
-    ) -> None:
+    def hot_pages(self, step: AccessPattern, span: Span, parsed: Parsed) -> None:
+        """Some pages must be left that are not hot."""
+        first, end = (
+            span.offset // self.page_size,
+            -(-(span.offset + span.length) // self.page_size),
+        )
+        if step.pattern == "hot" and step.hot_pages >= end - first:
+            message = f"the range has {end - first} pages, and some must not be hot"
+            self.wrong(parsed.mark("hot_pages"), f"hot_pages: {message}")
+
+    def no_region(self, step: Step, name: str, process: Process, mark: Mark) -> None:
         """Report a region that the process does not have."""
-        name = step.region
         if not name or name in self.lost:
             return
         owner = next((who for who, other in self.living.items() if name in other.regions), None)
         hint = did_you_mean(name, process.regions) or "it has mapped none yet"
         if owner is not None:
             hint = f"process {quote(owner)} has one; is a 'process' missing or wrong?"
-        self.wrong(
-            parsed.mark("argument"),
-            f"process {quote(step.process)} has no region {quote(name)} here; {hint}",
-        )
+        self.wrong(mark, f"process {quote(step.process)} has no region {quote(name)} here; {hint}")
 
-    def span(self, step: Memset | Access | SystemCall, area: Area, parsed: Parsed) -> Span:
+    def span(self, step: OnRange, area: Area, parsed: Parsed) -> Span:
         """The range within the region; in whole pages where the kernel makes it so."""
         start, length = step.span.offset, step.span.length
         if area.size == 0:

@@ -16,6 +16,7 @@ from swaptrace.scenario import values
 from swaptrace.scenario.nodes import Entry, Node
 from swaptrace.scenario.schema import (
     Access,
+    AccessPattern,
     Advice,
     ClearRefs,
     Exit,
@@ -29,10 +30,12 @@ from swaptrace.scenario.schema import (
     Munlock,
     Munmap,
     Order,
+    Pattern,
     Prot,
     Repeat,
     Span,
     Step,
+    Trace,
     UffdWriteprotect,
 )
 from swaptrace.scenario.source import Mark, Report
@@ -164,6 +167,34 @@ def access(f: Fields) -> Access:
     )
 
 
+def access_pattern(f: Fields) -> AccessPattern:
+    pattern: Pattern = f.get("pattern", values.PATTERN, "uniform")
+    for key, of in PARAMETERS.items():
+        if key in f.entries and pattern != of:
+            f.wrong(key, f"only `pattern: {of}` has one")
+    hot_pages = f.get("hot_pages", values.COUNT, 0)
+    if pattern == "hot" and "hot_pages" not in f.entries:
+        f.report.add(f.mark, "access needs 'hot_pages' where the pattern is hot")
+    return AccessPattern(
+        **f.base(),
+        region=f.name(),
+        span=f.span(),
+        count=f.require("count", values.COUNT, 1),
+        pattern=pattern,
+        exponent=f.get("exponent", values.EXPONENT, 1.0),
+        hot_pages=hot_pages,
+        hot_share=f.get("hot_share", values.SHARE, 0.9),
+        write_share=f.get("write_share", values.SHARE, 0.0),
+        seed=f.get("seed", values.SEED, 0),
+    )
+
+
+def trace(f: Fields) -> Trace:
+    return Trace(
+        **f.base(), path=f.main(values.path, ""), region=f.get("region", values.name, None)
+    )
+
+
 def madvise(f: Fields) -> Madvise:
     advice: Advice = f.require("advice", values.ADVICE, "MADV_COLD")
     return Madvise(**f.base(), region=f.name(), advice=advice, span=f.span())
@@ -220,6 +251,13 @@ class Operation(NamedTuple):
 
 RANGE: Final = ("offset", "length")
 ACCESS: Final = (*RANGE, "stride", "order", "seed", "process")
+PARAMETERS: Final[dict[str, Pattern]] = {
+    "exponent": "zipf",
+    "hot_pages": "hot",
+    "hot_share": "hot",
+}
+"""The keys of `access` that only one pattern has."""
+PATTERN: Final = ("count", "pattern", *PARAMETERS, "write_share", "seed", *RANGE, "process")
 SYSCALL: Final = (*RANGE, "process", "errno")
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -230,6 +268,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "read": Operation(access, ACCESS),
     "write": Operation(access, ("value", *ACCESS)),
     "read_write": Operation(access, ACCESS),
+    "access": Operation(access_pattern, PATTERN),
+    "trace": Operation(trace, ("region", "process")),
     "madvise": Operation(madvise, ("advice", *SYSCALL)),
     "mlock": Operation(mlock, SYSCALL),
     "munlock": Operation(munlock, SYSCALL),

@@ -18,6 +18,7 @@ Backend = Literal["zram", "zswap", "disk"]
 Reclaim = Literal["classic", "lru"]
 Prot = Literal["rw", "r", "none"]
 Order = Literal["forward", "backward", "random"]
+Pattern = Literal["sequential", "uniform", "zipf", "hot"]
 Advice = Literal[
     "MADV_PAGEOUT",
     "MADV_COLD",
@@ -156,6 +157,40 @@ class Access(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPattern(BaseStep):
+    """`count` accesses of one byte each, to the pages of a range, as the pattern says.
+
+    `sequential` goes over the range again and again; `uniform` chooses every page as often;
+    `zipf` the page of rank k in proportion to k^-exponent; `hot` one of `hot_pages` pages with the
+    probability `hot_share`, else one of the others. Of all, `write_share` are stores. `traces`
+    says how `seed` makes them.
+    """
+
+    op = "access"
+    region: str
+    span: Span
+    count: int
+    pattern: Pattern = "uniform"
+    exponent: float = 1.0
+    hot_pages: int = 0
+    hot_share: float = 0.9
+    write_share: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace(BaseStep):
+    """The accesses of a recorded sequence, in the file `path`.
+
+    `region` is where its pages lie, unless the file names regions itself (None).
+    """
+
+    op = "trace"
+    path: str
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Madvise(BaseStep):
     """Give advice on a range."""
 
@@ -239,6 +274,8 @@ Step: TypeAlias = (
     | Mprotect
     | Memset
     | Access
+    | AccessPattern
+    | Trace
     | Madvise
     | Mlock
     | Munlock

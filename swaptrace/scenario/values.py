@@ -13,7 +13,16 @@ from typing import Final, TypeAlias, TypeVar, get_args
 
 from swaptrace.errors import nearest, quote
 from swaptrace.scenario.nodes import Node, Scalar, a_kind
-from swaptrace.scenario.schema import KERNEL_DEFAULTS, Advice, Backend, KiB, Order, Prot, Reclaim
+from swaptrace.scenario.schema import (
+    KERNEL_DEFAULTS,
+    Advice,
+    Backend,
+    KiB,
+    Order,
+    Pattern,
+    Prot,
+    Reclaim,
+)
 from swaptrace.scenario.source import Report
 
 T = TypeVar("T")
@@ -39,6 +48,7 @@ INTEGER: Final = re.compile(r"-?(0x[0-9a-fA-F]+|0o[0-7]+|0|[1-9][0-9]*)", re.ASC
 SIZE: Final = re.compile(r"(-?[0-9]+)([KMGT])(iB)?", re.ASCII)
 LOOSE_SIZE: Final = re.compile(r"(-?[0-9]+) *([KMGT])(i?B?)", re.ASCII | re.IGNORECASE)
 LEADING_ZERO: Final = re.compile(r"-?0[0-9]+", re.ASCII)
+REAL: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 
 UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -188,6 +198,27 @@ def errno_name(text: str) -> str:
     raise Invalid(f"{quote(text)} is not an errno; {hint}")
 
 
+def real(low: float, high: float) -> Reader[float]:
+    """Decimal numbers from `low` to `high`."""
+
+    def reader(text: str) -> float:
+        if not REAL.fullmatch(text):
+            raise Invalid(f"{quote(text)} is not a number; write it as 0.5 or 1")
+        value = float(text)
+        if not low <= value <= high:
+            raise Invalid(f"{quote(text)} is not between {low:g} and {high:g}")
+        return value
+
+    return reader
+
+
+def path(text: str) -> str:
+    """The name of a file."""
+    if not text.strip() or "\0" in text or not text.isprintable():
+        raise Invalid(f"{quote(text)} is not a file's name")
+    return text
+
+
 def period(text: str) -> int:
     """After so many accesses; 0 for never."""
     return 0 if text == "never" else integer(1, MAX_COUNT)(text)
@@ -207,6 +238,7 @@ BACKEND: Final[Reader[Backend]] = choice(get_args(Backend), "a swap backend")
 KERNEL: Final[Reader[str]] = choice(KERNEL_DEFAULTS, "a kernel that is modelled", guess=False)
 RECLAIM: Final[Reader[Reclaim]] = choice(get_args(Reclaim), "a way to reclaim")
 PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
+PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")
 ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
 ADVICE: Final[Reader[Advice]] = choice(get_args(Advice), "an advice", prefix="MADV_")
 CLEAR_REFS: Final[Reader[str]] = choice(["soft_dirty"], "what it can clear")
@@ -214,5 +246,7 @@ CLEAR_REFS: Final[Reader[str]] = choice(["soft_dirty"], "what it can clear")
 LENGTH: Final = size(1, ADDRESS_LIMIT)
 OFFSET: Final = size(0, ADDRESS_LIMIT - 1)
 BYTE: Final = integer(0, 255)
+SHARE: Final = real(0, 1)
+EXPONENT: Final = real(0, 10)
 COUNT: Final = integer(1, MAX_COUNT)
 SEED: Final = integer(0, MAX_SEED)

@@ -30,10 +30,7 @@ description:
 machine:
   {kernel: 6.10, page_size: 0x1000, soft_dirty: TRUE, hw_dirty: "true", mkwrite_dirties: False,
    per_vma_lock: true, zeromap: true, write_upgrade: false,
-   memory: 8MiB
-   reclaim: lru
-   stat_flush: 64
-   lru_drain: never
+   memory: 8MiB, reclaim: lru, stat_flush: 64, lru_drain: never,
    swap: {backend: disk, size: 1G, page_cluster: 0o3}}
 steps:
 - {mmap: a, size: 64KiB, prot: r, at: 0x10000000}
@@ -42,6 +39,9 @@ steps:
 - {read: a, offset: 1, length: 2, stride: 1, order: backward}
 - {write: a, value: 0, stride: "8KiB", order: random, seed: 4294967295}
 - {read_write: a, order: forward, process: main}
+- {access: a, count: 10, pattern: zipf, exponent: 1.2, write_share: 0.5, seed: 3, length: 8KiB}
+- {access: a, count: 10, pattern: hot, hot_pages: 1, hot_share: 1, offset: 4KiB, process: main}
+- {trace: a.npz, region: a, process: main}
 - {madvise: a, advice: FREE, errno: EINVAL}
 - {mlock: a, errno: EAGAIN}
 - munlock: a

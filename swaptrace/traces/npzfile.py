@@ -1,0 +1,124 @@
+"""Traces as numpy's .npz: a zip file with an array for each column."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, Final, NamedTuple
+
+import numpy as np
+
+from swaptrace.traces.files import MAX_NAMES, Columns, TraceError, shown
+
+LONGEST_NAME: Final = 256
+
+BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
+
+
+class Column(NamedTuple):
+    """An array of the file: its values' type and how many there are."""
+
+    dtype: np.dtype[Any]
+    values: int
+
+
+class NpzReader:
+    """Reads the arrays `page`, `write`, `region` and `process` side by side.
+
+    `regions` and `processes` are arrays of names that the numbers of the latter two index.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            self.zip = zipfile.ZipFile(path)
+        except BROKEN as error:
+            raise self.wrong(f"not an .npz file ({error})") from error
+        self.columns = {
+            name: self.header(name)
+            for name in ("page", "write", "region", "process")
+            if self.has(name)
+        }
+        for name in ("page", "write"):
+            if name not in self.columns:
+                raise self.wrong(f"has no array {name!r}; a trace has 'page' and 'write'")
+        for name, column in self.columns.items():
+            if column.values != self.count:
+                raise self.wrong(
+                    f"array {name!r} has {column.values} values, array 'page' {self.count}"
+                )
+        self.regions = self.names("regions", "region")
+        self.processes = self.names("processes", "process")
+
+    @property
+    def count(self) -> int:
+        return self.columns["page"].values
+
+    def wrong(self, what: str) -> TraceError:
+        """The error of this file."""
+        return TraceError(f"{shown(self.path)}: {what}")
+
+    def has(self, name: str) -> bool:
+        return f"{name}.npy" in self.zip.namelist()
+
+    def open(self, name: str) -> tuple[IO[bytes], np.dtype[Any], int]:
+        """An array's values as a stream, with their type and number."""
+        try:
+            stream = self.zip.open(f"{name}.npy")
+            version = np.lib.format.read_magic(stream)
+            reader = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = reader(stream)
+        except (*BROKEN, ValueError, RuntimeError) as error:
+            raise self.wrong(f"array {name!r} cannot be read ({error})") from error
+        if len(shape) != 1:
+            raise self.wrong(f"array {name!r} has {len(shape)} dimensions; it must have one")
+        return stream, dtype, shape[0]
+
+    def header(self, name: str) -> Column:
+        """The type of a column, which must hold whole numbers or booleans."""
+        stream, dtype, count = self.open(name)
+        stream.close()
+        if dtype.kind not in "uib":
+            raise self.wrong(f"array {name!r} holds {dtype}; it must hold whole numbers")
+        return Column(dtype, count)
+
+    def names(self, name: str, of: str) -> list[str]:
+        """The names that the numbers of a column mean."""
+        if of not in self.columns:
+            return []
+        if not self.has(name):
+            raise self.wrong(f"array {of!r} needs the names that it numbers, in an array {name!r}")
+        stream, dtype, count = self.open(name)
+        if dtype.kind != "U" or dtype.itemsize > 4 * LONGEST_NAME or count > MAX_NAMES:
+            raise self.wrong(f"array {name!r} must hold names, at most {MAX_NAMES}")
+        with stream:
+            return [str(each) for each in self.read(stream, dtype, count, name, 0)]
+
+    def read(
+        self, stream: IO[bytes], dtype: np.dtype[Any], count: int, name: str, done: int
+    ) -> np.ndarray[Any, Any]:
+        """The next values of an array; `done` came before."""
+        try:
+            data = stream.read(count * dtype.itemsize)
+        except BROKEN as error:
+            raise self.wrong(f"array {name!r} is corrupt after record {done} ({error})") from error
+        if len(data) < count * dtype.itemsize:
+            has = done + len(data) // dtype.itemsize
+            raise self.wrong(f"array {name!r} is truncated: it ends after record {has}")
+        return np.frombuffer(data, dtype)
+
+    def rows(self, size: int) -> Iterator[Columns]:
+        streams = {name: self.open(name)[0] for name in self.columns}
+        for done in range(0, self.count, size):
+            now = min(size, self.count - done)
+            yield Columns(
+                **{
+                    name: self.read(streams[name], column.dtype, now, name, done)
+                    for name, column in self.columns.items()
+                }
+            )

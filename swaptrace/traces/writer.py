@@ -1,0 +1,98 @@
+"""Writing trace files, chunk by chunk; a file is there only when it is whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final
+
+import numpy as np
+
+from swaptrace.traces.chunk import Chunk
+
+KINDS: Final = {
+    "page": np.dtype(np.uint32),
+    "write": np.dtype(np.bool_),
+    "region": np.dtype(np.uint16),
+    "process": np.dtype(np.uint16),
+}
+
+
+class TraceWriter:
+    """Writes an .npz, in bounded memory: the columns go to temporary files beside it first.
+
+    `regions` and `processes` are the names that the chunks' numbers mean; without names there is no
+    such column. The file appears at the end of the context, unless it ends with an exception.
+    """
+
+    def __init__(
+        self, path: str, regions: Sequence[str] = (), processes: Sequence[str] = ()
+    ) -> None:
+        self.path = Path(path)
+        self.names = {"regions": list(regions), "processes": list(processes)}
+        self.count = 0
+        self.columns: dict[str, IO[bytes]] = {}
+
+    def __enter__(self) -> TraceWriter:
+        with_names = {"region": self.names["regions"], "process": self.names["processes"]}
+        for name in KINDS:
+            if with_names.get(name, True):
+                self.columns[name] = tempfile.TemporaryFile(dir=self.path.parent)
+        return self
+
+    def write(self, chunk: Chunk) -> None:
+        """Some accesses more."""
+        count = len(chunk.page)
+        for name, file in self.columns.items():
+            values = getattr(chunk, name)
+            column = np.zeros(count, KINDS[name]) if values is None else values
+            file.write(np.ascontiguousarray(column, KINDS[name]).tobytes())
+        self.count += count
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            for file in self.columns.values():
+                file.close()
+
+    def finish(self) -> None:
+        """Make one file of the columns."""
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+                self.put_all(archive)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(name, 0o666 & ~umask)
+            os.replace(name, self.path)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+    def put_all(self, archive: zipfile.ZipFile) -> None:
+        for name, file in self.columns.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                header = {
+                    "descr": np.lib.format.dtype_to_descr(KINDS[name]),
+                    "fortran_order": False,
+                    "shape": (self.count,),
+                }
+                np.lib.format.write_array_header_1_0(member, header)
+                file.seek(0)
+                shutil.copyfileobj(file, member, 1 << 20)
+        for name, names in self.names.items():
+            if names:
+                with archive.open(f"{name}.npy", "w") as member:
+                    np.lib.format.write_array(member, np.array(names), allow_pickle=False)
