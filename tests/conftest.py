@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# Compiling the inner loop takes longer than all that the tests would gain by it. Those that ask
+# for the compiled one take it away again.
+os.environ.setdefault("SWAPTRACE_INTERPRETED", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -74,7 +74,7 @@ def add_folio(m: Memory, node: int) -> None:
 def add_folio_tail(m: Memory, node: int) -> None:
     """lruvec_add_folio_tail()."""
     which = list_of(m, node)
-    link_after(m, node, m.prev[which])
+    link_after(m, node, int(m.prev[which]))
     m.v[SIZE + which] += 1
     m.flags[node] = (m.flags[node] & ~WHERE) | LISTED
 
@@ -163,7 +163,7 @@ def rename(m: Memory, old: int, new: int) -> None:
     flags = m.flags[old] & FOLIO
     where = flags & WHERE
     if where == LISTED:
-        newer = m.prev[old]
+        newer = int(m.prev[old])
         unlink(m, old)
         link_after(m, new, newer)
     elif where == BATCHED:

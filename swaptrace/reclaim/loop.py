@@ -34,6 +34,7 @@ from swaptrace.reclaim.memory import (
     STAT_FLUSH,
     TOUCHES,
     TRACKED,
+    USED,
     WHERE,
     WIDTH,
     YOUNG,
@@ -145,32 +146,54 @@ hits = hits_one_by_one if COMPILED else hits_by_arrays
 
 
 @compiled
-def happen(m: Memory, page: int, event: int) -> int:
-    """One event of one page, whatever it does; says why the loop must stop, or DONE."""
-    event = at_hand(m, event)
-    at = event * m.v[COLUMNS] + m.column[page]
-    does = m.t[m.v[DOES] + at]
-    if not does & KNOWN:
-        m.v[ASKED] = event
-        m.v[ASKED + 1] = m.column[page]
-        return UNKNOWN
-    if does & CACHED and m.v[READAHEAD]:
-        return LOOKS_UP
-    if not m.v[TRACKED]:
-        take(m, page, event, False)
-        return ENDED if does & ENDS else DONE
+def unknown(m: Memory, page: int, event: int) -> bool:
+    """Whether a transition is not in the tables; notes which."""
+    if m.t[m.v[DOES] + event * m.v[COLUMNS] + m.column[page]] & KNOWN:
+        return False
+    m.v[ASKED] = event
+    m.v[ASKED + 1] = m.column[page]
+    return True
+
+
+@compiled
+def charge_all(m: Memory, page: int, folios: int) -> bool:
+    """Room for the new folios of a fault, whose page is locked meanwhile."""
     m.v[PINNED] = page
-    for _ in range(m.t[m.v[ALLOCATES] + at]):
+    for _ in range(folios):
         if not charge(m):
-            return KILLED
+            return False
     m.v[PINNED] = -1
+    return True
+
+
+@compiled
+def happen(m: Memory, page: int, pair: int) -> int:
+    """One event of one page, whatever it does; says why the loop must stop, or DONE.
+
+    Reclaim on its way may fill the swap device, or find that it is no longer full.
+    """
+    event = at_hand(m, pair)
+    if unknown(m, page, event):
+        return UNKNOWN
+    at = event * m.v[COLUMNS] + m.column[page]
+    if m.t[m.v[DOES] + at] & CACHED and m.v[READAHEAD]:
+        return LOOKS_UP
+    folios = m.t[m.v[ALLOCATES] + at]
+    if folios and m.v[TRACKED]:
+        if not charge_all(m, page, folios):
+            return KILLED
+        event = at_hand(m, pair)
+        if unknown(m, page, event):
+            m.v[USED] -= folios
+            return UNKNOWN
+    ends = m.t[m.v[DOES] + event * m.v[COLUMNS] + m.column[page]] & ENDS
     take(m, page, event, False)
-    if m.t[m.v[TOUCHES] + event]:
+    if m.v[TRACKED] and m.t[m.v[TOUCHES] + event]:
         process = m.t[m.v[MEMBER] + event]
         m.flags[base_of(m, page) + process] |= YOUNG
         if m.v[EXACT]:
             use(m, base_of(m, page), m.column[page], process)
-    return ENDED if does & ENDS else DONE
+    return ENDED if ends else DONE
 
 
 @compiled
@@ -189,7 +212,7 @@ def run(m: Memory, pages: Array, events: Array, start: int, end: int) -> tuple[i
         why = happen(m, pages[start], events[start])
         if why and why != ENDED:
             return start, why
-        if m.t[m.v[TOUCHES] + events[start]]:
+        if m.t[m.v[TOUCHES] + events[start]] == 1:
             tick(m, 1)
         start += 1
         if why:

@@ -167,7 +167,7 @@ def isolate(m: Memory, count: int, which: int) -> int:
     """isolate_lru_folios(): so many from the tail of a list, or as many as there are."""
     count = min(count, m.v[SIZE + which])
     for i in range(count):
-        node = m.prev[which]
+        node = int(m.prev[which])
         del_folio(m, node)
         m.v[HELD_ENTRIES + i] = node
     m.v[HELD] = count
@@ -291,11 +291,11 @@ def try_to_free_mem_cgroup_pages(m: Memory) -> int:
 
     A first failure is repeated over the whole hierarchy, a second one with deactivation.
     """
-    return (
-        do_try_to_free_pages(m, False)
-        or do_try_to_free_pages(m, False)
-        or do_try_to_free_pages(m, True)
-    )
+    for attempt in range(3):
+        freed = do_try_to_free_pages(m, attempt == 2)
+        if freed:
+            return freed
+    return 0
 
 
 @compiled

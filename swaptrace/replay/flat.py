@@ -155,14 +155,15 @@ class FlatTable:
     def _fill_one(self, number: int, column: int) -> Row:
         event = self.events[number]
         row = self.table.row(event, column)
+        way = moves(self.table.policy, self.table.columns[column], event) if self.tracked else STAY
+        moving = 0 if way.trivial else self._way(way)
         self.make_room("C", len(self.table.columns))
-        arrays, at = self.arrays, (number, column)
+        arrays, at = self.arrays, (number, column)  # which stay the same from here on
         arrays["new"][at] = row.new
         arrays["slots"][at] = row.slots
-        way = moves(self.table.policy, self.table.columns[column], event) if self.tracked else STAY
         arrays["does"][at] = does(event, column, row, way)
         arrays["allocates"][at] = len(way.fresh)
-        arrays["moves"][at] = 0 if way.trivial else self._way(way)
+        arrays["moves"][at] = moving
         return row
 
     def _way(self, way: Moves) -> int:

@@ -60,11 +60,24 @@ def map_read(arena: Arena, page: int, number: int, before: int, reading: int) ->
     why = arena.happen(page, number)
     whole = arena.world.table.row(arena.table.events[full], before)
     if read != before and whole.new == arena.column[page]:
-        taken = arena.table.arrays["taken"]
-        for event in (reading, reading + 1):
-            if taken[family, event, before]:
-                taken[family, event, before] -= 1
-                break
-        taken[family, full, read] -= 1
-        taken[family, full, before] += 1
+        event = reading if arena.table.arrays["taken"][family, reading, before] else reading + 1
+        untake(arena, (family, event, before))
+        untake(arena, (family, full, read))
+        retake(arena, (family, full, before), page)
     return why
+
+
+def untake(arena: Arena, at: tuple[int, int, int]) -> None:
+    """Forget the last page that took a transition."""
+    taken, first = arena.table.arrays["taken"], arena.table.arrays["first"]
+    taken[at] -= 1
+    if not taken[at]:
+        first[at] = -1
+
+
+def retake(arena: Arena, at: tuple[int, int, int], page: int) -> None:
+    """Note a page that has taken a transition."""
+    taken, first = arena.table.arrays["taken"], arena.table.arrays["first"]
+    taken[at] += 1
+    if first[at] < 0 or page < first[at]:
+        first[at] = page

@@ -1,0 +1,559 @@
+"""A second implementation of the memory limit: objects and lists, one page and event after another.
+
+It shares with the replay the transition function and `moves`, and nothing else: no numbered nodes,
+no tables, no runs of hits, no time that is made up for later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from swaptrace.mm.column import Pte, mappers
+from swaptrace.mm.event import (
+    Access,
+    Activate,
+    Dontneed,
+    Event,
+    Fork,
+    Free,
+    Pageout,
+    Populate,
+    Reclaim,
+    SetVma,
+    SwapIn,
+    Unmap,
+)
+from swaptrace.mm.moves import moves
+from swaptrace.replay.arena import OutOfMemory
+from swaptrace.replay.readahead import Pass
+from swaptrace.replay.region import Walk
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import Family, World
+
+ADVISED = "on advice"
+
+
+@dataclass(eq=False)
+class Folio:
+    """`place` is "", "batch", "unevictable", or the list that it is on."""
+
+    where: tuple[int, int]  # family (by id) and page
+    place: object = ""
+    referenced: bool = False
+    active: bool = False
+    workingset: bool = False
+    file: bool = False
+    freed: bool = False
+
+
+@dataclass(eq=False)
+class Shadow:
+    """What an evicted folio leaves: the age, or ADVISED, and the mark."""
+
+    age: int | str
+    workingset: bool
+
+
+@dataclass
+class PageState:
+    """The folios and slots of a column, and the processes whose PTE has been used."""
+
+    folios: list[Folio] = field(default_factory=list)
+    shadows: list[Shadow | None] = field(default_factory=list)
+    young: set[int] = field(default_factory=set)
+
+
+class NaiveArena:
+    """Takes the place of `swaptrace.replay.arena.Arena`."""
+
+    limited = True
+
+    def __init__(self, world: World) -> None:
+        machine = world.machine
+        assert machine.memory is not None
+        self.world = world
+        self.machine = machine
+        self.capacity = machine.memory // machine.page_size
+        self.exact = machine.reclaim == "lru"
+        self.used = 0
+        self.pages: dict[tuple[int, int], PageState] = {}
+        self.of: dict[int, Family] = {}
+        self.lists: dict[tuple[str, bool], list[Folio]] = {
+            (kind, active): [] for kind in ("anon", "file") for active in (False, True)
+        }
+        self.batch: list[Folio] = []
+        self.flushed = dict.fromkeys(self.lists, 0)
+        self.activated = self.activated_flushed = self.snapshot = 0
+        self.cost = {"anon": 0, "file": 0}
+        self.age = 2
+        self.clock = 0
+        self.asked = 0
+        self.busy: tuple[int, int] | None = None
+        self.reclaim: dict[str, int] = {}
+        self.tally = Tally()
+
+    def place(self, family: Family, _pages: int, _column: int) -> None:
+        self.of[id(family)] = family
+
+    def key(self) -> tuple[object, ...]:
+        self.asked += 1
+        return (self.asked,)
+
+    def state(self, family: Family, page: int) -> PageState:
+        return self.pages.setdefault((id(family), page), PageState())
+
+    # the lists
+
+    def list_of(self, folio: Folio) -> list[Folio]:
+        if self.exact:
+            return self.lists["anon", False]
+        return self.lists["file" if folio.file else "anon", folio.active]
+
+    def evictable(self, folio: Folio) -> bool:
+        family = self.of[folio.where[0]]
+        column = self.world.table.columns[self.column(family, folio.where[1])]
+        number = self.pages[folio.where].folios.index(folio)
+        return not any(m.vma and m.vma.locked for m in mappers(column.maps, number))
+
+    def add(self, folio: Folio, newest: bool = True) -> None:
+        if self.evictable(folio):
+            folio.place = self.list_of(folio)
+            self.list_of(folio).insert(0 if newest else len(self.list_of(folio)), folio)
+        else:
+            folio.place, folio.active = "unevictable", False
+
+    def remove(self, folio: Folio) -> None:
+        if isinstance(folio.place, list):
+            folio.place.remove(folio)
+        folio.place = ""
+
+    def drain(self) -> None:
+        batch, self.batch = self.batch, []
+        for folio in batch:
+            if folio.freed:
+                self.used -= 1
+            else:
+                self.add(folio)
+
+    def add_new(self, folio: Folio) -> None:
+        if self.exact:
+            if folio.freed:
+                self.used -= 1
+            else:
+                self.add(folio)
+            return
+        folio.place = "batch"
+        self.batch.append(folio)
+        if len(self.batch) == 31:
+            self.drain()
+
+    def free(self, folio: Folio) -> None:
+        folio.freed = True
+        if folio.place != "batch":
+            self.remove(folio)
+            self.used -= 1
+
+    # transitions
+
+    def column(self, family: Family, page: int) -> int:
+        return next(c for _, _, c in family.region.segments(Walk(page, 1)))
+
+    def now(self, event: Event) -> Event:
+        scarce = isinstance(event, Pageout | Reclaim)
+        return event._replace(
+            facts=self.world.facts_now(scarce)._replace(readahead=event.facts.readahead)
+        )
+
+    def take(self, family: Family, page: int, event: Event, advised: bool = False) -> None:
+        """The transition, and what it does to folios."""
+        event = self.now(event)
+        old = self.column(family, page)
+        row = self.world.table.row(event, old)
+        way = moves(self.world.table.policy, self.world.table.columns[old], event)
+        self.tally.take(family, event, old, row, 1)
+        for kind, member in row.violations:
+            self.tally.see(kind, family.members[member], family.name, page, 1)
+        self.world.device.used += row.slots
+        family.region.replace(Walk(page, 1), lambda ids: ids * 0 + row.new)
+        state = self.state(family, page)
+        refault = state.shadows[way.read] if way.read >= 0 else None
+        shadows: dict[int, Shadow | None] = {}
+        for number, to in enumerate(way.slots):
+            if to >= 0 and number != way.read:
+                shadows[to] = state.shadows[number]
+        folios: dict[int, Folio] = {}
+        for number, to in enumerate(way.folios):
+            folio = state.folios[number]
+            if to >= 0:
+                folios[to] = folio
+            else:
+                if way.stored[number] >= 0:
+                    shadows[way.stored[number]] = self.evicted(folio, advised)
+                self.free(folio)
+        new = [Folio((id(family), page)) for _ in way.fresh]
+        for folio, to in zip(new, way.fresh, strict=True):
+            folio.freed = to < 0
+            if to >= 0:
+                folios[to] = folio
+        column = self.world.table.columns[row.new]
+        state.folios = [folios[number] for number in range(len(column.folios))]
+        state.shadows = [shadows.get(number) for number in range(len(column.slots))]
+        if refault is not None and not self.exact:
+            self.refault(new[0], refault)
+        for folio in new:
+            self.add_new(folio)
+        for number, folio in enumerate(state.folios):
+            self.reconsider(folio, column.folios[number].lazyfree)
+        if way.drains:
+            self.drain()
+
+    def reconsider(self, folio: Folio, lazy: bool) -> None:
+        listed, fit = isinstance(folio.place, list), self.evictable(folio)
+        if lazy != folio.file or listed != fit:
+            if listed:
+                self.remove(folio)
+            if lazy and not folio.file:
+                folio.active = folio.referenced = False
+            folio.file = lazy
+            if listed or (folio.place == "unevictable" and fit):
+                self.add(folio)
+
+    def evicted(self, folio: Folio, advised: bool) -> Shadow:
+        if advised:
+            return Shadow(ADVISED, folio.workingset)
+        self.age += 1
+        return Shadow(self.age - 1, folio.workingset)
+
+    def refault(self, folio: Folio, shadow: Shadow) -> None:
+        self.count("workingset_refault", 1)
+        size = self.flushed["file", False] + self.flushed["file", True]
+        if self.world.device.slot_free:
+            size += self.flushed["anon", True]
+        if shadow.age == ADVISED or self.age - int(shadow.age) <= size:
+            folio.active = True
+            self.age += 1
+            self.activated += 1
+            self.count("workingset_activate", 1)
+            if shadow.workingset:
+                folio.workingset = True
+                self.note_cost("anon", 32)
+
+    def count(self, name: str, number: int) -> None:
+        self.tally.reclaim[name] += number
+
+    # reclaim
+
+    def note_cost(self, kind: str, cost: int) -> None:
+        self.cost[kind] += cost
+        if sum(self.cost.values()) > sum(self.flushed.values()) // 4:
+            self.cost = {name: value // 2 for name, value in self.cost.items()}
+
+    def low(self, kind: str) -> bool:
+        return self.flushed[kind, False] < self.flushed[kind, True]  # far below a gigabyte
+
+    def used_by(self, folio: Folio) -> int:
+        state = self.pages[folio.where]
+        family = self.of[folio.where[0]]
+        column = self.world.table.columns[self.column(family, folio.where[1])]
+        number = state.folios.index(folio)
+        mapping = {
+            p for p, m in enumerate(column.maps) if isinstance(m.pte, Pte) and m.pte.folio == number
+        }
+        found = len(mapping & state.young)
+        state.young -= mapping
+        return found
+
+    def evict(self, folio: Folio) -> tuple[bool, bool]:
+        """Whether it is freed, and whether it was written."""
+        family, page = self.of[folio.where[0]], folio.where[1]
+        number = self.pages[folio.where].folios.index(folio)
+        event = self.now(Reclaim(0, self.world.facts, number))
+        column = self.world.table.columns[self.column(family, page)]
+        written = moves(self.world.table.policy, column, event).writes
+        self.take(family, page, event)
+        return folio.freed, written
+
+    def shrink_inactive(self, kind: str, number: int) -> int:
+        self.drain()
+        source = self.lists[kind, False]
+        taken = source[::-1][:number]
+        for folio in taken:
+            self.remove(folio)
+        freed = io = 0
+        back = []
+        for folio in taken:
+            if folio.where == self.busy:
+                back.append(folio)
+                continue
+            young, was_referenced = self.used_by(folio), folio.referenced
+            folio.referenced = young > 0
+            if young:
+                if was_referenced or young > 1:
+                    folio.active = True
+                    if self.world.device.full:
+                        where = self.of[folio.where[0]], folio.where[1]
+                        place = self.pages[folio.where].folios.index(folio)
+                        self.take(*where, Activate(0, self.world.facts, place))
+                    self.count("pgactivate", 1)
+                back.append(folio)
+                continue
+            gone, written = self.evict(folio)
+            io += written
+            freed += gone
+            if not gone and written:
+                self.add(folio, newest=False)
+            elif not gone:
+                folio.active = True
+                self.count("pgactivate", 1)
+                back.append(folio)
+        for folio in back:
+            self.add(folio)
+            self.age += folio.active
+        self.count("pgscan", len(taken))
+        self.count("pgsteal", freed)
+        self.note_cost(kind, 32 * io + len(taken) - freed)
+        return freed
+
+    def shrink_active(self, kind: str, number: int) -> None:
+        self.drain()
+        taken = self.lists[kind, True][::-1][:number]
+        for folio in taken:
+            self.remove(folio)
+            self.used_by(folio)
+            folio.active, folio.workingset = False, True
+        for folio in taken:
+            self.add(folio)
+        self.count("pgdeactivate", len(taken))
+
+    def round(self, priority: int, force: bool) -> int:
+        """One priority of a direct reclaim."""
+        allowed = {kind: force or self.low(kind) for kind in ("anon", "file")}
+        allowed["anon"] |= self.activated_flushed != self.snapshot
+        trim = self.flushed["file", False] >> priority and not allowed["file"]
+        total = sum(self.cost.values())
+        ap = 60 * (3 * total + 1) // (total + self.cost["anon"] + 1)
+        fp = 140 * (3 * total + 1) // (total + self.cost["file"] + 1)
+        share = {"anon": ap, "file": fp}
+        todo = {}
+        for (kind, active), folios in self.lists.items():
+            scan = len(folios) >> priority
+            if not self.world.device.slot_free or (priority and trim):
+                scan = scan if kind == "file" else 0
+            elif priority:
+                scan = scan * share[kind] // (ap + fp)
+            todo[kind, active] = scan
+        target = dict(todo)
+        freed = 0
+        while todo["anon", False] or todo["file", False] or todo["file", True]:
+            for (kind, active), left in list(todo.items()):
+                portion = min(left, 32)
+                todo[kind, active] -= portion
+                if portion and active and allowed[kind]:
+                    self.shrink_active(kind, portion)
+                elif portion and not active:
+                    freed += self.shrink_inactive(kind, portion)
+            if freed < 32:
+                continue
+            left_of = {k: todo[k, False] + todo[k, True] for k in ("anon", "file")}
+            if not all(left_of.values()):
+                break
+            less, more = ("anon", "file") if left_of["file"] > left_of["anon"] else ("file", "anon")
+            per_cent = left_of[less] * 100 // (target[less, False] + target[less, True] + 1)
+            for active in (False, True):
+                done = target[more, active] - todo[more, active]
+                todo[more, active] = max(target[more, active] * (100 - per_cent) // 100 - done, 0)
+                todo[less, active] = 0
+        if self.low("anon"):
+            self.shrink_active("anon", 32)
+        return freed
+
+    def direct_reclaim(self) -> int:
+        for force in (False, False, True):
+            freed = 0
+            for priority in range(12, -1, -1):
+                freed += self.round(priority, force)
+                if freed >= 32:
+                    break
+            self.snapshot = self.activated_flushed
+            if freed:
+                return freed
+        return 0
+
+    def oldest(self) -> int:
+        """The exact LRU."""
+        order = self.lists["anon", False]
+        for _ in range(2 * len(order)):
+            folio = order[-1]
+            self.remove(folio)
+            self.count("pgscan", 1)
+            gone = written = False
+            if folio.where != self.busy:
+                gone, written = self.evict(folio)
+            if gone:
+                self.count("pgsteal", 1)
+                return 1
+            self.add(folio, newest=not written)
+        return 0
+
+    def charge(self) -> None:
+        while self.used >= self.capacity:
+            freed = self.oldest() if self.exact else self.direct_reclaim()
+            if not freed and self.used >= self.capacity:
+                if self.exact or not self.lists["anon", True] or not self.world.device.slot_free:
+                    raise OutOfMemory("the memory limit is reached")
+                self.shrink_active("anon", 32)
+        self.used += 1
+
+    # events
+
+    def happen(self, family: Family, page: int, event: Event) -> bool:
+        """One event; whether it ends the step."""
+        event = self.now(event)
+        old = self.column(family, page)
+        row = self.world.table.row(event, old)
+        way = moves(self.world.table.policy, self.world.table.columns[old], event)
+        self.busy = (id(family), page)
+        for _ in way.fresh:
+            self.charge()
+        self.busy = None
+        self.take(family, page, event)
+        if isinstance(event, Access | Populate):
+            self.state(family, page).young.add(event.process)
+            self.use(family, page, event.process)
+        return row.ends
+
+    def use(self, family: Family, page: int, process: int) -> None:
+        pte = self.world.table.columns[self.column(family, page)].maps[process].pte
+        if self.exact and isinstance(pte, Pte) and not pte.is_zero_page:
+            folio = self.state(family, page).folios[pte.folio]
+            if isinstance(folio.place, list):
+                self.remove(folio)
+                self.add(folio)
+
+    def read_ahead(self, family: Family, page: int, event: Access | Populate) -> bool:
+        """A fault that asks the swap cache."""
+        process = self.world.processes[family.members[event.process]]
+        address = family.base + page
+        area = next(iter(process.space.within(address, address + 1)))
+        bounds = max(area.start - family.base, 0), min(area.end, family.end) - family.base
+        ahead = Pass(self.world, family, event, bounds, area.readahead)
+        row = self.world.table.row(self.now(event), self.column(family, page))
+        if row.lookup != "read":
+            ahead.note_hit(address, row.lookup == "readahead_hit")
+            ends = self.happen(family, page, event)
+        else:
+            ends = self.window(ahead, family, page, event)
+        process.space.put(area, area._replace(readahead=ahead.readahead))
+        return ends
+
+    def window(self, ahead: Pass, family: Family, page: int, event: Access | Populate) -> bool:
+        start, end = ahead.window(family.base + page)
+        if ahead.readahead.window == 1:
+            alone = event._replace(facts=event.facts._replace(readahead=False))
+            return self.happen(family, page, alone)
+        before = self.column(family, page)
+        own = SwapIn(event.process, event.facts, readahead=False)
+        for other in range(start, end):
+            if other == page:
+                read = self.now(own)
+                self.happen(family, page, own)
+            else:
+                self.happen(family, other, SwapIn(event.process, event.facts, readahead=True))
+        self.drain()
+        mapped, now = self.column(family, page), self.now(event)
+        ends = self.happen(family, page, event)
+        if mapped != before:  # else the page was reclaimed at once, and read a second time
+            self.recount(family, page, [(read, before), (now, mapped)], (now, before))
+        return ends
+
+    def recount(
+        self,
+        family: Family,
+        page: int,
+        parts: list[tuple[Event, int]],
+        whole: tuple[Event, int],
+    ) -> None:
+        """A fault that read its page in its place of the window counts as one event."""
+        for event, column in parts:
+            row = self.world.table.row(event, column)
+            self.tally.take(family, event, column, row, -1)
+        row = self.world.table.row(*whole)
+        self.tally.take(family, *whole, row, 1)
+        for kind, member in row.violations:
+            self.tally.see(kind, family.members[member], family.name, page, 1)
+
+    def tick(self) -> None:
+        self.clock += 1
+        if self.machine.lru_drain and self.clock % self.machine.lru_drain == 0:
+            self.drain()
+        if self.machine.stat_flush and self.clock % self.machine.stat_flush == 0:
+            self.flushed = {name: len(folios) for name, folios in self.lists.items()}
+            self.activated_flushed = self.activated
+
+    def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
+        self.tally = tally
+        if isinstance(event, Pageout | Dontneed | Free | Unmap | SetVma):
+            self.drain()
+        for page in walk.pages().tolist():
+            if self.one(family, page, event):
+                return False
+        if isinstance(event, SwapIn):
+            self.drain()
+        return True
+
+    def one(self, family: Family, page: int, event: Event) -> bool:
+        state = self.state(family, page)
+        if isinstance(event, Pageout):
+            self.pageout(family, page, event)
+            return False
+        if isinstance(event, Access | Populate):
+            row = self.world.table.row(self.now(event), self.column(family, page))
+            looks = row.lookup != "none" and self.machine.swap.page_cluster
+            ends = (self.read_ahead if looks else self.happen)(family, page, event)
+            if isinstance(event, Access):
+                self.tick()
+            return ends
+        self.happen(family, page, event)
+        if isinstance(event, Fork):
+            state.young.discard(len(family.members))
+        if isinstance(event, Unmap) and event.gone:
+            gone = event.process
+            state.young = {p - (p > gone) for p in state.young if p != gone}
+        if isinstance(event, Free):
+            column = self.world.table.columns[self.column(family, page)]
+            pte = column.maps[event.process].pte
+            if isinstance(pte, Pte) and not pte.is_zero_page and column.folios[pte.folio].lazyfree:
+                state.young.discard(event.process)
+        return False
+
+    def own(self, family: Family, page: int, process: int) -> Folio | None:
+        """The folio that only this process maps."""
+        column = self.world.table.columns[self.column(family, page)]
+        pte = column.maps[process].pte
+        if not isinstance(pte, Pte) or pte.is_zero_page or column.mapcount(pte.folio) != 1:
+            return None
+        return self.state(family, page).folios[pte.folio]
+
+    def pageout(self, family: Family, page: int, event: Pageout) -> None:
+        folio = self.own(family, page, event.process)
+        if folio is not None:
+            self.remove(folio)
+            folio.workingset |= folio.active
+            folio.active = folio.referenced = False
+        self.take(family, page, event, advised=True)
+        if folio is not None and not folio.freed:
+            self.add_new(folio)
+
+    def cold(self, family: Family, walk: Walk, process: int) -> None:
+        self.drain()
+        for page in walk.pages().tolist():
+            folio = self.own(family, page, process)
+            if folio is None:
+                continue
+            self.state(family, page).young.discard(process)
+            folio.referenced = False
+            if folio.active and isinstance(folio.place, list):
+                self.remove(folio)
+                folio.active, folio.workingset = False, True
+                self.add(folio)
+                self.tally.reclaim["pgdeactivate"] += 1

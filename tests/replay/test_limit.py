@@ -1,0 +1,158 @@
+"""Does a memory limit reclaim what it should, and keep its books?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from unittest import mock
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swaptrace import policies
+from swaptrace.counters import RECLAIM_COUNTERS
+from swaptrace.errors import ScenarioError
+from swaptrace.reclaim import memory
+from swaptrace.replay.arena import Arena, OutOfMemory
+from swaptrace.replay.engine import Replay, replay
+from swaptrace.replay.result import PolicyResult
+from swaptrace.scenario.schema import Access, Machine, Mmap, Scenario, Span
+from tests.replay.limited import NaiveArena
+from tests.replay.strategies import PAGE, scenarios
+
+HUGE = 1 << 40
+
+
+def limited(scenario: Scenario, pages: int, **how: object) -> Scenario:
+    """The scenario on a machine with a memory limit."""
+    machine = replace(scenario.machine, memory=pages * PAGE, **how)  # type: ignore[arg-type]
+    return replace(scenario, machine=machine)
+
+
+def replayed(scenario: Scenario, policy: str) -> PolicyResult | str:
+    """The result; which errno a random call gives is not the question here."""
+    with mock.patch.object(Replay, "check_errno"):
+        try:
+            return replay(scenario, policies.find(policy), pages=True)
+        except (OutOfMemory, ScenarioError):
+            return "out of memory"
+
+
+def of_pages(result: PolicyResult) -> dict[str, int]:
+    """The counters that are there without a limit as well."""
+    return {name: n for name, n in result.total.items() if n and name not in RECLAIM_COUNTERS}
+
+
+@settings(max_examples=50, deadline=None)
+@given(scenarios(), st.sampled_from(policies.SERIES), st.sampled_from(["classic", "lru"]))
+def test_a_limit_that_is_never_reached_changes_nothing(
+    scenario: Scenario, policy: str, how: str
+) -> None:
+    """Do pages one by one in an arena count what runs of pages count?"""
+    free = replayed(scenario, policy)
+    held = replayed(limited(scenario, HUGE // PAGE, reclaim=how), policy)
+    assert isinstance(free, PolicyResult)
+    assert isinstance(held, PolicyResult)
+    assert of_pages(held) == of_pages(free)
+    assert held.pages == free.pages
+    assert held.violations == free.violations
+
+
+@st.composite
+def tight(draw: st.DrawFn) -> Scenario:
+    """A scenario whose pages do not all fit."""
+    scenario = draw(scenarios(max_pages=90, max_steps=10))
+    first = scenario.steps[0]
+    assert isinstance(first, Mmap)
+    pages = first.size // PAGE
+    return limited(
+        scenario,
+        draw(st.integers(3, pages + 3)),
+        reclaim=draw(st.sampled_from(["classic", "classic", "lru"])),
+        stat_flush=draw(st.sampled_from([0, 1, 7, 64])),
+        lru_drain=draw(st.sampled_from([0, 1, 5])),
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(tight(), st.sampled_from(policies.SERIES))
+def test_arrays_reclaim_what_lists_of_objects_do(scenario: Scenario, policy: str) -> None:
+    """Does the arena agree with a second implementation that knows no arrays?"""
+    fast = replayed(scenario, policy)
+    with mock.patch("swaptrace.replay.arena.Arena", NaiveArena):
+        slow = replayed(scenario, policy)
+    assert fast == slow
+
+
+@settings(max_examples=30, deadline=None)
+@given(tight(), st.sampled_from(["prepatch", "final"]))
+def test_every_folio_is_in_one_place_and_charged_once(scenario: Scenario, policy: str) -> None:
+    """Do lists, batch, flags and charges fit the columns, after every step?"""
+    run = Replay(scenario, policies.find(policy))
+    run.observe = lambda *_: consistent(run.world.arena)
+    with mock.patch.object(Replay, "check_errno"):
+        try:
+            run.steps(scenario.steps, "", None, run.record)
+        except (OutOfMemory, ScenarioError):
+            return
+
+
+def consistent(arena: Arena | None) -> None:
+    """Every folio of every column is on a ring, in the batch or unevictable, and counted there."""
+    assert arena is not None
+    v, flags, width = arena.v, arena.nodes["flags"], int(arena.v[memory.WIDTH])
+    base = int(v[memory.BASE])
+    columns = arena.world.table.columns
+    folios = {
+        base + page * width + k
+        for page, column in enumerate(arena.column.tolist())
+        if lives(arena, page)
+        for k in range(len(columns[column].folios))
+    }
+    where = {node: int(flags[node]) & memory.WHERE for node in folios}
+    assert 0 not in where.values()
+    rings = [ring(arena, which) for which in range(memory.LISTS)]
+    assert Counter(node for nodes in rings for node in nodes) == Counter(
+        node for node, place in where.items() if place == memory.LISTED
+    )
+    assert [len(nodes) for nodes in rings] == v[memory.SIZE : memory.SIZE + 4].tolist()
+    batch = v[memory.BATCH_ENTRIES :][: int(v[memory.BATCH])].tolist()
+    dead = batch.count(memory.DEAD)
+    assert sorted(node for node in batch if node != memory.DEAD) == sorted(
+        node for node, place in where.items() if place == memory.BATCHED
+    )
+    assert v[memory.USED] == len(folios) + dead
+    assert v[memory.USED] <= v[memory.CAPACITY]
+
+
+def lives(arena: Arena, page: int) -> bool:
+    """Whether a process still has the region."""
+    return bool(arena.locate(page).members)
+
+
+def ring(arena: Arena, head: int) -> list[int]:
+    """The nodes of a list, newest first, and the same backwards."""
+    forward, backward = [], []
+    node = int(arena.nodes["next"][head])
+    while node != head:
+        forward.append(node)
+        node = int(arena.nodes["next"][node])
+    node = int(arena.nodes["prev"][head])
+    while node != head:
+        backward.append(node)
+        node = int(arena.nodes["prev"][node])
+    assert forward == backward[::-1]
+    return forward
+
+
+def test_an_exact_lru_evicts_what_was_used_longest_ago() -> None:
+    """Is it page 1, after 0, 1, 2 were written and 0 was read again?"""
+    steps = (
+        Mmap(line=1, region="r", size=4 * PAGE),
+        Access(line=2, op="write", region="r", span=Span(0, 3 * PAGE), stride=PAGE),
+        Access(line=3, op="read", region="r", span=Span(0, PAGE), stride=PAGE),
+        Access(line=4, op="write", region="r", span=Span(3 * PAGE, PAGE), stride=PAGE),
+    )
+    machine = Machine(memory=3 * PAGE, reclaim="lru")
+    result = replay(Scenario("lru", "", machine, steps), policies.find("final"), pages=True)
+    assert result.pages == {"main": {"r": "1PDX,1SD,2PDX"}}
