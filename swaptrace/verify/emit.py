@@ -10,8 +10,17 @@ from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit_steps import Names, Writer, size
 from swaptrace.verify.needs import needs
+from swaptrace.verify.records import Tables
 
-RUNTIME: Final = ("base.c", "memory.c", "access.c", "process.c", "controller.c", "main.c")
+RUNTIME: Final = (
+    "base.c",
+    "memory.c",
+    "random.c",
+    "access.c",
+    "process.c",
+    "controller.c",
+    "main.c",
+)
 """The parts that are the same for every program, in this order behind its steps."""
 
 
@@ -19,11 +28,13 @@ def emit_c(scenario: Scenario) -> str:
     """The program: C11, needs nothing but libc and Linux, and prints JSON lines.
 
     The first line holds the facts of the kernel, each further one what an executed step
-    counted and the page maps after it (`observed` reads them).
+    counted and the page maps after it (`observed` reads them). Raises `SwaptraceError` where a
+    trace cannot be read, or not be held by a program.
     """
     wanted = needs(scenario)
     processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
-    body = Writer(processes, regions).steps(scenario.steps)
+    tables = Tables(scenario, regions)
+    body = Writer(processes, regions, tables.calls).steps(scenario.steps)
     parts = [
         comment(scenario),
         source("steps.h"),
@@ -39,7 +50,9 @@ def emit_c(scenario: Scenario) -> str:
                 f"#define NEEDS_UFFD {int(wanted.uffd)}",
                 f"#define NEEDS_MLOCK {int(wanted.mlock)}",
                 f"#define LONGEST_SHUFFLE {max(1, wanted.shuffled)}",
+                f"#define MOST_RANKS {max(1, wanted.ranks)}",
                 f"static const unsigned long needed_bytes = {size(wanted.memory)};",
+                *tables.definitions,
                 "",
             ]
         ),
@@ -63,7 +76,8 @@ def comment(scenario: Scenario) -> str:
         f"{swap.page_cluster}) and prints, as JSON",
         "lines, what the kernel counts in each step and the page maps after it. To build and run:",
         "",
-        "    cc -std=c11 -O1 -Wall -Wextra -pthread scenario.c -o scenario && ./scenario",
+        "    cc -std=c11 -O1 -ffp-contract=off -Wall -Wextra -pthread scenario.c -o scenario",
+        "    ./scenario",
         "",
         "The scenario:",
         "",
