@@ -83,7 +83,7 @@ class TraceWriter:
 
     def put_all(self, archive: zipfile.ZipFile) -> None:
         for name, file in self.columns.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            with archive.open(member_of(name), "w", force_zip64=True) as member:
                 header = {
                     "descr": np.lib.format.dtype_to_descr(KINDS[name]),
                     "fortran_order": False,
@@ -94,5 +94,10 @@ class TraceWriter:
                 shutil.copyfileobj(file, member, 1 << 20)
         for name, names in self.names.items():
             if names:
-                with archive.open(f"{name}.npy", "w") as member:
+                with archive.open(member_of(name), "w") as member:
                     np.lib.format.write_array(member, np.array(names), allow_pickle=False)
+
+
+def member_of(column: str) -> zipfile.ZipInfo:
+    """A member of the zip file, with the same date whenever it is written."""
+    return zipfile.ZipInfo(f"{column}.npy")
