@@ -10,8 +10,9 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from itertools import islice
-from typing import IO, Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -67,18 +68,18 @@ class CsvReader:
         """The error of this file."""
         return TraceError(f"{shown(self.path)}: {what}")
 
-    def open(self) -> IO[bytes]:
+    def open(self) -> BufferedReader:
         """The file's bytes, whatever compresses them."""
         try:
             if self.path.endswith(".gz"):
-                return cast(IO[bytes], gzip.open(self.path))
+                return cast(BufferedReader, gzip.open(self.path))
             if self.path.endswith(".xz"):
-                return lzma.open(self.path)
+                return cast(BufferedReader, lzma.open(self.path))
             return open(self.path, "rb")
         except OSError as error:
             raise self.wrong(f"cannot be read ({error.strerror})") from error
 
-    def read_header(self, file: IO[bytes]) -> str:
+    def read_header(self, file: BufferedReader) -> str:
         try:
             return file.readline(LONGEST_LINE).decode("utf-8", "backslashreplace")
         except BROKEN as error:
@@ -100,7 +101,7 @@ class CsvReader:
         done = 0
         with self.open() as file:
             self.read_header(file)
-            for text in self.blocks(file, size * SHORTEST_LINE):
+            for text in self.blocks(file, size * SHORTEST_LINE - 1):
                 try:
                     columns = self.parsed(text)
                 except Malformed as malformed:
@@ -108,7 +109,7 @@ class CsvReader:
                 yield columns
                 done += len(columns.page)
 
-    def blocks(self, file: IO[bytes], size: int) -> Iterator[bytes]:
+    def blocks(self, file: BufferedReader, size: int) -> Iterator[bytes]:
         """Whole lines, of up to so many bytes and the rest of a line; done with the last one."""
         rest, done = b"", 0
         while data := self.read(file, size, done):
@@ -127,12 +128,17 @@ class CsvReader:
                 "missing there"
             )
 
-    def read(self, file: IO[bytes], size: int, done: int) -> bytes:
-        """The next bytes."""
+    def read(self, file: BufferedReader, size: int, done: int) -> bytes:
+        """The next bytes: what there is before damage, then the damage."""
+        pieces: list[bytes] = []
         try:
-            return file.read(size)
+            while size > 0 and (piece := file.read1(size)):
+                pieces.append(piece)
+                size -= len(piece)
         except BROKEN as error:
-            raise self.wrong(f"corrupt or truncated after record {done} ({error})") from error
+            if not pieces:
+                raise self.wrong(f"corrupt or truncated after record {done} ({error})") from error
+        return b"".join(pieces)
 
     def parsed(self, text: bytes) -> Columns:
         """The lines of a block; raises `Malformed`."""

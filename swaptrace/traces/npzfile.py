@@ -99,10 +99,12 @@ class NpzReader:
         if dtype.kind != "U" or not 0 < dtype.itemsize <= 4 * LONGEST_NAME or count > MAX_NAMES:
             raise self.wrong(f"array {name!r} must hold names, at most {MAX_NAMES}")
         with stream:
-            try:
-                return [str(each) for each in self.read(stream, dtype, count, name, 0)]
-            except ValueError as error:  # a number that is no character
-                raise self.wrong(f"array {name!r} holds no text ({error})") from error
+            letters = self.read(stream, dtype, count, name, 0).astype(dtype.newbyteorder("<"))
+        try:
+            rows = letters.view(np.uint8).reshape(count, dtype.itemsize)
+            return [row.tobytes().decode("utf-32-le").rstrip("\0") for row in rows]
+        except UnicodeDecodeError as error:
+            raise self.wrong(f"array {name!r} holds no text ({error.reason})") from error
 
     def read(
         self, stream: IO[bytes], dtype: np.dtype[Any], count: int, name: str, done: int

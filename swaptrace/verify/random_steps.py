@@ -207,7 +207,9 @@ class Maker:
     def pattern(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.4)
         inside = span.length // PAGE
-        kinds: tuple[Pattern, ...] = ("sequential", "uniform", "zipf", *("hot",) * (inside > 1))
+        kinds: list[Pattern] = ["sequential", "uniform", "zipf"]
+        if inside > 1:
+            kinds.append("hot")
         pattern = self.random.choice(kinds)
         return AccessPattern(
             line=1,

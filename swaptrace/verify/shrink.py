@@ -27,7 +27,8 @@ from swaptrace.scenario.schema import (
 PAGE = 4096
 
 Steps = tuple[Step, ...]
-OnRange = Access | AccessPattern | Memset | Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
+Accesses = Access | AccessPattern | Memset
+OnRange = Accesses | Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
 
 
 def smaller(scenario: Scenario) -> Iterator[Scenario]:
@@ -78,8 +79,8 @@ def simpler_steps(step: Step) -> Iterator[Steps]:
         if step.count > 1:
             yield (replace(step, count=step.count // 2),)
         if step.pattern != "sequential":
-            plain = {"exponent": 1.0, "hot_pages": 0, "hot_share": 0.9}
-            yield (replace(step, pattern="sequential", **plain),)
+            defaults = replace(step, exponent=1.0, hot_pages=0, hot_share=0.9)
+            yield (replace(defaults, pattern="sequential"),)
         if 0 < step.write_share < 1:
             yield (replace(step, write_share=0.0),)
             yield (replace(step, write_share=1.0),)
