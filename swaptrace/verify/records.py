@@ -9,7 +9,7 @@ from typing import Final
 from swaptrace.errors import printable, quote
 from swaptrace.scenario.schema import Scenario, Trace
 from swaptrace.traces.chunk import CHUNK, Chunk
-from swaptrace.traces.files import TraceFile, open_trace
+from swaptrace.traces.files import TraceError, TraceFile, open_trace, shown
 from swaptrace.verify.emit_steps import Names
 from swaptrace.verify.fitting import Unfit
 from swaptrace.verify.leaves import written
@@ -66,12 +66,14 @@ class Tables:
                     f"{printable(step.path)} has more than {MOST_RECORDS} accesses, the most that "
                     "a program can hold"
                 )
-            self.check_processes(step, trace)
+            self.check_names(step, trace)
             names = [self.region(name, step) for name in trace.regions] or [self.only(step)]
             yield from of_chunk(chunk, names)
 
-    def check_processes(self, step: Trace, trace: TraceFile) -> None:
-        """A step of a program is executed by one process."""
+    def check_names(self, step: Trace, trace: TraceFile) -> None:
+        """A step of a program is executed by one process, and a region is named once."""
+        if trace.regions and step.region is not None:
+            raise TraceError(f"{shown(trace.path)} names its regions itself; leave 'region' out")
         others = [name for name in trace.processes if name != step.process]
         if others:
             raise Unfit(
