@@ -35,6 +35,7 @@ CANNOT_RUN = {
     "read-then-pageout": "disk",
     "one-tebibyte": "4TiB",
     "software-dirty-bit": "hw_dirty",
+    "half-the-memory": "memory limit",
 }
 """Bundled scenarios that no x86 with zram alone can run, and a word of the reason."""
 
