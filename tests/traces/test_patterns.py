@@ -102,6 +102,21 @@ def test_a_zipf_rank_is_as_popular_as_it_should_be(seed: int, exponent: float) -
     assert abs(chi_squared(found, share / share.sum())) < 5
 
 
+@pytest.mark.parametrize("pages", [1, 2, 3, 100, 5000])
+@pytest.mark.parametrize("exponent", [0, 0.8, 1, 10])
+def test_a_zipf_rank_is_the_first_whose_limit_is_above_the_draw(
+    pages: int, exponent: float
+) -> None:
+    """Is what the table of upper bits says what the limits say, at the limits as well?"""
+    limits = generator.zipf_limits(pages, exponent)
+    drawn = np.append(generator.draws(5, 0, 0, 20_000), np.array([0, WORD], np.uint64))
+    near = np.minimum(limits, np.uint64((1 << 53) - 1)) << np.uint64(11)
+    drawn = np.concatenate([drawn, near, near - np.uint64(1)])
+    ranks = np.searchsorted(limits, drawn >> np.uint64(11), side="right")
+    found = patterns.zipf(step("zipf", seed=3, exponent=exponent), pages)(drawn, 0)
+    assert found.tolist() == generator.order(3, pages)[ranks].tolist()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_uniform_pages_are_as_popular_as_each_other(seed: int) -> None:
     found = np.bincount(whole(step("uniform", 200_000, seed=seed), 300).page, minlength=300)
