@@ -6,7 +6,8 @@ from importlib.resources import files
 from typing import Final
 
 from swaptrace.errors import printable
-from swaptrace.scenario.schema import Scenario
+from swaptrace.scenario.schema import Machine, Scenario
+from swaptrace.scenario.values import human
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit_steps import Names, Writer, size
 from swaptrace.verify.needs import needs
@@ -79,11 +80,19 @@ def comment(scenario: Scenario) -> str:
         "    cc -std=c11 -O1 -ffp-contract=off -Wall -Wextra -pthread scenario.c -o scenario",
         "    ./scenario",
         "",
+        *limit(scenario.machine),
         "The scenario:",
         "",
         *(f"    {line}" for line in text.split("\n")),
     ]
     return "/*\n" + "".join(f" * {harmless(line)}".rstrip() + "\n" for line in lines) + " */\n"
+
+
+def limit(machine: Machine) -> list[str]:
+    """What the program leaves to whoever runs it."""
+    if machine.memory is None:
+        return []
+    return [f"Its memory limit is {human(machine.memory)}, which is for a cgroup to set.", ""]
 
 
 def harmless(line: str) -> str:

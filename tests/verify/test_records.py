@@ -120,6 +120,12 @@ def test_what_cannot_be_compared_is_told(text: str, message: str) -> None:
         check_runnable(found)
 
 
+def test_a_limit_is_left_to_a_cgroup() -> None:
+    """Does the program's comment say so?"""
+    text = "machine: {memory: 3MiB}\nsteps:\n- {mmap: heap, size: 64KiB}\n"
+    assert " * Its memory limit is 3MiB, which is for a cgroup to set.\n" in emit_c(load_text(text))
+
+
 @pytest.mark.parametrize("machine", ["", "memory: 1MiB", "memory: 1MiB, stat_flush: 7"])
 def test_the_text_of_a_scenario_with_a_trace_loads_as_the_same(
     machine: str, tmp_path: Path
