@@ -19,7 +19,6 @@ from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit import emit_c
 from swaptrace.verify.fitting import Unfit, check_runnable
 from tests.commandline import run
-from tests.verify.programs import on_this_kernel
 from tests.verify.test_emit import COMPILERS, needs_compiler, warnings
 
 BOTH = "page,write,region\n3,1,heap\n0,0,stack\n4294967295,1,heap\n"
@@ -136,29 +135,3 @@ def test_the_text_of_a_scenario_with_a_trace_loads_as_the_same(
     again = load_text(to_yaml(found), found.file)
     assert (again.machine, len(again.steps)) == (limited, 4)
     assert to_yaml(again).split("steps:")[1] == to_yaml(found).split("steps:")[1]
-
-
-WORKLOAD = """\
-machine: {swap: {size: 64MiB}}
-steps:
-- {mmap: heap, size: 1MiB}
-- {mmap: stack, size: 16KiB}
-- {access: heap, pattern: zipf, count: 900, write_share: 0.3, seed: 7}
-- {madvise: heap, advice: PAGEOUT}
-- {access: heap, pattern: hot, hot_pages: 64, hot_share: 0.8, count: 400, write_share: 0.5}
-- {madvise: heap, advice: PAGEOUT}
-- {access: heap, pattern: sequential, count: 100, offset: 100KiB}
-- {trace: both.csv}
-- {access: heap, pattern: uniform, count: 500, write_share: 1}
-- {trace: plain.csv, region: stack}
-"""
-
-
-@on_this_kernel
-def test_the_kernel_that_runs_here_agrees(tmp_path: Path) -> None:
-    """On patterns and traces, one of which ends behind its region?"""
-    traced(tmp_path)
-    (tmp_path / "workload.yaml").write_text(WORKLOAD)
-    result = run("verify", "--setup-zram", "64M", tmp_path / "workload.yaml")
-    assert result.exit_code == 0, result.stdout + result.stderr
-    assert "1 agree, 0 differ, 0 skipped" in result.stdout
