@@ -29,7 +29,7 @@ ALLOWED = {
     "csource": {"csource", "mm"},
     "replay": {"replay", "mm", "reclaim", "traces", "scenario.schema"},
     "report": {"report", "replay.result", "replay.explanation", "verify.verdict"},
-    "verify": {"verify", "mm", "replay", "scenario", "policies", "output"},
+    "verify": {"verify", "mm", "replay", "scenario", "policies", "traces", "output"},
     "explore": {"explore", "mm", "replay", "scenario", "report", "output"},
 }
 

@@ -18,6 +18,7 @@ from swaptrace.replay.visit import NEW_ANON, Met, send, survey
 from swaptrace.replay.world import Family, Process, World
 from swaptrace.scenario.schema import Access as AccessStep
 from swaptrace.scenario.schema import Memset
+from swaptrace.traces.generator import order
 
 if TYPE_CHECKING:
     from swaptrace.replay.arena import Arena
@@ -58,8 +59,7 @@ def walk_of(step: AccessStep | Memset, page_size: int) -> Walk:
     walk = regular(offset, length, step.stride, page_size)
     if step.order == "random":
         if walk.scattered is not None:
-            order = np.random.RandomState(step.seed).permutation(walk.count)
-            return listed(walk.scattered[order])
+            return listed(walk.scattered[order(step.seed, walk.count)])
         return replace(walk, seed=step.seed)
     if step.order == "backward":
         if walk.scattered is not None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swaptrace.errors import SwaptraceError
+from swaptrace.traces.generator import order
 
 Pages = npt.NDArray[np.int64]
 
@@ -59,8 +60,7 @@ class Walk:
         check_listable(self.count)
         pages = self.first + self.stride * np.arange(self.count, dtype=np.int64)
         if self.seed is not None:
-            # RandomState, whose sequences numpy has frozen for good.
-            return pages[np.random.RandomState(self.seed).permutation(self.count)]
+            return pages[order(self.seed, self.count)]
         return pages[::-1] if self.backward else pages
 
     def ordered(self) -> Walk:

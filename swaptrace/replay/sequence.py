@@ -30,6 +30,9 @@ SIGSEGV = COUNTERS.index("sigsegv")
 Place = tuple[Process, Family]
 """A process and a region of it."""
 
+Find = Callable[[int, int], Place]
+"""The place that the numbers of a process and of a region mean."""
+
 Named = TypeVar("Named", Process, Family)
 
 Mark = Callable[[int], None]
@@ -51,10 +54,10 @@ class Player:
         self.played = 0
         self.places: list[Place] = []
 
-    def play(self, chunk: Chunk, places: list[list[Place]], first: int = 0) -> bool:
-        """All accesses of a chunk; its numbers mean `places[process][region]`. False if one ended
+    def play(self, chunk: Chunk, place: Find, first: int = 0) -> bool:
+        """All accesses of a chunk; its numbers mean `place(process, region)`. False if one ended
         the step."""
-        pages, events, outside = self.prepared(chunk, places, first)
+        pages, events, outside = self.prepared(chunk, place, first)
         going = True
         for start, end in self.stretches(len(pages)):
             going = going and self.arena.drive_all(pages[start:end], events[start:end])
@@ -71,16 +74,15 @@ class Player:
         inner = [mark - self.played for mark in self.marks if 0 < mark - self.played < count]
         yield from pairwise([0, *inner, count])
 
-    def prepared(
-        self, chunk: Chunk, places: list[list[Place]], first: int
-    ) -> tuple[Pages, Pages, bool]:
+    def prepared(self, chunk: Chunk, place: Find, first: int) -> tuple[Pages, Pages, bool]:
         """Pages of the arena and events, up to the first access that leaves its region; whether
         there is one."""
         pages, events = chunk.page.astype(np.int64) + first, np.zeros(len(chunk.page), np.int64)
         outside = np.zeros(len(pages), np.bool_)
-        for which, place in selected(chunk, places):
-            family = self.admit(place)
-            reads, writes = self.numbers(place)
+        for which, numbers in selected(chunk):
+            found = place(*numbers)
+            family = self.admit(found)
+            reads, writes = self.numbers(found)
             outside[which] = pages[which] >= family.region.pages
             events[which] = np.where(chunk.write[which], writes, reads)
             pages[which] += first_page(family)
@@ -121,17 +123,18 @@ class Player:
         )
 
 
-def selected(chunk: Chunk, places: list[list[Place]]) -> Iterator[tuple[Pages | slice, Place]]:
-    """Which accesses of a chunk go to which place."""
+def selected(chunk: Chunk) -> Iterator[tuple[Pages | slice, tuple[int, int]]]:
+    """Which accesses of a chunk are those of which process and region."""
     if chunk.region is None and chunk.process is None:
-        yield slice(None), places[0][0]
+        yield slice(None), (0, 0)
         return
-    zeros = np.zeros(len(chunk.page), np.uint16)
-    region = zeros if chunk.region is None else chunk.region
-    process = zeros if chunk.process is None else chunk.process
-    pairs, inverse = np.unique(np.stack([process, region]), axis=1, return_inverse=True)
-    for number, (p, r) in enumerate(pairs.T.tolist()):
-        yield np.flatnonzero(inverse.reshape(-1) == number), places[p][r]
+    pairs = np.zeros(len(chunk.page), np.uint32)
+    if chunk.process is not None:
+        pairs |= chunk.process.astype(np.uint32) << np.uint32(16)
+    if chunk.region is not None:
+        pairs |= chunk.region
+    for pair in np.unique(pairs).tolist():
+        yield np.flatnonzero(pairs == pair), divmod(pair, 1 << 16)
 
 
 def lend(arena: Arena, family: Family) -> None:
@@ -172,7 +175,7 @@ def replay_pattern(
     with borrowed(world) as arena:
         player = Player(arena, tally, marks, mark)
         for chunk in accesses(step, pages):
-            if not player.play(chunk, [[(process, family)]], first):
+            if not player.play(chunk, lambda _process, _region: (process, family), first):
                 break
         player.prepare_anon_vmas()
 
@@ -187,10 +190,17 @@ def replay_trace(
     mark: Mark,
 ) -> None:
     """The accesses of a `trace` step, up to a SIGSEGV. Raises `TraceError`."""
+
+    def place(number: int, region: int) -> Place:
+        executor = process
+        if trace.processes:
+            executor = named(world.processes, trace.processes[number], trace, "process")
+        return executor, region_of(executor, region, step, trace)
+
     with borrowed(world) as arena:
         player = Player(arena, tally, marks, mark)
         for chunk in trace.chunks(CHUNK):
-            if not player.play(chunk, places_of(world, process, step, trace)):
+            if not player.play(chunk, place):
                 break
         player.prepare_anon_vmas()
 
@@ -210,27 +220,20 @@ def length(trace: TraceFile) -> int:
     return trace.count(CHUNK)
 
 
-def places_of(world: World, process: Process, step: Trace, trace: TraceFile) -> list[list[Place]]:
-    """What the numbers in the trace mean, as far as names have been met."""
-    processes = [process]
-    if trace.processes:
-        processes = [named(world.processes, name, trace, "process") for name in trace.processes]
-    return [regions_of(each, step, trace) for each in processes]
-
-
-def regions_of(process: Process, step: Trace, trace: TraceFile) -> list[Place]:
-    """The regions of one process that the trace may touch."""
+def region_of(process: Process, number: int, step: Trace, trace: TraceFile) -> Family:
+    """The region of a process that a number in the trace means."""
+    if trace.regions and step.region is not None:
+        raise TraceError(f"{shown(trace.path)} names its regions itself; leave 'region' out")
     if trace.regions:
-        found = [named(process.regions, name, trace, "region") for name in trace.regions]
-        return [(process, family) for family in found]
+        return named(process.regions, trace.regions[number], trace, "region")
     if step.region is not None:
-        return [(process, named(process.regions, step.region, trace, "region"))]
+        return named(process.regions, step.region, trace, "region")
     if len(process.regions) != 1:
         raise TraceError(
             f"{shown(trace.path)} does not say which region its pages lie in, and process "
             f"{quote(process.name)} has {len(process.regions)}; give the step a 'region'"
         )
-    return [(process, next(iter(process.regions.values())))]
+    return next(iter(process.regions.values()))
 
 
 def named(there_are: dict[str, Named], name: str, trace: TraceFile, what: str) -> Named:

@@ -40,7 +40,7 @@ MAX_DIGITS: Final = 400
 
 MAX_COUNT: Final = 10**18
 MAX_SEED: Final = (1 << 32) - 1
-"""The largest that numpy.random.RandomState takes."""
+"""Seeds have 32 bits, in the C of `emit-c` as well."""
 MAX_PAGE_CLUSTER: Final = 31
 
 UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}

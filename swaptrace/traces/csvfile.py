@@ -1,4 +1,8 @@
-"""Traces as text: a header line, then `page,write` and where needed `region` and `process`."""
+"""Traces as text: a header line, then `page,write` and where needed `region` and `process`.
+
+A block of whole lines is looked at with arrays: where its commas and newlines are says where each
+field begins and stops, and a number is added up digit by digit of all lines at once.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,39 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from itertools import islice
-from typing import IO, Any, Final
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from swaptrace.errors import did_you_mean, quote
-from swaptrace.traces.files import MAX_NAMES, Columns, TraceError, shown
+from swaptrace.traces.files import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
 
 COLUMNS: Final = ("page", "write", "region", "process")
 NAMED: Final = ("region", "process")
 LONGEST_LINE: Final = 4096
-BROKEN: Final = (OSError, EOFError, UnicodeDecodeError, zlib.error, lzma.LZMAError)
+SHORTEST_LINE: Final = len("0,0\n")
+MOST_DIGITS: Final = 10
+WORD: Final = 8
+FEW: Final = 16
+"""So many names are looked for one by one, which is faster than to sort."""
+BROKEN: Final = (OSError, EOFError, zlib.error, lzma.LZMAError)
+NEWLINE, COMMA, ZERO = b"\n,0"
+
+Positions = npt.NDArray[np.intp]
+
+
+class Fields(NamedTuple):
+    """One column of a block: where its field begins and stops in each line."""
+
+    begin: Positions
+    stop: Positions
+
+
+class Malformed(Exception):
+    """A line that is not as the header says: its index in the block."""
 
 
 class CsvReader:
@@ -28,26 +52,36 @@ class CsvReader:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.regions: list[str] = []
-        self.processes: list[str] = []
-        with self.open() as text:
-            self.header = self.columns_of(self.first_line(text))
+        self.known: dict[str, dict[str, int]] = {name: {} for name in NAMED}
+        with self.open() as file:
+            self.header = self.columns_of(self.read_header(file))
+
+    @property
+    def regions(self) -> list[str]:
+        return list(self.known["region"])
+
+    @property
+    def processes(self) -> list[str]:
+        return list(self.known["process"])
 
     def wrong(self, what: str) -> TraceError:
         """The error of this file."""
         return TraceError(f"{shown(self.path)}: {what}")
 
-    def open(self) -> IO[str]:
-        """The file as text, whatever compresses it."""
-        if self.path.endswith(".gz"):
-            return gzip.open(self.path, "rt", encoding="utf-8", newline="\n")
-        if self.path.endswith(".xz"):
-            return lzma.open(self.path, "rt", encoding="utf-8", newline="\n")
-        return open(self.path, encoding="utf-8", newline="\n")
-
-    def first_line(self, text: IO[str]) -> str:
+    def open(self) -> BufferedReader:
+        """The file's bytes, whatever compresses them."""
         try:
-            return text.readline(LONGEST_LINE)
+            if self.path.endswith(".gz"):
+                return cast(BufferedReader, gzip.open(self.path))
+            if self.path.endswith(".xz"):
+                return cast(BufferedReader, lzma.open(self.path))
+            return open(self.path, "rb")
+        except OSError as error:
+            raise self.wrong(f"cannot be read ({error.strerror})") from error
+
+    def read_header(self, file: BufferedReader) -> str:
+        try:
+            return file.readline(LONGEST_LINE).decode("utf-8", "backslashreplace")
         except BROKEN as error:
             raise self.wrong(f"cannot be read ({error})") from error
 
@@ -64,61 +98,145 @@ class CsvReader:
         return names
 
     def rows(self, size: int) -> Iterator[Columns]:
-        kinds = [(name, "U256" if name in NAMED else np.int64) for name in self.header]
         done = 0
-        with self.open() as text:
-            self.first_line(text)
-            while lines := self.lines(text, size, done):
-                yield self.numbered(self.parsed(lines, np.dtype(kinds), done))
-                done += len(lines)
+        with self.open() as file:
+            self.read_header(file)
+            for text in self.blocks(file, size * SHORTEST_LINE - 1):
+                try:
+                    columns = self.parsed(text)
+                except Malformed as malformed:
+                    raise self.malformed(text, malformed.args[0], done) from None
+                yield columns
+                done += len(columns.page)
 
-    def lines(self, text: IO[str], size: int, done: int) -> list[str]:
-        """The next lines."""
+    def blocks(self, file: BufferedReader, size: int) -> Iterator[bytes]:
+        """Whole lines, of up to so many bytes and the rest of a line; done with the last one."""
+        rest, done = b"", 0
+        while data := self.read(file, size, done):
+            end = data.rfind(b"\n") + 1
+            block = rest + data[:end] if end else b""
+            rest = data[end:] if end else rest + data
+            if len(rest) > LONGEST_LINE:
+                done += block.count(b"\n")
+                raise self.wrong(f"record {done + 1}: the line is longer than {LONGEST_LINE} bytes")
+            if block:
+                yield block.replace(b"\r\n", b"\n")
+                done += block.count(b"\n")
+        if rest:
+            raise self.wrong(
+                f"record {done + 1}: the line has no end: the file was cut off, or a newline is "
+                "missing there"
+            )
+
+    def read(self, file: BufferedReader, size: int, done: int) -> bytes:
+        """The next bytes: what there is before damage, then the damage."""
+        pieces: list[bytes] = []
         try:
-            return list(islice(text, size))
+            while size > 0 and (piece := file.read1(size)):
+                pieces.append(piece)
+                size -= len(piece)
         except BROKEN as error:
-            raise self.wrong(f"corrupt or truncated after record {done} ({error})") from error
+            if not pieces:
+                raise self.wrong(f"corrupt or truncated after record {done} ({error})") from error
+        return b"".join(pieces)
 
-    def parsed(self, lines: list[str], kinds: np.dtype[Any], done: int) -> np.ndarray[Any, Any]:
-        """Lines as a table; the first wrong one is looked for only if there is one."""
-        try:
-            table = parse(lines, kinds)
-        except ValueError:
-            table = np.zeros(0, kinds)
-        if len(table) == len(lines):
-            return table
-        for number, line in enumerate(lines):
-            try:
-                right = len(parse([line], kinds)) == 1
-            except ValueError:
-                right = False
-            if not right:
-                form = ",".join(self.header)
-                raise self.wrong(
-                    f"record {done + number + 1} (line {done + number + 2}): "
-                    f"{quote(line.rstrip())} is not {form}"
-                )
-        raise AssertionError("lines that are right one by one are right together")
-
-    def numbered(self, table: np.ndarray[Any, Any]) -> Columns:
-        """Names become numbers."""
-        numbers = {
-            name: self.number(table[name], known)
-            for name, known in zip(NAMED, (self.regions, self.processes), strict=True)
-            if name in self.header
+    def parsed(self, text: bytes) -> Columns:
+        """The lines of a block; raises `Malformed`."""
+        letters = np.frombuffer(text, np.uint8)
+        fields = dict(zip(self.header, split(letters, len(self.header)), strict=True))
+        page, write = (numbers(letters, fields[name]) for name in ("page", "write"))
+        named = {
+            name: self.numbered(text, letters, fields[name], self.known[name])
+            for name in NAMED
+            if name in fields
         }
-        return Columns(table["page"], table["write"], **numbers)
+        return Columns(page, write, **named)
 
-    def number(self, names: np.ndarray[Any, Any], known: list[str]) -> npt.NDArray[np.int64]:
-        """The numbers of names, new ones behind those that are known."""
-        met, inverse = np.unique(names, return_inverse=True)
-        known += [str(name) for name in met if str(name) not in known]
-        if len(known) > MAX_NAMES:
-            raise self.wrong(f"more than {MAX_NAMES} different names")
-        numbers = np.array([known.index(str(name)) for name in met], np.int64)
-        return numbers[inverse]
+    def malformed(self, text: bytes, index: int, done: int) -> TraceError:
+        """What is wrong with a line of a block."""
+        line = text.split(b"\n", index + 1)[index].decode("utf-8", "backslashreplace")
+        record = done + index + 1
+        return self.wrong(
+            f"record {record} (line {record + 1}): {quote(line)} is not {','.join(self.header)}, "
+            "numbers being whole and names without quotes"
+        )
+
+    def numbered(
+        self, text: bytes, letters: npt.NDArray[np.uint8], of: Fields, known: dict[str, int]
+    ) -> npt.NDArray[np.int64]:
+        """Names become numbers, new ones behind those that are known."""
+        words = padded(letters, of)
+        numbers = np.full(len(words), -1)
+        for name, number in islice(known.items(), FEW):
+            numbers[words == as_word(name, words.dtype)] = number
+        new = np.flatnonzero(numbers < 0)
+        if len(new):
+            _, first, inverse = np.unique(words[new], return_index=True, return_inverse=True)
+            names = [named(text, of, int(index)) for index in new[first]]
+            for which in np.argsort(first).tolist():
+                known.setdefault(names[which], len(known))
+            if len(known) > MAX_NAMES:
+                raise self.wrong(f"more than {MAX_NAMES} different names")
+            numbers[new] = np.array([known[name] for name in names])[inverse.reshape(-1)]
+        return numbers
 
 
-def parse(lines: list[str], kinds: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """numpy's own reader of tables; raises ValueError."""
-    return np.loadtxt(lines, dtype=kinds, delimiter=",", comments=None, ndmin=1)
+def named(text: bytes, of: Fields, index: int) -> str:
+    """The name in one line."""
+    try:
+        return text[of.begin[index] : of.stop[index]].decode()
+    except UnicodeDecodeError:
+        raise Malformed(index) from None
+
+
+def split(letters: npt.NDArray[np.uint8], columns: int) -> list[Fields]:
+    """The fields of every line, by columns."""
+    ends = np.flatnonzero(letters == NEWLINE)
+    starts = np.append(0, ends[:-1] + 1)
+    commas = np.flatnonzero(letters == COMMA)
+    counted = np.searchsorted(commas, ends) - np.searchsorted(commas, starts)
+    check(counted == columns - 1)
+    inner = commas.reshape(len(ends), columns - 1)
+    begins = [starts, *(inner.T + 1)]
+    return [Fields(begin, stop) for begin, stop in zip(begins, [*inner.T, ends], strict=True)]
+
+
+def check(right: npt.NDArray[np.bool_]) -> None:
+    """Every line must be right."""
+    if not right.all():
+        raise Malformed(int(right.argmin()))
+
+
+def numbers(letters: npt.NDArray[np.uint8], of: Fields) -> npt.NDArray[np.int64]:
+    """Decimal numbers, without a sign."""
+    width = of.stop - of.begin
+    check((width > 0) & (width <= MOST_DIGITS))
+    value = np.zeros(len(width), np.int64)
+    for place in range(int(width.max())):
+        digit = letters.take(of.stop - 1 - place, mode="clip") - np.uint8(ZERO)
+        here = width > place
+        check((digit <= 9) | ~here)
+        value += np.where(here, digit, 0) * np.int64(10**place)
+    return value
+
+
+def padded(letters: npt.NDArray[np.uint8], of: Fields) -> npt.NDArray[Any]:
+    """Names as one value each, so that they can be sorted: up to eight letters are a word."""
+    width = of.stop - of.begin
+    check((width > 0) & (width <= LONGEST_NAME))
+    words = -(-int(width.max()) // WORD)
+    table = np.zeros((len(width), words * WORD), np.uint8)
+    for place in range(int(width.max())):
+        letter = letters.take(of.begin + place, mode="clip")
+        here = width > place
+        check((letter != 0) | ~here)
+        table[:, place] = np.where(here, letter, 0)
+    return table.view(np.uint64 if words == 1 else f"S{words * WORD}").reshape(-1)
+
+
+def as_word(name: str, kind: np.dtype[Any]) -> Any:
+    """A name as a value among those of `padded`; one that is too long is none of them."""
+    letters = name.encode()
+    if len(letters) > kind.itemsize:
+        letters = b""
+    return np.frombuffer(letters.ljust(kind.itemsize, b"\0"), kind)[0]

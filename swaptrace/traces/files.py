@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.traces.chunk import Chunk, Numbers
+from swaptrace.traces.chunk import CHUNK, Chunk, Numbers
 
 MAX_PAGE: Final = (1 << 32) - 1
 MAX_NAMES: Final = 1 << 16
+LONGEST_NAME: Final = 256
 
 
 class TraceError(SwaptraceError):
@@ -35,10 +36,15 @@ class Columns(NamedTuple):
 
 
 class Reader(Protocol):
-    """How one kind of file is read. The names may grow while rows are read."""
+    """How one kind of file is read."""
 
-    regions: list[str]
-    processes: list[str]
+    @property
+    def regions(self) -> list[str]:
+        """The names that a region's number means, as far as they have been met."""
+
+    @property
+    def processes(self) -> list[str]:
+        """The same of processes."""
 
     @property
     def count(self) -> int | None:
@@ -68,13 +74,13 @@ class TraceFile:
     def processes(self) -> list[str]:
         return self._reader.processes
 
-    def count(self, size: int) -> int:
+    def count(self, size: int = CHUNK) -> int:
         """How many accesses there are; a file that does not say is read to its end."""
         known = self._reader.count
         return known if known is not None else sum(len(c.page) for c in self.chunks(size))
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
-        """All accesses, so many at a time. Raises `TraceError` that names the record."""
+    def chunks(self, size: int = CHUNK) -> Iterator[Chunk]:
+        """All accesses, at most so many at a time. Raises `TraceError` that names the record."""
         self._reader = self._open()
         done = 0
         for columns in self._reader.rows(size):

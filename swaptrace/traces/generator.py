@@ -80,7 +80,8 @@ def zipf_limits(count: int, exponent: float) -> Draws:
     The weights are added up in order of rank.
     """
     total = np.cumsum(power(np.arange(1, count + 1, dtype=np.float64), -exponent))
-    return (total / total[-1] * float(1 << 53)).astype(np.uint64)
+    limits: Draws = (total / total[-1] * float(1 << 53)).astype(np.uint64)
+    return limits
 
 
 LOG2_LAST: Final = 33

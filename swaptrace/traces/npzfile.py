@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 
-from swaptrace.traces.files import MAX_NAMES, Columns, TraceError, shown
+from swaptrace.traces.files import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
 
-LONGEST_NAME: Final = 256
+LONGEST_HEADER: Final = 4096
 
-BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
+BROKEN: Final = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError, OverflowError),
+)
+"""What zipfile and numpy raise for damaged files: `RuntimeError` stands for what is encrypted or
+compressed in a way that is not known, the last ones for headers that are no such."""
 
 
 class Column(NamedTuple):
@@ -66,17 +74,11 @@ class NpzReader:
         """An array's values as a stream, with their type and number."""
         try:
             stream = self.zip.open(f"{name}.npy")
-            version = np.lib.format.read_magic(stream)
-            reader = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = reader(stream)
-        except (*BROKEN, ValueError, RuntimeError) as error:
+            shape, dtype = header_of(stream)
+        except BROKEN as error:
             raise self.wrong(f"array {name!r} cannot be read ({error})") from error
-        if len(shape) != 1:
-            raise self.wrong(f"array {name!r} has {len(shape)} dimensions; it must have one")
+        if len(shape) != 1 or shape[0] < 0:
+            raise self.wrong(f"array {name!r} has the shape {shape}; it must have one dimension")
         return stream, dtype, shape[0]
 
     def header(self, name: str) -> Column:
@@ -94,10 +96,15 @@ class NpzReader:
         if not self.has(name):
             raise self.wrong(f"array {of!r} needs the names that it numbers, in an array {name!r}")
         stream, dtype, count = self.open(name)
-        if dtype.kind != "U" or dtype.itemsize > 4 * LONGEST_NAME or count > MAX_NAMES:
+        if dtype.kind != "U" or not 0 < dtype.itemsize <= 4 * LONGEST_NAME or count > MAX_NAMES:
             raise self.wrong(f"array {name!r} must hold names, at most {MAX_NAMES}")
         with stream:
-            return [str(each) for each in self.read(stream, dtype, count, name, 0)]
+            letters = self.read(stream, dtype, count, name, 0).astype(dtype.newbyteorder("<"))
+        try:
+            rows = letters.view(np.uint8).reshape(count, dtype.itemsize)
+            return [row.tobytes().decode("utf-32-le").rstrip("\0") for row in rows]
+        except UnicodeDecodeError as error:
+            raise self.wrong(f"array {name!r} holds no text ({error.reason})") from error
 
     def read(
         self, stream: IO[bytes], dtype: np.dtype[Any], count: int, name: str, done: int
@@ -110,7 +117,7 @@ class NpzReader:
         if len(data) < count * dtype.itemsize:
             has = done + len(data) // dtype.itemsize
             raise self.wrong(f"array {name!r} is truncated: it ends after record {has}")
-        return np.frombuffer(data, dtype)
+        return np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype)
 
     def rows(self, size: int) -> Iterator[Columns]:
         streams = {name: self.open(name)[0] for name in self.columns}
@@ -122,3 +129,35 @@ class NpzReader:
                     for name, column in self.columns.items()
                 }
             )
+        for name, stream in streams.items():
+            self.check_end(stream, name)
+
+    def check_end(self, stream: IO[bytes], name: str) -> None:
+        """Only at its very end it shows whether the data are what was written (CRC)."""
+        try:
+            more = stream.read(1)
+        except BROKEN as error:
+            raise self.wrong(f"array {name!r} is corrupt ({error})") from error
+        if more:
+            raise self.wrong(f"array {name!r} goes on after record {self.count}, the last it tells")
+
+
+def header_of(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and type of an array, at whose values the stream stands then.
+
+    numpy would read a header as long as it says; more than `LONGEST_HEADER` no array has.
+    """
+    version = np.lib.format.read_magic(stream)
+    width = 2 if version == (1, 0) else 4
+    length = stream.read(width)
+    size = int.from_bytes(length, "little")
+    if size > LONGEST_HEADER:
+        raise ValueError(f"its header has {size} bytes")
+    text = BytesIO(length + stream.read(size))
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(text)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(text)
+    else:
+        raise ValueError(f"its format {version} is not known")
+    return shape, dtype

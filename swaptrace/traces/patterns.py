@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import numpy as np
 
 from swaptrace.scenario.schema import AccessPattern
-from swaptrace.traces.chunk import CHUNK, Chunk
+from swaptrace.traces.chunk import CHUNK, Chunk, Pages
 from swaptrace.traces.generator import (
     ACCESS_STREAM,
     HOT_STREAM,
@@ -20,8 +21,16 @@ from swaptrace.traces.generator import (
     zipf_limits,
 )
 
-Picker = Callable[[Draws, int], "np.ndarray[tuple[int], np.dtype[np.uint32]]"]
+Picker = Callable[[Draws, int], Pages]
 """The pages for some draws, the first of which is the one of that number."""
+
+
+RANK_BITS: Final = 53
+"""So many upper bits of a draw say the rank: as many as a double holds."""
+
+BITS_MORE: Final = 4
+MOST_BITS: Final = 22
+"""The table of `zipf` has 16 entries for a page, and no more than 4 million."""
 
 
 def accesses(step: AccessPattern, pages: int) -> Iterator[Chunk]:
@@ -47,20 +56,34 @@ def picker(step: AccessPattern, pages: int) -> Picker:
             return hot(step, pages)
 
 
-def sequential(first: int, count: int, pages: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+def sequential(first: int, count: int, pages: int) -> Pages:
     """One page after the other, over and over."""
     numbers = np.arange(first, first + count, dtype=np.uint64) % np.uint64(pages)
     return numbers.astype(np.uint32)
 
 
 def zipf(step: AccessPattern, pages: int) -> Picker:
-    """The page of rank k with a probability in proportion to k^-exponent; ranks in random order."""
+    """The page of rank k with a probability in proportion to k^-exponent; ranks in random order.
+
+    Most draws can be told by their upper bits: `ranks` is by these, -1 where more than one rank
+    begins with them.
+    """
     limits = zipf_limits(pages, step.exponent)
     of_rank = order(step.seed, pages).astype(np.uint32)
+    bits = min((pages - 1).bit_length() + BITS_MORE, MOST_BITS)
+    edges = np.arange((1 << bits) + 1, dtype=np.uint64) << np.uint64(RANK_BITS - bits)
+    first = np.searchsorted(limits, edges[:-1], side="right")
+    last = np.searchsorted(limits, edges[1:] - np.uint64(1), side="right")
+    ranks = np.where(first == last, last, -1).astype(np.int32)
 
-    def pick(drawn: Draws, _: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
-        ranks = np.searchsorted(limits, drawn >> np.uint64(11), side="right")
-        return of_rank[np.minimum(ranks, pages - 1)]
+    def pick(drawn: Draws, _: int) -> Pages:
+        found = ranks[drawn >> np.uint64(64 - bits)]
+        left = np.flatnonzero(found < 0)
+        found[left] = np.searchsorted(
+            limits, drawn[left] >> np.uint64(64 - RANK_BITS), side="right"
+        )
+        page: Pages = of_rank[found]
+        return page
 
     return pick
 
@@ -71,7 +94,7 @@ def hot(step: AccessPattern, pages: int) -> Picker:
     shuffled = order(step.seed, pages).astype(np.uint32)
     hot_below, hot_pages = np.uint64(threshold(step.hot_share)), step.hot_pages
 
-    def pick(drawn: Draws, first: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    def pick(drawn: Draws, first: int) -> Pages:
         goes_hot = upper(draws(step.seed, HOT_STREAM, first, len(drawn))) < hot_below
         among_hot = below(drawn, hot_pages)
         others = below(drawn, pages - hot_pages) + np.uint64(hot_pages)

@@ -14,6 +14,7 @@ from typing import IO, Final
 import numpy as np
 
 from swaptrace.traces.chunk import Chunk
+from swaptrace.traces.files import TraceError, shown
 
 KINDS: Final = {
     "page": np.dtype(np.uint32),
@@ -28,6 +29,7 @@ class TraceWriter:
 
     `regions` and `processes` are the names that the chunks' numbers mean; without names there is no
     such column. The file appears at the end of the context, unless it ends with an exception.
+    Raises `TraceError` where it cannot be written.
     """
 
     def __init__(
@@ -42,8 +44,19 @@ class TraceWriter:
         with_names = {"region": self.names["regions"], "process": self.names["processes"]}
         for name in KINDS:
             if with_names.get(name, True):
-                self.columns[name] = tempfile.TemporaryFile(dir=self.path.parent)
+                self.columns[name] = self.beside()
         return self
+
+    def beside(self) -> IO[bytes]:
+        """A file without a name on the same file system."""
+        try:
+            return tempfile.TemporaryFile(dir=self.path.parent)
+        except OSError as error:
+            raise self.wrong(error) from error
+
+    def wrong(self, error: OSError) -> TraceError:
+        """The error of this file."""
+        return TraceError(f"{shown(str(self.path))}: cannot be written ({error.strerror})")
 
     def write(self, chunk: Chunk) -> None:
         """Some accesses more."""
@@ -51,7 +64,10 @@ class TraceWriter:
         for name, file in self.columns.items():
             values = getattr(chunk, name)
             column = np.zeros(count, KINDS[name]) if values is None else values
-            file.write(np.ascontiguousarray(column, KINDS[name]).tobytes())
+            try:
+                file.write(np.ascontiguousarray(column, KINDS[name]).tobytes())
+            except OSError as error:
+                raise self.wrong(error) from error
         self.count += count
 
     def __exit__(
@@ -63,6 +79,8 @@ class TraceWriter:
         try:
             if kind is None:
                 self.finish()
+        except OSError as unwritable:
+            raise self.wrong(unwritable) from unwritable
         finally:
             for file in self.columns.values():
                 file.close()
@@ -83,7 +101,7 @@ class TraceWriter:
 
     def put_all(self, archive: zipfile.ZipFile) -> None:
         for name, file in self.columns.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            with archive.open(member_of(name), "w", force_zip64=True) as member:
                 header = {
                     "descr": np.lib.format.dtype_to_descr(KINDS[name]),
                     "fortran_order": False,
@@ -94,5 +112,10 @@ class TraceWriter:
                 shutil.copyfileobj(file, member, 1 << 20)
         for name, names in self.names.items():
             if names:
-                with archive.open(f"{name}.npy", "w") as member:
+                with archive.open(member_of(name), "w") as member:
                     np.lib.format.write_array(member, np.array(names), allow_pickle=False)
+
+
+def member_of(column: str) -> zipfile.ZipInfo:
+    """A member of the zip file, with the same date whenever it is written."""
+    return zipfile.ZipInfo(f"{column}.npy")

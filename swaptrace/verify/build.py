@@ -13,7 +13,7 @@ from typing import Final
 from swaptrace.errors import SwaptraceError, printable, quote
 
 COMPILERS: Final = ("gcc", "clang", "cc")
-FLAGS: Final = ("-std=c11", "-O1", "-pthread")
+FLAGS: Final = ("-std=c11", "-O1", "-ffp-contract=off", "-pthread")
 PROBE: Final = "int main(void) { return 0; }\n"
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from decimal import Decimal
 
+from swaptrace.scenario.machine import PERIODS
 from swaptrace.scenario.schema import (
+    LIMITED,
     Access,
+    AccessPattern,
     ClearRefs,
     Exit,
     Fork,
@@ -19,13 +23,14 @@ from swaptrace.scenario.schema import (
     Repeat,
     Scenario,
     Step,
+    Trace,
     UffdWriteprotect,
 )
 
 
 def to_yaml(scenario: Scenario) -> str:
     """The document, with every key of the machine; what is expected is left out."""
-    machine = asdict(scenario.machine)
+    machine = {key: value for key, value in asdict(scenario.machine).items() if said(key, scenario)}
     swap = machine.pop("swap")
     lines = [
         f"name: {json.dumps(scenario.name)}",
@@ -37,6 +42,14 @@ def to_yaml(scenario: Scenario) -> str:
         *steps_of(scenario.steps, "main", 1),
     ]
     return "\n".join(lines) + "\n"
+
+
+def said(key: str, scenario: Scenario) -> bool:
+    """Whether a key of the machine can stand in the document: what has no effect may not."""
+    machine = scenario.machine
+    if key in PERIODS and not getattr(machine, key):
+        return False
+    return key not in LIMITED or machine.memory is not None
 
 
 def scalar(value: object) -> str:
@@ -82,6 +95,11 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
         case ClearRefs():
             yield "clear_refs", "soft_dirty"
             return
+        case Trace():
+            yield "trace", json.dumps(step.path)
+            if step.region is not None:
+                yield "region", step.region
+            return
         case Mmap():
             yield "mmap", step.region
             yield "size", step.size
@@ -101,6 +119,8 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield "advice", step.advice
         case UffdWriteprotect():
             yield "wp", step.wp
+        case AccessPattern():
+            yield from pattern_keys(step)
         case Access():
             yield "stride", step.stride
             yield "order", step.order
@@ -108,3 +128,21 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
                 yield "seed", step.seed
             if step.value is not None:
                 yield "value", step.value
+
+
+def pattern_keys(step: AccessPattern) -> Iterator[tuple[str, object]]:
+    """The keys of a pattern, with those that only it has."""
+    yield "count", step.count
+    yield "pattern", step.pattern
+    if step.pattern == "zipf":
+        yield "exponent", decimal(step.exponent)
+    if step.pattern == "hot":
+        yield "hot_pages", step.hot_pages
+        yield "hot_share", decimal(step.hot_share)
+    yield "write_share", decimal(step.write_share)
+    yield "seed", step.seed
+
+
+def decimal(value: float) -> str:
+    """A number without an exponent, that reads as the same."""
+    return format(Decimal(repr(value)), "f")

@@ -6,12 +6,22 @@ from importlib.resources import files
 from typing import Final
 
 from swaptrace.errors import printable
-from swaptrace.scenario.schema import Scenario
+from swaptrace.scenario.schema import Machine, Scenario
+from swaptrace.scenario.values import human
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit_steps import Names, Writer, size
 from swaptrace.verify.needs import needs
+from swaptrace.verify.records import Tables
 
-RUNTIME: Final = ("base.c", "memory.c", "access.c", "process.c", "controller.c", "main.c")
+RUNTIME: Final = (
+    "base.c",
+    "memory.c",
+    "random.c",
+    "access.c",
+    "process.c",
+    "controller.c",
+    "main.c",
+)
 """The parts that are the same for every program, in this order behind its steps."""
 
 
@@ -19,11 +29,13 @@ def emit_c(scenario: Scenario) -> str:
     """The program: C11, needs nothing but libc and Linux, and prints JSON lines.
 
     The first line holds the facts of the kernel, each further one what an executed step
-    counted and the page maps after it (`observed` reads them).
+    counted and the page maps after it (`observed` reads them). Raises `SwaptraceError` where a
+    trace cannot be read, or not be held by a program.
     """
     wanted = needs(scenario)
     processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
-    body = Writer(processes, regions).steps(scenario.steps)
+    tables = Tables(scenario, regions)
+    body = Writer(processes, regions, tables.calls).steps(scenario.steps)
     parts = [
         comment(scenario),
         source("steps.h"),
@@ -39,7 +51,9 @@ def emit_c(scenario: Scenario) -> str:
                 f"#define NEEDS_UFFD {int(wanted.uffd)}",
                 f"#define NEEDS_MLOCK {int(wanted.mlock)}",
                 f"#define LONGEST_SHUFFLE {max(1, wanted.shuffled)}",
+                f"#define MOST_RANKS {max(1, wanted.ranks)}",
                 f"static const unsigned long needed_bytes = {size(wanted.memory)};",
+                *tables.definitions,
                 "",
             ]
         ),
@@ -63,13 +77,22 @@ def comment(scenario: Scenario) -> str:
         f"{swap.page_cluster}) and prints, as JSON",
         "lines, what the kernel counts in each step and the page maps after it. To build and run:",
         "",
-        "    cc -std=c11 -O1 -Wall -Wextra -pthread scenario.c -o scenario && ./scenario",
+        "    cc -std=c11 -O1 -ffp-contract=off -Wall -Wextra -pthread scenario.c -o scenario",
+        "    ./scenario",
         "",
+        *limit(scenario.machine),
         "The scenario:",
         "",
         *(f"    {line}" for line in text.split("\n")),
     ]
     return "/*\n" + "".join(f" * {harmless(line)}".rstrip() + "\n" for line in lines) + " */\n"
+
+
+def limit(machine: Machine) -> list[str]:
+    """What the program leaves to whoever runs it."""
+    if machine.memory is None:
+        return []
+    return [f"Its memory limit is {human(machine.memory)}, which is for a cgroup to set.", ""]
 
 
 def harmless(line: str) -> str:

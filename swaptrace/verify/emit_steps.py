@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from swaptrace.scenario.schema import (
     Access,
+    AccessPattern,
     ClearRefs,
     Exit,
     Fork,
@@ -22,8 +23,10 @@ from swaptrace.scenario.schema import (
     Repeat,
     Span,
     Step,
+    Trace,
     UffdWriteprotect,
 )
+from swaptrace.traces.generator import threshold
 
 UNITS: Final = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 PROT: Final = {"rw": "PROT_READ | PROT_WRITE", "r": "PROT_READ", "none": "PROT_NONE"}
@@ -53,11 +56,17 @@ def size(number: int) -> str:
 
 
 class Writer:
-    """Writes the steps of one scenario."""
+    """Writes the steps of one scenario; `traces` are the calls that replay its traces."""
 
-    def __init__(self, processes: Names, regions: Names) -> None:
+    def __init__(
+        self,
+        processes: Names,
+        regions: Names,
+        traces: Mapping[tuple[str, str | None, str], str],
+    ) -> None:
         self.processes = processes
         self.regions = regions
+        self.traces = traces
 
     def steps(self, steps: tuple[Step, ...], path: str = "", depth: int = 1) -> Iterator[str]:
         """The lines of a list of steps. `path` is the format of what the steps are within."""
@@ -104,6 +113,10 @@ class Writer:
                 return f"fill({self.range(region, step.span)}, {step.value:#x})"
             case Access():
                 return self.access(step)
+            case AccessPattern():
+                return self.pattern(step)
+            case Trace():
+                return self.traces[step.path, step.region, step.process]
             case Munmap(region=region):
                 return f"call(munmap({self.memory(region, step.span)}))"
             case Mprotect(region=region):
@@ -131,6 +144,25 @@ class Writer:
         if step.op == "write":
             arguments += ", FRESH" if step.value is None else f", {step.value:#x}"
         return f"{step.op}_each({arguments})"
+
+    def pattern(self, step: AccessPattern) -> str:
+        """Shares are out of 2^32; a double is the same number in C as it is in Python."""
+        fields = [
+            f".kind = {step.pattern.upper()}",
+            f".count = {step.count}",
+            f".seed = {step.seed}",
+        ]
+        if step.write_share:
+            fields.append(f".writes_below = {threshold(step.write_share)}")
+        if step.pattern == "zipf":
+            fields.append(f".exponent = {step.exponent!r}")
+        if step.pattern == "hot":
+            fields += [
+                f".hot_pages = {step.hot_pages}",
+                f".hot_below = {threshold(step.hot_share)}",
+            ]
+        pattern = f"(struct pattern){{{', '.join(fields)}}}"
+        return f"access_pages({self.range(step.region, step.span)},\n\t\t\t     {pattern})"
 
     def range(self, region: str, span: Span) -> str:
         """A range as the functions of the runtime take it."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.scenario.schema import KERNEL_DEFAULTS, Machine, Mmap, Scenario
+from swaptrace.scenario.schema import KERNEL_DEFAULTS, AccessPattern, Machine, Mmap, Scenario
 from swaptrace.scenario.values import human
 from swaptrace.verify.leaves import executed, written
 from swaptrace.verify.needs import needs
@@ -19,6 +19,9 @@ from swaptrace.verify.observed import Facts
 
 MAX_EXECUTED: Final = 20_000
 """How many steps are executed and compared at most."""
+
+MAX_ACCESSES: Final = 10_000_000
+"""How many accesses a pattern may have: a kernel takes seconds for them."""
 
 ADDRESS_BITS: Final = 47
 BASE: Final = 1 << 44
@@ -43,6 +46,13 @@ def check_runnable(scenario: Scenario) -> None:
     steps = executed(scenario.steps)
     if steps > MAX_EXECUTED:
         raise Unfit(f"it executes {steps} steps; at most {MAX_EXECUTED} are compared")
+    accesses = max(
+        (s.count for s in written(scenario.steps) if isinstance(s, AccessPattern)), default=0
+    )
+    if accesses > MAX_ACCESSES:
+        raise Unfit(f"it has {accesses} accesses in a step; at most {MAX_ACCESSES} are compared")
+    if scenario.machine.memory is not None:
+        raise Unfit("it has a memory limit, under which a kernel's counts vary from run to run")
     for region, end in _placed(scenario):
         if BASE + end > 1 << ADDRESS_BITS:
             raise Unfit(f"region {region} lies too high: regions are moved up by {BASE:#x}")

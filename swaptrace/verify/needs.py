@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from swaptrace.scenario.schema import (
     Access,
+    AccessPattern,
     ClearRefs,
     Exit,
     Fork,
@@ -23,13 +24,14 @@ from swaptrace.verify.leaves import written
 @dataclass(frozen=True)
 class Needs:
     """`processes` and `regions` in order of appearance, `main` first; `memory` in bytes, as much
-    as is mapped at a time, counted for each process; `shuffled` is how many accesses are
-    put into random order at most."""
+    as is mapped at a time, counted for each process; `shuffled` is how many accesses or pages are
+    put into random order at most, `ranks` how many pages a zipf pattern has."""
 
     processes: tuple[str, ...]
     regions: tuple[str, ...]
     memory: int
     shuffled: int
+    ranks: int
     soft_dirty: bool
     uffd: bool
     mlock: bool
@@ -45,6 +47,7 @@ def needs(scenario: Scenario) -> Needs:
         regions=tuple(dict.fromkeys(mapped)),
         memory=_Mapped().most(scenario.steps),
         shuffled=max((shuffled(step, scenario.machine.page_size) for step in steps), default=0),
+        ranks=max((ranks(step, scenario.machine.page_size) for step in steps), default=0),
         soft_dirty=any(isinstance(step, ClearRefs) for step in steps),
         uffd=any(isinstance(step, UffdWriteprotect) for step in steps),
         mlock=any(isinstance(step, Mlock) for step in steps),
@@ -52,12 +55,26 @@ def needs(scenario: Scenario) -> Needs:
 
 
 def shuffled(step: Step, page_size: int) -> int:
-    """How many accesses the step puts into random order."""
+    """How many accesses or pages the step puts into random order."""
+    if isinstance(step, AccessPattern):
+        return pages(step, page_size) if step.pattern in ("zipf", "hot") else 0
     if not isinstance(step, Access) or step.order != "random":
         return 0
     if step.stride < page_size:
         return step.span.length // page_size + 2
     return -(-step.span.length // step.stride)
+
+
+def ranks(step: Step, page_size: int) -> int:
+    """How many pages of different popularity the step has."""
+    zipf = isinstance(step, AccessPattern) and step.pattern == "zipf"
+    return shuffled(step, page_size) if zipf else 0
+
+
+def pages(step: AccessPattern, page_size: int) -> int:
+    """How many pages the range has a byte of."""
+    start, end = step.span.offset, step.span.offset + step.span.length
+    return -(-end // page_size) - start // page_size
 
 
 class _Mapped:

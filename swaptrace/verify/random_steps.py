@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from swaptrace.scenario.schema import (
     Access,
+    AccessPattern,
     Advice,
     ClearRefs,
     Exit,
@@ -27,6 +28,7 @@ from swaptrace.scenario.schema import (
     Munlock,
     Munmap,
     Order,
+    Pattern,
     Prot,
     Repeat,
     Scenario,
@@ -168,6 +170,7 @@ class Maker:
         """One step on a region."""
         kinds: list[tuple[Callable[[str, str, int], Step], float]] = [
             (self.access, 40),
+            (self.pattern, 5),
             (self.pageout, 18),
             (self.advice, 8),
             (self.mprotect, 9),
@@ -199,6 +202,27 @@ class Maker:
             order=order,
             seed=self.random.randrange(100) if order == "random" else 0,
             value=self.random.choice((None, None, 200)) if op == "write" else None,
+        )
+
+    def pattern(self, region: str, process: str, pages: int) -> Step:
+        span = self.span(pages, 0.4)
+        inside = span.length // PAGE
+        kinds: list[Pattern] = ["sequential", "uniform", "zipf"]
+        if inside > 1:
+            kinds.append("hot")
+        pattern = self.random.choice(kinds)
+        return AccessPattern(
+            line=1,
+            process=process,
+            region=region,
+            span=span,
+            count=self.random.randint(1, 2 * inside),
+            pattern=pattern,
+            exponent=self.random.choice((0.5, 1.0, 1.2)) if pattern == "zipf" else 1.0,
+            hot_pages=self.random.randint(1, inside - 1) if pattern == "hot" else 0,
+            hot_share=self.random.choice((0.5, 0.9)) if pattern == "hot" else 0.9,
+            write_share=self.random.choice((0, 0.3, 1)),
+            seed=self.random.randrange(100),
         )
 
     def memset(self, region: str, process: str, pages: int) -> Step:

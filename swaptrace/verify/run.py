@@ -19,6 +19,7 @@ from swaptrace.verify.emit import emit_c
 from swaptrace.verify.fitting import Unfit, check_runnable, policy_of
 from swaptrace.verify.observed import Facts, Observed, parse
 from swaptrace.verify.place import Job, Outcome, Place
+from swaptrace.verify.records import check_traces
 from swaptrace.verify.verdict import Run, Verdict
 
 AUTO: Final = "auto"
@@ -144,6 +145,7 @@ class Verifier:
 def _refusal(scenario: Scenario) -> str | None:
     try:
         check_runnable(scenario)
+        check_traces(scenario)
     except Unfit as unfit:
         return str(unfit)
     return None

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from swaptrace.scenario.schema import (
     Access,
+    AccessPattern,
     Machine,
     Madvise,
     Measure,
@@ -26,7 +27,8 @@ from swaptrace.scenario.schema import (
 PAGE = 4096
 
 Steps = tuple[Step, ...]
-OnRange = Access | Memset | Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
+Accesses = Access | AccessPattern | Memset
+OnRange = Accesses | Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
 
 
 def smaller(scenario: Scenario) -> Iterator[Scenario]:
@@ -73,6 +75,15 @@ def simpler_steps(step: Step) -> Iterator[Steps]:
         if step.op == "read_write":
             yield (replace(step, op="read"),)
             yield (replace(step, op="write"),)
+    elif isinstance(step, AccessPattern):
+        if step.count > 1:
+            yield (replace(step, count=step.count // 2),)
+        if step.pattern != "sequential":
+            defaults = replace(step, exponent=1.0, hot_pages=0, hot_share=0.9)
+            yield (replace(defaults, pattern="sequential"),)
+        if 0 < step.write_share < 1:
+            yield (replace(step, write_share=0.0),)
+            yield (replace(step, write_share=1.0),)
     if step.process != "main" and step.op != "exit":
         yield (replace(step, process="main"),)
 

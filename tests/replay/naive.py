@@ -13,17 +13,18 @@ from unittest import mock
 
 import numpy as np
 
-from swaptrace.mm.event import Event, Pageout, SwapIn
+from swaptrace.mm.event import Access, Event, Pageout, SwapIn
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
-from swaptrace.replay import access, engine, syscalls
+from swaptrace.replay import access, engine, sequence, syscalls
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.region import Walk
 from swaptrace.replay.result import PolicyResult
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import Family, World
-from swaptrace.scenario.schema import Repeat, Scenario
+from swaptrace.replay.world import Family, Process, World
+from swaptrace.scenario.schema import AccessPattern, Repeat, Scenario
+from swaptrace.traces.patterns import accesses
 
 
 def naive_replay(scenario: Scenario, policy: Policy) -> PolicyResult:
@@ -40,6 +41,7 @@ def naive() -> Iterator[None]:
         mock.patch.object(syscalls, "send", send),
         mock.patch.object(access, "send_reading", send_reading),
         mock.patch.object(Replay, "repeat", repeat),
+        mock.patch.object(sequence, "replay_pattern", replay_pattern),
     ):
         yield
 
@@ -48,6 +50,26 @@ def repeat(self: Replay, step: Repeat, path: str, window: str | None, record: ob
     """Every iteration."""
     for index in range(step.count):
         self.steps(step.steps, f"{path}[{index}].", window, record)  # type: ignore[arg-type]
+
+
+def replay_pattern(
+    world: World,
+    tally: Tally,
+    process: Process,
+    step: AccessPattern,
+    _marks: object,
+    _mark: object,
+) -> None:
+    """Each access as the only one of its step."""
+    size, family = world.machine.page_size, process.regions[step.region]
+    first = step.span.offset // size
+    pages = -(-(step.span.offset + step.span.length) // size) - first
+    member = family.members.index(process.name)
+    for chunk in accesses(step, pages):
+        for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True):
+            event = Access(member, world.facts, read=not write, store="fresh" if write else None)
+            if not access.touch(world, tally, process, family, Walk(first + page, 1), event):
+                return
 
 
 def send(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from swaptrace.scenario.schema import (
     Access,
+    AccessPattern,
     Advice,
     ClearRefs,
     Exit,
@@ -20,6 +21,7 @@ from swaptrace.scenario.schema import (
     Mprotect,
     Munlock,
     Munmap,
+    Pattern,
     Prot,
     Repeat,
     Scenario,
@@ -74,11 +76,33 @@ def spans(draw: st.DrawFn, pages: int) -> Span:
 
 
 @st.composite
+def access_patterns(draw: st.DrawFn, span: Span, process: str) -> AccessPattern:
+    """An `access` step on the region `r`."""
+    pages = span.length // PAGE
+    kinds: list[Pattern] = ["sequential", "uniform", "zipf"]
+    if pages > 1:
+        kinds.append("hot")
+    pattern = draw(st.sampled_from(kinds))
+    return AccessPattern(
+        line=1,
+        process=process,
+        region="r",
+        span=span,
+        count=draw(st.integers(1, 2 * pages)),
+        pattern=pattern,
+        exponent=draw(st.sampled_from([0.8, 1.0])) if pattern == "zipf" else 1.0,
+        hot_pages=draw(st.integers(1, pages - 1)) if pattern == "hot" else 0,
+        write_share=draw(st.sampled_from([0, 0.3, 1])),
+        seed=draw(st.integers(0, 3)),
+    )
+
+
+@st.composite
 def leaf_steps(draw: st.DrawFn, pages: int, process: str) -> Step:
     """A step of one process on the region `r`."""
     span = draw(spans(pages))
     place: Any = {"line": 1, "process": process}
-    kind = draw(st.sampled_from("aaaaaaaammmmpulkcx"))
+    kind = draw(st.sampled_from("aaaaaaaammmmpulkcxs"))
     if kind == "a":
         return Access(
             **place,
@@ -90,6 +114,8 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str) -> Step:
             seed=draw(st.integers(0, 3)),
             value=draw(st.sampled_from([None, None, 0, 7])),
         )
+    if kind == "s":
+        return draw(access_patterns(span, process))
     if kind == "m":
         return Madvise(**place, region="r", advice=draw(st.sampled_from(ADVICE)), span=span)
     if kind == "p":

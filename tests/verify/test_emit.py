@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from swaptrace import bundled
 from swaptrace.scenario.loader import load_file
-from swaptrace.scenario.schema import Scenario
+from swaptrace.scenario.schema import AccessPattern, Scenario
+from swaptrace.traces.generator import order
+from swaptrace.traces.patterns import accesses
 from swaptrace.verify.emit import emit_c, source
 from tests.commandline import run
 from tests.goldens import check_golden
@@ -52,6 +54,8 @@ steps:
 - {clear_refs: soft_dirty}
 - {uffd_writeprotect: buf, length: 8KiB, wp: false}
 - {mprotect: other, prot: rw}
+- {access: buf, pattern: hot, hot_pages: 100, count: 1000, write_share: 0.25}
+- {access: buf, process: main, pattern: zipf, count: 500, exponent: 0.8, offset: 1MiB, seed: 3}
 - {mlock: other}
 - {munlock: other}
 - {madvise: buf, advice: MADV_POPULATE_WRITE}
@@ -91,7 +95,15 @@ def test_whatever_a_scenario_holds_compiles(compiler: str, text: str, tmp_path: 
 def specific(of: Scenario) -> str:
     """The program without the parts that are the same for all."""
     text = emit_c(of)
-    for name in ("steps.h", "base.c", "memory.c", "access.c", "process.c", "controller.c"):
+    for name in (
+        "steps.h",
+        "base.c",
+        "memory.c",
+        "random.c",
+        "access.c",
+        "process.c",
+        "controller.c",
+    ):
         assert source(name) in text
         text = text.replace(source(name), f"/* runtime/{name} */\n")
     assert text.endswith(source("main.c"))
@@ -123,24 +135,81 @@ def test_the_command_takes_one_scenario() -> None:
     assert "emit-c takes one scenario; there are 2" in result.stderr
 
 
+def printed(text: str, main: str, tmp_path: Path) -> list[int]:
+    """What an emitted program prints with another main()."""
+    text = text.replace("int main(void)", "static UNUSED int emitted(void)")
+    path = tmp_path / "program.c"
+    path.write_text(f"{text}\nint main(void)\n{{\n{main}\treturn 0;\n}}\n")
+    binary = path.with_suffix("")
+    flags = ["-std=c11", "-O1", "-ffp-contract=off", "-pthread"]
+    subprocess.run([COMPILERS[0], *flags, str(path), "-o", str(binary)], check=True)
+    done = subprocess.run([str(binary)], capture_output=True, text=True, check=True)
+    return list(map(int, done.stdout.split()))
+
+
 @needs_compiler
 @pytest.mark.parametrize(("count", "seed"), [(1, 0), (2, 7), (512, 1), (1000, 4294967295)])
 def test_random_order_is_that_of_the_model(count: int, seed: int, tmp_path: Path) -> None:
-    """Is the shuffle of the program the permutation that the replay uses?"""
-    text = emit_c(scenario(EVERYTHING)).replace("int main(void)", "static UNUSED int emitted(void)")
-    text += f"""
-int main(void)
-{{
+    """Is the shuffle of the program the order that the replay uses?"""
+    text = emit_c(scenario(EVERYTHING)).replace("LONGEST_SHUFFLE 768", "LONGEST_SHUFFLE 1000")
+    main = f"""
 \tshuffle({count}, {seed}U);
 \tfor (int i = 0; i < {count}; i++)
 \t\tprintf("%u ", shuffled[i]);
-\treturn 0;
-}}
 """
-    path = tmp_path / "shuffle.c"
-    path.write_text(text.replace("LONGEST_SHUFFLE 512", "LONGEST_SHUFFLE 1000"))
-    binary = path.with_suffix("")
-    subprocess.run([COMPILERS[0], "-O1", "-pthread", str(path), "-o", str(binary)], check=True)
-    printed = subprocess.run([str(binary)], capture_output=True, text=True, check=True).stdout
-    wanted = np.random.RandomState(seed).permutation(count)
-    assert list(map(int, printed.split())) == wanted.tolist()
+    assert printed(text, main, tmp_path) == order(seed, count).tolist()
+
+
+PATTERNS = [
+    "pattern: sequential, count: 700",
+    "pattern: uniform, count: 300, write_share: 0.3, seed: 4294967295",
+    "pattern: zipf, count: 2000",
+    "pattern: zipf, count: 500, exponent: 0, write_share: 1",
+    "pattern: zipf, count: 500, exponent: 0.8, write_share: 0.1, seed: 3",
+    "pattern: zipf, count: 500, exponent: 10, seed: 3",
+    "pattern: hot, count: 900, hot_pages: 1, write_share: 0.5",
+    "pattern: hot, count: 900, hot_pages: 599, hot_share: 0, seed: 2",
+    "pattern: hot, count: 900, hot_pages: 120, hot_share: 1, seed: 2",
+]
+
+FROM = "offset: 5000, length: 2454001"
+"""From within a page into another: 600 pages are touched."""
+
+
+def patterns_text() -> str:
+    steps = "".join(f"- {{access: buf, {pattern}, {FROM}}}\n" for pattern in PATTERNS)
+    return f"steps:\n- {{mmap: buf, size: 4MiB}}\n{steps}"
+
+
+@needs_compiler
+def test_patterns_are_those_of_the_model(tmp_path: Path) -> None:
+    """Does the program touch the very pages, and write what is to be written, bit for bit?"""
+    loaded = scenario(patterns_text())
+    steps = [step for step in loaded.steps if isinstance(step, AccessPattern)]
+    text = emit_c(loaded)
+    assert warnings(COMPILERS[0], text, tmp_path / "whole.c") == ""
+    calls = re.findall(r"access_pages\(R_buf, 5000, 2454001,\s+(\(struct pattern\)\{.*\})\);", text)
+    assert len(calls) == len(steps) == len(PATTERNS)
+    main = "".join(
+        f"""
+\t{{
+\t\tstruct pattern of = {call};
+
+\t\tprepare(&of, 600);
+\t\tfor (uint64_t i = 0; i < of.count; i++) {{
+\t\t\tuint64_t drawn = draw(of.seed, ACCESS_STREAM, i);
+
+\t\t\tprintf("%zu %d ", chosen(&of, drawn, i, 600), (drawn & 0xffffffffU) < of.writes_below);
+\t\t}}
+\t}}
+"""
+        for call in calls
+    )
+    wanted = [
+        number
+        for step in steps
+        for chunk in accesses(step, 600)
+        for pair in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True)
+        for number in pair
+    ]
+    assert printed(text, main, tmp_path) == wanted

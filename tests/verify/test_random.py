@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from swaptrace.scenario.loader import load_file, load_text
 from swaptrace.scenario.operations import OPERATIONS
-from swaptrace.scenario.schema import Measure, Mmap, Repeat, Scenario, Step
+from swaptrace.scenario.schema import Measure, Mmap, Pattern, Repeat, Scenario, Step
 from swaptrace.verify.build import Compiler
 from swaptrace.verify.compare import verify_one
 from swaptrace.verify.dump import to_yaml
@@ -77,7 +78,8 @@ def test_they_use_the_whole_format() -> None:
     """Is there every operation, errno, order, an unaligned range and a small swap area?"""
     scenarios = [made(i) for i in range(60)]
     steps = [step for scenario in scenarios for step in written(scenario.steps)]
-    assert {step.op for step in steps} == set(OPERATIONS)
+    assert {step.op for step in steps} == set(OPERATIONS) - {"trace"}
+    assert {getattr(step, "pattern", None) for step in steps} >= set(get_args(Pattern))
     assert {getattr(step, "order", None) for step in steps} >= {"forward", "backward", "random"}
     assert {step.errno for step in steps} >= {None, "ENOMEM", "EINVAL"}
     assert any(span.offset % 4096 for step in steps if (span := getattr(step, "span", None)))
@@ -89,7 +91,7 @@ def test_they_use_the_whole_format() -> None:
 def test_they_do_not_use_what_the_kernel_has_not() -> None:
     facts = replace(FACTS, soft_dirty=False, uffd_wp=False)
     ops = {step.op for i in range(60) for step in written(made(i, facts).steps)}
-    assert ops == set(OPERATIONS) - {"clear_refs", "uffd_writeprotect"}
+    assert ops == set(OPERATIONS) - {"trace", "clear_refs", "uffd_writeprotect"}
 
 
 @pytest.mark.parametrize("index", range(20))

@@ -35,6 +35,7 @@ CANNOT_RUN = {
     "read-then-pageout": "disk",
     "one-tebibyte": "4TiB",
     "software-dirty-bit": "hw_dirty",
+    "half-the-memory": "memory limit",
 }
 """Bundled scenarios that no x86 with zram alone can run, and a word of the reason."""
 
@@ -59,6 +60,25 @@ steps:
   - {read_write: buf, process: child}
 """
 """Runs for longer than any test."""
+
+
+WORKLOAD = """\
+machine: {swap: {size: 64MiB}}
+steps:
+- {mmap: heap, size: 1MiB}
+- {mmap: stack, size: 16KiB}
+- {access: heap, pattern: zipf, count: 900, write_share: 0.3, seed: 7}
+- {madvise: heap, advice: PAGEOUT}
+- {access: heap, pattern: hot, hot_pages: 64, hot_share: 0.8, count: 400, write_share: 0.5}
+- {madvise: heap, advice: PAGEOUT}
+- {access: heap, pattern: sequential, count: 100, offset: 100KiB}
+- {trace: both.csv}
+- {access: heap, pattern: uniform, count: 500, write_share: 1}
+- {trace: plain.csv, region: stack}
+"""
+"""Patterns and traces, one of which ends behind its region."""
+
+BOTH = "page,write,region\n3,1,heap\n0,0,stack\n4294967295,1,heap\n"
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +137,14 @@ def test_random_scenarios_agree(tmp_path: Path) -> None:
     found = verified("--random", "12", "--seed", "3", "--out", tmp_path)
     assert {each["status"] for each in found.values()} == {"agrees"}
     assert len(found) == 12
+
+
+def test_accesses_by_patterns_and_traces_agree(tmp_path: Path) -> None:
+    """Does the program touch and write what the replay does?"""
+    (tmp_path / "both.csv").write_text(BOTH)
+    (tmp_path / "plain.csv").write_text("page,write\n3,1\n0,0\n")
+    (tmp_path / "workload.yaml").write_text(WORKLOAD)
+    assert verified(tmp_path / "workload.yaml")["workload"]["status"] == "agrees"
 
 
 def test_what_was_recorded_is_what_the_model_says(tmp_path: Path) -> None:

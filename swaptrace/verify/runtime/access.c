@@ -5,52 +5,6 @@ static void on_fault(int signal UNUSED)
 	siglongjmp(escape, 1);
 }
 
-/* MT19937 and the Fisher-Yates shuffle as numpy.random.RandomState(seed).permutation(count). */
-
-static uint32_t mt[624];
-static int mt_used;
-
-static uint32_t random_bits(void)
-{
-	uint32_t y;
-
-	if (mt_used == 624) {
-		for (int i = 0; i < 624; i++) {
-			y = (mt[i] & 0x80000000U) | (mt[(i + 1) % 624] & 0x7fffffffU);
-			mt[i] = mt[(i + 397) % 624] ^ (y >> 1) ^ (y & 1 ? 0x9908b0dfU : 0);
-		}
-		mt_used = 0;
-	}
-	y = mt[mt_used++];
-	y ^= y >> 11;
-	y ^= (y << 7) & 0x9d2c5680U;
-	y ^= (y << 15) & 0xefc60000U;
-	return y ^ (y >> 18);
-}
-
-static void shuffle(size_t count, uint32_t seed)
-{
-	for (int i = 0; i < 624; i++) {
-		mt[i] = seed;
-		seed = 1812433253U * (seed ^ (seed >> 30)) + i + 1;
-	}
-	mt_used = 624;
-	for (size_t i = 0; i < count; i++)
-		shuffled[i] = i;
-	for (size_t i = count; i-- > 1;) {
-		uint32_t mask = i, pick, other;
-
-		for (int bits = 1; bits < 32; bits *= 2)
-			mask |= mask >> bits;
-		do
-			pick = random_bits() & mask;
-		while (pick > i);
-		other = shuffled[pick];
-		shuffled[pick] = shuffled[i];
-		shuffled[i] = other;
-	}
-}
-
 enum kind { READ, WRITE, READ_WRITE };
 
 static void touch(enum kind kind, volatile char *byte, int value)
@@ -137,6 +91,77 @@ static void fill(int region, size_t offset, size_t length, int byte)
 		note.sigsegv = 1;
 	else
 		fill_pages(at(region, offset), at(region, offset) + length, byte);
+	settle();
+}
+
+/* Accesses by a pattern, and those of a trace. */
+
+static size_t chosen(const struct pattern *of, uint64_t drawn, uint64_t number, size_t pages)
+{
+	switch (of->kind) {
+	case SEQUENTIAL:
+		return number % pages;
+	case UNIFORM:
+		return below(drawn, pages);
+	case ZIPF:
+		return shuffled[ranked(drawn, pages)];
+	case HOT:
+		if (draw(of->seed, HOT_STREAM, number) >> 32 < of->hot_below)
+			return shuffled[below(drawn, of->hot_pages)];
+		return shuffled[of->hot_pages + below(drawn, pages - of->hot_pages)];
+	}
+	return 0;
+}
+
+static void prepare(const struct pattern *of, size_t pages)
+{
+	if (of->kind == ZIPF)
+		weigh(pages, of->exponent);
+	if (of->kind == ZIPF || of->kind == HOT)
+		shuffle(pages, of->seed);
+}
+
+static __attribute__((noinline)) void walk_pattern(char *start, size_t pages,
+						    const struct pattern *of)
+{
+	for (uint64_t i = 0; i < of->count; i++) {
+		uint64_t drawn = draw(of->seed, ACCESS_STREAM, i);
+		enum kind kind = (drawn & 0xffffffffU) < of->writes_below ? WRITE : READ;
+
+		touch(kind, start + chosen(of, drawn, i, pages) * page_size, FRESH);
+	}
+}
+
+static void access_pages(int region, size_t offset, size_t length, struct pattern of)
+{
+	size_t first = offset / page_size;
+	size_t pages = (offset + length + page_size - 1) / page_size - first;
+
+	prepare(&of, pages);
+	if (sigsetjmp(escape, 1))
+		note.sigsegv = 1;
+	else
+		walk_pattern(at(region, first * page_size), pages, &of);
+	settle();
+}
+
+static __attribute__((noinline)) void walk_trace(const struct record *records, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct record r = records[i];
+
+		if (r.page >= shared->regions[me][r.region].size / page_size)
+			siglongjmp(escape, 1);	/* for what lies behind a region is not its own */
+		touch(r.write ? WRITE : READ, at(r.region, r.page * page_size), FRESH);
+	}
+}
+
+static void replay_trace(const struct record *records, size_t count)
+{
+	if (sigsetjmp(escape, 1))
+		note.sigsegv = 1;
+	else
+		walk_trace(records, count);
 	settle();
 }
 

@@ -73,6 +73,7 @@ static int mapping_count;
 static char devices[MAX_DEVICES][128];	/* /sys/class/block/.../inflight of each swap device */
 static int device_count;
 static uint32_t shuffled[LONGEST_SHUFFLE];
+static double weights[MOST_RANKS];	/* of the ranks, added up */
 static char text[64 * KiB];		/* of files in /proc */
 
 /* Ends: what is missing here, or what went wrong. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -52,6 +53,20 @@
 #define RANDOM(seed) ((long long)(seed))
 #define FRESH (-1)			/* a byte that is not zero, another for each step and page */
 
+/* Accesses to the pages of a range; of each 2^32, so many are writes, and to hot pages. */
+struct pattern {
+	enum { SEQUENTIAL, UNIFORM, ZIPF, HOT } kind;
+	uint64_t count, seed, writes_below;
+	double exponent;		/* of ZIPF */
+	uint64_t hot_pages, hot_below;	/* of HOT */
+};
+
+struct record {				/* an access of a trace */
+	uint32_t page;
+	uint16_t region;
+	uint16_t write;
+};
+
 static bool begin(int process, const char *path, ...) __attribute__((format(printf, 2, 3)));
 static bool end(void);
 static void map(int region, size_t size, int prot, unsigned long at) UNUSED;
@@ -64,6 +79,8 @@ static void write_each(int region, size_t offset, size_t length, size_t stride,
 		       long long order, int byte) UNUSED;
 static void read_write_each(int region, size_t offset, size_t length, size_t stride,
 			    long long order) UNUSED;
+static void access_pages(int region, size_t offset, size_t length, struct pattern of) UNUSED;
+static void replay_trace(const struct record *records, size_t count) UNUSED;
 static int uffd_writeprotect(int region, size_t offset, size_t length, bool protect) UNUSED;
 static void clear_soft_dirty(void) UNUSED;
 static void fork_process(int child) UNUSED;

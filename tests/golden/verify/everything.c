@@ -2,7 +2,8 @@
  * everything, as a program. It needs a swap area (disk, page-cluster 0) and prints, as JSON
  * lines, what the kernel counts in each step and the page maps after it. To build and run:
  *
- *     cc -std=c11 -O1 -Wall -Wextra -pthread scenario.c -o scenario && ./scenario
+ *     cc -std=c11 -O1 -ffp-contract=off -Wall -Wextra -pthread scenario.c -o scenario
+ *     ./scenario
  *
  * The scenario:
  *
@@ -23,6 +24,8 @@
  *     - {clear_refs: soft_dirty}
  *     - {uffd_writeprotect: buf, length: 8KiB, wp: false}
  *     - {mprotect: other, prot: rw}
+ *     - {access: buf, pattern: hot, hot_pages: 100, count: 1000, write_share: 0.25}
+ *     - {access: buf, process: main, pattern: zipf, count: 500, exponent: 0.8, offset: 1MiB, seed: 3}
  *     - {mlock: other}
  *     - {munlock: other}
  *     - {madvise: buf, advice: MADV_POPULATE_WRITE}
@@ -42,7 +45,8 @@ static const char *const region_names[] = { "buf", "other" };
 #define NEEDS_SOFT_DIRTY 1
 #define NEEDS_UFFD 1
 #define NEEDS_MLOCK 1
-#define LONGEST_SHUFFLE 512
+#define LONGEST_SHUFFLE 768
+#define MOST_RANKS 512
 static const unsigned long needed_bytes = 6152 * KiB;
 
 static void scenario(void)
@@ -72,22 +76,30 @@ static void scenario(void)
 	STEP(P_main, "5")
 		call(mprotect(at(R_other, 0), 4 * KiB, PROT_READ | PROT_WRITE));
 	STEP(P_main, "6")
-		call(mlock(at(R_other, 0), 4 * KiB));
+		access_pages(R_buf, 0, 3 * MiB,
+			     (struct pattern){.kind = HOT, .count = 1000, .seed = 0, .writes_below = 1073741824, .hot_pages = 100, .hot_below = 3865470566});
 	STEP(P_main, "7")
-		call(munlock(at(R_other, 0), 4 * KiB));
+		access_pages(R_buf, 1 * MiB, 2 * MiB,
+			     (struct pattern){.kind = ZIPF, .count = 500, .seed = 3, .exponent = 0.8});
 	STEP(P_main, "8")
-		call(madvise(at(R_buf, 0), 3 * MiB, MADV_POPULATE_WRITE));
+		call(mlock(at(R_other, 0), 4 * KiB));
 	STEP(P_main, "9")
+		call(munlock(at(R_other, 0), 4 * KiB));
+	STEP(P_main, "10")
+		call(madvise(at(R_buf, 0), 3 * MiB, MADV_POPULATE_WRITE));
+	STEP(P_main, "11")
 		fork_process(P_child);
-	STEP(P_child, "10")
+	STEP(P_child, "12")
 		call(munmap(at(R_buf, 0), 4 * KiB));
-	STEP(P_child, "11")
+	STEP(P_child, "13")
 		exit_process();
 }
 
 /* runtime/base.c */
 
 /* runtime/memory.c */
+
+/* runtime/random.c */
 
 /* runtime/access.c */
 

@@ -2,7 +2,8 @@
  * read-then-write, as a program. It needs a swap area (zram, page-cluster 3) and prints, as JSON
  * lines, what the kernel counts in each step and the page maps after it. To build and run:
  *
- *     cc -std=c11 -O1 -Wall -Wextra -pthread scenario.c -o scenario && ./scenario
+ *     cc -std=c11 -O1 -ffp-contract=off -Wall -Wextra -pthread scenario.c -o scenario
+ *     ./scenario
  *
  * The scenario:
  *
@@ -50,6 +51,7 @@ static const char *const region_names[] = { "buf" };
 #define NEEDS_UFFD 0
 #define NEEDS_MLOCK 0
 #define LONGEST_SHUFFLE 1
+#define MOST_RANKS 1
 static const unsigned long needed_bytes = 2 * MiB;
 
 static void scenario(void)
@@ -69,6 +71,8 @@ static void scenario(void)
 /* runtime/base.c */
 
 /* runtime/memory.c */
+
+/* runtime/random.c */
 
 /* runtime/access.c */
 
