@@ -38,21 +38,19 @@ def convert(fmt: str, log: Iterable[Block], name: str, recorder: Recorder) -> Co
     """Read a log of any format. Raises `SwaptraceError` if no line of it is an access."""
     if fmt == "csv":
         rows = csvtext.Parser()
-        skipped = _take(log, name, rows.parse, recorder)
+        skipped = _take(log, rows.parse, recorder)
         if rows.most >= 0:
             recorder.guessed = False
             recorder.extent.add(csvtext.FIRST, csvtext.FIRST + rows.most + 1)
     else:
         parse = perf.parse if fmt == "perf" else drmemtrace.parse
-        skipped = _take(log, name, parse, recorder)
+        skipped = _take(log, parse, recorder)
     if not recorder.seen:
         raise _no_access(fmt, name)
     return Counted(skipped, exact=True)
 
 
-def _take(
-    log: Iterable[Block], name: str, parse: Callable[[Block], Accesses], recorder: Recorder
-) -> int:
+def _take(log: Iterable[Block], parse: Callable[[Block], Accesses], recorder: Recorder) -> int:
     """The accesses of a log that has no calls; how many lines were none."""
     skipped = 0
     for block in log:

@@ -35,7 +35,6 @@ WITHOUT_EFFECT: Final = frozenset(
         "NOHUGEPAGE",
     )
 )
-
 """Advice that changes nothing that is counted."""
 
 
