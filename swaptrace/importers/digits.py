@@ -50,6 +50,7 @@ def hexadecimal(of: Words) -> tuple[Words, Flags]:
     nibbles &= ONES
     nibbles *= np.uint64(9)
     nibbles += of & LOW
+    nibbles &= LOW  # of what is no digit, a part is lost
     text = nibbles + SIXES
     text >>= shift(4)
     text &= ONES
