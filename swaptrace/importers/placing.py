@@ -21,8 +21,10 @@ from swaptrace.importers.space import Ranges
 from swaptrace.importers.strace import Call
 
 MARK: Final = re.compile(
-    rb"SYSCALL\[\d+,\d+\]\( *\d+\) sys_(?P<name>\w+) *\( *(?P<first>0x[0-9a-f]+|\d+)\b.*"
-    rb"--> .*Success\((?P<value>0x[0-9a-f]+)\) *"
+    rb"SYSCALL\[\d+,(?P<tid>\d+)\]\( *\d+\) "
+    rb"(?:sys_(?P<name>\w+) *\( *(?P<first>0x[0-9a-f]+|\d+)\b.*\)|\.\.\.) *"
+    rb"(?:\[\w+\] *)?--> *(?:\[[\w-]+\] *)?"
+    rb"(?P<end>\.\.\.|Success\((?P<value>0x[0-9a-f]+)\)|Fail.*) *"
 )
 RETURNED: Final = ("mmap", "mremap")
 """The calls that are known by the address that they return, not by the one that they are given."""
@@ -36,6 +38,7 @@ class Placing:
         self.calls = deque(calls)
         self.mappable = Ranges()
         self.exact = False
+        self.waiting: dict[bytes, tuple[bytes, bytes]] = {}  # by thread
         for call in self.calls:
             if made := mapping(call):
                 self.mappable.add(*made)
@@ -69,18 +72,29 @@ class Placing:
         self.mappable.remove(page, page + 1)
 
     def mark(self, line: bytes) -> bool:
-        """A line of the log; whether it says that a call of the list is made here."""
+        """A line of the log; whether it is one of a call. A call that may wait has two lines, and
+        is made when it returns."""
         match = MARK.fullmatch(line)
         if match is None:
             return False
         self.exact = True
-        name = match["name"].decode()
-        address = int(match["value" if name in RETURNED else "first"], 0)
+        tid = match["tid"]
+        name, first = self.waiting.pop(tid, (b"", b"0"))
+        if match["name"]:
+            name, first = match["name"], match["first"]
+        if match["end"] == b"...":
+            self.waiting[tid] = name, first
+        elif match["value"]:
+            called = name.decode()
+            self.returned(called, int(match["value"] if called in RETURNED else first, 0))
+        return True
+
+    def returned(self, name: str, address: int) -> None:
+        """Make the calls up to the one that is known by its name and an address."""
         for number, call in enumerate(self.calls, start=1):
             if call.name == name and address == where(call):
                 self.make(number)
-                break
-        return True
+                return
 
     def make(self, number: int) -> None:
         """Make so many calls, and the mappings that come right after them."""

@@ -53,9 +53,7 @@ def test_what_is_kept_of_parts_is_what_is_kept_of_the_whole(
     assert found == by_hand(accesses)
 
 
-def workload(
-    seed: int,
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+def workload(seed: int) -> tuple[Pages, Flags]:
     """Accesses that stay with a page for a while, as those of programs do."""
     random = np.random.default_rng(seed)
     page = np.repeat(random.integers(0, PAGES, 3000), random.integers(1, 6, 3000))
