@@ -28,6 +28,11 @@ NAME: Final = 3
 
 FETCH, LOAD, STORE, MODIFY, SPACE, COMMA = b"ILSM ,"
 ZERO: Final = np.uint8(ord("0"))
+PART: Final = 1 << 17
+"""How many bytes are searched at a time."""
+
+BEYOND: Final = np.array([4 * (16 - width) for width in range(17)], np.uint64)
+"""For an address of so many digits, how many bits of its first eight its last eight have, too."""
 MALFORMED: Final = (
     "this is no access as lackey prints them: a hexadecimal address and a size are missing, "
     "as in ' L 1ffefff588,8'"
@@ -36,13 +41,7 @@ MALFORMED: Final = (
 
 def parse(block: Block) -> Accesses:
     """The accesses of a block. Raises `LogError` for a line that begins as one and is none."""
-    text = block.lines
-    newline, first = text[:-1] == NEWLINE, text[1:]
-    indented, fetch = newline & (first == SPACE), newline & (first == FETCH)
-    starts = np.flatnonzero(indented) + 1
-    rest = starts[:0]
-    if np.count_nonzero(newline) != len(starts) + np.count_nonzero(fetch):
-        rest = np.flatnonzero(newline & ~indented & ~fetch) + 1
+    starts, rest = _starts(block.lines)
     kind = block.text.take(starts + 1)
     store = (kind == STORE) | (kind == MODIFY)
     data = (store | (kind == LOAD)) & (block.text.take(starts + 2) == SPACE)
@@ -56,6 +55,27 @@ def parse(block: Block) -> Accesses:
     return Accesses(page, write, _others(block, rest, starts, before))
 
 
+def _starts(text: Text) -> tuple[Positions, Positions]:
+    """Where the lines begin that begin with a space, and those that begin with neither a space
+    nor an I. It is looked for in a part at a time, whose masks stay in the cache."""
+    found, rest = [], []
+    for begin in range(0, len(text) - 1, PART):
+        newline = text[begin : begin + PART] == NEWLINE
+        first = text[begin + 1 : begin + PART + 1]
+        newline = newline[: len(first)]
+        indented = first == SPACE
+        indented &= newline
+        where = np.flatnonzero(indented)
+        where += begin + 1
+        found.append(where)
+        fetch = first == FETCH
+        fetch &= newline
+        if np.count_nonzero(newline) != len(where) + np.count_nonzero(fetch):
+            rest.append(np.flatnonzero(newline & ~indented & ~fetch) + (begin + 1))
+    nowhere = np.zeros(0, np.intp)
+    return np.concatenate([nowhere, *found]), np.concatenate([nowhere, *rest])
+
+
 class _Numbers(NamedTuple):
     address: Words
     size: Words
@@ -65,45 +85,55 @@ class _Numbers(NamedTuple):
 def _numbers(text: Text, start: Positions) -> _Numbers:
     """The address and the size that begin at the positions, and whether they are there.
 
-    Lines are looked at together that have addresses of the same width, of which a log has few.
+    An address is its last eight digits, and what its first eight have before them.
     """
+    width = _widths(text, start)
+    comma = start + width
     at = words(text)
-    address, size = np.zeros(len(start), np.uint64), np.zeros(len(start), np.uint64)
-    valid = np.zeros(len(start), np.bool_)
-    left = np.arange(len(start))
-    for width in range(8, 17):
+    low, valid = hexadecimal(at[comma - 8])
+    if (width > 8).any():
+        high, left = hexadecimal(at[start])
+        high >>= BEYOND.take(width)
+        high <<= shift(32)
+        low |= high
+        valid &= left
+    size, known = _size(text, comma)
+    valid &= known
+    valid &= low + size > low
+    return _Numbers(low, size, valid)
+
+
+def _widths(text: Text, start: Positions) -> Positions:
+    """How many characters there are before each comma: 8 to 16. 8 as well if there is none."""
+    width = np.full(len(start), 8)
+    left = np.flatnonzero(text.take(start + 8, mode="clip") != COMMA)
+    for many in range(9, 17):
         if not len(left):
             break
-        comma = start.take(left) + width
-        hit = text.take(comma, mode="clip") == COMMA
-        here, comma = left.compress(hit), comma.compress(hit)
-        left = left.compress(~hit)
-        low, right = hexadecimal(at[comma - 8])
-        if width > 8:
-            high, left_too = hexadecimal(at[comma - width])
-            low |= (high >> shift(4 * (16 - width))) << shift(32)
-            right &= left_too
-        many, known = _size(text, comma)
-        address[here], size[here] = low, many
-        valid[here] = right & known & (low + many > low)
-    return _Numbers(address, size, valid)
+        hit = text.take(start.take(left) + many, mode="clip") == COMMA
+        width[left[hit]] = many
+        left = left[~hit]
+    return width
 
 
 def _size(text: Text, comma: Positions) -> tuple[Words, Flags]:
     """The decimal number of one to three digits between a comma and a newline, and whether
-    there is one."""
-    size = text.take(comma + 1) - ZERO
-    valid = size <= 9
-    size = size.astype(np.uint64)
-    left = text.take(comma + 2) != NEWLINE
+    there are both."""
+    valid = text.take(comma, mode="clip") == COMMA
+    size = text.take(comma + 1, mode="clip") - ZERO
+    valid &= size <= 9
+    second = text.take(comma + 2, mode="clip")
+    left = np.flatnonzero(second != NEWLINE)
+    many = size.astype(np.uint64)
     for index in (2, 3):
-        if not left.any():
+        if not len(left):
             break
-        value = text.take(comma + index) - ZERO
-        size[left] = size[left] * np.uint64(10) + value[left]
-        valid &= ~left | (value <= 9)
-        left &= text.take(comma + index + 1, mode="clip") != NEWLINE
-    return size, valid & ~left
+        value = text.take(comma.take(left) + index, mode="clip") - ZERO
+        many[left] = many[left] * np.uint64(10) + value
+        valid[left[value > 9]] = False
+        left = left[text.take(comma.take(left) + index + 1, mode="clip") != NEWLINE]
+    valid[left] = False
+    return many, valid
 
 
 def _others(

@@ -17,7 +17,7 @@ from swaptrace.errors import Problem, SwaptraceError, printable
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-BLOCK: Final = 1 << 19
+BLOCK: Final = 1 << 20
 """How many bytes are looked at together: the arrays made of them stay in the CPU's cache."""
 
 LONGEST: Final = 1 << 20
