@@ -37,21 +37,23 @@ class Accesses(NamedTuple):
     others: Sequence[Line] = ()
 
 
-def touched(
-    address: Pages, size: Pages, write: Flags
-) -> tuple[Pages, Flags, npt.NDArray[np.intp] | None]:
+def touched(address: Pages, size: Pages, write: Flags) -> tuple[Pages, Flags, npt.NDArray[np.intp]]:
     """The pages that accesses to so many bytes touch, ascending for each.
 
-    The third is how many accesses there are before each one of the input and at the end; None
-    if no access lies in two pages, so that they are as many as before.
+    The third are the indices of those that touch more than one, once for each page more.
     """
     shift = np.uint64(PAGE_SHIFT)
     first = address >> shift
-    last = (address + (size - np.uint64(1))) >> shift
-    if np.array_equal(first, last):
-        return first, write, None
-    times = (last - first).astype(np.intp) + 1
-    before = np.concatenate(([0], np.cumsum(times)))
-    nth = np.arange(before[-1]) - np.repeat(before[:-1], times)
-    page = np.repeat(first, times) + nth.astype(np.uint64)
-    return page, np.repeat(write, times), before
+    last = address + size
+    last -= np.uint64(1)
+    last >>= shift
+    crossing = np.flatnonzero(first != last)
+    if not len(crossing):
+        return first, write, crossing
+    more = (last - first)[crossing].astype(np.intp)
+    ends = np.cumsum(more)
+    nth = np.arange(1, ends[-1] + 1) - np.repeat(ends - more, more)
+    crossing = np.repeat(crossing, more)
+    page = first[crossing] + nth.astype(np.uint64)
+    at = crossing + 1
+    return np.insert(first, at, page), np.insert(write, at, write[crossing]), crossing

@@ -20,7 +20,7 @@ import numpy as np
 
 from swaptrace.importers.accesses import Accesses, Line, touched
 from swaptrace.importers.digits import Flags, Words, hexadecimal, shift, words
-from swaptrace.importers.lines import NEWLINE, Block, Positions, Text
+from swaptrace.importers.lines import NEWLINE, PART, Block, Positions, Text
 
 NAME: Final = 3
 """Characters before the address."""
@@ -28,9 +28,6 @@ NAME: Final = 3
 
 FETCH, LOAD, STORE, MODIFY, SPACE, COMMA = b"ILSM ,"
 ZERO: Final = np.uint8(ord("0"))
-PART: Final = 1 << 17
-"""How many bytes are searched at a time."""
-
 BEYOND: Final = np.array([4 * (16 - width) for width in range(17)], np.uint64)
 """For an address of so many digits, how many bits of its first eight its last eight have, too."""
 MALFORMED: Final = (
@@ -51,8 +48,8 @@ def parse(block: Block) -> Accesses:
     address, size, valid = _numbers(block.text, starts + NAME)
     if not valid.all():
         raise block.wrong(int(starts[np.argmin(valid)]), MALFORMED)
-    page, write, before = touched(address, size, store)
-    return Accesses(page, write, _others(block, rest, starts, before))
+    page, write, crossing = touched(address, size, store)
+    return Accesses(page, write, _others(block, rest, starts, crossing))
 
 
 def _starts(text: Text) -> tuple[Positions, Positions]:
@@ -136,15 +133,12 @@ def _size(text: Text, comma: Positions) -> tuple[Words, Flags]:
     return many, valid
 
 
-def _others(
-    block: Block, rest: Positions, starts: Positions, before: Positions | None
-) -> list[Line]:
+def _others(block: Block, rest: Positions, starts: Positions, crossing: Positions) -> list[Line]:
     """The lines that are neither accesses nor fetches."""
     if not len(rest):
         return []
     position = np.searchsorted(starts, rest)
-    if before is not None:
-        position = before[position]
+    position += np.searchsorted(crossing, position)
     numbers = block.numbers(rest)
     text = block.lines.tobytes()
     return [

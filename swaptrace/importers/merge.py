@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from swaptrace.importers.accesses import Flags, Pages
 
@@ -24,34 +23,24 @@ def merged(page: Pages, write: Flags, last: Last) -> tuple[Pages, Flags, Last]:
     bit, and after the first write is writable and dirty: no later access faults, reclaim does not
     come between them, and in an exact LRU the page is the most recent one already.
     """
+    # The first pass leaves the first access to a page, and writes that follow a read; the second
+    # one of these writes.
+    for _ in range(2):
+        page, write = _without_repeated(page, write, last)
+    return page, write, Last(int(page[-1]), bool(write[-1])) if len(page) else last
+
+
+def _without_repeated(page: Pages, write: Flags, last: Last) -> tuple[Pages, Flags]:
+    """Without reads, and writes after a write, of the page that was accessed just before."""
     if not len(page):
-        return page, write, last
-    first = np.empty(len(page), np.bool_)
-    first[0] = int(page[0]) != last.page
-    np.not_equal(page[1:], page[:-1], out=first[1:])
-    keep = first | _first_writes(first, write, last)
+        return page, write
+    keep = np.empty(len(page), np.bool_)
+    keep[0] = not last.written
+    np.logical_not(write[:-1], out=keep[1:])
+    keep &= write
+    keep[1:] |= page[1:] != page[:-1]
+    keep[0] |= int(page[0]) != last.page
+    if keep.all():
+        return page, write
     where = np.flatnonzero(keep)
-    return page[where], write[where], _after(page, write, first, last)
-
-
-def _first_writes(first: Flags, write: Flags, last: Last) -> Flags:
-    """The writes before which there is none since another page was accessed."""
-    number = np.cumsum(write)
-    before: npt.NDArray[np.intp] = number - write
-    begin = np.flatnonzero(first)
-    base = np.zeros(len(write), number.dtype)
-    base[begin] = before[begin]
-    base = np.maximum.accumulate(base)
-    continued = len(write) if not len(begin) else int(begin[0])
-    result: Flags = write & (before == base)
-    if last.written:
-        result[:continued] = False
-    return result
-
-
-def _after(page: Pages, write: Flags, first: Flags, last: Last) -> Last:
-    """What was accessed last."""
-    begin = np.flatnonzero(first)
-    since = int(begin[-1]) if len(begin) else 0
-    written = bool(write[since:].any())
-    return Last(int(page[-1]), written or (last.written and not len(begin)))
+    return page.take(where), write.take(where)

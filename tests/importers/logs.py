@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -29,7 +30,7 @@ LINE = re.compile(rb" ([LSM]) ([0-9a-f]{8,16}),([0-9]{1,3})")
 
 def blocks_of(text: bytes, name: str = "log") -> Iterator[Block]:
     """The blocks of a text, as those of a file."""
-    return blocks(opened(io.BytesIO(text), name, lambda _bytes: None), name)
+    return blocks(opened(cast(io.RawIOBase, io.BytesIO(text)), name, lambda _bytes: None), name)
 
 
 def naive(text: bytes) -> tuple[Naive, list[tuple[bytes, int]]]:
