@@ -24,6 +24,11 @@ APPROXIMATE = (
     "swaptrace record"
 )
 
+REPLACED = (
+    "warning: the program replaced itself by another one, which was not recorded; if it is a "
+    "wrapper, record the program that it starts"
+)
+
 
 def target_options(command: Command) -> Command:
     """Where the files go."""
@@ -79,6 +84,8 @@ def finish(recorder: Recorder, target: Target, workplace: Path, counted: Counted
     written = write(recorder, target, workplace)
     if not counted.exact:
         complain(APPROXIMATE)
+    if counted.replaced:
+        complain(REPLACED)
     complain(summary(recorder, written, counted))
 
 

@@ -28,10 +28,11 @@ EXAMPLES: Final = {
 
 class Counted(NamedTuple):
     """`skipped` lines were nothing that an import looks at. `exact` is whether each call was
-    placed where it was made."""
+    placed where it was made, `replaced` whether the program became another by execve()."""
 
     skipped: int
     exact: bool
+    replaced: bool = False
 
 
 def convert(fmt: str, log: Iterable[Block], name: str, recorder: Recorder) -> Counted:
@@ -67,6 +68,7 @@ def convert_lackey(
     placing = Placing(recorder, strace or ())
     between = Calls()
     skipped = 0
+    replaced = False
     for block in log:
         found = lackey.parse(block)
         begin = 0
@@ -76,7 +78,10 @@ def convert_lackey(
             if not placing.mark(line.text):
                 calls = list(between.line(line.text)) if strace is None else []
                 for call in calls:
-                    recorder.call(call)
+                    if call.name != "execve":
+                        recorder.call(call)
+                    elif recorder.seen:  # before the first access valgrind starts
+                        replaced = True
                 skipped += not calls
         placing.accesses(found.page[begin:], found.write[begin:])
         if skipped > FOREIGN and not recorder.seen:
@@ -84,7 +89,7 @@ def convert_lackey(
     if not recorder.seen:
         raise _no_access("lackey", name)
     placing.finish()
-    return Counted(skipped, strace is None or placing.exact)
+    return Counted(skipped, strace is None or placing.exact, replaced)
 
 
 def _no_access(fmt: str, name: str) -> SwaptraceError:

@@ -94,7 +94,7 @@ def recording(command: Sequence[str]) -> Iterator[Recording]:
 
 def under_tools(command: Sequence[str], log: int) -> list[str]:
     """The command line of strace and valgrind, both of which write to a descriptor."""
-    traced = ",".join(("%memory", *FORKS))
+    traced = ",".join(("%memory", "execve", *FORKS))
     return [
         *("strace", "-f", "--seccomp-bpf", "-qqq", "-e", "signal=none"),
         *("-e", f"trace={traced}", "-o", f"/proc/self/fd/{log}", "--"),

@@ -197,8 +197,7 @@ def test_without_marks_the_accesses_are_right_and_the_places_are_said_not_to_be(
 
 def test_without_strace_every_page_is_taken(logs: dict[str, Path], tmp_path: Path) -> None:
     """Are all accesses of a real log there, read line by line, and sorted into regions?"""
-    command = ["import", "lackey", logs["plain"], "-o", tmp_path, "--every-access"]
-    result = run(*command)
+    result = run("import", "lackey", logs["plain"], "-o", tmp_path, "--every-access")
     assert result.exit_code == 0
     assert "all pages are taken for anonymous memory" in result.stderr
     expected, _ = naive(logs["plain"].read_bytes())
@@ -210,7 +209,7 @@ def test_without_strace_every_page_is_taken(logs: dict[str, Path], tmp_path: Pat
     }
     trace = open_trace(str(tmp_path / "plain.npz"))
     start = np.array([bases[name] for name in trace.regions])
-    found = []
+    found: list[tuple[int, bool]] = []
     for chunk in trace.chunks(1 << 16):
         assert chunk.region is not None
         pages = chunk.page.astype(np.int64) + start[chunk.region]
@@ -279,6 +278,36 @@ def test_threads_are_recorded_and_children_are_not(tmp_path: Path) -> None:
     own = [each for each in done if isinstance(each, tuple)]
     assert {(base + page, True) for page in range(16)} <= set(own)
     assert own.count((base + 3, True)) == 2, "moved or not, page 3 is what it was"
+
+
+def test_a_wrapper_is_told(tmp_path: Path) -> None:
+    """Does a script that becomes another program not pass for that program?"""
+    script = tmp_path / "wrapper"
+    script.write_text("#!/bin/sh\nexec true\n")
+    script.chmod(0o755)
+    result = recorded(tmp_path / "out", script)
+    assert result.returncode == 0
+    assert "warning: the program replaced itself by another one" in result.stderr
+
+
+def test_a_real_program_is_replayed_under_a_limit(tmp_path: Path) -> None:
+    """Recorded, and under two policies with half its memory: does it swap, and only then?"""
+    numbers = [index * 7919 % 10007 for index in range(700)]
+    (tmp_path / "numbers").write_text("".join(f"{number} {'x' * 1000}\n" for number in numbers))
+    result = recorded(tmp_path, "sort", "-n", "-S", "1M", "--parallel=1", tmp_path / "numbers")
+    assert result.returncode == 0, result.stderr
+    assert [int(line.split()[0]) for line in result.stdout.splitlines()] == sorted(numbers)
+    pages = int(result.stderr.partition(" accesses to ")[2].split()[0])
+    half = f"machine.memory={pages // 2 * 4}KiB"
+    for options, swaps in (((), False), (("--set", half), True)):
+        shown = run(
+            *("run", tmp_path / "sort.yaml", "--policies", "old,new", "--format", "csv"), *options
+        )
+        assert shown.exit_code == 0, shown.output
+        rows = [row.split(",") for row in shown.stdout.split()[1:]]
+        majflt = {row[1]: int(row[4]) for row in rows if row[3] == "majflt"}
+        assert set(majflt) == {"prepatch", "final"}
+        assert all((count > 0) is swaps for count in majflt.values())
 
 
 def test_what_interrupts_a_recording_leaves_nothing(tmp_path: Path) -> None:
