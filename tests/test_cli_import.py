@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -242,10 +241,71 @@ def test_calls_decide_what_is_anonymous(here: Path) -> None:
     assert run("run", "both.yaml", "--policies", "final").exit_code == 0
 
 
+def test_pages_that_mremap_moves_keep_what_they_hold(here: Path) -> None:
+    """Are they the same pages at their new address, and others at the old one?"""
+    rw = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0"
+    (here / "moved.log").write_bytes(
+        lines(
+            [
+                f"7 mmap(NULL, 8192, {rw}) = 0x4000000",
+                " S 04000000,8",
+                "7 mremap(0x4000000, 8192, 16384, MREMAP_MAYMOVE) = 0x5000000",
+                " L 05000000,8",
+                " S 05003000,8",
+                f"7 mmap(NULL, 4096, {rw}) = 0x4000000",
+                " S 04000000,8",
+                "7 mremap(0x5000000, 16384, 4096, MREMAP_MAYMOVE) = 0x5000000",
+                " L 05000000,8",
+            ]
+        )
+    )
+    assert run("import", "lackey", "moved.log", "-o", ".").exit_code == 0
+    chunks = [*open_trace("moved-1.npz").chunks(99), *open_trace("moved-2.npz").chunks(99)]
+    found = [
+        (region, page, write)
+        for chunk in chunks
+        if chunk.region is not None
+        for region, page, write in zip(chunk.region, chunk.page, chunk.write, strict=True)
+    ]
+    assert found == [
+        (0, 0, True),
+        (0, 0, False),
+        (1, 1, True),
+        (2, 0, True),
+        (0, 0, False),
+    ]
+    counted = run("run", "moved.yaml", "--policies", "final", "--format", "csv").stdout
+    assert "total,minflt,3\n" in counted
+
+
+def test_what_interrupts_an_import_leaves_nothing() -> None:
+    """While it waits for a pipe: 130, and no directory?"""
+    command = [*SWAPTRACE, "import", "lackey", "-", "-o", "out"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment()) as process:
+        assert process.stdin is not None
+        while not Path("out").exists():
+            assert process.poll() is None
+        process.send_signal(2)
+        assert process.wait(20) == 130
+    assert sorted(os.listdir()) == ["some.log"]
+
+
+def test_record_says_why_there_is_no_log(here: Path) -> None:
+    """Where strace is not allowed to trace?"""
+    for tool in ("strace", "valgrind"):
+        (here / tool).write_text("#!/bin/sh\necho not permitted >&2\nexit 1\n")
+        (here / tool).chmod(0o755)
+    env = environment({"PATH": f"{here}:{os.environ['PATH']}"})
+    command = [*SWAPTRACE, "record", "-o", "out", "true"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("not permitted\nError: strace and valgrind recorded no access")
+    assert not Path("out").exists()
+
+
 def test_record_says_which_package_is_missing(here: Path) -> None:
     """Where there is no valgrind, and where there is no such command?"""
-    python = [sys.executable, "-m", "swaptrace"]
-    command = [*python, "record", "-o", "out", "true"]
+    command = [*SWAPTRACE, "record", "-o", "out", "true"]
     env = environment({"PATH": str(here)})
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from swaptrace.cli.importing import finish, name_after, target_options
+from swaptrace.errors import SwaptraceError
 from swaptrace.output import reading
 
 
@@ -46,12 +47,26 @@ def record(
         recorder = Recorder(workplace, every_access, mapped=True)
         try:
             with recording(command) as run, reading(None, log) as told:
-                counted = convert_lackey(blocks(opened(run.log, log, told), log), log, recorder)
+                lines = blocks(opened(run.log, log, told), log)
+                try:
+                    counted = convert_lackey(lines, log, recorder)
+                except SwaptraceError:
+                    if recorder.seen:
+                        raise
+                    raise SwaptraceError(nothing(run.exit_code())) from None
                 code = run.exit_code()
             finish(recorder, target, workplace, counted)
         finally:
             recorder.close()
     return code
+
+
+def nothing(code: int) -> str:
+    """Why there is no log, where valgrind or strace could not do their work."""
+    return (
+        f"strace and valgrind recorded no access, and ended with the exit code {code}; what they "
+        "said stands above. strace needs the permission to trace (ptrace)"
+    )
 
 
 def _about(command: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.importers.accesses import PAGE_SIZE
 from swaptrace.importers.recorder import Recorder
-from swaptrace.importers.steps import Composer, Region, Step, regions
+from swaptrace.importers.steps import Composer, Region, Step, distinct, regions
 from swaptrace.scenario.source import MAX_BYTES
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import TraceWriter
@@ -72,10 +72,11 @@ class Written(NamedTuple):
 
 def write(recorder: Recorder, target: Target, workplace: Path) -> Written:
     """Make the files in `workplace`, a directory beside them, and move them to their place."""
-    found = regions(recorder)
+    pages = distinct(recorder)
+    found = regions(recorder, pages)
     if not found:
         raise SwaptraceError(nothing(recorder))
-    composer = Composer(recorder, found)
+    composer = Composer(recorder, found, pages)
     steps = list(with_traces(composer, found, target.name, workplace))
     text = yaml(target, found, steps)
     if len(text.encode()) > MAX_BYTES:
@@ -86,7 +87,7 @@ def write(recorder: Recorder, target: Target, workplace: Path) -> Written:
     (workplace / target.scenario().name).write_text(text, encoding="utf-8")
     place(workplace, target)
     between = sum(step.op != "trace" for step in steps)
-    return Written(target.scenario(), recorder.count, len(composer.pages), len(found), between)
+    return Written(target.scenario(), recorder.count, len(pages), len(found), between)
 
 
 def nothing(recorder: Recorder) -> str:

@@ -46,9 +46,9 @@ class Step(NamedTuple):
     keys: Mapping[str, str | int] = MappingProxyType({})
 
 
-def regions(recorder: Recorder) -> list[Region]:
-    """The regions that are accessed, ascending. Raises `SwaptraceError` if there are too many."""
-    pages = distinct(recorder)
+def regions(recorder: Recorder, pages: Pages) -> list[Region]:
+    """The regions of the pages that are accessed, ascending. Raises `SwaptraceError` if there are
+    too many."""
     parts = clusters(pages) if recorder.guessed else extents(recorder, pages)
     found = [Region(f"anon-{n}", start, end) for n, (start, end) in enumerate(parts, start=1)]
     if len(found) > MOST_REGIONS:
@@ -92,11 +92,11 @@ def extents(recorder: Recorder, pages: Pages) -> list[tuple[int, int]]:
 class Composer:
     """Goes through the accesses and events once more, in their order."""
 
-    def __init__(self, recorder: Recorder, found: Sequence[Region]) -> None:
+    def __init__(self, recorder: Recorder, found: Sequence[Region], pages: Pages) -> None:
         self.recorder = recorder
         self.regions = found
         self.starts = np.array([region.start for region in found], np.uint64)
-        self.pages = distinct(recorder)
+        self.pages = pages
         self.holding = np.zeros(len(self.pages), np.bool_)  # which of them hold something
         self.populated = Ranges()  # and what holds something without an access
         self.restricted = Ranges()  # not readable and writable
