@@ -53,7 +53,7 @@ MUTATED = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(rows=st.lists(st.one_of(ACCESS, NOISE), max_size=40))
 def test_blocks_are_read_as_lines_are(rows: list[str]) -> None:
     """Are accesses, straddles and the lines between the same, and in the same places?"""
@@ -67,7 +67,7 @@ def test_blocks_are_read_as_lines_are(rows: list[str]) -> None:
         assert vectorised(text) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     before=st.lists(st.one_of(NOISE, ACCESS.filter(lambda row: "fffff" not in row)), max_size=6),
     wrong=MUTATED,

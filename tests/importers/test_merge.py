@@ -36,7 +36,7 @@ def by_hand(accesses: list[tuple[int, bool]]) -> list[tuple[int, bool]]:
     return kept
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(accesses=ACCESSES, cuts=st.lists(st.integers(0, 40), max_size=3))
 def test_what_is_kept_of_parts_is_what_is_kept_of_the_whole(
     accesses: list[tuple[int, bool]], cuts: list[int]

@@ -15,7 +15,7 @@ OPS = st.lists(st.tuples(st.sampled_from(["add", "remove"]), SPAN), max_size=25)
 KINDS = st.sampled_from(["anonymous", "file", "shared"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(ops=OPS, asked=SPAN)
 def test_ranges_are_a_set_of_pages(
     ops: list[tuple[str, tuple[int, int]]], asked: tuple[int, int]
@@ -38,7 +38,7 @@ def test_ranges_are_a_set_of_pages(
     assert inside == pages & set(range(*asked))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(maps=st.lists(st.tuples(SPAN, st.none() | KINDS), max_size=20))
 def test_a_space_is_a_map_of_pages(maps: list[tuple[tuple[int, int], Kind | None]]) -> None:
     """Does every page lie in what was mapped there last, and in nothing after it was unmapped?"""
