@@ -220,6 +220,37 @@ def status(color: Color = "auto") -> Iterator[Callable[[str], None]]:
         shown.stop()
 
 
+@contextmanager
+def reading(total: int | None, name: str) -> Iterator[Callable[[int], None]]:
+    """Show how much of a file of `total` bytes (None: as many as come) has been read, if that takes
+    long and standard error is a terminal.
+
+    What it gives is to be called with the number of bytes now and then.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _bytes: None
+        return
+    from time import monotonic
+
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    task = bar.add_task(printable(name), total=total)
+    begun = monotonic()
+
+    def tell(done: int) -> None:
+        if monotonic() - begun > PATIENCE:
+            bar.start()
+            bar.update(task, completed=done)
+
+    try:
+        yield tell
+    finally:
+        bar.stop()
+
+
 class _Bar:
     """A progress bar that appears when `PATIENCE` is over; a thread of its own draws it."""
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -35,6 +36,8 @@ COMMANDS = {
     "check": "check",
     "emit-c": "emit",
     "verify": "verify",
+    "import": "imports",
+    "record": "record",
     "policies": "listings",
     "scenarios": "listings",
 }
@@ -100,7 +103,8 @@ class Program(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"swaptrace.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
+        command: click.Command = getattr(module, name)
         return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:

@@ -1,0 +1,119 @@
+"""What `import` and `record` share: their options, and what they say at the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from swaptrace.output import complain
+
+if TYPE_CHECKING:
+    from swaptrace.importers.convert import Counted
+    from swaptrace.importers.recorder import Recorder
+    from swaptrace.importers.scenario import Target, Written
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+APPROXIMATE = (
+    "warning: nothing says where strace's calls lie between the accesses; they were placed as late "
+    "as the first access to a mapping made after them. Give valgrind --trace-syscalls=yes, or use "
+    "swaptrace record"
+)
+
+REPLACED = (
+    "warning: the program replaced itself by another one, which was not recorded; if it is a "
+    "wrapper, record the program that it starts"
+)
+
+
+def target_options(command: Command) -> Command:
+    """Where the files go."""
+    options = (
+        click.option(
+            "-o",
+            "--output",
+            "directory",
+            metavar="DIR",
+            required=True,
+            type=click.Path(path_type=Path),
+            help="Where the scenario and its trace go; the directory is made if it is not there.",
+        ),
+        click.option(
+            "--name",
+            metavar="NAME",
+            callback=_name,
+            help="What the files and the scenario are called; by default as LOG or COMMAND is.",
+        ),
+        click.option("--force", is_flag=True, help="Replace files that are there."),
+        click.option(
+            "--every-access",
+            is_flag=True,
+            help="Keep every access. By default those are left out that change nothing: to the "
+            "page that was accessed just before, but for the first write to it.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _name(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
+    if name is not None and (not name or "/" in name or name.startswith(".")):
+        raise click.BadParameter("a file's name without a directory, which begins with no dot")
+    return name
+
+
+def name_after(path: str) -> str:
+    """A name for the files, after the log or the command."""
+    if path == "-":
+        return "trace"
+    stem = Path(path).name
+    for suffix in (".gz", ".xz", ".log", ".txt", ".csv", ".out"):
+        stem = stem.removesuffix(suffix)
+    return re.sub(r"[^\w.-]", "_", stem, flags=re.ASCII).lstrip(".") or "trace"
+
+
+def finish(recorder: Recorder, target: Target, workplace: Path, counted: Counted) -> None:
+    """Make the files, and say on standard error what is in them and what is not."""
+    from swaptrace.importers.scenario import write
+
+    written = write(recorder, target, workplace)
+    if not counted.exact:
+        complain(APPROXIMATE)
+    if counted.replaced:
+        complain(REPLACED)
+    complain(summary(recorder, written, counted))
+
+
+def summary(recorder: Recorder, written: Written, counted: Counted) -> str:
+    """Some lines of text."""
+    lines = [
+        f"{written.scenario}: {many(written.accesses, 'access', 'accesses')} to "
+        f"{many(written.pages, 'page')} in {many(written.regions, 'region')}, "
+        f"{many(written.steps, 'step')} between them"
+    ]
+    dropped = recorder.seen - written.accesses - recorder.left.accesses.total()
+    if dropped:
+        lines.append(f"merged: {dropped:,} to the page that was accessed just before")
+    left = [
+        *(f"{many(n, 'access', 'accesses')} {what}" for what, n in recorder.left.accesses.items()),
+        *(f"{many(n, 'call')} of {what}" for what, n in recorder.left.calls.items()),
+        *([many(counted.skipped, "line")] if counted.skipped else []),
+    ]
+    if left:
+        lines.append(f"left out: {', '.join(left)}")
+    if recorder.guessed:
+        lines.append(
+            "no call tells the mappings: all pages are taken for anonymous memory, and a region "
+            "begins where 1 MiB before it was not accessed"
+        )
+    return "\n".join(lines)
+
+
+def many(number: int, one: str, more: str = "") -> str:
+    """A number of things."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"

@@ -1,0 +1,116 @@
+"""`swaptrace import`: what a tool logged of a program's accesses, as a scenario and its trace."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import RawIOBase
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from swaptrace.cli.importing import finish, name_after, target_options
+from swaptrace.errors import SwaptraceError, printable
+from swaptrace.output import reading
+
+if TYPE_CHECKING:
+    from swaptrace.importers.convert import Counted
+    from swaptrace.importers.recorder import Recorder
+
+LOG = click.Path(dir_okay=False, allow_dash=True)
+
+
+@click.command("import")
+@click.argument("format", type=click.Choice(["lackey", "perf", "drmemtrace", "csv"]))
+@click.argument("log", type=LOG)
+@click.option(
+    "--strace",
+    metavar="LOG",
+    type=LOG,
+    help="For lackey: what `strace -f -ttt -T -e trace=%memory` said of the same run. Its calls "
+    "tell what is anonymous memory, and become steps.",
+)
+@target_options
+def import_(
+    format: str,
+    log: str,
+    strace: str | None,
+    directory: Path,
+    name: str | None,
+    force: bool,
+    every_access: bool,
+) -> None:
+    """Turn a log of memory accesses into a scenario and its trace.
+
+    LOG (a file, compressed by gzip or xz or not, or - for standard input) is what
+    valgrind's lackey, perf script or DynamoRIO's view tool printed, or a CSV with the
+    columns address,write or page,write. DIR gets NAME.yaml and NAME.npz.
+
+    \b
+    swaptrace import lackey sort.log -o traces
+    swaptrace import lackey sort.log.xz --strace sort.strace -o traces
+    swaptrace import perf samples.txt -o traces --name server
+    """
+    from swaptrace.importers.recorder import Recorder
+    from swaptrace.importers.scenario import Target, Workplace
+    from swaptrace.verify.signals import ending_by_exception
+
+    if strace is not None and format != "lackey":
+        message = f"--strace goes with lackey; {format} is imported without"
+        raise click.UsageError(message, click.get_current_context())
+    if log == strace == "-":
+        raise SwaptraceError("-: standard input can be read only once")
+    about = f"Imported from {format}'s log {log if log != '-' else 'on standard input'}."
+    target = Target(directory, name or name_after(log), about, force)
+    target.check()
+    with ending_by_exception(), Workplace(target) as workplace:
+        recorder = Recorder(workplace, every_access, mapped=strace is not None)
+        try:
+            counted = _convert(format, log, strace, recorder)
+            finish(recorder, target, workplace, counted)
+        finally:
+            recorder.close()
+
+
+def _convert(format: str, log: str, strace: str | None, recorder: Recorder) -> Counted:
+    """Read the logs."""
+    from swaptrace.importers import convert
+    from swaptrace.importers.lines import blocks, opened
+
+    calls = None
+    if strace is not None:
+        with _file(strace) as (raw, name):
+            calls = list(convert.calls_of(opened(raw, name, lambda _bytes: None), name))
+    with _file(log) as (raw, name), reading(_size(raw), name) as told:
+        lines = blocks(opened(raw, name, told), name)
+        if format == "lackey":
+            return convert.convert_lackey(lines, name, recorder, calls)
+        return convert.convert(format, lines, name, recorder)
+
+
+@contextmanager
+def _file(path: str) -> Iterator[tuple[RawIOBase, str]]:
+    """A log as bytes without a buffer, and what messages call it."""
+    if path != "-":
+        try:
+            raw = open(path, "rb", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise SwaptraceError(f"{printable(path)}: {error.strerror}") from error
+        with raw:
+            yield raw, path
+        return
+    buffer = getattr(sys.stdin, "buffer", None)
+    if buffer is None:
+        raise SwaptraceError("-: standard input is closed")
+    yield cast(RawIOBase, getattr(buffer, "raw", buffer)), "<stdin>"
+
+
+def _size(raw: RawIOBase) -> int | None:
+    """How many bytes a file has; None of a pipe."""
+    try:
+        return os.fstat(raw.fileno()).st_size or None
+    except OSError:
+        return None

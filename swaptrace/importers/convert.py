@@ -1,0 +1,120 @@
+"""One import, from a log to the recorder and what there is to say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO, Final, NamedTuple
+
+from swaptrace.errors import SwaptraceError, printable
+from swaptrace.importers import csvtext, drmemtrace, lackey, perf
+from swaptrace.importers.accesses import Accesses
+from swaptrace.importers.lines import Block, blocks
+from swaptrace.importers.placing import Placing
+from swaptrace.importers.recorder import Recorder
+from swaptrace.importers.strace import Call, Calls
+
+FORMATS: Final = ("lackey", "perf", "drmemtrace", "csv")
+
+FOREIGN: Final = 1_000_000
+"""After so many lines without an access a file is taken to be no log."""
+
+EXAMPLES: Final = {
+    "lackey": " L 1ffefff588,8",
+    "perf": "a 25347 25850.334792: page-faults: 56058919d038",
+    "drmemtrace": "8 2: 4711 read 8 byte(s) @ 0x00007f3a5c0012a8 by PC 0x0000561c00401136",
+    "csv": "4096,1",
+}
+
+
+class Counted(NamedTuple):
+    """`skipped` lines were nothing that an import looks at. `exact` is whether each call was
+    placed where it was made, `replaced` whether the program became another by execve()."""
+
+    skipped: int
+    exact: bool
+    replaced: bool = False
+
+
+def convert(fmt: str, log: Iterable[Block], name: str, recorder: Recorder) -> Counted:
+    """Read a log of any format. Raises `SwaptraceError` if no line of it is an access."""
+    if fmt == "csv":
+        rows = csvtext.Parser()
+        skipped = _take(log, rows.parse, recorder)
+        if rows.most >= 0:
+            recorder.guessed = False
+            recorder.extent.add(csvtext.FIRST, csvtext.FIRST + rows.most + 1)
+    else:
+        parse = perf.parse if fmt == "perf" else drmemtrace.parse
+        skipped = _take(log, parse, recorder)
+    if not recorder.seen:
+        raise _no_access(fmt, name)
+    return Counted(skipped, exact=True)
+
+
+def _take(log: Iterable[Block], parse: Callable[[Block], Accesses], recorder: Recorder) -> int:
+    """The accesses of a log that has no calls; how many lines were none."""
+    skipped = 0
+    for block in log:
+        found = parse(block)
+        recorder.accesses(found.page, found.write)
+        skipped += len(found.others)
+    return skipped
+
+
+def convert_lackey(
+    log: Iterable[Block], name: str, recorder: Recorder, strace: Iterable[Call] | None = None
+) -> Counted:
+    """Read a log of lackey: with calls in a list, or between its lines, or without any."""
+    placing = Placing(recorder, strace or ())
+    between = Calls()
+    skipped = 0
+    replaced = False
+    for block in log:
+        found = lackey.parse(block)
+        begin = 0
+        for line in found.others:
+            placing.accesses(found.page[begin : line.position], found.write[begin : line.position])
+            begin = line.position
+            if not placing.mark(line.text):
+                calls = list(between.line(line.text)) if strace is None else []
+                for call in calls:
+                    if call.name != "execve":
+                        recorder.call(call)
+                    elif recorder.seen:  # before the first access valgrind starts
+                        replaced = True
+                skipped += not calls
+        placing.accesses(found.page[begin:], found.write[begin:])
+        if skipped > FOREIGN and not recorder.seen:
+            break
+    if not recorder.seen:
+        raise _no_access("lackey", name)
+    placing.finish()
+    return Counted(skipped, strace is None or placing.exact, replaced)
+
+
+def _no_access(fmt: str, name: str) -> SwaptraceError:
+    how = {
+        "lackey": "; was it made by valgrind --tool=lackey --trace-mem=yes?",
+        "perf": "; was it made by perf script -F comm,tid,time,event,addr?",
+        "drmemtrace": "; was it made by DynamoRIO's view tool?",
+        "csv": "",
+    }
+    return SwaptraceError(
+        f"{printable(name)}: no line is an access, as {EXAMPLES[fmt]!r}{how[fmt]}"
+    )
+
+
+def calls_of(file: BinaryIO, name: str) -> Iterator[Call]:
+    """The calls of strace's own log. Raises `SwaptraceError` if there is none in it."""
+    calls = Calls()
+    none = True
+    for block in blocks(file, name):
+        for line in block.lines[1:].tobytes().split(b"\n"):
+            for call in calls.line(line):
+                none = False
+                yield call
+    if none:
+        raise SwaptraceError(
+            f"{printable(name)}: no line is a system call, as 'mmap(NULL, 4096, ...) = 0x7f...'; "
+            "was it made by strace -f -ttt -T -e trace=%memory?"
+        )

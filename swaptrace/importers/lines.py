@@ -1,0 +1,154 @@
+"""Logs as blocks of whole lines: from a file, compressed or not, or from a pipe."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from swaptrace.errors import Problem, SwaptraceError, printable
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+BLOCK: Final = 1 << 20
+"""How many bytes are looked at together: the arrays made of them stay in the CPU's cache."""
+
+PART: Final = 1 << 17
+"""How many bytes are searched at a time."""
+
+LONGEST: Final = 1 << 20
+"""A line longer than this is of no log."""
+
+PADDING: Final = 8
+"""Bytes after the text of a block, so that eight can be loaded from anywhere in it."""
+
+NEWLINE: Final = ord("\n")
+
+Text = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.intp]
+Told = Callable[[int], None]
+"""Told how many bytes of the file have been read by now."""
+
+
+class LogError(SwaptraceError):
+    """What is wrong in a line of a log: file, line and column, and the line itself."""
+
+    def __init__(self, file: str, line: int, message: str, text: bytes = b"") -> None:
+        shown = text.decode("utf-8", "backslashreplace").rstrip("\n")
+        super().__init__(str(Problem(file, line, 1, message, shown)))
+
+
+class Block(NamedTuple):
+    """Whole lines of `file`, the first of them number `line`, from 1.
+
+    `text` has a newline before each line and after the last; `PADDING` more bytes can be read.
+    """
+
+    file: str
+    line: int
+    text: Text
+    size: int
+
+    @property
+    def lines(self) -> Text:
+        """The text without the padding."""
+        return self.text[: self.size]
+
+    def numbers(self, starts: Positions) -> Positions:
+        """The number of the line that begins at each of the ascending positions."""
+        return self.line - 1 + np.searchsorted(np.flatnonzero(self.lines == NEWLINE), starts)
+
+    def start_of(self, number: int) -> int:
+        """Where the line of that number begins."""
+        return int(np.flatnonzero(self.lines == NEWLINE)[number - self.line]) + 1
+
+    def wrong(self, start: int, message: str) -> LogError:
+        """What is wrong with the line that begins at the position."""
+        before = int(np.count_nonzero(self.text[:start] == NEWLINE))
+        line = self.lines[start : start + LONGEST].tobytes().partition(b"\n")[0]
+        return LogError(self.file, self.line + before - 1, message, line)
+
+
+def opened(raw: io.RawIOBase, name: str, told: Told) -> BinaryIO:
+    """The file's bytes, decompressed if it begins as gzip or xz do."""
+    counted = io.BufferedReader(_Counted(raw, told), 1 << 16)
+    try:
+        begin = counted.peek(6)
+    except OSError as error:
+        raise _unreadable(name, error) from error
+    if begin.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=counted))
+    if begin.startswith(b"\xfd7zXZ\0"):
+        return cast(BinaryIO, lzma.LZMAFile(counted))
+    return counted
+
+
+def blocks(file: BinaryIO, name: str) -> Iterator[Block]:
+    """The lines of a log, a block at a time. A block is there until the next one is asked for.
+
+    Raises `LogError` if it ends within a line: then it was cut off.
+    """
+    buffer = bytearray(1 + LONGEST + BLOCK + PADDING)
+    buffer[:1] = b"\n"
+    line, begin = 1, 1
+    while got := _read(file, memoryview(buffer)[begin : begin + BLOCK], name):
+        size = buffer.rfind(b"\n", 0, begin + got) + 1
+        if size > 1:
+            text = np.frombuffer(buffer, np.uint8)
+            yield Block(name, line, text, size)
+            line += sum(
+                int(np.count_nonzero(text[at : min(at + PART, size)] == NEWLINE))
+                for at in range(1, size, PART)
+            )
+        rest = buffer[size : begin + got]
+        if len(rest) > LONGEST:
+            raise LogError(
+                name, line, "this line has no end: is the file a log?", bytes(rest[:200])
+            )
+        begin = 1 + len(rest)
+        buffer[1:begin] = rest
+    if begin > 1:
+        cut = bytes(buffer[1:begin])
+        raise LogError(name, line, "the log ends within this line: it was cut off", cut)
+
+
+def _read(file: BinaryIO, buffer: memoryview, name: str) -> int:
+    """Fill the buffer; how many bytes there were."""
+    try:
+        return cast(io.BufferedReader, file).readinto(buffer)
+    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+        raise SwaptraceError(
+            f"{printable(name)}: the compressed data are damaged or cut off ({error})"
+        ) from error
+    except OSError as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: OSError) -> SwaptraceError:
+    return SwaptraceError(f"{printable(name)}: cannot be read: {error.strerror or error}")
+
+
+class _Counted(io.RawIOBase):
+    """A file that tells how much of it has been read."""
+
+    def __init__(self, raw: io.RawIOBase, told: Told) -> None:
+        super().__init__()
+        self.raw = raw
+        self.told = told
+        self.bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        got = self.raw.readinto(buffer)
+        self.bytes += got
+        self.told(self.bytes)
+        return got

@@ -1,0 +1,128 @@
+"""Where the calls of a log of strace's own lie between the accesses of lackey's.
+
+Lackey's lines have no time. With valgrind's `--trace-syscalls=yes` its log has a line for each call
+of the program, and the place is exact. Otherwise only this is known: a mapping is made before its
+first access. Then a mapping is taken to be made as early as the calls before it allow, and any
+other call as late as the first access to a mapping that was made after it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from swaptrace.importers.accesses import Flags, Pages
+from swaptrace.importers.recorder import Recorder, pages
+from swaptrace.importers.space import Ranges
+from swaptrace.importers.strace import Call
+
+MARK: Final = re.compile(
+    rb"SYSCALL\[\d+,(?P<tid>\d+)\]\( *\d+\) "
+    rb"(?:sys_(?P<name>\w+) *\( *(?P<first>0x[0-9a-f]+|\d+)\b.*\)|\.\.\.) *"
+    rb"(?:\[\w+\] *)?--> *(?:\[[\w-]+\] *)?"
+    rb"(?P<end>\.\.\.|Success\((?P<value>0x[0-9a-f]+)\)|Fail.*) *"
+)
+RETURNED: Final = ("mmap", "mremap")
+"""The calls that are known by the address that they return, not by the one that they are given."""
+
+
+class Placing:
+    """Gives a recorder accesses, and the calls of a list where they belong."""
+
+    def __init__(self, recorder: Recorder, calls: Iterable[Call]) -> None:
+        self.recorder = recorder
+        self.calls = deque(calls)
+        self.mappable = Ranges()
+        self.exact = False
+        self.waiting: dict[bytes, tuple[bytes, bytes]] = {}  # by thread
+        for call in self.calls:
+            if made := mapping(call):
+                self.mappable.add(*made)
+        self.make_mappings()
+
+    def accesses(self, page: Pages, write: Flags) -> None:
+        """Accesses one after another, with the calls that must have been made by then."""
+        while len(page) and (at := self.first_unmapped(page)) is not None:
+            self.recorder.accesses(page[:at], write[:at])
+            page, write = page[at:], write[at:]
+            self.map(int(page[0]))
+        self.recorder.accesses(page, write)
+
+    def first_unmapped(self, page: Pages) -> int | None:
+        """The first access to a page that is not mapped, but by a call that is to come."""
+        if not self.calls:
+            return None
+        missing = np.flatnonzero(self.recorder.space.locate(page) < 0)
+        bounds = np.array(list(self.mappable), np.uint64).reshape(-1, 2)
+        index = np.searchsorted(bounds[:, 0], page[missing], side="right") - 1
+        inside = (index >= 0) & (page[missing] < bounds[:, 1][index])
+        return int(missing[inside][0]) if inside.any() else None
+
+    def map(self, page: int) -> None:
+        """Make the calls up to the one that maps a page; none if there is no such call."""
+        for number, call in enumerate(self.calls, start=1):
+            made = mapping(call)
+            if made and made[0] <= page < made[1]:
+                self.make(number)
+                return
+        self.mappable.remove(page, page + 1)
+
+    def mark(self, line: bytes) -> bool:
+        """A line of the log; whether it is one of a call. A call that may wait has two lines, and
+        is made when it returns."""
+        match = MARK.fullmatch(line)
+        if match is None:
+            return False
+        self.exact = True
+        tid = match["tid"]
+        name, first = self.waiting.pop(tid, (b"", b"0"))
+        if match["name"]:
+            name, first = match["name"], match["first"]
+        if match["end"] == b"...":
+            self.waiting[tid] = name, first
+        elif match["value"]:
+            called = name.decode()
+            self.returned(called, int(match["value"] if called in RETURNED else first, 0))
+        return True
+
+    def returned(self, name: str, address: int) -> None:
+        """Make the calls up to the one that is known by its name and an address."""
+        for number, call in enumerate(self.calls, start=1):
+            if call.name == name and address == where(call):
+                self.make(number)
+                return
+
+    def make(self, number: int) -> None:
+        """Make so many calls, and the mappings that come right after them."""
+        for _ in range(number):
+            self.recorder.call(self.calls.popleft())
+        if not self.exact:
+            self.make_mappings()
+
+    def make_mappings(self) -> None:
+        """Make the calls up to the first that is no mmap."""
+        while self.calls and self.calls[0].name == "mmap":
+            self.recorder.call(self.calls.popleft())
+
+    def finish(self) -> None:
+        """Make the calls that are left."""
+        while self.calls:
+            self.recorder.call(self.calls.popleft())
+
+
+def where(call: Call) -> int:
+    """The address that a call is known by."""
+    return call.value if call.name in RETURNED else call.number(0)
+
+
+def mapping(call: Call) -> tuple[int, int] | None:
+    """The pages that a call maps, if it does."""
+    if call.name == "mmap":
+        return pages(call.value, call.number(1))
+    if call.name == "mremap":
+        return pages(call.value, call.number(2))
+    return None

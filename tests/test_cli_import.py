@@ -1,0 +1,324 @@
+"""Do `import` and `record` make whole files or none, and say what is wrong?"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from swaptrace.traces.files import open_trace
+from tests.commandline import SWAPTRACE, environment, on_terminal, run
+from tests.importers.logs import lines
+
+LACKEY = lines(
+    [
+        "==4711== Lackey, an example Valgrind tool",
+        "I  04016b80,3",
+        " S 1fff000ffc,8",
+        " L 1fff000ff8,8",
+        " L 04a2b010,8",
+        " M 04a2b010,8",
+        " M 04a2b010,8",
+    ]
+)
+PERF = lines(
+    [
+        "               a 25347 25850.334792: page-faults:     7f1000000038",
+        "     my prog: x 25347 25850.334793: cpu/mem-loads,ldlat=30/P:     7f1000001a80",
+        "          python  4712 25851.000123: cpu/mem-stores/P:     7f1000001a88",
+        "",
+    ]
+)
+VIEW = lines(
+    [
+        "Output format:",
+        "<--record#-> <--instr#->: <---tid---> <record details>",
+        "------------------------------------------------------------",
+        "           1           0:     4711 <marker: version 6>",
+        "           7           1:     4711 ifetch       3 byte(s) @ 0x00007f1000000100 48 89 e7"
+        " mov    %rsp, %rdi",
+        "           8           2:     4711 write        8 byte(s) @ 0x00007f1000000ffc by PC"
+        " 0x00007f1000000100",
+        "           9           2:     4711 read         8 byte(s) @ 0x00007f1000003ff0 by PC"
+        " 0x00007f1000000100",
+        "          10           3:     4711 pref-r-L1    1 byte(s) @ 0x00007f1000009000 by PC"
+        " 0x00007f1000000100",
+        "          11           3:     4711 write       512 byte(s) @ 0x00007f1000004f00 by PC"
+        " 0x00007f1000000100",
+        "View tool results:",
+        "              2 : total instructions",
+    ]
+)
+FORMATS = {
+    "lackey": (LACKEY, [(0, True), (1, True), (0, False), (0, False), (0, True)]),
+    "perf": (PERF, [(0, True), (1, False), (1, True)]),
+    "drmemtrace": (VIEW, [(0, True), (1, True), (3, False), (4, True), (5, True)]),
+    "csv": (b"address,write\n0x10000,1\n65540,0\n0X12fff,1\n", [(0, True), (2, True)]),
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some.log").write_bytes(LACKEY)
+    return tmp_path
+
+
+def pages(path: str) -> list[tuple[int, bool]]:
+    """The pages of a trace, and whether they are written."""
+    chunks = list(open_trace(path).chunks(1 << 16))
+    page = np.concatenate([chunk.page for chunk in chunks])
+    write = np.concatenate([chunk.write for chunk in chunks])
+    return list(zip(page.tolist(), write.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_log_of_each_format_becomes_a_scenario(here: Path, fmt: str) -> None:
+    """Are the accesses there, in their order, and does the scenario replay?"""
+    text, expected = FORMATS[fmt]
+    (here / "a.txt").write_bytes(text)
+    result = run("import", fmt, "a.txt", "-o", "out")
+    assert (result.exit_code, result.stdout) == (0, ""), result.stderr
+    assert sorted(os.listdir("out")) == ["a.npz", "a.yaml"]
+    assert pages("out/a.npz") == expected
+    assert run("check", "out").exit_code == 0
+    assert run("run", "out/a.yaml", "--policies", "final").exit_code == 0
+
+
+def test_what_the_scenario_and_the_summary_say(here: Path) -> None:
+    """Sizes, addresses, names and what was left out?"""
+    result = run("import", "lackey", "some.log", "-o", "out")
+    assert (here / "out" / "some.yaml").read_text() == (
+        'name: some\ndescription: "Imported from lackey\'s log some.log."\nsteps:\n'
+        "- mmap: anon-1\n  size: 4KiB\n  at: 0x4a2b000\n"
+        "- mmap: anon-2\n  size: 8KiB\n  at: 0x1fff000000\n"
+        "- trace: some.npz\n"
+    )
+    assert result.stderr == (
+        "out/some.yaml: 5 accesses to 3 pages in 2 regions, 0 steps between them\n"
+        "merged: 1 to the page that was accessed just before\n"
+        "left out: 1 line\n"
+        "no call tells the mappings: all pages are taken for anonymous memory, and a region begins "
+        "where 1 MiB before it was not accessed\n"
+    )
+
+
+def test_pages_of_a_csv_are_numbers_in_one_region(here: Path) -> None:
+    """Does page 0 stay page 0?"""
+    (here / "a.csv").write_text("page,write\n7,0\n0,1\n0,1\n3,1\n")
+    assert run("import", "csv", "a.csv", "-o", ".").exit_code == 0
+    assert pages("a.npz") == [(7, False), (0, True), (3, True)]
+    assert "size: 32KiB" in (here / "a.yaml").read_text()
+    every = run("import", "csv", "a.csv", "-o", ".", "--force", "--every-access")
+    assert "merged" not in every.stderr
+    assert len(pages("a.npz")) == 4
+
+
+def test_files_that_are_there_stay_until_force(here: Path) -> None:
+    """Is nothing replaced by chance, and nothing of the old import kept with --force?"""
+    (here / "some-2.npz").write_bytes(b"old")
+    refused = run("import", "lackey", "some.log", "-o", ".")
+    assert refused.exit_code == 2
+    assert "some-2.npz is there already; --force replaces it, --name" in refused.stderr
+    assert run("import", "lackey", "some.log", "-o", ".", "--force").exit_code == 0
+    assert sorted(os.listdir()) == ["some.log", "some.npz", "some.yaml"]
+    assert run("import", "lackey", "some.log", "-o", ".", "--name", "b").exit_code == 0
+
+
+WRONG = {
+    "malformed": (b" L 00001000,8\n L 1000\n", "log:2:1: this is no access as lackey prints them"),
+    "cut off": (b" L 00001000,8\n L 0000", "log:2:1: the log ends within this line"),
+    "foreign": (b"Hello\nWorld\n", "log: no line is an access, as ' L 1ffefff588,8'; was it made"),
+    "empty": (b"", "log: no line is an access"),
+    "damaged": (b"\x1f\x8b\x08\x00nonsense", "log: the compressed data are damaged or cut off"),
+    "kernel": (b" L ffffffff81000000,8\n", "no access is to anonymous memory: 1 to no mapping"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_log_is_told_and_leaves_nothing(here: Path, case: str) -> None:
+    """With file and line, and no directory behind?"""
+    text, message = WRONG[case]
+    (here / "log").write_bytes(text)
+    result = run("import", "lackey", "log", "-o", "out")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert sorted(os.listdir()) == ["log", "some.log"]
+
+
+@pytest.mark.parametrize(
+    ("fmt", "text", "message"),
+    [
+        ("perf", "a 1 2.5: cycles: 7f10\n", "log:1:1: event 'cycles' is no access"),
+        ("perf", "# a header\n", "log: no line is an access"),
+        ("drmemtrace", "1 1: 4 read 8\n", "log: no line is an access"),
+        ("csv", "addr,write\n1,1\n", "log:1:1: 'addr' is no column; did you mean 'address'?"),
+        ("csv", "address,page\n1,1\n", "log:1:1: the header must be address,write or page,write"),
+        ("csv", "page,write\n1,1\n2\n", "log:3:1: a row has 2 fields"),
+        ("csv", "page,write\n1,1\n2\n3,4,5\n", "log:3:1: a row has 2 fields"),
+        ("csv", "page,write\n1,2\n", "log:2:1: write is 2; it is 0 or 1"),
+        ("csv", "page,write\n-1,1\n", "log:2:1: page: '-1' is no number"),
+        ("csv", "page,write\n1.5,1\n", "log:2:1: page: '1.5' is no number"),
+        ("csv", "page,write\n,1\n", "log:2:1: page: '' is no number"),
+        ("csv", "page,write\n", "log: no line is an access"),
+    ],
+)
+def test_a_wrong_log_of_another_format_is_told(
+    here: Path, fmt: str, text: str, message: str
+) -> None:
+    """With the line, and what would be right?"""
+    (here / "log").write_text(text)
+    result = run("import", fmt, "log", "-o", "out")
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("lackey none.log -o out", "none.log: No such file or directory"),
+        ("lackey some.log --strace none -o out", "none: No such file or directory"),
+        ("lackey some.log --strace some.log -o out", "some.log: no line is a system call"),
+        ("perf some.log --strace some.log -o out", "--strace goes with lackey; perf is imported"),
+        ("lackey - --strace - -o out", "-: standard input can be read only once"),
+        ("lackey some.log -o no/out", "-o no/out: there is no directory"),
+        ("lackey some.log -o some.log", "-o some.log: is no directory"),
+        ("lackey some.log -o out --name a/b", "a file's name without a directory"),
+        ("lackey some.log", "Missing option '-o'"),
+        ("lacky some.log -o out", "'lacky' is not one of 'lackey', 'perf', 'drmemtrace', 'csv'"),
+    ],
+)
+def test_a_wrong_command_line_is_told(words: str, message: str) -> None:
+    """Before any work is done?"""
+    result = run("import", *shlex.split(words))
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_calls_decide_what_is_anonymous(here: Path) -> None:
+    """Are files' pages left out, freed pages freed, and calls without effect dropped?"""
+    rw = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0"
+    (here / "both.log").write_bytes(
+        lines(
+            [
+                f"7 mmap(0x4000000, 32768, {rw}) = 0x4000000",
+                "7 mmap(0x5000000, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x5000000",
+                "7 mprotect(0x4004000, 4096, PROT_NONE) = 0",
+                " S 04000000,8",
+                " S 04007000,8",
+                " L 05000000,8",
+                " L 06000000,8",
+                "7 madvise(0x4000000, 32768, MADV_NOHUGEPAGE) = 0",
+                "7 madvise(0x4000000, 32768, MADV_HUGEPAGE) = 0",
+                "7 mlock(0x4001000, 4096) = 0",
+                "7 munmap(0x4000000, 16384) = 0",
+                f"7 mmap(0x4000000, 4096, {rw}) = 0x4000000",
+                "7 mprotect(0x4007000, 4096, PROT_READ) = 0",
+                " S 04000000,8",
+                "7 munmap(0x4000000, 32768) = 0",
+            ]
+        )
+    )
+    result = run("import", "lackey", "both.log", "-o", ".")
+    steps = (here / "both.yaml").read_text().partition("- trace: both-1.npz\n")[2]
+    assert steps == (
+        "- mlock: anon-1\n  offset: 4KiB\n  length: 4KiB\n"
+        "- munlock: anon-1\n  offset: 4KiB\n  length: 4KiB\n"
+        "- madvise: anon-1\n  advice: MADV_DONTNEED\n  offset: 0\n  length: 16KiB\n"
+        "- mprotect: anon-1\n  prot: r\n  offset: 28KiB\n  length: 4KiB\n"
+        "- trace: both-2.npz\n"
+        "- munmap: anon-1\n  offset: 0\n  length: 4KiB\n"
+        "- munmap: anon-1\n  offset: 16KiB\n  length: 16KiB\n"
+    )
+    assert (
+        "left out: 1 access to mappings of files, 1 access to no mapping that strace shows, "
+        "1 call of madvise with MADV_HUGEPAGE\n"
+    ) in result.stderr
+    assert run("run", "both.yaml", "--policies", "final").exit_code == 0
+
+
+def test_pages_that_mremap_moves_keep_what_they_hold(here: Path) -> None:
+    """Are they the same pages at their new address, and others at the old one?"""
+    rw = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0"
+    (here / "moved.log").write_bytes(
+        lines(
+            [
+                f"7 mmap(NULL, 8192, {rw}) = 0x4000000",
+                " S 04000000,8",
+                "7 mremap(0x4000000, 8192, 16384, MREMAP_MAYMOVE) = 0x5000000",
+                " L 05000000,8",
+                " S 05003000,8",
+                f"7 mmap(NULL, 4096, {rw}) = 0x4000000",
+                " S 04000000,8",
+                "7 mremap(0x5000000, 16384, 4096, MREMAP_MAYMOVE) = 0x5000000",
+                " L 05000000,8",
+            ]
+        )
+    )
+    assert run("import", "lackey", "moved.log", "-o", ".").exit_code == 0
+    chunks = [*open_trace("moved-1.npz").chunks(99), *open_trace("moved-2.npz").chunks(99)]
+    found = [
+        (region, page, write)
+        for chunk in chunks
+        if chunk.region is not None
+        for region, page, write in zip(chunk.region, chunk.page, chunk.write, strict=True)
+    ]
+    assert found == [
+        (0, 0, True),
+        (0, 0, False),
+        (1, 1, True),
+        (2, 0, True),
+        (0, 0, False),
+    ]
+    counted = run("run", "moved.yaml", "--policies", "final", "--format", "csv").stdout
+    assert "total,minflt,3\n" in counted
+
+
+def test_what_interrupts_an_import_leaves_nothing() -> None:
+    """While it waits for a pipe: 130, and no directory?"""
+    command = [*SWAPTRACE, "import", "lackey", "-", "-o", "out"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment()) as process:
+        assert process.stdin is not None
+        while not Path("out").exists():
+            assert process.poll() is None
+        process.send_signal(2)
+        assert process.wait(20) == 130
+    assert sorted(os.listdir()) == ["some.log"]
+
+
+def test_record_says_why_there_is_no_log(here: Path) -> None:
+    """Where strace is not allowed to trace?"""
+    for tool in ("strace", "valgrind"):
+        (here / tool).write_text("#!/bin/sh\necho not permitted >&2\nexit 1\n")
+        (here / tool).chmod(0o755)
+    env = environment({"PATH": f"{here}:{os.environ['PATH']}"})
+    command = [*SWAPTRACE, "record", "-o", "out", "true"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("not permitted\nError: strace and valgrind recorded no access")
+    assert not Path("out").exists()
+
+
+def test_record_says_which_package_is_missing(here: Path) -> None:
+    """Where there is no valgrind, and where there is no such command?"""
+    command = [*SWAPTRACE, "record", "-o", "out", "true"]
+    env = environment({"PATH": str(here)})
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "not installed (Debian: apt install valgrind)" in done.stderr
+    assert sorted(os.listdir()) == ["some.log"]
+
+
+def test_a_bar_is_on_a_terminal_and_leaves_nothing_on_it() -> None:
+    """Is the last that is shown the summary, however narrow?"""
+    feed = "cat some.log; sleep 2; cat some.log"
+    swaptrace = shlex.join(SWAPTRACE)
+    command = f"({feed}) | {swaptrace} import lackey - -o out"
+    shown, code = on_terminal("bash", "-c", command, env={"COLUMNS": "20"})
+    assert code == 0
+    assert "\x1b[2K" in shown, "the bar was there and was wiped out"
+    assert shown.rpartition("\x1b[2K")[2].lstrip().startswith("out/trace.yaml: 10 accesses")
