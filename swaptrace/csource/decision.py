@@ -17,7 +17,7 @@ from swaptrace.csource.parse import (
     parse_statements,
     plain,
 )
-from swaptrace.csource.preprocess import MODELLED
+from swaptrace.csource.preprocess import defined_with
 from swaptrace.csource.scope import Known, Scopes, Variable
 from swaptrace.csource.source import Place, source_of
 from swaptrace.csource.statements import OUTCOMES, Leave, Statements, Step
@@ -85,7 +85,7 @@ class Decision(NamedTuple):
 def decision_of(point: Point, block: Block, defines: Collection[str]) -> Decision:
     """Read a block. Raises `PolicyError` where it is not understood."""
     source = source_of(block)
-    defined = MODELLED | set(defines)
+    defined = defined_with(defines)
     try:
         text = plain(source, defined)
         if point == "swapin_pte":

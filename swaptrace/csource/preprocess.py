@@ -24,6 +24,12 @@ MODELLED: Final = words(
 )
 """What the model has whatever the machine: without soft-dirty tracking, VM_SOFTDIRTY stays set."""
 
+
+def defined_with(defines: Collection[str]) -> frozenset[str]:
+    """The names that are defined."""
+    return MODELLED | frozenset(defines)
+
+
 ENABLED: Final = frozenset({"IS_ENABLED", "IS_BUILTIN", "IS_REACHABLE"})
 
 _DIRECTIVE: Final = re.compile(r"[ \t]*#[ \t]*(\w*)")

@@ -69,7 +69,7 @@ def without_comments(source: Source, text: str) -> str:
         if wrong is not None:
             raise source.error(source.place(text, match.start()), wrong)
         blank = kind == "comment" or found.startswith("\\")
-        parts.append(_blanks(found) if blank else found)
+        parts.append(blanks(found) if blank else found)
     return "".join(parts)
 
 
@@ -84,7 +84,8 @@ def _wrong(kind: str, found: str, tokens: int) -> str | None:
     return None
 
 
-def _blanks(text: str) -> str:
+def blanks(text: str) -> str:
+    """As many blanks, on as many lines."""
     return re.sub(r"[^\n]", " ", text)
 
 
@@ -133,7 +134,7 @@ def without_attributes(text: str) -> str:
         elif token.text in CALLED_ATTRIBUTES:
             taken.append((token.at, _end_of_call(tokens, number)))
     for start, end in reversed(taken):
-        text = text[:start] + _blanks(text[start:end]) + text[end:]
+        text = text[:start] + blanks(text[start:end]) + text[end:]
     return text
 
 
