@@ -31,8 +31,6 @@ KEYWORDS: Final = frozenset({"if", "else", "for", "while", "do", "switch", "retu
 
 _LEADING: Final = re.compile(r"\s*(?://[^\n]*\n?\s*|/\*.*?\*/\s*)+", re.DOTALL)
 
-_DECORATION: Final = re.compile(r"^[\s/*]+|[\s*/]+$")
-
 
 class Definition(NamedTuple):
     """A function of the file: its name, and where it begins and ends in the text."""
@@ -133,5 +131,5 @@ def title_of(text: str) -> str:
     """The first line of the comment that the text begins with, but that of the licence."""
     leading = _LEADING.match(text)
     lines = leading.group().split("\n") if leading is not None else []
-    said = (_DECORATION.sub("", line) for line in lines)
+    said = (line.strip(" \t\f\v\r*/") for line in lines)
     return next((line for line in said if line and not line.startswith("SPDX-")), "")

@@ -18,7 +18,7 @@ from swaptrace.csource.parse import (
     plain,
 )
 from swaptrace.csource.preprocess import defined_with
-from swaptrace.csource.scope import Known, Scopes, Variable
+from swaptrace.csource.scope import WIDTHS, Known, Scopes, Variable
 from swaptrace.csource.source import Place, source_of
 from swaptrace.csource.statements import OUTCOMES, Leave, Statements, Step
 from swaptrace.mm.column import Vma
@@ -149,8 +149,7 @@ def _definition(point: Point, parsed: Parsed, defined: Collection[str]) -> Decis
     variables = _parameters(point, parsed, defined)
     fields = {"vmf->flags": Kind.FAULT_FLAGS}
     reader = _reader(parsed, point, variables, fields, defined)
-    result = reader.type_of(_Typed(declared.type.type, declared.coord))
-    if result.width is None:
+    if not _gives_integer(declared.type.type):
         raise reader.error(declared, "the function must return bool")
     step = reader.read(parsed.body, {}, returns=True)
     if reader.known.reached:
@@ -158,15 +157,17 @@ def _definition(point: Point, parsed: Parsed, defined: Collection[str]) -> Decis
     return Decision(_frames(point, variables), step, _truth)
 
 
-class _Typed(NamedTuple):
-    """Something that has a type, as a declaration has."""
-
-    type: Any
-    coord: Any
+def _gives_integer(result: Any) -> bool:
+    names = getattr(getattr(result, "type", None), "names", ())
+    return " ".join(names) in WIDTHS
 
 
 def _parameters(point: Point, parsed: Parsed, defined: Collection[str]) -> dict[str, Variable]:
-    """The parameters of a definition; of the integers the last are the fault's flags."""
+    """The parameters of a definition.
+
+    Of the integers of should_try_to_free_swap() the last is the fault's flags; one before it is
+    the number of references that the caller holds.
+    """
     reader = _reader(parsed, point, {}, {}, defined)
     declared: Any = parsed.declaration
     parameters = declared.type.args.params if declared.type.args is not None else []
@@ -176,7 +177,9 @@ def _parameters(point: Point, parsed: Parsed, defined: Collection[str]) -> dict[
             raise reader.error(each, "a parameter without a name is not understood")
         variables[each.name] = _parameter(reader, each)
     integers = [name for name, each in variables.items() if each.width is not None]
-    if integers and point == "should_free_swap":
+    if len(integers) > (2 if point == "should_free_swap" else 0):
+        raise reader.error(declared, "more integers than the model can tell this function")
+    if integers:
         variables[integers[-1]] = Variable(integers[-1], Kind.FAULT_FLAGS)
     return variables
 
@@ -185,6 +188,8 @@ def _parameter(reader: Statements, node: Any) -> Variable:
     if _struct(node) == "swap_info_struct":
         return Variable(node.name, Kind.OPAQUE)
     kind, width = reader.type_of(node)
+    if kind is None and width is None:
+        raise reader.error(node, "the model has no PTE for this function")
     return Variable(node.name, kind, width)
 
 
@@ -197,8 +202,7 @@ def _struct(node: Any) -> str | None:
 
 def _frames(point: Point, variables: Mapping[str, Variable]) -> Callable[..., Frame]:
     """Makes the frame of a question from the arguments of the policy's method."""
-    # Pointers have one value; an integer that is not the flags is the references that the
-    # caller holds.
+    # Pointers have one value, and the caller holds one reference.
     ones = dict.fromkeys(variables, 1)
     flags = [name for name, each in variables.items() if each.kind is Kind.FAULT_FLAGS]
 

@@ -7,7 +7,7 @@ through a function of the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
@@ -23,7 +23,7 @@ from swaptrace.csource.preprocess import ENABLED
 from swaptrace.csource.scope import WIDTHS, Known, Scopes, fit
 from swaptrace.csource.source import Source
 from swaptrace.csource.words import words
-from swaptrace.errors import PolicyError, did_you_mean, quote
+from swaptrace.errors import PolicyError, did_you_mean, nearest, quote, shorten
 
 Run = Callable[[Frame], Any]
 
@@ -73,7 +73,7 @@ class Expressions:
         """An expression of any kind."""
         reader = _READERS.get(type(node).__name__)
         if reader is None:
-            what = _NAMES.get(type(node).__name__, type(node).__name__)
+            what = _NAMES.get(type(node).__name__, "this")
             raise self.error(node, f"{what} is not understood in an expression")
         self.depth += 1
         if self.depth > MAX_NESTING:
@@ -89,18 +89,17 @@ class Expressions:
             raise self.error(node, f"{value.kind.value} is neither true nor false")
         return value.run
 
-    def of_kinds(self, node: Any, kinds: Collection[Kind], wanted: str) -> Value:
-        """An expression of one of these kinds; `wanted` says who wants it."""
+    def of_kinds(self, node: Any, kinds: Collection[Kind], who: str, where: str = "") -> Value:
+        """An expression of one of these kinds; `who` takes it, and `where`."""
         value = self.value(node)
         if value.kind not in kinds:
-            expected = " or ".join(kind.value for kind in Kind if kind in kinds)
-            raise self.error(node, f"{wanted} {expected}, not {value.kind.value}")
+            raise self.error(node, f"{who} takes {named(kinds)}{where}, not {value.kind.value}")
         return value
 
     def _constant(self, node: Any) -> Value:
         number = integer(node.value) if "int" in node.type else None
         if number is None:
-            raise self.error(node, f"{quote(node.value)} is not an integer")
+            raise self.error(node, f"{shorten(node.value)} is not an integer")
         return Value(Kind.INT, lambda _frame: number)
 
     def _name(self, node: Any) -> Value:
@@ -114,8 +113,8 @@ class Expressions:
             return Value(Kind.INT, lambda _frame: 1)
         if node.name in FUNCTIONS or node.name in UNCHANGED:
             raise self.error(node, f"{node.name} is a function; it must be called")
-        hint = did_you_mean(node.name, {*self.scopes.names(), *CONSTANTS})
-        raise self.error(node, f"the model has no {quote(node.name)}; {hint}")
+        near = perhaps(node.name, {*self.scopes.names(), *CONSTANTS})
+        raise self.error(node, f"the model has no name {quote(node.name)}{near}")
 
     def _variable(self, node: Any, key: str) -> Value:
         kind = self.known.kinds.get(key)
@@ -160,15 +159,15 @@ class Expressions:
 
     def _unary(self, node: Any) -> Value:
         if node.op == "&" and isinstance(node.expr, c_ast.StructRef):
-            return self.of_kinds(node.expr, {Kind.PAGE}, "& of a field must give")
+            return self.of_kinds(node.expr, {Kind.PAGE}, "& of a field")
         if node.op == "!":
             run = self.truth(node.expr)
             return Value(Kind.INT, lambda frame: 0 if run(frame) else 1)
         if node.op == "~":
-            value = self.of_kinds(node.expr, {Kind.INT, *FLAG_KINDS}, "~ takes")
+            value = self.of_kinds(node.expr, {Kind.INT, *FLAG_KINDS}, "~")
             return Value(value.kind, lambda frame: ~value.run(frame))
         if node.op in ("+", "-"):
-            value = self.of_kinds(node.expr, {Kind.INT}, f"{node.op} takes")
+            value = self.of_kinds(node.expr, {Kind.INT}, node.op)
             return value if node.op == "+" else Value(Kind.INT, lambda frame: -value.run(frame))
         if node.op in ("*", "&"):
             raise self.error(node, f"{node.op}: the model has no memory to point into")
@@ -214,7 +213,9 @@ class Expressions:
             return other if one is Kind.NULL else one
         if Kind.INT in kinds and kinds <= {Kind.INT, *FLAG_KINDS} and self._plain_number(node):
             return other if one is Kind.INT else one
-        raise self.error(node, f"{node.op} of {one.value} and {other.value}")
+        raise self.error(
+            node.right, f"{other.value} and {one.value} do not go together with {node.op}"
+        )
 
     def _plain_number(self, node: Any) -> bool:
         """Whether one of the operands is the number 0, which every set of flags can be compared
@@ -256,8 +257,8 @@ class Expressions:
         if function is None and is_ignored(name):
             raise self.error(node, f"the model ignores {name}(), so that it has no value")
         if function is None:
-            hint = did_you_mean(name, [*FUNCTIONS, *UNCHANGED, *ALL_IGNORED, *ENABLED])
-            raise self.error(node, f"the model has no function {quote(name)}; {hint}")
+            near = perhaps(name, [*FUNCTIONS, *UNCHANGED, *ALL_IGNORED, *ENABLED])
+            raise self.error(node, f"the model has no function {quote(name)}{near}")
         if self.point not in function.points:
             what = POINT_OF[self.point]
             raise self.error(node, f"{name}() is not known where the decision is about {what}")
@@ -289,8 +290,8 @@ class Expressions:
             if kinds is ANY:
                 self.changes_nothing(argument)
             else:
-                wanted = f"{name}() takes as argument {number}"
-                runs.append(self.of_kinds(argument, kinds, wanted).run)
+                where = f" as argument {number}"
+                runs.append(self.of_kinds(argument, kinds, f"{name}()", where).run)
         return Value(function.result, _applied(function.run, runs))
 
     def changes_nothing(self, node: Any) -> None:
@@ -309,6 +310,19 @@ class Expressions:
 
     def _assignment(self, node: Any) -> Value:
         raise self.error(node, "an assignment within an expression: make it a statement")
+
+
+def perhaps(name: str, valid: Iterable[str]) -> str:
+    """The nearest of many names, to append to a message; nothing if none is near."""
+    near = nearest(name, valid)
+    return "" if near is None else f"; did you mean {quote(near)}?"
+
+
+def named(kinds: Collection[Kind]) -> str:
+    """The kinds, for a message."""
+    if kinds == TRUTHS:
+        return "what is true or false"
+    return " or ".join(kind.value for kind in Kind if kind in kinds)
 
 
 def _applied(run: Callable[..., Any], arguments: list[Run]) -> Run:

@@ -104,5 +104,5 @@ def _parse(source: Source, text: str) -> Any:
 def _told(message: str) -> str:
     what, colon, near = message.partition("before: ")
     if colon and not what:
-        return f"C that cannot be parsed, at {quote(near)}"
+        return f"C that cannot be parsed, before {quote(near)}"
     return f"C that cannot be parsed: {quote(message)[1:-1]}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from swaptrace.csource.source import Place, Source
-from swaptrace.csource.tokens import Token, tokens_of
+from swaptrace.csource.tokens import MAX_DEPTH, Token, tokens_of
 from swaptrace.csource.words import words
 from swaptrace.errors import PolicyError, quote
 
@@ -109,7 +109,7 @@ class _Condition:
         self.source, self.line, self.defined = source, line, defined
         self.tokens = [token for token in tokens_of(text) if token.at >= start]
         self.end = len(text)
-        self.at = 0
+        self.at = self.depth = 0
 
     def holds(self, word: str) -> bool:
         if word != "if":
@@ -172,8 +172,12 @@ class _Condition:
 
     def _plain(self) -> int:
         if self._accept("("):
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise self._error("nested too deeply")
             value = self._any()
             self._expect(")")
+            self.depth -= 1
             return value
         token = self._take("a name, a number or '('")
         if token.kind == "number" and token.text.rstrip("uUlL").isdecimal():

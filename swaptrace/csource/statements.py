@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple
 from pycparser import c_ast
 from pycparser.c_generator import CGenerator
 
-from swaptrace.csource.expressions import MAX_NESTING, Run
+from swaptrace.csource.expressions import MAX_NESTING, Run, perhaps
 from swaptrace.csource.frame import Cited, Frame
 from swaptrace.csource.functions import PUBLISHING
 from swaptrace.csource.ignored import is_ignored
 from swaptrace.csource.kinds import TRUTHS
 from swaptrace.csource.scope import Known, joined
 from swaptrace.csource.variables import Variables
-from swaptrace.errors import did_you_mean, quote
+from swaptrace.errors import quote
 
 
 class Leave(NamedTuple):
@@ -46,6 +46,8 @@ NOT_UNDERSTOOD: Final[Mapping[str, str]] = {
     "DoWhile": "a loop is not understood: a decision about one page needs none",
     "For": "a loop is not understood: a decision about one page needs none",
     "Switch": "switch is not understood: use if and else",
+    "Case": "case is not understood: there is no switch",
+    "Default": "default is not understood: there is no switch",
     "Break": "break is not understood: there is no loop",
     "Continue": "continue is not understood: there is no loop",
     "FuncDef": "a function within a function is not understood",
@@ -240,9 +242,8 @@ class Statements(Variables):
                 labels.jumps.setdefault(node.name, []).append(self.known.copy())
                 return self._leaving(node, Leave(node.name))
         there = {name for labels in self._labels for name in labels.at} | set(self.outcomes)
-        near = did_you_mean(node.name, there)
-        hint = f"; {near}" if near.startswith("did you mean") else ""
-        raise self.error(node, f"goto {quote(node.name)} leaves the statements that decide{hint}")
+        near = perhaps(node.name, there)
+        raise self.error(node, f"goto {quote(node.name)} leaves the statements that decide{near}")
 
     def _outcome(self, node: Any) -> Step:
         return self._leaving(c_ast.Goto(node.name, node.coord), self.outcomes[node.name])

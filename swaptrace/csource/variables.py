@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from pycparser import c_ast
 
 from swaptrace.csource.arithmetic import integer
-from swaptrace.csource.expressions import Expressions, Run, Value
+from swaptrace.csource.expressions import Expressions, Run, Value, named
 from swaptrace.csource.frame import Frame
 from swaptrace.csource.kinds import FLAG_KINDS, TRUTHS, Kind
 from swaptrace.csource.scope import POINTED, WIDTHS, Variable, fit
@@ -97,9 +97,8 @@ class Variables(Expressions):
         wanted = _accepted(variable)
         zero = isinstance(node, c_ast.Constant) and integer(node.value) == 0
         if value.kind not in wanted and not (zero and variable.kind in FLAG_KINDS):
-            expected = " or ".join(kind.value for kind in Kind if kind in wanted)
             name = quote(key.partition("#")[0])
-            raise self.error(node, f"{name} can hold {expected}, not {value.kind.value}")
+            raise self.error(node, f"{name} can hold {named(wanted)}, not {value.kind.value}")
         truth = width is not None and width[0] == 1
         self.known.kinds[key] = Kind.INT if truth else variable.kind or value.kind
 
