@@ -48,8 +48,8 @@ def test_no_golden_file_is_left_over() -> None:
 @pytest.mark.parametrize("command", ["run", "compare", "explain", "explore", "graph", "policies"])
 def test_every_command_says_it_with_exit_code_2(command: str) -> None:
     """Is it an error of the input, and no traceback, wherever the file is named?"""
-    file = ERRORS / "unknown-function.c"
-    words = {
+    file = str(ERRORS / "unknown-function.c")
+    words: dict[str, list[str]] = {
         "run": ["read-then-write", "--policies", file],
         "compare": ["read-then-write", "--policies", f"old,{file}"],
         "explain": ["read-then-write", "--policy", file],
