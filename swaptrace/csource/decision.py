@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
@@ -19,8 +20,8 @@ from swaptrace.csource.parse import (
 )
 from swaptrace.csource.preprocess import defined_with
 from swaptrace.csource.scope import WIDTHS, Known, Scopes, Variable
-from swaptrace.csource.source import Place, source_of
-from swaptrace.csource.statements import OUTCOMES, Leave, Statements, Step
+from swaptrace.csource.source import Source, source_of
+from swaptrace.csource.statements import OUTCOMES, REUSED, Leave, Statements, Step
 from swaptrace.mm.column import Vma
 from swaptrace.mm.policy import FolioRefs, SwapinPte
 
@@ -95,8 +96,8 @@ def decision_of(point: Point, block: Block, defines: Collection[str]) -> Decisio
         if point == "can_reuse_anon":
             return _reuse(parse_statements(source, text), defined)
     except RecursionError:
-        raise source.error(Place(source.first, 1), "nested too deeply") from None
-    raise source.error(Place(source.first, 1), "expected the definition of a function")
+        raise source.error(source.start, "nested too deeply") from None
+    raise source.error(source.start, "expected the definition of a function")
 
 
 def _reader(
@@ -132,12 +133,8 @@ def _reuse(parsed: Parsed, defined: Collection[str]) -> Decision:
     step = reader.read(parsed.body, OUTCOMES, returns=False)
     source = parsed.source
 
-    def answer(_frame: Frame, leave: Leave | None) -> bool:
-        if leave is None:
-            return True
-        if leave.answer is None:
-            raise source.error(Place(source.first, 1), "the statements return before they decide")
-        return leave.answer
+    def answer(frame: Frame, leave: Leave | None) -> bool:
+        return _truth(source, frame, REUSED if leave is None else leave)
 
     return Decision(lambda folio: reuse_frame(dict(REUSE_VALUES), folio), step, answer)
 
@@ -154,7 +151,7 @@ def _definition(point: Point, parsed: Parsed, defined: Collection[str]) -> Decis
     step = reader.read(parsed.body, {}, returns=True)
     if reader.known.reached:
         raise reader.error(declared, f"{declared.name}() can come to its end without a return")
-    return Decision(_frames(point, variables), step, _truth)
+    return Decision(_frames(point, variables), step, partial(_truth, parsed.source))
 
 
 def _gives_integer(result: Any) -> bool:
@@ -217,6 +214,13 @@ def _frames(point: Point, variables: Mapping[str, Variable]) -> Callable[..., Fr
     return free_swap if point == "should_free_swap" else reuse
 
 
-def _truth(_frame: Frame, leave: Leave | None) -> bool:
+def _truth(source: Source, frame: Frame, leave: Leave | None) -> bool:
+    """Yes or no. Raises `PolicyError` where the model cannot do what the C did besides."""
     assert leave is not None, "no path comes to the end without a return"
-    return bool(leave.answer)
+    if leave.answer is None:
+        raise source.error(source.start, "the statements return before they decide")
+    if frame.freed and not leave.answer:
+        raise source.error(
+            source.start, "frees the swap cache of a page that is not reused after all"
+        )
+    return leave.answer

@@ -30,13 +30,14 @@ class Frame:
 
     `values` are the variables, by their names or, of a local one, by name and number.
     `write` is whether the fault is a write, `made` what mk_pte() gives, `published` what set_pte()
-    was given, `mapped` whether rmap was told that the page is
-    exclusive; None before. `batched` are the references of per-CPU batches that lru_add_drain()
-    drops. `trace` collects what is executed, if anybody wants to know.
+    was given, `mapped` whether rmap was told that the page is exclusive; None before. `batched`
+    are the references of per-CPU batches that lru_add_drain() drops; `freed` says that the swap
+    cache is gone. `trace` collects what is executed, if anybody wants to know.
     """
 
     __slots__ = (
         "batched",
+        "freed",
         "made",
         "mapcount",
         "mapped",
@@ -56,7 +57,7 @@ class Frame:
         self.mapcount, self.ref_count, self.swapcache, self.swap_count, self.mlocked = folio
         self.batched = max(0, folio.ref_count - folio.mapcount - folio.swapcache - held)
         self.vma, self.values = vma, values
-        self.swap_full = self.write = False
+        self.swap_full = self.write = self.freed = False
         self.made: Pte | None = None
         self.published: Pte | None = None
         self.mapped: bool | None = None
@@ -66,7 +67,7 @@ class Frame:
         """folio_free_swap(): the swap cache goes if no swap PTE needs the slot."""
         if not self.swapcache or self.swap_count:
             return 0
-        self.swapcache = False
+        self.swapcache, self.freed = False, True
         self.ref_count -= 1
         return 1
 

@@ -113,7 +113,11 @@ _VMAS: Final[Mapping[str, Function]] = {
 
 
 def _about(
-    folio: str, page: str, run: Callable[[Frame], int], changes: bool = False
+    folio: str,
+    page: str,
+    run: Callable[[Frame], int],
+    points: frozenset[Point] = EVERYWHERE,
+    changes: bool = False,
 ) -> dict[str, Function]:
     """A function about a folio, and the one about a page that older kernels have for it."""
 
@@ -122,7 +126,8 @@ def _about(
 
     kinds = dict.fromkeys(folio.split(), FOLIO) | dict.fromkeys(page.split(), PAGE)
     return {
-        name: Function((_of(kind),), INT, answer, changes=changes) for name, kind in kinds.items()
+        name: Function((_of(kind),), INT, answer, points, changes=changes)
+        for name, kind in kinds.items()
     }
 
 
@@ -152,7 +157,8 @@ _FOLIOS: Final[Mapping[str, Function]] = {
     **_about("", "PageAnonExclusive", lambda _frame: 0),
     # Nobody else holds the lock of a page: one thing happens at a time.
     **_about("folio_trylock", "trylock_page", lambda _frame: 1),
-    **_about("folio_free_swap", "try_to_free_swap", Frame.free_swap, changes=True),
+    # Only a page that is to be reused can leave the swap cache by what C does.
+    **_about("folio_free_swap", "try_to_free_swap", Frame.free_swap, REUSING, changes=True),
     "mem_cgroup_swap_full": Function(
         (_of(FOLIO, PAGE),), INT, lambda frame, _folio: int(frame.swap_full), FREEING
     ),
@@ -209,6 +215,8 @@ _EFFECTS: Final[Mapping[str, Function]] = {
     "page_add_anon_rmap": _effect(_rmap, *(ANY,) * 3, _RMAP, points=SWAPIN),
     "folio_add_new_anon_rmap": _effect(_new_rmap, *(ANY,) * 3, _RMAP, points=SWAPIN, optional=1),
     "page_add_new_anon_rmap": _effect(_new_rmap, *(ANY,) * 3, points=SWAPIN),
+    # do_wp_page() marks every page that is reused, and so does the model.
+    "SetPageAnonExclusive": _effect(lambda _frame, _page: None, _of(PAGE), points=REUSING),
     "set_pte": _effect(_publish, ANY, _of(PTE), points=SWAPIN),
     "set_pte_at": _effect(_publish, *(ANY,) * 3, _of(PTE), points=SWAPIN),
     "set_ptes": _effect(_publish, *(ANY,) * 3, _of(PTE), ANY, points=SWAPIN),

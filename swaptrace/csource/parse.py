@@ -85,7 +85,7 @@ def place_of(source: Source, node: Any) -> Place:
     """Where a node stands; where a node has no place, the beginning."""
     coord = getattr(node, "coord", None)
     if coord is None:
-        return Place(source.first, 1)
+        return source.start
     return Place(coord.line, coord.column or 1)
 
 

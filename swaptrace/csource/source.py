@@ -25,6 +25,12 @@ class Source(NamedTuple):
     first: int
     lines: tuple[str, ...]
 
+    @property
+    def start(self) -> Place:
+        """The first line that is not blank."""
+        filled = (number for number, line in enumerate(self.lines) if line.strip())
+        return Place(self.first + next(filled, 0), 1)
+
     def error(self, place: Place, message: str) -> PolicyError:
         """What is wrong there, with the line and a caret."""
         number = place.line - self.first

@@ -283,3 +283,24 @@ def test_names_are_defined_on_the_command_line(defines: tuple[str, ...], dirty: 
 def test_a_defined_name_is_1_in_an_expression() -> None:
     """As it is for a compiler that is given -DMINE?"""
     assert swapin("if (MINE) pte = pte_mkdirty(pte);", defines=["MINE"]).pte.dirty
+
+
+def test_a_page_leaves_the_swap_cache_only_to_be_reused() -> None:
+    """Is C refused that frees the cache where the model would not do so?"""
+    text = "bool can_reuse_anon(struct folio *f) { return !folio_free_swap(f); }"
+    assert read(text).can_reuse_anon(FolioRefs(1, 2, True, 1, False))
+    with pytest.raises(PolicyError, match=r"it\.c:1:1: frees the swap cache of a page"):
+        read(text).can_reuse_anon(FolioRefs(1, 2, True, 0, False))
+    with pytest.raises(PolicyError, match=r"folio_free_swap\(\) is not known where"):
+        swapin("folio_free_swap(folio);")
+
+
+def test_places_are_those_of_the_file() -> None:
+    """Does an error in a block that begins on line 4,500 say so, and a citation?"""
+    block = Block("mm/memory.c", 4500, "\n\tif (exclusive)\n\t\tpte = pte_mkdirty(pte);\n")
+    policy = policy_of("it", "", "", {"swapin_pte": block})
+    cited = policy.cite("swapin_pte", fault())
+    assert [(each.file, each.line) for each in cited] == [("mm/memory.c", n) for n in (4501, 4502)]
+    wrong = block._replace(text=block.text.replace("mkdirty", "mkdusty"))
+    with pytest.raises(PolicyError, match=r"^mm/memory\.c:4502:9: the model has no function"):
+        policy_of("it", "", "", {"swapin_pte": wrong})
