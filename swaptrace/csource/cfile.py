@@ -48,7 +48,7 @@ def from_file(path: str, defines: Collection[str] = ()) -> CPolicy:
     """
     text = _read(path)
     blocks = blocks_of(path, text, defines)
-    return policy_of(Path(path).name, title_of(text), path, blocks, defines)
+    return policy_of(Path(path).name, printable(title_of(text)), path, blocks, defines)
 
 
 def _read(path: str) -> str:
@@ -72,7 +72,7 @@ def blocks_of(path: str, text: str, defines: Collection[str]) -> dict[Point, Blo
     for each in definitions(bare):
         blocks[_point(source, bare, each, blocks)] = Block(path, 1, _only(text, each))
         rest, rest_bare = _without(rest, each), _without(rest_bare, each)
-    if rest_bare.strip():
+    if rest_bare.strip("; \t\n"):  # a semicolon behind a function is no decision
         blocks["swapin_pte"] = Block(path, 1, rest)
     if not blocks:
         raise source.error(Place(1, 1), "there is no C in this file")

@@ -220,7 +220,5 @@ def _truth(source: Source, frame: Frame, leave: Leave | None) -> bool:
     if leave.answer is None:
         raise source.error(source.start, "the statements return before they decide")
     if frame.freed and not leave.answer:
-        raise source.error(
-            source.start, "frees the swap cache of a page that is not reused after all"
-        )
+        raise source.error(source.start, "frees the swap cache of a page that is not reused")
     return leave.answer

@@ -22,6 +22,7 @@ REUSE = "bool\nwp_can_reuse_anon_folio(struct folio *f) { return false; }\n"
         (STATEMENTS, {"swapin_pte": 1}),
         (FREE, {"should_free_swap": 1}),
         (STATEMENTS + FREE + REUSE, {"swapin_pte": 1, "should_free_swap": 4, "can_reuse_anon": 8}),
+        (FREE + ";\n" + REUSE, {"should_free_swap": 1, "can_reuse_anon": 6}),
         (FREE + STATEMENTS, {"swapin_pte": 5, "should_free_swap": 1}),
         ("#ifdef X\n" + FREE + "#else\n" + REUSE + "#endif\n", {"can_reuse_anon": 7}),
     ],
