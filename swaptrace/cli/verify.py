@@ -163,8 +163,8 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
         compiler = find_compiler(directory)
         places = _places(options, compiler, directory)
         with progress(count * len(places), output.color) as begin:
-            held = options["policy"], options["defines"]
-            verifier = Verifier(compiler, directory, *held, options["timeout"], begin)
+            how = options["policy"], options["timeout"], begin, options["defines"]
+            verifier = Verifier(compiler, directory, *how)
             done = [(place, work(verifier, place)) for place in places]
     if options["record"] is not None:
         from swaptrace.verify.record import append

@@ -50,9 +50,9 @@ class Verifier:
     compiler: Compiler
     directory: Path
     policy: str = AUTO
-    defines: tuple[str, ...] = ()
     timeout: float = 60.0
     begin: Begin = lambda _scenario, _place: None
+    defines: tuple[str, ...] = ()
     tables: dict[str, Table] = field(default_factory=dict)
     built: int = 0
 
