@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -178,8 +178,11 @@ def load_all(
     return loaded
 
 
-def policies(text: str) -> list[Policy]:
-    """The policies of `--policies`, in the order given; `all` stands for those not named there."""
+def policies(text: str, defines: Collection[str] = ()) -> list[Policy]:
+    """The policies of `--policies`, in the order given; `all` stands for those not named there.
+
+    `defines` are the names of `--define`.
+    """
     from swaptrace.policies import ALIASES, available, find
 
     wanted = [name.strip() for name in text.split(",")]
@@ -190,7 +193,7 @@ def policies(text: str) -> list[Policy]:
     found: dict[str, Policy] = {}
     given: dict[str, str] = {}
     for name in (name for item in wanted for name in (rest if item == ALL else [item])):
-        policy = find(name)
+        policy = find(name, defines)
         if policy.name in found:
             raise SwaptraceError(_twice(policy.name, given[policy.name], name))
         found[policy.name], given[policy.name] = policy, name
@@ -198,7 +201,7 @@ def policies(text: str) -> list[Policy]:
 
 
 def _twice(name: str, first: str, second: str) -> str:
-    files = [given for given in (first, second) if given.endswith(".py")]
+    files = [given for given in (first, second) if given.endswith((".py", ".c"))]
     advice = f"rename {printable(files[-1])}" if files and first != second else "name it once"
     return f"--policies: {quote(first)} and {quote(second)} are both called {name!r}; {advice}"
 
@@ -220,13 +223,17 @@ def list_policies() -> tuple[list[tuple[str, str, str, str]], list[SwaptraceErro
     return rows, errors
 
 
-def policy_source(name: str) -> str:
-    """The text of the file that defines a policy."""
+def policy_source(name: str, defines: Collection[str] = ()) -> str:
+    """The text of the file that defines a policy; of one in C, the lines that decide."""
     from inspect import getsourcefile
 
     from swaptrace.policies import find
 
-    policy = find(name)
+    policy = find(name, defines)
+    if name.endswith(".c"):
+        from swaptrace.csource.listing import listing
+
+        return listing(policy)
     file = name if name.endswith(".py") else getsourcefile(type(policy))
     if file is None:
         raise SwaptraceError(f"policy {policy.name!r} was installed without its source")

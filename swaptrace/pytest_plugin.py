@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--swaptrace-policies",
         metavar="A,B,...",
-        help="test scenarios under these policies: names, aliases, paths of .py files, or all. "
+        help="test scenarios under these policies: names, aliases, .py or .c files, or all. "
         "Default: those that a scenario expects something of.",
     )
 

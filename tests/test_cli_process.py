@@ -195,6 +195,7 @@ def imported(code: str, *arguments: str) -> set[str]:
 
 def test_does_it_start_without_what_it_does_not_need() -> None:
     slow = {"rich.table", "rich.progress", "pygments", "importlib.metadata", "difflib", "inspect"}
+    slow |= {"pycparser"}
     assert not (imported(MODULES, "run", "rw.yaml") - imported(LIBRARIES)) & slow
     assert not imported(MODULES, "check", "rw.yaml") & {"numpy", "rich"}
     assert not imported(MODULES, "--help") & {"numpy", "rich", "yaml"}

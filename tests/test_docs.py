@@ -8,6 +8,7 @@ of the page and in a directory of its own, where `scenarios` is that of the chec
   swaptrace is bash's.
 - `yaml` is loaded: a scenario, or a part of one that is made whole here.
 - `python` is executed.
+- `c` is a policy in a file.
 - `sh` is for a fresh machine with a network and only compared with .ci/run.
 - `<!-- file: NAME -->` before a block: it is written to that file, and a policy is not executed.
 
@@ -29,6 +30,11 @@ from swaptrace import policies
 from swaptrace.cli.options import FORMATS
 from swaptrace.cli.program import COMMANDS
 from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
+from swaptrace.csource.decision import SWAPIN_VARIABLES
+from swaptrace.csource.functions import FUNCTIONS, UNCHANGED
+from swaptrace.csource.ignored import ALL_IGNORED
+from swaptrace.csource.kinds import CONSTANTS
+from swaptrace.csource.preprocess import MODELLED
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.machine import READERS
 from swaptrace.scenario.operations import OPERATIONS
@@ -45,7 +51,7 @@ BLOCK = re.compile(
     r"(?:^<!-- file: (?P<file>[\w./-]+) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-KINDS = {"console", "yaml", "python", "sh", "text"}
+KINDS = {"console", "yaml", "python", "c", "sh", "text"}
 LINK = re.compile(r"\]\(([^)#:]*)(?:#([\w-]+))?\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 KERNEL_ROW = re.compile(r"^\| `(mm/\w+\.py)` \| `(\w+)` \|", re.MULTILINE)
@@ -193,6 +199,13 @@ def test_the_reference_knows_the_whole_format() -> None:
     words = [*keys, *known, *ALL_COUNTERS, *VIOLATIONS, *KERNEL_DEFAULTS, *policies.ALIASES]
     assert [word for word in words if f"`{word}`" not in text] == []
     assert [name for name in OPERATIONS if f"`{name}: " not in text] == []
+
+
+def test_the_page_about_c_has_every_name() -> None:
+    """Is everything named that C may say, and everything that is ignored?"""
+    text = (ROOT / "docs" / "c-policies.md").read_text()
+    known = [*FUNCTIONS, *UNCHANGED, *ALL_IGNORED, *CONSTANTS, *SWAPIN_VARIABLES, *MODELLED]
+    assert [name for name in known if not re.search(rf"`{name}(\(\))?`", text)] == []
 
 
 def test_the_kernel_functions_of_the_model_page_exist() -> None:

@@ -23,7 +23,7 @@ OPEN_TO_ALL = {
 ALLOWED = {
     "mm": {"mm"},
     "scenario": {"scenario"},
-    "policies": {"policies", "mm"},
+    "policies": {"policies", "mm", "csource"},
     "reclaim": {"reclaim"},
     "traces": {"traces", "scenario.schema"},
     "csource": {"csource", "mm"},

@@ -21,7 +21,9 @@ from swaptrace.output import Output, check_writable
 
 @click.command()
 @click.argument("scenario", shell_complete=complete_scenario)
-@policy_option("final", "The policy to replay under: a name, an alias or the path of a .py file.")
+@policy_option(
+    "final", "The policy to replay under: a name, an alias or the path of a .py or .c file."
+)
 @click.option(
     "--step",
     metavar="PATH",
@@ -50,7 +52,7 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
         check_writable(Path(output.path))
     sources, errors = inputs.find_all([scenario])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
-    explanation = commands.explain_one(loaded, find_policy(policy), step)
+    explanation = commands.explain_one(loaded, find_policy(policy, options["defines"]), step)
     if options["fmt"] == "json":
         output.write(explanation.to_json())
         return

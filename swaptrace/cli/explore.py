@@ -10,6 +10,7 @@ import click
 from swaptrace.cli.options import (
     color_option,
     complete_policies,
+    define_option,
     format_option,
     output_option,
     policy_option,
@@ -49,6 +50,7 @@ ops_option = click.option(
     shell_complete=complete_policies,
     help="Two policies to tell apart, or one whose violations are looked for.",
 )
+@define_option
 @click.option(
     "--processes",
     type=click.IntRange(1, 3),
@@ -102,7 +104,7 @@ def explore(
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
-    found = inputs.policies(policies)
+    found = inputs.policies(policies, options["defines"])
     if len(found) > 2:
         message = f"explore takes one policy or two, not {len(found)}"
         raise click.UsageError(message, click.get_current_context())
@@ -164,7 +166,7 @@ def _print(explored: Explored, fmt: str, output: Output) -> None:
 
 
 @click.command()
-@policy_option("final", "The policy: a name, an alias or the path of a .py file.")
+@policy_option("final", "The policy: a name, an alias, or a .py or .c file.")
 @ops_option
 @click.option(
     "--format",
@@ -195,5 +197,5 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
         check_writable(Path(output))
     machine = explorer.machine_of(options["overrides"])
     limits = Limits(explorer.operations(ops), 1)
-    text = draw(Graph(find(policy), machine, limits))
+    text = draw(Graph(find(policy, options["defines"]), machine, limits))
     Output(path=output).write(picture(text) if fmt == "svg" else text)

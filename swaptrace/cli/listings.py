@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import click
 
-from swaptrace.cli.options import color_option, complete_policy
+from swaptrace.cli.options import color_option, complete_policy, define_option
 from swaptrace.errors import SwaptraceError
 from swaptrace.output import Color, Output
 
 
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_policy)
+@define_option
 @color_option
-def policies(name: str | None, color: Color) -> None:
+def policies(name: str | None, defines: tuple[str, ...], color: Color) -> None:
     """List the policies, or print the source of one.
 
     \b
@@ -24,7 +25,7 @@ def policies(name: str | None, color: Color) -> None:
     from swaptrace import inputs
 
     if name is not None:
-        Output().write(inputs.policy_source(name))
+        Output().write(inputs.policy_source(name, defines))
         return
     rows, errors = inputs.list_policies()
     _list(["name", "alias", "what it does on swap-in", "origin"], rows, color)

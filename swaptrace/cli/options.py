@@ -115,9 +115,27 @@ color_option = click.option(
 )
 
 
+def _names(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of C; a value cannot be given to one."""
+    for name in given:
+        if not (name.isascii() and name.isidentifier()):
+            raise click.BadParameter(f"{quote(name)} is not a name, as CONFIG_KSM is one")
+    return given
+
+
+define_option = click.option(
+    "--define",
+    "defines",
+    metavar="NAME",
+    multiple=True,
+    callback=_names,
+    help="Define NAME for the #ifdef of policies in C. May be repeated.",
+)
+
+
 def policy_option(default: str, meaning: str) -> Callable[[Command], Command]:
-    """`--policy`, of the commands that look at one."""
-    return click.option(
+    """`--policy`, of the commands that look at one, and `--define`."""
+    option = click.option(
         "--policy",
         metavar="NAME",
         shell_complete=complete_policy,
@@ -125,6 +143,7 @@ def policy_option(default: str, meaning: str) -> Callable[[Command], Command]:
         show_default=True,
         help=meaning,
     )
+    return lambda command: option(define_option(command))
 
 
 FORMATS = ("table", "json", "markdown", "text", "csv", "github-benchmark", "ktap", "junit")
@@ -173,9 +192,10 @@ def replay_options(command: Command) -> Command:
             shell_complete=complete_policies,
             default=DEFAULT_POLICIES,
             show_default=True,
-            help="Which policies to replay under: names, aliases, paths of .py files, or all. "
+            help="Which policies to replay under: names, aliases, .py or .c files, or all. "
             "`swaptrace policies` lists them.",
         ),
+        define_option,
         report_format_option,
         output_option,
         click.option("--steps", is_flag=True, help="Also the counters of each executed step."),

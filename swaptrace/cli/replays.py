@@ -54,7 +54,7 @@ def run(
         message = "--update-baseline needs --baseline FILE"
         raise click.UsageError(message, click.get_current_context())
     output = _output(options)
-    policies = inputs.policies(options["policies"])
+    policies = inputs.policies(options["policies"], options["defines"])
     before = None
     if baseline is not None:
         from swaptrace.cli import baselines
@@ -101,7 +101,7 @@ def compare(
 
     asked = judge(fail_on, thresholds)
     output = _output(options)
-    policies = inputs.policies(options["policies"])
+    policies = inputs.policies(options["policies"], options["defines"])
     if len(policies) < 2:
         message = "compare needs at least two policies, as in --policies old,new"
         raise click.UsageError(message, click.get_current_context())

@@ -43,7 +43,7 @@ def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
 @click.argument("scenario", nargs=-1, shell_complete=complete_scenario)
 @policy_option(
     "auto",
-    "What the kernel is held against: a policy's name, an alias or the path of a .py file; "
+    "What the kernel is held against: a policy's name, an alias, or a .py or .c file; "
     "auto: prepatch below Linux 6.11, merged from it on.",
 )
 @click.option(
@@ -153,7 +153,7 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
     for path in (output.path, options["record"]):
         if path is not None:
             check_writable(Path(path))
-    check_policy(options["policy"])
+    check_policy(options["policy"], options["defines"])
     _check_places(options)
     if number is None:
         count, work = _given(scenario, options)
@@ -163,7 +163,8 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
         compiler = find_compiler(directory)
         places = _places(options, compiler, directory)
         with progress(count * len(places), output.color) as begin:
-            verifier = Verifier(compiler, directory, options["policy"], options["timeout"], begin)
+            how = options["policy"], options["timeout"], begin, options["defines"]
+            verifier = Verifier(compiler, directory, *how)
             done = [(place, work(verifier, place)) for place in places]
     if options["record"] is not None:
         from swaptrace.verify.record import append

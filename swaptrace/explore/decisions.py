@@ -47,9 +47,12 @@ def differing(one: Policy, other: Policy, processes: int) -> tuple[int, Question
 
 
 def questions(processes: int) -> Iterator[Question]:
-    """Every question about one page, also those that no state can lead to."""
+    """Every question about one page, also those that no state can lead to.
+
+    Only do_wp_page() asks whether to reuse a folio, and never one that nobody maps.
+    """
     folios = list(references(processes))
-    yield from (Question("can_reuse_anon", bool, (folio,)) for folio in folios)
+    yield from (Question("can_reuse_anon", bool, (folio,)) for folio in folios if folio.mapcount)
     for folio, vma, write, full in product(folios, vmas(), EITHER, EITHER):
         yield Question("should_free_swap", bool, (folio, vma, write, full))
     entries = [SwapPte(0, *bits) for bits in product(EITHER, repeat=3)]

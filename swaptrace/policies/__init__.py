@@ -1,14 +1,15 @@
 """Finding policies: by name, alias or path.
 
 The shipped ones, and those of other packages, register in the entry-point group
-`swaptrace.policies`; a path to a `.py` file that defines one `Policy` class serves as well.
+`swaptrace.policies`; a path to a `.py` file that defines one `Policy` class serves as well, and
+so does a `.c` file (`swaptrace.csource`).
 Everything about a policy is checked here, before a replay starts with it.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -47,13 +48,18 @@ def available() -> dict[str, EntryPoint]:
     return {name: found[name] for name in names}
 
 
-def find(name_or_path: str) -> Policy:
-    """The policy of that name, alias or `.py` file.
+def find(name_or_path: str, defines: Collection[str] = ()) -> Policy:
+    """The policy of that name, alias, `.py` or `.c` file; in C, `defines` are defined.
 
     Raises `PolicyError` that names the policy and says what is wrong, or what there is.
     """
     if name_or_path.endswith(".py"):
         return from_file(name_or_path)
+    if name_or_path.endswith(".c"):
+        # Imported here: nothing else needs the parser.
+        from swaptrace.csource.cfile import from_file as from_c_file
+
+        return from_c_file(name_or_path, defines)
     name = ALIASES.get(name_or_path, name_or_path)
     if name in SERIES:
         return _only_policy(import_module(f"{__name__}.{name}"), name, f"policy {name!r}")

@@ -44,7 +44,8 @@ class Judged(NamedTuple):
 class Verifier:
     """How scenarios are verified; tables are kept from one to the next.
 
-    `policy` is a name, or `auto`; `timeout` is for one scenario, in seconds.
+    `policy` is a name, or `auto`; `defines` are for one in C; `timeout` is for one scenario, in
+    seconds.
     """
 
     compiler: Compiler
@@ -52,6 +53,7 @@ class Verifier:
     policy: str = AUTO
     timeout: float = 60.0
     begin: Begin = lambda _scenario, _place: None
+    defines: tuple[str, ...] = ()
     tables: dict[str, Table] = field(default_factory=dict)
     built: int = 0
 
@@ -138,7 +140,7 @@ class Verifier:
     def named(self, name: str) -> Table:
         """That of a policy."""
         if name not in self.tables:
-            self.tables[name] = Table(policies.find(name))
+            self.tables[name] = Table(policies.find(name, self.defines))
         return self.tables[name]
 
 
@@ -185,7 +187,7 @@ def exit_code(runs: Sequence[Run]) -> int:
     return 4 if statuses == {"skipped"} else 0
 
 
-def check_policy(name: str) -> None:
+def check_policy(name: str, defines: tuple[str, ...]) -> None:
     """Raise `SwaptraceError` now, not after the first scenario has run."""
     if name != AUTO:
-        policies.find(name)
+        policies.find(name, defines)

@@ -1,0 +1,135 @@
+"""A file of C as a policy: `--policies ./variant.c`.
+
+Statements that belong to no function set up the PTE after swap-in; a function is one of the other
+two decisions, by its name. What the file leaves out stays as in `Policy`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from swaptrace.csource.block import Block, Point
+from swaptrace.csource.parse import plain
+from swaptrace.csource.policy import CPolicy, policy_of
+from swaptrace.csource.preprocess import defined_with
+from swaptrace.csource.source import MAX_BYTES, Place, Source, source_of
+from swaptrace.csource.tokens import PAIRS, Token, blanks, closing, tokens_of
+from swaptrace.errors import PolicyError, did_you_mean, printable, quote
+
+FUNCTIONS: Final[Mapping[str, Point]] = {
+    "should_try_to_free_swap": "should_free_swap",
+    "should_free_swap": "should_free_swap",
+    "wp_can_reuse_anon_folio": "can_reuse_anon",
+    "can_reuse_anon": "can_reuse_anon",
+}
+"""The decision that a function of the file takes, by its name in the kernel or in `Policy`."""
+
+KEYWORDS: Final = frozenset({"if", "else", "for", "while", "do", "switch", "return", "goto"})
+
+_LEADING: Final = re.compile(r"\s*(?://[^\n]*\n?\s*|/\*.*?\*/\s*)+", re.DOTALL)
+
+
+class Definition(NamedTuple):
+    """A function of the file: its name, and where it begins and ends in the text."""
+
+    name: str
+    at: int
+    start: int
+    end: int
+
+
+def from_file(path: str, defines: Collection[str] = ()) -> CPolicy:
+    """The policy of a C file; its name is that of the file.
+
+    Raises `PolicyError` for a file that cannot be read or is not understood.
+    """
+    text = _read(path)
+    blocks = blocks_of(path, text, defines)
+    return policy_of(Path(path).name, printable(title_of(text)), path, blocks, defines)
+
+
+def _read(path: str) -> str:
+    file = Path(path)
+    if not file.is_file():
+        raise PolicyError(f"{printable(path)}: no such policy file")
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise PolicyError(f"{printable(path)}: cannot be read: {error.strerror}") from None
+    return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+
+
+def blocks_of(path: str, text: str, defines: Collection[str]) -> dict[Point, Block]:
+    """What the text decides."""
+    source = source_of(Block(path, 1, text))
+    bare = plain(source, defined_with(defines))
+    blocks: dict[Point, Block] = {}
+    rest, rest_bare = text, bare
+    for each in definitions(bare):
+        blocks[_point(source, bare, each, blocks)] = Block(path, 1, _only(text, each))
+        rest, rest_bare = _without(rest, each), _without(rest_bare, each)
+    if rest_bare.strip("; \t\n"):  # a semicolon behind a function is no decision
+        blocks["swapin_pte"] = Block(path, 1, rest)
+    if not blocks:
+        raise source.error(Place(1, 1), "there is no C in this file")
+    return blocks
+
+
+def _point(source: Source, text: str, each: Definition, blocks: Mapping[Point, Block]) -> Point:
+    place = source.place(text, each.at)
+    point = FUNCTIONS.get(each.name)
+    if point is None:
+        hint = did_you_mean(each.name, FUNCTIONS)
+        raise source.error(place, f"no decision is taken by {quote(each.name)}; {hint}")
+    if point in blocks:
+        raise source.error(place, f"a second function for the decision of {quote(each.name)}")
+    return point
+
+
+def definitions(text: str) -> Iterator[Definition]:
+    """The function definitions of a text without comments, whose brackets match."""
+    tokens = list(tokens_of(text))
+    at, parameters = 0, None
+    while at < len(tokens):
+        opening = tokens[at].text
+        last = closing(tokens, at) if opening in PAIRS else at
+        if opening == "{" and parameters is not None:
+            start = _start(tokens, parameters)
+            if start is not None:
+                name = tokens[parameters - 1]
+                yield Definition(name.text, name.at, tokens[start].at, tokens[last].at + 1)
+        parameters = at if opening == "(" else None
+        at = last + 1
+
+
+def _start(tokens: list[Token], parameters: int) -> int | None:
+    """Where the definition begins whose parameters do at this index; None if it is none."""
+    start = parameters
+    while start > 0 and _of_declaration(tokens[start - 1]):
+        start -= 1
+    return start if parameters - start > 1 and tokens[parameters - 1].kind == "name" else None
+
+
+def _of_declaration(token: Token) -> bool:
+    return token.text == "*" or (token.kind == "name" and token.text not in KEYWORDS)
+
+
+def _only(text: str, each: Definition) -> str:
+    """The lines of the text with nothing left but the definition."""
+    return blanks(text[: each.start]) + text[each.start : each.end] + blanks(text[each.end :])
+
+
+def _without(text: str, each: Definition) -> str:
+    return text[: each.start] + blanks(text[each.start : each.end]) + text[each.end :]
+
+
+def title_of(text: str) -> str:
+    """The first line of the comment that the text begins with, but that of the licence."""
+    leading = _LEADING.match(text)
+    lines = leading.group().split("\n") if leading is not None else []
+    said = (line.strip(" \t\f\v\r*/") for line in lines)
+    return next((line for line in said if line and not line.startswith("SPDX-")), "")

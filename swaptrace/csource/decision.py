@@ -1,0 +1,224 @@
+"""One decision of a policy: its C, read and ready to answer questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from pycparser import c_ast
+
+from swaptrace.csource.block import Block, Point
+from swaptrace.csource.frame import Cited, Frame, free_swap_frame, reuse_frame, swapin_frame
+from swaptrace.csource.kinds import EXCLUSIVE, WRITE, Kind
+from swaptrace.csource.parse import (
+    Parsed,
+    is_definition,
+    parse_definition,
+    parse_statements,
+    plain,
+)
+from swaptrace.csource.preprocess import defined_with
+from swaptrace.csource.scope import WIDTHS, Known, Scopes, Variable
+from swaptrace.csource.source import Source, source_of
+from swaptrace.csource.statements import OUTCOMES, REUSED, Leave, Statements, Step
+from swaptrace.mm.column import Vma
+from swaptrace.mm.policy import FolioRefs, SwapinPte
+
+ONE_BIT: Final = (1, False)
+
+SWAPIN_VARIABLES: Final[Mapping[str, Variable]] = {
+    "pte": Variable("pte", Kind.PTE),
+    "exclusive": Variable("exclusive", None, ONE_BIT),
+    "rmap_flags": Variable("rmap_flags", Kind.RMAP),
+    "ret": Variable("ret", Kind.RESULT),
+    "nr_pages": Variable("nr_pages", None, (32, True)),
+    "page_idx": Variable("page_idx", None, (64, False)),
+    "vmf": Variable("vmf", Kind.VMF),
+    "vma": Variable("vma", Kind.VMA),
+    "folio": Variable("folio", Kind.FOLIO),
+    "page": Variable("page", Kind.PAGE),
+    "swapcache": Variable("swapcache", Kind.FOLIO),
+    "address": Variable("address", Kind.OPAQUE),
+    "entry": Variable("entry", Kind.OPAQUE),
+    "ptep": Variable("ptep", Kind.OPAQUE),
+}
+"""Of do_swap_page()."""
+
+REUSE_VARIABLES: Final[Mapping[str, Variable]] = {
+    "vmf": Variable("vmf", Kind.VMF),
+    "vma": Variable("vma", Kind.VMA),
+    "folio": Variable("folio", Kind.FOLIO),
+    "page": Variable("page", Kind.PAGE),
+    "old_page": Variable("old_page", Kind.PAGE),
+    "unshare": Variable("unshare", None, ONE_BIT),
+}
+"""Of do_wp_page(), before 6.7."""
+
+REUSE_VALUES: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("vmf", "vma", "folio", "page", "old_page"), 1),
+    "unshare": 0,
+    "vmf->flags": WRITE,
+}
+
+
+class Decision(NamedTuple):
+    """`frame_of` turns the arguments of the policy's method into a frame, `step` runs on it, and
+    `answer` takes the result from both."""
+
+    frame_of: Callable[..., Frame]
+    step: Step
+    answer: Callable[[Frame, Leave | None], Any]
+
+    def decide(self, *arguments: Any) -> Any:
+        """The answer to one question."""
+        frame = self.frame_of(*arguments)
+        return self.answer(frame, self.step(frame))
+
+    def cite(self, *arguments: Any) -> list[Cited]:
+        """What is executed to answer it."""
+        frame = self.frame_of(*arguments)
+        frame.trace = []
+        self.step(frame)
+        return frame.trace
+
+
+def decision_of(point: Point, block: Block, defines: Collection[str]) -> Decision:
+    """Read a block. Raises `PolicyError` where it is not understood."""
+    source = source_of(block)
+    defined = defined_with(defines)
+    try:
+        text = plain(source, defined)
+        if point == "swapin_pte":
+            return _swapin(parse_statements(source, text), defined)
+        if is_definition(text):
+            return _definition(point, parse_definition(source, text), defined)
+        if point == "can_reuse_anon":
+            return _reuse(parse_statements(source, text), defined)
+    except RecursionError:
+        raise source.error(source.start, "nested too deeply") from None
+    raise source.error(source.start, "expected the definition of a function")
+
+
+def _reader(
+    parsed: Parsed,
+    point: Point,
+    variables: Mapping[str, Variable],
+    kinds: Mapping[str, Kind],
+    defined: Collection[str],
+) -> Statements:
+    """What reads the body, told of the variables and of what they and the fields begin as."""
+    known = Known({name: each.kind or Kind.INT for name, each in variables.items()} | dict(kinds))
+    return Statements(parsed.source, point, Scopes(variables), known, defined)
+
+
+def _swapin(parsed: Parsed, defined: Collection[str]) -> Decision:
+    fields = {"vmf->flags": Kind.FAULT_FLAGS, "vmf->orig_pte": Kind.SWAP}
+    reader = _reader(parsed, "swapin_pte", SWAPIN_VARIABLES, fields, defined)
+    return Decision(swapin_frame, reader.read(parsed.body, {}, returns=False), _swapin_answer)
+
+
+def _swapin_answer(frame: Frame, _leave: Leave | None) -> SwapinPte:
+    values = frame.values
+    pte = frame.published if frame.published is not None else values["pte"]
+    mapped = frame.mapped
+    exclusive = bool(values["rmap_flags"] & EXCLUSIVE) if mapped is None else mapped
+    return SwapinPte(pte, frame.write and not values["vmf->flags"] & WRITE, exclusive)
+
+
+def _reuse(parsed: Parsed, defined: Collection[str]) -> Decision:
+    """The statements of do_wp_page(): what comes to their end is reused."""
+    fields = {"vmf->flags": Kind.FAULT_FLAGS}
+    reader = _reader(parsed, "can_reuse_anon", REUSE_VARIABLES, fields, defined)
+    step = reader.read(parsed.body, OUTCOMES, returns=False)
+    source = parsed.source
+
+    def answer(frame: Frame, leave: Leave | None) -> bool:
+        return _truth(source, frame, REUSED if leave is None else leave)
+
+    return Decision(lambda folio: reuse_frame(dict(REUSE_VALUES), folio), step, answer)
+
+
+def _definition(point: Point, parsed: Parsed, defined: Collection[str]) -> Decision:
+    """A function: its parameters are known by their types."""
+    declared = parsed.declaration
+    assert declared is not None
+    variables = _parameters(point, parsed, defined)
+    fields = {"vmf->flags": Kind.FAULT_FLAGS}
+    reader = _reader(parsed, point, variables, fields, defined)
+    if not _gives_integer(declared.type.type):
+        raise reader.error(declared, "the function must return bool")
+    step = reader.read(parsed.body, {}, returns=True)
+    if reader.known.reached:
+        raise reader.error(declared, f"{declared.name}() can come to its end without a return")
+    return Decision(_frames(point, variables), step, partial(_truth, parsed.source))
+
+
+def _gives_integer(result: Any) -> bool:
+    names = getattr(getattr(result, "type", None), "names", ())
+    return " ".join(names) in WIDTHS
+
+
+def _parameters(point: Point, parsed: Parsed, defined: Collection[str]) -> dict[str, Variable]:
+    """The parameters of a definition.
+
+    Of the integers of should_try_to_free_swap() the last is the fault's flags; one before it is
+    the number of references that the caller holds.
+    """
+    reader = _reader(parsed, point, {}, {}, defined)
+    declared: Any = parsed.declaration
+    parameters = declared.type.args.params if declared.type.args is not None else []
+    variables: dict[str, Variable] = {}
+    for each in parameters:
+        if getattr(each, "name", None) is None:
+            raise reader.error(each, "a parameter without a name is not understood")
+        variables[each.name] = _parameter(reader, each)
+    integers = [name for name, each in variables.items() if each.width is not None]
+    if len(integers) > (2 if point == "should_free_swap" else 0):
+        raise reader.error(declared, "more integers than the model can tell this function")
+    if integers:
+        variables[integers[-1]] = Variable(integers[-1], Kind.FAULT_FLAGS)
+    return variables
+
+
+def _parameter(reader: Statements, node: Any) -> Variable:
+    if _struct(node) == "swap_info_struct":
+        return Variable(node.name, Kind.OPAQUE)
+    kind, width = reader.type_of(node)
+    if kind is None and width is None:
+        raise reader.error(node, "the model has no PTE for this function")
+    return Variable(node.name, kind, width)
+
+
+def _struct(node: Any) -> str | None:
+    """The struct that a parameter points to."""
+    named = getattr(node.type, "type", None) if isinstance(node.type, c_ast.PtrDecl) else None
+    base = getattr(named, "type", None)
+    return base.name if isinstance(base, c_ast.Struct) else None
+
+
+def _frames(point: Point, variables: Mapping[str, Variable]) -> Callable[..., Frame]:
+    """Makes the frame of a question from the arguments of the policy's method."""
+    # Pointers have one value, and the caller holds one reference.
+    ones = dict.fromkeys(variables, 1)
+    flags = [name for name, each in variables.items() if each.kind is Kind.FAULT_FLAGS]
+
+    def free_swap(folio: FolioRefs, vma: Vma, write: bool, swap_full: bool) -> Frame:
+        given = WRITE if write else 0
+        values = ones | dict.fromkeys(flags, given) | {"vmf->flags": given}
+        return free_swap_frame(values, folio, vma, swap_full)
+
+    def reuse(folio: FolioRefs) -> Frame:
+        return reuse_frame(ones | {"vmf->flags": WRITE}, folio)
+
+    return free_swap if point == "should_free_swap" else reuse
+
+
+def _truth(source: Source, frame: Frame, leave: Leave | None) -> bool:
+    """Yes or no. Raises `PolicyError` where the model cannot do what the C did besides."""
+    assert leave is not None, "no path comes to the end without a return"
+    if leave.answer is None:
+        raise source.error(source.start, "the statements return before they decide")
+    if frame.freed and not leave.answer:
+        raise source.error(source.start, "frees the swap cache of a page that is not reused")
+    return leave.answer

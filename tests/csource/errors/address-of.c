@@ -1,0 +1,1 @@
+pte_t *mine = &pte;

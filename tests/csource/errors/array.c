@@ -1,0 +1,1 @@
+bool bits[2];

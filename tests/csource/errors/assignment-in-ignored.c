@@ -1,0 +1,1 @@
+VM_BUG_ON(pte = pte_mkdirty(pte));

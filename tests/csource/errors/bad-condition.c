@@ -1,0 +1,2 @@
+#if CONFIG_KSM +
+#endif

@@ -1,0 +1,2 @@
+bool reuse = exclusive;
+bool reuse = false;

@@ -1,0 +1,1 @@
+VM_BUG_ON(!folio_free_swap(folio));

@@ -1,0 +1,4 @@
+#if defined(CONFIG_KSM)
+#else
+#else
+#endif

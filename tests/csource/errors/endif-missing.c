@@ -1,0 +1,2 @@
+#ifdef CONFIG_KSM
+pte = pte_mkdirty(pte);

@@ -1,0 +1,1 @@
+pte |= VM_WRITE;

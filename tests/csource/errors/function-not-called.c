@@ -1,0 +1,2 @@
+if (folio_test_ksm)
+	pte = pte_mkdirty(pte);

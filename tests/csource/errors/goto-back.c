@@ -1,0 +1,4 @@
+again:
+	pte = pte_mkdirty(pte);
+	if (!pte_dirty(pte))
+		goto again;

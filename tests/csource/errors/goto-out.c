@@ -1,0 +1,3 @@
+if (!exclusive)
+	goto out_page;
+pte = pte_mkdirty(pte);

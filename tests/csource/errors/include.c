@@ -1,0 +1,2 @@
+#include <linux/mm.h>
+pte = pte_mkdirty(pte);

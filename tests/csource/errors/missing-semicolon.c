@@ -1,0 +1,2 @@
+pte = pte_mkdirty(pte)
+rmap_flags |= RMAP_EXCLUSIVE;

@@ -1,0 +1,2 @@
+pte = pte_mkdirty(pte);
+/* and so on

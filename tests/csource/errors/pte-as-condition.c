@@ -1,0 +1,2 @@
+if (pte)
+	rmap_flags |= RMAP_EXCLUSIVE;

@@ -1,0 +1,2 @@
+if (folio_ref_count(pte) == 1)
+	rmap_flags |= RMAP_EXCLUSIVE;

@@ -1,0 +1,1 @@
+vma->vm_flags |= VM_WRITE;

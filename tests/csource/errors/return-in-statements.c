@@ -1,0 +1,2 @@
+if (!exclusive)
+	return 0;

@@ -1,0 +1,4 @@
+switch (nr_pages) {
+case 1:
+	pte = pte_mkdirty(pte);
+}

@@ -1,0 +1,2 @@
+if exclusive
+	pte = pte_mkdirty(pte);

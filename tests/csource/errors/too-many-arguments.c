@@ -1,0 +1,1 @@
+pte = pte_mkdirty(pte, vma);

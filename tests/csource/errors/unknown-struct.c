@@ -1,0 +1,1 @@
+struct mm_struct *mm = vma->vm_mm;

@@ -1,0 +1,2 @@
+if (exclusive)
+	writable = true;

@@ -1,0 +1,4 @@
+static bool wp_can_reuse_anon_folio(struct folio *folio, struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_LOCKED;
+}

@@ -1,0 +1,4 @@
+if (exclusive) {
+	while (!pte_dirty(pte))
+		pte = pte_mkdirty(pte);
+}

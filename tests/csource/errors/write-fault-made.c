@@ -1,0 +1,1 @@
+vmf->flags |= FAULT_FLAG_WRITE;

@@ -1,0 +1,3 @@
+if (exclusive] {
+	pte = pte_mkdirty(pte);
+}
