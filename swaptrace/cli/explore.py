@@ -87,8 +87,8 @@ def explore(
     each counter, violation and page map flag that can differ the shortest sequence
     after which it does; or that there is none, which is a proof for the model if the
     search came to its end. With one policy, finds the violations of that one.
-    Exits with 1 if anything was found. One process takes a second; two take a
-    minute without mlock and munlock, and long with them.
+    Exits with 1 if anything was found. One process takes a second; two take some
+    seconds without mlock and munlock, and with them minutes for one policy.
 
     \b
     swaptrace explore --policies rfc,final --processes 1

@@ -1,21 +1,26 @@
-"""A graph's edges as arrays, worked out here or in a process of its own.
+"""What the operations of one process do, as arrays, worked out here or in a process of its own.
 
-An edge has a slot: the operation's number times the number of processes, plus the process. Who
-is who is the number of a permutation in `Places`.
+Columns without anything of a process's own, what is a process's own, and effects have numbers in
+order of appearance; number 0 of the former two is the start. A view (`explore.views`) is a row of
+two numbers: the column's, and that of what is the first process's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import permutations
+from math import factorial
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swaptrace.explore.graph import Effect, Graph, Places
+from swaptrace.errors import PolicyError
+from swaptrace.explore.graph import START, Edge, Effect, Graph, lost
+from swaptrace.explore.views import Own, View, own, shared
+from swaptrace.mm.column import Column, canonical
 from swaptrace.processes import dying_with_this, uninterrupted
 
 if TYPE_CHECKING:
@@ -25,74 +30,171 @@ Numbers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 NOWHERE = -1
-"""The node of a slot whose operation does nothing."""
+"""The column that an operation leads to which does nothing."""
+
+Order = tuple[int, ...]
 
 
-def arrangements(processes: int) -> list[Places]:
-    """Every permutation of one process, of two, and so on."""
-    return [order for count in range(1, processes + 1) for order in permutations(range(count))]
+def orders(count: int, processes: int) -> list[Order]:
+    """The ways to number so many processes anew, in a list as long as for the most processes.
+
+    In `order`, process i is the one that was `order[i]`; what is too much stays as it is.
+    """
+    rest = tuple(range(count, processes))
+    found = [(*order, *rest) for order in permutations(range(count))]
+    return found + [tuple(range(processes))] * (factorial(processes) - len(found))
+
+
+class Met(NamedTuple):
+    """Of some views, the process's page map, and whether its data are lost."""
+
+    flags: tuple[str, ...]
+    lost: Booleans
 
 
 class Expansion(NamedTuple):
-    """The edges of some nodes: a row for each, a column for each slot.
+    """What operations do: a row for each view, a column for each operation.
 
-    `nodes`, `places` (a number in `arrangements`) and `effects` say where each leads and what it
-    shows. `new_effects` are the effects that were not met before, and `new_flags` the page maps of
-    the nodes that were not, in the order of their numbers.
+    `columns` are where they lead (or `NOWHERE`), `owns` what is the process's own there, `children`
+    what is its child's, `effects` what they show. Besides the `new_effects`, in the order of their
+    numbers, and of the new columns how many processes they have and which columns they are with
+    their processes in each of the `orders`.
     """
 
-    nodes: Numbers
-    places: Numbers
+    columns: Numbers
+    owns: Numbers
+    children: Numbers
     effects: Numbers
     new_effects: tuple[Effect, ...]
-    new_flags: tuple[tuple[str, ...], ...]
+    new_counts: Numbers
+    new_turned: Numbers
 
 
 class Expander(Protocol):
-    """Where edges are worked out: `ask` begins, `answer` waits. Raises `PolicyError`."""
+    """Where views are looked at. `ask` begins, `met` or `expanded` waits for the answer.
 
-    def ask(self, nodes: Sequence[int]) -> None: ...
+    Raises `PolicyError`.
+    """
 
-    def answer(self) -> Expansion: ...
+    def ask(self, question: str, views: Numbers) -> None: ...
+
+    def met(self) -> Met: ...
+
+    def expanded(self) -> Expansion: ...
+
+
+REGISTERING = frozenset({"uffd_wp", "uffd_unwp"})
+"""The operations that register a VMA with a userfaultfd."""
+
+
+class ToldApart(Exception):
+    """An operation does something else where a VMA is registered with a userfaultfd, although no
+    PTE is protected: such states are not one."""
 
 
 class Here:
-    """In this process."""
+    """In this process.
 
-    def __init__(self, graph: Graph) -> None:
+    With `merging`, whether a VMA is registered with a userfaultfd is left out where no PTE is
+    protected. That is right if no operation tells the two apart, which is tried for each view:
+    `ToldApart` is raised where one does. Then states that differ in this alone, and what follows
+    from them, remain alike whatever is done.
+    """
+
+    def __init__(self, graph: Graph, merging: bool) -> None:
         self.graph = graph
-        self.orders = {order: n for n, order in enumerate(arrangements(graph.limits.processes))}
+        self.merging = merging and not REGISTERING.isdisjoint(graph.limits.operations)
+        self.columns: dict[Column, int] = {shared(START.column): 0}
+        self.owns: dict[Own, int] = {own(START, 0): 0}
         self.effects: dict[Effect, int] = {}
-        self.flagged = 0
-        self.asked: Sequence[int] = ()
+        self.by_number: list[Column] = list(self.columns)
+        self.own_by_number: list[Own] = list(self.owns)
+        self.told = 0
+        self.asked: list[View] = []
 
-    def ask(self, nodes: Sequence[int]) -> None:
-        self.asked = nodes
+    def ask(self, _question: str, views: Numbers) -> None:
+        columns, owns = self.by_number, self.own_by_number
+        self.asked = [View(columns[column], owns[own]) for column, own in views.tolist()]
 
-    def answer(self) -> Expansion:
-        limits, known = self.graph.limits, len(self.effects)
-        slots = len(limits.operations) * limits.processes
-        found: list[tuple[int, int, int, int]] = []
-        for row, node in enumerate(self.asked):
-            for edge in self.graph.edges(node):
-                cell = row * slots + edge.operation * limits.processes + edge.process
-                effect = self.effects.setdefault(edge.effect, len(self.effects))
-                found.append((cell, edge.node, self.orders[edge.places], effect))
-        cells, *columns = np.array(found, dtype=int).reshape(-1, 4).T
-        nodes, places, effects = (
-            filled(len(self.asked), slots, nothing, cells, values)
-            for nothing, values in zip((NOWHERE, 0, 0), columns, strict=True)
-        )
-        first, self.flagged = self.flagged, len(self.graph.states)
-        flags = tuple(self.graph.flags(node) for node in range(first, self.flagged))
-        return Expansion(nodes, places, effects, tuple(self.effects)[known:], flags)
+    def met(self) -> Met:
+        flags, losses = [], []
+        for view in self.asked:
+            state = view.state
+            flags.append(self.graph.flags(state)[0])
+            losses.append(lost(state.column, state.column.maps[0]))
+        return Met(tuple(flags), np.array(losses, dtype=bool))
 
+    def expanded(self) -> Expansion:
+        known = len(self.effects)
+        shape = (4, len(self.asked), len(self.graph.limits.operations))
+        table = np.zeros(shape, int)
+        table[0] = NOWHERE
+        for row, view in enumerate(self.asked):
+            for operation, *numbers in self._moves(view):
+                table[:, row, operation] = numbers
+        columns, owns, children, effects = table
+        new_effects = tuple(self.effects)[known:]
+        new_counts, new_turned = self._new_columns()
+        return Expansion(columns, owns, children, effects, new_effects, new_counts, new_turned)
 
-def filled(rows: int, slots: int, nothing: int, cells: Numbers, values: Numbers) -> Numbers:
-    """A table of `nothing` but in some cells."""
-    table = np.full(rows * slots, nothing)
-    table[cells] = values
-    return table.reshape(rows, slots)
+    def _moves(self, view: View) -> list[tuple[int, ...]]:
+        """The operations of the first process, with the numbers of what they do."""
+        found = self._moves_of(view)
+        if self.merging and not view.own.protected:
+            self._try_registered(view, found)
+        return found
+
+    def _try_registered(self, view: View, found: list[tuple[int, ...]]) -> None:
+        try:
+            same = self._moves_of(view._replace(own=view.own.registered(True))) == found
+        except PolicyError:  # perhaps of a question that no sequence leads to
+            same = False
+        if not same:
+            raise ToldApart
+
+    def _moves_of(self, view: View) -> list[tuple[int, ...]]:
+        return [self._numbers(view, edge) for edge in self.graph.edges_of(view.state, 0)]
+
+    def _numbers(self, view: View, edge: Edge) -> tuple[int, ...]:
+        """The operation, the column, what is its process's own and its child's, and the effect of
+        an edge."""
+        state = edge.state
+        column = self._column(shared(state.column))
+        effect = self.effects.setdefault(edge.effect, len(self.effects))
+        grown = len(state.anon_vmas) - len(view.column.maps)
+        mine = self._own(own(state, 0)) if grown >= 0 else 0
+        child = self._own(own(state, -1)) if grown > 0 else 0
+        return edge.operation, column, mine, child, effect
+
+    def _column(self, column: Column) -> int:
+        number = self.columns.setdefault(column, len(self.columns))
+        if number == len(self.by_number):
+            self.by_number.append(column)
+        return number
+
+    def _own(self, mine: Own) -> int:
+        if self.merging and mine.vma.uffd_wp and not mine.protected:
+            mine = mine.registered(False)
+        number = self.owns.setdefault(mine, len(self.owns))
+        if number == len(self.own_by_number):
+            self.own_by_number.append(mine)
+        return number
+
+    def _new_columns(self) -> tuple[Numbers, Numbers]:
+        """How many processes the new columns have, and their other orders, which may be new."""
+        processes = self.graph.limits.processes
+        counts, turned = [], []
+        while self.told < len(self.by_number):
+            column = self.by_number[self.told]
+            count = len(column.maps)
+            counts.append(count)
+            turned.append([self._turned(column, o) for o in orders(count, processes)])
+            self.told += 1
+        return np.array(counts, int), np.array(turned, int).reshape(-1, factorial(processes))
+
+    def _turned(self, column: Column, order: Order) -> int:
+        maps = [column.maps[i] for i in order[: len(column.maps)]]
+        return self._column(canonical(maps, column.folios, column.slots))
 
 
 class There:
@@ -101,27 +203,34 @@ class There:
     def __init__(self, pipe: Connection) -> None:
         self.pipe = pipe
 
-    def ask(self, nodes: Sequence[int]) -> None:
-        self.pipe.send(nodes)
+    def ask(self, question: str, views: Numbers) -> None:
+        self.pipe.send((question, views))
 
-    def answer(self) -> Expansion:
+    def met(self) -> Met:
+        found: Met = self._answer()
+        return found
+
+    def expanded(self) -> Expansion:
+        found: Expansion = self._answer()
+        return found
+
+    def _answer(self) -> Any:
         try:
             found = self.pipe.recv()
         except EOFError:
             raise MemoryError from None  # nothing else kills it
         if isinstance(found, Exception):
             raise found
-        expansion: Expansion = found
-        return expansion
+        return found
 
 
 @contextmanager
-def elsewhere(graph: Graph) -> Iterator[There]:
-    """A process that works out the edges of a graph, until the end of the context."""
+def elsewhere(graph: Graph, merging: bool) -> Iterator[There]:
+    """A process that looks at the views of a graph, until the end of the context."""
     context = get_context("fork")
     ours, theirs = context.Pipe()
     worker = context.Process(
-        target=_serve, args=(graph, theirs, ours, dying_with_this()), daemon=True
+        target=_serve, args=(Here(graph, merging), theirs, ours, dying_with_this()), daemon=True
     )
     with uninterrupted():
         worker.start()
@@ -135,17 +244,17 @@ def elsewhere(graph: Graph) -> Iterator[There]:
 
 
 def _serve(
-    graph: Graph, pipe: Connection, other_end: Connection, prepare: Callable[[], None]
+    here: Here, pipe: Connection, other_end: Connection, prepare: Callable[[], None]
 ) -> None:
     other_end.close()
     prepare()
-    here = Here(graph)
     while True:
         try:
-            here.ask(pipe.recv())
+            question, views = pipe.recv()
         except EOFError:
             return
         try:
-            pipe.send(here.answer())
+            here.ask(question, views)
+            pipe.send(here.met() if question == "met" else here.expanded())
         except Exception as error:
             pipe.send(error)

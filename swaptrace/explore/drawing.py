@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.explore.graph import Graph
+from swaptrace.explore.graph import START, Graph
 from swaptrace.mm.column import Column, Mapping, Pte
 from swaptrace.report.explored import quoted
 
@@ -14,16 +14,18 @@ def draw(graph: Graph) -> str:
     Operations that lead from one state to the same other are one arrow.
     """
     lines = ["digraph page {", "  node [shape=box];"]
-    node = 0
-    while node < len(graph.states):
+    nodes = {START: 0}
+    states = [START]
+    for node, state in enumerate(states):
         arrows: dict[int, list[str]] = {}
-        for edge in graph.edges(node):
-            name = graph.limits.operations[edge.operation]
-            arrows.setdefault(edge.node, []).append(name)
-        lines.append(f"  {node} [label={quoted(label(graph.states[node].column))}];")
+        for edge in graph.edges(state):
+            target = nodes.setdefault(edge.state, len(nodes))
+            if target == len(states):
+                states.append(edge.state)
+            arrows.setdefault(target, []).append(graph.limits.operations[edge.operation])
+        lines.append(f"  {node} [label={quoted(label(state.column))}];")
         for target, names in arrows.items():
             lines.append(f"  {node} -> {target} [label={quoted(', '.join(names))}];")
-        node += 1
     return "\n".join([*lines, "}"]) + "\n"
 
 

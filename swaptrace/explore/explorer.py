@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, quote
 from swaptrace.explore.alphabet import OPERATIONS
-from swaptrace.explore.arrays import Expander, Here, elsewhere
+from swaptrace.explore.arrays import Expander, Here, ToldApart, elsewhere
 from swaptrace.explore.decisions import differing
 from swaptrace.explore.graph import Graph, Limits
 from swaptrace.explore.search import Bounds, Difference, Found, search
@@ -111,8 +111,18 @@ def explore(request: Request, tick: Callable[[int], None] = lambda _states: None
     if questions:
         return Exploration(request, Found((), 0, 0, 0, True), questions)
     graphs = [Graph(policy, request.machine, limits) for policy in policies]
-    with expanders(graphs) as sides, _no_collections():
-        return Exploration(request, search(sides, limits, request.bounds, tick))
+    try:
+        found = _enumerated(request, graphs, True, tick)
+    except ToldApart:
+        found = _enumerated(request, graphs, False, tick)
+    return Exploration(request, found)
+
+
+def _enumerated(
+    request: Request, graphs: Sequence[Graph], merging: bool, tick: Callable[[int], None]
+) -> Found:
+    with _no_collections(), expanders(graphs, merging) as sides:
+        return search(sides, request.limits, request.bounds, tick)
 
 
 def decided_alike(policies: Sequence[Policy], processes: int) -> int:
@@ -131,13 +141,13 @@ def decided_alike(policies: Sequence[Policy], processes: int) -> int:
 
 
 @contextmanager
-def expanders(graphs: Sequence[Graph]) -> Iterator[list[Expander]]:
+def expanders(graphs: Sequence[Graph], merging: bool) -> Iterator[list[Expander]]:
     """Two large graphs are worked out at the same time; where both are small, that takes longer."""
     if len(graphs) == 1 or graphs[0].limits.processes == 1:
-        yield [Here(graph) for graph in graphs]
+        yield [Here(graph, merging) for graph in graphs]
         return
     with ExitStack() as stack:
-        yield [stack.enter_context(elsewhere(graph)) for graph in graphs]
+        yield [stack.enter_context(elsewhere(graph, merging)) for graph in graphs]
 
 
 @contextmanager

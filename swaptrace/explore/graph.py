@@ -1,18 +1,12 @@
-"""Every state of one page under one policy, worked out as they are asked for.
-
-Processes are interchangeable: states that differ only in who is who are one node. An edge
-therefore says where each process has gone (`Edge.places`), so that two graphs can be walked side
-by side.
-"""
+"""What one page can become under one policy: its states, and what each operation makes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import permutations
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from swaptrace.explore.alphabet import Situation, tried
-from swaptrace.mm.column import ZERO, Column, Mapping, Pte, Vma, canonical
+from swaptrace.mm.column import ZERO, Column, Mapping, Pte, Vma
 from swaptrace.mm.event import Event, Fork, Unmap
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import NOUGHT, transition
@@ -21,11 +15,11 @@ from swaptrace.replay.visit import NEW_ANON
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.schema import Machine
 
-Places = tuple[int, ...]
-"""Where each process has gone: `places[i]` is the new number of process i."""
-
 MISREAD = ("lost_write", "cow_leak")
 """The violations after which nothing can be told of what follows."""
+
+SHOWS_LOSS = "read"
+"""The only operation that is tried where a process's data are lost."""
 
 
 class State(NamedTuple):
@@ -34,13 +28,9 @@ class State(NamedTuple):
     column: Column
     anon_vmas: tuple[bool, ...]
 
-    def permuted(self, order: Sequence[int]) -> State:
-        """The state in which process i is the one that was `order[i]`."""
-        column = self.column
-        return State(
-            canonical([column.maps[i] for i in order], column.folios, column.slots),
-            tuple(self.anon_vmas[i] for i in order),
-        )
+
+START = State(Column((Mapping(Vma()),)), (False,))
+"""A fresh mapping of one process."""
 
 
 class Effect(NamedTuple):
@@ -57,12 +47,12 @@ class Effect(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """An operation of one process (by its number in the alphabet), and the node it leads to."""
+    """An operation (by its number among those that are explored) of a process, and what comes of
+    it. The child of a fork is the last process; after an exit those behind move up."""
 
     operation: int
     process: int
-    node: int
-    places: Places
+    state: State
     effect: Effect
 
 
@@ -74,56 +64,48 @@ class Limits(NamedTuple):
 
 
 class Graph:
-    """The nodes met under one policy, numbered in order of appearance; 0 is a fresh mapping."""
+    """The states of a page under one policy, on one machine."""
 
     def __init__(self, policy: Policy, machine: Machine, limits: Limits) -> None:
         self.policy = policy
         self.limits = limits
         self.facts = static_facts(machine)
         self.soft_dirty = machine.soft_dirty
-        self.states: list[State] = []
-        self._nodes: dict[State, tuple[int, Places]] = {}
-        self.find(State(Column((Mapping(Vma()),)), (False,)))
 
-    def find(self, state: State) -> tuple[int, Places]:
-        """The node of a state, and the number that each of its processes has there."""
-        found = self._nodes.get(state)
-        if found is None:
-            node = len(self.states)
-            self.states.append(state)
-            for order in permutations(range(len(state.anon_vmas))):
-                self._nodes.setdefault(state.permuted(order), (node, order))
-            found = self._nodes[state]
-        return found
-
-    def flags(self, node: int) -> tuple[str, ...]:
+    def flags(self, state: State) -> tuple[str, ...]:
         """The page map of each process."""
-        state = self.states[node]
         numbers = range(len(state.anon_vmas))
         return tuple(flags_of(state.column, number, self.soft_dirty) for number in numbers)
 
-    def edges(self, node: int) -> Iterator[Edge]:
+    def edges(self, state: State) -> Iterator[Edge]:
         """What every operation that does something does.
 
         Where data are lost, only reads are tried, which show it.
         """
-        state = self.states[node]
-        names = ("read",) if lost(state.column) else self.limits.operations
-        for process, mapping in enumerate(state.column.maps):
-            assert mapping.vma is not None
-            situation = Situation(
-                process,
-                mapping.vma,
-                state.anon_vmas[process],
-                len(state.anon_vmas),
-                self.facts,
-                self.soft_dirty,
-                self.limits.processes,
-            )
-            for name, events in tried(names, situation):
-                yield self._edge(state, name, process, events)
+        loss = any(lost(state.column, mapping) for mapping in state.column.maps)
+        for process in range(len(state.anon_vmas)):
+            for edge in self.edges_of(state, process):
+                if not loss or self.limits.operations[edge.operation] == SHOWS_LOSS:
+                    yield edge
 
-    def _edge(self, state: State, name: str, process: int, events: tuple[Event, ...]) -> Edge:
+    def edges_of(self, state: State, process: int) -> Iterator[Edge]:
+        """What every operation of one process does, whether or not data are lost."""
+        vma = state.column.maps[process].vma
+        assert vma is not None
+        situation = Situation(
+            process,
+            vma,
+            state.anon_vmas[process],
+            len(state.anon_vmas),
+            self.facts,
+            self.soft_dirty,
+            self.limits.processes,
+        )
+        operations = self.limits.operations
+        for name, events in tried(operations, situation):
+            yield Edge(operations.index(name), process, *self._outcome(state, events))
+
+    def _outcome(self, state: State, events: tuple[Event, ...]) -> tuple[State, Effect]:
         column, counts, seen = state.column, NOUGHT, list[str]()
         for event in events:
             outcome = transition(self.policy, column, event)
@@ -132,9 +114,7 @@ class Graph:
             if outcome.violations:
                 seen += [kind for kind, _ in outcome.violations]
         anon_vmas = after(state.anon_vmas, events[-1], any(counts[at] for at in NEW_ANON))
-        node, places = self.find(State(column, anon_vmas))
-        number = self.limits.operations.index(name)
-        return Edge(number, process, node, places, Effect(counts, tuple(sorted(seen))))
+        return State(column, anon_vmas), Effect(counts, tuple(sorted(seen)))
 
 
 def add(counts: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
@@ -144,15 +124,13 @@ def add(counts: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(one + other for one, other in zip(counts, more, strict=True))
 
 
-def lost(column: Column) -> bool:
-    """Whether some process's data are no longer what it may expect, read or not."""
-    return any(not sees_its_data(column, mapping) for mapping in column.maps)
+def lost(column: Column, mapping: Mapping) -> bool:
+    """Whether a process's data are no longer what it may expect, read or not.
 
-
-def sees_its_data(column: Column, mapping: Mapping) -> bool:
-    """Whether a load would find what the process last wrote, or zeroes after MADV_FREE."""
+    A load would find what the process last wrote, or zeroes after MADV_FREE.
+    """
     seen = content(column, mapping)
-    return seen == mapping.data or (mapping.freed and seen == ZERO)
+    return seen != mapping.data and not (mapping.freed and seen == ZERO)
 
 
 def content(column: Column, mapping: Mapping) -> int | None:

@@ -1,7 +1,7 @@
 """Breadth-first search over the states of one page, under one policy or two side by side.
 
-Under two policies a state is a node of each graph and which process of the one is which of the
-other. The search goes level by level with arrays, so that what is found first for a kind of
+Processes are interchangeable: states that differ only in who is who are one. The search goes level
+by level with arrays of keys (`explore.product`), so that what is found first for a kind of
 difference is a shortest sequence for it.
 """
 
@@ -16,9 +16,12 @@ import numpy as np
 from swaptrace.counters import COUNTERS
 from swaptrace.explore.arrays import NOWHERE, Booleans, Expander, Numbers
 from swaptrace.explore.graph import Effect, Limits
-from swaptrace.explore.partners import Partners
+from swaptrace.explore.product import Product, among
 
 PAGE_MAP = "page_map"
+
+AT_ONCE = 1 << 15
+"""From how many states steps are taken at once: enough for numpy, little enough for the memory."""
 
 
 class Taken(NamedTuple):
@@ -69,54 +72,30 @@ Tick = Callable[[int], None]
 
 
 class Level(NamedTuple):
-    """The states that sequences of one length lead to first: a node of each graph, who is who, and
-    how they were reached: from which state of the level before, by which slot."""
+    """States that sequences of one length lead to first.
 
-    first: Numbers
-    second: Numbers
-    partner: Numbers
-    before: Numbers
-    slot: Numbers
+    `keys` are as they were reached, `names` the keys whoever is who. How each was reached is its
+    cell: the number of a state of the level before times the slots of a state, plus the slot of an
+    operation and a process.
+    """
 
-    def take(self, rows: Numbers | slice) -> Level:
+    keys: Numbers
+    names: Numbers
+    cells: Numbers
+
+    def take(self, rows: Numbers | Booleans | slice) -> Level:
         """Some of them."""
         return Level(*(column[rows] for column in self))
 
+    def without_repetitions(self) -> Level:
+        """Each state once, in the order of their discovery."""
+        return self.take(first_in_order(self.names))
 
-class Side:
-    """One graph as far as it is known: rows of arrays, by node."""
 
-    def __init__(self, expander: Expander, effects: dict[Effect, int]) -> None:
-        self.expander = expander
-        self.shared = effects
-        self.own: list[int] = []
-        self.flags: list[tuple[str, ...]] = []
-        self.row = np.full(0, NOWHERE)
-        self.asked = np.zeros(0, int)
-        self.nodes = self.places = self.effects = np.zeros((0, 0), int)
-
-    def ask(self, nodes: Numbers) -> None:
-        """Begin to work out the edges of those nodes that have none yet."""
-        wanted = np.unique(nodes)
-        missing = int(wanted[-1]) + 1 - len(self.row)
-        if missing > 0:
-            self.row = np.append(self.row, np.full(missing, NOWHERE))
-        self.asked = wanted[self.row[wanted] == NOWHERE]
-        self.expander.ask(self.asked.tolist())
-
-    def answer(self) -> None:
-        """Wait for them."""
-        found = self.expander.answer()
-        self.own += [self.shared.setdefault(e, len(self.shared)) for e in found.new_effects]
-        self.flags += found.new_flags
-        self.row[self.asked] = np.arange(len(self.nodes), len(self.nodes) + len(self.asked))
-        effects = np.array(self.own, dtype=int)[found.effects] if self.own else found.effects
-        if not len(self.nodes):
-            self.nodes, self.places, self.effects = found.nodes, found.places, effects
-        else:
-            self.nodes = np.concatenate([self.nodes, found.nodes])
-            self.places = np.concatenate([self.places, found.places])
-            self.effects = np.concatenate([self.effects, effects])
+def joined(parts: Sequence[Level]) -> Level:
+    """The states of all, each once."""
+    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Level(*columns).without_repetitions()
 
 
 def search(
@@ -132,127 +111,92 @@ def search(
 class _Search:
     def __init__(self, sides: Sequence[Expander], limits: Limits, bounds: Bounds) -> None:
         self.limits, self.bounds = limits, bounds
-        self.effects: dict[Effect, int] = {}
-        self.sides = [Side(side, self.effects) for side in sides]
-        self.partners = Partners(limits)
-        zero = np.zeros(1, int)
-        self.levels = [Level(zero, zero, zero, zero, zero)]
-        self.seen = self.keys(self.levels[0])
+        self.product = Product(sides, limits)
+        start = np.array([Product.START])
+        self.level = Level(start, start, start)
+        self.views = self.product.meet(start)
+        self.seen = start
+        self.cells: list[Numbers] = []
         self.found: dict[tuple[str, str], Difference] = {}
+        self.telling = self.misread = np.zeros(0, dtype=bool)
         self.transitions = 0
         self.complete = True
 
     def run(self, tick: Tick) -> Found:
-        while len(self.levels[-1].first):
-            if len(self.levels) - 1 == self.bounds.steps:
+        while len(self.level.keys):
+            if len(self.cells) == self.bounds.steps:
                 self.complete = False
                 break
-            self.expand(self.levels[-1])
-            self.levels.append(self.next_level(self.levels[-1]))
+            self.expand()
+            self.level = self.next_level(self.level.keys)
+            self.cells.append(self.level.cells)
             tick(len(self.seen))
-        depth = len(self.levels) - 1 - (not len(self.levels[-1].first))
+        depth = len(self.cells) - (not len(self.level.keys))
         differences = sorted(self.found.values(), key=lambda each: len(each.steps))
         return Found(tuple(differences), len(self.seen), self.transitions, depth, self.complete)
 
-    def keys(self, level: Level) -> Numbers:
-        """A number for each state."""
-        base = 1 << 28
-        return (level.first * base + level.second) * self.partners.count + level.partner
+    def expand(self) -> None:
+        """Have the operations of a level worked out, and see which effects they have."""
+        self.product.expand()
+        known, count = len(self.telling), len(self.product.effects.codes)
+        new = [self.product.effects_of(number) for number in range(known, count)]
+        self.telling = np.append(self.telling, [tells(effects) for effects in new]).astype(bool)
+        misread = [any(effect.misread for effect in effects) for effects in new]
+        self.misread = np.append(self.misread, misread).astype(bool)
 
-    def expand(self, level: Level) -> None:
-        """Have the edges of a level worked out, those of both graphs at the same time."""
-        for side, nodes in zip(self.sides, level, strict=False):
-            side.ask(nodes)
-        for side in self.sides:
-            side.answer()
-
-    def next_level(self, level: Level) -> Level:
+    def next_level(self, keys: Numbers) -> Level:
         """Take every operation from every state of a level; the states that are new."""
-        slots = np.arange(len(self.limits.operations) * self.limits.processes)
-        first = self.sides[0]
-        row = first.row[level.first][:, None]
-        nodes, effects = first.nodes[row, slots], first.effects[row, slots]
-        places = first.places[row, slots]
-        reached = nodes != NOWHERE
-        other_nodes = nodes * 0
-        partner = other_nodes
-        if len(self.sides) == 1:
-            self.look_for_violations(effects, reached)
-        else:
-            second = self.sides[1]
-            beside = self.partners.slots(level.partner, slots)
-            other_row = second.row[level.second][:, None]
-            other_nodes = second.nodes[other_row, beside]
-            other_effects = second.effects[other_row, beside]
-            reached &= other_nodes != NOWHERE
-            moved = self.partners.after(level.partner, slots)
-            partner = self.partners.placed(moved, places, second.places[other_row, beside])
-            self.compare_effects(effects, other_effects, reached)
-            reached &= ~self.misread(other_effects)
-        self.transitions += int(np.count_nonzero(reached))
-        reached &= ~self.misread(effects)
-        before, slot = np.nonzero(reached)
-        found = Level(nodes[reached], other_nodes[reached], partner[reached], before, slot)
-        if len(self.sides) == 2:
-            self.compare_flags(found)
-        return self.new_states(found)
+        parts: list[Level] = []
+        for first in range(0, len(keys), AT_ONCE):
+            parts.append(self.reached(keys, slice(first, first + AT_ONCE)))
+            while len(parts) > 1 and len(parts[-1].keys) * 2 > len(parts[-2].keys):
+                parts[-2:] = [joined(parts[-2:])]
+        return self.new_states(joined(parts))
+
+    def reached(self, keys: Numbers, rows: slice) -> Level:
+        """The states that some of a level lead to, but for those of earlier levels."""
+        targets, effects = self.product.steps(keys[rows], self.views[rows])
+        base, targets, effects = rows.start * self.slots, targets.ravel(), effects.ravel()
+        done = targets != NOWHERE
+        self.transitions += int(np.count_nonzero(done))
+        self.look_at_effects(effects, done, base)
+        cells = np.flatnonzero(done & ~self.misread[effects])
+        names = self.product.canonical(targets[cells])
+        found = Level(targets[cells], names, base + cells).without_repetitions()
+        return found.take(~among(found.names, self.seen))
 
     def new_states(self, found: Level) -> Level:
-        """Those that no shorter sequence leads to, each once, in the order of their discovery."""
-        keys, at = np.unique(self.keys(found), return_index=True)
-        if not len(keys):
-            return found
-        place = np.minimum(np.searchsorted(self.seen, keys), len(self.seen) - 1)
-        at = np.sort(at[self.seen[place] != keys])
+        """Look at the new states, and keep as many as may be known."""
+        views = self.product.meet(found.keys)
+        if len(self.product.sides) == 2:
+            self.compare_flags(found, views)
         room = None if self.bounds.states is None else self.bounds.states - len(self.seen)
-        if room is not None and len(at) > room:
+        if room is not None and len(views) > room:
             self.complete = False
-            at = at[: max(0, room)]
-        new = found.take(at)
-        self.seen = np.union1d(self.seen, self.keys(new))
-        return new
+            room = max(0, room)
+            found, views = found.take(slice(room)), views[:room]
+        self.views = views
+        self.seen = np.sort(np.concatenate([self.seen, found.names]), kind="stable")
+        return found
 
     # What differs.
 
-    def misread(self, effects: Numbers) -> Booleans:
-        """After which effects nothing can be told of what follows."""
-        return np.array([effect.misread for effect in self.effects], dtype=bool)[effects]
+    def look_at_effects(self, effects: Numbers, done: Booleans, base: int) -> None:
+        """Whatever an operation shows for the first time."""
+        for number, at in first_of(effects, done & self.telling[effects]):
+            self.telling[number] = False
+            for kind, values in differences(self.product.effects_of(number)):
+                self.note(kind, "", base + at, values)
 
-    def look_for_violations(self, effects: Numbers, reached: Booleans) -> None:
-        """The violations of a single policy."""
-        shown = list(self.effects)
-        for effect, at in first_of(effects.ravel(), reached.ravel()):
-            for kind in shown[effect].violations:
-                self.note(kind, "", at, (shown[effect].violations.count(kind),))
-
-    def compare_effects(self, ours: Numbers, theirs: Numbers, reached: Booleans) -> None:
-        """Whatever one policy shows in an operation and the other does not."""
-        shown, base = list(self.effects), len(self.effects)
-        differ = (reached & (ours != theirs)).ravel()
-        for pair, at in first_of((ours * base + theirs).ravel(), differ):
-            one, two = shown[pair // base], shown[pair % base]
-            for name, old, new in zip(COUNTERS, one.counts, two.counts, strict=True):
-                if old != new:
-                    self.note(name, "", at, (old, new))
-            for kind in dict.fromkeys(chain(one.violations, two.violations)):
-                values = one.violations.count(kind), two.violations.count(kind)
-                if values[0] != values[1]:
-                    self.note(kind, "", at, values)
-
-    def compare_flags(self, found: Level) -> None:
+    def compare_flags(self, found: Level, views: Numbers) -> None:
         """Page maps that differ in the states that were reached."""
-        base = 1 << 28
-        pairs = (found.first * base + found.second) * self.partners.count + found.partner
-        everything = np.ones(len(pairs), dtype=bool)
-        for _, at in first_of(pairs, everything):
-            ours = self.sides[0].flags[int(found.first[at])]
-            theirs = self.sides[1].flags[int(found.second[at])]
-            beside = self.partners.orders[int(found.partner[at])]
-            cell = int(found.before[at]) * self.slots + int(found.slot[at])
-            for process, flags in enumerate(ours):
-                for flag in sorted(({*flags} ^ {*theirs[beside[process]]}) - {"-"}):
-                    values = (f"1{flags}", f"1{theirs[beside[process]]}")
-                    self.note(PAGE_MAP, flag, cell, values)
+        count, maps = self.limits.processes, list(self.product.page_maps)
+        differ = np.array([ours != theirs for ours, theirs in maps])
+        mapped = self.product.mapped[views]
+        for number, at in first_of(mapped.ravel(), (differ[mapped] & (views != NOWHERE)).ravel()):
+            ours, theirs = maps[number]
+            for flag in sorted(({*ours} ^ {*theirs}) - {"-"}):
+                self.note(PAGE_MAP, flag, int(found.cells[at // count]), (f"1{ours}", f"1{theirs}"))
 
     @property
     def slots(self) -> int:
@@ -261,35 +205,53 @@ class _Search:
     def note(self, kind: str, flag: str, cell: int, values: tuple[int | str, ...]) -> None:
         """Remember a difference that is seen for the first time, in an operation of the level."""
         if (kind, flag) not in self.found:
-            steps = tuple(self.sequence(*divmod(cell, self.slots)))
+            steps = tuple(self.sequence(cell))
             self.found[kind, flag] = Difference(kind, flag, steps, values)
 
-    def sequence(self, state: int, slot: int) -> Iterator[Taken]:
+    def sequence(self, cell: int) -> Iterator[Taken]:
         """The operations that lead to a state of the last level, and one more, with names for the
-        processes, whose numbers change from node to node."""
-        path = []
-        for level in reversed(self.levels):
-            path.append((int(level.first[state]), slot))
-            state, slot = int(level.before[state]), int(level.slot[state])
+        processes."""
+        path = [cell]
+        for cells in reversed(self.cells):
+            path.append(int(cells[path[-1] // self.slots]))
         names, born = ["main"], 0
-        for node, taken in reversed(path):
-            operation, process = divmod(taken, self.limits.processes)
+        for taken in reversed(path):
+            operation, process = divmod(taken % self.slots, self.limits.processes)
             name, who, child = self.limits.operations[operation], names[process], ""
             if name == "fork":
                 born += 1
                 child = "child" if born == 1 else f"child{born}"
-                names = [*names, child]
+                names.append(child)
             elif name == "exit":
-                names = names[:process] + names[process + 1 :]
+                names.pop(process)
             yield Taken(name, who, child)
-            side = self.sides[0]
-            order = self.partners.orders[int(side.places[side.row[node], taken])]
-            names = [names[order.index(number)] for number in range(len(names))]
+
+
+def tells(effects: Sequence[Effect]) -> bool:
+    """Whether an operation shows anything that is looked for."""
+    return bool(effects[0].violations) if len(effects) == 1 else effects[0] != effects[1]
+
+
+def differences(effects: Sequence[Effect]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The violations of one policy; or whatever one shows in an operation and the other does not.
+    With the values of each."""
+    if len(effects) == 2:
+        for name, *counts in zip(COUNTERS, *(effect.counts for effect in effects), strict=True):
+            if counts[0] != counts[1]:
+                yield name, tuple(counts)
+    for kind in dict.fromkeys(chain(*(effect.violations for effect in effects))):
+        times = tuple(effect.violations.count(kind) for effect in effects)
+        if len(times) == 1 or times[0] != times[1]:
+            yield kind, times
 
 
 def first_of(values: Numbers, wanted: Booleans) -> list[tuple[int, int]]:
     """Each distinct value among those wanted and where it is first, in that order."""
     places = np.flatnonzero(wanted)
-    distinct, at = np.unique(values[places], return_index=True)
-    order = np.argsort(at)
-    return list(zip(distinct[order].tolist(), places[at[order]].tolist(), strict=True))
+    at = places[first_in_order(values[places])]
+    return list(zip(values[at].tolist(), at.tolist(), strict=True))
+
+
+def first_in_order(values: Numbers) -> Numbers:
+    """Where each distinct value is first, in that order."""
+    return np.sort(np.unique(values, return_index=True)[1])

@@ -22,7 +22,7 @@ CASES = {
     "two processes, one policy": ("final", 2, LOCKS),
     "two processes without free": ("final", 2, (*LOCKS, "free")),
     "two processes, two policies": ("rfc,final", 2, LOCKS),
-    "two processes, locked": ("final", 2, ()),
+    "two processes, one policy, locked": ("final", 2, ()),
 }
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from swaptrace.counters import COUNTERS
 from swaptrace.explore.alphabet import OPERATIONS, REGION
-from swaptrace.explore.graph import Graph, Limits
+from swaptrace.explore.graph import START, Edge, Graph, Limits, State
 from swaptrace.explore.search import Taken
 from swaptrace.explore.witness import steps_of
 from swaptrace.mm.policy import Policy
@@ -35,7 +35,7 @@ class Follower:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.node = 0
+        self.state = START
         self.names = ["main"]
         self.born = 0
 
@@ -44,8 +44,8 @@ class Follower:
         operations = self.graph.limits.operations
         return [(operations[e.operation], self.names[e.process]) for e in self.edges()]
 
-    def edges(self) -> list[Any]:
-        return list(self.graph.edges(self.node))
+    def edges(self) -> list[Edge]:
+        return list(self.graph.edges(self.state))
 
     def take(self, index: int) -> tuple[Taken, dict[str, int], list[str]]:
         """Follow an edge: what was done, its counters and the violations."""
@@ -58,17 +58,14 @@ class Follower:
             self.names.append(child)
         elif name == "exit":
             self.names.pop(edge.process)
-        placed = [""] * len(self.names)
-        for at, each in enumerate(self.names):
-            placed[edge.places[at]] = each
-        self.names, self.node = placed, edge.node
+        self.state = edge.state
         pairs = zip(COUNTERS, edge.effect.counts, strict=True)
         counters = {name: count for name, count in pairs if count}
         return Taken(name, process, child), counters, list(edge.effect.violations)
 
     def page_maps(self) -> dict[str, dict[str, str]]:
         """As the engine's."""
-        flags = self.graph.flags(self.node)
+        flags = self.graph.flags(self.state)
         return {
             name: {REGION: f"1{letters}"} for name, letters in zip(self.names, flags, strict=True)
         }
@@ -106,3 +103,15 @@ def followed(graph: Graph, path: tuple[int, ...]) -> tuple[Follower, tuple[Taken
     """A follower at the end of a path of edges, and the operations of it."""
     follower = Follower(graph)
     return follower, tuple(follower.take(index)[0] for index in path)
+
+
+def states_of(graph: Graph, most: int) -> list[State]:
+    """Up to so many states, those that shorter sequences lead to first."""
+    found = {START: None}
+    states = [START]
+    for state in states:
+        for edge in graph.edges(state):
+            if len(states) < most and edge.state not in found:
+                found[edge.state] = None
+                states.append(edge.state)
+    return states

@@ -11,7 +11,7 @@ from swaptrace import policies
 from swaptrace.explore.alphabet import OPERATIONS
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.schema import Machine, Swap
-from tests.explore.sequences import ALL, Follower, graph, scenario_of
+from tests.explore.sequences import ALL, Follower, graph, scenario_of, states_of
 from tests.replay.naive import naive_replay
 
 MACHINES = st.builds(
@@ -61,5 +61,5 @@ def test_a_sequence_counts_what_its_scenario_counts(
 def test_every_operation_does_something_somewhere() -> None:
     """Is no letter of the alphabet dead?"""
     found = graph(policies.find("final"), processes=2, ops=ALL)
-    seen = {ALL[edge.operation] for node in range(400) for edge in found.edges(node)}
+    seen = {ALL[edge.operation] for state in states_of(found, 400) for edge in found.edges(state)}
     assert seen == set(OPERATIONS)

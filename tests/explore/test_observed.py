@@ -144,7 +144,7 @@ def follow(observation: Observation, policy: str) -> Iterator[tuple[object, obje
             if counted.get("sigsegv"):
                 return
         shown = seen.get("pages", shown)
-        state = page.graph.states[page.node].column
+        state = page.state.column
         maps = {
             name: {first.region: f"{pages}{flags_of(state, number, machine.soft_dirty)}"}
             for number, name in enumerate(page.names)
@@ -156,7 +156,7 @@ def follow(observation: Observation, policy: str) -> Iterator[tuple[object, obje
 def zeroes(page: Page, process: str) -> bool:
     """Whether writing back what was read would leave a page of zeroes."""
     number = page.names.index(process)
-    return page.graph.states[page.node].column.maps[number].data == ZERO
+    return page.state.column.maps[number].data == ZERO
 
 
 def test_there_are_enough_of_them() -> None:

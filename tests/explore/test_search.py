@@ -27,7 +27,7 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine, Swap
-from tests.explore.sequences import MACHINES, every, graph, scenario_of
+from tests.explore.sequences import MACHINES, every, graph, scenario_of, states_of
 from tests.replay.naive import naive_replay
 
 ZRAM = Machine(swap=Swap(page_cluster=0))
@@ -242,10 +242,7 @@ def test_every_question_of_a_search_is_among_those_of_the_proof() -> None:
             return super().can_reuse_anon(folio)
 
     found = graph(Curious(), processes=2)
-    node = 0
-    while node < min(len(found.states), 1000):
-        list(found.edges(node))
-        node += 1
+    states_of(found, 1000)
     known = {(each.method, *each.arguments) for each in questions(2)}
     assert len(asked) > 100
     assert asked <= known
