@@ -18,6 +18,7 @@ from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.schema import Access, Machine, Mmap, Scenario, Span
 from tests.replay.limited import NaiveArena
+from tests.replay.naive import replay_pattern
 from tests.replay.strategies import PAGE, scenarios
 
 HUGE = 1 << 40
@@ -79,7 +80,10 @@ def tight(draw: st.DrawFn) -> Scenario:
 def test_arrays_reclaim_what_lists_of_objects_do(scenario: Scenario, policy: str) -> None:
     """Does the arena agree with a second implementation that knows no arrays?"""
     fast = replayed(scenario, policy)
-    with mock.patch("swaptrace.replay.arena.Arena", NaiveArena):
+    with (
+        mock.patch("swaptrace.replay.arena.Arena", NaiveArena),
+        mock.patch("swaptrace.replay.sequence.replay_pattern", replay_pattern),
+    ):
         slow = replayed(scenario, policy)
     assert fast == slow
 
