@@ -55,7 +55,7 @@ def import_(
     swaptrace import perf samples.txt -o traces --name server
     """
     from swaptrace.importers.recorder import Recorder
-    from swaptrace.importers.scenario import Target, Workplace
+    from swaptrace.importers.scenario import Target, workplace_of
     from swaptrace.verify.signals import ending_by_exception
 
     if strace is not None and format != "lackey":
@@ -66,7 +66,7 @@ def import_(
     about = f"Imported from {format}'s log {log if log != '-' else 'on standard input'}."
     target = Target(directory, name or name_after(log), about, force)
     target.check()
-    with ending_by_exception(), Workplace(target) as workplace:
+    with ending_by_exception(), workplace_of(target) as workplace:
         recorder = Recorder(workplace, every_access, mapped=strace is not None)
         try:
             counted = _convert(format, log, strace, recorder)

@@ -36,14 +36,14 @@ def record(
     from swaptrace.importers.lines import blocks, opened
     from swaptrace.importers.recorder import Recorder
     from swaptrace.importers.recording import check_tools, recording
-    from swaptrace.importers.scenario import Target, Workplace
+    from swaptrace.importers.scenario import Target, workplace_of
     from swaptrace.verify.signals import ending_by_exception
 
     target = Target(directory, name or name_after(command[0]), _about(command), force)
     target.check()
     check_tools(command[0])
     log = f"the accesses of {target.name}"
-    with ending_by_exception(), Workplace(target) as workplace:
+    with ending_by_exception(), workplace_of(target) as workplace:
         recorder = Recorder(workplace, every_access, mapped=True)
         try:
             with recording(command) as run, reading(None, log) as told:

@@ -6,9 +6,8 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -172,28 +171,24 @@ def place(workplace: Path, target: Target) -> None:
             path.unlink()
 
 
-class Workplace:
+@contextmanager
+def workplace_of(target: Target) -> Iterator[Path]:
     """A directory for the files in the making, beside their place; it is removed at the end.
 
     So is the target's, if it was made for them and nothing came of it.
     """
-
-    def __init__(self, target: Target) -> None:
-        self.target = target
-
-    def __enter__(self) -> Path:
-        self.made = not self.target.directory.exists()
+    path = target.directory / f".{target.name[:40]}.{os.getpid()}.tmp"
+    made = not target.directory.exists()
+    try:
         try:
-            self.target.directory.mkdir(exist_ok=True)
-            name = tempfile.mkdtemp(dir=self.target.directory, prefix=f".{self.target.name}.")
+            target.directory.mkdir(exist_ok=True)
+            path.mkdir()
         except OSError as error:
-            where = printable(str(self.target.directory))
+            where = printable(str(target.directory))
             raise SwaptraceError(f"-o {where}: {error.strerror}") from error
-        self.path = Path(name)
-        return self.path
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
-        if self.made:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        if made:
             with suppress(OSError):  # it is not empty: the files are there
-                self.target.directory.rmdir()
+                target.directory.rmdir()
