@@ -15,6 +15,7 @@ from swaptrace.reclaim.memory import (
     ACTIVE_FILE,
     AGE,
     ANON_COST,
+    BATCH,
     CLUSTER,
     COLUMNS,
     DEAD,
@@ -323,11 +324,15 @@ def charge(m: Memory) -> bool:
     """try_charge_memcg() for one page: reclaims first where the limit is reached.
 
     False: nothing can be reclaimed, and the kernel would kill the process. It would also where
-    all folios are active and stale statistics hide it; here they are deactivated.
+    all folios wait in the batch, or are active and stale statistics hide it; here the batch is
+    drained, and active ones are deactivated.
     """
     while full(m):
         freed = evict_oldest(m) if m.v[EXACT] else try_to_free_mem_cgroup_pages(m)
         if not freed and full(m):
+            if m.v[BATCH]:
+                lru_add_drain(m)
+                continue
             if m.v[EXACT] or not m.v[SIZE + ACTIVE_ANON] or m.v[SLOTS_USED] >= m.v[SLOTS]:
                 return False
             shrink_active_list(m, CLUSTER, ACTIVE_ANON)

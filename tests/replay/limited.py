@@ -399,6 +399,9 @@ class NaiveArena:
         while self.used >= self.capacity:
             freed = self.oldest() if self.exact else self.direct_reclaim()
             if not freed and self.used >= self.capacity:
+                if self.batch:
+                    self.drain()
+                    continue
                 if self.exact or not self.lists["anon", True] or not self.world.device.slot_free:
                     raise OutOfMemory("the memory limit is reached")
                 self.shrink_active("anon", 32)

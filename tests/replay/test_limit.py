@@ -149,6 +149,21 @@ def ring(arena: Arena, head: int) -> list[int]:
     return forward
 
 
+def test_a_page_takes_less_than_sixteen_bytes() -> None:
+    """What does the arena keep of each of a million pages, however many accesses come?"""
+    pages = 1 << 20
+    machine = Machine(memory=pages // 2 * PAGE)
+    run = Replay(
+        Scenario("size", "", machine, (Mmap(line=1, region="r", size=pages * PAGE),)),
+        policies.find("final"),
+    )
+    run.steps(run.scenario.steps, "", None, run.record)
+    arena = run.world.arena
+    assert arena is not None
+    by_page = [arena.column, *arena.nodes.values()]
+    assert sum(array.nbytes for array in by_page) < 16 * pages
+
+
 def test_an_exact_lru_evicts_what_was_used_longest_ago() -> None:
     """Is it page 1, after 0, 1, 2 were written and 0 was read again?"""
     steps = (
