@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from tests.kernel import limits
 from tests.kernel.known import KNOWN_DIFFERENCES
 from tests.kernel.observed import Observation, first_difference, observations
 
@@ -31,7 +32,21 @@ OUTLOOK = """\
 
 {known}
 
+## Under a memory limit
+
+One process in a memory cgroup, swap on zram, 6.12.117, with the flushes of statistics and of batches
+forced: faults and swap traffic at eleven points, and the page map at the end. All of them agree;
+`python -m tests.kernel.limits` compares them, and so does a test.
+
+| page-cluster | policies | workloads | observations |
+|--:|---|--:|--:|
+{limits}
+
 ## What the observations do not cover
+
+Under a memory limit they are of one process that reads and writes: what several processes, advice,
+mlock, zswap and disks do there follows from the kernel's source.
+
 
 They are of x86-64 with pages of 4 KiB. What the model says of `hw_dirty: false`,
 `mkwrite_dirties: true`, other page sizes and `soft_dirty: false` follows from the same
@@ -52,7 +67,7 @@ def report() -> str:
                 "",
                 *by_policy(),
                 "",
-                OUTLOOK.format(known="\n".join(known) or "None."),
+                OUTLOOK.format(known="\n".join(known) or "None.", limits="\n".join(limited())),
             ]
         ).rstrip()
         + "\n"
@@ -96,6 +111,16 @@ def by_policy() -> Iterator[str]:
     yield "|---|--:|--:|"
     for policy in sorted(total):
         yield f"| {policy} | {total[policy]} | {good[policy]} |"
+
+
+def limited() -> Iterator[str]:
+    """What there is under a memory limit, by page-cluster."""
+    seen = [o.facts for o in limits.observations()]
+    for cluster in sorted({facts["page_cluster"] for facts in seen}):
+        these = [facts for facts in seen if facts["page_cluster"] == cluster]
+        names = ", ".join(sorted({facts["policy"] for facts in these}))
+        workloads = {facts["workload"] for facts in these}
+        yield f"| {cluster} | {names} | {len(workloads)} | {len(these)} |"
 
 
 if __name__ == "__main__":
