@@ -152,7 +152,9 @@ def _unusual(ours: Mapping[str, Any], usual: Mapping[str, Any]) -> Iterator[tupl
 
 def file_name(policies: tuple[Policy, ...], difference: Difference) -> str:
     """What the scenario's file is called: the kind, then the policies."""
-    parts = [difference.kind, *difference.flag, *(policy.name for policy in policies)]
+    # The name of a kernel tree's policy is a path.
+    names = (policy.name.replace("/", "_") for policy in policies)
+    parts = [difference.kind, *difference.flag, *names]
     return "-".join(parts) + ".yaml"
 
 

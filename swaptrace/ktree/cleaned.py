@@ -10,12 +10,11 @@ from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
 from swaptrace.csource.preprocess import resolve
-from swaptrace.csource.source import Place, Source
+from swaptrace.csource.source import Source
 from swaptrace.csource.tokens import blanks
-from swaptrace.errors import quote
 
-MAX_BYTES: Final = 2 * 1024 * 1024
-"""Ten times mm/memory.c: what is larger is something else."""
+MAX_BYTES: Final = 1024 * 1024
+"""Five times mm/memory.c: what is larger is something else."""
 
 CONDITIONALS: Final = frozenset({"if", "ifdef", "ifndef", "elif", "else", "endif"})
 
@@ -45,7 +44,10 @@ def cleaned(file: str, text: str, defined: Collection[str]) -> Cleaned:
     source = Source(file, 1, tuple(text.split("\n")))
     bare = _blanked(source, text, ("comment",))
     code = _blanked(source, text, ("comment", "string"))
-    return Cleaned(source, text, bare, resolve(source, _conditionals_alone(code), defined))
+    compiled = resolve(source, _conditionals_alone(code), defined)
+    lines = zip(code.split("\n"), compiled.split("\n"), strict=True)
+    kept = "\n".join(line if rest.strip() else blanks(line) for line, rest in lines)
+    return Cleaned(source, text, bare, kept)
 
 
 def _blanked(source: Source, text: str, kinds: Collection[str]) -> str:
@@ -59,7 +61,7 @@ def _blanked(source: Source, text: str, kinds: Collection[str]) -> str:
 
 
 def _conditionals_alone(code: str) -> str:
-    """The text without `#define` and the like; each `#if` is on one line."""
+    """The same lines without `#define` and the like, and with each `#if` on one of them."""
     lines = code.split("\n")
     for numbers in _directives(lines):
         first = lines[numbers[0]]
@@ -69,7 +71,7 @@ def _conditionals_alone(code: str) -> str:
         for number in numbers:
             lines[number] = " " * len(lines[number])
         if match.group(1) in CONDITIONALS:
-            lines[numbers[0]] = joined.ljust(len(first))
+            lines[numbers[0]] = joined
     return "\n".join(lines)
 
 
@@ -102,5 +104,5 @@ def check_braces(file: Cleaned) -> None:
         else:
             opened.pop()
     if opened:
-        place: Place = file.source.place(file.code, opened[-1])
-        raise file.source.error(place, f"{quote('{')} is never closed")
+        last = file.source.place(file.code, opened[-1])
+        raise file.source.error(last, "'{' is never closed")

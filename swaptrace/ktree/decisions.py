@@ -29,6 +29,8 @@ _PUBLISHED: Final = re.compile(r"\bset_pte(?:s|_at|_at_notify)?\s*\(")
 
 _EXCLUSIVE: Final = re.compile(r"\bPageAnonExclusive\s*\(")
 
+_REUSE: Final = re.compile(r"\breuse\s*:")
+
 _IF: Final = re.compile(r"if\b")
 
 
@@ -42,6 +44,11 @@ class Decisions(NamedTuple):
     def blocks(self) -> dict[Point, Block]:
         """The C of each decision, at its lines."""
         return {point: _block(self.file, span) for point, span in self.spans.items()}
+
+    def texts(self) -> dict[Point, str]:
+        """The words of each decision, without comments: what two trees can be compared by."""
+        bare = self.file.bare
+        return {p: " ".join(bare[s.start : s.end].split()) for p, s in self.spans.items()}
 
 
 def decisions_of(file: str, text: str, defines: Collection[str]) -> Decisions:
@@ -100,13 +107,15 @@ def _swapin(file: Cleaned, function: Function | None) -> Span | None:
 
 
 def _reuse(file: Cleaned, function: Function | None) -> Span | None:
-    """Before 6.7, the block of do_wp_page() from the check for exclusive pages on."""
+    """Before 6.7: do_wp_page() from the check for exclusive pages to the label `reuse:`."""
     if function is None:
         return None
     for check in _EXCLUSIVE.finditer(file.code, function.body, function.end):
         start = statement_start(file.code, check.start())
         if _IF.match(file.code, start) is not None:
-            return Span(start, block_end(file.code, start))
+            end = block_end(file.code, start)
+            label = _REUSE.search(file.code, start, end)
+            return Span(start, label.start() if label is not None else end)
     return None
 
 
@@ -114,7 +123,8 @@ def _block(file: Cleaned, span: Span) -> Block:
     """The lines of the span, without those that `#if` leaves out."""
     first = line_of(file.code, span.start)
     start = file.text.rfind("\n", 0, span.start) + 1
-    text = " " * (span.start - start) + file.text[span.start : span.end]
+    before = re.sub(r"\S", " ", file.text[start : span.start])
+    text = before + file.text[span.start : span.end]
     code = file.code[start : span.end].split("\n")
     bare = file.bare[start : span.end].split("\n")
     kept = [

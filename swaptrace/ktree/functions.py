@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from string import ascii_letters, digits
 from typing import Final, NamedTuple
 
 _BRACE: Final = re.compile(r"[{}]")
 
-_HEAD: Final = re.compile(r"(?:\w+[\s*]+)*\Z", re.ASCII)
+_WORD: Final = re.compile(r"\w+\Z", re.ASCII)
 
-_WORD: Final = re.compile(r"\w+\s*\Z", re.ASCII)
+_HEAD: Final = frozenset(" \t\n*_" + ascii_letters + digits)
 
 LONGEST_HEAD: Final = 200
 """Characters before the name: `static inline vm_fault_t` and attributes."""
 
+LONGEST_PARAMETERS: Final = 2_000
+"""Characters between the parentheses: bounds what a file of nothing but those takes."""
+
 
 class Function(NamedTuple):
-    """`code[start:end]` is the definition, `code[body:end]` what stands in its braces, with them."""
+    """`code[start:end]` is the definition, `code[body:end]` its body with the braces."""
 
     name: str
     start: int
@@ -50,27 +54,47 @@ def functions(code: str) -> Iterator[Function]:
 
 def _function(code: str, opened: int, end: int) -> Function | None:
     """The function whose body this is; None if it is that of a struct or an initialiser."""
-    last = len(code[:opened].rstrip()) - 1
-    if last < 0 or code[last] != ")":
-        return None
-    first = _opening(code, last)
-    name = _WORD.search(code, max(0, first - LONGEST_HEAD), first)
+    name = _called(code, opened)
+    while name is not None and _before(code, name.start()) == ")":
+        name = _called(code, name.start())  # what was found is an attribute, as __releases() is
     if name is None:
         return None
-    before = max(0, name.start() - LONGEST_HEAD)
-    head = _HEAD.search(code[before : name.start()])
-    start = before + head.start() if head is not None else name.start()
-    return Function(name.group().strip(), start, opened, end)
+    return Function(name.group(), _start(code, name.start()), opened, end)
+
+
+def _called(code: str, end: int) -> re.Match[str] | None:
+    """The name before the parentheses that the text ends with; None if it does not."""
+    if _before(code, end) != ")":
+        return None
+    first = _opening(code, code.rindex(")", 0, end))
+    while first > 0 and code[first - 1].isspace():
+        first -= 1
+    return _WORD.search(code, max(0, first - LONGEST_HEAD), first)
+
+
+def _before(code: str, at: int) -> str:
+    """The last character before the place that is no blank; none if there are only blanks."""
+    return code[max(0, at - LONGEST_HEAD) : at].rstrip()[-1:]
 
 
 def _opening(code: str, last: int) -> int:
     """The parenthesis that the one at `last` closes; 0 if there is none."""
     depth = 0
-    for at in range(last, -1, -1):
+    for at in range(last, max(-1, last - LONGEST_PARAMETERS), -1):
         depth += (code[at] == ")") - (code[at] == "(")
         if depth == 0:
             return at
+        if code[at] in "{};":
+            break
     return 0
+
+
+def _start(code: str, name: int) -> int:
+    """Where the words begin that a definition has before its name."""
+    start = name
+    while start > max(0, name - LONGEST_HEAD) and code[start - 1] in _HEAD:
+        start -= 1
+    return start + len(code[start:name]) - len(code[start:name].lstrip())
 
 
 def statement_start(code: str, at: int) -> int:
