@@ -224,7 +224,7 @@ def list_policies() -> tuple[list[tuple[str, str, str, str]], list[SwaptraceErro
 
 
 def policy_source(name: str, defines: Collection[str] = ()) -> tuple[str, Policy]:
-    """A policy and the text of the file that defines a policy; of one in C, the lines that decide."""
+    """The text of the file that defines a policy, of one in C the lines that decide; and it."""
     from inspect import getsourcefile
 
     from swaptrace.policies import find

@@ -202,8 +202,8 @@ def replay_options(command: Command) -> Command:
             shell_complete=complete_policies,
             default=DEFAULT_POLICIES,
             show_default=True,
-            help="Which policies to replay under: names, aliases, .py or .c files, kernel:TREE+PATCH, or all. "
-            "`swaptrace policies` lists them.",
+            help="Which policies to replay under: names, aliases, .py or .c files, "
+            "kernel:TREE+PATCH, or all. `swaptrace policies` lists them.",
         ),
         define_option,
         report_format_option,
