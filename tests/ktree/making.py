@@ -98,7 +98,8 @@ def mail(subject: str, body: str, encoding: str = "8bit") -> str:
     return (
         "From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\n"
         f"From: A Writer <writer@example.org>\nSubject: {subject}\nMIME-Version: 1.0\n"
-        f"Content-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: {encoding}\n\n{text}\n"
+        "Content-Type: text/plain; charset=UTF-8\n"
+        f"Content-Transfer-Encoding: {encoding}\n\n{text}\n"
     )
 
 

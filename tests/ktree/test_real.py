@@ -22,7 +22,10 @@ NAMED = [Path(name) for name in os.environ.get("SWAPTRACE_TEST_TREES", "").split
 
 TREES = {
     name: tree
-    for tree in [*NAMED, *(child for parent in NAMED for child in parent.iterdir())]
+    for tree in [
+        *NAMED,
+        *(child for parent in NAMED if parent.is_dir() for child in parent.iterdir()),
+    ]
     for name in ("6.1", "6.12")
     if tree.name.endswith(f"-{name}") and (tree / MEMORY).is_file()
 }

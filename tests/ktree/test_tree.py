@@ -200,9 +200,21 @@ def test_a_damaged_tree_is_read_or_refused(data: st.DataObject) -> None:
     new = data.draw(
         st.sampled_from(["", "{", "}", "/*", '"', "(", "\n#if\n", "\\", "mk_pte(", "\0"])
     )
+    damaged = text[:start] + new + text[end:]
     try:
-        blocks = decisions_of("memory.c", text[:start] + new + text[end:], ()).blocks()
+        said = ""
+        blocks = decisions_of("memory.c", damaged, ()).blocks()
     except PolicyError as error:
-        assert str(error).startswith("memory.c:")
-    else:
-        assert blocks
+        said, blocks = str(error), {}
+    assert blocks or said.startswith("memory.c:")
+
+
+def test_explain_cites_the_c_that_decided() -> None:
+    """Is the line of the tree named whose condition chose, with what it said?"""
+    words = ("explain", "read-then-write", "--policy", f"kernel:{TREE}")
+    shown = run(*words).stdout
+    assert f"{TREE}/mm/memory.c:58: if (vmf->flags & FAULT_FLAG_WRITE): no\n" in shown
+    steps = json.loads(run(*words, "--format", "json").stdout)["steps"]
+    cited = [line for step in steps for each in step["transitions"] for line in each["cited"]]
+    assert f"{TREE}/mm/memory.c:18: return false;" in cited
+    assert "memory.c" not in run("explain", "read-then-write").stdout
