@@ -140,6 +140,7 @@ def _report(exploration: Exploration, shown: list[Witness], files: list[str] | N
             short_steps(each.difference.steps),
             each.steps,
             files[number] if files else None,
+            each.cited,
         )
         for number, each in enumerate(shown)
     )

@@ -43,5 +43,10 @@ def cited_lines(policy: Policy, column: Column, event: Event) -> Iterator[str]:
     transition(asked, column, event)
     for method, arguments in asked.calls:
         for line in cite(method, *arguments):
-            said = "" if line.taken is None else ": yes" if line.taken else ": no"
-            yield f"{line.file}:{line.line}: {line.text}{said}"
+            yield in_words(line)
+
+
+def in_words(line: Any) -> str:
+    """A cited line as `file:line: text`, with what a condition said."""
+    said = "" if line.taken is None else ": yes" if line.taken else ": no"
+    return f"{line.file}:{line.line}: {line.text}{said}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -196,3 +197,28 @@ def test_hunks_end_where_their_counts_say() -> None:
     (hunk,) = patch.files[0].hunks
     assert hunk.text.split("\n")[1:] == [" a", "-b", "+c"]
     assert data.decode().split("\n")[hunk.line - 1] == hunk.header
+
+
+def test_explore_cites_the_lines_where_two_trees_part(tree: Path, tmp_path: Path) -> None:
+    """Is it the condition that the patch replaces, in both, in the table and in JSON?"""
+    patch = written(tmp_path / "fix.patch", edited(TO_RFC))
+    pair = f"kernel:{tree},kernel:{tree}+{patch}"
+    words = ("explore", "--policies", pair, "--processes", "1", "--ops", "read,write,pageout")
+    lines = [
+        f"{tree}/mm/memory.c:58: if (vmf->flags & FAULT_FLAG_WRITE): no",
+        f"{tree}/mm/memory.c+fix.patch:58: if (vma->vm_flags & VM_WRITE): yes",
+    ]
+    found = json.loads(run(*words, "--format", "json").stdout)["differences"]
+    assert {tuple(each["cited"]) for each in found} == {tuple(lines)}
+    assert all(f"  {line}\n" in run(*words).stdout for line in lines)
+    with_python = (*words[:2], f"final,kernel:{tree}+{patch}", *words[3:], "--format", "json")
+    beside = json.loads(run(*with_python).stdout)["differences"]
+    assert beside
+    assert all(each["cited"][1] == lines[1] for each in beside)
+
+
+def test_sequences_can_be_written_to_files(tree: Path, tmp_path: Path) -> None:
+    """Although the names of the policies are paths?"""
+    words = ("explore", "--policies", f"rfc,kernel:{tree}", "--processes", "1")
+    run(*words, "--ops", "read,write,pageout", "--out", tmp_path / "found")
+    assert len(list((tmp_path / "found").glob("*.yaml"))) >= 2
