@@ -27,6 +27,8 @@ _MADE: Final = re.compile(r"\b\w+\s*=\s*(?:folio_)?mk_pte\s*\(")
 
 _PUBLISHED: Final = re.compile(r"\bset_pte(?:s|_at|_at_notify)?\s*\(")
 
+_FREES: Final = re.compile(r"\bshould_try_to_free_swap\s*\(")
+
 _EXCLUSIVE: Final = re.compile(r"\bPageAnonExclusive\s*\(")
 
 _REUSE: Final = re.compile(r"\breuse\s*:")
@@ -44,6 +46,15 @@ class Decisions(NamedTuple):
     def blocks(self) -> dict[Point, Block]:
         """The C of each decision, at its lines."""
         return {point: _block(self.file, span) for point, span in self.spans.items()}
+
+    def frees_after_mapping(self) -> bool:
+        """Whether do_swap_page() calls should_try_to_free_swap() behind set_ptes(), as newer
+        kernels do: folio_ref_count() then counts a swap cache that the model has freed."""
+        span, function = self.spans.get("swapin_pte"), self.functions.get("do_swap_page")
+        if span is None or function is None:
+            return False
+        asked = _FREES.search(self.file.code, function.body, function.end)
+        return asked is not None and asked.start() > span.end
 
     def texts(self) -> dict[Point, str]:
         """The words of each decision, without comments: what two trees can be compared by."""

@@ -56,14 +56,19 @@ def _policy(
 ) -> CPolicy:
     title = "do_swap_page() as this tree has it"
     policy = policy_of(name, title, printable(spec.path), found.blocks(), defines)
-    policy.notes = tuple(printable(note) for note in (*_missing(spec, found), *notes))
+    policy.notes = tuple(printable(note) for note in (*_said(spec, found), *notes))
     return policy
 
 
-def _missing(spec: Spec, found: Decisions) -> Iterator[str]:
+def _said(spec: Spec, found: Decisions) -> Iterator[str]:
     for point in POINTS:
         if point not in found.spans:
             yield (
                 f"{spec.file} has no {KERNEL_NAMES[point]} that can be found; for {point} the "
                 "default stands, as in Linux 6.10"
             )
+    if found.frees_after_mapping():
+        yield (
+            f"{spec.file} frees the swap cache after it has mapped the page, the model before: "
+            "folio_ref_count() of a page in the swap cache may be one less than in this kernel"
+        )

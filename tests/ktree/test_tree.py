@@ -218,3 +218,21 @@ def test_explain_cites_the_c_that_decided() -> None:
     cited = [line for step in steps for each in step["transitions"] for line in each["cited"]]
     assert f"{TREE}/mm/memory.c:18: return false;" in cited
     assert "memory.c" not in run("explain", "read-then-write").stdout
+
+
+def test_the_order_of_newer_kernels_is_said(tree: Path) -> None:
+    """Does a warning tell that the model frees the swap cache before the page is mapped?"""
+    file = tree / MEMORY
+    frees = "\tif (should_try_to_free_swap(folio, vma, vmf->flags))\n\t\tfolio_free_swap(folio);\n"
+    put = "\tfolio_put_swap(folio, nr_pages == 1 ? page : NULL);\n"
+    before, after = file.read_text().split(frees)
+    file.write_text(
+        before
+        + after.replace("\tset_pte_at(", f"{put}\tset_pte_at(").replace(
+            "\treturn 0;\n}", f"{frees}\treturn 0;\n}}"
+        )
+    )
+    policy = found(tree)
+    assert set(policy.blocks) == {"swapin_pte", "should_free_swap", "can_reuse_anon"}
+    assert len(policy.notes) == 1
+    assert "frees the swap cache after it has mapped the page" in policy.notes[0]
