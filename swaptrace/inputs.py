@@ -223,21 +223,21 @@ def list_policies() -> tuple[list[tuple[str, str, str, str]], list[SwaptraceErro
     return rows, errors
 
 
-def policy_source(name: str, defines: Collection[str] = ()) -> str:
-    """The text of the file that defines a policy; of one in C, the lines that decide."""
+def policy_source(name: str, defines: Collection[str] = ()) -> tuple[str, Policy]:
+    """The text of the file that defines a policy, of one in C the lines that decide; and it."""
     from inspect import getsourcefile
 
     from swaptrace.policies import find
 
     policy = find(name, defines)
-    if name.endswith(".c"):
+    if name.startswith("kernel:") or name.endswith(".c"):
         from swaptrace.csource.listing import listing
 
-        return listing(policy)
+        return listing(policy), policy
     file = name if name.endswith(".py") else getsourcefile(type(policy))
     if file is None:
         raise SwaptraceError(f"policy {policy.name!r} was installed without its source")
-    return Path(file).read_text(encoding="utf-8")
+    return Path(file).read_text(encoding="utf-8"), policy
 
 
 def first_sentence(text: str) -> str:

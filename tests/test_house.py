@@ -23,10 +23,11 @@ OPEN_TO_ALL = {
 ALLOWED = {
     "mm": {"mm"},
     "scenario": {"scenario"},
-    "policies": {"policies", "mm", "csource"},
+    "policies": {"policies", "mm", "csource", "ktree"},
     "reclaim": {"reclaim"},
     "traces": {"traces", "scenario.schema"},
     "csource": {"csource", "mm"},
+    "ktree": {"ktree", "csource", "mm"},
     "replay": {"replay", "mm", "reclaim", "traces", "scenario.schema"},
     "report": {"report", "replay.result", "replay.explanation", "verify.verdict"},
     "verify": {"verify", "mm", "replay", "scenario", "policies", "traces", "output"},

@@ -14,6 +14,7 @@ from swaptrace.cli.options import (
     output_option,
     policy_option,
     set_option,
+    warn_of,
 )
 from swaptrace.cli.standard import stdin
 from swaptrace.output import Output, check_writable
@@ -22,7 +23,7 @@ from swaptrace.output import Output, check_writable
 @click.command()
 @click.argument("scenario", shell_complete=complete_scenario)
 @policy_option(
-    "final", "The policy to replay under: a name, an alias or the path of a .py or .c file."
+    "final", "The policy to replay under: a name, an alias, a .py or .c file, or kernel:TREE+PATCH."
 )
 @click.option(
     "--step",
@@ -52,7 +53,9 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
         check_writable(Path(output.path))
     sources, errors = inputs.find_all([scenario])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
-    explanation = commands.explain_one(loaded, find_policy(policy, options["defines"]), step)
+    found = find_policy(policy, options["defines"])
+    warn_of([found])
+    explanation = commands.explain_one(loaded, found, step)
     if options["fmt"] == "json":
         output.write(explanation.to_json())
         return

@@ -15,6 +15,7 @@ from swaptrace.cli.options import (
     output_option,
     policy_option,
     set_option,
+    warn_of,
 )
 from swaptrace.cli.program import FAILED, OK
 from swaptrace.output import Output, check_writable, status
@@ -105,6 +106,7 @@ def explore(
     if output.path is not None:
         check_writable(Path(output.path))
     found = inputs.policies(policies, options["defines"])
+    warn_of(found)
     if len(found) > 2:
         message = f"explore takes one policy or two, not {len(found)}"
         raise click.UsageError(message, click.get_current_context())
@@ -138,6 +140,7 @@ def _report(exploration: Exploration, shown: list[Witness], files: list[str] | N
             short_steps(each.difference.steps),
             each.steps,
             files[number] if files else None,
+            each.cited,
         )
         for number, each in enumerate(shown)
     )
@@ -166,7 +169,7 @@ def _print(explored: Explored, fmt: str, output: Output) -> None:
 
 
 @click.command()
-@policy_option("final", "The policy: a name, an alias, or a .py or .c file.")
+@policy_option("final", "The policy: a name, an alias, a .py or .c file, or kernel:TREE+PATCH.")
 @ops_option
 @click.option(
     "--format",
@@ -197,5 +200,7 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
         check_writable(Path(output))
     machine = explorer.machine_of(options["overrides"])
     limits = Limits(explorer.operations(ops), 1)
-    text = draw(Graph(find(policy, options["defines"]), machine, limits))
+    found = find(policy, options["defines"])
+    warn_of([found])
+    text = draw(Graph(found, machine, limits))
     Output(path=output).write(picture(text) if fmt == "svg" else text)

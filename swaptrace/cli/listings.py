@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from swaptrace.cli.options import color_option, complete_policy, define_option
+from swaptrace.cli.options import color_option, complete_policy, define_option, warn_of
 from swaptrace.errors import SwaptraceError
 from swaptrace.output import Color, Output
 
@@ -25,7 +25,9 @@ def policies(name: str | None, defines: tuple[str, ...], color: Color) -> None:
     from swaptrace import inputs
 
     if name is not None:
-        Output().write(inputs.policy_source(name, defines))
+        text, policy = inputs.policy_source(name, defines)
+        warn_of([policy])
+        Output().write(text)
         return
     rows, errors = inputs.list_policies()
     _list(["name", "alias", "what it does on swap-in", "origin"], rows, color)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
@@ -13,6 +13,7 @@ from swaptrace.output import Color
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from swaptrace.mm.policy import Policy
     from swaptrace.report.judge import FailOn, Judge, Thresholds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -146,6 +147,15 @@ def policy_option(default: str, meaning: str) -> Callable[[Command], Command]:
     return lambda command: option(define_option(command))
 
 
+def warn_of(policies: Iterable[Policy]) -> None:
+    """Say on standard error what the user of these policies must know beside any result."""
+    from swaptrace.output import complain
+
+    for policy in policies:
+        for note in getattr(policy, "notes", ()):
+            complain(f"Warning: {policy.name}: {note}")
+
+
 FORMATS = ("table", "json", "markdown", "text", "csv", "github-benchmark", "ktap", "junit")
 """Of `run`, `compare` and `diff`."""
 
@@ -192,8 +202,8 @@ def replay_options(command: Command) -> Command:
             shell_complete=complete_policies,
             default=DEFAULT_POLICIES,
             show_default=True,
-            help="Which policies to replay under: names, aliases, .py or .c files, or all. "
-            "`swaptrace policies` lists them.",
+            help="Which policies to replay under: names, aliases, .py or .c files, "
+            "kernel:TREE+PATCH, or all. `swaptrace policies` lists them.",
         ),
         define_option,
         report_format_option,

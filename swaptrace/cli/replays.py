@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swaptrace.cli.options import complete_scenario, judge, judge_options, replay_options
+from swaptrace.cli.options import complete_scenario, judge, judge_options, replay_options, warn_of
 from swaptrace.cli.reporting import check_format, finish
 from swaptrace.cli.standard import stdin, warn
 from swaptrace.output import Output, check_writable, progress
@@ -55,6 +55,7 @@ def run(
         raise click.UsageError(message, click.get_current_context())
     output = _output(options)
     policies = inputs.policies(options["policies"], options["defines"])
+    warn_of(policies)
     before = None
     if baseline is not None:
         from swaptrace.cli import baselines
@@ -102,6 +103,7 @@ def compare(
     asked = judge(fail_on, thresholds)
     output = _output(options)
     policies = inputs.policies(options["policies"], options["defines"])
+    warn_of(policies)
     if len(policies) < 2:
         message = "compare needs at least two policies, as in --policies old,new"
         raise click.UsageError(message, click.get_current_context())

@@ -14,6 +14,7 @@ from swaptrace.cli.options import (
     output_option,
     policy_option,
     set_option,
+    warn_of,
 )
 from swaptrace.cli.standard import stdin
 from swaptrace.output import Output, check_writable, progress
@@ -153,7 +154,7 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
     for path in (output.path, options["record"]):
         if path is not None:
             check_writable(Path(path))
-    check_policy(options["policy"], options["defines"])
+    warn_of(check_policy(options["policy"], options["defines"]))
     _check_places(options)
     if number is None:
         count, work = _given(scenario, options)

@@ -19,11 +19,12 @@ class CPolicy(Policy):
     """Overrides exactly the points that `blocks` has; at the others it is `Policy`.
 
     Each one has a class of its own that says so, made by `policy_of`: who asks whether a policy
-    overrides a point looks at the class.
+    overrides a point looks at the class. `notes` are what its user must be told beside any result.
     """
 
     blocks: Mapping[Point, Block]
     defines: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     _decisions: Mapping[Point, Decision]
 
     def cite(self, point: Point, *arguments: Any) -> list[Cited]:

@@ -10,6 +10,7 @@ from swaptrace.counters import COUNTERS
 from swaptrace.errors import SwaptraceError
 from swaptrace.explore.alphabet import OPERATIONS, REGION
 from swaptrace.explore.explorer import Exploration, Request
+from swaptrace.explore.parting import parting
 from swaptrace.explore.search import PAGE_MAP, Difference, Taken
 from swaptrace.mm.policy import Policy
 from swaptrace.output import replace_file
@@ -27,13 +28,14 @@ class Witness(NamedTuple):
     """A difference with its scenario, replayed: `values` is what each policy shows by name.
 
     Of a counter that is the total, of a violation how often it is reported, of a page map the
-    code of the process in which the flag differs.
+    code of the process in which the flag differs. `cited` are the lines where policies in C part.
     """
 
     difference: Difference
     steps: Steps
     values: Mapping[str, int | str]
     text: str
+    cited: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -66,7 +68,8 @@ def _witness(request: Request, difference: Difference, tables: Mapping[str, Tabl
         name: {counter: result.total.get(counter, 0) for counter in _expected(difference)}
         for name, result in results.items()
     }
-    return Witness(difference, steps, values, text + _yaml({"expect": {"total": expected}}))
+    text += _yaml({"expect": {"total": expected}})
+    return Witness(difference, steps, values, text, parting(request.policies, scenario))
 
 
 def _values(difference: Difference, results: Mapping[str, PolicyResult]) -> dict[str, int | str]:
@@ -152,7 +155,9 @@ def _unusual(ours: Mapping[str, Any], usual: Mapping[str, Any]) -> Iterator[tupl
 
 def file_name(policies: tuple[Policy, ...], difference: Difference) -> str:
     """What the scenario's file is called: the kind, then the policies."""
-    parts = [difference.kind, *difference.flag, *(policy.name for policy in policies)]
+    # The name of a kernel tree's policy is a path.
+    names = (policy.name.replace("/", "_") for policy in policies)
+    parts = [difference.kind, *difference.flag, *names]
     return "-".join(parts) + ".yaml"
 
 

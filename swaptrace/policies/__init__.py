@@ -2,7 +2,7 @@
 
 The shipped ones, and those of other packages, register in the entry-point group
 `swaptrace.policies`; a path to a `.py` file that defines one `Policy` class serves as well, and
-so does a `.c` file (`swaptrace.csource`).
+so does a `.c` file (`swaptrace.csource`), or `kernel:` and a tree (`swaptrace.ktree`).
 Everything about a policy is checked here, before a replay starts with it.
 """
 
@@ -49,14 +49,18 @@ def available() -> dict[str, EntryPoint]:
 
 
 def find(name_or_path: str, defines: Collection[str] = ()) -> Policy:
-    """The policy of that name, alias, `.py` or `.c` file; in C, `defines` are defined.
+    """The policy of that name, alias, file or kernel tree; in C, `defines` are defined.
 
     Raises `PolicyError` that names the policy and says what is wrong, or what there is.
     """
+    if name_or_path.startswith("kernel:"):
+        # Imported here, as below: nothing else needs the parser.
+        from swaptrace.ktree.policy import from_spec
+
+        return from_spec(name_or_path, defines)
     if name_or_path.endswith(".py"):
         return from_file(name_or_path)
     if name_or_path.endswith(".c"):
-        # Imported here: nothing else needs the parser.
         from swaptrace.csource.cfile import from_file as from_c_file
 
         return from_c_file(name_or_path, defines)

@@ -29,6 +29,7 @@ from swaptrace.mm.event import (
     Writeprotect,
 )
 from swaptrace.mm.policy import Policy
+from swaptrace.replay.citing import cited_lines
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.explanation import ExplainedStep, Explanation, Transition
 from swaptrace.replay.table import Table
@@ -76,6 +77,7 @@ def transition(table: Table, taken: Taken, pages: int, child: str) -> Transition
         counters={name: n for name, n in zip(COUNTERS, row.counts, strict=True) if n},
         path=row.path,
         violations=tuple(f"{kind} ({after_names[p]})" for kind, p in row.violations),
+        cited=tuple(cited_lines(table.policy, before, taken.event)),
     )
 
 

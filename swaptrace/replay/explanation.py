@@ -13,7 +13,8 @@ class Transition(NamedTuple):
     """`pages` pages of `region` went from `before` to `after`, each counting `counters`.
 
     `event` says what happened to them, `before` and `after` tell each process's view in
-    words, `path` names the kernel functions that decided, `violations` what was broken.
+    words, `path` names the kernel functions that decided, `violations` what was broken; `cited`
+    are the lines of C that were executed to decide, of a policy in C.
     """
 
     pages: int
@@ -24,6 +25,7 @@ class Transition(NamedTuple):
     counters: Mapping[str, int]
     path: tuple[str, ...]
     violations: tuple[str, ...]
+    cited: tuple[str, ...] = ()
 
 
 class ExplainedStep(NamedTuple):

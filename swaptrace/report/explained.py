@@ -36,6 +36,7 @@ def _transition(transition: Transition) -> Iterator[RenderableType]:
         *(("after   ", view) for view in (("the same",) if same else transition.after)),
         *([("counts  ", _counters(transition.counters))] if transition.counters else []),
         *([("decided ", " > ".join(transition.path))] if transition.path else []),
+        *(("C       ", line) for line in transition.cited),
     ]
     for label, text in facts:
         yield Indented(words(f"  {label}{text}"))

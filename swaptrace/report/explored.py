@@ -15,7 +15,8 @@ SCHEMA = "swaptrace.explore/1"
 
 
 class Line(NamedTuple):
-    """A kind of difference, what each policy shows, and the shortest sequence."""
+    """A kind of difference, what each policy shows, and the shortest sequence; of policies in C
+    the lines where they part."""
 
     title: str
     kind: str
@@ -25,6 +26,7 @@ class Line(NamedTuple):
     operations: tuple[str, ...]
     steps: Sequence[Mapping[str, object]]
     file: str | None
+    cited: tuple[str, ...] = ()
 
 
 class Explored(NamedTuple):
@@ -51,6 +53,9 @@ def explore_report(explored: Explored) -> RenderableType:
     parts: list[RenderableType] = [title, ""]
     if explored.lines:
         parts += [_table(explored), ""]
+    cited = list(_cited(explored))
+    if cited:
+        parts += [*cited, ""]
     return Group(*parts, *(words(text, style) for text, style in verdict(explored)))
 
 
@@ -77,6 +82,17 @@ def _table(explored: Explored) -> FirstFit:
     )
 
 
+def _cited(explored: Explored) -> Iterator[RenderableType]:
+    """The lines of C, once for the kinds that have the same."""
+    titles: dict[tuple[str, ...], list[str]] = {}
+    for line in explored.lines:
+        if line.cited:
+            titles.setdefault(line.cited, []).append(line.title)
+    for cited, kinds in titles.items():
+        yield words(f"the C that decides about {', '.join(kinds)}:")
+        yield from (Indented(words(each)) for each in cited)
+
+
 def _one(line: Line) -> list[RenderableType]:
     values = ", ".join(f"{name} {value}" for name, value in line.values.items())
     return [words(f"{line.title}: {values}", "bold"), Indented(words(line.sequence))]
@@ -100,7 +116,8 @@ def _line_json(line: Line) -> dict[str, object]:
     """The keys of a step stay as they are: the operation is the first."""
     flag = {"flag": line.flag} if line.flag else {}
     values = {"steps": list(line.steps), "values": dict(sorted(line.values.items()))}
-    return {"file": line.file, **flag, "kind": line.kind, **values}
+    cited = {"cited": list(line.cited)} if line.cited else {}
+    return {**cited, "file": line.file, **flag, "kind": line.kind, **values}
 
 
 def explore_markdown(explored: Explored) -> str:

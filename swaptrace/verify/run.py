@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from swaptrace import policies
+from swaptrace.mm.policy import Policy
 from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.build import Compiler
@@ -187,7 +188,9 @@ def exit_code(runs: Sequence[Run]) -> int:
     return 4 if statuses == {"skipped"} else 0
 
 
-def check_policy(name: str, defines: tuple[str, ...]) -> None:
-    """Raise `SwaptraceError` now, not after the first scenario has run."""
-    if name != AUTO:
-        policies.find(name, defines)
+def check_policy(name: str, defines: tuple[str, ...]) -> list[Policy]:
+    """The policy that is named, if one is.
+
+    Raises `SwaptraceError` now, not after the first scenario has run.
+    """
+    return [] if name == AUTO else [policies.find(name, defines)]
