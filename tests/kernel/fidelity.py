@@ -34,9 +34,9 @@ OUTLOOK = """\
 
 ## Under a memory limit
 
-One process in a memory cgroup, swap on zram, 6.12.117, with the flushes of statistics and of batches
-forced: faults and swap traffic at eleven points, and the page map at the end. All of them agree;
-`python -m tests.kernel.limits` compares them, and so does a test.
+One process in a memory cgroup, swap on zram, 6.12.117, with the flushes of statistics and of
+batches forced: faults and swap traffic at eleven points, and the page map at the end. All of them
+agree; `python -m tests.kernel.limits` compares them, and so does a test.
 
 | page-cluster | policies | workloads | observations |
 |--:|---|--:|--:|
