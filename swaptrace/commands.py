@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from swaptrace import __version__
 from swaptrace.errors import SwaptraceError, did_you_mean, printable, quote
@@ -21,6 +22,15 @@ from swaptrace.scenario.schema import Scenario
 if TYPE_CHECKING:
     from swaptrace.replay.explanation import Explanation
 
+
+class Wanted(NamedTuple):
+    """What a replay is asked for besides its counters, as the keywords of `engine.replay`."""
+
+    steps: bool = False
+    pages: bool = False
+    checkpoints: int = 0
+
+
 Begin = Callable[[str, str], None]
 """Told of the scenario and the policy whose replay begins."""
 
@@ -31,11 +41,13 @@ def replay_all(
     *,
     steps: bool,
     pages: bool,
+    checkpoints: int = 0,
     begin: Begin,
     jobs: int = 1,
 ) -> Result:
     """Each scenario under each policy, in the order given, in `jobs` processes at a time."""
-    with _replaying(scenarios, policies, steps, pages, jobs) as counted:
+    wanted = Wanted(steps, pages, checkpoints)
+    with _replaying(scenarios, policies, wanted, jobs) as counted:
         return Result(
             __version__,
             tuple(_replay_one(scenario, policies, counted, begin) for scenario in scenarios),
@@ -44,13 +56,13 @@ def replay_all(
 
 @contextmanager
 def _replaying(
-    scenarios: Sequence[Scenario], policies: Sequence[Policy], steps: bool, pages: bool, jobs: int
+    scenarios: Sequence[Scenario], policies: Sequence[Policy], wanted: Wanted, jobs: int
 ) -> Iterator[Iterator[PolicyResult]]:
     """The result of each scenario under each policy, the policies of a scenario together."""
     if jobs > 1:
         from swaptrace.parallel import replaying
 
-        with replaying(scenarios, policies, steps, pages, jobs) as counted:
+        with replaying(scenarios, policies, wanted._asdict(), jobs) as counted:
             yield counted
         return
     from swaptrace.replay.engine import replay
@@ -58,9 +70,24 @@ def _replaying(
 
     tables = [Table(policy) for policy in policies]
     yield (
-        replay(scenario, table, steps=steps, pages=pages)
-        for scenario in scenarios
-        for table in tables
+        replay(scenario, table, **wanted._asdict()) for scenario in scenarios for table in tables
+    )
+
+
+def without_checkpoints(result: Result) -> Result:
+    """The result as it would be had none been asked for."""
+    return replace(
+        result,
+        scenarios=tuple(
+            replace(
+                scenario,
+                policies={
+                    name: replace(policy, checkpoints=None)
+                    for name, policy in scenario.policies.items()
+                },
+            )
+            for scenario in result.scenarios
+        ),
     )
 
 

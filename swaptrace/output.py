@@ -22,6 +22,9 @@ Color = Literal["auto", "always", "never"]
 UNBOUNDED = 1_000_000
 """The width of what is no terminal: nothing wraps, whatever COLUMNS says."""
 
+BLOCKS_AS_DIGITS = str.maketrans("▁▂▃▄▅▆▇█", "12345678")
+"""A sparkline where there are no blocks."""
+
 PATIENCE = 1.0
 """Seconds until a progress bar appears."""
 
@@ -103,6 +106,7 @@ def _write_stdout(text: str) -> None:
     if stream is None:
         raise SwaptraceError("cannot write to standard output: it is closed")
     encoding = stream.encoding or "utf-8"
+    text = text if _has_blocks(encoding) else text.translate(BLOCKS_AS_DIGITS)
     try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
@@ -112,13 +116,21 @@ def _write_stdout(text: str) -> None:
         raise _cannot_write("standard output", error) from error
 
 
-def replace_file(path: Path, text: str) -> None:
+def _has_blocks(encoding: str) -> bool:
+    try:
+        "▁█".encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def replace_file(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there as a whole or as it was before.
 
     A link stays a link; what is no regular file, such as a device, is written to directly.
     """
     check_writable(path)
-    data = text.encode(errors="backslashreplace")
+    data = content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
     try:
         if _is_special(path):
             path.write_bytes(data)

@@ -7,11 +7,11 @@ without sending them. Each keeps the transitions that it has worked out, by poli
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.mm.policy import Policy
@@ -27,8 +27,7 @@ class Work(NamedTuple):
 
     scenarios: Sequence[Scenario]
     tables: Sequence[Table]
-    steps: bool
-    pages: bool
+    wanted: Mapping[str, Any]
 
 
 _FORKED: Final[list[Work]] = []
@@ -44,19 +43,19 @@ def _begin(work: Work, prepare: Callable[[], None]) -> None:
 def _one(scenario: int, policy: int) -> PolicyResult:
     work = _FORKED[0]
     chosen = work.scenarios[scenario], work.tables[policy]
-    return replay(*chosen, steps=work.steps, pages=work.pages)
+    return replay(*chosen, **work.wanted)
 
 
 @contextmanager
 def replaying(
-    scenarios: Sequence[Scenario], policies: Sequence[Policy], steps: bool, pages: bool, jobs: int
+    scenarios: Sequence[Scenario], policies: Sequence[Policy], wanted: Mapping[str, Any], jobs: int
 ) -> Iterator[Iterator[PolicyResult]]:
     """The result of each scenario under each policy, the policies of a scenario together.
 
-    The first replay in that order that fails raises what it raised. However it ends, no worker
-    is left.
+    `wanted` are the keywords of `engine.replay`. The first replay in that order that fails raises
+    what it raised. However it ends, no worker is left.
     """
-    work = Work(scenarios, [Table(policy) for policy in policies], steps, pages)
+    work = Work(scenarios, [Table(policy) for policy in policies], wanted)
     pairs = [(one, other) for one in range(len(scenarios)) for other in range(len(policies))]
     context = multiprocessing.get_context("fork")
     size = max(1, min(jobs, len(pairs)))

@@ -87,6 +87,12 @@ def _file(_ctx: click.Context, _param: click.Parameter, path: str | None) -> str
     return None if path == "-" else path
 
 
+def _picture(_ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
+    if path is not None and not path.endswith((".svg", ".png")):
+        raise click.BadParameter("the file's name must end with .svg or .png")
+    return path
+
+
 def _thresholds(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Thresholds:
     from swaptrace.report.judge import thresholds
 
@@ -210,6 +216,20 @@ def replay_options(command: Command) -> Command:
         output_option,
         click.option("--steps", is_flag=True, help="Also the counters of each executed step."),
         click.option("--pages", is_flag=True, help="Also the page maps at the end."),
+        click.option(
+            "--checkpoints",
+            metavar="N",
+            type=click.IntRange(1, 1000),
+            help="Also the counters after each of N parts of every access and trace step.",
+        ),
+        click.option(
+            "--plot",
+            metavar="FILE",
+            type=click.Path(),
+            callback=_picture,
+            help="Also draw the counters of access and trace steps, per policy, as FILE.svg or "
+            "FILE.png.",
+        ),
         set_option,
         jobs_option,
         color_option,

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from swaptrace.cli.options import complete_scenario, judge, judge_options, replay_options, warn_of
 from swaptrace.cli.reporting import check_format, finish
 from swaptrace.cli.standard import stdin, warn
-from swaptrace.output import Output, check_writable, progress
+from swaptrace.output import Output, check_writable, progress, replace_file
 
 if TYPE_CHECKING:
     from swaptrace.mm.policy import Policy
     from swaptrace.replay.result import Result
     from swaptrace.report.judge import FailOn, Thresholds
+
+PLOTTED: Final = 50
+"""How many checkpoints a picture has, unless `--checkpoints` says it."""
 
 
 @click.command()
@@ -121,6 +124,11 @@ def _output(options: Mapping[str, Any]) -> Output:
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
+    if options["plot"] is not None:
+        from swaptrace.report.plot import check_library
+
+        check_library()
+        check_writable(Path(options["plot"]), "--plot")
     return output
 
 
@@ -134,11 +142,23 @@ def _replay(
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
     warn(loaded, policies)
     with progress(len(loaded) * len(policies), output.color) as begin:
-        return commands.replay_all(
+        result = commands.replay_all(
             loaded,
             policies,
             steps=options["steps"],
             pages=options["pages"],
+            checkpoints=options["checkpoints"] or (PLOTTED if options["plot"] else 0),
             begin=begin,
             jobs=options["jobs"],
         )
+    if options["plot"] is None:
+        return result
+    plot(result, Path(options["plot"]))
+    return result if options["checkpoints"] else commands.without_checkpoints(result)
+
+
+def plot(result: Result, path: Path) -> None:
+    """Draw what long steps have counted along the way."""
+    from swaptrace.report.plot import drawn
+
+    replace_file(path, drawn(result, path.suffix[1:]))

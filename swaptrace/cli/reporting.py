@@ -16,20 +16,21 @@ if TYPE_CHECKING:
 WITH_STEPS = ("table", "json", "markdown", "text")
 """The formats that have a place for `--steps` and `--pages`."""
 
+WITH_CHECKPOINTS = ("table", "json", "markdown")
+"""The formats that have a place for `--checkpoints`."""
+
 WITH_FINDINGS = ("table", "markdown", "text")
 """The formats that show which expectations fail and what differs from a baseline."""
 
 
 def check_format(options: Mapping[str, Any]) -> None:
     """Refuse a format that would drop what was asked for. Raises `UsageError`."""
-    for option in ("steps", "pages"):
-        if options[option] and options["fmt"] not in WITH_STEPS:
-            message = f"--format {options['fmt']} has no place for --{option}; {_those()} have"
+    places = {"steps": WITH_STEPS, "pages": WITH_STEPS, "checkpoints": WITH_CHECKPOINTS}
+    for option, those in places.items():
+        if options[option] and options["fmt"] not in those:
+            have = f"{', '.join(those[:-1])} and {those[-1]} have"
+            message = f"--format {options['fmt']} has no place for --{option}; {have}"
             raise click.UsageError(message, click.get_current_context())
-
-
-def _those() -> str:
-    return f"{', '.join(WITH_STEPS[:-1])} and {WITH_STEPS[-1]}"
 
 
 def finish(report: Report, fmt: str, output: Output) -> int:

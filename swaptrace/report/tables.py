@@ -17,6 +17,7 @@ from swaptrace.replay.result import (
     Violation,
 )
 from swaptrace.report.changes import TOTAL, counters_in, used, violation_text, windows_of
+from swaptrace.report.checkpoints import checkpoint_report
 from swaptrace.report.judge import failure
 from swaptrace.report.layout import FirstFit, Indented, Table, spaced, words
 
@@ -44,7 +45,7 @@ def _scenario(
     findings = list(_findings(scenario))
     if findings:
         parts += ["", *findings]
-    return [*parts, *_steps(scenario), *_pages(scenario)]
+    return [*parts, *_steps(scenario), *_pages(scenario), *checkpoint_report(scenario)]
 
 
 # The counters.
