@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from swaptrace.errors import SwaptraceError
+from swaptrace.errors import OutOfMemory, SwaptraceError
 from swaptrace.mm.event import Dontneed, Event, Fork, Free, Pageout, SetVma, SwapIn, Unmap
 from swaptrace.reclaim import loop, madvise, memory
 from swaptrace.reclaim.compiled import COMPILED
@@ -46,10 +46,6 @@ RECLAIM_COUNTS: Final = (
     (memory.ACTIVATED, "workingset_activate"),
 )
 """Where the inner loop counts what /proc/vmstat has under these names."""
-
-
-class OutOfMemory(SwaptraceError):
-    """The kernel would kill a process: its memory is full, and none of it can be reclaimed."""
 
 
 class Arena:

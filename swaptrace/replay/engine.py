@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from swaptrace.errors import Problem, ScenarioError, SwaptraceError
+from swaptrace.errors import OutOfMemory, Problem, ScenarioError, SwaptraceError
 from swaptrace.mm.policy import Policy
 from swaptrace.replay import syscalls
 from swaptrace.replay.access import access
@@ -164,7 +164,11 @@ class Replay:
         if isinstance(step, AccessPattern | Trace):
             self.sequence(step, path, tally, record)
         else:
-            self.check_errno(step, self.execute(step, tally))
+            try:
+                errno = self.execute(step, tally)
+            except OutOfMemory as error:
+                raise self.problem(step, str(error)) from error
+            self.check_errno(step, errno)
         if self.observe is not None:
             self.observe(path, step, tally)
         counters = tally.counters()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from swaptrace.errors import OutOfMemory
 from swaptrace.mm.column import Pte, mappers
 from swaptrace.mm.event import (
     Access,
@@ -24,7 +25,6 @@ from swaptrace.mm.event import (
     Unmap,
 )
 from swaptrace.mm.moves import moves
-from swaptrace.replay.arena import OutOfMemory
 from swaptrace.replay.readahead import Pass
 from swaptrace.replay.region import Walk
 from swaptrace.replay.tally import Tally

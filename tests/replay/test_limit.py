@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from unittest import mock
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,9 +14,10 @@ from swaptrace import policies
 from swaptrace.counters import RECLAIM_COUNTERS
 from swaptrace.errors import ScenarioError
 from swaptrace.reclaim import memory
-from swaptrace.replay.arena import Arena, OutOfMemory
+from swaptrace.replay.arena import Arena
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.result import PolicyResult
+from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Access, Machine, Mmap, Scenario, Span
 from tests.replay.limited import NaiveArena
 from tests.replay.naive import replay_pattern
@@ -35,7 +37,7 @@ def replayed(scenario: Scenario, policy: str) -> PolicyResult | str:
     with mock.patch.object(Replay, "check_errno"):
         try:
             return replay(scenario, policies.find(policy), pages=True)
-        except (OutOfMemory, ScenarioError):
+        except ScenarioError:
             return "out of memory"
 
 
@@ -97,7 +99,7 @@ def test_every_folio_is_in_one_place_and_charged_once(scenario: Scenario, policy
     with mock.patch.object(Replay, "check_errno"):
         try:
             run.steps(scenario.steps, "", None, run.record)
-        except (OutOfMemory, ScenarioError):
+        except ScenarioError:
             return
 
 
@@ -175,3 +177,15 @@ def test_an_exact_lru_evicts_what_was_used_longest_ago() -> None:
     machine = Machine(memory=3 * PAGE, reclaim="lru")
     result = replay(Scenario("lru", "", machine, steps), policies.find("final"), pages=True)
     assert result.pages == {"main": {"r": "1PDX,1SD,2PDX"}}
+
+
+def test_where_nothing_can_be_reclaimed_the_step_is_named() -> None:
+    """Does the error of a full swap device point at the line?"""
+    text = """\
+machine: {memory: 1MiB, swap: {size: 64KiB}}
+steps:
+- {mmap: buf, size: 4MiB}
+- {write: buf}
+"""
+    with pytest.raises(ScenarioError, match=r"full.yaml:4:4: .*nothing can be reclaimed"):
+        replay(load_text(text.encode(), "full.yaml"), policies.find("final"))
