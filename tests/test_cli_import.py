@@ -135,7 +135,7 @@ WRONG = {
     "foreign": (b"Hello\nWorld\n", "log: no line is an access, as ' L 1ffefff588,8'; was it made"),
     "empty": (b"", "log: no line is an access"),
     "damaged": (b"\x1f\x8b\x08\x00nonsense", "log: the compressed data are damaged or cut off"),
-    "kernel": (b" L ffffffff81000000,8\n", "no access is to anonymous memory: 1 to no mapping"),
+    "kernel": (b" L ffffffff81000000,8\n", "no access is to memory that a program can have: 1 to"),
 }
 
 
@@ -165,6 +165,12 @@ def test_a_wrong_log_is_told_and_leaves_nothing(here: Path, case: str) -> None:
         ("csv", "page,write\n1.5,1\n", "log:2:1: page: '1.5' is no number"),
         ("csv", "page,write\n,1\n", "log:2:1: page: '' is no number"),
         ("csv", "page,write\n", "log: no line is an access"),
+        ("csv", "page,write\n1,1\n4294967296,0\n", "log:3:1: page is 4294967296; the pages of"),
+        (
+            "csv",
+            "address,write\n0x1000,1\n",
+            "no access is to memory that a program can have: 1 to addresses below 64 KiB",
+        ),
     ],
 )
 def test_a_wrong_log_of_another_format_is_told(

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from swaptrace.errors import did_you_mean, quote
-from swaptrace.importers.accesses import PAGE_SHIFT, Accesses, Pages
+from swaptrace.importers.accesses import MOST_PAGES, PAGE_SHIFT, Accesses, Pages
 from swaptrace.importers.lines import Block
 
 COLUMNS: Final = ("address", "page", "write")
@@ -46,6 +46,12 @@ class Parser:
         if (write > 1).any():
             row = int(np.argmax(write > 1))
             raise self.wrong(block, first + row, f"write is {write[row]}; it is 0 or 1")
+        if "page" in self.header:
+            page = values[:, self.header.index("page")]
+            if (page >= MOST_PAGES).any():
+                row = int(np.argmax(page >= MOST_PAGES))
+                most = f"the pages of a region are numbered from 0 to {MOST_PAGES - 1}"
+                raise self.wrong(block, first + row, f"page is {page[row]}; {most}")
         return Accesses(self.pages(values), write.astype(np.bool_))
 
     def columns(self, block: Block, line: bytes) -> list[str]:

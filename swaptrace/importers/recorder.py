@@ -117,7 +117,8 @@ class Recorder:
         """Note how many accesses are left out, by what they are to."""
         for number, name in enumerate(KINDS):
             if number != ANONYMOUS and (many := int(np.count_nonzero(kind == number))):
-                self.left.accesses[name] += many
+                where = OUTSIDE if number == UNKNOWN and self.guessed else name
+                self.left.accesses[where] += many
 
     def call(self, call: Call) -> None:
         """A system call between two accesses."""
@@ -168,6 +169,9 @@ KINDS: Final = (
     "to no mapping that strace shows",
 )
 ANONYMOUS, FILE, SHARED, UNKNOWN = range(4)
+
+OUTSIDE: Final = "to addresses below 64 KiB or behind user space"
+"""Where no program has memory; all else is taken for anonymous where no call tells."""
 
 
 def code(kind: Kind) -> int:

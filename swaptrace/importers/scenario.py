@@ -94,6 +94,8 @@ def nothing(recorder: Recorder) -> str:
     if not recorder.seen:
         return "there is no access in it"
     what = ", ".join(f"{many:,} {where}" for where, many in recorder.left.accesses.items())
+    if recorder.guessed:
+        return f"no access is to memory that a program can have: {what}"
     return (
         f"no access is to anonymous memory: {what}. Were the log and strace's made by one run, "
         "`strace ... valgrind ...`?"

@@ -16,16 +16,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.importers.accesses import PAGE_SIZE, Flags, Pages
+from swaptrace.importers.accesses import MOST_PAGES, PAGE_SIZE, Flags, Pages
 from swaptrace.importers.recorder import Event, Recorder
 from swaptrace.importers.space import Ranges
 from swaptrace.traces.chunk import Chunk
 
 GAP: Final = (1 << 20) // PAGE_SIZE
 """Where nothing tells the mappings, pages that are this far apart belong to two regions."""
-
-MOST_PAGES: Final = 1 << 32
-"""Of a region: a trace numbers them with 32 bits."""
 
 MOST_REGIONS: Final = 1 << 16
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from swaptrace.errors import PolicyError, printable, quote
 from swaptrace.ktree.diff import MAX_BYTES, FileDiff, Hunk, Patch, Patches, patches_of
+from swaptrace.ktree.spec import MEMORY
 
 SUFFIXES: Final = (".patch", ".diff", ".mbox", ".eml")
 """What is taken from a directory of patches, in the order of the names."""
@@ -43,7 +44,8 @@ def patched(root: Path, wanted: str, files: Iterable[str]) -> Patched:
     """The text of `root/wanted` with the patch files applied.
 
     Every file that they touch and the tree has must take its hunks; a file that the tree does not
-    have is named among the others. Raises `PolicyError` with the file and the hunk that failed.
+    have is named among the others. Where `root` is no tree, `wanted` stands for its mm/memory.c.
+    Raises `PolicyError` with the file and the hunk that failed.
     """
     git = _git()
     given: list[_Given] = []
@@ -53,7 +55,7 @@ def patched(root: Path, wanted: str, files: Iterable[str]) -> Patched:
         given += [_Given(file, patch) for patch in found.patches]
         notes += [f"{file}: not applied: the answer {quote(each)}" for each in found.replies]
     with TemporaryDirectory(prefix="swaptrace-") as directory:
-        copy = _Copy(git, root, Path(directory))
+        copy = _Copy(git, root, wanted, Path(directory))
         for each in given:
             for diff in each.patch.files:
                 notes += copy.apply(each.file, diff)
@@ -105,8 +107,8 @@ def _read(file: str) -> Patches:
 class _Copy:
     """Copies of the files that patches touch."""
 
-    def __init__(self, git: str, root: Path, directory: Path) -> None:
-        self.git, self.root, self.directory = git, root, directory
+    def __init__(self, git: str, root: Path, wanted: str, directory: Path) -> None:
+        self.git, self.root, self.wanted, self.directory = git, root, wanted, directory
         self.touched: dict[str, bool] = {}
 
     def apply(self, file: str, diff: FileDiff) -> Iterator[str]:
@@ -126,13 +128,18 @@ class _Copy:
         raise self._refused(file, path, diff, failed or "")
 
     def _path(self, diff: FileDiff) -> str:
-        """The path within the tree: with `a/` or `b/` taken off, or as it stands if that exists."""
+        """The path within the tree: with `a/` or `b/` taken off, or as it stands if that exists.
+
+        Of a file that stands alone it is the file's, whatever that is called.
+        """
         name = diff.old if diff.old != os.devnull else diff.new
         parts = PurePosixPath(name).parts
         stripped = "/".join(parts[1:])
         whole = "/".join(parts)
         is_whole = not (self.root / stripped).is_file() and (self.root / whole).is_file()
-        return whole if is_whole or not stripped else stripped
+        path = whole if is_whole or not stripped else stripped
+        alone = path == MEMORY and not (self.root / MEMORY).is_file()
+        return self.wanted if alone else path
 
     def _take(self, path: str) -> bool:
         """Copy a file; False if the tree has none of that name."""

@@ -1,4 +1,4 @@
-"""Does a policy in C cost more than one in Python? Compare within one session, as ratios.
+"""Does a policy in C cost more than one in Python? Compare within one run, as ratios.
 
 pytest tests/benchmarks --override-ini addopts= --benchmark-columns=median,min,rounds
 """

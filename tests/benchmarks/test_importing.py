@@ -1,4 +1,4 @@
-"""How much faster than a loop over the lines is a log read? Both in one session, in CPU seconds.
+"""How much faster than a loop over the lines is a log read? Both in one run, in CPU seconds.
 
 pytest tests/benchmarks/test_importing.py --override-ini addopts= -s
 """

@@ -1,4 +1,4 @@
-"""How long do the things take that people wait for? Compare within one session, as ratios.
+"""How long do the things take that people wait for? Compare within one run, as ratios.
 
 pytest tests/benchmarks --override-ini addopts= --benchmark-columns=median,min,rounds
 """

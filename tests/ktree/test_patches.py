@@ -44,6 +44,16 @@ def test_a_patch_changes_the_policy_and_not_the_tree(tree: Path, tmp_path: Path)
     assert policy.blocks["swapin_pte"].file == f"{tree}/mm/memory.c+fix.patch"
 
 
+def test_a_file_alone_takes_the_patch_of_mm_memory_c(tree: Path, tmp_path: Path) -> None:
+    """Whatever the file is called, and does the patch not pass for one of another file?"""
+    fix = written(tmp_path / "fix.patch", edited(TO_RFC))
+    alone = written(tmp_path / "of-the-product.c", (tree / MEMORY).read_text())
+    policy = found(alone, fix)
+    assert alike(policy, "rfc")
+    assert policy.notes == ()
+    assert alone.read_text() == (tree / MEMORY).read_text()
+
+
 @pytest.mark.parametrize("encoding", ["8bit", "base64", "quoted-printable"])
 def test_a_mail_is_a_patch(tree: Path, tmp_path: Path, encoding: str) -> None:
     """Whatever its encoding, and with text and signature around the diff?"""
