@@ -26,6 +26,10 @@ class SwaptraceError(Exception):
     """An input that cannot be used. The text says where, what is wrong and what would be right."""
 
 
+class TooManyPages(SwaptraceError):
+    """Pages that can only be replayed one by one, and are too many for that."""
+
+
 class OutOfMemory(SwaptraceError):
     """The kernel would kill a process: its memory is full, and none of it can be reclaimed."""
 

@@ -161,6 +161,10 @@ def test_is_a_missing_graphviz_a_clear_error(monkeypatch: pytest.MonkeyPatch, he
             ["--policies", "rfc", "--set", "machine.swap.size=64KiB"],
             "machine.swap.size must be at least 64 pages",
         ),
+        (
+            ["--policies", "rfc", "--set", "machine.memory=64KiB"],
+            "machine.memory must not be set: explore looks at one page",
+        ),
         (["--policies", "rfc", "--set", "machine.swap.siez=1"], "did you mean 'machine.swap.size'"),
         (["--policies", "rfc", "--output", "."], "--output .: is a directory"),
         ([*RFC[1:], "--out", "file/found"], "--out file/found: cannot be made a directory"),

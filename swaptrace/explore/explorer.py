@@ -81,6 +81,11 @@ def machine_of(overrides: Mapping[str, str]) -> Machine:
             "machine.swap.page_cluster must be 0: explore looks at one page, and read-ahead is "
             "about its neighbours"
         )
+    if machine.memory is not None:
+        raise SwaptraceError(
+            "machine.memory must not be set: explore looks at one page, and a limit is about how "
+            "many there are"
+        )
     if machine.swap.size < LEAST_SLOTS * machine.page_size:
         raise SwaptraceError(
             f"machine.swap.size must be at least {LEAST_SLOTS} pages: explore does not look at "

@@ -23,7 +23,7 @@ from swaptrace.replay.dense import Dense, first_page
 from swaptrace.replay.flat import FlatTable, Integers
 from swaptrace.replay.lookup import look_up
 from swaptrace.replay.nodes import Layout, Nodes, empty_nodes, extended
-from swaptrace.replay.region import Pages, Walk
+from swaptrace.replay.region import Pages, Walk, check_listable
 from swaptrace.replay.table import Row
 from swaptrace.replay.tally import Tally
 
@@ -102,6 +102,7 @@ class Arena:
     def place(self, family: Family, pages: int, column: int) -> None:
         """Room for a new region, all of one column; where an old one was, if it fits."""
         first = len(self.column)
+        check_listable(first + pages)
         gone = next((f for f in self.families if not f.members and f.region.pages == pages), None)
         if gone is not None:
             assert isinstance(gone.region, Dense)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from swaptrace.errors import OutOfMemory, Problem, ScenarioError, SwaptraceError
+from swaptrace.errors import OutOfMemory, Problem, ScenarioError, SwaptraceError, TooManyPages
 from swaptrace.mm.policy import Policy
 from swaptrace.replay import syscalls
 from swaptrace.replay.access import access
@@ -166,7 +166,7 @@ class Replay:
         else:
             try:
                 errno = self.execute(step, tally)
-            except OutOfMemory as error:
+            except (OutOfMemory, TooManyPages) as error:
                 raise self.problem(step, str(error)) from error
             self.check_errno(step, errno)
         if self.observe is not None:

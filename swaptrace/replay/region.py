@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from swaptrace.errors import SwaptraceError
+from swaptrace.errors import TooManyPages
 from swaptrace.traces.generator import order
 
 Pages = npt.NDArray[np.int64]
@@ -83,11 +83,11 @@ def listed(pages: Pages) -> Walk:
 
 
 def check_listable(pages: int) -> None:
-    """A walk that has to be listed page by page is refused where memory would not do."""
+    """What has to be listed page by page is refused where memory would not do."""
     if pages > MAX_LISTED:
-        raise SwaptraceError(
-            f"{pages} pages would have to be listed one by one, for their stride or order; at most "
-            f"{MAX_LISTED} can be. Touch a smaller range, or every page in order"
+        raise TooManyPages(
+            f"{pages} pages would have to be listed one by one, for their stride or order, for a "
+            f"pattern of accesses or a trace, or under a memory limit; at most {MAX_LISTED} can be"
         )
 
 
