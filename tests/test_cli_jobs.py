@@ -46,9 +46,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_are_the_bytes_the_same_with_one_process_and_with_two(
     fmt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For all bundled scenarios under all policies, at any width?"""
+    """For all bundled scenarios under several policies, at any width?"""
     monkeypatch.chdir(ROOT)
-    command = ["run", "scenarios", "--policies", "all", "--format", fmt]
+    command = ["run", "scenarios", "--policies", "old,simple,new", "--format", fmt]
     first = run(*command)
     monkeypatch.setenv("COLUMNS", "40")
     assert first.exit_code == 0
@@ -61,7 +61,7 @@ import hashlib
 from swaptrace.cli.options import FORMATS
 from tests.commandline import run
 for fmt in FORMATS:
-    output = run("run", "scenarios", "--policies", "all", "--format", fmt).stdout
+    output = run("run", "scenarios", "--policies", "old,simple", "--format", fmt).stdout
     print(fmt, hashlib.sha256(output.encode()).hexdigest())
 """
 

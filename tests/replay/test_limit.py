@@ -194,5 +194,5 @@ steps:
 def test_too_large_a_region_is_refused_at_once() -> None:
     """Is a terabyte, which has no runs under a limit, an error at its line?"""
     text = "machine: {memory: 1MiB}\nsteps: [{mmap: a, size: 8TiB}]\n"
-    with pytest.raises(ScenarioError, match=r"big.yaml:2:9: .* under a memory limit; at most"):
+    with pytest.raises(ScenarioError, match=r"big.yaml:2:10: .* under a memory limit; at most"):
         replay(load_text(text.encode(), "big.yaml"), policies.find("final"))

@@ -37,7 +37,7 @@ def agree(scenario: Scenario, policy: str) -> None:
     assert expand(fast.steps) == expand(slow.steps)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(scenarios(), st.sampled_from(policies.SERIES))
 def test_replay_by_runs_equals_page_by_page(scenario: Scenario, policy: str) -> None:
     """Do both replays agree on counters, violations and page maps?"""
