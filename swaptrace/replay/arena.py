@@ -226,11 +226,12 @@ class Arena:
             tally.reclaim[name] += int(self.v[at]) - self.counted[at]
             self.counted[at] = int(self.v[at])
 
-    def cold(self, family: Family, walk: Walk, process: int) -> None:
+    def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
         """MADV_COLD."""
         m = self.memory()
         lru_add_drain(m)
         madvise.cold(m, view(walk.pages() + first_page(family)), process)
+        self.settle(tally)
 
     def happen(self, page: int, number: int) -> int:
         """One event of one page, read-ahead or not; what `loop.happen` says of it."""

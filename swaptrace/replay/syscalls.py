@@ -206,7 +206,7 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: str) -> 
         return "EINVAL"
     if advice == "MADV_COLD" and call.world.arena is not None:
         walk = Walk(start - call.family.base, end - start)
-        call.world.arena.cold(call.family, walk, call.member)
+        call.world.arena.cold(call.tally, call.family, walk, call.member)
     event = advice_event(call, advice)
     if event is not None:
         call.send(start, end, event)

@@ -547,7 +547,8 @@ class NaiveArena:
         if folio is not None and not folio.freed:
             self.add_new(folio)
 
-    def cold(self, family: Family, walk: Walk, process: int) -> None:
+    def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
+        self.tally = tally
         self.drain()
         for page in walk.pages().tolist():
             folio = self.own(family, page, process)
