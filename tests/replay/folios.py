@@ -1,0 +1,236 @@
+"""Folios as objects, on lists: the ground of a second implementation of the memory limit.
+
+It shares with the replay the transition function and `moves`, and nothing else: no numbered nodes,
+no tables, no runs of hits, no time that is made up for later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from swaptrace.mm.column import mappers
+from swaptrace.mm.event import (
+    Event,
+    Pageout,
+    Reclaim,
+)
+from swaptrace.mm.moves import moves
+from swaptrace.replay.region import Walk
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import Family, World
+
+ADVISED = "on advice"
+
+
+@dataclass(eq=False)
+class Folio:
+    """`place` is "", "batch", "unevictable", or the list that it is on."""
+
+    where: tuple[int, int]  # family (by id) and page
+    place: object = ""
+    referenced: bool = False
+    active: bool = False
+    workingset: bool = False
+    file: bool = False
+    freed: bool = False
+
+
+@dataclass(eq=False)
+class Shadow:
+    """What an evicted folio leaves: the age, or ADVISED, and the mark."""
+
+    age: int | str
+    workingset: bool
+
+
+@dataclass
+class PageState:
+    """The folios and slots of a column, and the processes whose PTE has been used."""
+
+    folios: list[Folio] = field(default_factory=list)
+    shadows: list[Shadow | None] = field(default_factory=list)
+    young: set[int] = field(default_factory=set)
+
+
+class NaiveMemory:
+    """Folios on lists, and what a transition does to them."""
+
+    limited = True
+
+    def __init__(self, world: World) -> None:
+        machine = world.machine
+        assert machine.memory is not None
+        self.world = world
+        self.machine = machine
+        self.capacity = machine.memory // machine.page_size
+        self.exact = machine.reclaim == "lru"
+        self.used = 0
+        self.pages: dict[tuple[int, int], PageState] = {}
+        self.of: dict[int, Family] = {}
+        self.lists: dict[tuple[str, bool], list[Folio]] = {
+            (kind, active): [] for kind in ("anon", "file") for active in (False, True)
+        }
+        self.batch: list[Folio] = []
+        self.flushed = dict.fromkeys(self.lists, 0)
+        self.activated = self.activated_flushed = self.snapshot = 0
+        self.cost = {"anon": 0, "file": 0}
+        self.age = 2
+        self.clock = 0
+        self.asked = 0
+        self.busy: tuple[int, int] | None = None
+        self.reclaim: dict[str, int] = {}
+        self.tally = Tally()
+
+    def place(self, family: Family, _pages: int, _column: int) -> None:
+        self.of[id(family)] = family
+
+    def key(self) -> tuple[object, ...]:
+        self.asked += 1
+        return (self.asked,)
+
+    def state(self, family: Family, page: int) -> PageState:
+        return self.pages.setdefault((id(family), page), PageState())
+
+    # the lists
+
+    def list_of(self, folio: Folio) -> list[Folio]:
+        if self.exact:
+            return self.lists["anon", False]
+        return self.lists["file" if folio.file else "anon", folio.active]
+
+    def evictable(self, folio: Folio) -> bool:
+        family = self.of[folio.where[0]]
+        column = self.world.table.columns[self.column(family, folio.where[1])]
+        number = self.pages[folio.where].folios.index(folio)
+        return not any(m.vma and m.vma.locked for m in mappers(column.maps, number))
+
+    def add(self, folio: Folio, newest: bool = True) -> None:
+        if self.evictable(folio):
+            folio.place = self.list_of(folio)
+            self.list_of(folio).insert(0 if newest else len(self.list_of(folio)), folio)
+        else:
+            folio.place, folio.active = "unevictable", False
+
+    def remove(self, folio: Folio) -> None:
+        if isinstance(folio.place, list):
+            folio.place.remove(folio)
+        folio.place = ""
+
+    def drain(self) -> None:
+        batch, self.batch = self.batch, []
+        for folio in batch:
+            if folio.freed:
+                self.used -= 1
+            else:
+                self.add(folio)
+
+    def add_new(self, folio: Folio) -> None:
+        if self.exact:
+            if folio.freed:
+                self.used -= 1
+            else:
+                self.add(folio)
+            return
+        folio.place = "batch"
+        self.batch.append(folio)
+        if len(self.batch) == 31:
+            self.drain()
+
+    def free(self, folio: Folio) -> None:
+        folio.freed = True
+        if folio.place != "batch":
+            self.remove(folio)
+            self.used -= 1
+
+    # transitions
+
+    def column(self, family: Family, page: int) -> int:
+        return next(c for _, _, c in family.region.segments(Walk(page, 1)))
+
+    def now(self, event: Event) -> Event:
+        scarce = isinstance(event, Pageout | Reclaim)
+        return event._replace(
+            facts=self.world.facts_now(scarce)._replace(readahead=event.facts.readahead)
+        )
+
+    def take(self, family: Family, page: int, event: Event, advised: bool = False) -> None:
+        """The transition, and what it does to folios."""
+        event = self.now(event)
+        old = self.column(family, page)
+        row = self.world.table.row(event, old)
+        way = moves(self.world.table.policy, self.world.table.columns[old], event)
+        self.tally.take(family, event, old, row, 1)
+        for kind, member in row.violations:
+            self.tally.see(kind, family.members[member], family.name, page, 1)
+        self.world.device.used += row.slots
+        family.region.replace(Walk(page, 1), lambda ids: ids * 0 + row.new)
+        state = self.state(family, page)
+        refault = state.shadows[way.read] if way.read >= 0 else None
+        shadows: dict[int, Shadow | None] = {}
+        for number, to in enumerate(way.slots):
+            if to >= 0 and number != way.read:
+                shadows[to] = state.shadows[number]
+        folios: dict[int, Folio] = {}
+        for number, to in enumerate(way.folios):
+            folio = state.folios[number]
+            if to >= 0:
+                folios[to] = folio
+            else:
+                if way.stored[number] >= 0:
+                    shadows[way.stored[number]] = self.evicted(folio, advised)
+                self.free(folio)
+        new = [Folio((id(family), page)) for _ in way.fresh]
+        for folio, to in zip(new, way.fresh, strict=True):
+            folio.freed = to < 0
+            if to >= 0:
+                folios[to] = folio
+        column = self.world.table.columns[row.new]
+        state.folios = [folios[number] for number in range(len(column.folios))]
+        state.shadows = [shadows.get(number) for number in range(len(column.slots))]
+        if refault is not None and not self.exact:
+            self.refault(new[0], refault)
+        for folio in new:
+            self.add_new(folio)
+        for number, folio in enumerate(state.folios):
+            self.reconsider(folio, column.folios[number].lazyfree)
+        if way.drains:
+            self.drain()
+
+    def reconsider(self, folio: Folio, lazy: bool) -> None:
+        listed, fit = isinstance(folio.place, list), self.evictable(folio)
+        if lazy != folio.file or listed != fit:
+            if listed:
+                self.remove(folio)
+            if lazy and not folio.file:
+                folio.active = folio.referenced = False
+            folio.file = lazy
+            if listed or (folio.place == "unevictable" and fit):
+                self.add(folio)
+
+    def evicted(self, folio: Folio, advised: bool) -> Shadow:
+        if advised:
+            return Shadow(ADVISED, folio.workingset)
+        self.age += 1
+        return Shadow(self.age - 1, folio.workingset)
+
+    def refault(self, folio: Folio, shadow: Shadow) -> None:
+        self.count("workingset_refault", 1)
+        size = self.flushed["file", False] + self.flushed["file", True]
+        if self.world.device.slot_free:
+            size += self.flushed["anon", True]
+        if shadow.age == ADVISED or self.age - int(shadow.age) <= size:
+            folio.active = True
+            self.age += 1
+            self.activated += 1
+            self.count("workingset_activate", 1)
+            if shadow.workingset:
+                folio.workingset = True
+                self.note_cost("anon", 32)
+
+    def count(self, name: str, number: int) -> None:
+        self.tally.reclaim[name] += number
+
+    def note_cost(self, kind: str, cost: int) -> None:
+        self.cost[kind] += cost
+        if sum(self.cost.values()) > sum(self.flushed.values()) // 4:
+            self.cost = {name: value // 2 for name, value in self.cost.items()}
