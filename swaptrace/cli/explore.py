@@ -148,7 +148,7 @@ def _report(exploration: Exploration, shown: list[Witness], files: list[str] | N
         exploration.names,
         machine_mapping(exploration.request.machine),
         exploration.complete,
-        exploration.found.states,
+        exploration.states,
         exploration.proof,
         lines,
     )

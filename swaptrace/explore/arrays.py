@@ -1,4 +1,4 @@
-"""What the operations of one process do, as arrays, worked out here or in a process of its own.
+"""What the operations of one process do, as arrays.
 
 Columns without anything of a process's own, what is a process's own, and effects have numbers in
 order of appearance; number 0 of the former two is the start. A view (`explore.views`) is a row of
@@ -7,12 +7,10 @@ two numbers: the column's, and that of what is the first process's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from itertools import permutations
 from math import factorial
-from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +19,6 @@ from swaptrace.errors import PolicyError
 from swaptrace.explore.graph import START, Edge, Effect, Graph, lost
 from swaptrace.explore.views import Own, View, own, shared
 from swaptrace.mm.column import Column, canonical
-from swaptrace.processes import dying_with_this, uninterrupted
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
 
 Numbers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
@@ -70,19 +64,6 @@ class Expansion(NamedTuple):
     new_turned: Numbers
 
 
-class Expander(Protocol):
-    """Where views are looked at. `ask` begins, `met` or `expanded` waits for the answer.
-
-    Raises `PolicyError`.
-    """
-
-    def ask(self, question: str, views: Numbers) -> None: ...
-
-    def met(self) -> Met: ...
-
-    def expanded(self) -> Expansion: ...
-
-
 REGISTERING = frozenset({"uffd_wp", "uffd_unwp"})
 """The operations that register a VMA with a userfaultfd."""
 
@@ -92,8 +73,8 @@ class ToldApart(Exception):
     PTE is protected: such states are not one."""
 
 
-class Here:
-    """In this process.
+class Expander:
+    """Looks at views, and works out what operations do to them.
 
     With `merging`, whether a VMA is registered with a userfaultfd is left out where no PTE is
     protected. That is right if no operation tells the two apart, which is tried for each view:
@@ -110,32 +91,34 @@ class Here:
         self.by_number: list[Column] = list(self.columns)
         self.own_by_number: list[Own] = list(self.owns)
         self.told = 0
-        self.asked: list[View] = []
 
-    def ask(self, _question: str, views: Numbers) -> None:
-        columns, owns = self.by_number, self.own_by_number
-        self.asked = [View(columns[column], owns[own]) for column, own in views.tolist()]
-
-    def met(self) -> Met:
+    def met(self, views: Numbers) -> Met:
+        """Look at views. Raises `PolicyError`."""
         flags, losses = [], []
-        for view in self.asked:
+        for view in self._views(views):
             state = view.state
             flags.append(self.graph.flags(state)[0])
             losses.append(lost(state.column, state.column.maps[0]))
         return Met(tuple(flags), np.array(losses, dtype=bool))
 
-    def expanded(self) -> Expansion:
+    def expanded(self, views: Numbers) -> Expansion:
+        """Work out what the operations do to views. Raises `PolicyError`, `ToldApart`."""
         known = len(self.effects)
-        shape = (4, len(self.asked), len(self.graph.limits.operations))
+        shape = (4, len(views), len(self.graph.limits.operations))
         table = np.zeros(shape, int)
         table[0] = NOWHERE
-        for row, view in enumerate(self.asked):
+        for row, view in enumerate(self._views(views)):
             for operation, *numbers in self._moves(view):
                 table[:, row, operation] = numbers
         columns, owns, children, effects = table
         new_effects = tuple(self.effects)[known:]
         new_counts, new_turned = self._new_columns()
         return Expansion(columns, owns, children, effects, new_effects, new_counts, new_turned)
+
+    def _views(self, views: Numbers) -> Iterator[View]:
+        columns, owns = self.by_number, self.own_by_number
+        for column, mine in views.tolist():
+            yield View(columns[column], owns[mine])
 
     def _moves(self, view: View) -> list[tuple[int, ...]]:
         """The operations of the first process, with the numbers of what they do."""
@@ -195,66 +178,3 @@ class Here:
     def _turned(self, column: Column, order: Order) -> int:
         maps = [column.maps[i] for i in order[: len(column.maps)]]
         return self._column(canonical(maps, column.folios, column.slots))
-
-
-class There:
-    """In a process of its own."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self.pipe = pipe
-
-    def ask(self, question: str, views: Numbers) -> None:
-        self.pipe.send((question, views))
-
-    def met(self) -> Met:
-        found: Met = self._answer()
-        return found
-
-    def expanded(self) -> Expansion:
-        found: Expansion = self._answer()
-        return found
-
-    def _answer(self) -> Any:
-        try:
-            found = self.pipe.recv()
-        except EOFError:
-            raise MemoryError from None  # nothing else kills it
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-
-@contextmanager
-def elsewhere(graph: Graph, merging: bool) -> Iterator[There]:
-    """A process that looks at the views of a graph, until the end of the context."""
-    context = get_context("fork")
-    ours, theirs = context.Pipe()
-    worker = context.Process(
-        target=_serve, args=(Here(graph, merging), theirs, ours, dying_with_this()), daemon=True
-    )
-    with uninterrupted():
-        worker.start()
-    theirs.close()
-    try:
-        yield There(ours)
-    finally:
-        worker.kill()
-        worker.join()
-        ours.close()
-
-
-def _serve(
-    here: Here, pipe: Connection, other_end: Connection, prepare: Callable[[], None]
-) -> None:
-    other_end.close()
-    prepare()
-    while True:
-        try:
-            question, views = pipe.recv()
-        except EOFError:
-            return
-        try:
-            here.ask(question, views)
-            pipe.send(here.met() if question == "met" else here.expanded())
-        except Exception as error:
-            pipe.send(error)

@@ -9,16 +9,22 @@ from typing import NamedTuple
 
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, quote
 from swaptrace.explore.alphabet import OPERATIONS
-from swaptrace.explore.arrays import Expander, Here, ToldApart, elsewhere
+from swaptrace.explore.arrays import Expander, ToldApart
 from swaptrace.explore.decisions import differing
 from swaptrace.explore.graph import Graph, Limits
+from swaptrace.explore.remaining import KINDS, Settled, settle
 from swaptrace.explore.search import Bounds, Difference, Found, search
+from swaptrace.explore.workers import Here, Worker, elsewhere
 from swaptrace.mm.policy import Policy
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine
 
 MOST_PROCESSES = 3
 """With more, not even the operations of the default machine come to an end."""
+
+MOST_PAIRS = 200_000
+"""Of states of two policies. Most kinds of difference are found among fewer; beyond, pairs multiply
+far more than the states of either policy."""
 
 LEAST_SLOTS = 64
 """Below it, a single page could fill a part of the swap device that its fate depends on."""
@@ -35,11 +41,13 @@ class Request(NamedTuple):
 
 class Exploration(NamedTuple):
     """What was found. `questions` is how many both policies were asked and answered alike: if it
-    is not 0, that is the proof, and nothing was enumerated."""
+    is not 0, that is the proof, and nothing was enumerated. `settled` is what was found of kinds of
+    difference beyond the `found`, where the pairs of states were too many."""
 
     request: Request
     found: Found
     questions: int = 0
+    settled: Settled | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,12 +55,18 @@ class Exploration(NamedTuple):
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        return self.found.differences
+        beyond = self.settled.differences if self.settled else ()
+        return tuple(sorted([*self.found.differences, *beyond], key=lambda each: len(each.steps)))
 
     @property
     def complete(self) -> bool:
         """Whether what was not found does not exist."""
-        return self.found.complete
+        return self.found.complete or self.settled is not None
+
+    @property
+    def states(self) -> int:
+        """How many states, or pairs of them, were visited."""
+        return self.found.states + (self.settled.states if self.settled else 0)
 
     @property
     def proof(self) -> str:
@@ -64,6 +78,12 @@ class Exploration(NamedTuple):
                 f"{self.questions:,} questions that they can be asked about a page"
             )
         visited = f"{found.states:,} states and {found.transitions:,} transitions visited"
+        if self.settled:
+            return (
+                f"proof by minimal automata: there is nothing else; {found.states:,} pairs of "
+                f"states visited, and for kinds not found there {self.settled.states:,} states and "
+                f"{self.settled.transitions:,} transitions of one policy or the other"
+            )
         if found.complete:
             return f"proof by enumeration: there is nothing else; {visited}"
         return f"not a proof: the search was cut off; {visited}, sequences up to {found.depth} long"
@@ -106,28 +126,45 @@ def operations(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in OPERATIONS if name in wanted)
 
 
-def explore(request: Request, tick: Callable[[int], None] = lambda _states: None) -> Exploration:
+def explore(
+    request: Request,
+    tick: Callable[[int], None] = lambda _states: None,
+    pairs: int = MOST_PAIRS,
+) -> Exploration:
     """Look for every kind of difference between two policies, or every violation of one.
 
-    Raises `PolicyError`.
+    Up to so many `pairs` of states are visited; kinds that were not found then are settled without
+    (`explore.remaining`). Raises `PolicyError`.
     """
     policies, limits = request.policies, request.limits
     questions = decided_alike(policies, limits.processes)
     if questions:
         return Exploration(request, Found((), 0, 0, 0, True), questions)
-    graphs = [Graph(policy, request.machine, limits) for policy in policies]
+    bounded = len(policies) == 1 or request.bounds != Bounds()
+    found = _enumerated(request, request.bounds if bounded else Bounds(states=pairs), tick)
+    if bounded or found.complete:
+        return Exploration(request, found)
+    kinds = KINDS - {(each.kind, each.flag) for each in found.differences}
+    with _no_collections():
+        settled = settle(
+            policies, request.machine, limits, kinds, lambda states: tick(found.states + states)
+        )
+    return Exploration(request, found, settled=settled)
+
+
+def _enumerated(request: Request, bounds: Bounds, tick: Callable[[int], None]) -> Found:
+    graphs = [Graph(policy, request.machine, request.limits) for policy in request.policies]
     try:
-        found = _enumerated(request, graphs, True, tick)
+        return _searched(graphs, True, bounds, tick)
     except ToldApart:
-        found = _enumerated(request, graphs, False, tick)
-    return Exploration(request, found)
+        return _searched(graphs, False, bounds, tick)
 
 
-def _enumerated(
-    request: Request, graphs: Sequence[Graph], merging: bool, tick: Callable[[int], None]
+def _searched(
+    graphs: Sequence[Graph], merging: bool, bounds: Bounds, tick: Callable[[int], None]
 ) -> Found:
-    with _no_collections(), expanders(graphs, merging) as sides:
-        return search(sides, request.limits, request.bounds, tick)
+    with _no_collections(), workers(graphs, merging) as sides:
+        return search(sides, graphs[0].limits, bounds, tick)
 
 
 def decided_alike(policies: Sequence[Policy], processes: int) -> int:
@@ -146,13 +183,14 @@ def decided_alike(policies: Sequence[Policy], processes: int) -> int:
 
 
 @contextmanager
-def expanders(graphs: Sequence[Graph], merging: bool) -> Iterator[list[Expander]]:
+def workers(graphs: Sequence[Graph], merging: bool) -> Iterator[list[Worker]]:
     """Two large graphs are worked out at the same time; where both are small, that takes longer."""
+    services = [Expander(graph, merging) for graph in graphs]
     if len(graphs) == 1 or graphs[0].limits.processes == 1:
-        yield [Here(graph, merging) for graph in graphs]
+        yield [Here(each) for each in services]
         return
     with ExitStack() as stack:
-        yield [stack.enter_context(elsewhere(graph, merging)) for graph in graphs]
+        yield [stack.enter_context(elsewhere(each)) for each in services]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from swaptrace.explore.alphabet import Situation, tried
+from swaptrace.explore.forgetting import EVERYTHING, MISREAD, Kept, forgotten
 from swaptrace.mm.column import ZERO, Column, Mapping, Pte, Vma
 from swaptrace.mm.event import Event, Fork, Unmap
 from swaptrace.mm.policy import Policy
@@ -14,9 +15,6 @@ from swaptrace.replay.pagemap import flags_of
 from swaptrace.replay.visit import NEW_ANON
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.schema import Machine
-
-MISREAD = ("lost_write", "cow_leak")
-"""The violations after which nothing can be told of what follows."""
 
 SHOWS_LOSS = "read"
 """The only operation that is tried where a process's data are lost."""
@@ -57,17 +55,25 @@ class Edge(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What is explored: the operations by name, and how many processes there may be."""
+    """What is explored: the operations by name, how many processes there may be, and whether
+    sequences go on after a process has lost its data."""
 
     operations: tuple[str, ...]
     processes: int
+    after_loss: bool = False
 
 
 class Graph:
-    """The states of a page under one policy, on one machine."""
+    """The states of a page under one policy, on one machine, as far as they are `kept`.
 
-    def __init__(self, policy: Policy, machine: Machine, limits: Limits) -> None:
+    Effects that depend on what is not kept mean nothing.
+    """
+
+    def __init__(
+        self, policy: Policy, machine: Machine, limits: Limits, kept: Kept = EVERYTHING
+    ) -> None:
         self.policy = policy
+        self.kept = kept
         self.limits = limits
         self.facts = static_facts(machine)
         self.soft_dirty = machine.soft_dirty
@@ -82,7 +88,9 @@ class Graph:
 
         Where data are lost, only reads are tried, which show it.
         """
-        loss = any(lost(state.column, mapping) for mapping in state.column.maps)
+        loss = not self.limits.after_loss and any(
+            lost(state.column, mapping) for mapping in state.column.maps
+        )
         for process in range(len(state.anon_vmas)):
             for edge in self.edges_of(state, process):
                 if not loss or self.limits.operations[edge.operation] == SHOWS_LOSS:
@@ -114,7 +122,7 @@ class Graph:
             if outcome.violations:
                 seen += [kind for kind, _ in outcome.violations]
         anon_vmas = after(state.anon_vmas, events[-1], any(counts[at] for at in NEW_ANON))
-        return State(column, anon_vmas), Effect(counts, tuple(sorted(seen)))
+        return State(forgotten(column, self.kept), anon_vmas), Effect(counts, tuple(sorted(seen)))
 
 
 def add(counts: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:

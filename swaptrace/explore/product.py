@@ -14,8 +14,17 @@ from typing import NamedTuple
 import numpy as np
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.explore.arrays import NOWHERE, Booleans, Expander, Numbers, Order, orders
+from swaptrace.explore.arrays import (
+    NOWHERE,
+    Booleans,
+    Expansion,
+    Met,
+    Numbers,
+    Order,
+    orders,
+)
 from swaptrace.explore.graph import SHOWS_LOSS, Effect, Limits
+from swaptrace.explore.workers import Worker
 
 OWN_BITS = 14
 """Of a key, for each process."""
@@ -79,8 +88,8 @@ class Moves(NamedTuple):
 class Side:
     """One graph as far as it is known: rows of arrays, by the number of a view."""
 
-    def __init__(self, expander: Expander, operations: int) -> None:
-        self.expander = expander
+    def __init__(self, worker: Worker, operations: int) -> None:
+        self.worker = worker
         self.views = Numbering()
         self.flags: list[str] = []
         self.lost = np.zeros(0, dtype=bool)
@@ -97,7 +106,7 @@ class Side:
         return numbers
 
     def met(self) -> None:
-        found = self.expander.met()
+        found: Met = self.worker.answer()
         self.flags += found.flags
         self.lost = np.append(self.lost, found.lost)
 
@@ -106,7 +115,7 @@ class Side:
         self._ask("expanded", len(self.moves.columns))
 
     def expanded(self) -> None:
-        found = self.expander.expanded()
+        found: Expansion = self.worker.answer()
         pairs = zip(self.moves, found[: len(self.moves)], strict=True)
         self.moves = Moves(*(np.concatenate(pair) for pair in pairs))
         self.effects += found.new_effects
@@ -115,7 +124,7 @@ class Side:
         self.turned = np.concatenate(turned)
 
     def _ask(self, question: str, first: int) -> None:
-        self.expander.ask(question, np.stack(unpacked(self.views.codes[first:]), axis=1))
+        self.worker.ask(question, np.stack(unpacked(self.views.codes[first:]), axis=1))
 
 
 def numbers_of(every: list[list[Order]], order: Callable[[int, int], Order]) -> Numbers:
@@ -144,10 +153,10 @@ class Product:
     START = 0
     """The key of a fresh mapping."""
 
-    def __init__(self, expanders: Sequence[Expander], limits: Limits) -> None:
+    def __init__(self, workers: Sequence[Worker], limits: Limits) -> None:
         self.limits = limits
         names = limits.operations
-        self.sides = [Side(expander, len(names)) for expander in expanders]
+        self.sides = [Side(worker, len(names)) for worker in workers]
         self.reads = np.array([name == SHOWS_LOSS for name in names])
         self.exit = names.index("exit") if "exit" in names else NOWHERE
         self.shift = OWN_BITS * limits.processes
@@ -284,7 +293,9 @@ class Product:
         """
         shape = (len(keys), len(self.limits.operations), self.limits.processes)
         targets, shown = np.full(shape, NOWHERE), np.zeros(shape, int)
-        lost = np.any(self.lost[views] & (views != NOWHERE), axis=1)
+        lost = np.zeros(len(keys), dtype=bool)
+        if not self.limits.after_loss:
+            lost = np.any(self.lost[views] & (views != NOWHERE), axis=1)
         for process in range(self.limits.processes):
             there = views[:, process] != NOWHERE
             rows = views[there, process]
@@ -313,13 +324,17 @@ class Product:
 
     def canonical(self, keys: Numbers) -> Numbers:
         """Of the keys of a state in all orders of its processes, the least."""
-        columns = keys >> self.shift
-        counts = self.counts[columns]
         least = keys
         for number in range(1, self.order_shifts.shape[1]):
-            other = self.turned[columns, number] << self.shift
-            for process in range(self.limits.processes):
-                shifts = self.order_shifts[counts, number, process]
-                other |= ((keys >> shifts) & OWN_MASK) << OWN_BITS * process
-            least = np.minimum(least, other)
+            least = np.minimum(least, self.in_order(keys, number))
         return least
+
+    def in_order(self, keys: Numbers, number: int) -> Numbers:
+        """The keys of states with their processes in one of the `orders`."""
+        columns = keys >> self.shift
+        counts = self.counts[columns]
+        other: Numbers = self.turned[columns, number] << self.shift
+        for process in range(self.limits.processes):
+            shifts = self.order_shifts[counts, number, process]
+            other |= ((keys >> shifts) & OWN_MASK) << OWN_BITS * process
+        return other

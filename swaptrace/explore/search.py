@@ -7,16 +7,17 @@ difference is a shortest sequence for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from swaptrace.counters import COUNTERS
-from swaptrace.explore.arrays import NOWHERE, Booleans, Expander, Numbers
+from swaptrace.explore.arrays import NOWHERE, Booleans, Numbers
 from swaptrace.explore.graph import Effect, Limits
 from swaptrace.explore.product import Product, among
+from swaptrace.explore.workers import Worker
 
 PAGE_MAP = "page_map"
 
@@ -99,17 +100,23 @@ def joined(parts: Sequence[Level]) -> Level:
 
 
 def search(
-    sides: Sequence[Expander], limits: Limits, bounds: Bounds, tick: Tick = lambda _states: None
+    sides: Sequence[Worker], limits: Limits, bounds: Bounds, tick: Tick = lambda _states: None
 ) -> Found:
     """Visit every state that a sequence leads to, under one policy or under two at once.
 
     Under one, what is looked for is its violations. Raises `PolicyError`.
     """
-    return _Search(sides, limits, bounds).run(tick)
+    found = Search(sides, limits, bounds)
+    while found.step():
+        tick(len(found.seen))
+    return found.result()
 
 
-class _Search:
-    def __init__(self, sides: Sequence[Expander], limits: Limits, bounds: Bounds) -> None:
+class Search:
+    """A search as far as it has come: `level` are the states found last, `views` the numbers of
+    their views, `seen` the names of all, in ascending order."""
+
+    def __init__(self, sides: Sequence[Worker], limits: Limits, bounds: Bounds) -> None:
         self.limits, self.bounds = limits, bounds
         self.product = Product(sides, limits)
         start = np.array([Product.START])
@@ -122,15 +129,20 @@ class _Search:
         self.transitions = 0
         self.complete = True
 
-    def run(self, tick: Tick) -> Found:
-        while len(self.level.keys):
-            if len(self.cells) == self.bounds.steps:
-                self.complete = False
-                break
-            self.expand()
-            self.level = self.next_level(self.level.keys)
-            self.cells.append(self.level.cells)
-            tick(len(self.seen))
+    def step(self) -> bool:
+        """Take every operation from every state of the last level; whether there was one."""
+        if not len(self.level.keys):
+            return False
+        if len(self.cells) == self.bounds.steps:
+            self.complete = False
+            return False
+        self.expand()
+        self.level = self.next_level(self.level.keys)
+        self.cells.append(self.level.cells)
+        return True
+
+    def result(self) -> Found:
+        """What was found so far."""
         depth = len(self.cells) - (not len(self.level.keys))
         differences = sorted(self.found.values(), key=lambda each: len(each.steps))
         return Found(tuple(differences), len(self.seen), self.transitions, depth, self.complete)
@@ -141,7 +153,8 @@ class _Search:
         known, count = len(self.telling), len(self.product.effects.codes)
         new = [self.product.effects_of(number) for number in range(known, count)]
         self.telling = np.append(self.telling, [tells(effects) for effects in new]).astype(bool)
-        misread = [any(effect.misread for effect in effects) for effects in new]
+        ends = not self.limits.after_loss
+        misread = [ends and any(effect.misread for effect in effects) for effects in new]
         self.misread = np.append(self.misread, misread).astype(bool)
 
     def next_level(self, keys: Numbers) -> Level:
@@ -195,8 +208,8 @@ class _Search:
         mapped = self.product.mapped[views]
         for number, at in first_of(mapped.ravel(), (differ[mapped] & (views != NOWHERE)).ravel()):
             ours, theirs = maps[number]
-            for flag in sorted(({*ours} ^ {*theirs}) - {"-"}):
-                self.note(PAGE_MAP, flag, int(found.cells[at // count]), (f"1{ours}", f"1{theirs}"))
+            for flag, values in flag_differences(ours, theirs):
+                self.note(PAGE_MAP, flag, int(found.cells[at // count]), values)
 
     @property
     def slots(self) -> int:
@@ -214,17 +227,24 @@ class _Search:
         path = [cell]
         for cells in reversed(self.cells):
             path.append(int(cells[path[-1] // self.slots]))
-        names, born = ["main"], 0
-        for taken in reversed(path):
-            operation, process = divmod(taken % self.slots, self.limits.processes)
-            name, who, child = self.limits.operations[operation], names[process], ""
-            if name == "fork":
-                born += 1
-                child = "child" if born == 1 else f"child{born}"
-                names.append(child)
-            elif name == "exit":
-                names.pop(process)
-            yield Taken(name, who, child)
+        slots = (taken % self.slots for taken in reversed(path))
+        return named(self.limits, slots)
+
+
+def named(limits: Limits, slots: Iterable[int]) -> Iterator[Taken]:
+    """A sequence of slots (an operation's number times the processes, plus the process's), with
+    names for the processes."""
+    names, born = ["main"], 0
+    for slot in slots:
+        operation, process = divmod(slot, limits.processes)
+        name, who, child = limits.operations[operation], names[process], ""
+        if name == "fork":
+            born += 1
+            child = "child" if born == 1 else f"child{born}"
+            names.append(child)
+        elif name == "exit":
+            names.pop(process)
+        yield Taken(name, who, child)
 
 
 def tells(effects: Sequence[Effect]) -> bool:
@@ -243,6 +263,12 @@ def differences(effects: Sequence[Effect]) -> Iterator[tuple[str, tuple[int, ...
         times = tuple(effect.violations.count(kind) for effect in effects)
         if len(times) == 1 or times[0] != times[1]:
             yield kind, times
+
+
+def flag_differences(ours: str, theirs: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The letters that only one of two page maps has, with both."""
+    for flag in sorted(({*ours} ^ {*theirs}) - {"-"}):
+        yield flag, (f"1{ours}", f"1{theirs}")
 
 
 def first_of(values: Numbers, wanted: Booleans) -> list[tuple[int, int]]:

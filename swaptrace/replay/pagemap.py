@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import Final
 
 from swaptrace.mm.checks import reads_soft_dirty
 from swaptrace.mm.column import Column, Pte, SwapPte
 from swaptrace.replay.world import World
+
+LETTERS: Final = "PSDXU"
+"""P present, S swapped, D soft-dirty, X mapped once, U uffd-wp."""
 
 
 def page_maps(world: World) -> dict[str, dict[str, str]]:
@@ -30,7 +34,7 @@ def page_map(world: World, region: str, process: str) -> str:
 
 
 def flags_of(column: Column, member: int, soft_dirty: bool) -> str:
-    """pte_to_pagemap_entry(): P present, S swapped, D soft-dirty, X mapped once, U uffd-wp."""
+    """pte_to_pagemap_entry(), as `LETTERS`; `-` where none is set."""
     mapping = column.maps[member]
     pte = mapping.pte
     letters = {Pte: "P", SwapPte: "S"}.get(type(pte), "")

@@ -11,11 +11,12 @@ from swaptrace import policies
 from swaptrace.errors import SwaptraceError
 from swaptrace.explore import product
 from swaptrace.explore.alphabet import OPERATIONS
-from swaptrace.explore.arrays import Here, ToldApart, orders
+from swaptrace.explore.arrays import Expander, ToldApart, orders
 from swaptrace.explore.explorer import Request, explore
 from swaptrace.explore.graph import Graph, Limits
 from swaptrace.explore.product import Numbering, back, numbers_of, to_front
 from swaptrace.explore.search import Bounds, Found, search
+from swaptrace.explore.workers import Here
 from swaptrace.mm.column import Vma
 from swaptrace.mm.policy import FolioRefs, Policy, SwapinFault, SwapinPte
 from swaptrace.policies import SERIES
@@ -64,7 +65,7 @@ def graphs(names: str, backend: Backend, limits: Limits) -> list[Graph]:
 def searched(
     names: str, backend: Backend, limits: Limits, steps: int | None, merging: bool = False
 ) -> Found:
-    sides = [Here(graph, merging) for graph in graphs(names, backend, limits)]
+    sides = [Here(Expander(graph, merging)) for graph in graphs(names, backend, limits)]
     return search(sides, limits, Bounds(steps))
 
 
@@ -118,7 +119,7 @@ def test_a_policy_that_looks_at_the_registration_is_asked(where: str) -> None:
     limits = Limits((*ALONE.split(","), "mlock"), 1)
     found = Graph(Curious(), MACHINES["disk"], limits)
     with pytest.raises(ToldApart):
-        search([Here(found, True)], limits, Bounds())
+        search([Here(Expander(found, True))], limits, Bounds())
     request = Request((Curious(), Final()), MACHINES["disk"], limits, Bounds())
     states = explore(request).found.states
     graphs_of = [Graph(policy, MACHINES["disk"], limits) for policy in request.policies]
