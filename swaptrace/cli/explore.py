@@ -89,7 +89,7 @@ def explore(
     after which it does; or that there is none, which is a proof for the model if the
     search came to its end. With one policy, finds the violations of that one.
     Exits with 1 if anything was found. One process takes a second; two take some
-    seconds without mlock and munlock, and with them minutes for one policy.
+    seconds without mlock and munlock, and with them some minutes.
 
     \b
     swaptrace explore --policies rfc,final --processes 1

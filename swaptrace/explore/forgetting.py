@@ -15,6 +15,12 @@ from swaptrace.mm.column import ZERO, Column, Mapping
 MISREAD: Final = ("lost_write", "cow_leak")
 """The violations in which a process sees other data than its own."""
 
+ON_WRITTEN: Final = ("lost_soft_dirty", "spurious_soft_dirty")
+"""The violations that depend on what was written; MADV_FREE makes that depend on the data."""
+
+ON_DATA: Final = frozenset({*MISREAD, *ON_WRITTEN})
+"""The violations that depend on what each process may expect to read."""
+
 
 class Kept(NamedTuple):
     """What is known beside the kernel's own state.
@@ -34,11 +40,11 @@ EVERYTHING: Final = Kept()
 
 def kept_for(kinds: Collection[str]) -> Kept:
     """What some kinds of difference (counters, violations, `page_map`) depend on."""
-    expected = not {*MISREAD}.isdisjoint(kinds)
+    expected = not ON_DATA.isdisjoint(kinds)
     return Kept(
         expected=expected,
         contents=expected or "rewrites" in kinds,
-        written=not {"lost_soft_dirty", "spurious_soft_dirty"}.isdisjoint(kinds),
+        written=not ON_DATA.isdisjoint({*kinds} - {*MISREAD}),
         armed="lost_uffd_wp" in kinds,
     )
 

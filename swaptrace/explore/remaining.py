@@ -17,9 +17,10 @@ from typing import NamedTuple
 from swaptrace.counters import COUNTERS, VIOLATIONS
 from swaptrace.errors import SwaptraceError
 from swaptrace.explore.arrays import ToldApart
-from swaptrace.explore.automaton import Enumeration, Kind, Refinement, Row, States
-from swaptrace.explore.forgetting import MISREAD, kept_for
+from swaptrace.explore.automaton import Enumeration, States
+from swaptrace.explore.forgetting import ON_DATA, kept_for
 from swaptrace.explore.graph import START, Edge, Graph, Limits
+from swaptrace.explore.refinement import Kind, Refinement, Row
 from swaptrace.explore.search import (
     PAGE_MAP,
     Difference,
@@ -100,12 +101,12 @@ def settle(
 ) -> Settled:
     """Find the shortest sequence for each of some kinds, or that there is none.
 
-    What a process expects to read multiplies the states, so that its kinds go by themselves.
+    What a process expects to read multiplies the states, so that what depends on it goes by itself.
     Sequences go on after a loss of data. Raises `PolicyError`.
     """
     found, states, transitions = list[Difference](), 0, 0
-    misread = {kind for kind in kinds if kind[0] in MISREAD}
-    for some in ({*kinds} - misread, misread):
+    on_data = {kind for kind in kinds if kind[0] in ON_DATA}
+    for some in ({*kinds} - on_data, on_data):
         if some:
             known = states
 

@@ -35,7 +35,9 @@ def unregistered(state: State) -> State:
 
 class Naive:
     """What a search should find: `lengths` of the shortest sequences by kind and flag, and how many
-    states and transitions, with states that differ in a registration alone as one if `merging`."""
+    states and transitions, with states that differ in a registration alone as one if `merging`.
+
+    Where the graphs go on after a loss of data, so does this."""
 
     def __init__(
         self, graphs: Sequence[Graph], steps: int | None = None, merging: bool = False
@@ -78,9 +80,14 @@ class Naive:
                 self.transitions += 1
                 self.look(edges)
                 reached = tuple(edge.state for edge in edges)
-                if not any(edge.effect.misread for edge in edges) and self.know(reached):
+                if not self.ends(edges) and self.know(reached):
                     new.append(reached)
         return new
+
+    def ends(self, edges: list[Edge]) -> bool:
+        """Whether it is not told what follows, since somebody saw other data than its own."""
+        after_loss = self.graphs[0].limits.after_loss
+        return not after_loss and any(edge.effect.misread for edge in edges)
 
     def look(self, edges: list[Edge]) -> None:
         """Note what the policies show."""
@@ -96,7 +103,7 @@ class Naive:
         for at, name in enumerate(COUNTERS):
             if len({effect.counts[at] for effect in effects}) > 1:
                 self.note(name, "")
-        if not any(effect.misread for effect in effects):
+        if not self.ends(edges):
             pairs = zip(self.graphs, edges, strict=True)
             for ours, theirs in zip(*(graph.flags(e.state) for graph, e in pairs), strict=True):
                 for flag in ({*ours} ^ {*theirs}) - {"-"}:
