@@ -36,8 +36,8 @@ LOCKS = "read,write,pageout,fork,exit,mlock,munlock"
 LOSING = "read,write,pageout,free,fork,exit"
 
 CASES: list[tuple[str, Backend, int, str]] = [
-    ("rfc,final", "zram", 1, ",".join(ALL)),
-    ("simple,rework", "disk", 1, ",".join(ALL)),
+    ("rfc,final", "zram", 1, f"{ALONE},mprotect_r,mprotect_rw"),
+    ("simple,rework", "disk", 1, f"{ALONE},willneed"),
     ("capricious,suggested", "zswap", 1, f"{ALONE},mlock"),
     ("rfc,final", "zram", 2, LOSING),
     ("rfc,suggested", "zswap", 2, "read,write,pageout,clear_refs,fork,exit"),
