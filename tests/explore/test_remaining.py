@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
+from swaptrace.counters import COUNTERS
 from swaptrace.errors import PolicyError, SwaptraceError
 from swaptrace.explore import explorer, refinement
-from swaptrace.explore.automaton import Enumeration, Turns
+from swaptrace.explore.automaton import Enumeration, States, Turns
 from swaptrace.explore.explorer import Request, explore, operations
 from swaptrace.explore.forgetting import MISREAD, ON_DATA, forgotten, kept_for
-from swaptrace.explore.graph import START, Graph, Limits, State
+from swaptrace.explore.graph import START, Effect, Graph, Limits, State
 from swaptrace.explore.refinement import Kind, Refinement, letters_of, shows
 from swaptrace.explore.remaining import KINDS, Machinery, Settled, settle, told_apart
 from swaptrace.explore.search import PAGE_MAP, Bounds, Difference
@@ -304,6 +305,81 @@ def test_hashes_that_collide_are_found_out(monkeypatch: pytest.MonkeyPatch) -> N
         sides.append(Here(side))
     with pytest.raises(SwaptraceError, match="unlike states are in one class"):
         told_apart(list(sides), [("minflt", "")])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 10_000), min_size=5, max_size=20))
+def test_a_row_leads_where_the_graph_does(enumerations: Enumerations, draws: list[int]) -> None:
+    """Along any sequence of slots: does each process have the page map that it has in the graph,
+    whichever order a state is kept in?"""
+    for graph, rounds in enumerations:
+        states, turns = rounds.states, rounds.turns
+        place, state = 0, START
+        for draw in draws:
+            slot = draw % len(states.targets)
+            operation, process = divmod(slot, graph.limits.processes)
+            taken = [
+                edge.state
+                for edge in graph.edges(state)
+                if (edge.operation, edge.process) == (operation, process)
+            ]
+            state = taken[0] if taken else state
+            place = rounds.row(place, 0).places[slot]
+            number, turn = divmod(place, len(turns.every))
+            maps = [states.page_maps[states.flags[who][number]] for who in turns.every[turn]]
+            assert maps[: len(state.anon_vmas)] == list(graph.flags(state))
+            assert set(maps[len(state.anon_vmas) :]) <= {None}
+
+
+Enumerations = list[tuple[Graph, Refinement]]
+
+
+@pytest.fixture(scope="module")
+def enumerations() -> Enumerations:
+    """Two and three processes, refined for nothing in particular."""
+    graphs = [
+        *after_loss("final", "read,write,pageout,fork,exit,mprotect_r", 2),
+        *after_loss("final", "read,write,pageout,fork,exit", 3),
+    ]
+    return [
+        (graph, Refinement(enumerated(graph).states(), graph.limits, [(PAGE_MAP, "P")]))
+        for graph in graphs
+    ]
+
+
+def ring(targets: list[int], shown: list[int], minflt: int = 1, page_map: str = "P") -> str:
+    """The digest of an automaton with one operation of one process."""
+    counts = tuple(minflt * (name == "minflt") for name in COUNTERS)
+    states = States(
+        (np.array(targets, np.int32),),
+        (np.array(shown, np.uint8),),
+        (np.ones(len(targets), np.int16),),
+        np.ones(len(targets), int),
+        (None, Effect(counts, ())),
+        (None, page_map),
+    )
+    found = Refinement(states, Limits(("read",), 1), [("minflt", ""), (PAGE_MAP, "P")])
+    while not found.step()[1]:
+        pass
+    return found.digest()
+
+
+def test_automata_that_show_the_same_have_the_same_digest() -> None:
+    """However many states say the same, in whatever order?"""
+    assert ring([1, 2, 0], [0, 0, 1]) == ring([3, 0, 5, 1, 2, 4], [0, 1, 0, 0, 0, 0])
+    assert ring([0], [0]) == ring([1, 1], [0, 0])
+
+
+def test_automata_that_differ_have_other_digests() -> None:
+    """Does it matter where an operation leads, when it shows something, what, and of what state?"""
+    digests = {
+        ring([1, 2, 0], [0, 0, 1]),
+        ring([1, 2, 1], [0, 0, 1]),
+        ring([1, 2, 0], [0, 1, 0]),
+        ring([1, 2, 0], [0, 0, 1], minflt=2),
+        ring([1, 2, 0], [0, 0, 1], page_map="S"),
+    }
+    assert len(digests) == 5
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
