@@ -24,13 +24,14 @@ from swaptrace.explore.search import PAGE_MAP, Bounds, Difference
 from swaptrace.explore.witness import witnesses
 from swaptrace.explore.workers import Here
 from swaptrace.mm.column import Vma
-from swaptrace.mm.policy import FolioRefs, Policy, SwapinFault, SwapinPte
+from swaptrace.mm.policy import FolioRefs, Policy
 from swaptrace.policies import SERIES
 from swaptrace.policies.final import Final
 from swaptrace.scenario.schema import Backend
 from tests.explore.capricious import Capricious
 from tests.explore.naive import Naive, permuted
 from tests.explore.sequences import ALL, MACHINES
+from tests.explore.unable import Picky, Wrong
 
 ALONE = "read,write,pageout,free,clear_refs,uffd_wp,uffd_unwp"
 LOCKS = "read,write,pageout,fork,exit,mlock,munlock"
@@ -101,17 +102,6 @@ def test_a_bound_of_the_user_is_kept_to() -> None:
         assert not found.complete
 
 
-class Picky(Final):
-    """Has no answer where a page could not be read at all, which never happens."""
-
-    name = "picky"
-
-    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
-        if not fault.vma.readable:
-            raise AssertionError("who faulted this in?")
-        return super().swapin_pte(fault)
-
-
 def test_policies_that_are_alike_have_the_same_automaton(monkeypatch: pytest.MonkeyPatch) -> None:
     """Is it a proof that nothing tells them apart, with what both lose?"""
     monkeypatch.setattr(explorer, "decided_alike", lambda *_: 0)
@@ -161,15 +151,6 @@ def sum_without_data(found: tuple[Policy, ...], limits: Limits) -> int:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_policy_that_fails_is_an_error(processes: int) -> None:
     """Is it that of the policy, from another process as well, and is none left over?"""
-
-    class Wrong(Final):
-        """Fails where a state leads to."""
-
-        name = "wrong"
-
-        def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
-            raise AssertionError(fault)
-
     with pytest.raises(PolicyError, match="policy 'wrong': swapin_pte\\(\\) raised"):
         settled(Final(), Wrong(), ops="read,write,pageout,fork", processes=processes)
     assert multiprocessing.active_children() == []

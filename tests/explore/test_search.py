@@ -28,6 +28,7 @@ from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine, Swap
 from tests.explore.sequences import MACHINES, every, graph, scenario_of, states_of
+from tests.explore.unable import Picky, Wrong
 from tests.replay.naive import naive_replay
 
 ZRAM = Machine(swap=Swap(page_cluster=0))
@@ -179,26 +180,6 @@ def test_who_is_who_does_not_matter() -> None:
 
 
 # Policies of one's own.
-
-
-class Picky(Final):
-    """Has no answer where a page could not be read at all, which never happens."""
-
-    name = "picky"
-
-    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
-        if not fault.vma.readable:
-            raise AssertionError("who faulted this in?")
-        return super().swapin_pte(fault)
-
-
-class Wrong(Final):
-    """Fails where a state leads to."""
-
-    name = "wrong"
-
-    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
-        raise AssertionError(fault)
 
 
 def test_a_policy_may_refuse_what_cannot_be() -> None:
