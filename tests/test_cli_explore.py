@@ -59,10 +59,14 @@ def test_is_it_1_for_a_violation_and_0_for_a_warning() -> None:
 
 
 def test_is_a_search_that_is_cut_off_said_to_be_no_proof() -> None:
-    """Is it exit code 0 with nothing found, and clear that this proves nothing?"""
+    """Is it exit code 3 with nothing found, and clear that this proves nothing?"""
     result = run(*RFC, "--max-steps", "2")
-    assert result.exit_code == 0
-    assert "not a proof: the search was cut off" in result.stdout
+    assert result.exit_code == 3
+    assert "not decided: no difference found\nnot a proof: the search was cut off" in result.stdout
+    assert "nothing tells them apart" not in result.stdout
+    alone = run("explore", "--policies", "final", *RFC[3:], "--max-states", "3")
+    assert alone.exit_code == 3
+    assert "not decided: no violation found\nnot a proof" in alone.stdout
     document = json.loads(run(*RFC, "--max-states", "3", "--format", "json").stdout)
     assert (document["complete"], document["states"]) == (False, 3)
 

@@ -15,6 +15,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 OPEN_TO_ALL = {
     "swaptrace",
     "swaptrace.errors",
+    "swaptrace.exitcodes",
     "swaptrace.counters",
     "swaptrace.addresses",
     "swaptrace.jsonfile",

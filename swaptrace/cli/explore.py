@@ -17,7 +17,7 @@ from swaptrace.cli.options import (
     set_option,
     warn_of,
 )
-from swaptrace.cli.program import FAILED, OK
+from swaptrace.exitcodes import ExitCode
 from swaptrace.output import Output, check_writable, status
 
 if TYPE_CHECKING:
@@ -81,15 +81,19 @@ def explore(
     max_states: int | None,
     out: str | None,
     **options: Any,
-) -> int:
+) -> ExitCode:
     """Find the shortest sequences that tell two policies apart.
 
     Tries every sequence of operations on one page, state by state, and prints for
     each counter, violation and page map flag that can differ the shortest sequence
     after which it does; or that there is none, which is a proof for the model if the
     search came to its end. With one policy, finds the violations of that one.
-    Exits with 1 if anything was found. One process takes a second; two take some
-    seconds without mlock and munlock, and with them some minutes.
+    One process takes a second; two take some seconds without mlock and munlock,
+    and with them some minutes.
+
+    Exit codes: 0 there is nothing; 1 something was found; 2 the input or the command
+    line is wrong; 3 not decided: --max-steps or --max-states ended the search, and
+    nothing was found before.
 
     \b
     swaptrace explore --policies rfc,final --processes 1
@@ -122,7 +126,7 @@ def explore(
     files = witness.write_all(exploration, shown, Path(out)) if out is not None else None
     report = _report(exploration, shown, files)
     _print(report, options["fmt"], output)
-    return FAILED if report.failures else OK
+    return report.exit_code
 
 
 def _report(exploration: Exploration, shown: list[Witness], files: list[str] | None) -> Explored:

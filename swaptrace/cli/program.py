@@ -1,8 +1,4 @@
-"""The command line: parse, call one function, print, exit code.
-
-0: all well; 1: an expectation or `--fail-on` failed, or a kernel differs; 2: the input or the
-command line is wrong; 4: `verify` could not verify anything.
-"""
+"""The command line: parse, call one function, print, exit code (`swaptrace.exitcodes`)."""
 
 from __future__ import annotations
 
@@ -18,13 +14,8 @@ import click
 
 from swaptrace import __version__
 from swaptrace.errors import ScenarioError, SwaptraceError
+from swaptrace.exitcodes import ExitCode
 from swaptrace.output import complain, discard
-
-OK = 0
-FAILED = 1
-WRONG = 2
-INTERRUPTED = 130
-"""As a shell reports a program that SIGINT ended."""
 
 COMMANDS = {
     "run": "replays",
@@ -57,11 +48,11 @@ def handled() -> Iterator[None]:
         raise click.exceptions.Exit(outcome(error)) from error
 
 
-def outcome(error: BaseException) -> int:
+def outcome(error: BaseException) -> ExitCode:
     """Say what went wrong; the exit code."""
     match error:
         case KeyboardInterrupt():
-            return INTERRUPTED
+            return ExitCode.INTERRUPTED
         case BrokenPipeError():
             complain("Error: standard output was closed before all was written")
         case SwaptraceError():
@@ -78,7 +69,7 @@ def outcome(error: BaseException) -> int:
                 "Please report it with the scenario; SWAPTRACE_TRACEBACK=1 shows where it was."
             )
     discard(sys.stdout)
-    return WRONG
+    return ExitCode.WRONG
 
 
 def complain_of(error: SwaptraceError) -> None:
@@ -113,7 +104,7 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> None:
         with handled():
-            ctx.exit(super().invoke(ctx) or 0)
+            ctx.exit(super().invoke(ctx) or ExitCode.OK)
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -134,6 +125,7 @@ def main() -> None:
     A SCENARIO is a file, a directory (all its *.yaml), the name of a bundled
     scenario, or - for standard input.
 
-    Exit codes: 0 all well; 1 an expectation, a baseline or --fail-on failed; 2 the
-    input or the command line is wrong.
+    Exit codes: 0 all well; 1 an expectation, a baseline, --fail-on or a verification
+    failed, or a difference was found; 2 the input, the command line or the
+    environment is wrong; 3 not decided; 4 everything was skipped; 130 interrupted.
     """

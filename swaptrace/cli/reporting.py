@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swaptrace.cli.program import FAILED, OK
+from swaptrace.exitcodes import ExitCode
 from swaptrace.output import Output, complain
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def check_format(options: Mapping[str, Any]) -> None:
             raise click.UsageError(message, click.get_current_context())
 
 
-def finish(report: Report, fmt: str, output: Output) -> int:
+def finish(report: Report, fmt: str, output: Output) -> ExitCode:
     """Print the report, say to standard error why it is a failure; the exit code."""
     from swaptrace.report.judge import reasons
     from swaptrace.report.reports import SHOWN
@@ -49,4 +49,4 @@ def finish(report: Report, fmt: str, output: Output) -> int:
     seen = SHOWN if fmt in WITH_FINDINGS and output.path is None else ()
     for reason in reasons(each for each in report.findings if each.kind not in seen):
         complain(reason)
-    return FAILED if report.findings else OK
+    return ExitCode.FAILED if report.findings else ExitCode.OK

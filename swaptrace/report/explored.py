@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rich.console import Group, RenderableType
 
 from swaptrace.counters import WARNINGS
+from swaptrace.exitcodes import ExitCode
 from swaptrace.report.layout import FirstFit, Indented, Table, spaced, words
 
 SCHEMA = "swaptrace.explore/1"
@@ -46,6 +47,14 @@ class Explored(NamedTuple):
             return self.lines
         return tuple(line for line in self.lines if line.kind not in WARNINGS)
 
+    @property
+    def exit_code(self) -> ExitCode:
+        """Failures are failures, however far the search went; without any, it must have come to
+        its end."""
+        if self.failures:
+            return ExitCode.FAILED
+        return ExitCode.OK if self.complete else ExitCode.UNDECIDED
+
 
 def explore_report(explored: Explored) -> RenderableType:
     """The differences in a table, and what the search amounts to."""
@@ -65,9 +74,10 @@ def verdict(explored: Explored) -> Iterator[tuple[str, str]]:
     if failures:
         what = "violation" if alone else "difference"
         yield f"{failures} kind{'s' * (failures > 1)} of {what}", "red"
+    elif explored.complete:
+        yield "no violation" if alone else "nothing tells them apart", "green"
     else:
-        nothing = "no violation" if alone else "nothing tells them apart"
-        yield nothing, "green" if explored.complete else "yellow"
+        yield f"not decided: no {'violation' if alone else 'difference'} found", "yellow"
     if len(explored.lines) > failures:
         yield "a warning is no violation: it costs time, but no data", "yellow"
     yield explored.proof, "" if explored.complete else "yellow"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from swaptrace import policies
+from swaptrace.exitcodes import ExitCode
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import Scenario
@@ -180,12 +181,12 @@ def summary(place: Place, judged: Sequence[Judged]) -> Run:
     return Run(place.title, next(kernels, None), tuple(each.verdict for each in judged))
 
 
-def exit_code(runs: Sequence[Run]) -> int:
+def exit_code(runs: Sequence[Run]) -> ExitCode:
     """0: none differs; 1: one does; 4, as in kselftest: all were skipped."""
     statuses = {verdict.status for run in runs for verdict in run.verdicts}
     if "differs" in statuses:
-        return 1
-    return 4 if statuses == {"skipped"} else 0
+        return ExitCode.FAILED
+    return ExitCode.SKIPPED if statuses == {"skipped"} else ExitCode.OK
 
 
 def check_policy(name: str, defines: tuple[str, ...]) -> list[Policy]:
