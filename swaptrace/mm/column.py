@@ -18,6 +18,9 @@ from typing import Final, NamedTuple, TypeAlias
 ZERO_PAGE: Final = -1
 """The `folio` of a PTE that maps the shared zero page (is_zero_pfn)."""
 
+ENTRY_BYTES: Final = 8
+"""The size of a page-table entry. A page table fills a page."""
+
 ZERO: Final = 0
 """The data token of a page whose every byte is zero."""
 

@@ -158,7 +158,10 @@ ACTIVATES: Final = 131
 # Of a region:
 STARTS: Final = 132
 """Its first page."""
-SCALARS: Final = 133
+
+PAGES_SHIFT: Final = 133
+"""A gibibyte has 1 << this pages (30 - PAGE_SHIFT)."""
+SCALARS: Final = 134
 
 BATCH_SIZE: Final = 31
 """PAGEVEC_SIZE"""

@@ -31,6 +31,7 @@ from swaptrace.reclaim.memory import (
     INACTIVE_FILE,
     LISTS,
     MAPPED,
+    PAGES_SHIFT,
     PGACTIVATE,
     PGDEACTIVATE,
     PGSCAN,
@@ -79,7 +80,7 @@ def int_sqrt(x: int) -> int:
 def inactive_is_low(m: Memory, inactive: int) -> bool:
     """Whether too few folios are inactive, as the statistics knew them last."""
     few, many = m.v[FLUSHED + inactive], m.v[FLUSHED + inactive + 1]
-    gigabytes = (few + many) >> 18
+    gigabytes = (few + many) >> m.v[PAGES_SHIFT]
     ratio = int_sqrt(10 * gigabytes) if gigabytes else 1
     return few * ratio < many
 

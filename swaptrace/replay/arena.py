@@ -64,6 +64,7 @@ class Arena:
         self.table: FlatTable
         self.v = np.zeros(memory.SCALARS, np.int64)
         self.v[memory.CAPACITY] = (machine.memory or 0) // machine.page_size
+        self.v[memory.PAGES_SHIFT] = (1 << 30).bit_length() - machine.page_size.bit_length()
         self.v[memory.SLOTS] = world.device.total
         self.v[memory.STAT_FLUSH] = machine.stat_flush or 0
         self.v[memory.LRU_DRAIN] = machine.lru_drain or 0

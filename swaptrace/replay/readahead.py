@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from swaptrace.errors import PolicyError
+from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.mm.event import Access, Event, Populate, SwapIn
 from swaptrace.mm.policy import ask
 from swaptrace.replay.region import Pages, Region, Walk
@@ -29,8 +30,10 @@ from swaptrace.replay.world import Family, World
 ORDER_CEILING = 5
 """No window is larger than 1 << 5 pages, whatever page-cluster says (SWAP_RA_ORDER_CEILING)."""
 
-HITS_MAX = 63
-"""Where the count of hits saturates (SWAP_RA_HITS_MAX)."""
+
+def hits_max(page_size: int) -> int:
+    """Where the count of hits saturates: SWAP_RA_HITS_MAX, which has half of PAGE_SHIFT bits."""
+    return (1 << (page_size.bit_length() - 1) // 2) - 1
 
 
 class Block(NamedTuple):
@@ -121,7 +124,8 @@ class Pass:
         self.taken: list[tuple[Event, int, int]] = []
         self.violations: list[tuple[str, int, int]] = []
         self.max_window = 1 << min(world.machine.swap.page_cluster, ORDER_CEILING)
-        self.table_pages = world.machine.page_size // 8
+        self.table_pages = world.machine.page_size // ENTRY_BYTES
+        self.hits_max = hits_max(world.machine.page_size)
 
     def visit(self, ids: list[int] | Overlay, offset: int, pages: Iterable[int]) -> None:
         """Visit pages one by one; `ids[page - offset]` is a page's column.
@@ -161,7 +165,7 @@ class Pass:
     def note_hit(self, address: int, ahead: bool) -> None:
         """swap_cache_get_folio(): a hit moves the last address; one read ahead counts."""
         state = self.readahead
-        hits = min(state.hits + 1, HITS_MAX) if ahead else state.hits
+        hits = min(state.hits + 1, self.hits_max) if ahead else state.hits
         self.readahead = ReadAhead(address, state.window, hits)
         self.looked_up = True
 

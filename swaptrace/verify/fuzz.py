@@ -64,7 +64,7 @@ class Fuzzer:
         """The scenario of that number."""
         random = Random(f"{self.seed}/{index}")
         while True:
-            maker = Maker(random, soft_dirty=facts.soft_dirty, uffd=facts.uffd_wp)
+            maker = Maker(random, facts.page_size, facts.soft_dirty, facts.uffd_wp)
             found = self.settled(maker.scenario(f"random-{self.seed}-{index}"))
             if found is not None:
                 return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, Literal
 
+from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -39,7 +40,6 @@ from swaptrace.scenario.schema import (
 )
 from swaptrace.verify.needs import needs
 
-PAGE: Final = 4096
 MAX_PROCESSES: Final = 5
 SIZES: Final = (1, 2, 3, 4, 5, 7, 8, 12, 16, 24, 27, 33, 40, 55, 64, 200, 600)
 """Of regions, in pages; the last one has more than one page table."""
@@ -58,7 +58,8 @@ OPS: Final[tuple[Literal["read", "write", "read_write"], ...]] = (
     *("write",) * 2,
     "read_write",
 )
-STRIDES: Final = (512, 2048, 6 * 1024, 2 * PAGE, 3 * PAGE, 5 * PAGE, 7 * PAGE, 10 * 1024)
+STRIDES: Final = (0.125, 0.5, 1.5, 2, 3, 5, 7, 2.5)
+"""Of accesses, in pages."""
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Maker:
     """Makes one scenario. `soft_dirty` and `uffd` are whether the kernel has these."""
 
     random: Random
+    page_size: int
     soft_dirty: bool
     uffd: bool
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
@@ -78,18 +80,18 @@ class Maker:
         steps: list[Step] = [self.mmap(f"r{number}", "main") for number in range(regions)]
         for _ in range(self.random.randint(6, 26)):
             steps += self.group()
-        made = Scenario(name, "", Machine(), tuple(steps))
-        return replace(made, machine=self.machine(needs(made).memory // PAGE))
+        made = Scenario(name, "", Machine(page_size=self.page_size), tuple(steps))
+        return replace(made, machine=self.machine(needs(made).memory // self.page_size))
 
     def machine(self, pages: int) -> Machine:
         """A large swap area mostly, sometimes one that comes to be half full with so many pages.
 
         It never is quite full: what a kernel does then is not all modelled.
         """
-        small = (pages + pages // 4 + 8) * PAGE
+        small = (pages + pages // 4 + 8) * self.page_size
         size = small if self.random.random() < 0.1 else Swap().size
         cluster = self.random.choice((3, 3, 3, 3, 0, 1, 2, 5))
-        return Machine(swap=Swap(size=size, page_cluster=cluster))
+        return Machine(page_size=self.page_size, swap=Swap(size=size, page_cluster=cluster))
 
     def group(self) -> Iterator[Step]:
         """One step, or a few within a `repeat` or a `measure`."""
@@ -106,7 +108,7 @@ class Maker:
             yield from self.there_and_back()
         elif chance < 0.27:
             region, process = self.somewhere()
-            span = Span(0, self.sizes[process][region] * PAGE)
+            span = Span(0, self.sizes[process][region] * self.page_size)
             yield Munmap(line=1, process=process, region=region, span=span)
             yield self.mmap(region, process)
         else:
@@ -131,15 +133,16 @@ class Maker:
         pages = self.random.choice(SIZES if self.random.random() < 0.3 else SIZES[:12])
         self.sizes[process][region] = pages
         prot: Prot = "r" if self.random.random() < 0.1 else "rw"
-        size = pages * PAGE
+        size = pages * self.page_size
         return Mmap(line=1, process=process, region=region, size=size, prot=prot, at=self.address())
 
     def address(self) -> int | None:
-        """Mostly none; else one that belongs to nobody, anywhere in the 2 MiB of a page table."""
+        """Mostly none; else one that belongs to nobody, anywhere in what a page table covers."""
         self.mapped += 1
         if self.random.random() < 0.8:
             return None
-        return (self.mapped << 36) + self.random.randrange(512) * PAGE
+        page = self.random.randrange(self.page_size // ENTRY_BYTES)
+        return (self.mapped << 36) + page * self.page_size
 
     def process(self) -> Iterator[Step]:
         """A fork, or an exit of a process that was forked."""
@@ -162,9 +165,9 @@ class Maker:
     def span(self, pages: int, part: float) -> Span:
         """Whole pages: with the probability `part` some of them, else all."""
         if self.random.random() >= part:
-            return Span(0, pages * PAGE)
+            return Span(0, pages * self.page_size)
         first = self.random.randrange(pages)
-        return Span(first * PAGE, self.random.randint(1, pages - first) * PAGE)
+        return Span(first * self.page_size, self.random.randint(1, pages - first) * self.page_size)
 
     def plain(self) -> Step:
         """One step on a region."""
@@ -198,15 +201,19 @@ class Maker:
             op=op,
             region=region,
             span=span,
-            stride=self.random.choice(STRIDES) if self.random.random() < 0.35 else PAGE,
+            stride=int(self.page_size * self.stride()),
             order=order,
             seed=self.random.randrange(100) if order == "random" else 0,
             value=self.random.choice((None, None, 200)) if op == "write" else None,
         )
 
+    def stride(self) -> float:
+        """Mostly one page."""
+        return self.random.choice(STRIDES) if self.random.random() < 0.35 else 1
+
     def pattern(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.4)
-        inside = span.length // PAGE
+        inside = span.length // self.page_size
         kinds: list[Pattern] = ["sequential", "uniform", "zipf"]
         if inside > 1:
             kinds.append("hot")

@@ -24,8 +24,6 @@ from swaptrace.scenario.schema import (
     UffdWriteprotect,
 )
 
-PAGE = 4096
-
 Steps = tuple[Step, ...]
 Accesses = Access | AccessPattern | Memset
 OnRange = Accesses | Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
@@ -36,7 +34,7 @@ def smaller(scenario: Scenario) -> Iterator[Scenario]:
 
     Not all of them are valid; errnos are as they were.
     """
-    steps = scenario.steps
+    steps, page_size = scenario.steps, scenario.machine.page_size
     size = len(steps)
     while size > 1:
         size //= 2
@@ -45,7 +43,7 @@ def smaller(scenario: Scenario) -> Iterator[Scenario]:
             if kept:
                 yield replace(scenario, steps=kept)
     for index, step in enumerate(steps):
-        for simpler in simpler_steps(step):
+        for simpler in simpler_steps(step, page_size):
             yield replace(scenario, steps=(*steps[:index], *simpler, *steps[index + 1 :]))
     for region in dict.fromkeys(step.region for step in steps if isinstance(step, Mmap)):
         yield from _smaller_region(scenario, region)
@@ -54,7 +52,7 @@ def smaller(scenario: Scenario) -> Iterator[Scenario]:
         yield replace(scenario, machine=plain)
 
 
-def simpler_steps(step: Step) -> Iterator[Steps]:
+def simpler_steps(step: Step, page_size: int) -> Iterator[Steps]:
     """What could stand for a step."""
     if isinstance(step, (Repeat, Measure)):
         yield step.steps
@@ -64,14 +62,14 @@ def simpler_steps(step: Step) -> Iterator[Steps]:
             inner = step.steps[:index] + step.steps[index + 1 :]
             if inner:
                 yield (replace(step, steps=inner),)
-            for simpler in simpler_steps(step.steps[index]):
+            for simpler in simpler_steps(step.steps[index], page_size):
                 kept = (*step.steps[:index], *simpler, *step.steps[index + 1 :])
                 yield (replace(step, steps=kept),)
     elif isinstance(step, Access):
         if step.order != "forward":
             yield (replace(step, order="forward", seed=0),)
-        if step.stride != PAGE:
-            yield (replace(step, stride=PAGE),)
+        if step.stride != page_size:
+            yield (replace(step, stride=page_size),)
         if step.op == "read_write":
             yield (replace(step, op="read"),)
             yield (replace(step, op="write"),)
@@ -96,13 +94,16 @@ def with_span(step: OnRange, span: Span) -> Step:
 def _smaller_region(scenario: Scenario, region: str) -> Iterator[Scenario]:
     """A region of half the pages, or one less; ranges are cut to what is left of it, or made
     to be all of it."""
-    pages = max(_pages(step) for step in scenario.steps if _maps(step, region))
+    page_size = scenario.machine.page_size
+    largest = max(_size(step) for step in scenario.steps if _maps(step, region))
+    pages = largest // page_size
     for kept in dict.fromkeys((pages // 2, pages - 1)):
         if kept:
-            steps = tuple(_cut(step, region, kept * PAGE) for step in scenario.steps)
+            size = kept * page_size
+            steps = tuple(_cut(step, region, size, page_size) for step in scenario.steps)
             yield replace(scenario, steps=steps)
     for index, step in enumerate(scenario.steps):
-        whole = Span(0, pages * PAGE)
+        whole = Span(0, largest)
         if isinstance(step, OnRange) and step.region == region and step.span != whole:
             grown = with_span(step, whole)
             steps = (*scenario.steps[:index], grown, *scenario.steps[index + 1 :])
@@ -113,19 +114,20 @@ def _maps(step: Step, region: str) -> bool:
     return isinstance(step, Mmap) and step.region == region
 
 
-def _pages(step: Step) -> int:
-    return step.size // PAGE if isinstance(step, Mmap) else 0
+def _size(step: Step) -> int:
+    return step.size if isinstance(step, Mmap) else 0
 
 
-def _cut(step: Step, region: str, size: int) -> Step:
+def _cut(step: Step, region: str, size: int, page_size: int) -> Step:
     """The step with the region's size and its ranges within that size."""
     if isinstance(step, (Repeat, Measure)):
-        return replace(step, steps=tuple(_cut(inner, region, size) for inner in step.steps))
+        inner = tuple(_cut(inner, region, size, page_size) for inner in step.steps)
+        return replace(step, steps=inner)
     if isinstance(step, Mmap) and step.region == region:
         return replace(step, size=min(step.size, size))
     if not isinstance(step, OnRange) or step.region != region:
         return step
     span = step.span
-    offset = min(span.offset, size - PAGE)
+    offset = min(span.offset, size - page_size)
     length = min(span.length, size - offset)
     return with_span(step, Span(offset, length))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isqrt
+
 from swaptrace.errors import OutOfMemory
 from swaptrace.mm.column import Pte
 from swaptrace.mm.event import (
@@ -32,7 +34,9 @@ class NaiveArena(NaiveMemory):
     # reclaim
 
     def low(self, kind: str) -> bool:
-        return self.flushed[kind, False] < self.flushed[kind, True]  # far below a gigabyte
+        few, many = self.flushed[kind, False], self.flushed[kind, True]
+        gigabytes = (few + many) * self.world.machine.page_size >> 30
+        return few * (isqrt(10 * gigabytes) or 1) < many
 
     def used_by(self, folio: Folio) -> int:
         state = self.pages[folio.where]

@@ -112,6 +112,8 @@ def send_reading(
     state: ReadAhead,
 ) -> ReadAhead:
     """The same with read-ahead, a fault at a time."""
+    shift = world.machine.page_size.bit_length() - 1
+    most = 2 ** (shift // 2) - 1
     for page in walk.pages().tolist():
         address = family.base + page
         where = np.array([page], dtype=np.int64)
@@ -130,7 +132,7 @@ def send_reading(
         elif lookup == "hit":
             state = ReadAhead(address, state.window, state.hits)
         elif lookup == "readahead_hit":
-            state = ReadAhead(address, state.window, min(63, state.hits + 1))
+            state = ReadAhead(address, state.window, min(most, state.hits + 1))
     return state
 
 

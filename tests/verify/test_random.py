@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import get_args
 
@@ -19,6 +20,7 @@ from swaptrace.verify.fuzz import Fuzzer
 from swaptrace.verify.host import Host
 from swaptrace.verify.observed import Facts, Observed
 from swaptrace.verify.place import Place
+from swaptrace.verify.random_steps import SIZES
 from swaptrace.verify.run import Judged, Verifier
 from tests.verify.programs import FACTS, shown
 
@@ -99,6 +101,22 @@ def test_the_text_of_a_scenario_loads_as_the_same(index: int) -> None:
     scenario = made(index)
     again = load_text(to_yaml(scenario), scenario.file)
     assert again == scenario
+
+
+@pytest.mark.parametrize("size", [16 << 10, 64 << 10])
+def test_they_are_of_pages_as_large_as_the_kernel_has(size: int, tmp_path: Path) -> None:
+    """Is every range of whole pages, and every cut as well?"""
+    fuzz = Fuzzer(
+        Imagined("prepatch", tmp_path), Host(), 1, tmp_path, {"machine.page_size": str(size)}
+    )
+    pages = set()
+    for index in range(10):
+        scenario = fuzz.make(index, replace(FACTS, page_size=size))
+        pages |= {step.size / size for step in written(scenario.steps) if isinstance(step, Mmap)}
+        assert scenario.machine.page_size == size
+        assert all(cut.machine.page_size == size for cut in islice(fuzz.cuts(scenario), 20))
+    assert pages <= set(SIZES)
+    assert len(pages) > 5
 
 
 def test_a_kernel_that_does_the_same_agrees_on_all(tmp_path: Path) -> None:
