@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
+from types import CellType, FunctionType
 from typing import Any, Final, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,5 +24,29 @@ def compiled(function: F) -> F:
 
     compile_it: Any = numba.njit
     # Nothing is allocated: without reference counts the arrays need no care.
-    jitted: F = compile_it(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
+    jit = compile_it(cache=True, nogil=True, error_model="numpy", _nrt=False)
+    jitted: F = jit(of_these_sources(function))
     return jitted
+
+
+def of_these_sources(function: Any) -> FunctionType:
+    """The function with a digest of the whole package in its closure, where numba looks for what
+    the machine code that it keeps depends on.
+
+    By itself it compares the file that the function is in, but not those of the functions and
+    constants that the machine code has taken in.
+    """
+    code = function.__code__.replace(co_freevars=("sources",))
+    made = FunctionType(code, function.__globals__, function.__name__, None, (CellType(sources()),))
+    made.__module__, made.__qualname__ = function.__module__, function.__qualname__
+    made.__doc__, made.__annotations__ = function.__doc__, function.__annotations__
+    return made
+
+
+@cache
+def sources() -> str:
+    """A digest of every file that is compiled."""
+    from hashlib import blake2b
+
+    texts = (path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return blake2b(b"\0".join(texts), digest_size=16).hexdigest()
