@@ -8,6 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 from swaptrace import bundled
 from swaptrace.errors import Problem, ScenarioError, SwaptraceError, did_you_mean, printable, quote
+from swaptrace.files import read_at_most, read_text, reason
 from swaptrace.mm.policy import Policy
 from swaptrace.scenario.schema import Scenario
 
@@ -59,8 +60,8 @@ class Source(NamedTuple):
         if self.path == self.file:
             return load_file(self.path, overrides)
         if self.path is not None:
-            path = Path(self.path)
-            return load_text(path.read_bytes(), self.file, overrides, name=path.stem)
+            data = read_at_most(self.path, MAX_BYTES)
+            return load_text(data, self.file, overrides, name=Path(self.path).stem)
         if stdin is None:
             raise SwaptraceError(f"{self.file}: standard input is closed")
         return load_text(stdin.read(MAX_BYTES + 1), self.file, overrides, name="stdin")
@@ -156,7 +157,7 @@ def try_each(
 
 
 def _unreadable(file: str, error: OSError) -> SwaptraceError:
-    return SwaptraceError(f"{printable(file)}: cannot be read: {error.strerror or error}")
+    return SwaptraceError(f"{printable(file)}: cannot be read: {reason(error)}")
 
 
 def load_all(
@@ -183,7 +184,7 @@ def policies(text: str, defines: Collection[str] = ()) -> list[Policy]:
 
     `defines` are the names of `--define`.
     """
-    from swaptrace.policies import ALIASES, available, find
+    from swaptrace.policies import ALIASES, available, from_argument
 
     wanted = [name.strip() for name in text.split(",")]
     if not all(wanted):
@@ -193,7 +194,7 @@ def policies(text: str, defines: Collection[str] = ()) -> list[Policy]:
     found: dict[str, Policy] = {}
     given: dict[str, str] = {}
     for name in (name for item in wanted for name in (rest if item == ALL else [item])):
-        policy = find(name, defines)
+        policy = from_argument(name, defines)
         if policy.name in found:
             raise SwaptraceError(_twice(policy.name, given[policy.name], name))
         found[policy.name], given[policy.name] = policy, name
@@ -227,9 +228,9 @@ def policy_source(name: str, defines: Collection[str] = ()) -> tuple[str, Policy
     """The text of the file that defines a policy, of one in C the lines that decide; and it."""
     from inspect import getsourcefile
 
-    from swaptrace.policies import find
+    from swaptrace.policies import MAX_SOURCE, from_argument
 
-    policy = find(name, defines)
+    policy = from_argument(name, defines)
     if name.startswith("kernel:") or name.endswith(".c"):
         from swaptrace.csource.listing import listing
 
@@ -237,7 +238,7 @@ def policy_source(name: str, defines: Collection[str] = ()) -> tuple[str, Policy
     file = name if name.endswith(".py") else getsourcefile(type(policy))
     if file is None:
         raise SwaptraceError(f"policy {policy.name!r} was installed without its source")
-    return Path(file).read_text(encoding="utf-8"), policy
+    return read_text(file, MAX_SOURCE), policy
 
 
 def first_sentence(text: str) -> str:

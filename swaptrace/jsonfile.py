@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, quote
+
+MAX_BYTES: Final = 32 << 20
+"""How long a saved file may be: a result of a thousand scenarios, or of a million steps."""
 
 
 def parse(text: str, source: str, *schemas: str) -> Node:
@@ -44,9 +48,8 @@ def _parse(text: str, source: str, kind: str) -> object:
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     keys = dict(pairs)
     if len(keys) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the key {quote(twice)} stands twice in one object")
     return keys
 
 

@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
 
+from swaptrace.atomic import cannot_write, replace_file
 from swaptrace.errors import SwaptraceError, printable
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _write_stdout(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _cannot_write("standard output", error) from error
+        raise cannot_write("standard output", error) from error
 
 
 def _has_blocks(encoding: str) -> bool:
@@ -122,70 +123,6 @@ def _has_blocks(encoding: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def replace_file(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is there as a whole or as it was before.
-
-    A link stays a link; what is no regular file, such as a device, is written to directly.
-    """
-    check_writable(path)
-    data = content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
-    try:
-        if _is_special(path):
-            path.write_bytes(data)
-        else:
-            _replace(path.resolve(), data)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise _cannot_write(str(path), error) from error
-
-
-def _replace(target: Path, data: bytes) -> None:
-    beside = target.with_name(f".{target.name[:40]}.{os.getpid()}.tmp")
-    try:
-        with open(beside, "xb") as file:
-            file.write(data)
-        if target.exists():
-            os.chmod(beside, target.stat().st_mode & 0o7777)
-        os.replace(beside, target)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink()
-        raise
-
-
-def check_writable(path: Path, option: str = "--output") -> None:
-    """Find out before the work whether its result can be written to the path of an option."""
-    try:
-        reason = _reason_against(path)
-    except OSError as error:
-        raise _cannot_write(str(path), error) from error
-    if reason:
-        raise SwaptraceError(f"{option} {printable(str(path))}: {printable(reason)}")
-
-
-def _reason_against(path: Path) -> str | None:
-    directory = path.resolve().parent
-    if path.is_dir():
-        return "is a directory; name a file in it"
-    if not _is_special(path) and not directory.is_dir():
-        return f"there is no directory {directory}"
-    needed = [directory] if not path.exists() else [path]
-    if path.is_file():
-        needed.append(directory)
-    if not all(os.access(place, os.W_OK) for place in needed):
-        return "no permission to write there"
-    return None
-
-
-def _is_special(path: Path) -> bool:
-    return path.exists() and not path.is_file()
-
-
-def _cannot_write(where: str, error: OSError) -> SwaptraceError:
-    return SwaptraceError(f"cannot write to {printable(where)}: {error.strerror or error}")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,18 @@ if TYPE_CHECKING:
 
 SUFFIX = ".swaptrace.yaml"
 
+FILES = (".py", ".c")
+"""How policies end that are files."""
+
+INI = "swaptrace_policies"
+"""The key of pytest's configuration file."""
+
 NAMED = pytest.StashKey[frozenset[Path]]()
 """The scenario files of `--swaptrace`."""
 
 CHOSEN = pytest.StashKey["list[Policy]"]()
-"""The policies of `--swaptrace-policies`; without it, each file says which."""
+"""The policies of `--swaptrace-policies` or the configuration file; without, each scenario says
+which. What a scenario says are names: no scenario can have a file loaded."""
 
 TABLES = pytest.StashKey["dict[str, Table]"]()
 """The transitions that are known, by policy."""
@@ -56,7 +64,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--swaptrace-policies",
         metavar="A,B,...",
         help="test scenarios under these policies: names, aliases, .py or .c files, or all. "
-        "Default: those that a scenario expects something of.",
+        "Default: those that a scenario expects something of, which are names only.",
+    )
+    parser.addini(
+        INI,
+        "what --swaptrace-policies is where it is not given; files are relative to this one",
     )
 
 
@@ -66,6 +78,9 @@ def pytest_configure(config: pytest.Config) -> None:
     policies: str | None = config.getoption("--swaptrace-policies")
     if policies is not None:
         config.stash[CHOSEN] = _policies(policies)
+    elif config.inipath is not None and (text := config.getini(INI)):
+        with chdir(config.inipath.parent):
+            config.stash[CHOSEN] = _policies(text)
     if named:
         paths = _files(named)
         config.stash[NAMED] = frozenset(path.resolve() for path in paths)
@@ -145,7 +160,8 @@ def _expected_policies(scenario: Scenario) -> list[Policy]:
             found.append(find(name))
         except PolicyError as error:
             place = f"{printable(scenario.file)}:{expected.line}"
-            raise PolicyError(f"{place}: expect: {error}") from None
+            hint = "; a file is named by --swaptrace-policies" if name.endswith(FILES) else ""
+            raise PolicyError(f"{place}: expect: {error}{hint}") from None
     return found
 
 

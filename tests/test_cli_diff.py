@@ -149,7 +149,7 @@ def test_is_a_file_that_cannot_be_read_a_clear_error() -> None:
     Path("binary").write_bytes(b"\xff\xfe\x00")
     for path, message in (
         ("none.json", "none.json: cannot be read: No such file or directory"),
-        (".", ".: cannot be read: Is a directory"),
+        (".", ".: cannot be read: it is a directory, not a regular file"),
         ("binary", "binary: is not UTF-8 text"),
     ):
         result = run("diff", "old.json", path)

@@ -14,7 +14,9 @@ PACKAGE = Path(swaptrace.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 OPEN_TO_ALL = {
     "swaptrace",
+    "swaptrace.atomic",
     "swaptrace.errors",
+    "swaptrace.files",
     "swaptrace.exitcodes",
     "swaptrace.counters",
     "swaptrace.addresses",

@@ -69,7 +69,7 @@ def test_a_misspelt_name_gets_a_suggestion() -> None:
 def test_a_file_defines_a_policy_under_its_own_name(tmp_path: Path) -> None:
     """Is a class in a .py file found, named after the file, and used?"""
     path = write(tmp_path / "mine.py", HEADER + "class Mine(Policy):\n    title = 'mine'\n")
-    policy = policies.find(path)
+    policy = policies.from_argument(path)
     assert (policy.name, policy.title) == ("mine", "mine")
     assert isinstance(policy, Policy)
 
@@ -96,7 +96,7 @@ def test_a_file_that_is_no_policy_is_refused(
     if text is not None:
         path.write_text(text)
     with pytest.raises(PolicyError, match=message) as caught:
-        policies.find(str(path))
+        policies.from_argument(str(path))
     assert str(path) in str(caught.value)
 
 
@@ -115,7 +115,7 @@ def test_a_policy_that_answers_nonsense_is_named(tmp_path: Path, what: str) -> N
     """Does the error say which policy, which question and which answer?"""
     body, message = NONSENSE[what]
     text = f"{HEADER}class Mine(Policy):\n    def swapin_pte(self, fault):\n        {body}\n"
-    policy = policies.find(write(tmp_path / "mine.py", text))
+    policy = policies.from_argument(write(tmp_path / "mine.py", text))
     if message is None:  # odd, but do_wp_page() lets the write through in the end
         replay(scenario(*microbenchmark(2 * MiB)), policy)
         return
@@ -127,7 +127,7 @@ def test_a_policy_that_answers_nonsense_is_named(tmp_path: Path, what: str) -> N
 def test_a_policy_that_cannot_free_the_swap_cache_is_checked_as_well(tmp_path: Path) -> None:
     """Are the other decision points asked with the same care?"""
     text = f"{HEADER}class Mine(Policy):\n    def should_free_swap(self, *_):\n        return 1\n"
-    policy = policies.find(write(tmp_path / "mine.py", text))
+    policy = policies.from_argument(write(tmp_path / "mine.py", text))
     with pytest.raises(PolicyError, match=r"should_free_swap\(\) returned 1, not a bool"):
         replay(scenario(*microbenchmark(2 * MiB)), policy)
 
@@ -138,7 +138,9 @@ def test_a_read_ahead_window_of_nothing_is_refused(
 ) -> None:
     """Is a window checked before it is used?"""
     body = f"    def readahead_window(self, *_):\n        return {answer}\n"
-    policy = policies.find(write(tmp_path / "mine.py", f"{HEADER}class Mine(Policy):\n{body}"))
+    policy = policies.from_argument(
+        write(tmp_path / "mine.py", f"{HEADER}class Mine(Policy):\n{body}")
+    )
     zswap = scenario(*microbenchmark(2 * MiB), swap=Swap(backend="zswap"))
     with pytest.raises(PolicyError, match=message):
         replay(zswap, policy)

@@ -214,3 +214,36 @@ def test_other_projects_do_not_notice() -> None:
     loaded = [name for name in ran.stdout.split() if name.startswith(("swaptrace", "numpy"))]
     assert loaded == ["swaptrace", "swaptrace.pytest_plugin"]
     assert not {"yaml", "click", "rich"} & set(ran.stdout.split())
+
+
+EVIL = "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\n" + (
+    "from swaptrace.mm.policy import Policy\n"
+    "class Mine(Policy):\n    title = 'mine'\n    origin = 'a test'\n"
+)
+
+
+@pytest.mark.parametrize("name", ["evil.py", "./evil.py", "evil.c", "kernel:."])
+def test_a_scenario_has_no_file_loaded(pytester: pytest.Pytester, run: Run, name: str) -> None:
+    """Is what stands in expect: a name, whatever it looks like, so that no data run as code?"""
+    (pytester.path / "evil.py").write_text(EVIL)
+    write(pytester, a_swaptrace=f"steps: [{{mmap: a, size: 4KiB}}]\nexpect: {{total: {{'{name}': "
+          "{minflt: 0}}}\n")  # fmt: skip
+    for options in ((), ("--collect-only",)):
+        result = run(*options)
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines([f"a.swaptrace.yaml:2: expect: no policy '{name}'*"])
+    assert not (pytester.path / "ran").exists()
+
+
+def test_the_ini_names_policies(pytester: pytest.Pytester, run: Run) -> None:
+    """Are they taken from the configuration file, relative to it, unless the option says others?"""
+    sub = pytester.mkdir("sub")
+    (pytester.path / "evil.py").write_text(EVIL)
+    pytester.makeini("[pytest]\nswaptrace_policies = old,evil.py\n")
+    (sub / "a.swaptrace.yaml").write_text(
+        "steps: [{mmap: a, size: 4KiB}]\nexpect: {total: {evil: {minflt: 0}}}\n"
+    )
+    result = run("-v", "sub")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*::evil PASSED*"])
+    run("-v", "sub", "--swaptrace-policies", "old").assert_outcomes(skipped=1)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swaptrace.cli.saved import read_text
+from swaptrace.atomic import check_writable, replace_file
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.output import check_writable, complain, replace_file
+from swaptrace.files import read_text
+from swaptrace.jsonfile import MAX_BYTES
+from swaptrace.output import complain
 from swaptrace.report.diffed import summary
 from swaptrace.report.differences import difference
 from swaptrace.report.reports import Against
@@ -29,7 +31,7 @@ def read(path: Path, updating: bool) -> Snapshot:
     elif not path.exists():
         hint = "make it with --update-baseline"
         raise SwaptraceError(f"--baseline {printable(str(path))}: no such file; {hint}")
-    return read_baseline(read_text(str(path)), str(path))
+    return read_baseline(read_text(path, MAX_BYTES), str(path))
 
 
 def beside(before: Snapshot, result: Result) -> Against:

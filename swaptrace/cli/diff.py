@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from swaptrace.atomic import check_writable
 from swaptrace.cli.options import (
     color_option,
     judge,
@@ -15,8 +16,9 @@ from swaptrace.cli.options import (
     report_format_option,
 )
 from swaptrace.cli.reporting import finish
-from swaptrace.cli.saved import read_text
-from swaptrace.output import Output, check_writable
+from swaptrace.files import read_text
+from swaptrace.jsonfile import MAX_BYTES
+from swaptrace.output import Output
 
 if TYPE_CHECKING:
     from swaptrace.report.judge import FailOn, Thresholds
@@ -59,7 +61,7 @@ def diff(
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
-    before, after = (read_saved(read_text(path), path) for path in (old, new))
+    before, after = (read_saved(read_text(path, MAX_BYTES), path) for path in (old, new))
     found = difference(before, after)
     findings = tuple(between_results(found, asked))
     report = Differed(found, findings, bool(fail_on), everything)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from swaptrace.atomic import check_writable
 from swaptrace.cli.options import (
     color_option,
     complete_scenario,
@@ -17,7 +18,7 @@ from swaptrace.cli.options import (
     warn_of,
 )
 from swaptrace.cli.standard import stdin
-from swaptrace.output import Output, check_writable
+from swaptrace.output import Output
 
 
 @click.command()
@@ -46,14 +47,14 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
     swaptrace explain my.yaml --format json
     """
     from swaptrace import commands, inputs
-    from swaptrace.policies import find as find_policy
+    from swaptrace.policies import from_argument
 
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
     sources, errors = inputs.find_all([scenario])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
-    found = find_policy(policy, options["defines"])
+    found = from_argument(policy, options["defines"])
     warn_of([found])
     explanation = commands.explain_one(loaded, found, step)
     if options["fmt"] == "json":

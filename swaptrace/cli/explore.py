@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from swaptrace.atomic import check_writable
 from swaptrace.cli.options import (
     color_option,
     complete_policies,
@@ -18,7 +19,7 @@ from swaptrace.cli.options import (
     warn_of,
 )
 from swaptrace.exitcodes import ExitCode
-from swaptrace.output import Output, check_writable, status
+from swaptrace.output import Output, status
 
 if TYPE_CHECKING:
     from swaptrace.explore.explorer import Exploration
@@ -198,13 +199,13 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
     from swaptrace.explore import explorer
     from swaptrace.explore.drawing import draw, picture
     from swaptrace.explore.graph import Graph, Limits
-    from swaptrace.policies import find
+    from swaptrace.policies import from_argument
 
     if output is not None:
         check_writable(Path(output))
     machine = explorer.machine_of(options["overrides"])
     limits = Limits(explorer.operations(ops), 1)
-    found = find(policy, options["defines"])
+    found = from_argument(policy, options["defines"])
     warn_of([found])
     text = draw(Graph(found, machine, limits))
     Output(path=output).write(picture(text) if fmt == "svg" else text)

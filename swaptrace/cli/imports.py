@@ -14,6 +14,7 @@ import click
 
 from swaptrace.cli.importing import finish, name_after, target_options
 from swaptrace.errors import SwaptraceError, printable
+from swaptrace.files import NotRegular, opened, reason
 from swaptrace.output import reading
 
 if TYPE_CHECKING:
@@ -78,14 +79,14 @@ def import_(
 def _convert(format: str, log: str, strace: str | None, recorder: Recorder) -> Counted:
     """Read the logs."""
     from swaptrace.importers import convert
-    from swaptrace.importers.lines import blocks, opened
+    from swaptrace.importers.lines import blocks, unpacked
 
     calls = None
     if strace is not None:
         with _file(strace) as (raw, name):
-            calls = list(convert.calls_of(opened(raw, name, lambda _bytes: None), name))
+            calls = list(convert.calls_of(unpacked(raw, name, lambda _bytes: None), name))
     with _file(log) as (raw, name), reading(_size(raw), name) as told:
-        lines = blocks(opened(raw, name, told), name)
+        lines = blocks(unpacked(raw, name, told), name)
         if format == "lackey":
             return convert.convert_lackey(lines, name, recorder, calls)
         return convert.convert(format, lines, name, recorder)
@@ -96,9 +97,10 @@ def _file(path: str) -> Iterator[tuple[RawIOBase, str]]:
     """A log as bytes without a buffer, and what messages call it."""
     if path != "-":
         try:
-            raw = open(path, "rb", buffering=0)  # noqa: SIM115
+            raw = opened(path)
         except OSError as error:
-            raise SwaptraceError(f"{printable(path)}: {error.strerror}") from error
+            hint = " (`-` reads standard input)" if isinstance(error, NotRegular) else ""
+            raise SwaptraceError(f"{printable(path)}: {reason(error)}{hint}") from None
         with raw:
             yield raw, path
         return

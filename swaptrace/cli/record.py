@@ -33,7 +33,7 @@ def record(
     swaptrace record -o traces --name sorting -- python3 -c 'sorted(range(1000))'
     """
     from swaptrace.importers.convert import convert_lackey
-    from swaptrace.importers.lines import blocks, opened
+    from swaptrace.importers.lines import blocks, unpacked
     from swaptrace.importers.recorder import Recorder
     from swaptrace.importers.recording import check_tools, recording
     from swaptrace.importers.scenario import Target, workplace_of
@@ -47,7 +47,7 @@ def record(
         recorder = Recorder(workplace, every_access, mapped=True)
         try:
             with recording(command) as run, reading(None, log) as told:
-                lines = blocks(opened(run.log, log, told), log)
+                lines = blocks(unpacked(run.log, log, told), log)
                 try:
                     counted = convert_lackey(lines, log, recorder)
                 except SwaptraceError:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from swaptrace.atomic import check_writable, replace_file
 from swaptrace.cli.options import complete_scenario, judge, judge_options, replay_options, warn_of
 from swaptrace.cli.reporting import check_format, finish
 from swaptrace.cli.standard import stdin, warn
-from swaptrace.output import Output, check_writable, progress, replace_file
+from swaptrace.output import Output, progress
 
 if TYPE_CHECKING:
     from swaptrace.mm.policy import Policy

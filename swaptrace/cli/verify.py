@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from swaptrace.atomic import check_writable
 from swaptrace.cli.options import (
     color_option,
     complete_scenario,
@@ -17,7 +18,7 @@ from swaptrace.cli.options import (
     warn_of,
 )
 from swaptrace.cli.standard import stdin
-from swaptrace.output import Output, check_writable, progress
+from swaptrace.output import Output, progress
 
 if TYPE_CHECKING:
     from swaptrace.verify.build import Compiler

@@ -18,6 +18,7 @@ from swaptrace.csource.preprocess import defined_with
 from swaptrace.csource.source import MAX_BYTES, Place, Source, source_of
 from swaptrace.csource.tokens import PAIRS, Token, blanks, closing, tokens_of
 from swaptrace.errors import PolicyError, did_you_mean, printable, quote
+from swaptrace.files import read_at_most, reason
 
 FUNCTIONS: Final[Mapping[str, Point]] = {
     "should_try_to_free_swap": "should_free_swap",
@@ -52,14 +53,12 @@ def from_file(path: str, defines: Collection[str] = ()) -> CPolicy:
 
 
 def _read(path: str) -> str:
-    file = Path(path)
-    if not file.is_file():
-        raise PolicyError(f"{printable(path)}: no such policy file")
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_at_most(path, MAX_BYTES)
+    except FileNotFoundError:
+        raise PolicyError(f"{printable(path)}: no such policy file") from None
     except OSError as error:
-        raise PolicyError(f"{printable(path)}: cannot be read: {error.strerror}") from None
+        raise PolicyError(f"{printable(path)}: cannot be read: {reason(error)}") from None
     return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
 
 

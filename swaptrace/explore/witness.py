@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from swaptrace.atomic import replace_file
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import SwaptraceError
 from swaptrace.explore.alphabet import OPERATIONS, REGION
@@ -13,7 +14,6 @@ from swaptrace.explore.explorer import Exploration, Request
 from swaptrace.explore.parting import parting
 from swaptrace.explore.search import PAGE_MAP, Difference, Taken
 from swaptrace.mm.policy import Policy
-from swaptrace.output import replace_file
 from swaptrace.replay.engine import replay
 from swaptrace.replay.result import PolicyResult, machine_mapping
 from swaptrace.replay.table import Table

@@ -76,7 +76,7 @@ class Block(NamedTuple):
         return LogError(self.file, self.line + before - 1, message, line)
 
 
-def opened(raw: io.RawIOBase, name: str, told: Told) -> BinaryIO:
+def unpacked(raw: io.RawIOBase, name: str, told: Told) -> BinaryIO:
     """The file's bytes, decompressed if it begins as gzip or xz do."""
     counted = io.BufferedReader(_Counted(raw, told), 1 << 16)
     try:

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from swaptrace.errors import PolicyError, printable, quote
+from swaptrace.files import read_at_most, reason
 from swaptrace.ktree.diff import MAX_BYTES, FileDiff, Hunk, Patch, Patches, patches_of
 from swaptrace.ktree.spec import MEMORY
 
@@ -89,10 +90,9 @@ def _listed(files: Iterable[str]) -> Iterator[str]:
 
 def _read(file: str) -> Patches:
     try:
-        with Path(file).open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_at_most(file, MAX_BYTES)
     except OSError as error:
-        raise PolicyError(f"{printable(file)}: cannot be read: {error.strerror}") from None
+        raise PolicyError(f"{printable(file)}: cannot be read: {reason(error)}") from None
     if len(data) > MAX_BYTES:
         raise PolicyError(f"{printable(file)}: larger than {MAX_BYTES // 2**20} MiB")
     found = patches_of(data)

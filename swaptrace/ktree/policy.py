@@ -9,6 +9,7 @@ from typing import Final
 from swaptrace.csource.listing import KERNEL_NAMES
 from swaptrace.csource.policy import POINTS, CPolicy, policy_of
 from swaptrace.errors import PolicyError, printable
+from swaptrace.files import read_at_most, reason
 from swaptrace.ktree.cleaned import MAX_BYTES
 from swaptrace.ktree.decisions import Decisions, decisions_of
 from swaptrace.ktree.patching import patched
@@ -42,10 +43,9 @@ def from_spec(text: str, defines: Collection[str] = ()) -> CPolicy:
 
 def _read(file: str) -> str:
     try:
-        with Path(file).open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_at_most(file, MAX_BYTES)
     except OSError as error:
-        raise PolicyError(f"{printable(file)}: cannot be read: {error.strerror}") from None
+        raise PolicyError(f"{printable(file)}: cannot be read: {reason(error)}") from None
     if len(data) > MAX_BYTES:
         raise PolicyError(f"{printable(file)}: more than {BOUND} KiB: that is no kernel's")
     return data.decode("utf-8", "surrogateescape")

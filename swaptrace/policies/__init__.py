@@ -8,18 +8,21 @@ Everything about a policy is checked here, before a replay starts with it.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Collection, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from swaptrace.errors import PolicyError, did_you_mean
+from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, printable, quote
+from swaptrace.files import read_bytes
 from swaptrace.mm.policy import Policy
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+MAX_SOURCE: Final = 4 << 20
+"""How many bytes a policy's file has at most."""
 
 GROUP: Final = "swaptrace.policies"
 
@@ -48,30 +51,41 @@ def available() -> dict[str, EntryPoint]:
     return {name: found[name] for name in names}
 
 
-def find(name_or_path: str, defines: Collection[str] = ()) -> Policy:
-    """The policy of that name, alias, file or kernel tree; in C, `defines` are defined.
+def find(name: str) -> Policy:
+    """The registered policy of that name or alias. What comes out of data is looked up here: a
+    name never is a path, whatever it looks like.
 
     Raises `PolicyError` that names the policy and says what is wrong, or what there is.
     """
-    if name_or_path.startswith("kernel:"):
+    wanted = ALIASES.get(name, name)
+    if wanted in SERIES:
+        return _only_policy(import_module(f"{__name__}.{wanted}"), wanted, f"policy {wanted!r}")
+    registered = available()
+    if wanted not in registered:
+        hint = did_you_mean(name, [*registered, *ALIASES])
+        raise PolicyError(f"no policy {quote(name)}; {hint}")
+    return _instance(_load(registered[wanted]), wanted, f"policy {wanted!r}")
+
+
+def from_argument(text: str, defines: Collection[str] = ()) -> Policy:
+    """The policy that the user asks for: by its name, as a `.py` or `.c` file, or as `kernel:` and
+    a tree; in C, `defines` are defined.
+
+    A `.py` file is code, and runs: only what the user himself wrote, as on the command line, may
+    be given. Raises `PolicyError`.
+    """
+    if text.startswith("kernel:"):
         # Imported here, as below: nothing else needs the parser.
         from swaptrace.ktree.policy import from_spec
 
-        return from_spec(name_or_path, defines)
-    if name_or_path.endswith(".py"):
-        return from_file(name_or_path)
-    if name_or_path.endswith(".c"):
+        return from_spec(text, defines)
+    if text.endswith(".py"):
+        return from_file(text)
+    if text.endswith(".c"):
         from swaptrace.csource.cfile import from_file as from_c_file
 
-        return from_c_file(name_or_path, defines)
-    name = ALIASES.get(name_or_path, name_or_path)
-    if name in SERIES:
-        return _only_policy(import_module(f"{__name__}.{name}"), name, f"policy {name!r}")
-    registered = available()
-    if name not in registered:
-        hint = did_you_mean(name_or_path, [*registered, *ALIASES])
-        raise PolicyError(f"no policy {name_or_path!r}; {hint}")
-    return _instance(_load(registered[name]), name, f"policy {name!r}")
+        return from_c_file(text, defines)
+    return find(text)
 
 
 def _load(point: EntryPoint) -> object:
@@ -107,21 +121,25 @@ def _only_policy(module: ModuleType, name: str, where: str) -> Policy:
 
 
 def _execute(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise PolicyError(f"{path}: no such policy file")
-    # A name that no import can clash with; the module is not registered anywhere.
-    spec = importlib.util.spec_from_file_location(f"swaptrace_policy_file.{path.stem}", path)
-    assert spec is not None, "a .py file always has a loader"
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    """Run a file, from its source: what is cached beside it may be of another one."""
+    shown = printable(str(path))
     try:
-        spec.loader.exec_module(module)
+        source = read_bytes(path, MAX_SOURCE)
+    except SwaptraceError as error:
+        missing = f"{shown}: no such policy file"
+        raise PolicyError(str(error) if path.exists() else missing) from None
+    # A name that no import can clash with; the module is not registered anywhere.
+    module = ModuleType(f"swaptrace_policy_file.{path.stem}")
+    module.__file__ = str(path)
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)
     except SyntaxError as error:
-        where = f"{path}:{error.lineno}:{error.offset}"
-        raise PolicyError(f"{where}: {error.msg}\n    {(error.text or '').rstrip()}") from error
+        where = f"{shown}:{error.lineno}:{error.offset}"
+        line = printable((error.text or "").rstrip())
+        raise PolicyError(f"{where}: {error.msg}\n    {line}") from error
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
-        raise PolicyError(f"{path}: {_where(error, path)}{what}") from error
+        raise PolicyError(f"{shown}: {_where(error, path)}{what}") from error
     return module
 
 

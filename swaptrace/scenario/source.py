@@ -8,13 +8,12 @@ of a file and raises them together.
 from __future__ import annotations
 
 import codecs
-import os
 import re
-import stat
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
 
 from swaptrace.errors import Problem, ScenarioError
+from swaptrace.files import A_FIFO, NotRegular, read_at_most, reason
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 """The largest scenario file that is read."""
@@ -111,25 +110,12 @@ def read_file(path: str) -> bytes:
     """The bytes of a regular file, at most one more than `MAX_BYTES`."""
     mark = Mark(Source(path, ()), 1, 1)
     try:
-        # Looked at before it is opened: opening a device can do things.
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):
-            Report().stop(mark, f"this is {kind_of_file(mode)}, not a scenario file")
-        with open(path, "rb") as file:
-            return file.read(MAX_BYTES + 1)
+        return read_at_most(path, MAX_BYTES)
+    except NotRegular as error:
+        hint = " (`-` reads standard input)" if error.kind == A_FIFO else ""
+        Report().stop(mark, f"this is {error.kind}{hint}, not a scenario file")
     except OSError as error:
-        Report().stop(mark, f"cannot be read: {error.strerror or error}")
-    except ValueError:
-        Report().stop(mark, "cannot be read: no file can have this name")
-
-
-def kind_of_file(mode: int) -> str:
-    """What stands at a path where a regular file should."""
-    if stat.S_ISDIR(mode):
-        return "a directory"
-    if stat.S_ISFIFO(mode):
-        return "a FIFO (`-` reads standard input)"
-    return "a socket" if stat.S_ISSOCK(mode) else "a device"
+        Report().stop(mark, f"cannot be read: {reason(error)}")
 
 
 def decode(data: bytes | str, file: str, order: int = 0) -> tuple[str, Source]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from swaptrace.atomic import replace_file
 from swaptrace.errors import SwaptraceError
-from swaptrace.output import replace_file
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.dump import to_yaml

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from swaptrace.output import replace_file
+from swaptrace.atomic import replace_file
 from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.fitting import machine_for

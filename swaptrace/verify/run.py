@@ -142,7 +142,7 @@ class Verifier:
     def named(self, name: str) -> Table:
         """That of a policy."""
         if name not in self.tables:
-            self.tables[name] = Table(policies.find(name, self.defines))
+            self.tables[name] = Table(policies.from_argument(name, self.defines))
         return self.tables[name]
 
 
@@ -194,4 +194,4 @@ def check_policy(name: str, defines: tuple[str, ...]) -> list[Policy]:
 
     Raises `SwaptraceError` now, not after the first scenario has run.
     """
-    return [] if name == AUTO else [policies.find(name, defines)]
+    return [] if name == AUTO else [policies.from_argument(name, defines)]

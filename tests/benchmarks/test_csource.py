@@ -37,7 +37,7 @@ def test_a_replay(benchmark: BenchmarkFixture, spec: str) -> None:
         access("read", size, order="random"),
         swap=Swap(backend="zswap", size=4 * size),
     )
-    policy = policies.find(spec)
+    policy = policies.from_argument(spec)
     benchmark(lambda: replay(of, Table(policy)))
 
 
@@ -45,14 +45,14 @@ def test_a_replay(benchmark: BenchmarkFixture, spec: str) -> None:
 @pytest.mark.parametrize("spec", SPECS, ids=["python", "c"])
 def test_finding_the_policy(benchmark: BenchmarkFixture, spec: str) -> None:
     """What does the parser add, once it is loaded?"""
-    benchmark(policies.find, spec)
+    benchmark(policies.from_argument, spec)
 
 
 @pytest.mark.benchmark(group="answers")
 @pytest.mark.parametrize("spec", SPECS, ids=["python", "c"])
 def test_a_thousand_answers(benchmark: BenchmarkFixture, spec: str) -> None:
     """What does the interpreter cost where every question is a new one, as in `explore`?"""
-    policy = policies.find(spec)
+    policy = policies.from_argument(spec)
     asked = list(questions(1))[::40][:1000]
 
     def answer() -> None:

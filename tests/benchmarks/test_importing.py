@@ -14,7 +14,7 @@ import pytest
 
 from swaptrace.importers import lackey
 from swaptrace.importers.accesses import PAGE_SIZE
-from swaptrace.importers.lines import blocks, opened
+from swaptrace.importers.lines import blocks, unpacked
 from swaptrace.importers.recorder import Recorder
 
 LINES = 3_000_000
@@ -68,7 +68,7 @@ def without_fetches(log: Path) -> int:
 def by_blocks(log: Path) -> int:
     """The same by the importer."""
     with open(log, "rb", buffering=0) as raw:
-        text = blocks(opened(raw, "log", lambda _bytes: None), "log")
+        text = blocks(unpacked(raw, "log", lambda _bytes: None), "log")
         return sum(len(lackey.parse(block).page) for block in text)
 
 
@@ -99,7 +99,7 @@ def test_importing_is_as_fast_as_reading(log: Path, tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, every_access=False)
     begun = time.process_time()
     with open(log, "rb", buffering=0) as raw:
-        for block in blocks(opened(raw, "log", lambda _bytes: None), "log"):
+        for block in blocks(unpacked(raw, "log", lambda _bytes: None), "log"):
             recorder.accesses(*lackey.parse(block)[:2])
     whole = time.process_time() - begun
     recorder.close()

@@ -63,7 +63,7 @@ def test_a_policy_is_called_like_its_file(tmp_path: Path) -> None:
     """With the suffix, so that it can be compared with the one that it copies?"""
     file = tmp_path / "final.c"
     file.write_bytes(b"// Mine\r\n" + STATEMENTS.replace("\n", "\r\n").encode())
-    policy = policies.find(str(file))
+    policy = policies.from_argument(str(file))
     assert (policy.name, policy.title, policy.origin) == ("final.c", "Mine", str(file))
 
 
@@ -114,4 +114,4 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_error() -> None:
     """Is it named?"""
     with pytest.raises(PolicyError, match=r"^nowhere/it\.c: no such policy file$"):
-        policies.find("nowhere/it.c")
+        policies.from_argument("nowhere/it.c")

@@ -24,7 +24,7 @@ TWINS = Path(__file__).parent / "twins"
 
 
 def twin(name: str) -> CPolicy:
-    policy = policies.find(str(TWINS / f"{name}.c"))
+    policy = policies.from_argument(str(TWINS / f"{name}.c"))
     assert isinstance(policy, CPolicy)
     return policy
 

@@ -14,7 +14,7 @@ import pytest
 
 from swaptrace.importers import lackey
 from swaptrace.importers.accesses import PAGE_SIZE
-from swaptrace.importers.lines import Block, blocks, opened
+from swaptrace.importers.lines import Block, blocks, unpacked
 
 Naive = list[tuple[int, bool]]
 """Pages and whether they are written."""
@@ -30,7 +30,7 @@ LINE = re.compile(rb" ([LSM]) ([0-9a-f]{8,16}),([0-9]{1,3})")
 
 def blocks_of(text: bytes, name: str = "log") -> Iterator[Block]:
     """The blocks of a text, as those of a file."""
-    return blocks(opened(cast(io.RawIOBase, io.BytesIO(text)), name, lambda _bytes: None), name)
+    return blocks(unpacked(cast(io.RawIOBase, io.BytesIO(text)), name, lambda _bytes: None), name)
 
 
 def naive(text: bytes) -> tuple[Naive, list[tuple[bytes, int]]]:

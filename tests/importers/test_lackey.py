@@ -137,7 +137,7 @@ def test_how_much_was_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(data)
     told: list[int] = []
     with open(tmp_path / "log", "rb", buffering=0) as raw:
-        for _ in lines_module.blocks(lines_module.opened(raw, "log", told.append), "log"):
+        for _ in lines_module.blocks(lines_module.unpacked(raw, "log", told.append), "log"):
             pass
     assert told[-1] == len(data)
     assert told == sorted(told)

@@ -20,7 +20,7 @@ TO_RFC = with_condition(RFC)
 
 
 def found(tree: Path, *patches: Path) -> CPolicy:
-    policy = policies.find("+".join([f"kernel:{tree}", *map(str, patches)]))
+    policy = policies.from_argument("+".join([f"kernel:{tree}", *map(str, patches)]))
     assert isinstance(policy, CPolicy)
     return policy
 
@@ -104,7 +104,7 @@ def test_names_may_have_a_plus_and_be_relative(
     shutil.copytree(tree, tmp_path / "linux+a")
     written(tmp_path / "b+c.patch", edited(TO_RFC))
     monkeypatch.chdir(tmp_path)
-    policy = policies.find("kernel:linux+a+b+c.patch")
+    policy = policies.from_argument("kernel:linux+a+b+c.patch")
     assert isinstance(policy, CPolicy)
     assert alike(policy, "rfc")
 

@@ -47,7 +47,7 @@ def proof(one: str, other: str) -> str:
 @pytest.mark.parametrize(("version", "name"), [("6.1", "prepatch"), ("6.12", "merged")])
 def test_the_shipped_policy_is_what_the_source_says(version: str, name: str) -> None:
     """Are all decisions taken from the tree, and proved equal to the policy's?"""
-    policy = policies.find(f"kernel:{TREES[version]}")
+    policy = policies.from_argument(f"kernel:{TREES[version]}")
     assert isinstance(policy, CPolicy)
     assert set(policy.blocks) == set(POINTS)
     assert policy.notes == ()

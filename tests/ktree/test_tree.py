@@ -21,7 +21,7 @@ from tests.ktree.making import tree as tree  # a fixture
 
 
 def found(path: Path | str) -> CPolicy:
-    policy = policies.find(f"kernel:{path}")
+    policy = policies.from_argument(f"kernel:{path}")
     assert isinstance(policy, CPolicy)
     return policy
 
@@ -46,7 +46,7 @@ def test_the_lines_are_those_of_the_tree() -> None:
 
 def test_a_define_chooses_between_two_definitions() -> None:
     """Is it the function that is compiled, and the statements that are, which count?"""
-    policy = policies.find(f"kernel:{TREE}", ["CONFIG_KSM"])
+    policy = policies.from_argument(f"kernel:{TREE}", ["CONFIG_KSM"])
     assert isinstance(policy, CPolicy)
     assert "pte_wrprotect" in policy.blocks["swapin_pte"].text
     assert policy.blocks["should_free_swap"].line < found(TREE).blocks["should_free_swap"].line

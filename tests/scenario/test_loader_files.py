@@ -71,7 +71,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     path = tmp_path / "secret.yaml"
     path.write_text(GOOD)
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("os.open", refuse)
     assert error_of(path).endswith("secret.yaml:1:1: cannot be read: Permission denied")
 
 

@@ -1,0 +1,96 @@
+"""The one way to open a file that may come from a stranger.
+
+It is a regular file, and no longer than its reader can bear. What blocks (a FIFO that nobody
+writes to) or never ends (a device) is refused in words.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from swaptrace.errors import SwaptraceError, printable
+
+A_FIFO: Final = "a FIFO"
+
+
+def reason(error: OSError) -> str:
+    """Why something could not be read or written, in the words of the system."""
+    return error.strerror or str(error)
+
+
+def kind_of_file(mode: int) -> str:
+    """What stands at a path where a regular file should."""
+    if stat.S_ISDIR(mode):
+        return "a directory"
+    if stat.S_ISFIFO(mode):
+        return A_FIFO
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+class NotRegular(OSError):
+    """What stands at the path is no regular file; `kind` is what it is instead, as `a FIFO`."""
+
+    def __init__(self, path: str, kind: str) -> None:
+        super().__init__(errno.EINVAL, f"it is {kind}, not a regular file", path)
+        self.kind = kind
+
+
+def opened(path: str | Path) -> io.FileIO:
+    """A regular file, unbuffered. Raises `OSError` that says why it cannot be read.
+
+    It is looked at before it is opened, since to open a device can do things, and again
+    afterwards, since it may have been replaced; nothing blocks in between (O_NONBLOCK).
+    """
+    try:
+        _check_regular(os.stat(path).st_mode, path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except ValueError:
+        raise OSError(errno.EINVAL, "no file can have this name", str(path)) from None
+    try:
+        _check_regular(os.fstat(descriptor).st_mode, path)
+        return io.FileIO(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_regular(mode: int, path: str | Path) -> None:
+    if not stat.S_ISREG(mode):
+        raise NotRegular(str(path), kind_of_file(mode))
+
+
+def read_at_most(path: str | Path, most: int) -> bytes:
+    """The bytes of a regular file, of a longer one so many and one more.
+
+    Raises `OSError` that says why it cannot be read.
+    """
+    with io.BufferedReader(opened(path)) as file:
+        return file.read(most + 1)
+
+
+def read_bytes(path: str | Path, most: int, what: str = "") -> bytes:
+    """The bytes of a regular file of at most so many bytes; `what` is what the message calls it.
+
+    Raises `SwaptraceError` that names the file.
+    """
+    shown = f"{what} {printable(str(path))}".lstrip()
+    try:
+        data = read_at_most(path, most)
+    except OSError as error:
+        raise SwaptraceError(f"{shown}: cannot be read: {reason(error)}") from None
+    if len(data) > most:
+        raise SwaptraceError(f"{shown}: too large: at most {most >> 20} MiB are read")
+    return data
+
+
+def read_text(path: str | Path, most: int, what: str = "") -> str:
+    """The same of a text in UTF-8."""
+    try:
+        return read_bytes(path, most, what).decode()
+    except UnicodeDecodeError:
+        raise SwaptraceError(f"{printable(str(path))}: is not UTF-8 text") from None
