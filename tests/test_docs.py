@@ -112,8 +112,9 @@ def whole(text: str) -> str:
     return f"{text}steps:\n- mmap: buf\n  size: 2MiB\n"
 
 
-def attempt(block: Block, page: Path) -> str:
-    """Try a block; what stands in the page if it is right."""
+def attempt(block: Block, page: Path, names: dict[str, object]) -> str:
+    """Try a block; what stands in the page if it is right. `names` are those of the page's Python,
+    which goes on from block to block."""
     if block.file is not None:
         Path(block.file).parent.mkdir(parents=True, exist_ok=True)
         Path(block.file).write_text(block.text)
@@ -122,7 +123,7 @@ def attempt(block: Block, page: Path) -> str:
     if block.kind == "yaml":
         load_text(whole(block.text), str(page))
     elif block.kind == "python" and block.file is None:
-        exec(compile(block.text, str(page), "exec"), {"__name__": page.stem})
+        exec(compile(block.text, str(page), "exec"), names)
     return block.text
 
 
@@ -134,8 +135,9 @@ def test_every_example_gives_what_the_page_shows(
     (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")
     monkeypatch.chdir(tmp_path)
     text, now, at = page.read_text(), "", 0
+    names: dict[str, object] = {"__name__": page.stem}
     for block in blocks(text):
-        now += text[at : block.start] + attempt(block, page)
+        now += text[at : block.start] + attempt(block, page, names)
         at = block.end
     now += text[at:]
     if request.config.getoption("--promote"):

@@ -1,0 +1,309 @@
+"""The Python interface: what `import swaptrace` offers.
+
+Each function does what the command of its name does. It takes scenarios and policies, and returns
+a frozen value with `rows()` (dicts, one for each row of a data frame), `to_json()` (the command's
+`--format json`) and, in a notebook, the command's table. All raise `SwaptraceError` with the
+message that the command prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from os import PathLike, fspath
+from types import MappingProxyType
+from typing import IO, TYPE_CHECKING, Final, TypeAlias
+
+from swaptrace import commands, inputs
+from swaptrace.counters import ALL_COUNTERS
+from swaptrace.errors import SwaptraceError
+from swaptrace.mm.policy import Policy
+from swaptrace.replay.explanation import ExplainedStep, Explanation, Transition
+from swaptrace.replay.result import Result, ScenarioResult, Violation, to_json
+from swaptrace.report.changes import Change, changes, counters_in, windows_of
+from swaptrace.report.differences import Diff, difference
+from swaptrace.report.snapshot import Snapshot, of_result, read_saved
+from swaptrace.scenario.schema import Scenario
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Path: TypeAlias = str | PathLike[str]
+Scenarios: TypeAlias = Scenario | Path | Iterable[Scenario | Path]
+PolicyLike: TypeAlias = str | Policy | type[Policy]
+Row: TypeAlias = dict[str, object]
+
+DEFAULT_POLICIES: Final = ("prepatch", "rfc", "final")
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Shown:
+    """A value that a notebook shows as the command prints it."""
+
+    def report(self) -> RenderableType:
+        """The value as rich prints it."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        from swaptrace.report.notebook import html
+
+        return html(self.report())
+
+
+@dataclass(frozen=True)
+class Replayed(Shown):
+    """Scenarios under policies: what `run` returns.
+
+    `result` has all of it as frozen values: counters by window, violations, expectations and, where
+    they were asked for, steps, page maps and checkpoints.
+    """
+
+    result: Result
+
+    @property
+    def ok(self) -> bool:
+        """Whether every value that the scenarios expect of these policies was counted."""
+        return all(e.ok for scenario in self.result.scenarios for e in scenario.expectations)
+
+    @property
+    def violations(self) -> tuple[tuple[str, str, Violation], ...]:
+        """Each broken promise, with the names of its scenario and its policy."""
+        return tuple(
+            (scenario.name, name, violation)
+            for scenario in self.result.scenarios
+            for name, policy in scenario.policies.items()
+            for violation in policy.violations
+        )
+
+    def rows(self) -> list[Row]:
+        """A row for each scenario, window (the total is one) and policy, with every counter."""
+        return [row for scenario in self.result.scenarios for row in _counted(scenario)]
+
+    def to_json(self) -> str:
+        """The result as `swaptrace.result/1`."""
+        return to_json(self.result)
+
+    def report(self) -> RenderableType:
+        from swaptrace.report.tables import run_report
+
+        return run_report(self.result)
+
+
+@dataclass(frozen=True)
+class Compared(Replayed):
+    """Policies beside the first of them: what `compare` returns."""
+
+    def rows(self) -> list[Row]:
+        """A row for each scenario, window, counter and policy after the first, equal values too."""
+        return [row for scenario in self.result.scenarios for row in _beside(scenario)]
+
+    def report(self) -> RenderableType:
+        from swaptrace.report.compared import compare_report
+
+        return compare_report(self.result)
+
+
+@dataclass(frozen=True)
+class Differed(Shown):
+    """Two results beside each other: what `diff` returns."""
+
+    diff: Diff
+
+    @property
+    def empty(self) -> bool:
+        """Whether both have the same scenarios, policies and windows, with the same values."""
+        return self.diff.empty
+
+    def rows(self) -> list[Row]:
+        """A row for each counter that both have, equal values too."""
+        return [
+            {"scenario": row.scenario, "policy": row.policy, **_change(row.change)}
+            for row in self.diff.rows
+        ]
+
+    def to_json(self) -> str:
+        """What differs as `swaptrace.diff/1`."""
+        from swaptrace.report.diffed import diff_json
+
+        return diff_json(self.diff)
+
+    def report(self) -> RenderableType:
+        from swaptrace.report.diffed import diff_report
+
+        return diff_report(self.diff)
+
+
+@dataclass(frozen=True)
+class Explained(Shown):
+    """Why each step of a scenario counts what it counts: what `explain` returns."""
+
+    explanation: Explanation
+
+    def rows(self) -> list[Row]:
+        """A row for each transition of each step, with every counter."""
+        return [
+            _transition(step, transition)
+            for step in self.explanation.steps
+            for transition in step.transitions
+        ]
+
+    def to_json(self) -> str:
+        """The explanation as `swaptrace.explain/1`."""
+        return self.explanation.to_json()
+
+    def report(self) -> RenderableType:
+        from swaptrace.report.explained import explain_report
+
+        return explain_report(self.explanation)
+
+
+def load(source: Path | IO[str], overrides: Mapping[str, str] = NOTHING) -> Scenario:
+    """Read a scenario: a file, the name of a bundled one, or an open text file.
+
+    `overrides` are settings of the machine as `--set` takes them, such as
+    `{"machine.swap.backend": "disk"}`.
+    """
+    if not isinstance(source, str | PathLike):
+        from swaptrace.scenario.loader import load_text
+
+        return load_text(source.read(), getattr(source, "name", "<text>"), overrides)
+    found = inputs.find(fspath(source))
+    if len(found) != 1:
+        raise SwaptraceError(f"{fspath(source)}: a directory; load its files one by one")
+    return inputs.load_all(found, overrides, None)[0]
+
+
+def run(
+    scenarios: Scenarios,
+    policies: Sequence[PolicyLike] = DEFAULT_POLICIES,
+    *,
+    steps: bool = False,
+    pages: bool = False,
+    checkpoints: int = 0,
+    jobs: int = 1,
+) -> Replayed:
+    """Replay each scenario under each policy.
+
+    A policy is a name, a path or `kernel:TREE` as `--policies` takes it, a class derived from
+    `swaptrace.mm.policy.Policy`, or an object of one. `steps`, `pages` and `checkpoints` ask for
+    what the options of these names show; `jobs` is the number of processes.
+    """
+    return Replayed(_replay(scenarios, policies, steps, pages, checkpoints, jobs))
+
+
+def compare(
+    scenarios: Scenarios,
+    policies: Sequence[PolicyLike],
+    *,
+    jobs: int = 1,
+) -> Compared:
+    """Replay each scenario under each policy, to compare them with the first."""
+    if len(policies) < 2:
+        raise SwaptraceError("compare needs at least two policies")
+    return Compared(_replay(scenarios, policies, False, False, 0, jobs))
+
+
+def explain(
+    scenario: Scenario | Path, policy: PolicyLike = "final", step: str | None = None
+) -> Explained:
+    """Say why each step, or the one named as by `--step`, counts what it counts."""
+    return Explained(commands.explain_one([_loaded(scenario)], policy_of(policy), step))
+
+
+def diff(old: Replayed | Path, new: Replayed | Path) -> Differed:
+    """Compare two results, or files of them or of baselines, by scenario, policy and window."""
+    return Differed(difference(_snapshot(old, "old"), _snapshot(new, "new")))
+
+
+def policy_of(policy: PolicyLike) -> Policy:
+    """The policy that is named or given; one without a name is called as its class."""
+    if isinstance(policy, str):
+        from swaptrace.policies import find
+
+        return find(policy)
+    made = policy() if isinstance(policy, type) else policy
+    made.name = made.name or type(made).__name__
+    return made
+
+
+def _replay(
+    scenarios: Scenarios,
+    policies: Sequence[PolicyLike],
+    steps: bool,
+    pages: bool,
+    checkpoints: int,
+    jobs: int,
+) -> Result:
+    found = [policy_of(policy) for policy in policies]
+    names = sorted(policy.name for policy in found)
+    twice = next((one for one, other in pairwise(names) if one == other), None)
+    if twice is not None:
+        raise SwaptraceError(f"two policies are called {twice!r}")
+    return commands.replay_all(
+        [_loaded(each) for each in _each(scenarios)],
+        found,
+        steps=steps,
+        pages=pages,
+        checkpoints=checkpoints,
+        begin=lambda _scenario, _policy: None,
+        jobs=jobs,
+    )
+
+
+def _each(scenarios: Scenarios) -> Iterable[Scenario | Path]:
+    if isinstance(scenarios, Scenario | str | PathLike):
+        return (scenarios,)
+    return scenarios
+
+
+def _loaded(scenario: Scenario | Path) -> Scenario:
+    return scenario if isinstance(scenario, Scenario) else load(scenario)
+
+
+def _snapshot(saved: Replayed | Path, called: str) -> Snapshot:
+    if isinstance(saved, Replayed):
+        return of_result(saved.result, called)
+    from swaptrace.cli.saved import read_text
+
+    return read_saved(read_text(fspath(saved)), fspath(saved))
+
+
+def _counted(scenario: ScenarioResult) -> Iterator[Row]:
+    for window in windows_of(scenario.policies.values()):
+        for name, policy in scenario.policies.items():
+            counters = counters_in(policy, window)
+            place = {"scenario": scenario.name, "window": window, "policy": name}
+            yield {**place, **_all_counters(counters)}
+
+
+def _beside(scenario: ScenarioResult) -> Iterator[Row]:
+    base, *others = scenario.policies
+    for name in others:
+        for change in changes(scenario.policies[base], scenario.policies[name]):
+            place = {"scenario": scenario.name, "base": base, "policy": name}
+            yield {**place, **_change(change)}
+
+
+def _change(change: Change) -> Row:
+    values = {"old": change.old, "new": change.new, "difference": change.difference}
+    return {"window": change.window, "counter": change.counter, **values}
+
+
+def _transition(step: ExplainedStep, transition: Transition) -> Row:
+    return {
+        "step": step.step,
+        "process": step.process,
+        "op": step.op,
+        "region": transition.region,
+        "pages": transition.pages,
+        "event": transition.event,
+        "before": "; ".join(transition.before),
+        "after": "; ".join(transition.after),
+        "decided": " > ".join(transition.path),
+        **_all_counters(transition.counters),
+    }
+
+
+def _all_counters(counters: Mapping[str, int]) -> Row:
+    return {name: counters.get(name, 0) for name in ALL_COUNTERS}
