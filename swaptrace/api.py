@@ -18,6 +18,8 @@ from typing import IO, TYPE_CHECKING, Final, TypeAlias
 from swaptrace import commands, inputs
 from swaptrace.counters import ALL_COUNTERS
 from swaptrace.errors import SwaptraceError
+from swaptrace.files import read_text
+from swaptrace.jsonfile import MAX_BYTES
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.explanation import ExplainedStep, Explanation, Transition
 from swaptrace.replay.result import Result, ScenarioResult, Violation, to_json
@@ -264,9 +266,8 @@ def _loaded(scenario: Scenario | Path) -> Scenario:
 def _snapshot(saved: Replayed | Path, called: str) -> Snapshot:
     if isinstance(saved, Replayed):
         return of_result(saved.result, called)
-    from swaptrace.cli.saved import read_text
-
-    return read_saved(read_text(fspath(saved)), fspath(saved))
+    path = fspath(saved)
+    return read_saved(read_text(path, MAX_BYTES), path)
 
 
 def _counted(scenario: ScenarioResult) -> Iterator[Row]:
