@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +16,7 @@ from typing import IO, Any
 from click.testing import CliRunner, Result
 
 from swaptrace.cli import main
+from tests.processes import PATIENCE, begin
 
 READ_WRITE = """\
 name: read-write
@@ -59,10 +62,8 @@ ROOT = Path(__file__).parent.parent
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Of a process that does not see what the tests' own terminal is like."""
-    hidden = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PYTHONUNBUFFERED")
-    kept = {key: value for key, value in os.environ.items() if key not in hidden}
-    return {**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm", **(changes or {})}
+    """Of a process on a terminal like any other; `conftest.py` has hidden the tests' own."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", **(changes or {})}
 
 
 def run(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
@@ -73,46 +74,50 @@ def run(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
 
 def start(
     *arguments: str | Path,
+    stdin: int | None = None,
     stdout: int | IO[bytes] = subprocess.PIPE,
     env: Mapping[str, str] | None = None,
+    ignoring: Iterable[signal.Signals] = (),
 ) -> subprocess.Popen[bytes]:
     """The command line in a process of its own, without a terminal."""
     command = [*SWAPTRACE, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env=environment(env))
+    streams = {"stdin": stdin, "stdout": stdout, "stderr": subprocess.PIPE}
+    return begin(command, ignoring=ignoring, env=environment(env), **streams)
+
+
+def finished(process: subprocess.Popen[bytes], given: bytes | None = None) -> tuple[int, str, str]:
+    """The exit code, standard output and standard error of a process, once it has ended.
+
+    `given` is what it still reads from standard input.
+    """
+    out, err = process.communicate(given, timeout=PATIENCE)
+    return process.returncode, (out or b"").decode(), (err or b"").decode()
 
 
 def on_terminal(
-    *command: str | Path, env: Mapping[str, str] | None = None, seconds: float = 30
+    *command: str | Path, env: Mapping[str, str] | None = None, progress: bool = False
 ) -> tuple[str, int]:
-    """What a command writes to a terminal that is its standard output and error, and its code."""
+    """What a command writes to a terminal that is its standard output, and its code.
+
+    With `progress` the terminal is its standard error as well, and shows how far it is if it
+    takes long.
+    """
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [*map(str, command)], stdin=slave, stdout=slave, stderr=slave, env=environment(env)
-    )
-    os.close(slave)
-    written = b""
-    try:
-        while chunk := os.read(master, 65536):
-            written += chunk
-    except OSError:  # the last writer has gone
-        pass
-    finally:
-        os.close(master)
-    return written.decode().replace("\r\n", "\n"), process.wait(seconds)
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    try:
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
+    with tempfile.TemporaryFile() as elsewhere:
+        process = begin(
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave if progress else elsewhere,
+            env=environment(env),
+        )
+        os.close(slave)
+        written = b""
+        try:
+            while chunk := os.read(master, 65536):
+                written += chunk
+        except OSError:  # the last writer has gone
+            pass
+        finally:
+            os.close(master)
+        return written.decode().replace("\r\n", "\n"), process.wait(PATIENCE)

@@ -1,16 +1,54 @@
-"""What all tests share: the switch that accepts changes of golden files."""
+"""What all tests share: the switch that accepts changes of golden files, the same surroundings
+wherever they run, and that no test leaves a process behind."""
 
 from __future__ import annotations
 
+import locale
 import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
+
+from tests.processes import adopt_orphans, children, end_all, left
 
 # Compiling the inner loop takes longer than all that the tests would gain by it. Those that ask
 # for the compiled one take it away again.
 os.environ.setdefault("SWAPTRACE_INTERPRETED", "1")
 
+# What the user has set for programs and terminals of their own is not what the tests ask.
+OF_THE_USER = (
+    *("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+    *("PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONWARNINGS", "PYTHONHASHSEED"),
+    *("SWAPTRACE_TRACEBACK", "GREP_OPTIONS", "TZ"),
+)
+for _name in OF_THE_USER:
+    os.environ.pop(_name, None)
+os.environ["TERM"] = "xterm"
+for _name in [name for name in os.environ if name.startswith("LC_") or name == "LANGUAGE"]:
+    del os.environ[_name]
+os.environ["LANG"] = "C.UTF-8"
+with suppress(locale.Error):
+    locale.setlocale(locale.LC_ALL, "C.UTF-8")
+time.tzset()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest --promote` writes what the tests got over what they expected."""
     parser.addoption("--promote", action="store_true", help="accept changes of golden files")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _orphans() -> None:
+    """What a test leaves behind is a child of the process that runs the tests."""
+    adopt_orphans()
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left(_orphans: None) -> Iterator[None]:
+    """Whatever a test started ends with it, and what it did not know of fails it."""
+    before = set(children(os.getpid()))
+    yield
+    end_all()
+    assert left(before) == []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.commandline import environment
+from tests.processes import completed
 
 GIT = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -40,12 +40,9 @@ def bash(lines: str, changes: Mapping[str, str] | None = None) -> Done:
     # A hook of git runs with variables that would lead to the repository that it is a hook of.
     kept = {key: value for key, value in environment().items() if not key.startswith("GIT_")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    process = subprocess.run(
+    process = completed(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", lines],
         env={**kept, "PATH": path, **GIT, **(changes or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
         text=True,
-        timeout=60,
     )
     return Done(process.stdout, process.stderr, process.returncode)

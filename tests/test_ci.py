@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import yaml
 from junitparser import JUnitXml
 
 from tests.commandline import READ_WRITE, ROOT
+from tests.processes import completed
 from tests.shell import Done, bash
 
 CI = ROOT / "docs" / "ci"
@@ -127,7 +127,7 @@ def gitlab(base: str, before: str) -> Done:
 )
 def test_does_it_fit_the_published_schema(schema: str, file: str) -> None:
     checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
-    done = subprocess.run([*checker, str(CI / file)], capture_output=True, text=True)
+    done = completed([*checker, str(CI / file)], text=True)
     assert done.returncode == 0, done.stdout
 
 
@@ -151,7 +151,7 @@ def test_is_what_gets_installed_this_project() -> None:
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_has_shellcheck_nothing_to_say() -> None:
-    done = subprocess.run(["shellcheck", CI / "compare.sh"], capture_output=True, text=True)
+    done = completed(["shellcheck", CI / "compare.sh"], text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 

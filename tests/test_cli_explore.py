@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 
 import pydot
@@ -13,8 +12,9 @@ from markdown_it import MarkdownIt
 
 from swaptrace.replay.result import from_json
 from swaptrace.scenario.loader import load_text
-from tests.commandline import alive, children, run, start
+from tests.commandline import finished, run, start
 from tests.goldens import check_golden
+from tests.processes import alive, children, until
 
 RFC = ("explore", "--policies", "rfc,final", "--processes", "1", "--ops", "read,write,pageout")
 SIMPLE = ("explore", "--policies", "simple", "--processes", "1")
@@ -188,15 +188,9 @@ def test_does_a_signal_end_it_and_its_workers(
 ) -> None:
     """Is every process gone, without a word and without a file?"""
     process = start("explore", "--policies", "rfc,final", "--output", "out")
-    deadline = time.monotonic() + 20
-    workers: list[int] = []
-    while len(workers) < 2 and time.monotonic() < deadline:
-        workers = children(process.pid)
-        time.sleep(0.01)
+    until(lambda: len(children(process.pid)) == 2, process)
+    workers = children(process.pid)
     process.send_signal(number)
-    assert (process.communicate(timeout=10), process.returncode) == ((b"", b""), code)
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert len(workers) == 2
-    assert not any(map(alive, workers))
+    assert finished(process) == (code, "", "")
+    until(lambda: not any(map(alive, workers)))
     assert list(here.iterdir()) == []

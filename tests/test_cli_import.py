@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from swaptrace.traces.files import open_trace
-from tests.commandline import SWAPTRACE, environment, on_terminal, run
+from tests.commandline import SWAPTRACE, environment, finished, on_terminal, run, start
 from tests.importers.logs import lines
+from tests.processes import completed, until
 
 LACKEY = lines(
     [
@@ -286,14 +288,24 @@ def test_pages_that_mremap_moves_keep_what_they_hold(here: Path) -> None:
 
 def test_what_interrupts_an_import_leaves_nothing() -> None:
     """While it waits for a pipe: 130, and no directory?"""
-    command = [*SWAPTRACE, "import", "lackey", "-", "-o", "out"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment()) as process:
-        assert process.stdin is not None
-        while not Path("out").exists():
-            assert process.poll() is None
-        process.send_signal(2)
-        assert process.wait(20) == 130
+    process = start("import", "lackey", "-", "-o", "out", stdin=subprocess.PIPE)
+    until(lambda: Path("out").exists(), process)
+    process.send_signal(signal.SIGINT)
+    assert finished(process) == (130, "", "")
     assert sorted(os.listdir()) == ["some.log"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_that_is_ignored_from_the_start_does_nothing(number: signal.Signals) -> None:
+    """As under nohup: does the import come to its end?"""
+    process = start(
+        *("import", "lackey", "-", "-o", "out"), stdin=subprocess.PIPE, ignoring=[number]
+    )
+    until(lambda: Path("out").exists(), process)
+    process.send_signal(number)
+    code, out, err = finished(process, LACKEY)
+    assert (code, out) == (0, "")
+    assert err.startswith("out/trace.yaml: 5 accesses")
 
 
 def test_record_says_why_there_is_no_log(here: Path) -> None:
@@ -303,7 +315,7 @@ def test_record_says_why_there_is_no_log(here: Path) -> None:
         (here / tool).chmod(0o755)
     env = environment({"PATH": f"{here}:{os.environ['PATH']}"})
     command = [*SWAPTRACE, "record", "-o", "out", "true"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    done = completed(command, env=env, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("not permitted\nError: strace and valgrind recorded no access")
     assert not Path("out").exists()
@@ -313,7 +325,7 @@ def test_record_says_which_package_is_missing(here: Path) -> None:
     """Where there is no valgrind, and where there is no such command?"""
     command = [*SWAPTRACE, "record", "-o", "out", "true"]
     env = environment({"PATH": str(here)})
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    done = completed(command, env=env, text=True)
     assert done.returncode == 2
     assert "not installed (Debian: apt install valgrind)" in done.stderr
     assert sorted(os.listdir()) == ["some.log"]
@@ -324,7 +336,7 @@ def test_a_bar_is_on_a_terminal_and_leaves_nothing_on_it() -> None:
     feed = "cat some.log; sleep 2; cat some.log"
     swaptrace = shlex.join(SWAPTRACE)
     command = f"({feed}) | {swaptrace} import lackey - -o out"
-    shown, code = on_terminal("bash", "-c", command, env={"COLUMNS": "20"})
+    shown, code = on_terminal("bash", "-c", command, env={"COLUMNS": "20"}, progress=True)
     assert code == 0
     assert "\x1b[2K" in shown, "the bar was there and was wiped out"
     assert shown.rpartition("\x1b[2K")[2].lstrip().startswith("out/trace.yaml: 10 accesses")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from swaptrace.cli.options import FORMATS
-from tests.commandline import LOST, READ_WRITE, ROOT, alive, environment, run, start
+from tests.commandline import LOST, READ_WRITE, ROOT, environment, finished, run, start
+from tests.processes import alive, completed, until
 
 SLOW = """\
 import os, time
@@ -24,11 +25,11 @@ class Slow(Policy):
     def swapin_pte(self, fault):
         with open("workers", "a") as file:
             file.write(f"{os.getpid()}\\n")
-        time.sleep(60)
+        time.sleep(3600)
 """
 
-DEAD = SLOW.replace("time.sleep(60)", "os.kill(os.getpid(), 9)")
-WRONG = SLOW.replace("time.sleep(60)", "return 7")
+DEAD = SLOW.replace("time.sleep(3600)", "os.kill(os.getpid(), 9)")
+WRONG = SLOW.replace("time.sleep(3600)", "return 7")
 
 
 @pytest.fixture(autouse=True)
@@ -69,11 +70,10 @@ for fmt in FORMATS:
 def test_are_the_bytes_the_same_from_run_to_run() -> None:
     """Does nothing depend on the order of sets, whose hashes differ between processes?"""
     first, second = (
-        subprocess.run(
+        completed(
             [sys.executable, "-c", HASHES],
             env=environment({"PYTHONHASHSEED": seed}),
             cwd=ROOT,
-            capture_output=True,
             text=True,
             check=True,
         ).stdout
@@ -85,7 +85,7 @@ def test_are_the_bytes_the_same_from_run_to_run() -> None:
 
 def test_are_policies_from_files_replayed_in_workers() -> None:
     """Does a policy that cannot be sent to another process work all the same?"""
-    text = SLOW.replace("time.sleep(60)", "return super().swapin_pte(fault)")
+    text = SLOW.replace("time.sleep(3600)", "return super().swapin_pte(fault)")
     Path("mine.py").write_text(text)
     command = ["compare", "rw.yaml", "lost.yaml", "--policies", "old,mine.py", "--steps", "--pages"]
     assert run(*command, "--jobs", "3").stdout == run(*command).stdout
@@ -119,31 +119,42 @@ def test_is_a_killed_worker_an_error() -> None:
     [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGKILL, -9)],
 )
 def test_does_a_signal_end_it_and_its_workers(number: signal.Signals, code: int) -> None:
-    """Is every process gone within a second, without a word and without a file?"""
+    """Is every process gone, without a word and without a file?"""
     process = start(
         *("run", "rw.yaml", "lost.yaml", "--policies", "old,slow.py", "--jobs", "2"),
         *("--output", "out"),
     )
-    workers = wait_for_workers(2)
+    workers = wait_for_workers(process, 2)
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
-    assert (process.returncode, out, err) == (code, b"", b"")
-    deadline = time.monotonic() + 5
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not any(map(alive, workers))
+    assert finished(process) == (code, "", "")
+    until(lambda: not any(map(alive, workers)))
     assert not Path("out").exists()
 
 
-def wait_for_workers(count: int) -> list[int]:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if Path("workers").exists():
-            found = Path("workers").read_text().split()
-            if len(found) >= count:
-                return [int(pid) for pid in found]
-        time.sleep(0.01)
-    raise AssertionError("the workers did not start")
+def test_is_an_ignored_interrupt_none_to_the_workers() -> None:
+    """As under nohup: does a run in several processes come to its end?"""
+    text = SLOW.replace("time.sleep(3600)", "while not os.path.exists('go'): time.sleep(0.01)")
+    Path("mine.py").write_text(f"{text}        return super().swapin_pte(fault)\n")
+    command = ("run", "rw.yaml", "lost.yaml", "--policies", "old,mine.py", "--jobs", "2")
+    process = start(*command, ignoring=[signal.SIGINT])
+    wait_for_workers(process, 2)
+    os.killpg(process.pid, signal.SIGINT)
+    Path("go").touch()
+    code, out, err = finished(process)
+    assert (code, err) == (0, "")
+    assert out == run(*command).stdout
+
+
+def wait_for_workers(process: subprocess.Popen[bytes], count: int) -> list[int]:
+    """The processes that are at work, as soon as so many are."""
+    seen = Path("workers")
+    until(lambda: seen.exists() and lines_of(seen) >= count, process)
+    return [int(pid) for pid in seen.read_text().split()]
+
+
+def lines_of(path: Path) -> int:
+    """How many lines are there as a whole."""
+    return path.read_text().count("\n")
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "two"])

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.commandline import LOST, READ_WRITE, SWAPTRACE, environment, on_terminal, start
+from tests.commandline import (
+    LOST,
+    READ_WRITE,
+    SWAPTRACE,
+    environment,
+    finished,
+    on_terminal,
+    start,
+)
+from tests.processes import completed
 
 POLICY = """\
 import signal, time
@@ -41,11 +49,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "rw.yaml").write_text(READ_WRITE)
     (tmp_path / "lost.yaml").write_text(LOST)
     return tmp_path
-
-
-def finished(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=30)
-    return process.returncode, (out or b"").decode(), (err or b"").decode()
 
 
 def test_does_interrupting_it_end_it_without_a_word(here: Path) -> None:
@@ -94,11 +97,8 @@ def test_does_it_work_without_standard_streams() -> None:
 
     def shell(redirections: str) -> tuple[int, str, str]:
         words = ["sh", "-c", f"exec {command} {redirections}"]
-        return finished(
-            subprocess.Popen(
-                words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
-        )
+        done = completed(words, stdin=b"", env=environment())
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     closed = "Error: cannot write to standard output: it is closed\n"
     assert shell(">&-") == (2, "", closed)
@@ -158,15 +158,13 @@ def test_does_a_progress_bar_appear_only_where_and_when_it_helps(here: Path) -> 
     (here / "slow.py").write_text(POLICY.format(first="time.sleep(0.6)"))
     impatient = [sys.executable, "-c", IMPATIENT]
     command = ["run", "rw.yaml", "--policies", "old,slow.py", "--output", "out"]
-    text, code = on_terminal(*impatient, *command)
+    text, code = on_terminal(*impatient, *command, progress=True)
     assert code == 0
     assert "read-write under slow" in text
     assert "1/2" in text
-    quick, _ = on_terminal(*SWAPTRACE, "run", "rw.yaml", "--output", "out")
-    assert quick == ""
-    piped = subprocess.run(
-        [*impatient, *command], env=environment(), capture_output=True, check=True, timeout=30
-    )
+    patient = [sys.executable, "-c", IMPATIENT.replace("0.05", "3600")]
+    assert on_terminal(*patient, *command, progress=True) == ("", 0)
+    piped = completed([*impatient, *command], env=environment(), check=True)
     assert (piped.stdout, piped.stderr) == (b"", b"")
 
 
@@ -187,9 +185,7 @@ print(*sys.modules, file=sys.stderr)
 
 def imported(code: str, *arguments: str) -> set[str]:
     """The modules that a program has imported at its end."""
-    process = subprocess.run(
-        [sys.executable, "-c", code, *arguments], env=environment(), capture_output=True, timeout=30
-    )
+    process = completed([sys.executable, "-c", code, *arguments], env=environment())
     return set(process.stderr.decode().split())
 
 
@@ -202,16 +198,14 @@ def test_does_it_start_without_what_it_does_not_need() -> None:
 
 
 def test_does_a_shell_complete_names() -> None:
-    def completed(words: str, number: int) -> str:
+    def offered(words: str, number: int) -> str:
         env = {**environment(), "_SWAPTRACE_COMPLETE": "bash_complete"}
         env |= {"COMP_WORDS": words, "COMP_CWORD": str(number)}
         code = 'from swaptrace.cli import main; main(prog_name="swaptrace")'
-        return finished(
-            subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE)
-        )[1]
+        return str(completed([sys.executable, "-c", code], env=env, text=True).stdout)
 
-    assert completed("swaptrace c", 1) == "plain,compare\nplain,check\n"
-    assert completed("swaptrace run --format t", 3) == "plain,table\nplain,text\n"
-    assert completed("swaptrace run --policies old,fi", 3) == "plain,old,final\n"
-    assert "plain,machine.swap.backend=\n" in completed("swaptrace run --set machine.swap", 3)
-    assert completed("swaptrace run rw.y", 2).startswith("file,rw.y\n")
+    assert offered("swaptrace c", 1) == "plain,compare\nplain,check\n"
+    assert offered("swaptrace run --format t", 3) == "plain,table\nplain,text\n"
+    assert offered("swaptrace run --policies old,fi", 3) == "plain,old,final\n"
+    assert "plain,machine.swap.backend=\n" in offered("swaptrace run --set machine.swap", 3)
+    assert offered("swaptrace run rw.y", 2).startswith("file,rw.y\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from swaptrace import commands, inputs, policies
 from swaptrace.replay import engine
 from swaptrace.scenario import loader
 from tests.commandline import LOST, READ_WRITE, ROOT, environment
+from tests.processes import completed
 
 PLUGIN = "swaptrace.pytest_plugin"
 KEPT = (commands, inputs, policies, engine, loader)
@@ -208,9 +208,7 @@ def test_a_wrong_option_is_told(run: Run, arguments: tuple[str, ...], message: s
 def test_other_projects_do_not_notice() -> None:
     """Does the plug-in load nothing but itself?"""
     code = "import sys, swaptrace.pytest_plugin as p; print(*sys.modules)"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], env=environment(), capture_output=True, check=True, text=True
-    )
+    ran = completed([sys.executable, "-c", code], env=environment(), check=True, text=True)
     loaded = [name for name in ran.stdout.split() if name.startswith(("swaptrace", "numpy"))]
     assert loaded == ["swaptrace", "swaptrace.pytest_plugin"]
     assert not {"yaml", "click", "rich"} & set(ran.stdout.split())

@@ -6,7 +6,7 @@ Whoever works is an object whose methods are asked, so that two can be asked at 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -92,12 +92,10 @@ def _serve(
 ) -> None:
     other_end.close()
     prepare()
-    while True:
-        try:
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # who asks has ended
+        while True:
             method, arguments = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send(getattr(service, method)(*arguments))
-        except Exception as error:
-            pipe.send(error)
+            try:
+                pipe.send(getattr(service, method)(*arguments))
+            except Exception as error:
+                pipe.send(error)

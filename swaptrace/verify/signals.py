@@ -38,8 +38,9 @@ _ending = _Ending()
 @contextmanager
 def ending_by_exception() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise `SystemExit`, as SIGINT raises `KeyboardInterrupt`, so that
-    everything is undone on the way out."""
-    before = {number: signal.signal(number, _ending.handle) for number in ENDING}
+    everything is undone on the way out. One that is ignored (nohup, `&` in a script) stays so."""
+    heeded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _ending.handle) for number in heeded}
     try:
         yield
     finally:

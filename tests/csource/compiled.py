@@ -5,7 +5,6 @@ It reads a question a line, as integers, and prints what each policy answers to 
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from swaptrace.csource.preprocess import MODELLED
 from swaptrace.explore.decisions import Question
 from swaptrace.mm.policy import FolioRefs, SwapinFault, SwapinPte
 from swaptrace.verify.build import Compiler
+from tests.processes import completed
 
 HEADER = Path(__file__).parent / "kernel.h"
 
@@ -120,7 +120,7 @@ def answers(
     """What the compiled policies answer to each question, those that take the decision."""
     binary = compiler.build(program(texts), directory, "policies")
     asked = "".join(f"{' '.join(map(str, _integers(each)))}\n" for each in questions)
-    done = subprocess.run([binary], input=asked, capture_output=True, text=True, check=True)
+    done = completed([binary], stdin=asked, text=True, check=True)
     return ([int(word) for word in line.split()] for line in done.stdout.splitlines())
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
@@ -15,6 +14,7 @@ import pytest
 from swaptrace.importers import lackey
 from swaptrace.importers.accesses import PAGE_SIZE
 from swaptrace.importers.lines import Block, blocks, unpacked
+from tests.processes import completed
 
 Naive = list[tuple[int, bool]]
 """Pages and whether they are written."""
@@ -69,7 +69,7 @@ def compiled(source: str, directory: Path, name: str = "program") -> Path:
     (directory / f"{name}.c").write_text(source)
     binary = directory / name
     command = ["gcc", "-O1", "-pthread", str(directory / f"{name}.c"), "-o", str(binary)]
-    subprocess.run(command, check=True, capture_output=True)
+    completed(command, check=True)
     return binary
 
 

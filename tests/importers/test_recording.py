@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ from swaptrace.importers.strace import Calls
 from swaptrace.scenario.loader import load_file
 from swaptrace.scenario.schema import Madvise, Mmap, Mprotect, Munmap, Scenario, Step, Trace
 from swaptrace.traces.files import open_trace
-from tests.commandline import run, start
+from tests.commandline import finished, run, start
 from tests.importers.logs import blocks_of, compiled, naive, needs_compiler, needs_tools
+from tests.processes import alive, completed, descendants, until
 
 pytestmark = [needs_tools, needs_compiler]
 
@@ -116,7 +118,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recorded(directory: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
     """`swaptrace record`, in a process of its own as its command writes to the standard output."""
     words = [sys.executable, "-m", "swaptrace", "record", "-o", str(directory), *map(str, command)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60)
+    return completed(words, text=True)
 
 
 def test_what_a_program_did_is_what_is_recorded(program: Path, tmp_path: Path) -> None:
@@ -164,7 +166,7 @@ def logs(program: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
         tracing = ["strace", "-f", "-ttt", "-T", "--seccomp-bpf", "-e", "trace=%memory"]
         lackey = ["valgrind", "--tool=lackey", "--trace-mem=yes", f"--log-file={paths[log]}"]
         command = [*tracing, "-o", str(paths[strace]), *lackey, *options, str(program)]
-        done = subprocess.run(command, check=True, capture_output=True, timeout=60)
+        done = completed(command, check=True)
         paths[f"{log} address"] = Path(done.stdout.decode())
     return paths
 
@@ -313,25 +315,17 @@ def test_a_real_program_is_replayed_under_a_limit(tmp_path: Path) -> None:
 def test_what_interrupts_a_recording_leaves_nothing(tmp_path: Path) -> None:
     """After SIGINT: no file, no directory, no process, and the exit code of a shell?"""
     process = start("record", "-o", str(tmp_path / "out"), "sleep", "50")
-    assert process.stderr is not None
-    while not running(process.pid, "sleep"):
-        assert process.poll() is None
-    under = descendants_of(process.pid)
-    process.send_signal(2)
-    assert process.wait(20) == 130
+    until(lambda: running(process.pid, "sleep"), process)
+    under = descendants(process.pid)
+    process.send_signal(signal.SIGINT)
+    assert finished(process)[0] == 130
     assert not (tmp_path / "out").exists()
-    assert [pid for pid in under if Path(f"/proc/{pid}/exe").exists()] == []
-
-
-def descendants_of(pid: int) -> list[int]:
-    from swaptrace.importers.recording import descendants
-
-    return descendants(pid)
+    assert not any(map(alive, under))
 
 
 def running(pid: int, name: str) -> bool:
     """Whether a descendant runs that was started with the name among its words."""
-    for each in descendants_of(pid):
+    for each in descendants(pid):
         try:
             words = Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")
         except OSError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.limits import Observation, difference, observations
+from tests.processes import completed
 
 ROOT = Path(__file__).parents[2]
 ALL = list(observations())
@@ -21,7 +21,7 @@ def test_the_compiled_loop_reproduces_every_observation() -> None:
     """Do all counters at every checkpoint and all page maps agree?"""
     environment = {k: v for k, v in os.environ.items() if k != "SWAPTRACE_INTERPRETED"}
     command = [sys.executable, "-m", "tests.kernel.limits"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = completed(command, cwd=ROOT, env=environment, text=True)
     assert done.stdout == f"{len(ALL)} agree, 0 differ\n"
     assert done.returncode == 0, done.stderr
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from swaptrace.errors import SwaptraceError
 from swaptrace.verify.build import PROBE, Compiler, find_compiler
 from tests.commandline import run
+from tests.processes import completed
 from tests.verify.test_emit import COMPILERS, needs_compiler
 
 
@@ -28,7 +28,7 @@ def test_a_program_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     compiler = find_compiler(tmp_path)
     assert compiler.command == (COMPILERS[0],)
     binary = compiler.build(PROBE, tmp_path, "program")
-    assert subprocess.run([binary]).returncode == 0
+    assert completed([binary]).returncode == 0
 
 
 def test_cc_is_taken_with_its_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

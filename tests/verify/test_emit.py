@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from swaptrace.traces.patterns import accesses
 from swaptrace.verify.emit import emit_c, source
 from tests.commandline import run
 from tests.goldens import check_golden
+from tests.processes import completed
 from tests.verify.programs import FORKING, scenario
 
 STRICT = ("-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread")
@@ -69,7 +69,7 @@ def warnings(compiler: str, text: str, path: Path) -> str:
     """What a compiler says of a program."""
     path.write_text(text)
     command = [compiler, *STRICT, "-c", str(path), "-o", str(path.with_suffix(".o"))]
-    return subprocess.run(command, capture_output=True, text=True).stderr
+    return str(completed(command, text=True).stderr)
 
 
 @needs_compiler
@@ -142,8 +142,8 @@ def printed(text: str, main: str, tmp_path: Path) -> list[int]:
     path.write_text(f"{text}\nint main(void)\n{{\n{main}\treturn 0;\n}}\n")
     binary = path.with_suffix("")
     flags = ["-std=c11", "-O1", "-ffp-contract=off", "-pthread"]
-    subprocess.run([COMPILERS[0], *flags, str(path), "-o", str(binary)], check=True)
-    done = subprocess.run([str(binary)], capture_output=True, text=True, check=True)
+    completed([COMPILERS[0], *flags, str(path), "-o", str(binary)], check=True)
+    done = completed([binary], text=True, check=True)
     return list(map(int, done.stdout.split()))
 
 

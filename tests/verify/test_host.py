@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from swaptrace.verify import host, swap
 from swaptrace.verify.host import Host, ending, execute, existing_backend, unfit
 from swaptrace.verify.place import Job
+from tests.processes import alive, until
 
 HEADER = "Filename\tType\tSize\tUsed\tPriority\n"
 
@@ -125,11 +125,8 @@ def test_a_program_that_hangs_ends_with_all_its_processes(tmp_path: Path) -> Non
     os.chdir(tmp_path)
     outcome = execute(job(script(tmp_path / "program", text), timeout=0.5))
     assert (outcome.stdout, outcome.failed) == ("before\n", "it did not end within 0.5 seconds")
-    child = Path("/proc") / (tmp_path / "child").read_text().strip()
-    limit = time.monotonic() + 5
-    while child.exists() and "zombie" not in (child / "status").read_text():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
+    child = int((tmp_path / "child").read_text())
+    until(lambda: not alive(child))
 
 
 def test_an_exit_code_that_is_expected_is_no_failure() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,8 @@ from swaptrace.verify.build import Compiler
 from swaptrace.verify.place import Job, Outcome
 from swaptrace.verify.qemu import QEMU, Guest, guests, kvm_works
 from swaptrace.verify.workdir import PREFIX
-from tests.commandline import run, start
+from tests.commandline import finished, run, start
+from tests.processes import alive, until
 from tests.verify.guests import image, module, script
 
 OPTIONS = """\
@@ -271,29 +271,13 @@ def test_no_emulator_and_no_file_outlives_the_program(setting: Setting, number: 
     temporary.mkdir()
     env = {"TMPDIR": str(temporary), "PATH": os.environ["PATH"]}
     pid = setting.root / "qemu.pid"
-    with start("verify", "--kernel", setting.image, "zero-pages", env=env) as process:
-        until(lambda: pid.exists() and pid.read_text().endswith("\n"))
-        process.send_signal(number)
-        process.communicate()
-    until(lambda: ended(int(pid.read_text())))
+    process = start("verify", "--kernel", setting.image, "zero-pages", env=env)
+    until(lambda: pid.exists() and pid.read_text().endswith("\n"), process)
+    process.send_signal(number)
+    finished(process)
+    until(lambda: not alive(int(pid.read_text())))
     if number == signal.SIGKILL:
         assert len(list(temporary.glob(f"{PREFIX}*"))) == 1
         setting.emulator("exit 1")
-        start("verify", "--kernel", setting.image, "zero-pages", env=env).communicate()
+        finished(start("verify", "--kernel", setting.image, "zero-pages", env=env))
     assert list(temporary.glob(f"{PREFIX}*")) == []
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait, but not for long."""
-    limit = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
-
-
-def ended(pid: int) -> bool:
-    """Whether a process is gone, or only waits to be reaped."""
-    try:
-        return ") Z" in Path("/proc", str(pid), "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True

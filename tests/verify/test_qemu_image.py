@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import lzma
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from swaptrace.errors import SwaptraceError
 from swaptrace.verify.image import modules_of, version_of
 from swaptrace.verify.modules import modules
+from tests.processes import completed
 from tests.verify.guests import RELEASE, image, module
 
 
@@ -83,7 +83,7 @@ def test_compressed_modules_are_decompressed(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("zstd") is None, reason="there is no zstd to compress one with")
 def test_a_module_compressed_by_zstd(tmp_path: Path) -> None:
-    compressed = subprocess.run(["zstd"], input=module(), capture_output=True, check=True).stdout
+    compressed = completed(["zstd"], stdin=module(), check=True).stdout
     (tmp_path / "zram.ko.zst").write_bytes(compressed)
     assert modules(tmp_path, RELEASE)[0].data == module()
     (tmp_path / "zram.ko.zst").write_bytes(b"no")

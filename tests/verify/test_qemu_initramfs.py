@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swaptrace.verify.initramfs import Initramfs
+from tests.processes import completed
 
 FILES = st.dictionaries(
     st.text("abcdefg-_.", min_size=1, max_size=12), st.binary(max_size=40), max_size=6
@@ -60,7 +60,7 @@ def test_what_is_packed_can_be_unpacked(files: dict[str, bytes]) -> None:
 def test_cpio_reads_it(tmp_path: Path) -> None:
     """Does a program that was not written here find the same?"""
     data = archive({"a": b"program", "plan": b"x" * 5000})
-    subprocess.run(["cpio", "-id", "--quiet"], input=data, cwd=tmp_path, check=True)
+    completed(["cpio", "-id", "--quiet"], stdin=data, cwd=tmp_path, check=True)
     assert (tmp_path / "jobs" / "a").read_bytes() == b"program"
     assert (tmp_path / "jobs" / "a").stat().st_mode & 0o111
     assert (tmp_path / "jobs" / "plan").read_bytes() == b"x" * 5000

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from swaptrace.verify.workdir import PREFIX, work_directory
+from tests.processes import PATIENCE, begin
 
 HOLDER = """\
 import time
 from swaptrace.verify.workdir import work_directory
 with work_directory() as path:
     print(path, flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -33,7 +34,7 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def holder() -> tuple[subprocess.Popen[str], Path]:
     """Another process with a directory of its own."""
-    process = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True)
+    process = begin([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, Path(process.stdout.readline().strip())
 
@@ -48,12 +49,12 @@ def test_it_is_gone_in_the_end(apart: Path) -> None:
 def test_that_of_a_process_that_was_killed_is_removed_with_what_runs_there(apart: Path) -> None:
     process, left = holder()
     shutil.copy("/bin/sleep", left / "program")
-    child = subprocess.Popen([str(left / "program"), "60"])
+    child = begin([left / "program", "3600"])
     process.kill()
     process.wait()
     with work_directory() as path:
         assert list(apart.iterdir()) == [path]
-    assert child.wait(5) == -signal.SIGKILL
+    assert child.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_that_of_a_process_that_lives_is_left_alone() -> None:

@@ -15,6 +15,7 @@ from swaptrace.errors import SwaptraceError
 from swaptrace.verify import journal, swap, zram
 from swaptrace.verify.journal import Entries, Journal, Setting
 from swaptrace.verify.zram import remove, undo
+from tests.processes import PATIENCE, begin
 
 OURS, THEIRS = "11" * 16, "22" * 16
 
@@ -120,7 +121,7 @@ def test_only_one_at_a_time_holds_the_journal(tmp_path: Path) -> None:
     """Does another one wait, and say so?"""
     with open(tmp_path / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        waiter = subprocess.Popen(
+        waiter = begin(
             [sys.executable, "-c", WAITER, str(tmp_path)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -128,7 +129,7 @@ def test_only_one_at_a_time_holds_the_journal(tmp_path: Path) -> None:
         )
         assert waiter.stderr is not None
         assert "waiting until it ends" in waiter.stderr.readline()
-    assert waiter.communicate(timeout=10)[0] == "has it\n"
+    assert waiter.communicate(timeout=PATIENCE)[0] == "has it\n"
 
 
 def test_the_header_is_that_of_mkswap() -> None:
