@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -38,15 +38,18 @@ WITHOUT_EFFECT: Final = frozenset(
 """Advice that changes nothing that is counted."""
 
 
+Op = Literal["map", "munmap", "madvise", "mprotect", "mlock", "munlock"]
+"""That of a step, or `map` for pages that are mapped anew."""
+
+
 class Event(NamedTuple):
     """What a call did to anonymous pages of the model, after so many accesses.
 
-    `op` is that of a step, or `map` for pages that are mapped anew; `detail` is the advice or the
-    protection.
+    `detail` is the advice or the protection.
     """
 
     position: int
-    op: str
+    op: Op
     start: int
     end: int
     detail: str = ""
@@ -129,12 +132,12 @@ class Recorder:
         self.mapped = True
         handler(self, call)
 
-    def note(self, op: str, start: int, end: int, detail: str = "") -> None:
+    def note(self, op: Op, start: int, end: int, detail: str = "") -> None:
         """Note what happens to a range of pages of the model."""
         self.last = Last()
         self.events.append(Event(self.count, op, start, end, detail))
 
-    def on_anonymous(self, op: str, call: Call, detail: str = "") -> None:
+    def on_anonymous(self, op: Op, call: Call, detail: str = "") -> None:
         """Note what happens to the anonymous pages of the range that a call is given."""
         start, end = pages(call.number(0), call.number(1))
         for area in self.space.within(start, end):

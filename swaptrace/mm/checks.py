@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from swaptrace.counters import Counter, ViolationKind
 from swaptrace.mm.column import ZERO, Column, Mapping, Pte
 from swaptrace.mm.event import Store
 from swaptrace.mm.page import Page
@@ -24,14 +25,14 @@ def load(page: Page, p: int) -> None:
         page.set_map(p, data=seen, freed=False)
 
 
-def misread(page: Page, p: int, seen: int) -> str:
+def misread(page: Page, p: int, seen: int) -> ViolationKind:
     """Whose data did the process read: another's (cow_leak), or not even that (lost_write)?
 
     Zeroes are nobody's.
     """
     others = (m for q, m in enumerate(page.maps) if q != p and m.vma is not None)
     leaks = seen != ZERO and any(m.data == seen for m in others)
-    return "cow_leak" if leaks else "lost_write"
+    return ViolationKind.COW_LEAK if leaks else ViolationKind.LOST_WRITE
 
 
 def store(page: Page, p: int, what: Store) -> None:
@@ -40,7 +41,7 @@ def store(page: Page, p: int, what: Store) -> None:
     pte = mapping.pte
     assert isinstance(pte, Pte)
     if mapping.armed:
-        page.broken.append(("lost_uffd_wp", p))
+        page.broken.append((ViolationKind.LOST_UFFD_WP, p))
     if what == "zero" or (what == "same" and page.content(p) == ZERO):
         data = ZERO
     else:
@@ -80,13 +81,13 @@ def write_without_permission(mapping: Mapping) -> bool:
 
 
 STATE_CHECKS = (
-    ("lost_soft_dirty", lost_soft_dirty),
-    ("write_without_permission", write_without_permission),
-    ("spurious_soft_dirty", spurious_soft_dirty),
+    (ViolationKind.LOST_SOFT_DIRTY, lost_soft_dirty),
+    (ViolationKind.WRITE_WITHOUT_PERMISSION, write_without_permission),
+    (ViolationKind.SPURIOUS_SOFT_DIRTY, spurious_soft_dirty),
 )
 
 
-def newly_broken(before: Column, after: list[Mapping]) -> list[tuple[str, int]]:
+def newly_broken(before: Column, after: list[Mapping]) -> list[tuple[ViolationKind, int]]:
     """What holds in no mapping of `before` but in one of `after` (of the same processes)."""
     broken = [
         (kind, p)
@@ -98,7 +99,7 @@ def newly_broken(before: Column, after: list[Mapping]) -> list[tuple[str, int]]:
     return sorted(broken, key=_order) if len(broken) > 1 else broken
 
 
-def _order(broken: tuple[str, int]) -> int:
+def _order(broken: tuple[ViolationKind, int]) -> int:
     return [kind for kind, _ in STATE_CHECKS].index(broken[0])
 
 
@@ -106,7 +107,7 @@ def count_spurious_dirty(page: Page, before: Sequence[Mapping], writer: int | No
     """PTEs that became dirty although their process stored nothing (`writer` is about to)."""
     for p, (old, new) in enumerate(zip(before, page.maps, strict=False)):
         if new is not old and p != writer and _dirty(new) and not _dirty(old):
-            page.counts["spurious_dirty"] += 1
+            page.count(Counter.SPURIOUS_DIRTY)
 
 
 def _dirty(mapping: Mapping) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from swaptrace.counters import ViolationKind
 from swaptrace.mm.backend import BACKENDS, Backend
 from swaptrace.mm.column import Column, Vma
 
@@ -202,7 +203,7 @@ class Outcome(NamedTuple):
 
     column: Column
     counts: tuple[int, ...]
-    violations: tuple[tuple[str, int], ...]
+    violations: tuple[tuple[ViolationKind, int], ...]
     lookup: Lookup
     path: tuple[str, ...]
     ends: bool = False

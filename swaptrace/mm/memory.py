@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import ZERO, ZERO_PAGE, Mapping, Pte, SwapPte
 from swaptrace.mm.page import Page, drop_data
@@ -64,7 +65,7 @@ def user_fault(page: Page, p: int, write: bool) -> None:
 
 def mm_account_fault(page: Page, major: bool) -> None:
     """Only a completed fault counts; major if it was, or was retried with FAULT_FLAG_TRIED."""
-    page.counts["majflt" if major else "minflt"] += 1
+    page.count(Counter.MAJFLT if major else Counter.MINFLT)
 
 
 def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
@@ -86,10 +87,10 @@ def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:
     """First touch: the shared zero page for a read, a fresh folio for a write."""
     page.enter("do_anonymous_page")
     if not write:
-        page.counts["zero_page"] += 1
+        page.count(Counter.ZERO_PAGE)
         page.set_pte(p, Pte(ZERO_PAGE))
         return FaultResult()
-    page.counts["zero_fill"] += 1
+    page.count(Counter.ZERO_FILL)
     f = page.new_folio(ZERO, anon_exclusive=True)
     pte = mk_pte(page, f)
     if page.vma(p).writable:
@@ -128,7 +129,7 @@ def swapin_folio(page: Page, orig: SwapPte) -> tuple[int, bool]:
     if cached is not None:
         page.lookup = "readahead_hit" if page.folios[cached].readahead else "hit"
         if page.folios[cached].readahead:
-            page.counts["swap_ra_hit"] += 1
+            page.count(Counter.SWAP_RA_HIT)
             page.set_folio(cached, readahead=False)
         return cached, False
     if page.facts.backend.synchronous_io and page.swap_count(orig.slot) == 1:
@@ -155,6 +156,7 @@ def map_swapped_in(page: Page, p: int, answer: SwapinPte) -> None:
 def do_wp_page(page: Page, p: int) -> FaultResult:
     """A write to a write-protected present page: an event, a reuse or a copy."""
     page.enter("do_wp_page")
+    page.wp_fault = True
     pte = page.maps[p].pte
     assert isinstance(pte, Pte)
     if page.vma(p).uffd_wp and pte.uffd_wp:
@@ -165,11 +167,11 @@ def do_wp_page(page: Page, p: int) -> FaultResult:
     if not pte.is_zero_page and (
         page.folios[pte.folio].anon_exclusive or wp_can_reuse_anon_folio(page, pte.folio)
     ):
-        page.counts["wp_reuse"] += 1
+        page.count(Counter.WP_REUSE)
         page.set_folio(pte.folio, anon_exclusive=True)
         wp_page_reuse(page, p, pte)
     else:
-        page.counts["wp_copy"] += 1
+        page.count(Counter.WP_COPY)
         wp_page_copy(page, p, pte)
     return FaultResult()
 

@@ -59,7 +59,7 @@ def moves(policy: Policy, column: Column, event: Event) -> Moves:
         fresh=tuple(folio_of.get(new, GONE) for new in fresh),
         read=read_from(column, event) if fresh else GONE,
         drains=drains(column, page, event),
-        writes="swap_writepage" in page.path,
+        writes=page.written,
     )
 
 
@@ -97,6 +97,6 @@ def drains(column: Column, page: Page, event: Event) -> bool:
     if page.lookup != "none":
         return True
     pte = column.maps[event.process].pte
-    if "do_wp_page" not in page.path or not isinstance(pte, Pte) or pte.is_zero_page:
+    if not page.wp_fault or not isinstance(pte, Pte) or pte.is_zero_page:
         return False
     return not column.folios[pte.folio].anon_exclusive

@@ -6,9 +6,9 @@ transition; `freeze` makes the new column of it.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
+from swaptrace.counters import POSITION, Counter, ViolationKind
 from swaptrace.mm.column import (
     ZERO,
     Column,
@@ -27,7 +27,11 @@ from swaptrace.mm.policy import FolioRefs, Policy
 
 
 class Page:
-    """Mutable working copy of a column, with the policy and the facts in force."""
+    """Mutable working copy of a column, with the policy and the facts in force.
+
+    `path` explains and decides nothing. What others need to know of the way that was taken stands
+    by itself: `lookup`, `written` (swap_writepage() was called), `wp_fault` (do_wp_page() was).
+    """
 
     __slots__ = (
         "broken",
@@ -42,6 +46,8 @@ class Page:
         "path",
         "policy",
         "slots",
+        "wp_fault",
+        "written",
     )
 
     def __init__(self, column: Column, policy: Policy, facts: Facts) -> None:
@@ -51,10 +57,12 @@ class Page:
         self.slots = list(column.slots)
         self.policy = policy
         self.facts = facts
-        self.counts: defaultdict[str, int] = defaultdict(int)
-        self.broken: list[tuple[str, int]] = []
+        self.counts = [0] * len(POSITION)
+        self.broken: list[tuple[ViolationKind, int]] = []
         self.lookup: Lookup = "none"
         self.path: list[str] = []
+        self.written = False
+        self.wp_fault = False
         self.may_retry = True
         self.ends = False
 
@@ -66,6 +74,10 @@ class Page:
     def enter(self, function: str) -> None:
         """Note the kernel function that decides what happens next."""
         self.path.append(function)
+
+    def count(self, counter: Counter, times: int = 1) -> None:
+        """Count something, `times` over."""
+        self.counts[POSITION[counter]] += times
 
     def vma(self, p: int) -> Vma:
         """The VMA of process `p`, where there is one."""

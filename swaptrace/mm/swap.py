@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swaptrace.counters import Counter
 from swaptrace.mm.column import ZERO, SwapSlot
 from swaptrace.mm.page import Page
 
@@ -12,16 +13,16 @@ def swap_read_folio(page: Page, s: int, f: int) -> None:
     assert stored is not None, "a slot without a copy has its folio in the swap cache"
     page.set_folio(f, data=stored)
     if page.facts.zeromap and stored == ZERO:
-        page.counts["swpin_zero"] += 1
+        page.count(Counter.SWPIN_ZERO)
     elif page.facts.backend.compressed:
         zswap_load(page, s, f)
     else:
-        page.counts["pswpin"] += 1
+        page.count(Counter.PSWPIN)
 
 
 def zswap_load(page: Page, s: int, f: int) -> None:
     """A load into the swap cache may make the folio the only copy, and dirty."""
-    page.counts["zswpin"] += 1
+    page.count(Counter.ZSWPIN)
     if page.facts.backend.load_erases and page.folios[f].slot is not None:
         page.slots[s] = SwapSlot(None)
         page.set_folio(f, dirty=True)
@@ -35,7 +36,7 @@ def read_swap_cache(page: Page, s: int, readahead: bool = False) -> int:
     f = page.new_folio(ZERO, slot=s, readahead=readahead)
     swap_read_folio(page, s, f)
     if readahead:
-        page.counts["swap_ra"] += 1
+        page.count(Counter.SWAP_RA)
     return f
 
 
@@ -46,19 +47,20 @@ def swap_writepage(page: Page, f: int) -> bool:
     (its writeback is over by the time of the next event).
     """
     page.enter("swap_writepage")
+    page.written = True
     s = page.folios[f].slot
     assert s is not None
     data = page.folios[f].data
-    page.counts["rewrites"] += page.slots[s].data == data
+    page.count(Counter.REWRITES, page.slots[s].data == data)
     page.slots[s] = SwapSlot(data)
     page.set_folio(f, dirty=False)
     if page.facts.zeromap and data == ZERO:
-        page.counts["swpout_zero"] += 1
+        page.count(Counter.SWPOUT_ZERO)
         return True
     if page.facts.backend.compressed:
-        page.counts["zswpout"] += 1
+        page.count(Counter.ZSWPOUT)
         return True
-    page.counts["pswpout"] += 1
+    page.count(Counter.PSWPOUT)
     return page.facts.backend.synchronous_io
 
 

@@ -8,7 +8,7 @@ the replay's business and comes in as events and facts.
 
 from __future__ import annotations
 
-from swaptrace.counters import COUNTERS
+from swaptrace.counters import Counter
 from swaptrace.mm import checks
 from swaptrace.mm.column import Column, Pte
 from swaptrace.mm.event import (
@@ -43,7 +43,7 @@ from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.vmscan import activate, madvise_pageout, shrink_folio
 
-NOUGHT = (0,) * len(COUNTERS)
+NOUGHT = (0,) * len(Counter)
 """The counters of an event that counts nothing."""
 
 
@@ -60,7 +60,7 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
         page.broken += checks.newly_broken(column, page.maps)
     return Outcome(
         column=page.freeze(),
-        counts=tuple(map(page.counts.get, COUNTERS, NOUGHT)) if page.counts else NOUGHT,
+        counts=tuple(page.counts) if any(page.counts) else NOUGHT,
         violations=tuple(page.broken),
         lookup=page.lookup,
         path=tuple(page.path),
@@ -123,7 +123,7 @@ def access(page: Page, p: int, write: bool) -> bool:
     """Fault until the MMU lets the access through; False if it is forbidden."""
     vma = page.maps[p].vma
     if vma is None or not vma.allows(write):
-        page.counts["sigsegv"] += 1
+        page.count(Counter.SIGSEGV)
         page.ends = True
         return False
     for _ in range(MAX_FAULTS):

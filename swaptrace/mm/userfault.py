@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swaptrace.counters import Counter
 from swaptrace.mm.mprotect import uffd_wp_range
 from swaptrace.mm.page import Page
 
@@ -9,5 +10,5 @@ from swaptrace.mm.page import Page
 def handle_userfault(page: Page, p: int) -> None:
     """One event; the handler un-protects the page that faulted and wakes the writer."""
     page.enter("handle_userfault")
-    page.counts["uffd_wp"] += 1
+    page.count(Counter.UFFD_WP)
     uffd_wp_range(page, p, wp=False)

@@ -39,11 +39,10 @@ def access(world: World, tally: Tally, process: Process, step: AccessStep | Mems
 
 def store_of(step: AccessStep | Memset) -> Store | None:
     """What the step leaves in a page that it writes."""
-    match step.op:
-        case "read":
-            return None
-        case "read_write":
-            return "same"
+    if step.op == "read":
+        return None
+    if step.op == "read_write":
+        return "same"
     return "zero" if step.value == 0 else "fresh"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from swaptrace.counters import ReclaimCounter
 from swaptrace.errors import OutOfMemory, SwaptraceError
 from swaptrace.mm.event import Dontneed, Event, Fork, Free, Pageout, SetVma, SwapIn, Unmap
 from swaptrace.reclaim import loop, madvise, memory
@@ -38,12 +39,12 @@ MOST_PROCESSES = 62
 
 
 RECLAIM_COUNTS: Final = (
-    (memory.PGSCAN, "pgscan"),
-    (memory.PGSTEAL, "pgsteal"),
-    (memory.PGACTIVATE, "pgactivate"),
-    (memory.PGDEACTIVATE, "pgdeactivate"),
-    (memory.REFAULTS, "workingset_refault"),
-    (memory.ACTIVATED, "workingset_activate"),
+    (memory.PGSCAN, ReclaimCounter.PGSCAN),
+    (memory.PGSTEAL, ReclaimCounter.PGSTEAL),
+    (memory.PGACTIVATE, ReclaimCounter.PGACTIVATE),
+    (memory.PGDEACTIVATE, ReclaimCounter.PGDEACTIVATE),
+    (memory.REFAULTS, ReclaimCounter.WORKINGSET_REFAULT),
+    (memory.ACTIVATED, ReclaimCounter.WORKINGSET_ACTIVATE),
 )
 """Where the inner loop counts what /proc/vmstat has under these names."""
 

@@ -174,7 +174,8 @@ class Replay:
         counters = tally.counters()
         record.add_step(StepResult(path, step.line, step.process, step.op, counters), window)
         for (kind, process, region), seen in tally.sightings.items():
-            violation = Violation(kind, path, step.line, process, region, seen.page, seen.pages)
+            place = path, step.line, process, region
+            violation = Violation(kind.value, *place, seen.page, seen.pages)
             record.add_violation(violation, step.column)
 
     def sequence(
@@ -228,6 +229,8 @@ class Replay:
                 syscalls.exit_process(world, tally, process)
             case ClearRefs():
                 syscalls.clear_refs(world, tally, process)
+            case AccessPattern() | Trace() | Measure() | Repeat():
+                raise AssertionError(f"{step.op} has a method of its own")
         return None
 
     def check_errno(self, step: Step, errno: str | None) -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from swaptrace.counters import ViolationKind
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.mm.event import Access, Event, Populate, SwapIn
@@ -45,7 +46,7 @@ class Block(NamedTuple):
 
     ids: Pages
     taken: tuple[tuple[Event, int, int], ...]
-    violations: tuple[tuple[str, int, int], ...]
+    violations: tuple[tuple[ViolationKind, int, int], ...]
     readahead: ReadAhead | None
     slots: int
 
@@ -122,7 +123,7 @@ class Pass:
         self.looked_up = False
         self.facts_changed = False
         self.taken: list[tuple[Event, int, int]] = []
-        self.violations: list[tuple[str, int, int]] = []
+        self.violations: list[tuple[ViolationKind, int, int]] = []
         self.max_window = 1 << min(world.machine.swap.page_cluster, ORDER_CEILING)
         self.table_pages = world.machine.page_size // ENTRY_BYTES
         self.hits_max = hits_max(world.machine.page_size)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from swaptrace.counters import COUNTERS
+from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.mm.column import Pte
 from swaptrace.mm.event import Access
@@ -25,7 +25,7 @@ from swaptrace.traces.chunk import CHUNK, Chunk
 from swaptrace.traces.files import TraceError, TraceFile, open_trace, shown
 from swaptrace.traces.patterns import accesses
 
-SIGSEGV = COUNTERS.index("sigsegv")
+SIGSEGV = POSITION[Counter.SIGSEGV]
 
 Place = tuple[Process, Family]
 """A process and a region of it."""

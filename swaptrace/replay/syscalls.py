@@ -32,6 +32,7 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.visit import send
 from swaptrace.replay.world import Family, Process, World
 from swaptrace.scenario.schema import (
+    Advice,
     Madvise,
     Mlock,
     Mmap,
@@ -198,7 +199,7 @@ def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errn
     return "ENOMEM" if hole or at < call.end else None
 
 
-def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: str) -> Errno:
+def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) -> Errno:
     """madvise_vma_behavior()."""
     if advice in ("MADV_POPULATE_READ", "MADV_POPULATE_WRITE"):
         return populate_vma(call, area, start, end, advice)
@@ -213,7 +214,7 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: str) -> 
     return None
 
 
-def advice_event(call: Call, advice: str) -> Event | None:
+def advice_event(call: Call, advice: Advice) -> Event | None:
     """What the advice means for a page; MADV_COLD changes nothing but the order in which a
     memory limit reclaims."""
     member, facts = call.member, call.world.facts
@@ -226,10 +227,11 @@ def advice_event(call: Call, advice: str) -> Event | None:
             return Free(member, facts)
         case "MADV_WILLNEED":
             return SwapIn(member, facts, readahead=False)
-    return None
+        case "MADV_COLD" | "MADV_POPULATE_READ" | "MADV_POPULATE_WRITE":
+            return None
 
 
-def each_populated(call: Call, advice: str) -> Errno:
+def each_populated(call: Call, advice: Advice) -> Errno:
     """madvise_populate(): up to the first hole."""
     at = call.start
     for start, end, area in list(call.space.clipped(call.start, call.end)):
@@ -242,7 +244,7 @@ def each_populated(call: Call, advice: str) -> Errno:
     return "ENOMEM" if at < call.end else None
 
 
-def populate_vma(call: Call, area: VmArea, start: int, end: int, advice: str) -> Errno:
+def populate_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) -> Errno:
     """Fault a part of a VMA in, if its protection permits (check_vma_flags)."""
     write = advice == "MADV_POPULATE_WRITE"
     if not area.vma.allows(write):

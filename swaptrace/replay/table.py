@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+from swaptrace.counters import ViolationKind
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event, Lookup
 from swaptrace.mm.policy import Policy
@@ -24,7 +25,7 @@ class Row(NamedTuple):
 
     new: int
     counts: tuple[int, ...]
-    violations: tuple[tuple[str, int], ...]
+    violations: tuple[tuple[ViolationKind, int], ...]
     lookup: Lookup
     slots: int
     path: tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from swaptrace.counters import COUNTERS, RECLAIM_COUNTERS
+from swaptrace.counters import ALL_COUNTERS, COUNTERS, ReclaimCounter, ViolationKind
 from swaptrace.mm.event import Event
 from swaptrace.replay.result import Checkpoint, StepResult, Violation
 from swaptrace.replay.table import Row
@@ -41,8 +41,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts = [0] * len(COUNTERS)
-        self.reclaim = dict.fromkeys(RECLAIM_COUNTERS, 0)
-        self.sightings: dict[tuple[str, str, str], Sighting] = {}
+        self.reclaim = dict.fromkeys(ReclaimCounter, 0)
+        self.sightings: dict[tuple[ViolationKind, str, str], Sighting] = {}
         self.taken: dict[Taken, int] = {}
 
     def take(self, family: Family, event: Event, column: int, row: Row, pages: int) -> None:
@@ -53,7 +53,7 @@ class Tally:
         key = Taken(family.name, tuple(family.members), type(event), event, column)
         self.taken[key] = self.taken.get(key, 0) + pages
 
-    def see(self, kind: str, process: str, region: str, page: int, pages: int) -> None:
+    def see(self, kind: ViolationKind, process: str, region: str, page: int, pages: int) -> None:
         """A violation of `kind`, first on `page` (of the region)."""
         key = (kind, process, region)
         old = self.sightings.get(key, Sighting(page, 0))
@@ -61,8 +61,8 @@ class Tally:
 
     def counters(self) -> dict[str, int]:
         """By name, zeroes left out."""
-        counts = dict(zip(COUNTERS, self.counts, strict=True)) | self.reclaim
-        return {name: n for name, n in counts.items() if n}
+        counts = zip(ALL_COUNTERS, [*self.counts, *self.reclaim.values()], strict=True)
+        return {name: n for name, n in counts if n}
 
 
 def add_counters(to: dict[str, int], counters: dict[str, int], times: int = 1) -> None:

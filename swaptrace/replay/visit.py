@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from swaptrace.counters import COUNTERS
+from swaptrace.counters import POSITION, Counter
 from swaptrace.mm.event import Event, Pageout
 from swaptrace.replay.region import Pages, Walk
 from swaptrace.replay.table import Row
@@ -21,7 +21,7 @@ from swaptrace.replay.world import Family, World
 Met: TypeAlias = dict[int, tuple[Row, int]]
 """Column to its transition and the number of pages that take it."""
 
-NEW_ANON = (COUNTERS.index("zero_fill"), COUNTERS.index("wp_copy"))
+NEW_ANON = (POSITION[Counter.ZERO_FILL], POSITION[Counter.WP_COPY])
 
 
 def send(

@@ -105,7 +105,8 @@ def _block(leaf: RenderableType) -> str:
             return _begin(text.plain)
         case Lines(lines, language):
             return "\n".join([f"```{language}", *lines, "```"])
-    raise TypeError(type(leaf))
+        case _:
+            raise TypeError(type(leaf))
 
 
 def _table(table: Table) -> Iterator[str]:

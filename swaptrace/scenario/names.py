@@ -11,29 +11,24 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from swaptrace.addresses import first_fit
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.scenario.schema import (
-    Access,
     AccessPattern,
     ClearRefs,
     Exit,
     Fork,
-    Madvise,
     Measure,
-    Memset,
-    Mlock,
     Mmap,
-    Mprotect,
-    Munlock,
     Munmap,
+    OnRange,
     Repeat,
     Span,
     Step,
+    SystemCall,
     Trace,
-    UffdWriteprotect,
 )
 from swaptrace.scenario.source import Mark, Report
 from swaptrace.scenario.steps import Parsed
@@ -45,12 +40,6 @@ process or to compare two passes."""
 
 SCANNED: Final = 4
 """That many entries that are only looked at cost 1."""
-
-SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
-"""The steps whose range the kernel takes in whole pages."""
-
-OnRange: TypeAlias = Memset | Access | AccessPattern | SystemCall
-"""The steps that have a range."""
 
 
 @dataclass(frozen=True, slots=True)

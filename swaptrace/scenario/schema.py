@@ -268,6 +268,12 @@ class Repeat(BaseStep):
     steps: tuple[Step, ...]
 
 
+SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
+"""The steps whose range the kernel takes in whole pages."""
+
+OnRange: TypeAlias = Memset | Access | AccessPattern | SystemCall
+"""The steps that have a range."""
+
 Step: TypeAlias = (
     Mmap
     | Munmap

@@ -18,8 +18,12 @@ from swaptrace.scenario.schema import (
     Madvise,
     Measure,
     Memset,
+    Mlock,
     Mmap,
     Mprotect,
+    Munlock,
+    Munmap,
+    OnRange,
     Repeat,
     Scenario,
     Step,
@@ -82,52 +86,52 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
     match step:
         case Measure():
             yield "measure", step.label
-            return
         case Repeat():
             yield "repeat", step.count
-            return
         case Fork():
             yield "fork", step.child
-            return
         case Exit():
             yield "exit", step.process
-            return
         case ClearRefs():
             yield "clear_refs", "soft_dirty"
-            return
         case Trace():
             yield "trace", json.dumps(step.path)
             if step.region is not None:
                 yield "region", step.region
-            return
         case Mmap():
             yield "mmap", step.region
             yield "size", step.size
             yield "prot", step.prot
             if step.at is not None:
                 yield "at", step.at
-            return
-    yield step.op, step.region
-    yield "offset", step.span.offset
-    yield "length", step.span.length
-    match step:
         case Mprotect():
-            yield "prot", step.prot
+            yield from range_keys(step, prot=step.prot)
         case Memset():
-            yield "value", step.value
+            yield from range_keys(step, value=step.value)
         case Madvise():
-            yield "advice", step.advice
+            yield from range_keys(step, advice=step.advice)
         case UffdWriteprotect():
-            yield "wp", step.wp
+            yield from range_keys(step, wp=step.wp)
+        case Munmap() | Mlock() | Munlock():
+            yield from range_keys(step)
         case AccessPattern():
+            yield from range_keys(step)
             yield from pattern_keys(step)
         case Access():
-            yield "stride", step.stride
+            yield from range_keys(step, stride=step.stride)
             yield "order", step.order
             if step.order == "random":
                 yield "seed", step.seed
             if step.value is not None:
                 yield "value", step.value
+
+
+def range_keys(step: OnRange, **more: object) -> Iterator[tuple[str, object]]:
+    """The operation and the range, then what else there is."""
+    yield step.op, step.region
+    yield "offset", step.span.offset
+    yield "length", step.span.length
+    yield from more.items()
 
 
 def pattern_keys(step: AccessPattern) -> Iterator[tuple[str, object]]:

@@ -136,7 +136,8 @@ class Writer:
                 return "exit_process()"
             case ClearRefs():
                 return "clear_soft_dirty()"
-        raise AssertionError(step)
+            case Measure() | Repeat():
+                raise AssertionError("no step of its own")
 
     def access(self, step: Access) -> str:
         order = f"RANDOM({step.seed})" if step.order == "random" else step.order.upper()

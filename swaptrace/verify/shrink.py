@@ -9,24 +9,16 @@ from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
     Machine,
-    Madvise,
     Measure,
-    Memset,
-    Mlock,
     Mmap,
-    Mprotect,
-    Munlock,
-    Munmap,
+    OnRange,
     Repeat,
     Scenario,
     Span,
     Step,
-    UffdWriteprotect,
 )
 
 Steps = tuple[Step, ...]
-Accesses = Access | AccessPattern | Memset
-OnRange = Accesses | Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
 
 
 def smaller(scenario: Scenario) -> Iterator[Scenario]:

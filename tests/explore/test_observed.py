@@ -63,6 +63,8 @@ def operations(step: Step, size: int, page_size: int) -> list[str] | None:
             return [f"mprotect_{step.prot}"]
         case UffdWriteprotect():
             return ["uffd_wp" if step.wp else "uffd_unwp"]
+        case _:
+            pass
     return next(([name] for name, kind in SIMPLE.items() if isinstance(step, kind)), None)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from swaptrace.counters import ReclaimCounter
 from swaptrace.mm.column import mappers
 from swaptrace.mm.event import (
     Event,
@@ -214,7 +215,7 @@ class NaiveMemory:
         return Shadow(self.age - 1, folio.workingset)
 
     def refault(self, folio: Folio, shadow: Shadow) -> None:
-        self.count("workingset_refault", 1)
+        self.count(ReclaimCounter.WORKINGSET_REFAULT, 1)
         size = self.flushed["file", False] + self.flushed["file", True]
         if self.world.device.slot_free:
             size += self.flushed["anon", True]
@@ -222,12 +223,12 @@ class NaiveMemory:
             folio.active = True
             self.age += 1
             self.activated += 1
-            self.count("workingset_activate", 1)
+            self.count(ReclaimCounter.WORKINGSET_ACTIVATE, 1)
             if shadow.workingset:
                 folio.workingset = True
                 self.note_cost("anon", 32)
 
-    def count(self, name: str, number: int) -> None:
+    def count(self, name: ReclaimCounter, number: int) -> None:
         self.tally.reclaim[name] += number
 
     def note_cost(self, kind: str, cost: int) -> None:

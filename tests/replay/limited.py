@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isqrt
 
+from swaptrace.counters import ReclaimCounter
 from swaptrace.errors import OutOfMemory
 from swaptrace.mm.column import Pte
 from swaptrace.mm.event import (
@@ -81,7 +82,7 @@ class NaiveArena(NaiveMemory):
                         where = self.of[folio.where[0]], folio.where[1]
                         place = self.pages[folio.where].folios.index(folio)
                         self.take(*where, Activate(0, self.world.facts, place))
-                    self.count("pgactivate", 1)
+                    self.count(ReclaimCounter.PGACTIVATE, 1)
                 back.append(folio)
                 continue
             gone, written = self.evict(folio)
@@ -91,13 +92,13 @@ class NaiveArena(NaiveMemory):
                 self.add(folio, newest=False)
             elif not gone:
                 folio.active = True
-                self.count("pgactivate", 1)
+                self.count(ReclaimCounter.PGACTIVATE, 1)
                 back.append(folio)
         for folio in back:
             self.add(folio)
             self.age += folio.active
-        self.count("pgscan", len(taken))
-        self.count("pgsteal", freed)
+        self.count(ReclaimCounter.PGSCAN, len(taken))
+        self.count(ReclaimCounter.PGSTEAL, freed)
         self.note_cost(kind, 32 * io + len(taken) - freed)
         return freed
 
@@ -110,7 +111,7 @@ class NaiveArena(NaiveMemory):
             folio.active, folio.workingset = False, True
         for folio in taken:
             self.add(folio)
-        self.count("pgdeactivate", len(taken))
+        self.count(ReclaimCounter.PGDEACTIVATE, len(taken))
 
     def round(self, priority: int, force: bool) -> int:
         """One priority of a direct reclaim."""
@@ -172,12 +173,12 @@ class NaiveArena(NaiveMemory):
         for _ in range(2 * len(order)):
             folio = order[-1]
             self.remove(folio)
-            self.count("pgscan", 1)
+            self.count(ReclaimCounter.PGSCAN, 1)
             gone = written = False
             if folio.where != self.busy:
                 gone, written = self.evict(folio)
             if gone:
-                self.count("pgsteal", 1)
+                self.count(ReclaimCounter.PGSTEAL, 1)
                 return 1
             self.add(folio, newest=not written)
         return 0
@@ -347,4 +348,4 @@ class NaiveArena(NaiveMemory):
                 self.remove(folio)
                 folio.active, folio.workingset = False, True
                 self.add(folio)
-                self.tally.reclaim["pgdeactivate"] += 1
+                self.tally.reclaim[ReclaimCounter.PGDEACTIVATE] += 1
