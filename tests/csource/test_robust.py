@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -21,6 +20,7 @@ from swaptrace.explore.decisions import questions
 from swaptrace.mm.policy import ask
 from tests.commandline import run
 from tests.csource.reading import read
+from tests.work import at_most
 
 TWINS = sorted((Path(__file__).parent / "twins").glob("*.c"))
 
@@ -127,12 +127,12 @@ HUGE = {
 
 @pytest.mark.parametrize("what", HUGE)
 def test_a_huge_file(what: str, tmp_path: Path) -> None:
-    """Is it refused or read within a second or two, without a traceback?"""
+    """Is it refused or read after so many calls, of which a second has millions, without a
+    traceback?"""
     file = tmp_path / "it.c"
     file.write_text(HUGE[what])
-    begun = time.process_time()
-    done = run("policies", file)
-    assert time.process_time() - begun < 5
+    with at_most(1_500_000):
+        done = run("policies", file)
     if what in ("many statements", "not, not"):
         assert done.exit_code == 0, done.output
     else:
