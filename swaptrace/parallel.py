@@ -6,11 +6,11 @@ without sending them. Each keeps the transitions that it has worked out, by poli
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import ForkContext, ForkProcess
 from typing import Any, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError
@@ -46,6 +46,20 @@ def _one(scenario: int, policy: int) -> PolicyResult:
     return replay(*chosen, **work.wanted)
 
 
+class Forking(ForkContext):
+    """Starts the workers, and knows which they are: whoever calls may have children of his own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workers: list[ForkProcess] = []
+
+    def Process(self, *args: Any, **keywords: Any) -> ForkProcess:  # type: ignore[override]
+        """A process that is to be started."""
+        process = ForkProcess(*args, **keywords)
+        self.workers.append(process)
+        return process
+
+
 @contextmanager
 def replaying(
     scenarios: Sequence[Scenario], policies: Sequence[Policy], wanted: Mapping[str, Any], jobs: int
@@ -57,7 +71,7 @@ def replaying(
     """
     work = Work(scenarios, [Table(policy) for policy in policies], wanted)
     pairs = [(one, other) for one in range(len(scenarios)) for other in range(len(policies))]
-    context = multiprocessing.get_context("fork")
+    context = Forking()
     size = max(1, min(jobs, len(pairs)))
     executor = ProcessPoolExecutor(size, context, _begin, (work, dying_with_this()))
     try:
@@ -65,8 +79,9 @@ def replaying(
             futures = [executor.submit(_one, *pair) for pair in pairs]
         yield _results(futures)
     except BaseException:
-        for worker in multiprocessing.active_children():
-            worker.kill()
+        for worker in context.workers:
+            if worker.pid is not None:
+                worker.kill()
         raise
     finally:
         executor.shutdown(cancel_futures=True)

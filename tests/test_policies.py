@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,3 +147,81 @@ def test_a_read_ahead_window_of_nothing_is_refused(
     zswap = scenario(*microbenchmark(2 * MiB), swap=Swap(backend="zswap"))
     with pytest.raises(PolicyError, match=message):
         replay(zswap, policy)
+
+
+DATACLASS = """\
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, get_type_hints
+
+from swaptrace.mm.policy import Policy
+
+@dataclass
+class Kept:
+    number: int
+    shared: ClassVar[int] = NUMBER
+
+class One(Policy):
+    title = "has a dataclass"
+
+    def __init__(self):
+        assert get_type_hints(Kept)["number"] is int
+        self.kept = Kept(Kept.shared)
+"""
+
+
+def test_a_policy_file_with_a_dataclass_is_found_and_pickled(tmp_path: Path) -> None:
+    """Do dataclasses, type hints and pickle find the module that a file has become?"""
+    policy: Any = policies.from_file(write(tmp_path / "one.py", DATACLASS.replace("NUMBER", "1")))
+    again = pickle.loads(pickle.dumps(policy))
+    assert type(again) is type(policy)
+    assert again.kept.number == 1
+
+
+def test_two_policy_files_of_one_name_are_two(tmp_path: Path) -> None:
+    """Does each keep its own module, and a file that is loaded again become a third?"""
+    found: list[Any] = []
+    for number in ("1", "2", "2"):
+        directory = tmp_path / number
+        directory.mkdir(exist_ok=True)
+        text = DATACLASS.replace("NUMBER", number)
+        found.append(policies.from_file(write(directory / "one.py", text)))
+    assert len({type(policy).__module__ for policy in found}) == 3
+    kept = [pickle.loads(pickle.dumps(policy)).kept.number for policy in found]
+    assert kept == [1, 2, 2]
+
+
+HELPED = """\
+from swaptrace.mm.policy import Policy
+from .helper import title as said
+
+class One(Policy):
+    title = said
+"""
+
+
+def test_a_policy_file_may_import_what_lies_beside_it(tmp_path: Path) -> None:
+    """Is a relative import of a neighbour that of the file's own directory, each time?"""
+    titles = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "helper.py", f"title = {name!r}\n")
+        titles.append(policies.from_file(write(tmp_path / name / "one.py", HELPED)).title)
+    assert titles == ["first", "second"]
+    plain = HELPED.replace(".helper", "helper")
+    hint = r"line 2: ModuleNotFoundError: .*; import what lies beside the file as `from \.helper "
+    with pytest.raises(PolicyError, match=hint):
+        policies.from_file(write(tmp_path / "first" / "two.py", plain))
+
+
+def test_a_policy_file_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Is neither it nor what it imported among the modules, and is the right file named?"""
+    before = set(sys.modules)
+    write(tmp_path / "helper.py", "title = 'x'\n")
+    with pytest.raises(PolicyError, match="line 6: ZeroDivisionError"):
+        policies.from_file(write(tmp_path / "one.py", HELPED + "1 / 0\n"))
+    write(tmp_path / "helper.py", "title = = 'another'\n")
+    with pytest.raises(PolicyError, match=r"helper\.py:1:9: invalid syntax"):
+        policies.from_file(write(tmp_path / "one.py", HELPED))
+    assert {name for name in set(sys.modules) - before if "swaptrace_policy" in name} == set()

@@ -8,8 +8,10 @@ Everything about a policy is checked here, before a replay starts with it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -25,6 +27,9 @@ MAX_SOURCE: Final = 4 << 20
 """How many bytes a policy's file has at most."""
 
 GROUP: Final = "swaptrace.policies"
+
+_LOADED: Final = count()
+"""Numbers the files as they are loaded."""
 
 ALIASES: Final[Mapping[str, str]] = {"old": "prepatch", "new": "final", "v2": "suggested"}
 
@@ -128,19 +133,50 @@ def _execute(path: Path) -> ModuleType:
     except SwaptraceError as error:
         missing = f"{shown}: no such policy file"
         raise PolicyError(str(error) if path.exists() else missing) from None
-    # A name that no import can clash with; the module is not registered anywhere.
-    module = ModuleType(f"swaptrace_policy_file.{path.stem}")
-    module.__file__ = str(path)
+    module = _registered(path, source)
     try:
         exec(compile(source, str(path), "exec"), module.__dict__)
-    except SyntaxError as error:
-        where = f"{shown}:{error.lineno}:{error.offset}"
-        line = printable((error.text or "").rstrip())
-        raise PolicyError(f"{where}: {error.msg}\n    {line}") from error
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise PolicyError(f"{shown}: {_where(error, path)}{what}") from error
+    except BaseException as error:
+        _unregister(module)
+        if isinstance(error, SyntaxError):
+            where = f"{printable(error.filename or str(path))}:{error.lineno}:{error.offset}"
+            line = printable((error.text or "").rstrip())
+            raise PolicyError(f"{where}: {error.msg}\n    {line}") from error
+        if isinstance(error, Exception):
+            what = f"{type(error).__name__}: {error}{_beside(error, path)}"
+            raise PolicyError(f"{shown}: {_where(error, path)}{what}") from error
+        raise
     return module
+
+
+def _registered(path: Path, source: bytes) -> ModuleType:
+    """An empty module for a file, among those of the program, where dataclasses, type hints and
+    pickle look for it. Its name is its own: another file of that name, or the same one loaded
+    again, has another. To `from .helper import …` its directory is that of a package.
+    """
+    from hashlib import blake2b
+
+    digest = blake2b(bytes(path.resolve()) + b"\0" + source, digest_size=6).hexdigest()
+    name = f"_swaptrace_policy_{next(_LOADED)}_{digest}"
+    module = sys.modules[name] = ModuleType(name)
+    module.__file__, module.__package__ = str(path), name
+    module.__path__ = [str(path.resolve().parent)]
+    return module
+
+
+def _unregister(module: ModuleType) -> None:
+    """Forget a file that is no policy, and what it has imported from beside it."""
+    for name in list(sys.modules):
+        if name == module.__name__ or name.startswith(f"{module.__name__}."):
+            del sys.modules[name]
+
+
+def _beside(error: Exception, path: Path) -> str:
+    """What to write for a module that lies beside the file and was not found."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if name is None or not (path.parent / f"{name}.py").is_file():
+        return ""
+    return f"; import what lies beside the file as `from .{name} import …`"
 
 
 def _where(error: BaseException, path: Path) -> str:
