@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from swaptrace.errors import SwaptraceError, quote
+from swaptrace.exitcodes import ExitCode, foremost
 from swaptrace.output import Color
 
 if TYPE_CHECKING:
@@ -158,8 +159,16 @@ def warn_of(policies: Iterable[Policy]) -> None:
     from swaptrace.output import complain
 
     for policy in policies:
+        for reason in policy.undecided:
+            complain(f"Not decided: {policy.name}: {reason}")
         for note in getattr(policy, "notes", ()):
             complain(f"Warning: {policy.name}: {note}")
+
+
+def judged(code: ExitCode, policies: Iterable[Policy]) -> ExitCode:
+    """The exit code where counts were judged, which under some policies is not the last word."""
+    doubted = any(policy.undecided for policy in policies)
+    return foremost([code, ExitCode.UNDECIDED] if doubted else [code])
 
 
 FORMATS = ("table", "json", "markdown", "text", "csv", "github-benchmark", "ktap", "junit")

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from swaptrace.atomic import check_writable, replace_file
-from swaptrace.cli.options import complete_scenario, judge, judge_options, replay_options, warn_of
+from swaptrace.cli.options import (
+    complete_scenario,
+    judge,
+    judge_options,
+    judged,
+    replay_options,
+    warn_of,
+)
 from swaptrace.cli.reporting import check_format, finish
 from swaptrace.cli.standard import stdin, warn
 from swaptrace.output import Output, progress
@@ -78,7 +85,8 @@ def run(
             against = None
         else:
             findings += against_baseline(against.diff)
-    return finish(Ran(result, tuple(findings), against), options["fmt"], output)
+    code = finish(Ran(result, tuple(findings), against), options["fmt"], output)
+    return judged(code, policies)
 
 
 @click.command()
@@ -116,7 +124,8 @@ def compare(
     from swaptrace.report.reports import Compared
 
     findings = (*unmet(result), *between_policies(result, asked))
-    return finish(Compared(result, findings, bool(fail_on)), options["fmt"], output)
+    code = finish(Compared(result, findings, bool(fail_on)), options["fmt"], output)
+    return judged(code, policies)
 
 
 def _output(options: Mapping[str, Any]) -> Output:

@@ -22,8 +22,12 @@ from swaptrace.csource.preprocess import defined_with
 from swaptrace.csource.scope import WIDTHS, Known, Scopes, Variable
 from swaptrace.csource.source import Source, source_of
 from swaptrace.csource.statements import OUTCOMES, REUSED, Leave, Statements, Step
+from swaptrace.errors import quote
 from swaptrace.mm.column import Vma
 from swaptrace.mm.policy import FolioRefs, SwapinPte
+
+HELD: Final = frozenset({"extra_refs", "nr_pages"})
+"""Parameters of should_try_to_free_swap() that are 1 for one page that the fault holds once."""
 
 ONE_BIT: Final = (1, False)
 
@@ -64,11 +68,13 @@ REUSE_VALUES: Final[Mapping[str, int]] = {
 
 class Decision(NamedTuple):
     """`frame_of` turns the arguments of the policy's method into a frame, `step` runs on it, and
-    `answer` takes the result from both."""
+    `answer` takes the result from both. `doubts` are calls that are passed over although they could
+    change it."""
 
     frame_of: Callable[..., Frame]
     step: Step
     answer: Callable[[Frame, Leave | None], Any]
+    doubts: tuple[str, ...]
 
     def decide(self, *arguments: Any) -> Any:
         """The answer to one question."""
@@ -115,7 +121,8 @@ def _reader(
 def _swapin(parsed: Parsed, defined: Collection[str]) -> Decision:
     fields = {"vmf->flags": Kind.FAULT_FLAGS, "vmf->orig_pte": Kind.SWAP}
     reader = _reader(parsed, "swapin_pte", SWAPIN_VARIABLES, fields, defined)
-    return Decision(swapin_frame, reader.read(parsed.body, {}, returns=False), _swapin_answer)
+    step = reader.read(parsed.body, {}, returns=False)
+    return Decision(swapin_frame, step, _swapin_answer, tuple(reader.doubts))
 
 
 def _swapin_answer(frame: Frame, _leave: Leave | None) -> SwapinPte:
@@ -136,7 +143,9 @@ def _reuse(parsed: Parsed, defined: Collection[str]) -> Decision:
     def answer(frame: Frame, leave: Leave | None) -> bool:
         return _truth(source, frame, REUSED if leave is None else leave)
 
-    return Decision(lambda folio: reuse_frame(dict(REUSE_VALUES), folio), step, answer)
+    return Decision(
+        lambda folio: reuse_frame(dict(REUSE_VALUES), folio), step, answer, tuple(reader.doubts)
+    )
 
 
 def _definition(point: Point, parsed: Parsed, defined: Collection[str]) -> Decision:
@@ -151,7 +160,8 @@ def _definition(point: Point, parsed: Parsed, defined: Collection[str]) -> Decis
     step = reader.read(parsed.body, {}, returns=True)
     if reader.known.reached:
         raise reader.error(declared, f"{declared.name}() can come to its end without a return")
-    return Decision(_frames(point, variables), step, partial(_truth, parsed.source))
+    answer = partial(_truth, parsed.source)
+    return Decision(_frames(point, variables), step, answer, tuple(reader.doubts))
 
 
 def _gives_integer(result: Any) -> bool:
@@ -163,7 +173,7 @@ def _parameters(point: Point, parsed: Parsed, defined: Collection[str]) -> dict[
     """The parameters of a definition.
 
     Of the integers of should_try_to_free_swap() the last is the fault's flags; one before it is
-    the number of references that the caller holds.
+    the number of references that the caller holds, or of pages, which is 1 as well.
     """
     reader = _reader(parsed, point, {}, {}, defined)
     declared: Any = parsed.declaration
@@ -176,6 +186,12 @@ def _parameters(point: Point, parsed: Parsed, defined: Collection[str]) -> dict[
     integers = [name for name, each in variables.items() if each.width is not None]
     if len(integers) > (2 if point == "should_free_swap" else 0):
         raise reader.error(declared, "more integers than the model can tell this function")
+    for name in integers[:-1]:
+        if name not in HELD:
+            wanted = " or ".join(sorted(HELD))
+            raise reader.error(
+                declared, f"what the caller passes as {quote(name)} is not known; only {wanted} is"
+            )
     if integers:
         variables[integers[-1]] = Variable(integers[-1], Kind.FAULT_FLAGS)
     return variables

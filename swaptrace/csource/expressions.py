@@ -7,10 +7,11 @@ through a function of the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
+from pycparser.c_generator import CGenerator
 
 from swaptrace.csource.arithmetic import OPERATORS, integer
 from swaptrace.csource.block import Point
@@ -56,6 +57,7 @@ class Expressions:
     """Reads the expressions of one decision.
 
     `known` is what is known at the statement that is being read; `statements.py` moves it on.
+    `doubts` are calls that are passed over although they could change what is decided.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Expressions:
         self.source, self.point, self.scopes = source, point, scopes
         self.known, self.defined = known, defined
         self.depth = 0
+        self.doubts: list[str] = []
 
     def error(self, node: Any, message: str) -> PolicyError:
         """What is wrong with a node."""
@@ -289,6 +292,8 @@ class Expressions:
         ):
             if kinds is ANY:
                 self.changes_nothing(argument)
+                if any(self.handed_over(argument)):
+                    raise self.error(argument, f"{name}() is not known to take an address here")
             else:
                 where = f" as argument {number}"
                 runs.append(self.of_kinds(argument, kinds, f"{name}()", where).run)
@@ -307,6 +312,15 @@ class Expressions:
                 function = FUNCTIONS.get(each.name.name)
                 if function is not None and function.changes:
                     raise self.error(each, "an effect in an argument that is not looked at")
+
+    def handed_over(self, node: Any) -> Iterator[str]:
+        """The variables and fields of arguments whose addresses are handed on."""
+        waiting = [node]
+        while waiting:
+            each = waiting.pop()
+            waiting += [child for _, child in each.children()]
+            if type(each).__name__ == "UnaryOp" and each.op == "&":
+                yield str(CGenerator().visit(each.expr))
 
     def _assignment(self, node: Any) -> Value:
         raise self.error(node, "an assignment within an expression: make it a statement")

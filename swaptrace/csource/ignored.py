@@ -69,6 +69,11 @@ WARNINGS: Final = frozenset({"WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_O
 """These have a value, that of their condition."""
 
 
+HOOK: Final = "trace_android_"
+"""Hooks for vendors, which are no tracepoints: what is behind them is in no tree, and can do
+anything."""
+
+
 def is_ignored(name: str) -> bool:
     """Whether a call of the function decides nothing."""
     return name in ALL_IGNORED or name.startswith(TRACEPOINT)

@@ -57,6 +57,7 @@ def policy_of(
     policy: CPolicy = kind()
     policy.name, policy.blocks, policy.defines = name, dict(blocks), tuple(defines)
     policy._decisions = decisions
+    policy.undecided = tuple(doubt for each in decisions.values() for doubt in each.doubts)
     return policy
 
 

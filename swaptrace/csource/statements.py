@@ -15,7 +15,7 @@ from pycparser.c_generator import CGenerator
 from swaptrace.csource.expressions import MAX_NESTING, Run, perhaps
 from swaptrace.csource.frame import Cited, Frame
 from swaptrace.csource.functions import PUBLISHING
-from swaptrace.csource.ignored import is_ignored
+from swaptrace.csource.ignored import HOOK, is_ignored
 from swaptrace.csource.kinds import TRUTHS
 from swaptrace.csource.scope import Known, joined
 from swaptrace.csource.variables import Variables
@@ -203,8 +203,18 @@ class Statements(Variables):
         if is_ignored(name):
             if node.args is not None:
                 self.changes_nothing(node.args)
+            self._doubt(node, name)
             return None
         return self._expression(node)
+
+    def _doubt(self, node: Any, name: str) -> None:
+        """Note a call that is passed over and yet could change what is decided."""
+        place = f"{self.source.file}:{node.coord.line}: {name}()"
+        handed = next(self.handed_over(node.args), None) if node.args is not None else None
+        if handed is not None:
+            self.doubts.append(f"{place} is passed over, but could change {handed}")
+        elif name.startswith(HOOK):
+            self.doubts.append(f"{place} is a hook for vendors: what it does is not known")
 
     def _return(self, node: Any) -> Step:
         if self.returns:

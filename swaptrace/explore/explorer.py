@@ -61,7 +61,16 @@ class Exploration(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether what was not found does not exist."""
-        return self.found.complete or self.settled is not None
+        return not self.reservations and (self.found.complete or self.settled is not None)
+
+    @property
+    def reservations(self) -> tuple[str, ...]:
+        """What else the policies may do, that was not compared."""
+        return tuple(
+            f"of {policy.name} {reason}"
+            for policy in self.request.policies
+            for reason in (*policy.unproved, *policy.undecided)
+        )
 
     @property
     def states(self) -> int:
@@ -71,6 +80,13 @@ class Exploration(NamedTuple):
     @property
     def proof(self) -> str:
         """How it is known that there is nothing else, or that it is not."""
+        if self.reservations:
+            return f"not a proof: {'; '.join(self.reservations)}; {self._compared}"
+        return self._compared
+
+    @property
+    def _compared(self) -> str:
+        """What was compared, and how."""
         found = self.found
         if self.questions:
             return (

@@ -99,7 +99,8 @@ def under_tools(command: Sequence[str], log: int) -> list[str]:
         *("strace", "-f", "--seccomp-bpf", "-qqq", "-e", "signal=none"),
         *("-e", f"trace={traced}", "-o", f"/proc/self/fd/{log}", "--"),
         *("valgrind", "--tool=lackey", "--trace-mem=yes", "--child-silent-after-fork=yes"),
-        *("--vgdb=no", f"--log-fd={log}", "--", *command),
+        # No options out of a .valgrindrc that lies where the command is run.
+        *("--command-line-only=yes", "--vgdb=no", f"--log-fd={log}", "--", *command),
     ]
 
 

@@ -50,6 +50,12 @@ def cleaned(file: str, text: str, defined: Collection[str]) -> Cleaned:
     return Cleaned(source, text, bare, kept)
 
 
+def words_of(file: str, text: str) -> str:
+    """The text without its comments, on one line: what two files can be compared by."""
+    source = Source(file, 1, tuple(text.split("\n")))
+    return " ".join(_blanked(source, text, ("comment",)).split())
+
+
 def _blanked(source: Source, text: str, kinds: Collection[str]) -> str:
     def blank(match: re.Match[str]) -> str:
         if match.lastgroup == "opened":

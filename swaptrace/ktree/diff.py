@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from email import message_from_bytes
-from email.header import decode_header, make_header
-from email.message import Message
+from itertools import pairwise
 from typing import Final, NamedTuple
+
+from swaptrace.errors import PolicyError, printable, quote
+from swaptrace.ktree.mails import Mail, is_mail, mails_of
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """More than any series that touches the fault path."""
 
-_HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_HUNK: Final = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 
-_FILES: Final = re.compile(r"diff --git a/(\S+) b/(\S+)")
+_HEADER: Final = re.compile(
+    r"^(?:--- (?P<old>[^\n]*)\n\+\+\+ (?P<new>[^\n]*)\n(?P<hunk>@@ -)"
+    r"|diff --git a/(?P<one>[^\s]+) b/(?P<two>[^\s]+))",
+    re.MULTILINE,
+)
 
 LONGEST_HEADER: Final = 10
 """Lines that git writes about a file before its hunks."""
 
-_MAIL: Final = re.compile(rb"^From \S+ .*\d{4}\r?$", re.MULTILINE)
-
-_FIELD: Final = re.compile(rb"(?:From|Subject|Date|Message-I[dD]|MIME-Version|Received): ")
-
-_NUMBER: Final = re.compile(r"\[[^]]*\b(\d+)/\d+\s*\]")
+_NUMBER: Final = re.compile(r"\[[^][]{0,80}\b(\d{1,6})/\d{1,6}\s{0,9}\]")
 
 _REPLY: Final = re.compile(r"\s*(?:re|aw|fwd?)\s*:", re.IGNORECASE)
 
 
 class Hunk(NamedTuple):
     """A hunk with its lines, and the line of the patch file where it stands, from 1; 0 if the
-    file shows it in another form."""
+    file shows it in another form. `old` and `new` are where it belongs, before and after."""
 
     line: int
-    first: int
+    old: int
+    new: int
     text: str
 
     @property
@@ -66,13 +68,15 @@ class Patches(NamedTuple):
     replies: tuple[str, ...]
 
 
-def patches_of(data: bytes) -> Patches:
-    """Everything to apply in a file; nothing if there is no diff in it."""
-    mails = list(_mails(data))
-    if not mails:
-        return Patches(tuple(_some([Patch("", tuple(file_diffs(_text(data), 1)))])), ())
-    raw = _text(data)
-    found = _some([Patch(_subject(mail), tuple(_of_mail(mail, raw))) for mail in mails])
+def patches_of(file: str, data: bytes) -> Patches:
+    """Everything to apply in a file; nothing if there is no diff in it.
+
+    Raises `PolicyError` with the line of a mail or a hunk that cannot be read.
+    """
+    if not is_mail(data):
+        return Patches(tuple(_some([Patch("", tuple(file_diffs(file, _text(data), 1)))])), ())
+    mails = mails_of(file, data)
+    found = _some([Patch(mail.subject, tuple(_of_mail(file, mail))) for mail in mails])
     first = [patch for patch in found if not _REPLY.match(patch.subject)]
     replies = [patch.subject for patch in found if _REPLY.match(patch.subject)] if first else []
     return Patches(tuple(_in_order(first or found)), tuple(replies))
@@ -91,32 +95,9 @@ def _in_order(patches: list[Patch]) -> list[Patch]:
     return [patch for _, patch in sorted(zip(numbers, patches, strict=True), key=lambda p: p[0])]
 
 
-def _mails(data: bytes) -> Iterator[Message]:
-    """The mails of a mailbox, or the one that the file is; none if it is a plain diff."""
-    starts = [match.start() for match in _MAIL.finditer(data)]
-    if starts and not data[: starts[0]].strip():
-        for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
-            yield message_from_bytes(data[data.index(b"\n", start) + 1 : end])
-    elif _FIELD.match(data):
-        yield message_from_bytes(data)
-
-
-def _subject(mail: Message) -> str:
-    try:
-        subject = str(make_header(decode_header(mail.get("Subject", ""))))
-    except (LookupError, ValueError):  # a character set that nobody knows
-        subject = str(mail.get("Subject", ""))
-    return " ".join(subject.split())
-
-
-def _of_mail(mail: Message, raw: str) -> Iterator[FileDiff]:
-    for part in mail.walk():
-        if part.get_content_maintype() != "text":
-            continue
-        payload = part.get_payload(decode=True)
-        text = _text(payload if isinstance(payload, bytes) else b"")
-        at = raw.find(text) if text else -1
-        yield from file_diffs(text, raw.count("\n", 0, at) + 1 if at >= 0 else None)
+def _of_mail(file: str, mail: Mail) -> Iterator[FileDiff]:
+    for text in mail.texts:
+        yield from file_diffs(file, _text(text.content), text.line)
 
 
 def _text(data: bytes) -> str:
@@ -124,68 +105,84 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
 
 
-def file_diffs(text: str, first: int | None) -> Iterator[FileDiff]:
+def file_diffs(file: str, text: str, first: int | None) -> Iterator[FileDiff]:
     """The diffs in a text that begins on line `first` of its file; None if the file shows it in
-    another form."""
-    lines = text.split("\n")
-    at = 0
-    while at < len(lines):
-        if _is_header(lines, at):
-            hunks, end = _hunks(lines, at + 2, first)
-            yield FileDiff(_path(lines[at]), _path(lines[at + 1]), hunks)
-            at = end
-            continue
-        match = _FILES.match(lines[at])
-        if match is not None and not _has_hunks(lines, at + 1):
-            yield FileDiff(f"a/{match.group(1)}", f"b/{match.group(2)}", ())
-        at += 1
+    another form. Raises `PolicyError` for a hunk that is not what its first line says."""
+    reader = _Reader(file, text, first)
+    for match, after in pairwise([*_HEADER.finditer(text), None]):
+        assert match is not None, "only the last is"
+        if match.start() < reader.at:
+            continue  # a line of a hunk that looks like one
+        if match["old"] is not None:
+            hunks = reader.hunks(match.start("hunk"))
+            yield FileDiff(_path(match["old"]), _path(match["new"]), hunks)
+        elif not _has_hunks(text, match, after):
+            yield FileDiff(f"a/{match['one']}", f"b/{match['two']}", ())
 
 
-def _is_header(lines: list[str], at: int) -> bool:
-    starts = ("--- ", "+++ ", "@@ -")
-    following = lines[at : at + 3]
-    return len(following) == 3 and all(map(str.startswith, following, starts))
+def _has_hunks(text: str, match: re.Match[str], after: re.Match[str] | None) -> bool:
+    """Whether the file that git names on a line changes in text."""
+    if after is None or after["old"] is None:
+        return False
+    return text.count("\n", match.end(), after.start()) <= LONGEST_HEADER
 
 
-def _has_hunks(lines: list[str], at: int) -> bool:
-    """Whether the file that git names on the line before changes in text."""
-    for number in range(at, min(at + LONGEST_HEADER, len(lines))):
-        if lines[number].startswith("diff --git"):
-            return False
-        if _is_header(lines, number):
-            return True
-    return False
-
-
-def _path(line: str) -> str:
+def _path(name: str) -> str:
     """The path of a `---` or `+++` line, without the date that diff(1) puts behind it."""
-    return line[4:].split("\t")[0].rstrip()
+    return name.split("\t")[0].rstrip()
 
 
-def _hunks(lines: list[str], at: int, first: int | None) -> tuple[tuple[Hunk, ...], int]:
-    """The hunks from a line on, and the line behind them."""
-    found: list[Hunk] = []
-    while at < len(lines):
-        match = _HUNK.match(lines[at])
+class _Reader:
+    """Reads the hunks of a text from its beginning to its end; `at` is how far it is."""
+
+    def __init__(self, file: str, text: str, first: int | None) -> None:
+        self.file, self.text = file, text
+        self.at = 0
+        self._counted, self._line = 0, first
+
+    def hunks(self, at: int) -> tuple[Hunk, ...]:
+        """The hunks that stand there."""
+        found: list[Hunk] = []
+        self.at = at
+        while self.text.startswith("@@ -", self.at):
+            found.append(self._hunk())
+        return tuple(found)
+
+    def _hunk(self) -> Hunk:
+        number = self._number()
+        lines = [self._next()]
+        match = _HUNK.match(lines[0])
         if match is None:
-            break
-        end = _hunk_end(lines, at + 1, int(match.group(2) or 1), int(match.group(3) or 1))
-        line = 0 if first is None else first + at
-        body = [" " if text == "" else text for text in lines[at + 1 : end]]
-        found.append(Hunk(line, int(match.group(1)), "\n".join([lines[at], *body])))
-        at = end
-    return tuple(found), at
+            raise self._error(number, f"{quote(lines[0])} is no hunk")
+        old, new = int(match[2] or 1), int(match[4] or 1)
+        while (old > 0 or new > 0) and self.at < len(self.text):
+            sign = self.text[self.at]
+            if sign not in " +-\\\n":
+                break
+            lines.append(self._next() or " ")
+            old -= sign in " -\n"
+            new -= sign in " +\n"
+        if old or new:
+            raise self._error(number, f"{quote(lines[0])} has other lines than it says")
+        while self.text.startswith("\\", self.at):
+            lines.append(self._next())
+        return Hunk(number, int(match[1]), int(match[3]), "\n".join(lines))
 
+    def _next(self) -> str:
+        end = self.text.find("\n", self.at)
+        end = len(self.text) if end < 0 else end
+        line = self.text[self.at : end]
+        self.at = end + 1
+        return line
 
-def _hunk_end(lines: list[str], at: int, old: int, new: int) -> int:
-    """Behind the last line of a hunk that has so many lines before and after."""
-    while at < len(lines) and (old > 0 or new > 0):
-        sign = lines[at][:1] or " "
-        if sign not in " +-\\":
-            break
-        old -= sign in " -"
-        new -= sign in " +"
-        at += 1
-    while at < len(lines) and lines[at].startswith("\\"):
-        at += 1
-    return at
+    def _number(self) -> int:
+        """The line of the file where the next one stands; 0 if it shows it in another form."""
+        if self._line is None:
+            return 0
+        self._line += self.text.count("\n", self._counted, self.at)
+        self._counted = self.at
+        return self._line
+
+    def _error(self, number: int, message: str) -> PolicyError:
+        where = f"{printable(self.file)}:{number}" if number else printable(self.file)
+        return PolicyError(f"{where}: {message}")

@@ -1,35 +1,38 @@
-"""Patches on files of a tree: applied by `git apply` to copies, the tree is only read."""
+"""Patches on files of a tree, applied to their text: the tree is only read, and nothing runs."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from swaptrace.errors import PolicyError, printable, quote
-from swaptrace.files import read_at_most, reason
+from swaptrace.ktree.applying import Refused, apply
+from swaptrace.ktree.cleaned import MAX_BYTES as MAX_SOURCE
 from swaptrace.ktree.diff import MAX_BYTES, FileDiff, Hunk, Patch, Patches, patches_of
+from swaptrace.ktree.regular import is_plain, read_regular
 from swaptrace.ktree.spec import MEMORY
 
 SUFFIXES: Final = (".patch", ".diff", ".mbox", ".eml")
 """What is taken from a directory of patches, in the order of the names."""
 
-ATTEMPTS: Final = ((), ("-C1",))
-"""As it stands, at whatever line; then with one line of context on each side, as fuzz 2."""
+FOLDERS: Final = frozenset({"mm", "include", "arch", "fs", "kernel"})
+"""Of a tree, where C of the fault path and what it uses can stand; nothing else of it is read."""
 
-_FAILED: Final = re.compile(r"patch failed: .*:(\d+)$", re.MULTILINE)
+MOST_APPLIED: Final = 2_000
+"""Files that all patches together change, each time that they do: what two versions of Linux differ
+by in the folders that are looked at is less, as is any series."""
+
+INERT: Final = frozenset({"Documentation", "MAINTAINERS", "CREDITS", "LICENSES", ".mailmap"})
+"""What is part of no kernel: no program changes with it."""
 
 
 class Patched(NamedTuple):
-    """`text` of the file that was asked for, `others` the files besides that the patches change,
-    `notes` what else must be said."""
+    """`texts` are the files of the tree that the patches change, as they become; `others` those
+    that were not looked at; `notes` what else must be said."""
 
-    text: str
+    texts: dict[str, str]
     others: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -41,37 +44,29 @@ class _Given(NamedTuple):
     patch: Patch
 
 
-def patched(root: Path, wanted: str, files: Iterable[str]) -> Patched:
-    """The text of `root/wanted` with the patch files applied.
+def is_inert(path: str) -> bool:
+    """Whether no kernel changes with the file."""
+    return path.split("/")[0] in INERT or path.startswith("tools/testing/")
 
-    Every file that they touch and the tree has must take its hunks; a file that the tree does not
+
+def patched(root: Path, wanted: str, files: Iterable[str]) -> Patched:
+    """What the files of the tree become with the patch files applied.
+
+    Every file of C that they touch and the tree has must take its hunks; one that the tree does not
     have is named among the others. Where `root` is no tree, `wanted` stands for its mm/memory.c.
     Raises `PolicyError` with the file and the hunk that failed.
     """
-    git = _git()
     given: list[_Given] = []
     notes: list[str] = []
     for file in _listed(files):
         found = _read(file)
         given += [_Given(file, patch) for patch in found.patches]
         notes += [f"{file}: not applied: the answer {quote(each)}" for each in found.replies]
-    with TemporaryDirectory(prefix="swaptrace-") as directory:
-        copy = _Copy(git, root, wanted, Path(directory))
-        for each in given:
-            for diff in each.patch.files:
-                notes += copy.apply(each.file, diff)
-        text = (copy.directory / wanted).read_bytes() if wanted in copy.touched else None
-    if text is None:
-        text = (root / wanted).read_bytes()
-    others = tuple(dict.fromkeys(path for path in copy.touched if path != wanted))
-    return Patched(text.decode("utf-8", "surrogateescape"), others, tuple(notes))
-
-
-def _git() -> str:
-    git = shutil.which("git")
-    if git is None:
-        raise PolicyError("kernel:PATH+FILE needs git to apply a patch, and there is none")
-    return git
+    copy = _Copy(root, wanted)
+    for each in given:
+        for diff in each.patch.files:
+            notes += copy.apply(each.file, diff)
+    return Patched(copy.texts, tuple(copy.others), tuple(dict.fromkeys(notes)))
 
 
 def _listed(files: Iterable[str]) -> Iterator[str]:
@@ -89,13 +84,7 @@ def _listed(files: Iterable[str]) -> Iterator[str]:
 
 
 def _read(file: str) -> Patches:
-    try:
-        data = read_at_most(file, MAX_BYTES)
-    except OSError as error:
-        raise PolicyError(f"{printable(file)}: cannot be read: {reason(error)}") from None
-    if len(data) > MAX_BYTES:
-        raise PolicyError(f"{printable(file)}: larger than {MAX_BYTES // 2**20} MiB")
-    found = patches_of(data)
+    found = patches_of(file, read_regular(Path(file), MAX_BYTES))
     if not found.patches:
         raise PolicyError(
             f"{printable(file)}: no patch in it; a unified diff, or a mail or mailbox with one, "
@@ -105,82 +94,78 @@ def _read(file: str) -> Patches:
 
 
 class _Copy:
-    """Copies of the files that patches touch."""
+    """The texts of the files that patches touch."""
 
-    def __init__(self, git: str, root: Path, wanted: str, directory: Path) -> None:
-        self.git, self.root, self.wanted, self.directory = git, root, wanted, directory
-        self.touched: dict[str, bool] = {}
+    def __init__(self, root: Path, wanted: str) -> None:
+        self.root, self.wanted = root, wanted
+        self.texts: dict[str, str] = {}
+        self.others: dict[str, None] = {}
+        self._applied = 0
+        self._paths: dict[str, str | None] = {}
 
     def apply(self, file: str, diff: FileDiff) -> Iterator[str]:
         """Apply what it says of one file; what must be said of it."""
-        path = self._path(diff)
-        copied = path in self.touched and self.touched[path]
-        if not copied:
-            self.touched[path] = self._take(path)
-        if not self.touched[path] or not diff.hunks:
+        before, after = (self._known(name) for name in (diff.old, diff.new))
+        path = after if before is None else before
+        if path is None or not self._take(path):
+            self.others[path or diff.new] = None
             return
-        for options in ATTEMPTS:
-            failed = self._run(path, diff, options)
-            if failed is None:
-                if options:
-                    yield f"{file}: applied to {path} with less context than it has (fuzz)"
-                return
-        raise self._refused(file, path, diff, failed or "")
+        if not diff.hunks or after not in (None, path):
+            self.others[after or path] = None  # a mode, a name
+        if diff.hunks and before is None:
+            raise self._refused(file, path, diff.hunks[0])  # a new file, and there is one already
+        if not diff.hunks:
+            return
+        self._applied += 1
+        if self._applied > MOST_APPLIED:
+            raise PolicyError(f"{printable(file)}: more than {MOST_APPLIED} changes of files")
+        try:
+            done = apply(self.texts[path], diff.hunks)
+        except Refused as refused:
+            raise self._refused(file, path, refused.hunk) from None
+        self.texts[path] = done.text
+        if done.fuzzy:
+            yield f"{file}: applied to {path} with less context than it has (fuzz)"
 
-    def _path(self, diff: FileDiff) -> str:
+    def _refused(self, file: str, path: str, hunk: Hunk) -> PolicyError:
+        where = f"{printable(file)}:{hunk.line}" if hunk.line else printable(file)
+        return PolicyError(
+            f"{where}: hunk {quote(hunk.header)} does not apply to {printable(path)} of "
+            f"{printable(str(self.root))}"
+        )
+
+    def _known(self, name: str) -> str | None:
+        if name not in self._paths:
+            self._paths[name] = self._path(name)
+        return self._paths[name]
+
+    def _path(self, name: str) -> str | None:
         """The path within the tree: with `a/` or `b/` taken off, or as it stands if that exists.
 
-        Of a file that stands alone it is the file's, whatever that is called.
+        Of a file that stands alone it is the file's, whatever that is called; None for no file.
         """
-        name = diff.old if diff.old != os.devnull else diff.new
+        if name == os.devnull:
+            return None
         parts = PurePosixPath(name).parts
-        stripped = "/".join(parts[1:])
-        whole = "/".join(parts)
-        is_whole = not (self.root / stripped).is_file() and (self.root / whole).is_file()
+        stripped, whole = "/".join(parts[1:]), "/".join(parts)
+        is_whole = not is_plain(self.root, stripped) and is_plain(self.root, whole)
         path = whole if is_whole or not stripped else stripped
-        alone = path == MEMORY and not (self.root / MEMORY).is_file()
+        alone = path == MEMORY and self.wanted != MEMORY
         return self.wanted if alone else path
 
     def _take(self, path: str) -> bool:
-        """Copy a file; False if the tree has none of that name."""
-        parts = PurePosixPath(path).parts
-        source = self.root / path
-        if ".." in parts or path.startswith("/") or not source.is_file():
+        """Read a file; False if the tree has no such source."""
+        if path in self.texts:
+            return True
+        if path != self.wanted and not (_is_source(path) and is_plain(self.root, path)):
             return False
-        target = self.directory / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(source.read_bytes())
+        data = read_regular(self.root / path, MAX_SOURCE)
+        self.texts[path] = data.decode("utf-8", "surrogateescape")
         return True
 
-    def _run(self, path: str, diff: FileDiff, options: Iterable[str]) -> str | None:
-        """What git says where it fails; None if the patch is applied."""
-        text = "\n".join([f"--- a/{path}", f"+++ b/{path}", *(h.text for h in diff.hunks), ""])
-        done = subprocess.run(
-            [self.git, "apply", "--whitespace=nowarn", *options, "-"],
-            input=text.encode("utf-8", "surrogateescape"),
-            cwd=self.directory,
-            env=_environment(os.environ, self.directory),
-            capture_output=True,
-            check=False,
-        )
-        return None if done.returncode == 0 else done.stderr.decode(errors="replace")
 
-    def _refused(self, file: str, path: str, diff: FileDiff, said: str) -> PolicyError:
-        match = _FAILED.search(said)
-        hunk = _hunk_at(diff.hunks, int(match.group(1))) if match is not None else diff.hunks[0]
-        where = f"{printable(file)}:{hunk.line}" if hunk.line else printable(file)
-        reason = "" if match is not None else f": {said.strip()}"
-        return PolicyError(
-            f"{where}: hunk {quote(hunk.header)} does not apply to {path} of "
-            f"{printable(str(self.root))}{reason}"
-        )
-
-
-def _hunk_at(hunks: tuple[Hunk, ...], line: int) -> Hunk:
-    return next((hunk for hunk in hunks if hunk.first == line), hunks[0])
-
-
-def _environment(ours: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """Ours, but that git looks for no repository around the copies, and speaks English."""
-    kept = {name: value for name, value in ours.items() if not name.startswith("GIT_")}
-    return kept | {"GIT_CEILING_DIRECTORIES": str(directory.resolve().parent), "LC_ALL": "C"}
+def _is_source(path: str) -> bool:
+    """Whether a path is that of C within the folders that are looked at."""
+    parts = path.split("/")
+    hidden = any(part.startswith(".") or not part for part in parts)
+    return parts[0] in FOLDERS and not hidden and path.endswith((".c", ".h"))

@@ -2,65 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from swaptrace.csource.listing import KERNEL_NAMES
 from swaptrace.csource.policy import POINTS, CPolicy, policy_of
-from swaptrace.errors import PolicyError, printable
-from swaptrace.files import read_at_most, reason
-from swaptrace.ktree.cleaned import MAX_BYTES
+from swaptrace.errors import printable
+from swaptrace.ktree.cleaned import MAX_BYTES, words_of
 from swaptrace.ktree.decisions import Decisions, decisions_of
-from swaptrace.ktree.patching import patched
+from swaptrace.ktree.patching import is_inert, patched
+from swaptrace.ktree.regular import read_regular
 from swaptrace.ktree.residue import changed_functions
 from swaptrace.ktree.spec import Spec, spec_of
 
-BOUND: Final = MAX_BYTES // 1024
+THREE: Final = (
+    "three decisions are compared, not what its do_swap_page() and do_wp_page() do around them"
+)
+"""Why no comparison with a tree is a proof."""
 
 
 def from_spec(text: str, defines: Collection[str] = ()) -> CPolicy:
     """The policy that `kernel:PATH+FILE` names; it is called so.
 
-    `notes` of the policy are what nobody should draw conclusions without. Raises `PolicyError`.
+    `notes` of the policy are what nobody should draw conclusions without, `undecided` why what is
+    found with it is not the last word. Raises `PolicyError`.
     """
     spec = spec_of(text)
-    before = decisions_of(spec.file, _read(spec.file), defines)
+    before = decisions_of(spec.file, _read(Path(spec.file)), defines)
     if not spec.patches:
-        return _policy(text, spec, before, (), defines)
+        return _policy(text, spec, before, (), (), defines)
     patch = patched(spec.root, spec.within, spec.patches)
     file = "+".join([spec.file, *(Path(name).name for name in spec.patches)])
-    after = decisions_of(file, patch.text, defines)
-    changed = [f"{spec.within}: {each}" for each in changed_functions(before, after)]
-    left_out = [*changed, *patch.others]
+    after = decisions_of(file, patch.texts.get(spec.within, before.file.text), defines)
+    left_out = [
+        *(f"{spec.within}: {each}" for each in changed_functions(before, after)),
+        *_changed_files(spec, patch.texts),
+        *(path for path in patch.others if not is_inert(path)),
+    ]
     notes = list(patch.notes)
-    if left_out:
-        notes.append(f"changes that are not modelled: {', '.join(left_out)}")
-    if after.texts() == before.texts():
+    undecided = [f"changes that are not modelled: {', '.join(left_out)}"] if left_out else []
+    if after.texts() == before.texts() and not left_out:
         notes.append("no decision of the fault path is changed by the patch")
-    return _policy(text, spec, after, notes, defines)
+    return _policy(text, spec, after, notes, undecided, defines)
 
 
-def _read(file: str) -> str:
-    try:
-        data = read_at_most(file, MAX_BYTES)
-    except OSError as error:
-        raise PolicyError(f"{printable(file)}: cannot be read: {reason(error)}") from None
-    if len(data) > MAX_BYTES:
-        raise PolicyError(f"{printable(file)}: more than {BOUND} KiB: that is no kernel's")
-    return data.decode("utf-8", "surrogateescape")
+def _read(path: Path) -> str:
+    return read_regular(path, MAX_BYTES).decode("utf-8", "surrogateescape")
+
+
+def _changed_files(spec: Spec, texts: Mapping[str, str]) -> Iterator[str]:
+    """The other files of which more than comments are changed."""
+    for path, after in texts.items():
+        if path != spec.within and words_of(path, after) != words_of(path, _read(spec.root / path)):
+            yield path
 
 
 def _policy(
-    name: str, spec: Spec, found: Decisions, notes: Collection[str], defines: Collection[str]
+    name: str,
+    spec: Spec,
+    found: Decisions,
+    notes: Collection[str],
+    undecided: Collection[str],
+    defines: Collection[str],
 ) -> CPolicy:
     title = "do_swap_page() as this tree has it"
     policy = policy_of(name, title, printable(spec.path), found.blocks(), defines)
-    policy.notes = tuple(printable(note) for note in (*_said(spec, found), *notes))
+    policy.notes = tuple(printable(note) for note in notes)
+    reasons = (*policy.undecided, *_unfound(spec, found), *undecided)
+    policy.undecided = tuple(printable(reason) for reason in reasons)
+    policy.unproved = (THREE,)
     return policy
 
 
-def _said(spec: Spec, found: Decisions) -> Iterator[str]:
+def _unfound(spec: Spec, found: Decisions) -> Iterator[str]:
     for point in POINTS:
         if point not in found.spans:
             yield (

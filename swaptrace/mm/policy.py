@@ -88,6 +88,13 @@ class Policy:
     title: ClassVar[str] = ""
     origin: ClassVar[str] = ""
 
+    undecided: tuple[str, ...] = ()
+    """Why nothing that is counted under the policy is the last word: what it was made of does more
+    than is known of it."""
+
+    unproved: tuple[str, ...] = ()
+    """Why two policies that nothing tells apart need not be the same."""
+
     def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
         """do_swap_page(): the PTE after swap-in."""
         pte, handled = fault.pte, False

@@ -233,8 +233,8 @@ static __always_inline bool should_try_to_free_swap({parameters}) __must_hold(lo
         ),
         (
             "struct swap_info_struct *si, struct folio *f, struct vm_area_struct *v, "
-            "unsigned int extra, unsigned int flags",
-            "extra == 1 && flags & FAULT_FLAG_WRITE",
+            "unsigned int extra_refs, unsigned int flags",
+            "extra_refs == 1 && flags & FAULT_FLAG_WRITE",
             [False, True],
         ),
         (
@@ -248,7 +248,7 @@ static __always_inline bool should_try_to_free_swap({parameters}) __must_hold(lo
 def test_parameters_are_known_by_their_types(
     parameters: str, result: str, expected: list[bool] | None
 ) -> None:
-    """Is the last integer the fault's flags, whatever the names are?"""
+    """Is the last integer the fault's flags, whatever its name is?"""
     text = FREE.format(parameters=parameters, result=result)
     if expected is None:
         with pytest.raises(PolicyError, match="do not go together"):
@@ -258,6 +258,42 @@ def test_parameters_are_known_by_their_types(
     assert [
         policy.should_free_swap(ALONE, Vma(), write, False) for write in (False, True)
     ] == expected
+
+
+@pytest.mark.parametrize("parameter", ["bool exclusive", "int exclusive", "unsigned long mask"])
+def test_a_parameter_that_is_no_number_of_references_is_refused(parameter: str) -> None:
+    """Rather than given the value 1, that of `extra_refs`?"""
+    name = parameter.split()[-1]
+    text = FREE.format(
+        parameters=f"struct folio *f, {parameter}, unsigned int flags", result=f"{name} && flags"
+    )
+    with pytest.raises(PolicyError, match=f"passes as '{name}' is not known"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("call", "doubted"),
+    [
+        ("trace_android_vh_swapin(vma, &pte);", "could change pte"),
+        ("count_vm_event(&vmf->flags);", "could change vmf->flags"),
+        ("trace_android_rvh_swapin(vma, pte);", "a hook for vendors"),
+        ("trace_swapin(vma, pte);", None),
+        ("count_vm_event(PSWPIN);", None),
+    ],
+)
+def test_a_call_that_is_passed_over_and_could_decide_is_doubted(
+    call: str, doubted: str | None
+) -> None:
+    """Is a call that is handed the address of what decides said to be not decided?"""
+    policy = read(f"pte = pte_mkyoung(pte);\n{call}\n")
+    assert len(policy.undecided) == (doubted is not None)
+    assert doubted is None or (doubted in policy.undecided[0] and "it.c:2: " in policy.undecided[0])
+
+
+def test_an_address_where_none_is_taken_is_refused() -> None:
+    """Is &pte an error in an argument that is not looked at?"""
+    with pytest.raises(PolicyError, match="not known to take an address"):
+        swapin("set_ptes(vma, vmf->address, &pte, pte, 1);")
 
 
 @pytest.mark.parametrize(

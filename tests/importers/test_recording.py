@@ -346,3 +346,13 @@ def test_a_log_through_a_pipe_is_imported(logs: dict[str, Path], tmp_path: Path)
         tmp_path / "b" / "log.npz", "anon-1"
     )
     assert sum(1 for _ in blocks_of(data)) > 1
+
+
+def test_no_options_of_valgrind_lie_where_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is a .valgrindrc of the directory, as of an archive from a stranger, not read?"""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".valgrindrc").write_text("--no-such-option=yes\n")
+    done = run("record", "-o", "it", "true")
+    assert done.exit_code == 0, done.stderr

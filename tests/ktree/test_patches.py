@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,17 @@ from swaptrace.csource.policy import CPolicy
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.diff import patches_of
 from tests.commandline import run
-from tests.ktree.making import BEFORE, MEMORY, RFC, alike, diff, edited, mail, with_condition
+from tests.ktree.making import (
+    BEFORE,
+    MEMORY,
+    RFC,
+    Edit,
+    alike,
+    diff,
+    edited,
+    mail,
+    with_condition,
+)
 from tests.ktree.making import tree as tree  # a fixture
 
 TO_RFC = with_condition(RFC)
@@ -128,7 +139,7 @@ def test_changes_that_are_not_modelled_are_named(tree: Path, tmp_path: Path) -> 
     done = run("policies", f"kernel:{tree}+{patch}")
     assert done.exit_code == 0, done.stderr
     assert done.stderr == (
-        f"Warning: kernel:{tree}+{patch}: changes that are not modelled: "
+        f"Not decided: kernel:{tree}+{patch}: changes that are not modelled: "
         "mm/memory.c: do_wp_page(), mm/memory.c: do_swap_page(), mm/vmscan.c, mm/new.c, "
         "mm/logo.png\n"
     )
@@ -185,25 +196,111 @@ def test_a_patch_cannot_reach_out_of_the_tree(tree: Path, tmp_path: Path) -> Non
     outside = written(tmp_path / "outside.c", "int a;\n")
     path = "../outside.c"
     patch = written(tmp_path / "fix.patch", edited(TO_RFC), diff("int a;\n", "int b;\n", path))
-    assert found(tree, patch).notes == (f"changes that are not modelled: {path}",)
+    assert found(tree, patch).undecided == (f"changes that are not modelled: {path}",)
     assert outside.read_text() == "int a;\n"
 
 
-def test_without_git_the_error_says_so(
-    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("edit", "path"),
+    [
+        (lambda text: text.replace("vmf->flags))", "0))"), MEMORY),
+        (lambda text: text.replace("exclusive = pte_swp", "exclusive = !pte_swp"), MEMORY),
+        (lambda text: text.replace("return pages", "return 0"), "mm/vmscan.c"),
+    ],
+    ids=["another argument", "another way", "another file"],
+)
+def test_what_is_changed_around_the_decisions_is_not_decided(
+    edit: Edit, path: str, tree: Path, tmp_path: Path
 ) -> None:
-    """And does a tree without a patch need none?"""
-    patch = written(tmp_path / "fix.patch", edited(TO_RFC))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert found(tree).notes == ()
-    with pytest.raises(PolicyError, match="needs git"):
-        found(tree, patch)
+    """Is the exit code 3, and nothing said to be unchanged or proved?"""
+    spec = f"kernel:{tree}+{written(tmp_path / 'fix.patch', edited(edit, path))}"
+    explored = run("explore", "--policies", f"kernel:{tree},{spec}", "--processes", "1")
+    assert explored.exit_code == 3
+    assert "not decided: no difference found\nnot a proof: " in explored.stdout
+    for words in (("run", "--policies", spec), ("compare", "--policies", f"kernel:{tree},{spec}")):
+        done = run(*words, "read-then-write")
+        assert done.exit_code == 3
+        assert f"Not decided: {spec}: changes that are not modelled: {path}" in done.stderr
+        assert "no decision of the fault path is changed" not in done.stderr
+
+
+def test_a_failure_is_one_although_not_all_is_decided(tree: Path, tmp_path: Path) -> None:
+    """Is the exit code 1 where --fail-on finds what it looks for?"""
+    patch = written(
+        tmp_path / "fix.patch",
+        edited(TO_RFC),
+        edited(lambda text: text.replace("return pages", "return 0"), "mm/vmscan.c"),
+    )
+    words = ("read-then-write", "--policies", f"kernel:{tree},kernel:{tree}+{patch}")
+    assert run("compare", *words, "--fail-on", "change").exit_code == 1
+
+
+@pytest.mark.parametrize("path", ["Documentation/mm/swap.rst", "tools/testing/a.c", "MAINTAINERS"])
+def test_what_is_in_no_kernel_leaves_nothing_undecided(
+    path: str, tree: Path, tmp_path: Path
+) -> None:
+    """Documentation and tests beside the C?"""
+    patch = written(tmp_path / "fix.patch", edited(TO_RFC), diff("a\n", "b\n", path))
+    assert found(tree, patch).undecided == ()
+
+
+def test_comments_of_another_file_are_no_change(tree: Path, tmp_path: Path) -> None:
+    """Is a patch of mm/vmscan.c decided that changes no word of its code?"""
+    edit = edited(lambda text: text.replace("return", "/* all of them */ return"), "mm/vmscan.c")
+    policy = found(tree, written(tmp_path / "fix.patch", edit))
+    assert policy.notes == ("no decision of the fault path is changed by the patch",)
+    assert policy.undecided == ()
+
+
+def test_a_tree_runs_nothing(tree: Path, tmp_path: Path) -> None:
+    """Not even what its own .git/config names as a filter, with a patch that names these files?"""
+    proof = tmp_path / "it-ran"
+    written(tree / ".gitattributes", "*.c filter=evil\n")
+    (tree / ".git" / "objects").mkdir(parents=True)
+    (tree / ".git" / "refs").mkdir()
+    written(tree / ".git" / "HEAD", "ref: refs/heads/main\n")
+    written(tree / ".git" / "objects" / "keep")
+    written(tree / ".git" / "refs" / "keep")
+    command = f"touch {proof}; cat"
+    written(
+        tree / ".git" / "config", f'[filter "evil"]\n\tclean = {command}\n\tsmudge = {command}\n'
+    )
+    names = ("HEAD", "config", "objects/keep", "refs/keep")
+    bare = [f"diff --git a/{n} b/{n}\n" for n in (".gitattributes", *(f".git/{n}" for n in names))]
+    policy = found(tree, written(tmp_path / "fix.patch", *bare, edited(TO_RFC)))
+    assert not proof.exists()
+    assert alike(policy, "rfc")
+    assert policy.undecided != ()
+
+
+def test_a_link_of_the_tree_is_not_followed(tree: Path, tmp_path: Path) -> None:
+    """Is a file outside not read where a patch names a link to it?"""
+    written(tmp_path / "secret.c", "int secret;\n")
+    (tree / "mm" / "link.c").symlink_to(tmp_path / "secret.c")
+    (tree / "include").symlink_to(tmp_path)
+    for path in ("mm/link.c", "include/secret.c"):
+        patch = written(tmp_path / "fix.patch", diff("int secret;\n", "int open;\n", path))
+        assert found(tree, patch).undecided == (f"changes that are not modelled: {path}",)
+
+
+def test_a_fifo_is_refused_rather_than_waited_for(tree: Path, tmp_path: Path) -> None:
+    """As patch, in a directory of patches, and as mm/memory.c?"""
+    fifo = tmp_path / "patches" / "fix.patch"
+    fifo.parent.mkdir()
+    os.mkfifo(fifo)
+    for patch in (fifo, fifo.parent):
+        with pytest.raises(PolicyError, match=f"{fifo}: cannot be read: it is a FIFO"):
+            found(tree, patch)
+    (tree / MEMORY).unlink()
+    os.mkfifo(tree / MEMORY)
+    with pytest.raises(PolicyError, match=r"it has no mm/memory\.c"):
+        found(tree)
 
 
 def test_hunks_end_where_their_counts_say() -> None:
     """Is the line of dashes of a signature no part of the last hunk?"""
     data = mail("[PATCH] one", diff("a\nb\n", "a\nc\n")).encode()
-    (patch,) = patches_of(data).patches
+    (patch,) = patches_of("mail", data).patches
     (hunk,) = patch.files[0].hunks
     assert hunk.text.split("\n")[1:] == [" a", "-b", "+c"]
     assert data.decode().split("\n")[hunk.line - 1] == hunk.header

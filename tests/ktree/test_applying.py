@@ -1,0 +1,93 @@
+"""Are hunks applied as git applies them?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from difflib import unified_diff
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swaptrace.ktree.applying import Refused, apply
+from swaptrace.ktree.diff import file_diffs
+
+LINES = st.lists(st.sampled_from("abcd"), max_size=14)
+
+
+def by_us(text: str, patch: str) -> str | None:
+    (diff,) = file_diffs("a.patch", patch, 1)
+    try:
+        return apply(text, diff.hunks).text
+    except Refused:
+        return None
+
+
+def by_git(text: str, patch: str) -> str | None:
+    """With as much context as the patch has, or else with one line."""
+    with TemporaryDirectory() as name:
+        file = Path(name) / "f"
+        nowhere = {"GIT_DIR": "/nonexistent", "PATH": os.environ["PATH"], "HOME": name}
+        for options in ((), ("-C1",)):
+            file.write_text(text)
+            words = ["git", "apply", "--whitespace=nowarn", *options, "-"]
+            done = subprocess.run(
+                words, input=patch, text=True, cwd=name, env=nowhere, capture_output=True
+            )
+            if done.returncode == 0:
+                return file.read_text()
+    return None
+
+
+def joined(lines: list[str], ended: bool) -> str:
+    text = "".join(f"{line}\n" for line in lines)
+    return text if ended else text[:-1]
+
+
+def patch_of(before: list[str], after: list[str], context: int) -> str:
+    lines = unified_diff(
+        [f"{line}\n" for line in before], [f"{line}\n" for line in after], "a/f", "b/f", n=context
+    )
+    return "".join(lines)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@given(LINES, LINES, LINES, st.integers(1, 3), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_a_patch_does_what_git_does_with_it(
+    before: list[str], after: list[str], text: list[str], context: int, same: bool
+) -> None:
+    """On the text that it was made for, and on another one?"""
+    patch = patch_of(before, after, context)
+    if not patch or not before or not after:
+        return
+    on = joined(before + text if same else text + before[1:], ended=True)
+    assert by_us(on, patch) == by_git(on, patch)
+
+
+@given(LINES, LINES)
+@settings(max_examples=60, deadline=None)
+def test_a_patch_makes_after_of_before(before: list[str], after: list[str]) -> None:
+    """Is the text that a diff was made of turned into the other one?"""
+    patch = patch_of(before, after, 3)
+    if patch and before:
+        assert by_us(joined(before, ended=True), patch) == joined(after, ended=True)
+
+
+def test_a_last_line_without_an_end_is_one() -> None:
+    """Is the end taken away and given as the patch says?"""
+    header = "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n a\n"
+    without = "\\ No newline at end of file\n"
+    assert by_us("a\nb", f"{header}-b\n{without}+c\n") == "a\nc\n"
+    assert by_us("a\nb\n", f"{header}-b\n+c\n{without}") == "a\nc"
+    assert by_us("a\nb\n", f"{header}-b\n{without}+c\n") is None
+
+
+def test_looking_for_a_place_ends() -> None:
+    """Are blank lines that match almost everywhere given up, in bounded work?"""
+    hunk = "--- a/f\n+++ b/f\n@@ -1,20001 +1,20001 @@\n" + " \n" * 20_000 + "-b\n+c\n"
+    assert by_us("\n" * 400_000, hunk) is None
