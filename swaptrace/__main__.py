@@ -1,11 +1,23 @@
-"""`python -m swaptrace`, for where the command is not installed."""
+"""The program: `swaptrace`, or `python -m swaptrace` where the command is not installed."""
+
+from __future__ import annotations
 
 import sys
+
+from swaptrace.interruption import leave_at_once
+
+
+def main() -> None:
+    """Run the command line; what interrupts it while it is still being imported ends it without a
+    word, as it does later."""
+    leave_at_once()
+    from swaptrace.cli import main as program
+
+    program(prog_name="swaptrace")
+
 
 if __name__ == "__main__":
     if not sys.flags.safe_path:
         # Python looks for modules in the current directory first; whose that is nobody knows.
         del sys.path[0]
-    from swaptrace.cli import main
-
-    main(prog_name="swaptrace")
+    main()

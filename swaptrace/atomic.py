@@ -12,8 +12,9 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.files import reason
@@ -32,7 +33,7 @@ UNSUPPORTED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 class Made(NamedTuple):
     """A file in the making: `beside` is the name that it has for now, None if it has none."""
 
-    file: BinaryIO
+    file: BufferedRandom
     beside: Path | None
 
     def publish(self, target: Path) -> None:

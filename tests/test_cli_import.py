@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -11,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from swaptrace.importers.accesses import MOST_PAGES
+from swaptrace.replay.region import MAX_LISTED
 from swaptrace.traces.files import open_trace
 from tests.commandline import SWAPTRACE, environment, finished, on_terminal, run, start
 from tests.importers.logs import lines
@@ -70,9 +75,19 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def pages(path: str) -> list[tuple[int, bool]]:
-    """The pages of a trace, and whether they are written."""
-    chunks = list(open_trace(path).chunks(1 << 16))
+def traces(scenario: str) -> list[str]:
+    """The traces that a scenario names, each called after its content."""
+    named = re.findall(r"^- trace: (.*)$", Path(scenario).read_text(), re.MULTILINE)
+    for name in named:
+        content = (Path(scenario).parent / name).read_bytes()
+        assert name == f"{Path(scenario).stem}-{hashlib.sha256(content).hexdigest()[:16]}.npz"
+    return named
+
+
+def pages(scenario: str) -> list[tuple[int, bool]]:
+    """The pages of the only trace of a scenario, and whether they are written."""
+    (trace,) = traces(scenario)
+    chunks = list(open_trace(str(Path(scenario).parent / trace)).chunks(1 << 16))
     page = np.concatenate([chunk.page for chunk in chunks])
     write = np.concatenate([chunk.write for chunk in chunks])
     return list(zip(page.tolist(), write.tolist(), strict=True))
@@ -85,8 +100,8 @@ def test_a_log_of_each_format_becomes_a_scenario(here: Path, fmt: str) -> None:
     (here / "a.txt").write_bytes(text)
     result = run("import", fmt, "a.txt", "-o", "out")
     assert (result.exit_code, result.stdout) == (0, ""), result.stderr
-    assert sorted(os.listdir("out")) == ["a.npz", "a.yaml"]
-    assert pages("out/a.npz") == expected
+    assert sorted(os.listdir("out")) == [*traces("out/a.yaml"), "a.yaml"]
+    assert pages("out/a.yaml") == expected
     assert run("check", "out").exit_code == 0
     assert run("run", "out/a.yaml", "--policies", "final").exit_code == 0
 
@@ -98,7 +113,7 @@ def test_what_the_scenario_and_the_summary_say(here: Path) -> None:
         'name: some\ndescription: "Imported from lackey\'s log some.log."\nsteps:\n'
         "- mmap: anon-1\n  size: 4KiB\n  at: 0x4a2b000\n"
         "- mmap: anon-2\n  size: 8KiB\n  at: 0x1fff000000\n"
-        "- trace: some.npz\n"
+        f"- trace: {traces('out/some.yaml')[0]}\n"
     )
     assert result.stderr == (
         "out/some.yaml: 5 accesses to 3 pages in 2 regions, 0 steps between them\n"
@@ -113,21 +128,26 @@ def test_pages_of_a_csv_are_numbers_in_one_region(here: Path) -> None:
     """Does page 0 stay page 0?"""
     (here / "a.csv").write_text("page,write\n7,0\n0,1\n0,1\n3,1\n")
     assert run("import", "csv", "a.csv", "-o", ".").exit_code == 0
-    assert pages("a.npz") == [(7, False), (0, True), (3, True)]
+    assert pages("a.yaml") == [(7, False), (0, True), (3, True)]
     assert "size: 32KiB" in (here / "a.yaml").read_text()
     every = run("import", "csv", "a.csv", "-o", ".", "--force", "--every-access")
     assert "merged" not in every.stderr
-    assert len(pages("a.npz")) == 4
+    assert len(pages("a.yaml")) == 4
 
 
 def test_files_that_are_there_stay_until_force(here: Path) -> None:
     """Is nothing replaced by chance, and nothing of the old import kept with --force?"""
-    (here / "some-2.npz").write_bytes(b"old")
+    for name in ("some-2.npz", "some-1-0123456789abcdef.npz", "other.npz"):
+        (here / name).write_bytes(b"of another")
+    others = set(os.listdir())
+    (here / "some-0123456789abcdef.npz").write_bytes(b"what a killed import left")
+    (here / "some.npz").write_bytes(b"old")
+    (here / "some.yaml").write_text("steps:\n- trace: some.npz\n- trace: other.npz\n")
     refused = run("import", "lackey", "some.log", "-o", ".")
     assert refused.exit_code == 2
-    assert "some-2.npz is there already; --force replaces it, --name" in refused.stderr
+    assert "some.yaml is there already; --force replaces it, --name" in refused.stderr
     assert run("import", "lackey", "some.log", "-o", ".", "--force").exit_code == 0
-    assert sorted(os.listdir()) == ["some.log", "some.npz", "some.yaml"]
+    assert set(os.listdir()) == {*others, "some.yaml", *traces("some.yaml")}
     assert run("import", "lackey", "some.log", "-o", ".", "--name", "b").exit_code == 0
 
 
@@ -232,13 +252,14 @@ def test_calls_decide_what_is_anonymous(here: Path) -> None:
         )
     )
     result = run("import", "lackey", "both.log", "-o", ".")
-    steps = (here / "both.yaml").read_text().partition("- trace: both-1.npz\n")[2]
+    first, second = traces("both.yaml")
+    steps = (here / "both.yaml").read_text().partition(f"- trace: {first}\n")[2]
     assert steps == (
         "- mlock: anon-1\n  offset: 4KiB\n  length: 4KiB\n"
         "- munlock: anon-1\n  offset: 4KiB\n  length: 4KiB\n"
         "- madvise: anon-1\n  advice: MADV_DONTNEED\n  offset: 0\n  length: 16KiB\n"
         "- mprotect: anon-1\n  prot: r\n  offset: 28KiB\n  length: 4KiB\n"
-        "- trace: both-2.npz\n"
+        f"- trace: {second}\n"
         "- munmap: anon-1\n  offset: 0\n  length: 4KiB\n"
         "- munmap: anon-1\n  offset: 16KiB\n  length: 16KiB\n"
     )
@@ -268,7 +289,7 @@ def test_pages_that_mremap_moves_keep_what_they_hold(here: Path) -> None:
         )
     )
     assert run("import", "lackey", "moved.log", "-o", ".").exit_code == 0
-    chunks = [*open_trace("moved-1.npz").chunks(99), *open_trace("moved-2.npz").chunks(99)]
+    chunks = [chunk for name in traces("moved.yaml") for chunk in open_trace(name).chunks(99)]
     found = [
         (region, page, write)
         for chunk in chunks
@@ -340,3 +361,107 @@ def test_a_bar_is_on_a_terminal_and_leaves_nothing_on_it() -> None:
     assert code == 0
     assert "\x1b[2K" in shown, "the bar was there and was wiped out"
     assert shown.rpartition("\x1b[2K")[2].lstrip().startswith("out/trace.yaml: 10 accesses")
+
+
+@pytest.mark.parametrize("kilobytes", [0, 1, 9])
+def test_a_full_disk_is_told_with_the_place_and_the_reason(here: Path, kilobytes: int) -> None:
+    """Wherever it becomes full, and is nothing left?"""
+    (here / "many.log").write_bytes(lines([f" S {4096 * n:08x},8" for n in range(16, 2000)]))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes << 10, hard))
+    try:
+        result = run("import", "lackey", "many.log", "-o", "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ")
+    assert "out" in result.stderr
+    assert "File too large" in result.stderr
+    assert not (here / "out").exists()
+
+
+def test_what_no_scenario_can_map_is_left_out(here: Path) -> None:
+    """Is a mapping below 64 KiB, or of an impossible length, no region, but counted?"""
+    rw = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0"
+    calls = [
+        f"7 mmap(0x1000, 4096, {rw}) = 0x1000",
+        f"7 mmap(NULL, 0, {rw}) = 0x5000000",
+        f"7 mmap(0xf000, 18446744073709551615, {rw}) = 0xf000",
+        f"7 mmap(0xf000, 8192, {rw}) = 0xf000",
+    ]
+    touched = [" S 00001000,8", " S 0000f000,8", " S 00010000,8", " S 7fffffffffff,1"]
+    (here / "low.log").write_bytes(lines([*calls, *touched]))
+    result = run("import", "lackey", "low.log", "-o", "out")
+    assert result.exit_code == 0, result.stderr
+    assert "left out: 2 accesses to addresses below 64 KiB or behind" in result.stderr
+    assert run("run", "out", "--policies", "final").exit_code == 0
+
+
+def test_more_pages_than_can_be_replayed_are_refused(here: Path) -> None:
+    """By the import, not by the run of what it makes?"""
+    assert MOST_PAGES == MAX_LISTED
+    (here / "a.csv").write_text(f"page,write\n{MOST_PAGES},0\n")
+    assert "a.csv:2:1: page is 67108864" in run("import", "csv", "a.csv", "-o", "out").stderr
+    (here / "a.csv").write_text(f"page,write\n{MOST_PAGES - 1},0\n")
+    assert run("import", "csv", "a.csv", "-o", "out").exit_code == 0
+
+
+def test_a_name_that_no_terminal_shows_is_refused(here: Path) -> None:
+    """Also of a log, whose name the files get?"""
+    result = run("import", "lackey", "some.log", "-o", "out", "--name", "a\nb")
+    assert result.exit_code == 2
+    assert "'a\\nb' has characters that no terminal shows" in result.stderr
+    (here / "a\n\x1b.log").write_bytes(LACKEY)
+    assert run("import", "lackey", "a\n\x1b.log", "-o", "out").exit_code == 0
+    assert run("run", "out", "--policies", "final").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["null", "true", "1e3", "~", "a: b", "- x", "#", "'", '"', "ä€", "*"]
+)
+def test_any_other_name_will_do(name: str) -> None:
+    """Is it quoted where YAML would take it for something else?"""
+    assert run("import", "lackey", "some.log", "-o", "out", "--name", name).exit_code == 0
+    result = run("run", f"out/{name}.yaml", "--policies", "final", "--format", "csv")
+    assert result.exit_code == 0, result.stderr
+
+
+MALFORMED = [
+    "mmap(NULL, 1) = 1",
+    "munmap(0x1) = 0",
+    "munmap(a, b) = 0",
+    "brk(99999999999999999999999) = 0x1",
+    "madvise(0x4034000, 4096) = 0",
+    "mlock(0x4034000, 08) = 0",
+    f"munmap({'1' * 4400}, 1) = 0",
+    f"munmap(1, 1) = {'1' * 4400}",
+]
+
+
+@pytest.mark.parametrize("call", MALFORMED)
+@pytest.mark.parametrize("between", [False, True])
+def test_a_call_with_odd_arguments_is_told(here: Path, call: str, between: bool) -> None:
+    """With the file and the line, in either log?"""
+    (here / "log").write_bytes(b" L 04034e40,8\n" + call.encode() * between + b"\n" * between)
+    (here / "calls").write_bytes(b"+++ exited\n" + call.encode() + b"\n")
+    words = [] if between else ["--strace", "calls"]
+    result = run("import", "lackey", "log", *words, "-o", "out")
+    assert result.exit_code == 2
+    assert f"{'log' if between else 'calls'}:2:1: these are no arguments" in result.stderr
+
+
+def test_the_heap_of_a_static_program_is_known(here: Path) -> None:
+    """Is memory that only brk() made anonymous, where nothing places the calls?"""
+    (here / "log").write_bytes(b" L 04034e40,8\n S 04055000,8\n")
+    (here / "calls").write_bytes(b"brk(NULL) = 0x4034000\nbrk(0x4056000) = 0x4056000\n")
+    assert run("import", "lackey", "log", "--strace", "calls", "-o", "out").exit_code == 0
+    assert "size: 136KiB\n  at: 0x4034000\n" in (here / "out" / "log.yaml").read_text()
+
+
+def test_a_mark_with_an_odd_number_is_no_mark(here: Path) -> None:
+    """Is a line of valgrind that nobody can read left out?"""
+    for value in ("00123", "089", "9" * 4400):
+        (here / "log").write_text(
+            f"SYSCALL[1,1]( 1) sys_munmap ( {value} ) --> Success(0x0)\n L 04034e40,8\n"
+        )
+        assert run("import", "lackey", "log", "-o", "out", "--force").exit_code == 0

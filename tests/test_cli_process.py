@@ -209,3 +209,32 @@ def test_does_a_shell_complete_names() -> None:
     assert offered("swaptrace run --policies old,fi", 3) == "plain,old,final\n"
     assert "plain,machine.swap.backend=\n" in offered("swaptrace run --set machine.swap", 3)
     assert offered("swaptrace run rw.y", 2).startswith("file,rw.y\n")
+
+
+INTERRUPTED_EARLY = """\
+import os, signal, sys
+from swaptrace.__main__ import main
+
+NTH = int(sys.argv[1])
+
+class Finder:
+    number = 0
+
+    def find_spec(self, *_):
+        Finder.number += 1
+        if Finder.number == NTH:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+sys.argv[1:] = ["run", "rw.yaml", "--output", "out"]
+main()
+"""
+
+
+@pytest.mark.parametrize("nth", [1, 2, 9, 30, 80, 150])
+def test_does_interrupting_it_while_it_starts_end_it_without_a_word(here: Path, nth: int) -> None:
+    """Whichever module is being imported then?"""
+    command = [sys.executable, "-c", INTERRUPTED_EARLY, str(nth)]
+    done = completed(command, text=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+    assert not (here / "out").exists()

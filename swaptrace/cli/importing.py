@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from swaptrace.errors import quote
 from swaptrace.output import complain
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def target_options(command: Command) -> Command:
 def _name(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
     if name is not None and (not name or "/" in name or name.startswith(".")):
         raise click.BadParameter("a file's name without a directory, which begins with no dot")
+    if name is not None and not name.isprintable():
+        raise click.BadParameter(f"{quote(name)} has characters that no terminal shows")
     return name
 
 
@@ -77,11 +80,11 @@ def name_after(path: str) -> str:
     return re.sub(r"[^\w.-]", "_", stem, flags=re.ASCII).lstrip(".") or "trace"
 
 
-def finish(recorder: Recorder, target: Target, workplace: Path, counted: Counted) -> None:
+def finish(recorder: Recorder, target: Target, counted: Counted) -> None:
     """Make the files, and say on standard error what is in them and what is not."""
     from swaptrace.importers.scenario import write
 
-    written = write(recorder, target, workplace)
+    written = write(recorder, target)
     if not counted.exact:
         complain(APPROXIMATE)
     if counted.replaced:

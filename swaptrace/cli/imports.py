@@ -48,7 +48,8 @@ def import_(
 
     LOG (a file, compressed by gzip or xz or not, or - for standard input) is what
     valgrind's lackey, perf script or DynamoRIO's view tool printed, or a CSV with the
-    columns address,write or page,write. DIR gets NAME.yaml and NAME.npz.
+    columns address,write or page,write. DIR gets NAME.yaml and NAME-DIGITS.npz, in one
+    step: DIGITS are of the trace's SHA-256.
 
     \b
     swaptrace import lackey sort.log -o traces
@@ -56,7 +57,7 @@ def import_(
     swaptrace import perf samples.txt -o traces --name server
     """
     from swaptrace.importers.recorder import Recorder
-    from swaptrace.importers.scenario import Target, workplace_of
+    from swaptrace.importers.scenario import Target, directory_of
     from swaptrace.verify.signals import ending_by_exception
 
     if strace is not None and format != "lackey":
@@ -67,11 +68,11 @@ def import_(
     about = f"Imported from {format}'s log {log if log != '-' else 'on standard input'}."
     target = Target(directory, name or name_after(log), about, force)
     target.check()
-    with ending_by_exception(), workplace_of(target) as workplace:
-        recorder = Recorder(workplace, every_access, mapped=strace is not None)
+    with ending_by_exception(), directory_of(target) as place:
+        recorder = Recorder(place, every_access, mapped=strace is not None)
         try:
             counted = _convert(format, log, strace, recorder)
-            finish(recorder, target, workplace, counted)
+            finish(recorder, target, counted)
         finally:
             recorder.close()
 

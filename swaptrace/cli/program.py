@@ -15,6 +15,7 @@ import click
 from swaptrace import __version__
 from swaptrace.errors import ScenarioError, SwaptraceError
 from swaptrace.exitcodes import ExitCode
+from swaptrace.interruption import leave_at_once, raise_instead
 from swaptrace.output import complain, discard
 
 COMMANDS = {
@@ -38,7 +39,9 @@ COMMANDS = {
 @contextmanager
 def handled() -> Iterator[None]:
     """Turn every exception into a message and an exit code; click's own are for click."""
+    held = False
     try:
+        held = raise_instead()
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
@@ -46,6 +49,9 @@ def handled() -> Iterator[None]:
         if os.environ.get("SWAPTRACE_TRACEBACK"):
             raise
         raise click.exceptions.Exit(outcome(error)) from error
+    finally:
+        if held:
+            leave_at_once()
 
 
 def outcome(error: BaseException) -> ExitCode:

@@ -36,15 +36,15 @@ def record(
     from swaptrace.importers.lines import blocks, unpacked
     from swaptrace.importers.recorder import Recorder
     from swaptrace.importers.recording import check_tools, recording
-    from swaptrace.importers.scenario import Target, workplace_of
+    from swaptrace.importers.scenario import Target, directory_of
     from swaptrace.verify.signals import ending_by_exception
 
     target = Target(directory, name or name_after(command[0]), _about(command), force)
     target.check()
     check_tools(command[0])
     log = f"the accesses of {target.name}"
-    with ending_by_exception(), workplace_of(target) as workplace:
-        recorder = Recorder(workplace, every_access, mapped=True)
+    with ending_by_exception(), directory_of(target) as place:
+        recorder = Recorder(place, every_access, mapped=True)
         try:
             with recording(command) as run, reading(None, log) as told:
                 lines = blocks(unpacked(run.log, log, told), log)
@@ -55,7 +55,7 @@ def record(
                         raise
                     raise SwaptraceError(nothing(run.exit_code())) from None
                 code = run.exit_code()
-            finish(recorder, target, workplace, counted)
+            finish(recorder, target, counted)
         finally:
             recorder.close()
     return code

@@ -16,8 +16,8 @@ FIRST_PAGE: Final = (64 << 10) >> PAGE_SHIFT
 LAST_PAGE: Final = (1 << 47 >> PAGE_SHIFT) - 1
 """The pages that a scenario can map: see mmap_min_addr, and the end of the address space."""
 
-MOST_PAGES: Final = 1 << 32
-"""Of a region: a trace numbers them with 32 bits."""
+MOST_PAGES: Final = 1 << 26
+"""Of all regions together, as many as a replay can list one by one."""
 
 Pages = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]

@@ -8,10 +8,10 @@ from typing import BinaryIO, Final, NamedTuple
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.importers import csvtext, drmemtrace, lackey, perf
 from swaptrace.importers.accesses import Accesses
-from swaptrace.importers.lines import Block, blocks
+from swaptrace.importers.lines import Block, LogError, blocks
 from swaptrace.importers.placing import Placing
 from swaptrace.importers.recorder import Recorder
-from swaptrace.importers.strace import Call, Calls
+from swaptrace.importers.strace import Call, Calls, MalformedCall
 
 FORMATS: Final = ("lackey", "perf", "drmemtrace", "csv")
 
@@ -76,7 +76,7 @@ def convert_lackey(
             placing.accesses(found.page[begin : line.position], found.write[begin : line.position])
             begin = line.position
             if not placing.mark(line.text):
-                calls = list(between.line(line.text)) if strace is None else []
+                calls = _calls(between, name, line.number, line.text) if strace is None else []
                 for call in calls:
                     if call.name != "execve":
                         recorder.call(call)
@@ -104,13 +104,23 @@ def _no_access(fmt: str, name: str) -> SwaptraceError:
     )
 
 
+def _calls(calls: Calls, name: str, number: int, line: bytes) -> list[Call]:
+    """The calls of a line. Raises `LogError`."""
+    try:
+        return list(calls.line(line))
+    except MalformedCall:
+        message = "these are no arguments, or no result, of such a call as strace prints it"
+        raise LogError(name, number, message, line) from None
+
+
 def calls_of(file: BinaryIO, name: str) -> Iterator[Call]:
     """The calls of strace's own log. Raises `SwaptraceError` if there is none in it."""
     calls = Calls()
     none = True
     for block in blocks(file, name):
-        for line in block.lines[1:].tobytes().split(b"\n"):
-            for call in calls.line(line):
+        text = block.lines[1:].tobytes()
+        for number, line in enumerate(text.split(b"\n"), start=block.line):
+            for call in _calls(calls, name, number, line):
                 none = False
                 yield call
     if none:

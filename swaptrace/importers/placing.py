@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from swaptrace.importers.accesses import Flags, Pages
 from swaptrace.importers.recorder import Recorder, pages
 from swaptrace.importers.space import Ranges
-from swaptrace.importers.strace import Call
+from swaptrace.importers.strace import Call, MalformedCall, number
 
 MARK: Final = re.compile(
     rb"SYSCALL\[\d+,(?P<tid>\d+)\]\( *\d+\) "
@@ -35,13 +36,13 @@ class Placing:
 
     def __init__(self, recorder: Recorder, calls: Iterable[Call]) -> None:
         self.recorder = recorder
-        self.calls = deque(calls)
+        self.calls = deque(with_mappings(calls))
         self.mappable = Ranges()
         self.exact = False
         self.waiting: dict[bytes, tuple[bytes, bytes]] = {}  # by thread
-        for call in self.calls:
-            if made := mapping(call):
-                self.mappable.add(*made)
+        for each in self.calls:
+            if each.made:
+                self.mappable.add(*each.made)
         self.make_mappings()
 
     def accesses(self, page: Pages, write: Flags) -> None:
@@ -54,7 +55,7 @@ class Placing:
 
     def first_unmapped(self, page: Pages) -> int | None:
         """The first access to a page that is not mapped, but by a call that is to come."""
-        if not self.calls:
+        if not self.calls or not self.mappable.parts:
             return None
         missing = np.flatnonzero(self.recorder.space.locate(page) < 0)
         bounds = np.array(list(self.mappable), np.uint64).reshape(-1, 2)
@@ -64,10 +65,9 @@ class Placing:
 
     def map(self, page: int) -> None:
         """Make the calls up to the one that maps a page; none if there is no such call."""
-        for number, call in enumerate(self.calls, start=1):
-            made = mapping(call)
-            if made and made[0] <= page < made[1]:
-                self.make(number)
+        for count, each in enumerate(self.calls, start=1):
+            if each.made and each.made[0] <= page < each.made[1]:
+                self.make(count)
                 return
         self.mappable.remove(page, page + 1)
 
@@ -86,32 +86,34 @@ class Placing:
             self.waiting[tid] = name, first
         elif match["value"]:
             called = name.decode()
-            self.returned(called, int(match["value"] if called in RETURNED else first, 0))
+            with suppress(MalformedCall):  # then it is the address of no call that is followed
+                known_by = match["value"] if called in RETURNED else first
+                self.returned(called, number(known_by.decode()))
         return True
 
     def returned(self, name: str, address: int) -> None:
         """Make the calls up to the one that is known by its name and an address."""
-        for number, call in enumerate(self.calls, start=1):
-            if call.name == name and address == where(call):
-                self.make(number)
+        for count, each in enumerate(self.calls, start=1):
+            if each.call.name == name and address == where(each.call):
+                self.make(count)
                 return
 
     def make(self, number: int) -> None:
         """Make so many calls, and the mappings that come right after them."""
         for _ in range(number):
-            self.recorder.call(self.calls.popleft())
+            self.recorder.call(self.calls.popleft().call)
         if not self.exact:
             self.make_mappings()
 
     def make_mappings(self) -> None:
-        """Make the calls up to the first that is no mmap."""
-        while self.calls and self.calls[0].name == "mmap":
-            self.recorder.call(self.calls.popleft())
+        """Make the calls up to the first that does more than to map."""
+        while self.calls and self.calls[0].only_maps:
+            self.recorder.call(self.calls.popleft().call)
 
     def finish(self) -> None:
         """Make the calls that are left."""
         while self.calls:
-            self.recorder.call(self.calls.popleft())
+            self.recorder.call(self.calls.popleft().call)
 
 
 def where(call: Call) -> int:
@@ -119,10 +121,27 @@ def where(call: Call) -> int:
     return call.value if call.name in RETURNED else call.number(0)
 
 
-def mapping(call: Call) -> tuple[int, int] | None:
-    """The pages that a call maps, if it does."""
-    if call.name == "mmap":
-        return pages(call.value, call.number(1))
-    if call.name == "mremap":
-        return pages(call.value, call.number(2))
-    return None
+class Mapping(NamedTuple):
+    """A call, and the pages that it maps; `only_maps` says that it does nothing else."""
+
+    call: Call
+    made: tuple[int, int] | None = None
+    only_maps: bool = False
+
+
+def with_mappings(calls: Iterable[Call]) -> Iterator[Mapping]:
+    """What each of the calls maps. brk() tells the heap's new end; the old one is known from the
+    call before, of which the first only asks."""
+    heap: int | None = None
+    for call in calls:
+        match call.name:
+            case "mmap":
+                yield Mapping(call, pages(call.value, call.number(1)), True)
+            case "mremap":
+                yield Mapping(call, pages(call.value, call.number(2)))
+            case "brk":
+                before, heap = call.value if heap is None else heap, call.value
+                old, new = pages(before, 0)[1], pages(heap, 0)[1]
+                yield Mapping(call, (old, new) if old < new else None, old <= new)
+            case _:
+                yield Mapping(call)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
+from swaptrace.atomic import cannot_write
+from swaptrace.errors import SwaptraceError
 from swaptrace.importers.accesses import FIRST_PAGE, LAST_PAGE, PAGE_SHIFT, Flags, Pages
 from swaptrace.importers.merge import Last, merged
 from swaptrace.importers.space import Area, Kind, Ranges, Space
@@ -69,7 +72,11 @@ class Recorder:
     """
 
     def __init__(self, directory: Path, every_access: bool, mapped: bool = False) -> None:
-        self.file = TemporaryFile(dir=directory)  # noqa: SIM115 - closed by close()
+        self.directory = directory
+        try:
+            self.file = TemporaryFile(dir=directory)  # noqa: SIM115 - closed by close()
+        except OSError as error:
+            raise self.full(error) from error
         self.every_access = every_access
         self.mapped = mapped
         self.guessed = False
@@ -84,7 +91,8 @@ class Recorder:
 
     def close(self) -> None:
         """Give the temporary file up."""
-        self.file.close()
+        with suppress(OSError):  # what is still in a buffer of a full disk is not wanted
+            self.file.close()
 
     def accesses(self, page: Pages, write: Flags) -> None:
         """Accesses one after another."""
@@ -98,13 +106,22 @@ class Recorder:
         if not self.every_access:
             page, write, self.last = merged(page, write, self.last)
         self.count += len(page)
-        (page << np.uint64(1) | write).astype("<u8").tofile(self.file)
+        packed = (page << np.uint64(1) | write).astype("<u8")
+        try:
+            self.file.write(packed.tobytes())
+        except OSError as error:
+            raise self.full(error) from error
+
+    def full(self, error: OSError) -> SwaptraceError:
+        """The error of the temporary file."""
+        return cannot_write(f"a temporary file in {self.directory}", error)
 
     def anonymous(self, page: Pages, write: Flags) -> tuple[Pages, Flags]:
         """The accesses to anonymous memory, by pages of the model."""
         areas, index = self.space.areas, self.space.locate(page)
         kinds = np.array([code(area.kind) for area in areas] + [UNKNOWN], np.uint8)
         kind = kinds[index]
+        kind[(page < FIRST_PAGE) | (page > LAST_PAGE)] = OUTSIDE
         keep = kind == ANONYMOUS
         if keep.all():
             kept, where = page, index
@@ -120,8 +137,7 @@ class Recorder:
         """Note how many accesses are left out, by what they are to."""
         for number, name in enumerate(KINDS):
             if number != ANONYMOUS and (many := int(np.count_nonzero(kind == number))):
-                where = OUTSIDE if number == UNKNOWN and self.guessed else name
-                self.left.accesses[where] += many
+                self.left.accesses[name] += many
 
     def call(self, call: Call) -> None:
         """A system call between two accesses."""
@@ -149,8 +165,11 @@ class Recorder:
             if area.kind == "anonymous":
                 self.note("munmap", *area.model)
 
-    def map(self, start: int, end: int, kind: Kind) -> Area:
-        """Map pages anew, over what may have been there."""
+    def map(self, start: int, end: int, kind: Kind) -> Area | None:
+        """Map pages anew, over what may have been there; those that a scenario can map, if any."""
+        start, end = max(start, FIRST_PAGE), min(end, LAST_PAGE + 1)
+        if start >= end:
+            return None
         self.unmap(start, end)
         area = self.space.put(Area(start, end, kind))
         if kind == "anonymous":
@@ -160,7 +179,10 @@ class Recorder:
 
     def spooled(self) -> Iterator[tuple[Pages, Flags]]:
         """The accesses to pages of the model, some at a time."""
-        self.file.seek(0)
+        try:
+            self.file.seek(0)
+        except OSError as error:
+            raise self.full(error) from error
         while len(packed := np.fromfile(self.file, "<u8", SPOOLED)):
             yield packed >> np.uint64(1), (packed & np.uint64(1)).astype(np.bool_)
 
@@ -170,11 +192,12 @@ KINDS: Final = (
     "to mappings of files",
     "to shared memory",
     "to no mapping that strace shows",
+    "to addresses below 64 KiB or behind user space",
 )
-ANONYMOUS, FILE, SHARED, UNKNOWN = range(4)
+"""What an access is to. Of the last, a scenario can map nothing; all else is taken for anonymous
+memory where no call tells."""
 
-OUTSIDE: Final = "to addresses below 64 KiB or behind user space"
-"""Where no program has memory; all else is taken for anonymous where no call tells."""
+ANONYMOUS, FILE, SHARED, UNKNOWN, OUTSIDE = range(5)
 
 
 def code(kind: Kind) -> int:
@@ -197,6 +220,8 @@ def mmap(recorder: Recorder, call: Call) -> None:
         recorder.map(start, end, "shared")
     else:
         area = recorder.map(start, end, "anonymous")
+        if area is None:
+            return
         if "MAP_POPULATE" in flags or "MAP_LOCKED" in flags:
             how = "WRITE" if "PROT_WRITE" in prot else "READ"
             recorder.note("madvise", *area.model, f"MADV_POPULATE_{how}")
@@ -212,6 +237,9 @@ def mremap(recorder: Recorder, call: Call) -> None:
     """Pages keep what they hold, wherever the program sees them now."""
     start, end = pages(call.number(0), call.number(1))
     new, new_end = pages(call.value, call.number(2))
+    if new_end > LAST_PAGE + 1 or new < FIRST_PAGE:
+        recorder.unmap(start, end)  # a kernel gives no such address
+        return
     if "MREMAP_DONTUNMAP" in call.arguments[3]:
         recorder.left.calls["mremap with MREMAP_DONTUNMAP"] += 1
         return

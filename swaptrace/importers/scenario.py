@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from swaptrace.errors import SwaptraceError, printable
+from swaptrace.atomic import replace_file
+from swaptrace.errors import ScenarioError, SwaptraceError, printable
+from swaptrace.files import read_at_most, reason
 from swaptrace.importers.accesses import PAGE_SIZE
 from swaptrace.importers.recorder import Recorder
 from swaptrace.importers.steps import Composer, Region, Step, distinct, regions
+from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.source import MAX_BYTES
 from swaptrace.traces.chunk import Chunk
-from swaptrace.traces.writer import TraceWriter
+from swaptrace.traces.writer import DIGITS, TraceWriter
 
 UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
+TRACE: Final = re.compile(r"^- trace: \"?([^/\n\"]+\.npz)\"?$", re.MULTILINE)
+"""A step of a scenario that an import made."""
 
 
 class Target(NamedTuple):
@@ -34,29 +38,54 @@ class Target(NamedTuple):
     def scenario(self) -> Path:
         return self.directory / f"{self.name}.yaml"
 
-    def traces(self) -> list[Path]:
-        """The traces of that name that are there."""
-        numbered = re.compile(rf"{re.escape(self.name)}(-\d+)?\.npz")
-        if not self.directory.is_dir():
-            return []
-        return sorted(path for path in self.directory.iterdir() if numbered.fullmatch(path.name))
+    def trace(self) -> Path:
+        """What a trace is called, but for the digits of its content behind the stem."""
+        return self.directory / f"{self.name}.npz"
 
     def check(self) -> None:
         """Find out before the work whether its result can be written. Raises `SwaptraceError`."""
-        where = printable(str(self.directory))
-        if self.directory.exists() and not self.directory.is_dir():
-            raise SwaptraceError(f"-o {where}: is no directory; name one for the files")
-        parent = self.directory if self.directory.is_dir() else self.directory.resolve().parent
-        if not parent.is_dir():
-            raise SwaptraceError(f"-o {where}: there is no directory {printable(str(parent))}")
-        if not os.access(parent, os.W_OK):
-            raise SwaptraceError(f"-o {where}: no permission to write there")
-        there = [path for path in (self.scenario(), *self.traces()) if path.exists()]
-        if there and not self.force:
+        try:
+            against = self._reason_against()
+        except OSError as error:
+            against = reason(error)
+        if against:
+            raise SwaptraceError(f"-o {printable(str(self.directory))}: {against}")
+        if self.scenario().exists() and not self.force:
             raise SwaptraceError(
-                f"{printable(str(there[0]))} is there already; "
+                f"{printable(str(self.scenario()))} is there already; "
                 "--force replaces it, --name chooses another name"
             )
+
+    def _reason_against(self) -> str | None:
+        for path in (self.directory, self.scenario()):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.stat(path)  # of a loop of links or a name that is too long all else says nothing
+        if self.directory.exists() and not self.directory.is_dir():
+            return "is no directory; name one for the files"
+        parent = Path(os.path.realpath(self.directory))
+        parent = parent if parent.is_dir() else parent.parent
+        if not parent.is_dir():
+            return f"there is no directory {printable(str(parent))}"
+        return None if os.access(parent, os.W_OK) else "no permission to write there"
+
+    def replaced(self) -> list[Path]:
+        """The traces that nothing needs once another scenario has taken the place of this one:
+        those that it names, and those of its name that an import left which was killed."""
+        if not self.force:
+            return []
+        own = re.compile(rf"{re.escape(self.name)}-[0-9a-f]{{{DIGITS}}}\.npz")
+        named = {match for match in TRACE.findall(self._old_text()) if match.startswith(self.name)}
+        return sorted(
+            path
+            for path in self.directory.iterdir()
+            if own.fullmatch(path.name) or path.name in named
+        )
+
+    def _old_text(self) -> str:
+        try:
+            return read_at_most(self.scenario(), MAX_BYTES).decode("utf-8", "replace")
+        except OSError:
+            return ""
 
 
 class Written(NamedTuple):
@@ -69,24 +98,51 @@ class Written(NamedTuple):
     steps: int
 
 
-def write(recorder: Recorder, target: Target, workplace: Path) -> Written:
-    """Make the files in `workplace`, a directory beside them, and move them to their place."""
+def write(recorder: Recorder, target: Target) -> Written:
+    """Publish the files in one step.
+
+    Traces are named by their content, so that none takes the place of one that an older scenario
+    names; the scenario, which names them, gets its place last, and what was the older one's goes
+    afterwards. Whenever this ends, the scenario that is there has its own traces.
+    Raises `SwaptraceError`.
+    """
     pages = distinct(recorder)
     found = regions(recorder, pages)
     if not found:
         raise SwaptraceError(nothing(recorder))
     composer = Composer(recorder, found, pages)
-    steps = list(with_traces(composer, found, target.name, workplace))
-    text = yaml(target, found, steps)
-    if len(text.encode()) > MAX_BYTES:
-        raise SwaptraceError(
-            f"{len(steps)} steps are more than a scenario can have: too many calls change "
-            "mappings; without strace's log they are left out"
-        )
-    (workplace / target.scenario().name).write_text(text, encoding="utf-8")
-    place(workplace, target)
+    made: list[Path] = []
+    try:
+        steps = list(with_traces(composer, found, target, made))
+        text = yaml(target, found, steps)
+        check(text, len(steps), target)
+        replaced = target.replaced()
+        replace_file(target.scenario(), text)
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+    needed = {step.argument for step in steps if step.op == "trace"}
+    for path in replaced:
+        if path.name not in needed:
+            path.unlink(missing_ok=True)
     between = sum(step.op != "trace" for step in steps)
     return Written(target.scenario(), recorder.count, len(pages), len(found), between)
+
+
+def check(text: str, steps: int, target: Target) -> None:
+    """Raise `SwaptraceError` for a scenario that would not be one."""
+    if len(text.encode()) > MAX_BYTES:
+        raise SwaptraceError(
+            f"{steps} steps are more than a scenario can have: too many calls change "
+            "mappings; without strace's log they are left out"
+        )
+    try:
+        load_text(text, str(target.scenario()))
+    except ScenarioError as error:
+        raise SwaptraceError(
+            f"what the log says is no scenario, so that none was written:\n{error}"
+        ) from None
 
 
 def nothing(recorder: Recorder) -> str:
@@ -103,29 +159,25 @@ def nothing(recorder: Recorder) -> str:
 
 
 def with_traces(
-    composer: Composer, found: Sequence[Region], name: str, workplace: Path
+    composer: Composer, found: Sequence[Region], target: Target, made: list[Path]
 ) -> Iterator[Step]:
-    """The steps, with one for each stretch of accesses between two others; its trace is written."""
+    """The steps, with one for each stretch of accesses between two others; its trace is written,
+    and noted in `made` if it is new."""
     names = [region.name for region in found]
     parts = composer.parts()
     part = next(parts, None)
-    files: list[str] = []
-    steps: list[Step] = []
     while part is not None:
         if isinstance(part, Step):
-            steps.append(part)
+            yield part
             part = next(parts, None)
             continue
-        files.append(f"{name}-{len(files) + 1}.npz")
-        steps.append(Step("trace", files[-1]))
-        with TraceWriter(str(workplace / files[-1]), names) as writer:
+        with TraceWriter(str(target.trace()), names, content_named=True) as writer:
             while isinstance(part, Chunk):
                 writer.write(part)
                 part = next(parts, None)
-    if len(files) == 1:
-        (workplace / files[0]).rename(workplace / f"{name}.npz")
-        steps = [Step("trace", f"{name}.npz") if step.op == "trace" else step for step in steps]
-    yield from steps
+        if writer.is_new:
+            made.append(writer.path)
+        yield Step("trace", writer.path.name)
 
 
 def yaml(target: Target, found: Sequence[Region], steps: Sequence[Step]) -> str:
@@ -161,36 +213,18 @@ def human(size: int) -> str:
     return str(size)
 
 
-def place(workplace: Path, target: Target) -> None:
-    """Move the files to their place, the scenario last; it is whole when it is there."""
-    old = target.traces()
-    made = sorted(path for path in workplace.iterdir() if path.suffix == ".npz")
-    for path in made:
-        os.replace(path, target.directory / path.name)
-    os.replace(workplace / target.scenario().name, target.scenario())
-    for path in old:
-        if path.name not in {each.name for each in made}:
-            path.unlink()
-
-
 @contextmanager
-def workplace_of(target: Target) -> Iterator[Path]:
-    """A directory for the files in the making, beside their place; it is removed at the end.
-
-    So is the target's, if it was made for them and nothing came of it.
-    """
-    path = target.directory / f".{target.name[:40]}.{os.getpid()}.tmp"
+def directory_of(target: Target) -> Iterator[Path]:
+    """The directory for the files; it is made if need be, and goes again if nothing came of it."""
     made = not target.directory.exists()
     try:
         try:
             target.directory.mkdir(exist_ok=True)
-            path.mkdir()
         except OSError as error:
             where = printable(str(target.directory))
-            raise SwaptraceError(f"-o {where}: {error.strerror}") from error
-        yield path
+            raise SwaptraceError(f"-o {where}: {reason(error)}") from error
+        yield target.directory
     finally:
-        shutil.rmtree(path, ignore_errors=True)
         if made:
             with suppress(OSError):  # it is not empty: the files are there
                 target.directory.rmdir()

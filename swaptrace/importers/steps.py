@@ -47,6 +47,10 @@ def regions(recorder: Recorder, pages: Pages) -> list[Region]:
     """The regions of the pages that are accessed, ascending. Raises `SwaptraceError` if there are
     too many."""
     parts = clusters(pages) if recorder.guessed else extents(recorder, pages)
+    if number_of_pages(parts) > MOST_PAGES:
+        raise SwaptraceError(
+            f"{number_of_pages(parts)} pages are too many to replay a trace; at most {MOST_PAGES}"
+        )
     found = [Region(f"anon-{n}", start, end) for n, (start, end) in enumerate(parts, start=1)]
     if len(found) > MOST_REGIONS:
         raise SwaptraceError(f"{len(found)} regions are too many; at most {MOST_REGIONS}")
@@ -75,15 +79,19 @@ def clusters(pages: Pages) -> list[tuple[int, int]]:
 
 
 def extents(recorder: Recorder, pages: Pages) -> list[tuple[int, int]]:
-    """The ranges of anonymous memory with any access; of an enormous one what is accessed."""
-    found = []
+    """The ranges of anonymous memory with any access; if they are enormous, of what is accessed."""
+    found, accessed = [], []
     for start, end in recorder.extent:
         first, last = np.searchsorted(pages, [start, end]).tolist()
         if last > first:
-            if end - start > MOST_PAGES:
-                start, end = int(pages[first]), int(pages[last - 1]) + 1
             found.append((start, end))
-    return found
+            accessed += clusters(pages[first:last])
+    return found if number_of_pages(found) <= MOST_PAGES else accessed
+
+
+def number_of_pages(parts: Sequence[tuple[int, int]]) -> int:
+    """How many pages ranges have together."""
+    return sum(end - start for start, end in parts)
 
 
 class Composer:

@@ -8,30 +8,79 @@ child processes, which have memory of their own, are told from those of threads.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 LINE: Final = re.compile(
-    rb"(?:\[pid +(?P<pid>\d+)\] +|(?P<tid>\d+) +)?(?:[\d:]+(?:\.\d+)? +)?"
+    rb"(?:\[pid +(?P<pid>\d{1,10})\] +|(?P<tid>\d{1,10}) +)?(?:[\d:]+(?:\.\d+)? +)?"
     rb"(?:(?P<name>[a-z]\w*)\((?P<text>.*)|<\.\.\. (?P<resumed>\w+) resumed>(?P<rest>.*))",
     re.DOTALL,
 )
 RESULT: Final = re.compile(rb"(?P<arguments>.*)\) += (?P<value>0x[0-9a-f]+|\d+)(?: .*)?", re.DOTALL)
+NUMBER: Final = re.compile(r"0x[0-9a-f]{1,16}|[0-9]{1,20}")
 UNFINISHED: Final = b"<unfinished ...>"
 FORKS: Final = ("clone", "clone3", "fork", "vfork")
 
 
+FORMS: Final[Mapping[str, str]] = {
+    "mmap": "nnss",
+    "munmap": "nn",
+    "mremap": "nnns",
+    "brk": "n",
+    "mprotect": "nns",
+    "pkey_mprotect": "nns",
+    "madvise": "nns",
+    "mlock": "nn",
+    "mlock2": "nns",
+    "munlock": "nn",
+}
+"""The arguments that a call has at least: `n` is a number or NULL, `s` anything."""
+
+
+class MalformedCall(ValueError):
+    """A call whose arguments or result are not those of a call of its name."""
+
+
 class Call(NamedTuple):
-    """A system call that succeeded: its name, its arguments as strace writes them, its result."""
+    """A system call that succeeded: its name, its arguments as strace writes them, its result.
+
+    Where its name is in `FORMS`, it has their arguments.
+    """
 
     name: str
     arguments: tuple[str, ...]
     value: int
 
     def number(self, index: int) -> int:
-        """An argument as a number; 0 for NULL."""
-        text = self.arguments[index]
-        return 0 if text == "NULL" else int(text, 0)
+        """An argument as a number; 0 for NULL. Raises `MalformedCall`."""
+        text = self.arguments[index] if index < len(self.arguments) else ""
+        return 0 if text == "NULL" else number(text)
+
+
+def number(text: str) -> int:
+    """A number of up to 64 bits as strace and valgrind print it, hexadecimal, decimal or, with a 0
+    before it, octal. Raises `MalformedCall`."""
+    if not NUMBER.fullmatch(text):
+        raise MalformedCall
+    try:
+        value = int(text, 8 if text.startswith("0") and "x" not in text else 0)
+    except ValueError:
+        raise MalformedCall from None
+    if value >> 64:
+        raise MalformedCall
+    return value
+
+
+def call_of(name: str, arguments: tuple[str, ...], result: str) -> Call:
+    """A call, if it is one. Raises `MalformedCall`."""
+    call = Call(name, arguments, number(result))
+    form = FORMS.get(name, "")
+    if len(arguments) < len(form):
+        raise MalformedCall
+    for index, kind in enumerate(form):
+        if kind == "n":
+            call.number(index)
+    return call
 
 
 class Calls:
@@ -45,7 +94,10 @@ class Calls:
         self.children: set[int] = set()
 
     def line(self, text: bytes) -> Iterator[Call]:
-        """What is known to be called now. Lines that are no call give nothing."""
+        """What is known to be called now. Lines that are no call give nothing.
+
+        Raises `MalformedCall` for a line that begins as a call and is none.
+        """
         match = LINE.fullmatch(text)
         if match is None:
             return
@@ -59,7 +111,7 @@ class Calls:
         result = RESULT.fullmatch(rest)
         if result is None:
             return
-        call = Call(name, arguments(result["arguments"]), int(result["value"], 0))
+        call = call_of(name, arguments(result["arguments"]), result["value"].decode())
         if name in FORKS:
             yield from self.forked(who, call)
         elif who in self.children:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final
 
 import numpy as np
 
+from swaptrace.atomic import making
+from swaptrace.files import reason
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.files import TraceError, shown
 
@@ -24,18 +27,31 @@ KINDS: Final = {
 }
 
 
+DIGITS: Final = 16
+"""Of the SHA-256 of a trace, how many a name of `content_named` has."""
+
+
 class TraceWriter:
-    """Writes an .npz, in bounded memory: the columns go to temporary files beside it first.
+    """Writes an .npz, in bounded memory: the columns go to files without a name beside it first.
 
     `regions` and `processes` are the names that the chunks' numbers mean; without names there is no
-    such column. The file appears at the end of the context, unless it ends with an exception.
-    Raises `TraceError` where it cannot be written.
+    such column. The file appears at the end of the context, unless it ends with an exception. It is
+    `path`, or, `content_named`, has `-` and the first digits of its SHA-256 behind the stem: `path`
+    then is what it is called. `is_new` says whether there was none of that name. Raises
+    `TraceError` where it cannot be written.
     """
 
     def __init__(
-        self, path: str, regions: Sequence[str] = (), processes: Sequence[str] = ()
+        self,
+        path: str,
+        regions: Sequence[str] = (),
+        processes: Sequence[str] = (),
+        *,
+        content_named: bool = False,
     ) -> None:
         self.path = Path(path)
+        self.content_named = content_named
+        self.is_new = False
         self.names = {"regions": list(regions), "processes": list(processes)}
         self.count = 0
         self.columns: dict[str, IO[bytes]] = {}
@@ -56,7 +72,7 @@ class TraceWriter:
 
     def wrong(self, error: OSError) -> TraceError:
         """The error of this file."""
-        return TraceError(f"{shown(str(self.path))}: cannot be written ({error.strerror})")
+        return TraceError(f"{shown(str(self.path))}: cannot be written ({reason(error)})")
 
     def write(self, chunk: Chunk) -> None:
         """Some accesses more."""
@@ -83,21 +99,20 @@ class TraceWriter:
             raise self.wrong(unwritable) from unwritable
         finally:
             for file in self.columns.values():
-                file.close()
+                with suppress(OSError):  # what is still in a buffer of a full disk is not wanted
+                    file.close()
 
     def finish(self) -> None:
         """Make one file of the columns."""
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+        with making(self.path) as made:
+            with zipfile.ZipFile(made.file, "w") as archive:
                 self.put_all(archive)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)
-            os.replace(name, self.path)
-        except BaseException:
-            os.unlink(name)
-            raise
+            if self.content_named:
+                made.file.seek(0)
+                digest = hashlib.file_digest(made.file, "sha256").hexdigest()[:DIGITS]
+                self.path = self.path.with_name(f"{self.path.stem}-{digest}{self.path.suffix}")
+            self.is_new = not self.path.exists()
+            made.publish(self.path)
 
     def put_all(self, archive: zipfile.ZipFile) -> None:
         for name, file in self.columns.items():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from swaptrace import policies
 from swaptrace.importers import convert
 from swaptrace.importers.recorder import Recorder
-from swaptrace.importers.scenario import Target, workplace_of, write
+from swaptrace.importers.scenario import Target, directory_of, write
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.loader import load_file
 from tests.importers.logs import blocks_of, lines
@@ -85,10 +85,10 @@ def test_a_replay_takes_the_faults_that_the_program_took(
     program.do("write", PAGES, PAGES + 1)
     with tempfile.TemporaryDirectory() as directory:
         target = Target(Path(directory), "log", "A test.")
-        with workplace_of(target) as workplace:
-            recorder = Recorder(workplace, every_access=False)
+        with directory_of(target) as place:
+            recorder = Recorder(place, every_access=False)
             convert.convert_lackey(blocks_of(lines(program.log)), "log", recorder)
-            write(recorder, target, workplace)
+            write(recorder, target)
             recorder.close()
         total = replay(load_file(str(target.scenario())), policies.find("final")).total
     assert total["minflt"] == program.faults
