@@ -221,9 +221,9 @@ def diff(old: Replayed | Path, new: Replayed | Path) -> Differed:
 def policy_of(policy: PolicyLike) -> Policy:
     """The policy that is named or given; one without a name is called as its class."""
     if isinstance(policy, str):
-        from swaptrace.policies import find
+        from swaptrace.policies import from_argument
 
-        return find(policy)
+        return from_argument(policy)
     made = policy() if isinstance(policy, type) else policy
     made.name = made.name or type(made).__name__
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -15,9 +16,12 @@ from swaptrace.scenario.schema import Scenario
 STDIN = "-"
 ALL = "all"
 
+LABEL = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+"""What a policy may be called by `LABEL=NAME`."""
+
 SCENARIOS = "scenarios"
-"""The directory that `compare` looks for, and what bundled scenarios say they are in: a result
-must not depend on where swaptrace is installed."""
+"""The directory that `compare` looks for. Where there is none it stands for the bundled scenarios,
+which say that they are in it: a result must not depend on where swaptrace is installed."""
 
 
 class InputErrors(SwaptraceError):
@@ -82,6 +86,8 @@ def find(argument: str) -> list[Source]:
     shipped = bundled.scenarios()
     if argument in shipped:
         return [_bundled(argument, shipped[argument])]
+    if argument == SCENARIOS and shipped:
+        return list(all_bundled().values())
     if "/" not in argument and path.suffix not in (".yaml", ".yml"):
         hint = f"; {did_you_mean(argument, shipped)}" if shipped else ""
         raise SwaptraceError(f"no file, directory or bundled scenario {quote(argument)}{hint}")
@@ -135,12 +141,9 @@ def find_all(arguments: Iterable[str]) -> tuple[list[Source], list[SwaptraceErro
 
 def defaults() -> list[Source]:
     """What `compare` takes without a SCENARIO."""
-    if Path(SCENARIOS).is_dir():
-        return find(SCENARIOS)
-    sources = list(all_bundled().values())
-    if not sources:
+    if not Path(SCENARIOS).is_dir() and not bundled.scenarios():
         raise SwaptraceError("no directory ./scenarios and no bundled ones: name a SCENARIO")
-    return sources
+    return find(SCENARIOS)
 
 
 def try_each(
@@ -184,7 +187,7 @@ def policies(text: str, defines: Collection[str] = ()) -> list[Policy]:
 
     `defines` are the names of `--define`.
     """
-    from swaptrace.policies import ALIASES, available, from_argument
+    from swaptrace.policies import ALIASES, available
 
     wanted = [name.strip() for name in text.split(",")]
     if not all(wanted):
@@ -194,11 +197,25 @@ def policies(text: str, defines: Collection[str] = ()) -> list[Policy]:
     found: dict[str, Policy] = {}
     given: dict[str, str] = {}
     for name in (name for item in wanted for name in (rest if item == ALL else [item])):
-        policy = from_argument(name, defines)
+        policy = _labelled(name, defines)
         if policy.name in found:
             raise SwaptraceError(_twice(policy.name, given[policy.name], name))
         found[policy.name], given[policy.name] = policy, name
     return list(found.values())
+
+
+def _labelled(text: str, defines: Collection[str]) -> Policy:
+    """The policy of `NAME` or `LABEL=NAME`."""
+    from swaptrace.policies import ALIASES, available, from_argument
+
+    label, _, name = text.partition("=")
+    if not name or not LABEL.fullmatch(label) or Path(text).exists():
+        return from_argument(text, defines)
+    if label in ALIASES or label in available():
+        raise SwaptraceError(f"--policies {quote(text)}: {label!r} is a policy; use another label")
+    policy = from_argument(name, defines)
+    policy.name = label
+    return policy
 
 
 def _twice(name: str, first: str, second: str) -> str:

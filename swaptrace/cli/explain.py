@@ -42,8 +42,8 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
     page before and after, and the kernel functions that decided.
 
     \b
-    swaptrace explain read-then-write --policy old
-    swaptrace explain my.yaml --policy my.py --step 3.0
+    swaptrace explain read-then-write --policies old
+    swaptrace explain my.yaml --policies my.py --step 3.0
     swaptrace explain my.yaml --format json
     """
     from swaptrace import commands, inputs

@@ -9,6 +9,7 @@ import click
 
 from swaptrace.atomic import check_writable
 from swaptrace.cli.options import (
+    PoliciesOption,
     color_option,
     complete_policies,
     define_option,
@@ -46,7 +47,8 @@ ops_option = click.option(
 
 @click.command()
 @click.option(
-    "--policies",
+    "policies",
+    cls=PoliciesOption,
     metavar="A,B",
     required=True,
     shell_complete=complete_policies,
@@ -194,7 +196,7 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
 
     \b
     swaptrace graph --ops read,write,pageout
-    swaptrace graph --policy rfc --ops read,write --format svg --output rfc.svg
+    swaptrace graph --policies rfc --ops read,write --format svg --output rfc.svg
     """
     from swaptrace.explore import explorer
     from swaptrace.explore.drawing import draw, picture

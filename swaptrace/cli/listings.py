@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import click
 
-from swaptrace.cli.options import color_option, complete_policy, define_option, warn_of
-from swaptrace.errors import SwaptraceError
+from swaptrace.atomic import replace_file
+from swaptrace.cli.options import (
+    color_option,
+    complete_policy,
+    complete_scenario,
+    define_option,
+    warn_of,
+)
+from swaptrace.errors import SwaptraceError, did_you_mean, printable, quote
+from swaptrace.files import reason
 from swaptrace.output import Color, Output
 
 
@@ -36,23 +45,55 @@ def policies(name: str | None, defines: tuple[str, ...], color: Color) -> None:
 
 
 @click.command()
+@click.argument("name", required=False, shell_complete=complete_scenario)
+@click.option(
+    "--copy",
+    "directory",
+    metavar="DIR",
+    type=click.Path(),
+    help="Copy NAME, or all of them, to DIR, which is made if there is none.",
+)
 @color_option
-def scenarios(color: Color) -> None:
-    """List the bundled scenarios.
+def scenarios(name: str | None, directory: str | None, color: Color) -> None:
+    """List the bundled scenarios, print one, or copy them.
 
     \b
     swaptrace scenarios
-    swaptrace run NAME          replay one of them
+    swaptrace scenarios read-then-write
+    swaptrace scenarios --copy mine
     """
-    from swaptrace import inputs
+    from swaptrace import bundled, inputs
 
-    sources = inputs.all_bundled()
-    if not sources:
+    wanted = bundled.scenarios()
+    if not wanted:
         raise SwaptraceError("no bundled scenarios: this installation of swaptrace is not complete")
-    loaded = inputs.load_all(sources.values(), {}, None)
-    described = zip(sources, loaded, strict=True)
-    rows = [(name, inputs.first_sentence(each.description)) for name, each in described]
-    _list(["name", "description"], rows, color)
+    if name is not None:
+        if name not in wanted:
+            raise SwaptraceError(f"no bundled scenario {quote(name)}; {did_you_mean(name, wanted)}")
+        wanted = {name: wanted[name]}
+    if directory is not None:
+        _copy(wanted.values(), Path(directory))
+    elif name is not None:
+        Output().write(wanted[name].read_text(encoding="utf-8"))
+    else:
+        loaded = inputs.load_all(inputs.all_bundled().values(), {}, None)
+        rows = [(each.name, inputs.first_sentence(each.description)) for each in loaded]
+        _list(["name", "description"], rows, color)
+
+
+def _copy(files: Iterable[Path], directory: Path) -> None:
+    """Copy files to a directory; one that is there is left as it is, and none is copied."""
+    targets = {file: directory / file.name for file in files}
+    for target in targets.values():
+        if target.exists():
+            raise SwaptraceError(f"{printable(str(target))}: is there already; nothing is copied")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        where = printable(str(directory))
+        raise SwaptraceError(f"{where}: cannot be made: {reason(error)}") from None
+    for file, target in targets.items():
+        replace_file(target, file.read_bytes())
 
 
 def _list(header: Sequence[str], rows: Sequence[Sequence[str]], color: Color) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import click
 
@@ -141,10 +141,24 @@ define_option = click.option(
 )
 
 
+class PoliciesOption(click.Option):
+    """`-p` or `--policies`, one name on all commands; `--policy` works as well and is not shown."""
+
+    ALIAS: Final = "--policy"
+
+    def __init__(self, declared: Sequence[str], **attributes: Any) -> None:
+        super().__init__(["-p", self.ALIAS, "--policies", *declared], **attributes)
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        return record and (record[0].replace(f"{self.ALIAS}, ", ""), record[1])
+
+
 def policy_option(default: str, meaning: str) -> Callable[[Command], Command]:
-    """`--policy`, of the commands that look at one, and `--define`."""
+    """`--policies`, of the commands that look at one, and `--define`."""
     option = click.option(
-        "--policy",
+        "policy",
+        cls=PoliciesOption,
         metavar="NAME",
         shell_complete=complete_policy,
         default=default,
@@ -199,12 +213,12 @@ jobs_option = click.option(
 )
 
 output_option = click.option(
+    "-o",
     "--output",
     metavar="FILE",
     type=click.Path(),
     callback=_file,
-    help="Write to FILE instead of standard output; at the end and as a whole, so that a "
-    "wrong input leaves it as it was.",
+    help="Write to FILE instead of standard output, atomically: a wrong input leaves it as it was.",
 )
 
 
@@ -212,7 +226,8 @@ def replay_options(command: Command) -> Command:
     """What `run` and `compare` take."""
     options = (
         click.option(
-            "--policies",
+            "policies",
+            cls=PoliciesOption,
             metavar="A,B,...",
             shell_complete=complete_policies,
             default=DEFAULT_POLICIES,

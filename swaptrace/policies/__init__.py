@@ -8,6 +8,8 @@ Everything about a policy is checked here, before a replay starts with it.
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Collection, Mapping
 from importlib import import_module
@@ -32,6 +34,9 @@ _LOADED: Final = count()
 """Numbers the files as they are loaded."""
 
 ALIASES: Final[Mapping[str, str]] = {"old": "prepatch", "new": "final", "v2": "suggested"}
+
+HOME: Final = re.compile(r"(?:^|(?<=^kernel:)|(?<=\+))~(?=/)")
+"""`~/`, where a path begins: of the policy, of a tree, of a patch."""
 
 SERIES: Final[tuple[str, ...]] = (
     "prepatch",
@@ -77,8 +82,9 @@ def from_argument(text: str, defines: Collection[str] = ()) -> Policy:
     a tree; in C, `defines` are defined.
 
     A `.py` file is code, and runs: only what the user himself wrote, as on the command line, may
-    be given. Raises `PolicyError`.
+    be given. A path may begin with `~/`. Raises `PolicyError`.
     """
+    text = HOME.sub(lambda _: os.path.expanduser("~"), text)
     if text.startswith("kernel:"):
         # Imported here, as below: nothing else needs the parser.
         from swaptrace.ktree.policy import from_spec
