@@ -76,8 +76,9 @@ def scenarios(name: str | None, directory: str | None, color: Color) -> None:
     elif name is not None:
         Output().write(wanted[name].read_text(encoding="utf-8"))
     else:
-        loaded = inputs.load_all(inputs.all_bundled().values(), {}, None)
-        rows = [(each.name, inputs.first_sentence(each.description)) for each in loaded]
+        sources = inputs.all_bundled()
+        described = zip(sources, inputs.load_all(sources.values(), {}, None), strict=True)
+        rows = [(name, inputs.first_sentence(each.description)) for name, each in described]
         _list(["name", "description"], rows, color)
 
 

@@ -153,6 +153,9 @@ class PoliciesOption(click.Option):
         record = super().get_help_record(ctx)
         return record and (record[0].replace(f"{self.ALIAS}, ", ""), record[1])
 
+    def get_error_hint(self, ctx: click.Context | None) -> str:  # noqa: ARG002
+        return "'--policies'"
+
 
 def policy_option(default: str, meaning: str) -> Callable[[Command], Command]:
     """`--policies`, of the commands that look at one, and `--define`."""
