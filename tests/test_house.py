@@ -20,6 +20,7 @@ OPEN_TO_ALL = {
     "swaptrace.files",
     "swaptrace.exitcodes",
     "swaptrace.counters",
+    "swaptrace.kernels",
     "swaptrace.addresses",
     "swaptrace.jsonfile",
     "swaptrace.processes",

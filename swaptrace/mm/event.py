@@ -17,7 +17,9 @@ class Facts(NamedTuple):
     """What a page's fate depends on besides the page itself.
 
     `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty` and
-    `mkwrite_dirties` are the machine features of the scenario format. `swap_full` is
+    `mkwrite_dirties` are the machine features of the scenario format; `sync_through_cache`,
+    `maps_before_freeing` and `exclusive_alone` the rules of these names of the kernel
+    (`swaptrace.kernels`). `swap_full` is
     mem_cgroup_swap_full() (more than half of the slots used), `slot_free` that
     folio_alloc_swap() finds a slot; these two change during a replay. `readahead` is that a
     swap-in through the cache reads more than the one page, after which the folios leave the
@@ -30,6 +32,9 @@ class Facts(NamedTuple):
     write_upgrade: bool = True
     hw_dirty: bool = True
     mkwrite_dirties: bool = False
+    sync_through_cache: bool = False
+    maps_before_freeing: bool = False
+    exclusive_alone: bool = False
     swap_full: bool = False
     slot_free: bool = True
     readahead: bool = True

@@ -103,6 +103,16 @@ def do_swap_page(page: Page, p: int, orig: SwapPte, write: bool) -> FaultResult:
     """Swap the page in; a write that the policy has not handled goes on to do_wp_page()."""
     page.enter("do_swap_page")
     f, major = swapin_folio(page, orig)
+    finish = map_and_free if page.facts.maps_before_freeing else free_and_map
+    if finish(page, p, f, orig, write):
+        result = do_wp_page(page, p)
+        return FaultResult(major and not result.error, result.retry, result.error)
+    return FaultResult(major=major)
+
+
+def free_and_map(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool:
+    """The second half up to 6.19: the swap cache is let go, if it is to be, and then the PTE is
+    made. Whether a write is still to be handled."""
     exclusive = orig.exclusive or page.folios[f].slot is None
     page.set_pte(p, None)  # swap_free(): the slot has one reference less
     vma, refs = page.vma(p), page.refs(f, held=1)
@@ -114,16 +124,35 @@ def do_swap_page(page: Page, p: int, orig: SwapPte, write: bool) -> FaultResult:
     fault = SwapinFault(vma, write, orig, mk_pte(page, f), exclusive, refs)
     answer: SwapinPte = ask(page.policy, "swapin_pte", SwapinPte, fault)
     map_swapped_in(page, p, answer)
-    if write and not answer.write_handled:
-        result = do_wp_page(page, p)
-        return FaultResult(major and not result.error, result.retry, result.error)
-    return FaultResult(major=major)
+    return write and not answer.write_handled
+
+
+def map_and_free(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool:
+    """The second half since 7.0 (4b34f1d82c65): the PTE is made while the folio is in the swap
+    cache. Whether a write is still to be handled.
+
+    The fault's own reference becomes that of the PTE. 7.3 asks should_try_to_free_swap() about
+    the exclusive marker in the place of references, which a marked page has none too many of.
+    """
+    vma = page.vma(p)
+    fault = SwapinFault(vma, write, orig, mk_pte(page, f), orig.exclusive, page.refs(f, held=1))
+    answer: SwapinPte = ask(page.policy, "swapin_pte", SwapinPte, fault)
+    map_swapped_in(page, p, answer)
+    if page.facts.exclusive_alone:
+        left, frees = write and not answer.pte.write, write and orig.exclusive
+    else:
+        left = frees = write and not answer.write_handled
+    question = page.refs(f), vma, frees, page.facts.swap_full
+    if page.facts.backend.synchronous_io or ask(page.policy, "should_free_swap", bool, *question):
+        folio_free_swap(page, f)
+    return left
 
 
 def swapin_folio(page: Page, orig: SwapPte) -> tuple[int, bool]:
     """The folio for a swap entry, and whether it had to be read (a major fault).
 
-    A synchronous device bypasses the swap cache where the slot's count is one.
+    A synchronous device bypasses the swap cache where the slot's count is one, up to 6.19; since
+    7.0 it never does, nor reads ahead (swapin_sync()).
     """
     cached = page.cached_folio(orig.slot)
     if cached is not None:
@@ -132,10 +161,14 @@ def swapin_folio(page: Page, orig: SwapPte) -> tuple[int, bool]:
             page.count(Counter.SWAP_RA_HIT)
             page.set_folio(cached, readahead=False)
         return cached, False
-    if page.facts.backend.synchronous_io and page.swap_count(orig.slot) == 1:
-        f = page.new_folio(ZERO)
-        swap_read_folio(page, orig.slot, f)
-        return f, True
+    if page.facts.backend.synchronous_io:
+        if page.facts.sync_through_cache:
+            page.enter("swapin_sync")
+            return read_swap_cache(page, orig.slot), True
+        if page.swap_count(orig.slot) == 1:
+            f = page.new_folio(ZERO)
+            swap_read_folio(page, orig.slot, f)
+            return f, True
     page.lookup = "read"
     page.enter("swapin_readahead")
     return read_swap_cache(page, orig.slot), True

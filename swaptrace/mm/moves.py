@@ -88,15 +88,17 @@ def read_from(column: Column, event: Event) -> int:
 def drains(column: Column, page: Page, event: Event) -> bool:
     """Whether a write fault pushes new folios to the lists, to count the references to its own.
 
-    do_swap_page() does so where the folio is in the swap cache, wp_can_reuse_anon_folio()
-    where it is not known to be exclusive.
+    do_swap_page() does so where the folio is in the swap cache, and from 7.3 on does not;
+    wp_can_reuse_anon_folio() where the folio is not known to be exclusive.
     """
     stores = isinstance(event, Access) and event.store is not None
     if not stores and not (isinstance(event, Populate) and event.write):
         return False
-    if page.lookup != "none":
-        return True
     pte = column.maps[event.process].pte
+    if isinstance(pte, SwapPte) and event.facts.exclusive_alone:
+        return page.wp_fault and not pte.exclusive
+    if page.lookup != "none" or (isinstance(pte, SwapPte) and event.facts.maps_before_freeing):
+        return True
     if not page.wp_fault or not isinstance(pte, Pte) or pte.is_zero_page:
         return False
     return not column.folios[pte.folio].anon_exclusive

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from swaptrace.kernels import Rule
 from swaptrace.mm.column import Vma
 from swaptrace.mm.event import (
     ClearRefs,
@@ -70,7 +71,7 @@ class Call:
 
     def modify(self, area: VmArea, start: int, end: int, vma: Vma, account: bool) -> None:
         """New flags for a part of one VMA, which may split and merge as on the machine's kernel."""
-        self.space.modify(area, start, end, vma, account, self.world.merges_unfaulted)
+        self.space.modify(area, start, end, vma, account, self.world.follows(Rule.MERGES_UNFAULTED))
 
     def send(self, start: int, end: int, event: Event) -> None:
         """One event for each page of a part of the range."""
@@ -140,7 +141,7 @@ def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: str) ->
     account = area.account
     if vma.writable:
         account = True
-    elif area.anon_vma is None and call.world.mprotect_unaccounts:
+    elif area.anon_vma is None and call.world.follows(Rule.MPROTECT_UNACCOUNTS):
         account = False
     call.modify(area, start, end, vma, account)
     event = Mprotect(call.member, call.world.facts, vma.readable, vma.writable)
@@ -187,7 +188,7 @@ def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errn
     """madvise_walk_vmas(): holes are passed over and give ENOMEM in the end."""
     call = begin(world, tally, process, step.region, step.span)
     populates = step.advice in ("MADV_POPULATE_READ", "MADV_POPULATE_WRITE")
-    if populates and world.populate_retries:  # no longer VMA by VMA
+    if populates and world.follows(Rule.POPULATE_RETRIES):  # no longer VMA by VMA
         return each_populated(call, step.advice)
     hole, at = False, call.start
     for start, end, area in list(call.space.clipped(call.start, call.end)):
@@ -249,7 +250,7 @@ def populate_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice)
     write = advice == "MADV_POPULATE_WRITE"
     if not area.vma.allows(write):
         return "EINVAL"
-    populate(call, start, end, write=write, tried=call.world.populate_retries)
+    populate(call, start, end, write=write, tried=call.world.follows(Rule.POPULATE_RETRIES))
     return None
 
 
@@ -279,7 +280,7 @@ def mwriteprotect_range(call: Call, wp: bool) -> Errno:
     """UFFDIO_WRITEPROTECT, which once took a range within a single VMA only."""
     pieces = list(call.space.clipped(call.start, call.end))
     one_vma = len(pieces) == 1 and pieces[0][:2] == (call.start, call.end)
-    if not pieces or not (one_vma or call.world.uffd_wp_spans_vmas):
+    if not pieces or not (one_vma or call.world.follows(Rule.UFFD_WP_SPANS_VMAS)):
         return "ENOENT"
     for start, end, _ in pieces:
         call.send(start, end, Writeprotect(call.member, call.world.facts, wp))

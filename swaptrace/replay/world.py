@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swaptrace.addresses import first_fit
+from swaptrace.kernels import Rule, follows
 from swaptrace.mm.backend import BACKENDS
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Facts
@@ -97,30 +98,9 @@ class World:
         self._anon_vmas = 0
         self.arena: Arena | None = None
 
-    def since(self, major: int, minor: int) -> bool:
-        """Whether the machine's kernel is of that version or later."""
-        version = tuple(int(part) for part in self.machine.kernel.split("."))
-        return version >= (major, minor)
-
-    @property
-    def uffd_wp_spans_vmas(self) -> bool:
-        """UFFDIO_WRITEPROTECT takes a range over several VMAs (a1b92a3f1498)."""
-        return self.since(6, 4)
-
-    @property
-    def populate_retries(self) -> bool:
-        """MADV_POPULATE_* handles a retried fault itself, and stops at a hole (631426ba1d45)."""
-        return self.since(6, 9)
-
-    @property
-    def mprotect_unaccounts(self) -> bool:
-        """mprotect to read-only gives VM_ACCOUNT up where nothing was written; 6.1 does not."""
-        return self.since(6, 10)
-
-    @property
-    def merges_unfaulted(self) -> bool:
-        """VMAs merge although only the one that is extended has no anon_vma yet (879bca0a2c4f)."""
-        return self.since(6, 18)
+    def follows(self, rule: Rule) -> bool:
+        """Whether the machine's kernel has a rule."""
+        return follows(self.machine.kernel, rule)
 
     def pages(self, size: int) -> int:
         """Bytes, rounded up to pages."""
@@ -183,7 +163,7 @@ class World:
 def static_facts(machine: Machine) -> Facts:
     """What the machine of a scenario means for a single page."""
     backend = BACKENDS[machine.swap.backend]
-    if machine.kernel == "6.1":  # before exclusive loads: see BACKENDS
+    if not follows(machine.kernel, Rule.EXCLUSIVE_LOADS):
         backend = backend._replace(load_erases=False)
     return Facts(
         backend=backend,
@@ -192,5 +172,8 @@ def static_facts(machine: Machine) -> Facts:
         write_upgrade=machine.write_upgrade,
         hw_dirty=machine.hw_dirty,
         mkwrite_dirties=machine.mkwrite_dirties,
+        sync_through_cache=follows(machine.kernel, Rule.SYNC_THROUGH_CACHE),
+        maps_before_freeing=follows(machine.kernel, Rule.MAPS_BEFORE_FREEING),
+        exclusive_alone=follows(machine.kernel, Rule.EXCLUSIVE_ALONE),
         readahead=machine.swap.page_cluster > 0,
     )

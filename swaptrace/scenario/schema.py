@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from swaptrace.kernels import KERNELS, implied
+
 KiB = 1024
 MiB = 1024 * KiB
 
@@ -66,18 +68,8 @@ class Machine:
 LIMITED = ("memory", "reclaim", "stat_flush", "lru_drain")
 """The keys that mean something only under a memory limit."""
 
-KERNEL_DEFAULTS: Mapping[str, Mapping[str, bool]] = {
-    "6.1": {"per_vma_lock": False, "zeromap": False, "write_upgrade": False},
-    "6.10": {"per_vma_lock": True, "zeromap": False, "write_upgrade": True},
-    "6.12": {"per_vma_lock": True, "zeromap": True, "write_upgrade": True},
-    "6.18": {"per_vma_lock": True, "zeromap": True, "write_upgrade": True},
-}
-"""What a kernel version sets where the scenario does not say.
-
-per_vma_lock came with 6.4 (0bff0aaea03e, x86), zeromap with 6.12 (0ca0c24e3211),
-write_upgrade with 6.2 (d84887739d5c for mprotect of clean pages; before it only dirty ones, by
-64fe24a3e05e, became writable at once) and 6.3 (931298e103c2 for userfaultfd).
-"""
+KERNEL_DEFAULTS: Mapping[str, Mapping[str, bool]] = {kernel: implied(kernel) for kernel in KERNELS}
+"""What a kernel version sets where the scenario does not say."""
 
 
 @dataclass(frozen=True, slots=True)

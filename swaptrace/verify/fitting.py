@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.scenario.schema import KERNEL_DEFAULTS, AccessPattern, Machine, Mmap, Scenario
+from swaptrace.kernels import implied, modelled
+from swaptrace.scenario.schema import AccessPattern, Machine, Mmap, Scenario
 from swaptrace.scenario.values import human
 from swaptrace.verify.leaves import executed, written
 from swaptrace.verify.needs import needs
@@ -26,12 +27,6 @@ MAX_ACCESSES: Final = 10_000_000
 ADDRESS_BITS: Final = 47
 BASE: Final = 1 << 44
 """Regions lie from here on in an emitted program (BASE in runtime/base.c)."""
-
-MERGED_SINCE: Final = (6, 11)
-"""The first Linux with the patch."""
-
-VMA_LOCKS_SINCE: Final = (6, 4)
-"""The first with CONFIG_PER_VMA_LOCK (0bff0aaea03e)."""
 
 X86: Final = {"hw_dirty": True, "mkwrite_dirties": False}
 """What an x86 does; of other architectures the scenario's word is taken."""
@@ -65,22 +60,9 @@ def _placed(scenario: Scenario) -> Iterator[tuple[str, int]]:
             yield step.region, step.at + step.size
 
 
-def policy_of(facts: Facts) -> str:
-    """The policy that a kernel of this version has."""
-    return "merged" if facts.version >= MERGED_SINCE else "prepatch"
-
-
-def model_kernel(version: tuple[int, int]) -> str:
-    """The version of the scenario format that stands for a kernel: the latest that is not newer,
-    but 6.10 from 6.4 on, when its features were there."""
-    if version >= (6, 12):
-        return "6.18" if version >= (6, 18) else "6.12"
-    return "6.10" if version >= VMA_LOCKS_SINCE else "6.1"
-
-
 def features_of(facts: Facts) -> dict[str, Any]:
     """The machine features of the kernel that ran."""
-    features: dict[str, Any] = dict(KERNEL_DEFAULTS[model_kernel(facts.version)])
+    features: dict[str, Any] = dict(implied(modelled(facts.version)))
     features["per_vma_lock"] = features["per_vma_lock"] and facts.smp
     if facts.arch == "x86_64":
         features |= X86
@@ -90,7 +72,7 @@ def features_of(facts: Facts) -> dict[str, Any]:
 def machine_for(scenario: Scenario, facts: Facts) -> Machine:
     """The scenario's machine as it is on this kernel. Raises `Unfit` where it cannot be that."""
     machine = scenario.machine
-    defaults = {**KERNEL_DEFAULTS[machine.kernel], "hw_dirty": True, "mkwrite_dirties": False}
+    defaults = {**implied(machine.kernel), "hw_dirty": True, "mkwrite_dirties": False}
     features = features_of(facts)
     for name, value in features.items():
         wanted = getattr(machine, name)
@@ -104,7 +86,7 @@ def machine_for(scenario: Scenario, facts: Facts) -> Machine:
             f"{facts.page_cluster}"
         )
     check_swap(scenario, facts)
-    kernel = model_kernel(facts.version)
+    kernel = modelled(facts.version)
     return replace(replace(machine, **features), kernel=kernel, soft_dirty=facts.soft_dirty)
 
 

@@ -12,13 +12,14 @@ from typing import Final, NamedTuple
 
 from swaptrace import policies
 from swaptrace.exitcodes import ExitCode
+from swaptrace.kernels import modelled, policy_of
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.build import Compiler
 from swaptrace.verify.compare import verify_one
 from swaptrace.verify.emit import emit_c
-from swaptrace.verify.fitting import Unfit, check_runnable, policy_of
+from swaptrace.verify.fitting import Unfit, check_runnable
 from swaptrace.verify.observed import Facts, Observed, parse
 from swaptrace.verify.place import Job, Outcome, Place
 from swaptrace.verify.records import check_traces
@@ -137,7 +138,9 @@ class Verifier:
 
     def table(self, facts: Facts) -> Table:
         """That of the policy which the kernel is held against."""
-        return self.named(policy_of(facts) if self.policy == AUTO else self.policy)
+        return self.named(
+            policy_of(modelled(facts.version)) if self.policy == AUTO else self.policy
+        )
 
     def named(self, name: str) -> Table:
         """That of a policy."""

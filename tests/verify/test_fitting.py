@@ -12,33 +12,12 @@ from swaptrace.verify.fitting import (
     Unfit,
     check_runnable,
     machine_for,
-    model_kernel,
-    policy_of,
 )
 from swaptrace.verify.observed import SwapArea
 from tests.verify.programs import FACTS, scenario
 
 ONE_PAGE = "steps:\n- {mmap: buf, size: 4KiB}\n"
 HALF = "machine: {swap: {size: 32KiB}}\nsteps:\n- {mmap: buf, size: 16KiB}\n"
-
-
-@pytest.mark.parametrize(
-    ("kernel", "policy", "model"),
-    [
-        ("6.1.176", "prepatch", "6.1"),
-        ("6.3", "prepatch", "6.1"),
-        ("6.4.1", "prepatch", "6.10"),
-        ("6.10.14", "prepatch", "6.10"),
-        ("6.11", "merged", "6.10"),
-        ("6.12.117", "merged", "6.12"),
-        ("6.17.9", "merged", "6.12"),
-        ("6.18.44", "merged", "6.18"),
-        ("7.0", "merged", "6.18"),
-    ],
-)
-def test_policy_and_model_follow_from_the_version(kernel: str, policy: str, model: str) -> None:
-    facts = replace(FACTS, kernel=kernel)
-    assert (policy_of(facts), model_kernel(facts.version)) == (policy, model)
 
 
 def test_the_model_is_the_kernel_that_ran() -> None:

@@ -1,0 +1,143 @@
+"""What Linux changed in which version: one table, a line a rule, and all else takes from it.
+
+A kernel is called by its version, as "6.12" or "7.3". Where a rule changed, the model asks
+`follows(kernel, rule)`; what `machine.kernel` implies, which model stands for a kernel that is
+run, and the table in the documentation are made of the same lines.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple, TypeAlias
+
+Version: TypeAlias = tuple[int, int]
+
+
+class Change(NamedTuple):
+    """A rule's first version, the commit that brought it, and what it says."""
+
+    since: Version
+    commit: str
+    effect: str
+
+
+class Rule(Enum):
+    """Every rule that is not as old as 6.1, oldest first."""
+
+    WRITE_UPGRADE = Change(
+        (6, 3),
+        "931298e103c2",
+        "mprotect() to writable and un-protecting by userfaultfd make PTEs of exclusive pages "
+        "writable at once; dirty ones before it, and in 6.2 clean ones by mprotect() alone",
+    )
+    PER_VMA_LOCK = Change(
+        (6, 4),
+        "0bff0aaea03e",
+        "a fault that waited for userfaultfd counts as minor when it is retried, unless the first "
+        "attempt swapped in",
+    )
+    UFFD_WP_SPANS_VMAS = Change(
+        (6, 4), "a1b92a3f1498", "UFFDIO_WRITEPROTECT takes a range over several VMAs"
+    )
+    POPULATE_RETRIES = Change(
+        (6, 9),
+        "631426ba1d45",
+        "MADV_POPULATE_* handles a retried fault itself, and stops at a hole",
+    )
+    EXCLUSIVE_LOADS = Change(
+        (6, 9),
+        "c2e2ba770200",
+        "zswap gives its copy up when it is loaded (before it only if asked to)",
+    )
+    MPROTECT_UNACCOUNTS = Change(
+        (6, 10),
+        "",
+        "mprotect() to read-only gives VM_ACCOUNT up where nothing was written",
+    )
+    WRITABLE_AFTER_READ = Change(
+        (6, 11),
+        "",
+        "a page that is swapped in for reading is mapped writable where nobody needs to see the "
+        "write: the policy `merged`, `prepatch` before it",
+    )
+    ZEROMAP = Change(
+        (6, 12), "0ca0c24e3211", "zero-filled pages are noted in a bitmap and not written"
+    )
+    MERGES_UNFAULTED = Change(
+        (6, 16),
+        "879bca0a2c4f",
+        "a VMA into which nothing was ever written merges with a neighbour that becomes like it "
+        "and has pages; before it is the VMA that is extended which must have them",
+    )
+    SYNC_THROUGH_CACHE = Change(
+        (7, 0),
+        "",
+        "a synchronous device (zram) swaps in through the swap cache, never reads ahead, and the "
+        "swap cache is always let go; before it is bypassed where one PTE has the slot, and read "
+        "ahead where several have",
+    )
+    MAPS_BEFORE_FREEING = Change(
+        (7, 0),
+        "4b34f1d82c65",
+        "the swap cache is let go after the PTE is set: its reference counts where it is asked "
+        "whether the page has one owner",
+    )
+    EXCLUSIVE_ALONE = Change(
+        (7, 3),
+        "",
+        "a swap-in asks only whether the entry is exclusive, no reference count; a write fault "
+        "lets the swap cache go where it is, and goes on to do_wp_page() where the PTE is not "
+        "writable",
+    )
+
+    @property
+    def since(self) -> Version:
+        """The first version."""
+        return self.value.since
+
+
+OLDEST: Final[Version] = (6, 1)
+NEWEST: Final[Version] = (7, 3)
+
+HALVES: Final[tuple[Version, ...]] = ((6, 2),)
+"""What is not modelled in between: 6.2 has one half of WRITE_UPGRADE."""
+
+KERNELS: Final[tuple[str, ...]] = tuple(
+    f"{major}.{minor}"
+    for major, minors in ((6, range(1, 20)), (7, range(4)))
+    for minor in minors
+    if (major, minor) not in HALVES
+)
+"""The kernels that are modelled."""
+
+
+def version(kernel: str) -> Version:
+    """The numbers of a version."""
+    major, minor = kernel.split(".")
+    return int(major), int(minor)
+
+
+def follows(kernel: str, rule: Rule) -> bool:
+    """Whether a kernel has a rule."""
+    return version(kernel) >= rule.since
+
+
+def implied(kernel: str) -> dict[str, bool]:
+    """What a kernel sets of a scenario's machine where that does not say."""
+    return {
+        "per_vma_lock": follows(kernel, Rule.PER_VMA_LOCK),
+        "zeromap": follows(kernel, Rule.ZEROMAP),
+        "write_upgrade": follows(kernel, Rule.WRITE_UPGRADE),
+    }
+
+
+def modelled(running: Version) -> str:
+    """The kernel that stands for one that runs: the latest modelled one that is not newer, or the
+    oldest."""
+    known = [kernel for kernel in KERNELS if version(kernel) <= running]
+    return known[-1] if known else KERNELS[0]
+
+
+def policy_of(kernel: str) -> str:
+    """The policy that a kernel has as it stands."""
+    return "merged" if follows(kernel, Rule.WRITABLE_AFTER_READ) else "prepatch"
