@@ -111,6 +111,10 @@ KERNELS: Final[tuple[str, ...]] = tuple(
 """The kernels that are modelled."""
 
 
+RANGES: Final = "6.1, 6.3 to 6.19, 7.0 to 7.3"
+"""The same, to be read."""
+
+
 def version(kernel: str) -> Version:
     """The numbers of a version."""
     major, minor = kernel.split(".")

@@ -52,6 +52,7 @@ ALLOWED = {
     "inputs.py": {"bundled", "csource.listing", "mm.policy", "policies", "scenario"},
     "interruption.py": set(),
     "jsonfile.py": set(),
+    "kernels.py": set(),
     "output.py": set(),
     "parallel.py": {"mm.policy", "replay", "scenario.schema"},
     "processes.py": set(),

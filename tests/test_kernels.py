@@ -11,6 +11,7 @@ from swaptrace.kernels import (
     KERNELS,
     NEWEST,
     OLDEST,
+    RANGES,
     Rule,
     follows,
     modelled,
@@ -74,6 +75,16 @@ def test_a_kernel_implies_the_features_of_its_rules(
     """Are per_vma_lock, zeromap and write_upgrade those of the version, in between as well?"""
     found = KERNEL_DEFAULTS[kernel]
     assert (found["per_vma_lock"], found["zeromap"], found["write_upgrade"]) == implied
+
+
+def test_the_ranges_that_an_error_names_are_those_that_are_taken() -> None:
+    """Does "6.3 to 6.19" stand for all of them, and for nothing else?"""
+    named = []
+    for part in RANGES.split(", "):
+        first, _, last = part.partition(" to ")
+        (major, low), (_, high) = version(first), version(last or first)
+        named += [f"{major}.{minor}" for minor in range(low, high + 1)]
+    assert tuple(named) == KERNELS
 
 
 def test_half_a_rule_is_no_kernel() -> None:

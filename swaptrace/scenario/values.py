@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias, TypeVar, get_args
 
 from swaptrace.errors import nearest, quote
+from swaptrace.kernels import KERNELS, RANGES
 from swaptrace.scenario.nodes import Node, Scalar, a_kind
 from swaptrace.scenario.schema import (
-    KERNEL_DEFAULTS,
     Advice,
     Backend,
     KiB,
@@ -170,10 +170,13 @@ def plain_text(text: str) -> str:
     return text
 
 
-def choice(valid: Iterable[T], what: str, prefix: str = "", guess: bool = True) -> Reader[T]:
-    """One of a few names. A common `prefix` may be left out; `guess` which one was meant."""
+def choice(
+    valid: Iterable[T], what: str, prefix: str = "", guess: bool = True, known: str = ""
+) -> Reader[T]:
+    """One of a few names, which messages may call by ranges (`known`). A common `prefix` may be
+    left out; `guess` which one was meant."""
     values = {str(value): value for value in valid}
-    known = ", ".join(values)
+    known = known or ", ".join(values)
 
     def reader(text: str) -> T:
         value = values.get(text, values.get(prefix + text))
@@ -235,7 +238,7 @@ def page_size(text: str) -> int:
 
 
 BACKEND: Final[Reader[Backend]] = choice(get_args(Backend), "a swap backend")
-KERNEL: Final[Reader[str]] = choice(KERNEL_DEFAULTS, "a kernel that is modelled", guess=False)
+KERNEL: Final[Reader[str]] = choice(KERNELS, "a kernel that is modelled", guess=False, known=RANGES)
 RECLAIM: Final[Reader[Reclaim]] = choice(get_args(Reclaim), "a way to reclaim")
 PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
 PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")
