@@ -19,6 +19,7 @@ from swaptrace.replay.result import Counters, PolicyResult
 from swaptrace.replay.table import Table
 from swaptrace.scenario.loader import load_file
 from swaptrace.scenario.schema import Measure, Mmap, Repeat, Scenario, Step
+from tests.effort import part
 from tests.replay import naive
 from tests.replay.test_naive import expand
 
@@ -108,10 +109,10 @@ def test_what_it_expects_holds(name: str, policy: str) -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_page_by_page_it_is_the_same(name: str) -> None:
-    """Does the slow replay agree under every policy?"""
+    """Does the slow replay agree, under whatever policy?"""
     # A pure function need be asked only once. `typed`, for events of two kinds may be equal tuples.
     with mock.patch.object(naive, "transition", lru_cache(None, typed=True)(transition)):
-        for policy in policies.SERIES:
+        for policy in part(policies.SERIES, 3, first=SMALL.index(name)):
             fast = result(name, policy)
             slow = naive.naive_replay(loaded(name), table(policy).policy)
             assert (slow.total, slow.windows) == (fast.total, fast.windows)

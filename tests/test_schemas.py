@@ -14,6 +14,7 @@ from swaptrace import bundled, schemas
 from swaptrace.replay.result import Result, to_json
 from tests import results
 from tests.commandline import run
+from tests.effort import examples
 from tests.goldens import check_golden
 from tests.schemas import closed, mistakes
 
@@ -58,7 +59,7 @@ def test_the_results_of_every_bundled_scenario_fit(name: str) -> None:
 
 
 @given(results.results)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_any_result_fits(result: Result) -> None:
     """Does the schema take everything that `to_json` writes, and know each of its keys?"""
     assert mistakes(CLOSED, json.loads(to_json(result))) == []

@@ -13,6 +13,7 @@ from swaptrace.mm.column import Pte, SwapPte, Vma
 from swaptrace.mm.memory import DirtyingPte
 from swaptrace.mm.policy import FolioRefs
 from tests.csource.reading import ALONE, fault, read, swapin, value
+from tests.effort import examples
 
 OPERATORS = ("+", "-", "*", "&", "|", "^", "==", "!=", "<", "<=", ">", ">=")
 
@@ -27,7 +28,7 @@ EXPRESSIONS = st.recursive(st.integers(0, 40).map(str), _compound, max_leaves=8)
 """Whose values fit into a long."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(EXPRESSIONS)
 def test_integers_are_those_of_a_long(expression: str) -> None:
     """Does an expression have the value that it has in Python?"""

@@ -20,6 +20,7 @@ from swaptrace.explore.decisions import questions
 from swaptrace.mm.policy import ask
 from tests.commandline import run
 from tests.csource.reading import read
+from tests.effort import examples
 from tests.work import at_most
 
 TWINS = sorted((Path(__file__).parent / "twins").glob("*.c"))
@@ -82,14 +83,14 @@ def mutated(draw: st.DrawFn) -> str:
     return "".join(pieces)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(mutated())
 def test_a_policy_with_mistakes(text: str) -> None:
     """Is it refused with a place, or else answers every question?"""
     try_it(text)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.one_of(st.text(max_size=60), st.binary(max_size=60).map(lambda b: b.decode("latin-1"))))
 def test_noise(text: str) -> None:
     """Is anything at all refused with a place?"""

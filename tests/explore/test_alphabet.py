@@ -11,6 +11,7 @@ from swaptrace import policies
 from swaptrace.explore.alphabet import OPERATIONS
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.schema import Machine, Swap
+from tests.effort import examples
 from tests.explore.sequences import ALL, Follower, graph, scenario_of, states_of
 from tests.replay.naive import naive_replay
 
@@ -26,7 +27,7 @@ MACHINES = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(
     name=st.sampled_from(["prepatch", "rfc", "simple", "final"]),
     machine=MACHINES,

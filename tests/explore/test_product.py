@@ -22,6 +22,7 @@ from swaptrace.mm.policy import FolioRefs, Policy, SwapinFault, SwapinPte
 from swaptrace.policies import SERIES
 from swaptrace.policies.final import Final
 from swaptrace.scenario.schema import Backend
+from tests.effort import some
 from tests.explore.capricious import Capricious
 from tests.explore.naive import Naive
 from tests.explore.sequences import ALL, MACHINES
@@ -69,7 +70,7 @@ def searched(
     return search(sides, limits, Bounds(steps))
 
 
-@pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), CASES)
+@pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), some(CASES, 5))
 def test_the_search_finds_what_a_plain_one_finds(
     names: str, backend: Backend, processes: int, ops: str, steps: int | None
 ) -> None:
@@ -77,7 +78,7 @@ def test_the_search_finds_what_a_plain_one_finds(
     compare(names, backend, Limits(tuple(ops.split(",")), processes), steps, merging=False)
 
 
-@pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), MERGED)
+@pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), some(MERGED, 5))
 def test_states_that_nothing_tells_apart_are_one(
     names: str, backend: Backend, processes: int, ops: str, steps: int | None
 ) -> None:

@@ -28,6 +28,7 @@ from swaptrace.mm.policy import FolioRefs, Policy
 from swaptrace.policies import SERIES
 from swaptrace.policies.final import Final
 from swaptrace.scenario.schema import Backend
+from tests.effort import examples, some
 from tests.explore.capricious import Capricious
 from tests.explore.naive import Naive, permuted
 from tests.explore.sequences import ALL, MACHINES
@@ -59,7 +60,7 @@ def lengths(differences: tuple[Difference, ...]) -> dict[Kind, int]:
     return {(each.kind, each.flag): len(each.steps) for each in differences}
 
 
-@pytest.mark.parametrize(("names", "backend", "processes", "ops"), CASES)
+@pytest.mark.parametrize(("names", "backend", "processes", "ops"), some(CASES, 4))
 def test_automata_find_what_pairs_of_states_find(
     names: str, backend: Backend, processes: int, ops: str
 ) -> None:
@@ -173,7 +174,10 @@ def after_loss(names: str, ops: str, processes: int) -> list[Graph]:
 
 @pytest.mark.parametrize(
     ("name", "ops", "processes"),
-    [("simple", ALONE, 1), ("final", LOSING, 2), ("capricious", "read,write,pageout,fork", 3)],
+    some(
+        [("simple", ALONE, 1), ("capricious", "read,write,pageout,fork", 3), ("final", LOSING, 2)],
+        2,
+    ),
 )
 def test_classes_are_those_of_a_plain_refinement(name: str, ops: str, processes: int) -> None:
     """Round by round, are as many states told apart as if each was compared with each?"""
@@ -239,7 +243,7 @@ def row(graph: Graph, state: State, classes: dict[State, object], kinds: set[Kin
 
 
 @pytest.mark.parametrize("kind", ["lost_write", "rewrites", "lost_soft_dirty", "lost_uffd_wp"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(
     name=st.sampled_from([*SERIES, "capricious"]),
     draws=st.lists(st.integers(0, 10_000), min_size=4, max_size=16),
@@ -288,7 +292,7 @@ def test_hashes_that_collide_are_found_out(monkeypatch: pytest.MonkeyPatch) -> N
         told_apart(list(sides), [("minflt", "")])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(st.lists(st.integers(0, 10_000), min_size=5, max_size=20))
 def test_a_row_leads_where_the_graph_does(enumerations: Enumerations, draws: list[int]) -> None:
     """Along any sequence of slots: does each process have the page map that it has in the graph,

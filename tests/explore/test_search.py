@@ -27,6 +27,7 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine, Swap
+from tests.effort import some
 from tests.explore.sequences import MACHINES, every, graph, scenario_of, states_of
 from tests.explore.unable import Picky, Wrong
 from tests.replay.naive import naive_replay
@@ -124,7 +125,7 @@ def shows(one: PolicyResult, other: PolicyResult) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("first", "second", "length"),
-    [("rfc", "final", 4), ("simple", "prepatch", 3), ("suggested", "final", 3)],
+    some([("rfc", "final", 4), ("suggested", "final", 3), ("simple", "prepatch", 3)], 2),
 )
 def test_no_shorter_sequence_shows_a_difference(first: str, second: str, length: int) -> None:
     """Does brute force over all sequences, replayed by the engine, find the same lengths?"""
@@ -146,7 +147,7 @@ def test_no_shorter_sequence_shows_a_difference(first: str, second: str, length:
     assert lengths == expected
 
 
-@pytest.mark.parametrize("pair", list(pairwise(SERIES)), ids="-".join)
+@pytest.mark.parametrize("pair", some(pairwise(SERIES), 3), ids="-".join)
 def test_every_sequence_shows_its_difference_when_it_is_replayed(pair: tuple[str, str]) -> None:
     """For each step of the series: by runs and page by page, with what the file expects?"""
     for witness in witnesses(explored(*pair, ops=UNLOCKED)):

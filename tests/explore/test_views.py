@@ -19,6 +19,7 @@ from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma, canonical
 from swaptrace.mm.policy import Policy
 from swaptrace.policies import SERIES
 from swaptrace.scenario.schema import Swap
+from tests.effort import examples
 from tests.explore.capricious import Capricious
 from tests.explore.naive import permuted
 from tests.explore.sequences import ALL, Follower, graph, states_of
@@ -75,7 +76,7 @@ def in_one_piece(found: Graph, state: State) -> set[object]:
     return {tuple(edge) for process in processes for edge in found.edges_of(state, process)}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(
     name=st.sampled_from([*SERIES, "capricious"]),
     backend=st.sampled_from(BACKENDS),

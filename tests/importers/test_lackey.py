@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.importers import lines as lines_module
+from tests.effort import examples
 from tests.importers.logs import blocks_of, lines, naive, vectorised
 
 ADDRESSES = st.one_of(
@@ -53,7 +54,7 @@ MUTATED = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(rows=st.lists(st.one_of(ACCESS, NOISE), max_size=40))
 def test_blocks_are_read_as_lines_are(rows: list[str]) -> None:
     """Are accesses, straddles and the lines between the same, and in the same places?"""
@@ -67,7 +68,7 @@ def test_blocks_are_read_as_lines_are(rows: list[str]) -> None:
         assert vectorised(text) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(
     before=st.lists(st.one_of(NOISE, ACCESS.filter(lambda row: "fffff" not in row)), max_size=6),
     wrong=MUTATED,

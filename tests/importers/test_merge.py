@@ -17,6 +17,7 @@ from swaptrace.replay.engine import replay
 from swaptrace.scenario.loader import load_text
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import TraceWriter
+from tests.effort import examples
 
 ACCESSES = st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=40)
 PAGES = 400
@@ -36,7 +37,7 @@ def by_hand(accesses: list[tuple[int, bool]]) -> list[tuple[int, bool]]:
     return kept
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(accesses=ACCESSES, cuts=st.lists(st.integers(0, 40), max_size=3))
 def test_what_is_kept_of_parts_is_what_is_kept_of_the_whole(
     accesses: list[tuple[int, bool]], cuts: list[int]

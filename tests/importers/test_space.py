@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace.importers.space import Area, Kind, Ranges, Space
+from tests.effort import examples
 
 SPAN = st.tuples(st.integers(0, 30), st.integers(1, 8)).map(lambda pair: (pair[0], sum(pair)))
 OPS = st.lists(st.tuples(st.sampled_from(["add", "remove"]), SPAN), max_size=25)
 KINDS = st.sampled_from(["anonymous", "file", "shared"])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(ops=OPS, asked=SPAN)
 def test_ranges_are_a_set_of_pages(
     ops: list[tuple[str, tuple[int, int]]], asked: tuple[int, int]
@@ -38,7 +39,7 @@ def test_ranges_are_a_set_of_pages(
     assert inside == pages & set(range(*asked))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(maps=st.lists(st.tuples(SPAN, st.none() | KINDS), max_size=20))
 def test_a_space_is_a_map_of_pages(maps: list[tuple[tuple[int, int], Kind | None]]) -> None:
     """Does every page lie in what was mapped there last, and in nothing after it was unmapped?"""

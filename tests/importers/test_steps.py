@@ -14,6 +14,7 @@ from swaptrace.importers.recorder import Recorder
 from swaptrace.importers.scenario import Target, directory_of, write
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.loader import load_file
+from tests.effort import examples
 from tests.importers.logs import blocks_of, lines
 
 BASE = 0x4000000
@@ -71,7 +72,7 @@ class Program:
         self.pages[page] = after
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(ops=OPS)
 def test_a_replay_takes_the_faults_that_the_program_took(
     ops: list[tuple[str, tuple[int, int]]],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import exhaustive
 from tests.kernel.limits import Observation, difference, observations
 from tests.processes import completed
 
@@ -16,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 ALL = list(observations())
 
 
+@exhaustive
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs the extra 'fast'")
 def test_the_compiled_loop_reproduces_every_observation() -> None:
     """Do all counters at every checkpoint and all page maps agree?"""

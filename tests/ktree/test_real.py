@@ -15,6 +15,7 @@ import pytest
 from swaptrace import policies
 from swaptrace.csource.policy import POINTS, CPolicy
 from tests.commandline import run
+from tests.effort import part
 from tests.kernel.observed import first_difference, observations
 from tests.ktree.making import BEFORE, CARRIED, MEMORY, RFC, between, edited
 
@@ -29,9 +30,6 @@ TREES = {
     for name in ("6.1", "6.12")
     if tree.name.endswith(f"-{name}") and (tree / MEMORY).is_file()
 }
-
-SAMPLE = 12
-"""Of so many observations one is looked at; of all with SWAPTRACE_ALL_OBSERVATIONS."""
 
 needs = pytest.mark.skipif(set(TREES) < {"6.1", "6.12"}, reason="SWAPTRACE_TEST_TREES is not set")
 
@@ -57,8 +55,7 @@ def test_the_shipped_policy_is_what_the_source_says(version: str, name: str) -> 
 def test_what_kernels_did_holds_for_the_source() -> None:
     """Does every observation that holds for merged hold for the C of 6.12?"""
     tree = f"kernel:{TREES['6.12']}"
-    every = 1 if os.environ.get("SWAPTRACE_ALL_OBSERVATIONS") else SAMPLE
-    looked_at = [o for o in observations() if "merged" in o.policies][::every]
+    looked_at = part((o for o in observations() if "merged" in o.policies), 12)
     assert len(looked_at) > 100
     wrong = [o for o in looked_at if first_difference(o, "merged") is None]
     wrong = [o for o in wrong if first_difference(o, tree) is not None]

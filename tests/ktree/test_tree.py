@@ -15,6 +15,7 @@ from swaptrace.csource.policy import CPolicy
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.decisions import decisions_of
 from tests.commandline import READ_WRITE, run
+from tests.effort import examples
 from tests.ktree.making import MEMORY, TREE, alike
 from tests.ktree.making import tree as tree  # a fixture
 from tests.work import at_most
@@ -187,7 +188,7 @@ def test_junk_takes_bounded_work(junk: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_a_damaged_tree_is_read_or_refused(data: st.DataObject) -> None:
     """Whatever is cut out or put in: is there a policy, or an error that says what is wrong?"""
     text = (TREE / MEMORY).read_text()

@@ -9,6 +9,7 @@ from swaptrace import policies
 from swaptrace.counters import COUNTERS
 from swaptrace.mm.column import Column, Folio, Mapping, Pte, SwapPte, SwapSlot, Vma, canonical
 from swaptrace.mm.event import Event, Outcome
+from tests.effort import examples
 from tests.mm.walks import histories
 
 SHIPPED = [policies.find(name) for name in policies.SERIES]
@@ -25,7 +26,7 @@ def columns(history: History) -> list[Column]:
     return [outcome.column for _, outcome in history]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(any_history())
 def test_canonical_form_is_idempotent(history: History) -> None:
     """Is the canonical form of a canonical column the column itself?"""
@@ -33,7 +34,7 @@ def test_canonical_form_is_idempotent(history: History) -> None:
         assert canonical(column.maps, column.folios, column.slots) == column
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(any_history())
 def test_references_are_consistent(history: History) -> None:
     """Is everything that is kept reachable, and every slot's data somewhere?"""
@@ -63,7 +64,7 @@ def _dirty_pte(column: Column, slot: int) -> bool:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(any_history())
 def test_an_exclusive_folio_has_one_mapping(history: History) -> None:
     """Is a page marked exclusive mapped once, and a writable PTE's page exclusive?"""
@@ -78,7 +79,7 @@ def test_an_exclusive_folio_has_one_mapping(history: History) -> None:
                 assert column.swap_count(pte.slot) == 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(any_history())
 def test_counts_are_never_negative(history: History) -> None:
     """Does every event count something or nothing, under every name once?"""

@@ -15,12 +15,13 @@ from swaptrace.mm.event import Facts
 from swaptrace.mm.moves import moves
 from swaptrace.mm.page import Page
 from swaptrace.mm.transition import transition
+from tests.effort import examples
 from tests.mm.walks import histories
 
 FINAL = policies.find("final")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(histories(FINAL))
 def test_explanations_decide_nothing(history: Any) -> None:
     """Do columns, counts, promises and the moves of folios stay the same without them?"""

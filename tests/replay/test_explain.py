@@ -13,6 +13,7 @@ from swaptrace import policies
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.explain import explain
 from swaptrace.scenario.schema import Fork, Scenario, Swap
+from tests.effort import examples
 from tests.replay.building import (
     PAGE,
     MiB,
@@ -27,7 +28,7 @@ from tests.replay.building import (
 from tests.replay.strategies import scenarios
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(scenarios(), st.sampled_from(policies.SERIES))
 def test_the_transitions_of_a_step_add_up_to_its_counters(of: Scenario, policy: str) -> None:
     """Is every count accounted for by pages times what each counted?"""

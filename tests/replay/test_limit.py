@@ -19,6 +19,7 @@ from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Access, Machine, Mmap, Scenario, Span
+from tests.effort import examples
 from tests.replay.limited import NaiveArena
 from tests.replay.naive import replay_pattern
 from tests.replay.strategies import PAGE, scenarios
@@ -46,7 +47,7 @@ def of_pages(result: PolicyResult) -> dict[str, int]:
     return {name: n for name, n in result.total.items() if n and name not in RECLAIM_COUNTERS}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(scenarios(), st.sampled_from(policies.SERIES), st.sampled_from(["classic", "lru"]))
 def test_a_limit_that_is_never_reached_changes_nothing(
     scenario: Scenario, policy: str, how: str
@@ -77,7 +78,7 @@ def tight(draw: st.DrawFn) -> Scenario:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(tight(), st.sampled_from(policies.SERIES))
 def test_arrays_reclaim_what_lists_of_objects_do(scenario: Scenario, policy: str) -> None:
     """Does the arena agree with a second implementation that knows no arrays?"""
@@ -90,7 +91,7 @@ def test_arrays_reclaim_what_lists_of_objects_do(scenario: Scenario, policy: str
     assert fast == slow
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(tight(), st.sampled_from(["prepatch", "final"]))
 def test_every_folio_is_in_one_place_and_charged_once(scenario: Scenario, policy: str) -> None:
     """Do lists, batch, flags and charges fit the columns, after every step?"""

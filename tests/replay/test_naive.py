@@ -12,6 +12,7 @@ from swaptrace import policies
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.result import StepResult
 from swaptrace.scenario.schema import Scenario
+from tests.effort import examples
 from tests.replay.naive import naive_replay
 from tests.replay.strategies import scenarios
 
@@ -37,14 +38,14 @@ def agree(scenario: Scenario, policy: str) -> None:
     assert expand(fast.steps) == expand(slow.steps)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(scenarios(), st.sampled_from(policies.SERIES))
 def test_replay_by_runs_equals_page_by_page(scenario: Scenario, policy: str) -> None:
     """Do both replays agree on counters, violations and page maps?"""
     agree(scenario, policy)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(scenarios(max_pages=2600, max_steps=6), st.sampled_from(["prepatch", "final"]))
 def test_replay_over_several_page_tables_equals_page_by_page(
     scenario: Scenario, policy: str

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.replay.result import PolicyResult, Result, from_json, to_json
+from tests.effort import examples
 from tests.results import EXAMPLE, results
 
 EXAMPLE_JSON = """\
@@ -30,7 +31,7 @@ EXAMPLE_JSON = """\
 """
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(40))
 @given(results)
 def test_does_a_result_survive_the_way_through_json(result: Result) -> None:
     text = to_json(result)
@@ -38,7 +39,7 @@ def test_does_a_result_survive_the_way_through_json(result: Result) -> None:
     assert to_json(from_json(text)) == text
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(40))
 @given(results)
 def test_are_keys_sorted_and_the_bytes_plain(result: Result) -> None:
     text = to_json(result)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
@@ -20,6 +20,7 @@ from swaptrace.traces import patterns
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import TraceWriter
 from tests.commandline import run
+from tests.effort import examples
 from tests.replay.naive import naive_replay
 
 PAGE = 4096
@@ -53,9 +54,7 @@ accesses = st.lists(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(60))
 @given(made=accesses, backend=st.sampled_from(["zram", "disk"]), size=st.integers(1, 70))
 def test_a_trace_counts_what_its_accesses_count(
     made: list[tuple[int, bool, bool, bool]], backend: str, size: int, tmp_path: Path

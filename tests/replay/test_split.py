@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from swaptrace import policies
 from swaptrace.replay.engine import Replay
 from swaptrace.scenario.schema import Access, Madvise, Memset, Mmap, Scenario, Span
+from tests.effort import examples
 from tests.replay.strategies import ADVICE, PAGE, scenarios
 
 SPLITTABLE = st.one_of(
@@ -34,7 +35,7 @@ SPLITTABLE = st.one_of(
 """Makers of steps that leave the VMAs as they are."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.data(), scenarios(), SPLITTABLE, st.sampled_from(policies.SERIES))
 def test_splitting_a_range_in_two_steps_changes_no_count(
     data: st.DataObject, history: Scenario, make: object, policy: str

@@ -9,7 +9,7 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 from markdown_it import MarkdownIt
@@ -31,6 +31,7 @@ from swaptrace.report.judge import (
 from swaptrace.report.reports import Against, Compared, Differed, Ran, Report
 from swaptrace.report.snapshot import of_result, value_lines
 from tests import ktap
+from tests.effort import examples
 from tests.goldens import check_golden
 from tests.results import COMPARED, EXAMPLE, results
 
@@ -84,7 +85,7 @@ any_report = st.one_of(
     st.builds(differed, results, results, st.booleans()),
 )
 
-property_test = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+property_test = settings(max_examples=examples(15))
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

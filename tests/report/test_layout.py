@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from swaptrace.report.layout import FirstFit, Table, words
+from tests.effort import examples
 from tests.report.test_tables import rendered
 
 cells = st.text("abc 019", min_size=1, max_size=9)
@@ -19,7 +20,7 @@ def inked(text: str) -> Counter[str]:
     return Counter(text.replace(" ", "").replace("\n", "").replace("-", ""))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(rows, st.integers(min_value=14, max_value=40), st.integers(min_value=0, max_value=2))
 def test_is_every_character_there_when_a_table_is_folded(
     cells: list[tuple[str, str, str]], width: int, indent: int

@@ -8,7 +8,7 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -19,6 +19,7 @@ from swaptrace.report.changes import used
 from swaptrace.report.compared import compare_report
 from swaptrace.report.layout import listing
 from swaptrace.report.tables import run_report
+from tests.effort import examples
 from tests.goldens import check_golden
 from tests.results import COMPARED, EXAMPLE, results
 
@@ -58,7 +59,7 @@ def test_do_steps_and_page_maps_look_as_they_did(
     check_golden(request, f"report/{name}", rendered(run_report(EXAMPLE), width))
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(30))
 @given(comparable, st.sampled_from(REPORTS), st.integers(min_value=8, max_value=150))
 def test_is_no_line_wider_than_the_terminal_and_nothing_cut(
     result: Result, report: Callable[[Result], RenderableType], width: int
@@ -68,7 +69,7 @@ def test_is_no_line_wider_than_the_terminal_and_nothing_cut(
     assert "…" not in text
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(30))
 @given(results, st.integers(min_value=36, max_value=150))
 def test_is_every_count_of_a_run_on_one_line_with_something(result: Result, width: int) -> None:
     shown = set(re.findall(r"(?<!\S)\d+(?!\S)", rendered(run_report(result), width)))
@@ -78,7 +79,7 @@ def test_is_every_count_of_a_run_on_one_line_with_something(result: Result, widt
                 assert {str(count) for count in counters.values()} <= shown
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(15))
 @given(comparable, st.sampled_from(REPORTS))
 def test_is_a_report_the_same_when_printed_again(
     result: Result, report: Callable[[Result], RenderableType]

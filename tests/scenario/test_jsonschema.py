@@ -17,6 +17,7 @@ from swaptrace.scenario.loader import COUNT, load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.values import Reader
 from tests.commandline import LOST, READ_WRITE
+from tests.effort import examples
 from tests.scenario.test_loader import READ_THEN_WRITE
 from tests.scenario.test_loader_errors import ERRORS, NAMES, OVERRIDE
 from tests.scenario.test_loader_robust import WORKOUT, mutations
@@ -163,7 +164,7 @@ def test_what_is_beyond_a_schema_is_listed_for_a_reason(name: str) -> None:
     assert (BEYOND[name] == OVERRIDDEN) == (OVERRIDE in data)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(mutations())
 def test_whatever_loads_fits(text: str) -> None:
     """Is no scenario wrong in an editor that the loader takes, whatever happens to its lines?"""

@@ -15,6 +15,7 @@ from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import Measure, Repeat, Step
 from swaptrace.scenario.source import MAX_BYTES, Report, Source
+from tests.effort import examples
 from tests.scenario.test_loader import READ_THEN_WRITE
 from tests.work import at_most
 
@@ -155,7 +156,7 @@ def mutations(draw: st.DrawFn) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(mutations())
 def test_any_mutation(text: str) -> None:
     """Does a good scenario, whatever happens to its lines?"""

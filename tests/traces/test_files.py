@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.files import TraceError, TraceFile, open_trace
 from swaptrace.traces.writer import TraceWriter
+from tests.effort import examples
 
 NAMES = ["heap", "stack", "a-name-of-many-letters", "b"]
 Rows = list[tuple[int, bool, int, int]]
@@ -87,9 +88,7 @@ WRITERS: dict[str, Callable[[Path, Rows], object]] = {
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-@settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(25))
 @given(made=rows, size=st.integers(1, 50))
 def test_what_was_written_is_read(suffix: str, made: Rows, size: int, tmp_path: Path) -> None:
     """Whatever the length of the chunks, and as often as one likes?"""
@@ -102,9 +101,7 @@ def test_what_was_written_is_read(suffix: str, made: Rows, size: int, tmp_path: 
         assert max((len(chunk.page) for chunk in trace.chunks(size)), default=0) <= size
 
 
-@settings(
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(50))
 @given(
     made=st.lists(st.tuples(st.integers(0, (1 << 32) - 1), st.booleans()), min_size=1),
     crlf=st.booleans(),
@@ -359,9 +356,7 @@ def test_what_is_broken_is_told(name: str, tmp_path: Path) -> None:
     assert message in str(caught.value)
 
 
-@settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(150))
 @given(data=st.data(), suffix=st.sampled_from([".npz", ".csv", ".csv.gz"]))
 def test_damage_of_any_kind_is_an_error_or_goes_unseen(
     data: st.DataObject, suffix: str, tmp_path: Path

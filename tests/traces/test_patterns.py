@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from swaptrace.scenario.schema import AccessPattern, Pattern, Span
 from swaptrace.traces import generator, patterns
 from swaptrace.traces.chunk import Chunk
+from tests.effort import examples
 
 WORD = (1 << 64) - 1
 
@@ -66,7 +67,7 @@ def test_draws_are_those_of_splitmix64(seed: int, stream: int, first: int, count
     assert generator.draws(seed, stream, first, count).tolist() == wanted
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.data())
 def test_chunks_are_parts_of_one_sequence(data: st.DataObject) -> None:
     """Is what is made in chunks of any length the same as what is made at once?"""
