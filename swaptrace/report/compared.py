@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from swaptrace.replay.result import Result, ScenarioResult
 from swaptrace.report.changes import FAULTS, TOTAL, Change, counters_in, used, windows_of
@@ -14,8 +16,60 @@ from swaptrace.report.tables import each_scenario
 
 
 def compare_report(result: Result) -> RenderableType:
-    """A table per scenario: a row per window and counter, each policy beside the first."""
-    return each_scenario(result, _counters)
+    """A row per window and counter, each policy beside the first."""
+    return comparison(result, _counters)
+
+
+def comparison(
+    result: Result, counters: Callable[[ScenarioResult], RenderableType]
+) -> RenderableType:
+    """How many scenarios differ, those that do with their counters, and the others in one line.
+
+    An equal scenario is shown as well where it is the only one, where it has something to say
+    besides its counters, and where more than counters was asked for.
+    """
+    if len(result.scenarios) == 1:
+        (only,) = result.scenarios
+        shown = each_scenario(result, counters)
+        return Group(shown, "", _no_difference()) if all_equal(only) else shown
+    equal = [scenario for scenario in result.scenarios if all_equal(scenario)]
+    quiet = [scenario for scenario in equal if _is_quiet(scenario)]
+    loud = tuple(scenario for scenario in result.scenarios if scenario not in quiet)
+    parts: list[RenderableType] = [_summary(len(result.scenarios), len(equal))]
+    if loud:
+        parts += ["", each_scenario(replace(result, scenarios=loud), counters)]
+    if quiet:
+        names = ", ".join(scenario.name for scenario in quiet)
+        parts += ["", words(f"equal in every counter and violation: {names}")]
+    if len(equal) == len(result.scenarios):
+        parts += ["", _no_difference()]
+    return Group(*parts)
+
+
+def all_equal(scenario: ScenarioResult) -> bool:
+    """Whether every policy gave what the first did: counters, violations, and what else was asked
+    for."""
+    first, *others = scenario.policies.values()
+    return all(policy == first for policy in others)
+
+
+def _is_quiet(scenario: ScenarioResult) -> bool:
+    """Whether nothing is to be said of it but its counters."""
+    return all(expectation.ok for expectation in scenario.expectations) and not any(
+        policy.violations or policy.steps or policy.pages or policy.checkpoints
+        for policy in scenario.policies.values()
+    )
+
+
+def _summary(scenarios: int, equal: int) -> Text:
+    differ = scenarios - equal
+    differing = "1 differs" if differ == 1 else f"{differ} differ"
+    alike = "1 is equal" if equal == 1 else f"{equal} are equal"
+    return words(f"{scenarios} scenarios: {differing}, {alike}")
+
+
+def _no_difference() -> Text:
+    return words("no difference", "green")
 
 
 def _counters(scenario: ScenarioResult) -> FirstFit:

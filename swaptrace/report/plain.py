@@ -14,10 +14,9 @@ from rich.console import Console, RenderableType
 
 from swaptrace.replay.result import Result, ScenarioResult
 from swaptrace.report.changes import Change
-from swaptrace.report.compared import worth_a_row, worth_showing
+from swaptrace.report.compared import comparison, worth_a_row, worth_showing
 from swaptrace.report.layout import Lines, spaced
 from swaptrace.report.reports import Compared, Report, tables
-from swaptrace.report.tables import each_scenario
 
 WIDTH: Final = 72
 """What a mail and a commit message may have, so that it can still be quoted."""
@@ -65,7 +64,7 @@ def _ascii(value: Value) -> Value:
 
 def robot(result: Result) -> RenderableType:
     """Policies beside the first, as the kernel test robot lays out commits."""
-    return each_scenario(result, _counters)
+    return comparison(result, _counters)
 
 
 def _counters(scenario: ScenarioResult) -> Lines:

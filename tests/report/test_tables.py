@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from swaptrace.counters import ALL_COUNTERS
-from swaptrace.replay.result import PolicyResult, Result
+from swaptrace.replay.result import Expectation, PolicyResult, Result, ScenarioResult, Violation
 from swaptrace.report.changes import used
 from swaptrace.report.compared import compare_report
 from swaptrace.report.layout import listing
@@ -168,3 +168,58 @@ def test_does_a_listing_that_does_not_fit_put_what_is_known_below_the_name() -> 
         "rfc",
         "dirty",
     ]
+
+
+def many(*policies: tuple[PolicyResult, PolicyResult]) -> Result:
+    """Scenarios s0, s1, … each under two policies."""
+    scenarios = tuple(
+        ScenarioResult(f"s{number}", f"s{number}.yaml", {}, {"old": old, "new": new})
+        for number, (old, new) in enumerate(policies)
+    )
+    return Result("0", scenarios)
+
+
+FEW, MORE = PolicyResult({"minflt": 1}, {}), PolicyResult({"minflt": 2}, {})
+
+
+def test_a_comparison_begins_with_how_many_differ_and_folds_the_equal_ones() -> None:
+    """Is each equal scenario in one line, and only what differs in a table?"""
+    lines = rendered(compare_report(many((FEW, FEW), (FEW, MORE), (MORE, MORE)))).splitlines()
+    assert lines[0] == "3 scenarios: 1 differs, 2 are equal"
+    assert lines[-1] == "equal in every counter and violation: s0, s2"
+    assert [line for line in lines if line.endswith(".yaml)")] == ["s1  (s1.yaml)"]
+
+
+def test_a_comparison_without_a_difference_says_so() -> None:
+    """Is it said of one scenario as of several, and of none that differs?"""
+    for result in (many((FEW, FEW)), many((FEW, FEW), (MORE, MORE))):
+        assert rendered(compare_report(result)).splitlines()[-1] == "no difference"
+    for result in (many((FEW, MORE)), many((FEW, FEW), (FEW, MORE))):
+        assert "no difference" not in rendered(compare_report(result))
+
+
+def test_a_difference_in_violations_alone_is_one() -> None:
+    """Does a scenario differ whose counters are equal, but not the promises that it breaks?"""
+    violation = Violation("lost_write", "0", 1, "main", "buf", 0, 1)
+    broken = replace(FEW, violations=(violation,))
+    text = rendered(compare_report(many((FEW, broken), (FEW, FEW))))
+    assert text.startswith("2 scenarios: 1 differs, 1 is equal\n")
+    assert "lost_write under new" in text
+    both = rendered(compare_report(many((broken, broken), (FEW, FEW))))
+    assert both.startswith("2 scenarios: 0 differ, 2 are equal\n")
+    assert "lost_write under old" in both
+
+
+def test_what_was_asked_for_is_shown_of_equal_scenarios_too() -> None:
+    """Are page maps in the report though the policies agree in them?"""
+    paged = replace(FEW, pages={"main": {"buf": "4P"}})
+    assert "4P" in rendered(compare_report(many((paged, paged), (FEW, MORE))))
+
+
+def test_an_equal_scenario_that_fails_its_expectations_is_shown() -> None:
+    """Does an unmet expectation keep a scenario out of the line of equal ones?"""
+    result = many((FEW, FEW), (FEW, MORE))
+    unmet = Expectation("total", "old", "minflt", 5, 1)
+    failing = replace(result.scenarios[0], expectations=(unmet,))
+    text = rendered(compare_report(replace(result, scenarios=(failing, result.scenarios[1]))))
+    assert "minflt is 1, expected 5" in text
