@@ -6,7 +6,6 @@ the scenario only has by default is replaced; what it says on purpose must be so
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -24,9 +23,9 @@ MAX_EXECUTED: Final = 20_000
 MAX_ACCESSES: Final = 10_000_000
 """How many accesses a pattern may have: a kernel takes seconds for them."""
 
-ADDRESS_BITS: Final = 47
-BASE: Final = 1 << 44
-"""Regions lie from here on in an emitted program (BASE in runtime/base.c)."""
+TURN: Final = (1 << 47) - (1 << 44)
+"""Regions lie by 2^44 higher in an emitted program than in the scenario, and those from here on at
+the beginning of the address space (`moved` in runtime/access.c)."""
 
 X86: Final = {"hw_dirty": True, "mkwrite_dirties": False}
 """What an x86 does; of other architectures the scenario's word is taken."""
@@ -48,16 +47,12 @@ def check_runnable(scenario: Scenario) -> None:
         raise Unfit(f"it has {accesses} accesses in a step; at most {MAX_ACCESSES} are compared")
     if scenario.machine.memory is not None:
         raise Unfit("it has a memory limit, under which a kernel's counts vary from run to run")
-    for region, end in _placed(scenario):
-        if BASE + end > 1 << ADDRESS_BITS:
-            raise Unfit(f"region {region} lies too high: regions are moved up by {BASE:#x}")
-
-
-def _placed(scenario: Scenario) -> Iterator[tuple[str, int]]:
-    """The regions with an address of their own, and their ends."""
     for step in written(scenario.steps):
-        if isinstance(step, Mmap) and step.at is not None:
-            yield step.region, step.at + step.size
+        if isinstance(step, Mmap) and step.at is not None and step.at < TURN < step.at + step.size:
+            raise Unfit(
+                f"region {step.region} lies on both sides of {TURN:#x}: in the program what "
+                "begins there comes first in the address space, and what ends there last"
+            )
 
 
 def features_of(facts: Facts) -> dict[str, Any]:

@@ -14,9 +14,7 @@ from swaptrace.verify.emit_steps import Names
 from swaptrace.verify.fitting import Unfit
 from swaptrace.verify.leaves import written
 from swaptrace.verify.needs import needs
-
-MOST_RECORDS: Final = 100_000
-"""A table of more is nothing that a compiler, or a reader, should be given."""
+from swaptrace.verify.touched import MOST_RECORDS
 
 PER_LINE: Final = 6
 

@@ -17,7 +17,12 @@ from swaptrace.verify.observed import SwapArea
 from tests.verify.programs import FACTS, scenario
 
 ONE_PAGE = "steps:\n- {mmap: buf, size: 4KiB}\n"
-HALF = "machine: {swap: {size: 32KiB}}\nsteps:\n- {mmap: buf, size: 16KiB}\n"
+HALF = """\
+machine: {swap: {size: 32KiB}}
+steps:
+- {mmap: buf, size: 1TiB}
+- {write: buf, length: 16KiB}
+"""
 
 
 def test_the_model_is_the_kernel_that_ran() -> None:
@@ -107,10 +112,19 @@ def test_a_forked_process_fills_swap_as_well() -> None:
             f"- {{repeat: {MAX_EXECUTED}, steps: [{{read: buf}}]}}",
             "it executes 20001 steps; at most 20000 are compared",
         ),
-        ("- {mmap: high, size: 4KiB, at: 0x7ff000000000}", "region high lies too high"),
+        (
+            "- {mmap: high, size: 8KiB, at: 0x6ffffffff000}",
+            "region high lies on both sides of 0x700000000000",
+        ),
     ],
 )
 def test_what_no_kernel_can_run_as_a_program(steps: str, reason: str) -> None:
     with pytest.raises(Unfit) as caught:
         check_runnable(scenario(f"{ONE_PAGE}{steps}\n"))
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("at", [0x10000, 0x400000, 0x55D0C0FFE000, 0x7F1234560000, 0x7FFFFFFFE000])
+def test_any_address_of_a_process_can_be_a_region(at: int) -> None:
+    """Is there a place in a program for what /proc/PID/maps shows?"""
+    check_runnable(scenario(f"steps:\n- {{mmap: buf, size: 4KiB, at: {at:#x}}}\n"))

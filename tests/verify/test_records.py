@@ -14,10 +14,11 @@ from swaptrace.scenario.schema import Scenario
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.files import TraceError
 from swaptrace.traces.writer import TraceWriter
-from swaptrace.verify import records
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit import emit_c
 from swaptrace.verify.fitting import Unfit, check_runnable
+from swaptrace.verify.records import check_traces
+from swaptrace.verify.touched import MOST_RECORDS
 from tests.commandline import run
 from tests.verify.test_emit import COMPILERS, needs_compiler, warnings
 
@@ -65,7 +66,7 @@ def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
 
 
 def long(path: Path) -> None:
-    count = records.MOST_RECORDS + 1
+    count = MOST_RECORDS + 1
     with TraceWriter(str(path)) as writer:
         writer.write(Chunk(np.zeros(count, np.uint32), np.zeros(count, np.bool_)))
 
@@ -92,7 +93,7 @@ def test_what_cannot_be_a_table_is_told(
     (tmp_path / "t.csv").write_text(text)
     long(tmp_path / "long.npz")
     found = traced(tmp_path, step)
-    for judge in (emit_c, records.check_traces):
+    for judge in (emit_c, check_traces):
         with pytest.raises(error, match=re.escape(message)):
             judge(found)
     (tmp_path / "s.yaml").write_text("\n".join(found.text))

@@ -192,17 +192,30 @@ static char *first_fit(size_t size)
 	return start;
 }
 
+/*
+ * Where an address of the scenario is here: each has a place of its own, and neighbours stay
+ * neighbours. What would lie beyond the end of the address space comes at its beginning.
+ */
+static char *moved(unsigned long at)
+{
+	return (char *)((BASE + at) % END);
+}
+
 static void map(int region, size_t size, int prot, unsigned long at)
 {
 	struct region *mapped = &shared->regions[me][region];
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE;
 	char *start;
 
 	mapped->start = NULL;		/* the name may have been used before */
-	start = at == ANYWHERE ? first_fit(size) : (char *)BASE + at;
-	if (mmap(start, size, prot, flags, -1, 0) != start)
-		fail("cannot map a region: ");
-	*mapped = (struct region){start, size};
+	start = at == ANYWHERE ? first_fit(size) : moved(at);
+	if (mmap(start, size, prot, flags, -1, 0) == start) {
+		*mapped = (struct region){start, size};
+		return;
+	}
+	note.error = errno;
+	note.unmapped = 1 + region;
+	note.address = (uintptr_t)start;
 }
 
 static void call(int result)

@@ -9,6 +9,7 @@
  */
 #define CONTROLLER (-1)
 #define BASE (1UL << 44)		/* regions lie from here on, away from everything else */
+#define END (1UL << 47)			/* of the address space */
 #define ALIGNMENT (2 * MiB)
 #define SKIP 4				/* the exit code, as in kselftest */
 #define MAX_MAPPINGS 64
@@ -20,6 +21,7 @@
 #define PM_UFFD_WP (1ULL << 57)
 #define PM_SWAP (1ULL << 62)
 #define PM_PRESENT (1ULL << 63)
+#define PM_SHOWN (PM_SOFT_DIRTY | PM_MMAP_EXCLUSIVE | PM_UFFD_WP | PM_SWAP | PM_PRESENT)
 
 struct region {
 	char *start;			/* NULL: not mapped yet */
@@ -38,6 +40,8 @@ struct report {				/* of a process to the controller, after its step */
 	long uffd_wp, sigsegv;
 	bool uncounted;			/* its faults do not count: fork, clear_refs */
 	bool forked, born, leaving;
+	int unmapped;			/* 1 + the region that cannot lie where it has to */
+	unsigned long address;
 };
 
 static const char *const counters[] = {

@@ -44,28 +44,36 @@ static void append_flags(char *to, uint64_t entry)
 		*to++ = 'U';
 }
 
+static void print_run(size_t length, uint64_t entry, const char *after)
+{
+	char flags[8] = "";
+
+	append_flags(flags, entry);
+	printf("%zu%s%s", length, *flags ? flags : "-", after);
+}
+
 static void print_page_map(int fd, struct region region)
 {
 	static uint64_t entries[4 * KiB];
 	size_t first = (uintptr_t)region.start / page_size, pages = region.size / page_size;
 	size_t run = 0, length;
-	char before[8] = "", flags[8];
+	uint64_t before = 0;
 
 	for (size_t done = 0; done < pages; done += length) {
 		length = pages - done < 4 * KiB ? pages - done : 4 * KiB;
 		if (pread(fd, entries, length * 8, (first + done) * 8) != (ssize_t)length * 8)
 			fail("cannot read pagemap: ");
 		for (size_t i = 0; i < length; i++, run++) {
-			memset(flags, 0, sizeof(flags));
-			append_flags(flags, entries[i]);
-			if (run && strcmp(flags, before)) {
-				printf("%zu%s,", run, *before ? before : "-");
+			uint64_t entry = entries[i] & PM_SHOWN;
+
+			if (run && entry != before) {
+				print_run(run, before, ",");
 				run = 0;
 			}
-			memcpy(before, flags, sizeof(before));
+			before = entry;
 		}
 	}
-	printf("%zu%s", run, *before ? before : "-");
+	print_run(run, before, "");
 }
 
 static void print_page_maps(void)
@@ -132,16 +140,45 @@ static struct report collect_reports(int process)
 	return report;
 }
 
+/* What was counted between two steps, when no process of this program does anything. */
+static void print_elsewhere(const long *since, const long *now)
+{
+	const char *between = "";
+
+	printf("\"elsewhere\":{");
+	for (size_t i = 0; i < COUNTERS; i++) {
+		if (now[i] == since[i])
+			continue;
+		printf("%s\"%s\":%ld", between, counters[i], now[i] - since[i]);
+		between = ",";
+	}
+	printf("},");
+}
+
+/* Ends: the address that a region needs is taken in every process of this program. */
+static void skip_unmapped(struct report report)
+{
+	static char why[512];
+
+	snprintf(why, sizeof(why), "region %s cannot lie at %#lx in the program: %s",
+		 region_names[report.unmapped - 1], report.address, strerror(report.error));
+	skip(why);
+}
+
 static void conduct(int process)
 {
-	long before[COUNTERS], after[COUNTERS];
+	static long after[COUNTERS];
+	long before[COUNTERS], since[COUNTERS];
 	struct report report;
 
 	settle();
 	count_vmstat(before);
+	memcpy(since, steps > 1 ? after : before, sizeof(since));
 	if (write(turn[process][1], "", 1) != 1)
 		fail("cannot give the turn to a process: ");
 	report = collect_reports(process);
+	if (report.unmapped)
+		skip_unmapped(report);
 	settle();
 	count_vmstat(after);
 	in_line = true;
@@ -151,6 +188,7 @@ static void conduct(int process)
 		if (after[i] >= 0)
 			printf(",\"%s\":%ld", counters[i], after[i] - before[i]);
 	printf(",\"uffd_wp\":%ld,\"sigsegv\":%ld},", report.uffd_wp, report.sigsegv);
+	print_elsewhere(since, before);
 	print_page_maps();
 	printf("}\n");
 	fflush(stdout);

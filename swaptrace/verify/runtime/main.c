@@ -71,7 +71,7 @@ static void check_memory(void)
 
 	free_bytes = value_of(read_path("/proc/meminfo"), "MemAvailable") * KiB;
 	if (needed_bytes > free_bytes) {
-		snprintf(why, sizeof(why), "it maps %lu MiB and %lu MiB of memory are available",
+		snprintf(why, sizeof(why), "it touches %lu MiB and %lu MiB of memory are available",
 			 needed_bytes / MiB, free_bytes / MiB);
 		skip(why);
 	}
@@ -137,10 +137,13 @@ static void set_up(void)
 		fail("cannot set up: ");
 }
 
-static void become_main(void)
+static void become_main(pid_t controller)
 {
 	struct sigaction fault = {.sa_handler = on_fault, .sa_flags = SA_NODEFER};
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != controller)
+		_exit(1);
 	for (int p = 0; p < PROCESSES; p++)
 		close(turn[p][1]);	/* reading ends when the controller has gone */
 	sigaction(SIGSEGV, &fault, NULL);
@@ -158,7 +161,7 @@ static void become_main(void)
 
 int main(void)
 {
-	pid_t pid;
+	pid_t pid, controller = getpid();
 
 	page_size = sysconf(_SC_PAGESIZE);
 	set_up();
@@ -167,7 +170,7 @@ int main(void)
 	if (pid < 0)
 		fail("cannot fork: ");
 	if (pid == 0)
-		become_main();
+		become_main(controller);
 	pidfds[0] = open_pidfd(pid);
 	next_report(0);			/* it is ready */
 	scenario();

@@ -1,0 +1,122 @@
+"""How much memory the steps of a scenario touch, at most: what is mapped takes none by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from swaptrace.scenario.schema import (
+    Access,
+    AccessPattern,
+    Exit,
+    Fork,
+    Madvise,
+    Measure,
+    Memset,
+    Mlock,
+    Mmap,
+    Munmap,
+    Repeat,
+    Span,
+    Step,
+    Trace,
+)
+
+MOST_RECORDS: Final = 100_000
+"""Of a trace: a table of more is nothing that a compiler, or a reader, should be given."""
+
+POPULATING: Final = ("MADV_POPULATE_READ", "MADV_POPULATE_WRITE")
+
+
+@dataclass
+class Area:
+    """A region of a process: its size, the ranges of it that are touched, and how many bytes
+    each step touches of which the places are not known. A step that is repeated touches the same
+    ones again."""
+
+    size: int
+    ranges: set[tuple[int, int]] = field(default_factory=set)
+    scattered: dict[Hashable, int] = field(default_factory=dict)
+
+    @property
+    def touched(self) -> int:
+        """Bytes, at most."""
+        total = sum(self.scattered.values())
+        reached = 0
+        for start, end in sorted(self.ranges):
+            total += max(0, end - max(start, reached))
+            reached = max(reached, end)
+        return min(self.size, total)
+
+
+class Memory:
+    """What each process has touched, as the steps go by; `peak` is the most of all together."""
+
+    def __init__(self, page_size: int) -> None:
+        self.page_size = page_size
+        self.areas: dict[str, dict[str, Area]] = {"main": {}}
+        self.peak = 0
+
+    def run(self, steps: tuple[Step, ...]) -> int:
+        """As much as is ever touched at a time. The body of a repeat touches in its second pass
+        what it does in all further ones."""
+        for step in steps:
+            if isinstance(step, Measure):
+                self.run(step.steps)
+            elif isinstance(step, Repeat):
+                for _ in range(min(step.count, 2)):
+                    self.run(step.steps)
+            else:
+                self.leaf(step)
+                total = (area.touched for areas in self.areas.values() for area in areas.values())
+                self.peak = max(self.peak, sum(total))
+        return self.peak
+
+    def leaf(self, step: Step) -> None:
+        """What one step touches, or gives back."""
+        areas = self.areas[step.process]
+        match step:
+            case Mmap():
+                areas[step.region] = Area(step.size)
+            case Munmap() if step.span == Span(0, areas[step.region].size):
+                areas[step.region] = Area(step.span.length)
+            case Fork():
+                self.areas[step.child] = {name: _copied(area) for name, area in areas.items()}
+            case Exit():
+                del self.areas[step.process]
+            case Trace():
+                self.replay(step, areas)
+            case AccessPattern():
+                pages = min(step.count, self.pages(step.span))
+                areas[step.region].scattered[replace(step, line=1)] = pages * self.page_size
+            case Access() if step.stride > self.page_size:
+                pages = -(-step.span.length // step.stride)
+                areas[step.region].scattered[step.span, step.stride] = pages * self.page_size
+            case Access() | Memset() | Mlock():
+                areas[step.region].ranges.add(self.whole_pages(step.span))
+            case Madvise(advice=advice) if advice in POPULATING:
+                areas[step.region].ranges.add(self.whole_pages(step.span))
+            case _:  # all others change what is there, or nothing
+                pass
+
+    def replay(self, step: Trace, areas: dict[str, Area]) -> None:
+        """Any pages of the region, or of all if the trace names them."""
+        for name in areas if step.region is None else (step.region,):
+            areas[name].scattered[step.path] = MOST_RECORDS * self.page_size
+
+    def whole_pages(self, span: Span) -> tuple[int, int]:
+        """The range, up to where its pages begin and end."""
+        end = span.offset + span.length
+        page = self.page_size
+        return span.offset // page * page, -(-end // page) * page
+
+    def pages(self, span: Span) -> int:
+        """How many pages the range has a byte of."""
+        start, end = self.whole_pages(span)
+        return (end - start) // self.page_size
+
+
+def _copied(area: Area) -> Area:
+    """That of a child."""
+    return Area(area.size, set(area.ranges), dict(area.scattered))
