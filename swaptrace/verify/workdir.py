@@ -1,15 +1,21 @@
 """A private temporary directory that does not outlive its process for long.
 
-It is removed at the end. Where the process is killed, the next one that makes a directory
-finds that nobody holds the lock in it any more, ends what still runs from there, and removes it.
+It is removed at the end. Where the process is killed, the next one that makes a directory finds
+that nobody holds the lock on it any more, and removes it. What ran from there ends by itself: the
+kernel kills the programs that were started (see `children`), and the processes of a scenario end
+when the first one of them has gone.
+
+Others may write to the directory for temporary files. So what lies there is opened by a
+descriptor that follows no symbolic link, looked at through it, and removed relative to it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
-import signal
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,58 +23,102 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from swaptrace.errors import SwaptraceError, printable
+from swaptrace.verify.signals import deferred, held_off
+
 PREFIX: Final = "swaptrace-verify-"
-LOCK: Final = "lock"
+DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+PRIVATE: Final = 0o700
+GRACE: Final = 60.0
+"""Seconds for which one without a lock is taken to be in the making."""
 
 
 @contextmanager
 def work_directory() -> Iterator[Path]:
-    """A new empty directory, but for its lock; those that were left behind are removed first."""
-    remove_abandoned(Path(tempfile.gettempdir()))
-    path = Path(tempfile.mkdtemp(prefix=PREFIX))
+    """A new empty directory; those that were left behind are removed first.
+
+    Raises `SwaptraceError` where others could exchange it.
+    """
+    place = tempfile.gettempdir()
+    within = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        lock = os.open(path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield path
-        finally:
-            os.close(lock)
+        _check_safe(within, place)
+        remove_abandoned(within)
+        yield from _made(within, Path(place))
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        os.close(within)
 
 
-def remove_abandoned(within: Path) -> None:
+def _made(within: int, place: Path) -> Iterator[Path]:
+    """One of an unpredictable name, for as long as it is used."""
+    name = f"{PREFIX}{secrets.token_hex(8)}"
+    directory = None
+    try:
+        with deferred():
+            os.mkdir(name, PRIVATE, dir_fd=within)
+            directory = os.open(name, DIRECTORY, dir_fd=within)
+            fcntl.flock(directory, fcntl.LOCK_EX)
+        yield place / name
+    finally:
+        if directory is not None:
+            with held_off():
+                _remove(within, name, directory)
+                os.close(directory)
+
+
+def _check_safe(within: int, place: str) -> None:
+    """Nobody else may rename our directory, nor put another one in its place."""
+    mode = os.fstat(within).st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise SwaptraceError(
+            f"{printable(place)}: everybody may exchange what lies in this directory; temporary "
+            "files need one with the sticky bit, or of your own (TMPDIR)"
+        )
+
+
+def remove_abandoned(within: int) -> None:
     """Remove the directories of processes that have died."""
-    for path in within.glob(f"{PREFIX}*"):
+    with os.scandir(within) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
+    for name in names:
         with suppress(OSError):
-            if path.stat().st_uid == os.getuid() and not path.is_symlink() and _abandoned(path):
-                end_processes(path)
-                shutil.rmtree(path, ignore_errors=True)
+            directory = os.open(name, DIRECTORY, dir_fd=within)
+            try:
+                if _abandoned(directory):
+                    _remove(within, name, directory)
+            finally:
+                os.close(directory)
 
 
-def _abandoned(path: Path) -> bool:
-    """Whether nobody holds the lock. A directory without one is just being made, or its
-    maker died within that moment: it is left to the next."""
+def _abandoned(directory: int) -> bool:
+    """Whether it is one of our own and nobody holds the lock; one that is young may be between
+    the moment at which it was made and that at which it is locked."""
+    found = os.fstat(directory)
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != PRIVATE:
+        return False
     try:
-        lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return _older_than_a_minute(path)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    finally:
-        os.close(lock)
-    return True
+    with os.scandir(directory) as entries:
+        return any(entries) or time.time() - found.st_mtime > GRACE
 
 
-def _older_than_a_minute(path: Path) -> bool:
-    return time.time() - path.stat().st_mtime > 60
+def _remove(within: int, name: str, directory: int) -> None:
+    """Remove all that is in the directory, then its name if that still is this very one."""
+    with suppress(OSError):
+        _empty(directory)
+    with suppress(OSError):
+        found = os.stat(name, dir_fd=within, follow_symlinks=False)
+        if os.path.samestat(found, os.fstat(directory)):
+            os.rmdir(name, dir_fd=within)
 
 
-def end_processes(directory: Path) -> None:
-    """Kill every process whose executable lies in the directory."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if Path(os.readlink(process / "exe")).parent == directory.resolve():
-                os.kill(int(process.name), signal.SIGKILL)
+def _empty(directory: int) -> None:
+    with os.scandir(directory) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in found:
+        if is_directory:
+            shutil.rmtree(name, ignore_errors=True, dir_fd=directory)
+        else:
+            os.unlink(name, dir_fd=directory)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
-from swaptrace.verify.workdir import PREFIX, work_directory
-from tests.processes import PATIENCE, begin
+from swaptrace.errors import SwaptraceError
+from swaptrace.verify.workdir import PREFIX, remove_abandoned, work_directory
+from tests.processes import begin
 
 HOLDER = """\
 import time
@@ -46,15 +48,89 @@ def test_it_is_gone_in_the_end(apart: Path) -> None:
     assert list(apart.iterdir()) == []
 
 
-def test_that_of_a_process_that_was_killed_is_removed_with_what_runs_there(apart: Path) -> None:
+def test_that_of_a_process_that_was_killed_is_removed(apart: Path) -> None:
     process, left = holder()
-    shutil.copy("/bin/sleep", left / "program")
-    child = begin([left / "program", "3600"])
+    (left / "below").mkdir()
+    (left / "below" / "file").touch()
     process.kill()
     process.wait()
     with work_directory() as path:
         assert list(apart.iterdir()) == [path]
-    assert child.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_nothing_is_killed_for_what_it_is_called(apart: Path) -> None:
+    """Does a program go on that runs from a directory that was left behind?"""
+    process, left = holder()
+    shutil.copy("/bin/sleep", left / "program")
+    other = begin([left / "program", "3600"])
+    process.kill()
+    process.wait()
+    with work_directory() as path:
+        assert list(apart.iterdir()) == [path]
+    with pytest.raises(subprocess.TimeoutExpired):
+        other.wait(0.2)
+
+
+def exchange(within: Path, name: str, stop: Event) -> None:
+    """Let a name be a symbolic link and a directory in turn, as fast as that goes."""
+    turns = cycle([within / "link", within / "directory"])
+    (within / "directory").mkdir(0o700)
+    (within / "link").symlink_to(within / "victim")
+    while not stop.is_set():
+        turn = next(turns)
+        os.rename(turn, within / name)
+        os.rename(within / name, turn)
+
+
+def test_a_name_that_others_exchange_hits_nothing(apart: Path) -> None:
+    """Is neither a program ended nor a file removed where a link leads to, however often it is
+    tried while the name is a link and a directory in turn?"""
+    victim = apart / "victim"
+    victim.mkdir(0o700)
+    shutil.copy("/bin/sleep", victim / "program")
+    name, stop = f"{PREFIX}0", Event()
+    attacker = Thread(target=exchange, args=(apart, name, stop))
+    program = begin([victim / "program", "3600"])
+    attacker.start()
+    within = os.open(apart, os.O_RDONLY)
+    try:
+        for _ in range(3000):
+            remove_abandoned(within)
+    finally:
+        stop.set()
+        attacker.join()
+        os.close(within)
+    assert program.poll() is None
+    assert (victim / "program").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "pipe", "open to all"])
+def test_what_is_no_directory_of_ours_is_left_alone(apart: Path, kind: str) -> None:
+    path, victim = apart / f"{PREFIX}0", apart / "victim"
+    victim.mkdir(0o700)
+    (victim / "file").touch()
+    if kind == "link":
+        path.symlink_to(victim)
+    elif kind == "file":
+        path.touch()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+        path.chmod(0o777)
+    os.utime(path, (0, 0), follow_symlinks=False)
+    with work_directory():
+        assert os.path.lexists(path)
+        assert (victim / "file").exists()
+
+
+def test_a_place_where_all_can_exchange_names_is_refused(apart: Path) -> None:
+    apart.chmod(0o777)
+    with pytest.raises(SwaptraceError, match=r"sticky bit.*TMPDIR"), work_directory():
+        pass
+    apart.chmod(0o1777)
+    with work_directory() as path:
+        assert path.stat().st_mode & 0o777 == 0o700
 
 
 def test_that_of_a_process_that_lives_is_left_alone() -> None:
@@ -68,8 +144,8 @@ def test_that_of_a_process_that_lives_is_left_alone() -> None:
 def test_one_that_is_just_being_made_is_left_alone(apart: Path) -> None:
     """Is there a moment before the lock is there, and is it not taken for a dead process?"""
     young, old = apart / f"{PREFIX}young", apart / f"{PREFIX}old"
-    young.mkdir()
-    old.mkdir()
+    young.mkdir(0o700)
+    old.mkdir(0o700)
     os.utime(old, (0, 0))
     with work_directory():
         assert young.is_dir()
