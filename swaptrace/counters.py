@@ -62,6 +62,18 @@ COUNTERS: Final = tuple(counter.value for counter in Counter)
 POSITION: Final = {counter: position for position, counter in enumerate(Counter)}
 """Where each stands in that order."""
 
+VMSTAT: Final = (
+    Counter.PSWPIN,
+    Counter.PSWPOUT,
+    Counter.SWAP_RA,
+    Counter.SWAP_RA_HIT,
+    Counter.ZSWPIN,
+    Counter.ZSWPOUT,
+    Counter.SWPIN_ZERO,
+    Counter.SWPOUT_ZERO,
+)
+"""Those that /proc/vmstat shows, as far as a kernel has them (mm/vmstat.c, vmstat_text)."""
+
 RECLAIM_COUNTERS: Final = tuple(counter.value for counter in ReclaimCounter)
 
 ALL_COUNTERS: Final = (*COUNTERS, *RECLAIM_COUNTERS)

@@ -1,7 +1,7 @@
-"""The JSON Schemas (draft 2020-12) that come with swaptrace: of scenarios and of results.
+"""The JSON Schemas (draft 2020-12) that come with swaptrace: of scenarios, results, and verdicts.
 
-`docs/scenario.schema.json` and `docs/result.schema.json` are what `files` gives; after a
-change of the format, `pytest tests/test_schemas.py --promote` makes them again.
+`scenario.schema.json`, `result.schema.json` and `verify.schema.json` in docs/ are what `files`
+gives; after a change of the format, `pytest tests/test_schemas.py --promote` makes them again.
 
 The schema of a result is made from the classes of `replay.result`. It asks for every key that
 `to_json` always writes and lets others pass, as `from_json` does.
@@ -22,6 +22,7 @@ from swaptrace.scenario.described import MACHINE
 from swaptrace.scenario.jsonschema import DIALECT, Schema, scenario_schema, summary
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import KERNEL_DEFAULTS, LIMITED, Machine, Swap
+from swaptrace.verify.jsonschema import verify_schema
 
 OPTIONAL: Final = {
     (StepResult, "times"),
@@ -83,7 +84,11 @@ OF_VIOLATIONS: Final[Mapping[str, str]] = {
 
 def files() -> dict[str, str]:
     """The schemas as they stand in docs/, by their file names."""
-    made = {"scenario.schema.json": scenario_schema(), "result.schema.json": result_schema()}
+    made = {
+        "scenario.schema.json": scenario_schema(),
+        "result.schema.json": result_schema(),
+        "verify.schema.json": verify_schema(),
+    }
     return {name: json.dumps(schema, indent=2) + "\n" for name, schema in made.items()}
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-RESULT = re.compile(r"(ok|not ok) (\d+) ([^#]*?)(?: # (SKIP)(?: (.*))?)?")
+RESULT = re.compile(r"(ok|not ok) (\d+) ([^#]*?)(?: # (SKIP|ERROR)(?: (.*))?)?")
 PLAN = re.compile(r"1\.\.(\d+)")
 
 
@@ -69,7 +69,7 @@ def _test(match: re.Match[str], notes: list[str], inner: list[str], indent: str)
     if inner:
         assert inner[0] == f"{indent}  KTAP version 1"
         subtests = _tests(inner[1:], f"{indent}  ")
-    status = "skip" if match[4] else {"ok": "pass", "not ok": "fail"}[match[1]]
+    status = "skip" if match[4] == "SKIP" else {"ok": "pass", "not ok": "fail"}[match[1]]
     if subtests:
         failed = any(test.status == "fail" for test in subtests)
         assert failed == (status == "fail"), match[0]

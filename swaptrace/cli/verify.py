@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,6 +22,7 @@ from swaptrace.cli.standard import stdin
 from swaptrace.output import Output, progress
 
 if TYPE_CHECKING:
+    from swaptrace.exitcodes import ExitCode
     from swaptrace.verify.build import Compiler
     from swaptrace.verify.place import Place
     from swaptrace.verify.run import Judged, Verifier
@@ -39,6 +41,17 @@ def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
         return LENGTH(text)
     except Invalid as error:
         raise click.BadParameter(str(error)) from error
+
+
+MOST_SECONDS: Final = 7 * 24 * 3600
+"""A week."""
+
+
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    """A time to wait; neither nan nor infinity is one."""
+    if 0 < value <= MOST_SECONDS:
+        return value
+    raise click.BadParameter(f"{value:g} is not above 0 and at most {MOST_SECONDS}, a week")
 
 
 @click.command()
@@ -82,7 +95,8 @@ def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=float,
+    callback=_seconds,
     default=60.0,
     show_default=True,
     help="How long one scenario may take.",
@@ -101,6 +115,12 @@ def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
     default=0,
     show_default=True,
     help="Of the random scenarios: the same seed makes the same ones.",
+)
+@click.option(
+    "--keep-going",
+    is_flag=True,
+    help="Verify all random scenarios, not only until the first that differs; of those that "
+    "differ in the same way one is written.",
 )
 @click.option(
     "--out",
@@ -127,7 +147,7 @@ def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
 @output_option
 @set_option
 @color_option
-def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int:
+def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> ExitCode:
     """Run scenarios on a real kernel and hold the model against it.
 
     Each SCENARIO (a file, a directory, a bundled name, or -) becomes a C program
@@ -140,8 +160,9 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
     swaptrace verify --setup-zram 256M --random 1000 --seed 1
     swaptrace verify --kernel arch/x86/boot/bzImage scenarios
 
-    Exit codes: 0 none differs; 1 one differs; 2 the input or the command line is
-    wrong; 4 all were skipped.
+    Exit codes: 0 none differs; 1 one differs or failed; 2 one could not be run, or
+    the input or the command line is wrong; 3 not decided: one differed, and did not
+    when it was repeated; 4 all were skipped.
     """
     from swaptrace.verify.build import find_compiler
     from swaptrace.verify.run import Verifier, check_policy, exit_code, summary
@@ -156,14 +177,14 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
         if path is not None:
             check_writable(Path(path))
     warn_of(check_policy(options["policy"], options["defines"]))
-    _check_places(options)
+    _check_together({**options, "number": number})
     if number is None:
         count, work = _given(scenario, options)
     else:
         count, work = number, _random(number, options)
-    with ending_by_exception(), work_directory() as directory:
+    with ending_by_exception(), work_directory() as directory, ExitStack() as stack:
         compiler = find_compiler(directory)
-        places = _places(options, compiler, directory)
+        places = _places(options, compiler, directory, stack)
         with progress(count * len(places), output.color) as begin:
             how = options["policy"], options["timeout"], begin, options["defines"]
             verifier = Verifier(compiler, directory, *how)
@@ -177,22 +198,26 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> int
     return exit_code(runs)
 
 
-def _check_places(options: Mapping[str, Any]) -> None:
+def _check_together(options: Mapping[str, Any]) -> None:
     """Raise a usage error for options that do not belong together."""
     context = click.get_current_context()
     if options["kernels"] and options["setup_zram"] is not None:
         message = "--setup-zram is for the running kernel; a guest has swap of its own"
         raise click.UsageError(message, context)
+    if options["keep_going"] and options["number"] is None:
+        raise click.UsageError("--keep-going belongs to --random", context)
     if options["modules"] is not None and len(options["kernels"]) != 1:
         raise click.UsageError("--modules belongs to one --kernel", context)
 
 
-def _places(options: Mapping[str, Any], compiler: Compiler, directory: Path) -> list[Place]:
-    """The kernels to run on."""
+def _places(
+    options: Mapping[str, Any], compiler: Compiler, directory: Path, stack: ExitStack
+) -> list[Place]:
+    """The kernels to run on; what is set up for them is undone when the stack is closed."""
     if not options["kernels"]:
-        from swaptrace.verify.host import Host
+        from swaptrace.verify.host import host
 
-        return [Host(options["setup_zram"])]
+        return [stack.enter_context(host(options["setup_zram"]))]
     from swaptrace.verify.qemu import guests
 
     modules = None if options["modules"] is None else Path(options["modules"])
@@ -213,7 +238,7 @@ def _random(number: int, options: Mapping[str, Any]) -> Work:
     """The verification of random scenarios; it writes the small form of those that differ."""
     from swaptrace.verify.fuzz import Fuzzer
 
-    how = options["seed"], Path(options["out"]), options["overrides"]
+    how = options["seed"], Path(options["out"]), options["overrides"], options["keep_going"]
     return lambda verifier, place: Fuzzer(verifier, place, *how).run(number)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -11,12 +12,28 @@ from rich.text import Text
 
 from swaptrace.errors import printable
 from swaptrace.report.layout import Cell, FirstFit, Indented, Table, words
-from swaptrace.verify.verdict import Difference, Run, Verdict
-
-STYLES: Final = {"agrees": "green", "differs": "bold red", "skipped": "yellow"}
+from swaptrace.verify.verdict import Difference, Run, Status, Verdict
 
 MAX_SHOWN: Final = 400
 """How much of a page map a report shows at most; JSON has all of it."""
+
+
+NOT_REACHED: Final = "-"
+"""Where one kernel differed before the scenario's turn came."""
+
+Row = tuple[Verdict | None, ...]
+"""A scenario on each kernel."""
+
+
+def style(status: Status) -> str:
+    """What a status looks like on a terminal."""
+    match status:
+        case Status.AGREES:
+            return "green"
+        case Status.DIFFERS | Status.FAILED:
+            return "bold red"
+        case Status.UNSTEADY | Status.SKIPPED | Status.NOT_RUN:
+            return "yellow"
 
 
 def verify_report(runs: Sequence[Run], *, only_notable: bool = False) -> RenderableType:
@@ -28,9 +45,9 @@ def verify_report(runs: Sequence[Run], *, only_notable: bool = False) -> Rendera
 
 
 def _report(runs: Sequence[Run], only_notable: bool) -> Iterator[RenderableType]:
-    rows = [row for row in zip(*(run.verdicts for run in runs), strict=True) if row]
+    rows = list(zip_longest(*(run.verdicts for run in runs)))
     if only_notable:
-        rows = [row for row in rows if any(_notable(verdict) for verdict in row)]
+        rows = [row for row in rows if any(map(_notable, row))]
     if rows:
         yield FirstFit(lambda: [_table(runs, rows)], lambda: _each(runs, rows))
         yield ""
@@ -41,26 +58,33 @@ def _report(runs: Sequence[Run], only_notable: bool) -> Iterator[RenderableType]
         yield _summary(run)
 
 
-def _notable(verdict: Verdict) -> bool:
-    return verdict.status != "agrees" or verdict.reason is not None
+def _notable(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.status is not Status.AGREES
 
 
-def _table(runs: Sequence[Run], rows: Sequence[tuple[Verdict, ...]]) -> Table:
+def _table(runs: Sequence[Run], rows: Sequence[Row]) -> Table:
     header = ["scenario", *_heads(runs)]
     return Table(header, len(header), map(_row, rows))
 
 
-def _row(verdicts: Sequence[Verdict]) -> list[str | Cell]:
-    return [verdicts[0].name, *(Cell(v.status, STYLES[v.status]) for v in verdicts)]
+def _row(verdicts: Row) -> list[str | Cell]:
+    cells = (Cell(v.status.value, style(v.status)) if v else NOT_REACHED for v in verdicts)
+    return [_scenario(verdicts), *cells]
 
 
-def _each(runs: Sequence[Run], rows: Sequence[tuple[Verdict, ...]]) -> Iterator[RenderableType]:
+def _scenario(row: Row) -> str:
+    """Its name."""
+    return next(verdict.name for verdict in row if verdict is not None)
+
+
+def _each(runs: Sequence[Run], rows: Sequence[Row]) -> Iterator[RenderableType]:
     """The same where the table is too wide."""
     heads = _heads(runs)
     for row in rows:
-        yield words(row[0].name, "bold")
+        yield words(_scenario(row), "bold")
         for head, verdict in zip(heads, row, strict=True):
-            yield Indented(words(f"{head}: {verdict.status}", STYLES[verdict.status]))
+            if verdict is not None:
+                yield Indented(words(f"{head}: {verdict.status}", style(verdict.status)))
 
 
 def _heads(runs: Sequence[Run]) -> list[str]:
@@ -75,23 +99,40 @@ def _title(run: Run) -> str:
     return run.place if run.kernel is None else f"{run.place}, {run.kernel}"
 
 
-def _explained(verdict: Verdict, kernel: str | None) -> Iterator[RenderableType]:
-    """Why a scenario was skipped, or what differs; the kernel is named if there are several."""
+def _explained(verdict: Verdict | None, kernel: str | None) -> Iterator[RenderableType]:
+    """Why a scenario does not agree, or what differs; the kernel is named if there are several."""
+    if verdict is None or not _notable(verdict):
+        return
     where = "" if kernel is None else f" on {kernel}"
-    head = f"{verdict.status}: {verdict.name}{where}"
-    if verdict.reason is not None:
-        yield words(f"{head}: {verdict.reason}", STYLES[verdict.status])
+    reason = "".join(f": {text}" for text in _reasons(verdict))
+    yield words(f"{verdict.status}: {verdict.name}{where}{reason}", style(verdict.status))
+    if verdict.same_as is not None:
+        return
+    if verdict.elsewhere and verdict.first_difference is not None:
+        yield words(f"  {_elsewhere(verdict)}")
     if verdict.first_difference is not None:
-        if verdict.reason is None:
-            yield words(head, STYLES[verdict.status])
-        yield from _difference(verdict.first_difference, verdict.policy)
+        yield from _difference("first", verdict.first_difference, verdict.policy)
+    again = verdict.repetition
+    if again is not None and again.first_difference is not None:
+        yield from _difference("when repeated, first", again.first_difference, again.policy)
 
 
-def _difference(difference: Difference, policy: str | None) -> Iterator[RenderableType]:
-    d = difference
-    yield words(f"  first at step {d.step}, line {d.line}: {d.op} by {d.process}, under {policy}")
-    rows = list(differing(d))
-    short = [(name, _cut(model), _cut(kernel)) for name, model, kernel in rows]
+def _reasons(verdict: Verdict) -> Iterator[str]:
+    if verdict.reason is not None:
+        yield verdict.reason
+    if verdict.same_as is not None:
+        yield f"in the same way as {verdict.same_as}"
+
+
+def _elsewhere(verdict: Verdict) -> str:
+    """Who else swapped, as far as that is known."""
+    counts = ", ".join(f"{name} {count}" for name, count in verdict.elsewhere.items())
+    return f"something else swapped meanwhile: between the steps the kernel counted {counts}"
+
+
+def _difference(when: str, d: Difference, policy: str | None) -> Iterator[RenderableType]:
+    yield words(f"  {when} at step {d.step}, line {d.line}: {d.op} by {d.process}, under {policy}")
+    short = [(name, _cut(model), _cut(kernel)) for name, model, kernel in differing(d)]
     yield Table(["", "model", "kernel"], 3, short, indent=2)
     yield ""
 
@@ -121,15 +162,31 @@ def _code(pages: Mapping[str, Mapping[str, str]], process: str, region: str) -> 
     return pages.get(process, {}).get(region, "not mapped")
 
 
+VERBS: Final[Mapping[Status, str]] = {
+    Status.AGREES: "agree",
+    Status.DIFFERS: "differ",
+    Status.FAILED: "failed",
+    Status.UNSTEADY: "unsteady",
+    Status.SKIPPED: "skipped",
+    Status.NOT_RUN: "not run",
+}
+"""How a summary says it, in its order."""
+
+ALWAYS: Final = {Status.AGREES, Status.DIFFERS, Status.SKIPPED}
+"""What a summary says even of none."""
+
+
 def _summary(run: Run) -> Text:
     counts = Counter(verdict.status for verdict in run.verdicts)
     policies = dict.fromkeys(v.policy for v in run.verdicts if v.policy is not None)
     under = f" under {', '.join(policies)}" if policies else ""
-    agree, differ, skip = counts["agrees"], counts["differs"], counts["skipped"]
-    once = sum(v.status == "agrees" and v.reason is not None for v in run.verdicts)
-    noise = f" ({once} only when repeated)" if once else ""
-    text = f"{_title(run)}{under}: {agree} agree{noise}, {differ} differ, {skip} skipped"
-    return words(text, STYLES["differs" if differ else "agrees"])
+    said = [f"{counts[s]} {verb}" for s, verb in VERBS.items() if counts[s] or s in ALWAYS]
+    worst = next((s for s in WORST_FIRST if counts[s]), Status.AGREES)
+    return words(f"{_title(run)}{under}: {', '.join(said)}", style(worst))
+
+
+WORST_FIRST: Final = (Status.DIFFERS, Status.FAILED, Status.NOT_RUN, Status.UNSTEADY)
+"""What gives a summary its colour; what was skipped does not."""
 
 
 def ktap(runs: Sequence[Run]) -> str:
@@ -141,9 +198,18 @@ def ktap(runs: Sequence[Run]) -> str:
         version, *rest = _ktap_run(run)
         inner = [version, f"# Subtest: {_name(_title(run))}", *rest]
         lines += [f"  {line}" for line in inner]
-        failed = any(verdict.status == "differs" for verdict in run.verdicts)
+        failed = not all(_passes(verdict.status) for verdict in run.verdicts)
         lines.append(f"{'not ok' if failed else 'ok'} {number} {_name(_title(run))}")
     return "\n".join(lines) + "\n"
+
+
+def _passes(status: Status) -> bool:
+    """Whether KTAP calls it `ok`, as it does what is skipped."""
+    match status:
+        case Status.AGREES | Status.SKIPPED:
+            return True
+        case Status.DIFFERS | Status.FAILED | Status.UNSTEADY | Status.NOT_RUN:
+            return False
 
 
 def _ktap_run(run: Run) -> Iterator[str]:
@@ -151,19 +217,39 @@ def _ktap_run(run: Run) -> Iterator[str]:
     yield f"1..{len(run.verdicts)}"
     for number, verdict in enumerate(run.verdicts, start=1):
         yield from (f"# {printable(line)}" for line in _diagnostics(verdict))
-        result = "not ok" if verdict.status == "differs" else "ok"
-        skip = f" # SKIP {printable(verdict.reason or '')}" if verdict.status == "skipped" else ""
-        yield f"{result} {number} {_name(verdict.name)}{skip}"
+        result = "ok" if _passes(verdict.status) else "not ok"
+        yield f"{result} {number} {_name(verdict.name)}{_directive(verdict)}"
+
+
+def _directive(verdict: Verdict) -> str:
+    """The two of KTAP that say that nothing was tested."""
+    match verdict.status:
+        case Status.SKIPPED:
+            return f" # SKIP {printable(verdict.reason or '')}"
+        case Status.NOT_RUN:
+            return f" # ERROR {printable(verdict.reason or '')}"
+        case Status.AGREES | Status.DIFFERS | Status.FAILED | Status.UNSTEADY:
+            return ""
 
 
 def _diagnostics(verdict: Verdict) -> Iterator[str]:
-    if verdict.status != "skipped" and verdict.reason is not None:
-        yield f"{verdict.name}: {verdict.reason}"
-    if verdict.first_difference is not None:
-        d = verdict.first_difference
-        yield f"{verdict.name}: first at step {d.step}, line {d.line}: {d.op} by {d.process}"
-        for name, model, kernel in differing(d):
-            yield f"{name}: model {_cut(model)}, kernel {_cut(kernel)}"
+    """Its status, and all that is known of it."""
+    if _passes(verdict.status):
+        return
+    yield ": ".join([verdict.name, verdict.status, *_reasons(verdict)])
+    if verdict.elsewhere and verdict.first_difference is not None:
+        yield f"{verdict.name}: {_elsewhere(verdict)}"
+    yield from _compared(verdict.name, "first", verdict.first_difference)
+    if verdict.repetition is not None:
+        again = verdict.repetition.first_difference
+        yield from _compared(verdict.name, "when repeated, first", again)
+
+
+def _compared(name: str, when: str, d: Difference | None) -> Iterator[str]:
+    if d is not None:
+        yield f"{name}: {when} at step {d.step}, line {d.line}: {d.op} by {d.process}"
+        for what, model, kernel in differing(d):
+            yield f"{what}: model {_cut(model)}, kernel {_cut(kernel)}"
 
 
 def _name(text: str) -> str:

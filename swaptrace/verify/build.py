@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from swaptrace.errors import SwaptraceError, printable, quote
+from swaptrace.verify.children import Program
+from swaptrace.verify.signals import deferred
 
 COMPILERS: Final = ("gcc", "clang", "cc")
 FLAGS: Final = ("-std=c11", "-O1", "-ffp-contract=off", "-pthread")
@@ -24,21 +25,61 @@ class Compiler:
     command: tuple[str, ...]
     static: bool
 
-    def build(self, text: str, directory: Path, name: str) -> Path:
-        """Compile a program into `directory`; the executable. The source stays beside it.
+    def begin(self, text: str, directory: Path, name: str) -> Compilation:
+        """Begin to compile a program into `directory`; the source stays beside it.
 
-        Raises `SwaptraceError` with what the compiler says.
+        It has to be ended, or its result to be waited for.
         """
         source, binary = directory / f"{name}.c", directory / name
         source.write_text(text, encoding="utf-8")
         flags = [*FLAGS, "-static"] if self.static else list(FLAGS)
-        _compile([*self.command, *flags, str(source), "-o", str(binary)])
-        return binary
+        return Compilation([*self.command, *flags, str(source), "-o", str(binary)], binary)
+
+    def build(self, text: str, directory: Path, name: str) -> Path:
+        """Compile a program; the executable. Raises `SwaptraceError` as the compiler says."""
+        compilation = None
+        try:
+            with deferred():
+                compilation = self.begin(text, directory, name)
+            return compilation.result()
+        finally:
+            if compilation is not None:
+                compilation.end()
+
+
+class Compilation:
+    """A compiler that runs. What it says, and its temporary files, lie beside the executable."""
+
+    def __init__(self, command: list[str], binary: Path) -> None:
+        self._name = printable(command[0])
+        self._binary = binary
+        self._log = binary.with_suffix(".log")
+        environment = {**os.environ, "TMPDIR": str(binary.parent)}
+        try:
+            with self._log.open("wb") as log:
+                self._program = Program(command, stderr=log, environment=environment)
+        except OSError as error:
+            raise SwaptraceError(f"{self._name}: {error.strerror}") from error
+
+    def result(self) -> Path:
+        """The executable, when it is ready. Raises `SwaptraceError` with what the compiler says."""
+        code = self._program.wait()
+        said = self._log.read_text(encoding="utf-8", errors="replace")
+        self._log.unlink()
+        if code:
+            first = next((line for line in said.splitlines() if "error" in line), said)
+            ending = first.strip() or f"it ended with {code}"
+            raise SwaptraceError(f"{self._name} failed: {printable(ending)}")
+        return self._binary
+
+    def end(self) -> None:
+        """Give it up, if it still runs; its files remain."""
+        self._program.end()
 
 
 def find_compiler(directory: Path) -> Compiler:
     """The compiler of `CC`, else gcc, clang or cc; tried out within `directory`."""
-    given = shlex.split(os.environ.get("CC", ""))
+    given = _words(os.environ.get("CC", ""))
     names = [given] if given else [[name] for name in COMPILERS]
     command = next((words for words in names if shutil.which(words[0])), None)
     if command is None:
@@ -57,13 +98,11 @@ def find_compiler(directory: Path) -> Compiler:
     return Compiler(dynamic.command, static=True)
 
 
-def _compile(command: list[str]) -> None:
+def _words(text: str) -> list[str]:
+    """A command as a shell splits it."""
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
-        )
-    except OSError as error:
-        raise SwaptraceError(f"{printable(command[0])}: {error.strerror}") from error
-    if done.returncode:
-        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
-        raise SwaptraceError(f"{printable(command[0])} failed: {printable(first.strip())}")
+        return shlex.split(text)
+    except ValueError as error:
+        raise SwaptraceError(
+            f"CC={quote(text)}: {str(error).lower()}; it is split into words as by a shell"
+        ) from error

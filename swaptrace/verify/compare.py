@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal, NamedTuple
 
-from swaptrace.errors import SwaptraceError
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.table import Table
@@ -13,8 +13,8 @@ from swaptrace.replay.tally import Tally
 from swaptrace.scenario.schema import Scenario, Step
 from swaptrace.verify.fitting import Unfit, machine_for
 from swaptrace.verify.leaves import executed, leaves
-from swaptrace.verify.observed import Observed, ObservedStep, PageMaps
-from swaptrace.verify.verdict import Difference, Side, Verdict
+from swaptrace.verify.observed import Damaged, Observed, ObservedStep, PageMaps
+from swaptrace.verify.verdict import Difference, Side, Status, Verdict
 
 
 class Beside(Replay):
@@ -38,25 +38,54 @@ class Beside(Replay):
         return ObservedStep(path, self.errno, counters, page_maps(self.world))
 
 
-def verify_one(scenario: Scenario, table: Table, observed: Observed) -> Verdict:
+class Stop(NamedTuple):
+    """Why a program did not end by itself: it failed, or it was not run to its end."""
+
+    status: Literal[Status.FAILED, Status.NOT_RUN]
+    reason: str
+
+
+def verify_one(
+    scenario: Scenario, table: Table, observed: Observed, stop: Stop | None = None
+) -> Verdict:
     """Whether the kernel did in every step what the model does under the policy of the table."""
-    name, file, policy = scenario.name, scenario.file, table.policy.name
-    if observed.skipped is not None:
-        return Verdict(name, file, policy, "skipped", observed.skipped)
-    try:
-        scenario = replace(scenario, machine=machine_for(scenario, observed.facts))
-    except Unfit as unfit:
-        return Verdict(name, file, policy, "skipped", str(unfit))
-    difference = first_difference(scenario, table, observed)
-    if difference is not None:
-        return Verdict(name, file, policy, "differs", observed.failed, difference)
+    verdict = Verdict(
+        scenario.name,
+        scenario.file,
+        table.policy.name,
+        Status.AGREES,
+        elsewhere=observed.elsewhere,
+    )
     if observed.failed is not None:
-        return Verdict(name, file, policy, "differs", observed.failed)
+        stop = Stop(Status.FAILED, observed.failed)
+    try:
+        there = replace(scenario, machine=machine_for(scenario, observed.facts))
+    except Unfit as unfit:
+        if stop is not None and stop.status is Status.FAILED:
+            return replace(verdict, status=stop.status, reason=stop.reason)
+        return replace(verdict, status=Status.SKIPPED, reason=str(unfit))
+    difference = first_difference(there, table, observed)
+    status, reason = _outcome(there, observed, stop, difference)
+    return replace(verdict, status=status, reason=reason, first_difference=difference)
+
+
+def _outcome(
+    scenario: Scenario, observed: Observed, stop: Stop | None, difference: Difference | None
+) -> tuple[Status, str | None]:
+    """The status and its reason: a failure goes before a difference, that before a stop."""
+    reason = observed.skipped if stop is None else stop.reason
+    if stop is not None and stop.status is Status.FAILED:
+        return stop.status, reason
+    if difference is not None:
+        return Status.DIFFERS, reason
+    if stop is not None:
+        return stop.status, reason
+    if observed.skipped is not None:
+        return Status.SKIPPED, reason
     wanted = executed(scenario.steps)
     if len(observed.steps) != wanted:
-        reason = f"the program ended after {len(observed.steps)} of {wanted} steps"
-        return Verdict(name, file, policy, "differs", reason)
-    return Verdict(name, file, policy, "agrees")
+        return Status.FAILED, f"the program ended after {len(observed.steps)} of {wanted} steps"
+    return Status.AGREES, None
 
 
 def first_difference(scenario: Scenario, table: Table, observed: Observed) -> Difference | None:
@@ -65,7 +94,7 @@ def first_difference(scenario: Scenario, table: Table, observed: Observed) -> Di
     counted = observed.facts.counted
     for (path, step), kernel in zip(leaves(scenario.steps), observed.steps, strict=False):
         if kernel.step != path:
-            raise SwaptraceError(f"the program's output is damaged: step {kernel.step} for {path}")
+            raise Damaged(f"the program's output is damaged: step {kernel.step} for {path}")
         model = replay.show(path, step, counted)
         if model != kernel:
             sides = _side(model, kernel), _side(kernel, model)

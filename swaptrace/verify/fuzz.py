@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +11,10 @@ from typing import Final
 
 from swaptrace.atomic import replace_file
 from swaptrace.errors import SwaptraceError
+from swaptrace.output import complain
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
+from swaptrace.verify.cause import Cause, cause_of
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.observed import Facts
 from swaptrace.verify.place import Place
@@ -20,6 +22,7 @@ from swaptrace.verify.random_steps import Maker
 from swaptrace.verify.run import Judged, Verifier
 from swaptrace.verify.settle import settled
 from swaptrace.verify.shrink import smaller
+from swaptrace.verify.verdict import Status
 
 PROBE: Final = "steps:\n- mmap: page\n  size: 4KiB\n"
 """The shortest scenario, to learn what the kernel has."""
@@ -31,32 +34,75 @@ ROUNDS: Final = 60
 @dataclass(frozen=True)
 class Fuzzer:
     """Random scenarios on one kernel. `overrides` are as of `--set`; what differs goes into
-    `directory`."""
+    `directory`. Without `keep_going` the first one that differs is the last."""
 
     verifier: Verifier
     place: Place
     seed: int
     directory: Path
     overrides: Mapping[str, str]
+    keep_going: bool = False
 
     def run(self, number: int) -> list[Judged]:
-        """Verify so many. Each that differs is written to a file as small as it can be made, and
-        the verdict is that of the small one.
+        """Verify so many. One that differs is written to a file as small as it can be made, and
+        the verdict is that of the small one; of several that differ in the same way, the first.
 
         Raises `SwaptraceError` where the kernel cannot run any.
         """
         facts = self.probe()
-        made = (self.make(index, facts) for index in range(number))
-        judged = self.verifier.run(made, self.place)
-        return [
-            self.reduced(each) if each.verdict.first_difference is not None else each
-            for each in judged
-        ]
+        judged: list[Judged] = []
+        while len(judged) < number:
+            judged += self.some(range(len(judged), number), facts)
+            if not self.keep_going and _ends(judged[-1].verdict.status):
+                break
+        if len(judged) < number:
+            complain(f"Ended after {len(judged)} of {number}; --keep-going verifies all.")
+        return list(self.told(judged))
+
+    def some(self, indexes: range, facts: Facts) -> list[Judged]:
+        """The verdicts on these, at most until one says something."""
+        found = []
+        made = (self.make(index, facts) for index in indexes)
+        with closing(self.verifier.each(made, self.place)) as judged:
+            for each in judged:
+                found.append(each)
+                if not self.keep_going and _ends(each.verdict.status):
+                    break
+        return self.verifier.confirmed(found, self.place)
+
+    def told(self, judged: Iterable[Judged]) -> Iterator[Judged]:
+        """The same, where each cause of a difference is told once."""
+        causes: dict[Cause, str] = {}
+        for each in judged:
+            if each.verdict.status is Status.DIFFERS:
+                yield self.once(each, causes)
+            elif each.verdict.status is Status.FAILED:
+                yield self.written(each)
+            else:
+                yield each
+
+    def once(self, judged: Judged, causes: dict[Cause, str]) -> Judged:
+        """Made small and written to a file, unless one before differs in the same way."""
+        cause = _cause(judged)
+        small = None
+        if cause not in causes:
+            small = self.reduced(judged)
+            causes[cause] = causes.setdefault(_cause(small), judged.scenario.name)
+        name = causes[cause]
+        if small is not None and name == judged.scenario.name:
+            return self.written(small)
+        return judged._replace(verdict=replace(judged.verdict, same_as=name))
+
+    def written(self, judged: Judged) -> Judged:
+        """Kept in a file."""
+        path = self.directory / f"{judged.scenario.name}.yaml"
+        replace_file(path, to_yaml(judged.scenario))
+        return judged._replace(verdict=replace(judged.verdict, file=str(path)))
 
     def probe(self) -> Facts:
         """What the kernel has."""
         (only,) = self.verifier.each([load_text(PROBE, "probe", self.overrides)], self.place)
-        if only.observed is None or only.verdict.status == "skipped":
+        if only.observed is None or only.verdict.reason is not None:
             raise SwaptraceError(f"no random scenario can run: {only.verdict.reason}")
         return only.observed.facts
 
@@ -74,15 +120,13 @@ class Fuzzer:
         return settled(scenario, self.verifier.named("merged"), self.overrides)
 
     def reduced(self, judged: Judged) -> Judged:
-        """Something smaller that differs as well; it is written to a file."""
+        """Something smaller that differs as well."""
         for _ in range(ROUNDS):
             found = self.first_that_differs(self.cuts(judged.scenario))
             if found is None:
                 break
             judged = found
-        path = self.directory / f"{judged.scenario.name}.yaml"
-        replace_file(path, to_yaml(judged.scenario))
-        return judged._replace(verdict=replace(judged.verdict, file=str(path)))
+        return judged
 
     def cuts(self, scenario: Scenario) -> Iterator[Scenario]:
         """The valid ones among all that are one cut smaller."""
@@ -92,12 +136,26 @@ class Fuzzer:
         """The first that differs, and does so again."""
         while (found := self.next_that_differs(candidates)) is not None:
             (again,) = self.verifier.run([found], self.place)
-            if again.verdict.first_difference is not None:
+            if again.verdict.status is Status.DIFFERS:
                 return again
         return None
 
     def next_that_differs(self, candidates: Iterator[Scenario]) -> Scenario | None:
         """The next that differs once; no further ones are run."""
         with closing(self.verifier.each(candidates, self.place)) as judged:
-            differing = (each for each in judged if each.verdict.first_difference is not None)
+            differing = (each for each in judged if each.verdict.status is Status.DIFFERS)
             return next((each.scenario for each in differing), None)
+
+
+def _ends(status: Status) -> bool:
+    """Whether a verdict is what was looked for, or lets expect that none comes after it."""
+    match status:
+        case Status.DIFFERS | Status.FAILED | Status.NOT_RUN:
+            return True
+        case Status.AGREES | Status.UNSTEADY | Status.SKIPPED:
+            return False
+
+
+def _cause(judged: Judged) -> Cause:
+    assert judged.verdict.first_difference is not None
+    return cause_of(judged.verdict.first_difference)

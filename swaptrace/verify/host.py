@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-from collections.abc import Generator, Iterable
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from subprocess import PIPE
+from time import monotonic
+from typing import ClassVar, Final
 
 from swaptrace.scenario.schema import Backend
 from swaptrace.scenario.values import human
 from swaptrace.verify import swap
-from swaptrace.verify.children import kill_group, start
-from swaptrace.verify.place import Job, Outcome
+from swaptrace.verify.children import running
+from swaptrace.verify.place import Ending, Job, Outcome, out_of_time
 from swaptrace.verify.zram import OwnSwap, own_swap
 
 PAGE_CLUSTER: Final = Path("/proc/sys/vm/page-cluster")
@@ -26,44 +28,62 @@ ENDED_BY_ITSELF: Final = (0, 1, 4)
 HINT: Final = "`--setup-zram 256M` makes one for the run (root)"
 
 
+@dataclass(frozen=True)
 class Host:
-    """The running kernel. With `setup` (bytes) a zram device of at most that size is made for
-    the run; without it the swap must be there."""
+    """The running kernel. With `own` every job gets a new swap area on that device, of at most
+    `most` bytes; without it the swap must be there."""
 
-    title = "running kernel"
+    own: OwnSwap | None = None
+    most: int = 0
 
-    def __init__(self, setup: int | None = None) -> None:
-        self.setup = setup
+    title: ClassVar[str] = "running kernel"
 
     def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
-        """One after the other. Raises `SwaptraceError` where no swap can be set up."""
-        if self.setup is None:
-            for job in jobs:
-                reason = unfit(job, existing_backend())
-                yield Outcome(job.name, skipped=reason) if reason else execute(job)
-            return
-        with own_swap() as own:
-            for job in jobs:
-                yield self.on_own_swap(own, job)
+        """One after the other. Raises `SwaptraceError` where the swap area cannot be made."""
+        for job in jobs:
+            reason = self.unfit(job)
+            if reason is not None:
+                yield Outcome(job.name, ending=Ending.SKIPPED, reason=reason)
+            elif self.own is None:
+                yield execute(job)
+            else:
+                yield on_own_swap(self.own, job)
 
-    def on_own_swap(self, own: OwnSwap, job: Job) -> Outcome:
-        """Run a job with a new swap area on our device."""
-        assert self.setup is not None
+    def unfit(self, job: Job) -> str | None:
+        """Why a job cannot run here."""
+        if self.own is None:
+            return unfit(job, existing_backend())
         if job.backend != "zram":
-            reason = f"it wants swap on {job.backend}, and --setup-zram makes zram"
-            return Outcome(job.name, skipped=reason)
-        if job.swap_size > self.setup:
-            wanted, most = human(job.swap_size), human(self.setup)
-            reason = f"it wants a swap area of {wanted}; --setup-zram allows {most}"
-            return Outcome(job.name, skipped=reason)
-        if ZSWAP.exists():
-            own.set(ZSWAP, "N")
-        own.set(PAGE_CLUSTER, str(job.page_cluster))
-        own.fresh(job.swap_size)
-        try:
-            return execute(job)
-        finally:
-            own.off()
+            return f"it wants swap on {job.backend}, and --setup-zram makes zram"
+        if job.swap_size > self.most:
+            wanted, most = human(job.swap_size), human(self.most)
+            return f"it wants a swap area of {wanted}; --setup-zram allows {most}"
+        return None
+
+
+@contextmanager
+def host(setup: int | None) -> Iterator[Host]:
+    """The running kernel, with a zram device of at most `setup` bytes for as long as it is used.
+
+    Raises `SwaptraceError` where that cannot be had.
+    """
+    if setup is None:
+        yield Host()
+        return
+    with own_swap() as own:
+        yield Host(own, setup)
+
+
+def on_own_swap(own: OwnSwap, job: Job) -> Outcome:
+    """Run a job with a new swap area on our device."""
+    if ZSWAP.exists():
+        own.set(ZSWAP, "N")
+    own.set(PAGE_CLUSTER, str(job.page_cluster))
+    own.fresh(job.swap_size)
+    try:
+        return execute(job)
+    finally:
+        own.off()
 
 
 def existing_backend() -> Backend | str:
@@ -111,25 +131,28 @@ def _advice(job: Job) -> str:
 
 def execute(job: Job) -> Outcome:
     """Run the program, for as long as it may take; whatever happens, nothing of it remains."""
-    process = start([job.binary], stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    with closing(process.stdout):
-        try:
-            stdout, _ = process.communicate(timeout=job.timeout)
-        except subprocess.TimeoutExpired:
-            kill_group(process)
-            stdout, _ = process.communicate()
-            failed = f"it did not end within {job.timeout:g} seconds"
-            return Outcome(job.name, stdout.decode(errors="replace"), failed=failed)
-        except BaseException:
-            kill_group(process)
-            process.wait()
-            raise
-    return Outcome(job.name, stdout.decode(errors="replace"), failed=ending(process.returncode))
+    deadline = monotonic() + job.timeout
+    with running([job.binary], stdout=PIPE) as program:
+        stdout = b"".join(program.output(deadline))
+        program.end()
+        if not program.ended_by_itself:
+            return out_of_time(job, stdout.decode(errors="replace"))
+        return ended(job, stdout.decode(errors="replace"), program.code)
 
 
-def ending(code: int) -> str | None:
-    """What is wrong with how a program ended; None if it ended by itself."""
+def ended(job: Job, stdout: str, code: int) -> Outcome:
+    """The outcome of a program that has ended with this exit code, or of a signal (negative)."""
+    if code in ENDED_BY_ITSELF:
+        return Outcome(job.name, stdout)
     if code < 0:
-        return f"the program was killed by {signal.Signals(-code).name}"
-    return None if code in ENDED_BY_ITSELF else f"the program ended with exit code {code}"
+        reason = f"the program was killed by {_name_of(-code)}"
+    else:
+        reason = f"the program ended with exit code {code}"
+    return Outcome(job.name, stdout, Ending.FAILED, reason)
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal between the two that have names
+        return f"signal {number}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 import struct
 from pathlib import Path
 from typing import Final
@@ -13,8 +16,10 @@ MAGIC: Final = b"HdrS"
 VERSION_AT: Final = 0x20E
 """Of a pointer to the version, counted from `SETUP` (Documentation/arch/x86/boot.rst)."""
 SETUP: Final = 0x200
-HEAD: Final = 1 << 16
-"""The version lies in the setup code, in the first 64 KiB."""
+RELEASE: Final = re.compile(rb"\d+\.\d+[!-~]*")
+"""What uname(2) calls a release: no spaces, no control characters."""
+HEAD: Final = 1 << 17
+"""The version lies in the setup code, in the 64 KiB behind `SETUP`."""
 
 
 def version_of(image: Path) -> str:
@@ -22,19 +27,38 @@ def version_of(image: Path) -> str:
 
     Raises `SwaptraceError` if the file is no image that an x86 boots.
     """
+    where = printable(str(image))
     try:
-        with image.open("rb") as file:
+        with open(image, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SwaptraceError(f"{where}: this is no regular file")
             head = file.read(HEAD)
     except OSError as error:
-        raise SwaptraceError(f"{printable(str(image))}: {error.strerror}") from error
+        raise SwaptraceError(f"{where}: {error.strerror}") from error
     if head[MAGIC_AT : MAGIC_AT + len(MAGIC)] != MAGIC:
         raise SwaptraceError(
-            f"{printable(str(image))}: this is no bootable image of an x86 kernel "
+            f"{where}: this is no bootable image of an x86 kernel "
             "(as /boot/vmlinuz-VERSION or arch/x86/boot/bzImage)"
         )
-    (offset,) = struct.unpack_from("<H", head, VERSION_AT)
-    text = head[SETUP + offset :].split(b"\0", 1)[0].split(b" ", 1)[0]
-    return text.decode("ascii", errors="replace")
+    found = RELEASE.match(_version_string(head))
+    if found is None:
+        raise SwaptraceError(f"{where}: this image is damaged or cut off: it names no version")
+    return found[0].decode("ascii")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes to is no reason to wait."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _version_string(head: bytes) -> bytes:
+    """What the header points to; empty where it ends before that."""
+    pointer = head[VERSION_AT : VERSION_AT + 2]
+    if len(pointer) < 2:
+        return b""
+    (offset,) = struct.unpack("<H", pointer)
+    text, end, _ = head[SETUP + offset :].partition(b"\0")
+    return text if end else b""
 
 
 def modules_of(image: Path, version: str) -> Path | None:

@@ -18,6 +18,7 @@ from swaptrace.errors import SwaptraceError
 from swaptrace.output import complain
 
 DIRECTORY: Final = Path("/run/swaptrace")
+LOCKS: Final = Path("/proc/locks")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -62,9 +63,10 @@ def journal(directory: Path = DIRECTORY) -> Iterator[Journal]:
 
     Raises `SwaptraceError` where the directory cannot be used.
     """
+    flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         directory.mkdir(mode=0o755, exist_ok=True)
-        lock = os.open(directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        lock = os.open(directory / "lock", flags, 0o600)
     except OSError as error:
         raise SwaptraceError(f"{directory}: {error.strerror}") from error
     try:
@@ -78,8 +80,19 @@ def _take(lock: int) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        complain("Another swaptrace has its own swap on this machine; waiting until it ends.")
+        complain(f"{_holder(lock)} has its own swap on this machine; waiting until it ends.")
         fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _holder(lock: int) -> str:
+    """The process that holds the lock, by what the kernel says of the file (proc_locks(5))."""
+    found = os.fstat(lock)
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    for line in LOCKS.read_text().splitlines():
+        words = line.split()
+        if words[1] == "FLOCK" and words[5] == device and int(words[4]) > 0:
+            return f"Another swaptrace (process {words[4]})"
+    return "Another swaptrace"
 
 
 def _read(path: Path) -> Entries:

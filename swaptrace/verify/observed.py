@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter as Bag
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from errno import errorcode
 from typing import Any, Final
 
-from swaptrace.counters import COUNTERS
+from swaptrace.counters import VMSTAT, Counter
 from swaptrace.errors import SwaptraceError, quote, shorten
 
 SCHEMA: Final = "swaptrace.observed/1"
 
-OF_A_PROCESS: Final = ("minflt", "majflt", "uffd_wp", "sigsegv")
+OF_A_PROCESS: Final = (Counter.MINFLT, Counter.MAJFLT, Counter.UFFD_WP, Counter.SIGSEGV)
 """The counters that every kernel shows; which of the others it has in /proc/vmstat it says."""
 
-COUNTED: Final = frozenset(COUNTERS[: COUNTERS.index("zero_fill")]) | set(OF_A_PROCESS)
+COUNTED: Final = frozenset(counter.value for counter in (*OF_A_PROCESS, *VMSTAT))
 """Every counter that some kernel shows; the model counts more."""
 
 PageMaps = Mapping[str, Mapping[str, str]]
@@ -66,12 +67,14 @@ class Facts:
 @dataclass(frozen=True)
 class ObservedStep:
     """One executed leaf step: `errno` by name, the counters that are not zero, and the page
-    maps of all processes after it."""
+    maps of all processes after it. `elsewhere` is what /proc/vmstat counted between the step
+    before and this one, which is no work of the program's; no model shows that."""
 
     step: str
     errno: str | None
     counters: Mapping[str, int]
     pages: PageMaps
+    elsewhere: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -83,21 +86,38 @@ class Observed:
     skipped: str | None = None
     failed: str | None = None
 
+    @property
+    def elsewhere(self) -> Mapping[str, int]:
+        """What was counted between the steps."""
+        total: Bag[str] = Bag()
+        for step in self.steps:
+            total.update(step.elsewhere)
+        return dict(sorted(total.items()))
+
+
+class Damaged(SwaptraceError):
+    """What no emitted program prints."""
+
+
+class NotBegun(SwaptraceError):
+    """A program found at once that it cannot do its work; the text is its reason."""
+
 
 def parse(text: str) -> Observed:
     """What a program wrote. A last line that was cut off is left out, by its end or by that
     of a process that the program needed to finish it.
 
-    Raises `SwaptraceError` where this is not the output of an emitted program.
+    Raises `NotBegun` where it says that it could not begin, and `Damaged` where this is not
+    the output of an emitted program.
     """
     *lines, _ = text.split("\n")
     if not lines:
-        raise SwaptraceError("the program printed nothing")
+        raise Damaged("the program printed nothing")
     if len(lines) > 1 and lines[-1].startswith('{"failed":') and not _whole(lines[-2]):
         del lines[-2]
     first, *rest = [_object(number, line) for number, line in enumerate(lines, start=1)]
     if first.keys() == {"failed"}:
-        raise SwaptraceError(f"the program could not begin: {shorten(str(first['failed']))}")
+        raise NotBegun(f"the program could not begin: {shorten(str(first['failed']))}")
     skipped = failed = None
     if rest and rest[-1].keys() <= {"skip", "failed"}:
         skipped, failed = rest[-1].get("skip"), rest.pop().get("failed")
@@ -105,7 +125,7 @@ def parse(text: str) -> Observed:
         return Observed(_facts(first), tuple(map(_step, rest)), skipped, failed)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"the program's output is damaged: {type(error).__name__}: {error}"
-        raise SwaptraceError(message) from error
+        raise Damaged(message) from error
 
 
 def _whole(line: str) -> bool:
@@ -123,7 +143,7 @@ def _object(number: int, line: str) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         message = f"the program's output is damaged: line {number}: {quote(line)} is no JSON object"
-        raise SwaptraceError(message)
+        raise Damaged(message)
     return found
 
 
@@ -139,8 +159,12 @@ def _facts(found: dict[str, Any]) -> Facts:
 
 def _step(found: dict[str, Any]) -> ObservedStep:
     errno = int(found["errno"])
-    counters = {name: int(count) for name, count in found["counters"].items() if count}
+    name = errorcode.get(errno, str(errno)) if errno else None
     pages = {name: dict(regions) for name, regions in found["pages"].items()}
-    return ObservedStep(
-        str(found["step"]), errorcode.get(errno, str(errno)) if errno else None, counters, pages
-    )
+    counters, elsewhere = _counts(found["counters"]), _counts(found.get("elsewhere", {}))
+    return ObservedStep(str(found["step"]), name, counters, pages, elsewhere)
+
+
+def _counts(found: dict[str, Any]) -> dict[str, int]:
+    """Those that are not zero."""
+    return {name: int(count) for name, count in found.items() if count}

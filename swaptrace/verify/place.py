@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -25,20 +26,39 @@ class Job(NamedTuple):
     timeout: float
 
 
-class Outcome(NamedTuple):
-    """What became of a job: exactly one of `skipped` and `failed` may be given.
+class Ending(Enum):
+    """How a job ended."""
 
-    `stdout` is what the program wrote, JSON lines (see `observed`). `skipped` is why the place
-    cannot run it (no such swap, no permission). `failed` is why it did not come to its end: killed
-    by a signal, out of time, a kernel that panicked; `stdout` then holds what came before.
-    A program that ends with 4 found out by itself what is missing; its last line says it, and the
-    place reports neither.
+    COMPLETED = "completed"
+    """The program ended by itself; its last line may say what is missing, or what went wrong."""
+
+    SKIPPED = "skipped"
+    """The place cannot run it: there is no such swap, or no permission."""
+
+    FAILED = "failed"
+    """It was killed by a signal, ended with another exit code, or the kernel panicked under it."""
+
+    NOT_RUN = "not run"
+    """It was not started, or it was stopped when its time was over."""
+
+
+class Outcome(NamedTuple):
+    """What became of a job.
+
+    `stdout` is what the program wrote until then, JSON lines (see `observed`). `reason` is why it
+    ended as it did; of a job that completed it is empty.
     """
 
     name: str
     stdout: str = ""
-    skipped: str | None = None
-    failed: str | None = None
+    ending: Ending = Ending.COMPLETED
+    reason: str = ""
+
+
+def out_of_time(job: Job, stdout: str) -> Outcome:
+    """The outcome of a job that was stopped."""
+    reason = f"it did not end within {job.timeout:g} seconds (--timeout)"
+    return Outcome(job.name, stdout, Ending.NOT_RUN, reason)
 
 
 class Place(Protocol):

@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from select import select
+from subprocess import PIPE
 from time import monotonic
 from typing import Final
 
@@ -20,11 +21,11 @@ from swaptrace.errors import SwaptraceError, printable
 from swaptrace.output import complain
 from swaptrace.scenario.values import human
 from swaptrace.verify.build import Compiler
-from swaptrace.verify.children import kill_group, start
+from swaptrace.verify.children import Program, running
 from swaptrace.verify.image import modules_of, version_of
 from swaptrace.verify.initramfs import Initramfs
 from swaptrace.verify.modules import Module, modules
-from swaptrace.verify.place import Job, Outcome
+from swaptrace.verify.place import Ending, Job, Outcome
 from swaptrace.verify.transcript import Damaged, Transcript, trouble, warning
 
 QEMU: Final = "qemu-system-x86_64"
@@ -136,18 +137,18 @@ class Guest:
     ) -> Generator[Outcome, None, None]:
         """Boot once. What has no outcome when the guest ends failed, for the same reason."""
         transcript = Transcript(batch)
-        with machine(self.arguments(qemu, private), private / "qemu") as process:
+        arguments = self.arguments(qemu, private)
+        with (
+            (private / "qemu").open("wb") as log,
+            running(arguments, stdout=PIPE, stderr=log) as process,
+        ):
             reason = yield from follow(process, transcript)
         console = _text(private / "console")
         if not transcript.left:
             if (said := warning(console)) is not None:
                 complain(f"{self.title}: the kernel said: {said}")
             return
-        reason = trouble(console) or reason or _last_word(private)
-        stdout = transcript.stdout if transcript.current is not None else ""
-        for job in transcript.left:
-            yield Outcome(job.name, stdout, failed=_because(job, transcript.current, reason))
-            stdout = ""
+        yield from _cut_off(transcript, trouble(console), reason or _last_word(private))
 
     def arguments(self, qemu: str, private: Path) -> list[str]:
         """The machine: a console, the port of init, and a disk, on which writes may get lost
@@ -214,31 +215,14 @@ def kvm_works(qemu: str) -> bool:
     return False
 
 
-@contextmanager
-def machine(arguments: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """QEMU for as long as it is wanted; what it says goes to the log."""
-    with log.open("wb") as errors:
-        process = start(arguments, stderr=errors.fileno())
-    try:
-        yield process
-    finally:
-        kill_group(process)
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def follow(
-    process: subprocess.Popen[bytes], transcript: Transcript
-) -> Generator[Outcome, None, str | None]:
+def follow(process: Program, transcript: Transcript) -> Generator[Outcome, None, str | None]:
     """The outcomes as they come, until init is done; why it did not get there, if it is known."""
-    assert process.stdout is not None
-    port = process.stdout.fileno()
+    port = process.port
     deadline = monotonic() + BOOT
     while not transcript.done:
         ready, _, _ = select([port], [], [], max(0.0, deadline - monotonic()))
         if not ready:
-            return "the guest said nothing more"
+            return _silence(transcript.current)
         data = os.read(port, 1 << 16)
         if not data:
             return None
@@ -253,8 +237,27 @@ def follow(
     return None
 
 
-def _because(job: Job, running: Job | None, reason: str) -> str:
-    return f"cut off: {reason}" if job is running else f"not run: {reason}"
+def _silence(running: Job | None) -> str:
+    """What a guest that says nothing more has not done in time."""
+    if running is None:
+        return f"the guest said nothing within {BOOT:g} seconds"
+    seconds = running.timeout + SLACK
+    return f"the guest said nothing more within {seconds:g} seconds (--timeout is a part of them)"
+
+
+def _cut_off(transcript: Transcript, trouble: str | None, reason: str) -> Iterator[Outcome]:
+    """The outcomes of the jobs that have none when a guest has ended.
+
+    A kernel that says that it cannot go on failed under the job that ran. Otherwise, and of the
+    jobs that had not begun, nothing is known.
+    """
+    for job in transcript.left:
+        if job is not transcript.current:
+            yield Outcome(job.name, ending=Ending.NOT_RUN, reason=trouble or reason)
+        elif trouble is not None:
+            yield Outcome(job.name, transcript.stdout, Ending.FAILED, f"cut off: {trouble}")
+        else:
+            yield Outcome(job.name, transcript.stdout, Ending.NOT_RUN, f"cut off: {reason}")
 
 
 def _last_word(private: Path) -> str:

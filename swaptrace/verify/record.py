@@ -20,22 +20,26 @@ from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.observed import Observed, PageMaps
 from swaptrace.verify.run import Judged
+from swaptrace.verify.verdict import Status
 
 
 def append(path: Path, judged: Iterable[Judged]) -> None:
-    """Add to a file what a kernel showed, whether the model agrees or not, of every scenario
-    that ran to its end. The file is replaced as a whole."""
+    """Add to a file what a kernel showed of every scenario that agrees or differs. What it showed
+    only once is no observation. The file is replaced as a whole."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     replace_file(path, before + "".join(observations(judged)))
 
 
 def observations(judged: Iterable[Judged]) -> Iterator[str]:
-    """A line for each scenario that ran to its end."""
-    for scenario, verdict, observed in judged:
-        if observed is None or observed.failed is not None or verdict.status == "skipped":
+    """A line for each scenario that ran to its end and showed the same if it was repeated."""
+    for scenario, verdict, observed, steady in judged:
+        if observed is None or not steady or verdict.policy is None or verdict.reason is not None:
             continue
-        assert verdict.policy is not None
-        yield observation(scenario, verdict.policy, observed)
+        match verdict.status:
+            case Status.AGREES | Status.DIFFERS:
+                yield observation(scenario, verdict.policy, observed)
+            case Status.FAILED | Status.UNSTEADY | Status.SKIPPED | Status.NOT_RUN:
+                continue
 
 
 def observation(scenario: Scenario, policy: str, observed: Observed) -> str:

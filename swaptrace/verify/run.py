@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from swaptrace import policies
-from swaptrace.exitcodes import ExitCode
+from swaptrace.exitcodes import ExitCode, foremost
 from swaptrace.kernels import modelled, policy_of
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import Scenario
-from swaptrace.verify.build import Compiler
-from swaptrace.verify.compare import verify_one
+from swaptrace.verify.build import Compilation, Compiler
+from swaptrace.verify.compare import Stop, verify_one
 from swaptrace.verify.emit import emit_c
 from swaptrace.verify.fitting import Unfit, check_runnable
-from swaptrace.verify.observed import Facts, Observed, parse
-from swaptrace.verify.place import Job, Outcome, Place
+from swaptrace.verify.observed import Damaged, Facts, NotBegun, Observed, parse
+from swaptrace.verify.place import Ending, Job, Outcome, Place
 from swaptrace.verify.records import check_traces
-from swaptrace.verify.verdict import Run, Verdict
+from swaptrace.verify.repeat import confirmed
+from swaptrace.verify.signals import deferred
+from swaptrace.verify.verdict import Run, Status, Verdict
 
 AUTO: Final = "auto"
 """The policy that the kernel has by its version."""
@@ -36,11 +37,20 @@ Begin = Callable[[str, str], None]
 
 
 class Judged(NamedTuple):
-    """A scenario, what its run came to, and what was observed, if anything was."""
+    """A scenario, what its run came to, and what was observed, if anything was. Of one that was
+    repeated `steady` says whether both runs showed the same in every step."""
 
     scenario: Scenario
     verdict: Verdict
     observed: Observed | None = None
+    steady: bool = True
+
+
+class Building(NamedTuple):
+    """A scenario that is being compiled."""
+
+    scenario: Scenario
+    compilation: Compilation
 
 
 @dataclass
@@ -63,19 +73,20 @@ class Verifier:
     def run(self, scenarios: Iterable[Scenario], place: Place) -> list[Judged]:
         """Every scenario on one kernel, in order.
 
-        The counters of /proc/vmstat are those of the whole machine, where others may swap as
-        well. So what differs is run again, and counts only if it differs again; what does not
-        agrees, and its reason says that it did so only when it was repeated.
-
         Raises `SwaptraceError` where nothing can be run or compiled at all.
         """
-        judged = list(self.each(scenarios, place))
-        again = [i for i, each in enumerate(judged) if each.verdict.first_difference is not None]
-        if again:
-            repeated = list(self.each([judged[i].scenario for i in again], place))
-            for i, second in zip(again, repeated, strict=True):
-                judged[i] = _confirmed(judged[i], second)
-        return judged
+        return self.confirmed(list(self.each(scenarios, place)), place)
+
+    def confirmed(self, judged: Sequence[Judged], place: Place) -> list[Judged]:
+        """What differs is run again, and counts only if it differs again in the same way."""
+        differing = [each for each in judged if each.verdict.status is Status.DIFFERS]
+        if not differing:
+            return list(judged)
+        again = iter(list(self.each([each.scenario for each in differing], place)))
+        return [
+            _confirmed(each, next(again)) if each.verdict.status is Status.DIFFERS else each
+            for each in judged
+        ]
 
     def each(self, scenarios: Iterable[Scenario], place: Place) -> Generator[Judged, None, None]:
         """Every scenario as soon as it has run, once."""
@@ -97,43 +108,63 @@ class Verifier:
     ) -> Iterator[Job]:
         """The scenarios, compiled a little before they are asked for; and `pending` says which
         these are, and which were left out and why."""
-        with ThreadPoolExecutor(AHEAD) as pool:
-            building: deque[tuple[Scenario, Future[Job]]] = deque()
+        building: deque[Building] = deque()
+        try:
             for scenario in scenarios:
                 reason = _refusal(scenario)
                 pending.append((scenario, reason))
                 if reason is None:
-                    self.built += 1
-                    job = pool.submit(self.job, scenario, f"scenario-{self.built}")
-                    building.append((scenario, job))
+                    self.begin_building(building, scenario)
                 if len(building) > AHEAD:
                     yield self.next_built(building, place)
             while building:
                 yield self.next_built(building, place)
+        finally:
+            for each in building:
+                each.compilation.end()
 
-    def next_built(self, building: deque[tuple[Scenario, Future[Job]]], place: Place) -> Job:
+    def begin_building(self, building: deque[Building], scenario: Scenario) -> None:
+        """Let a scenario be compiled, in a process beside this one."""
+        self.built += 1
+        name, text = f"scenario-{self.built}", emit_c(scenario)
+        with deferred():
+            building.append(Building(scenario, self.compiler.begin(text, self.directory, name)))
+
+    def next_built(self, building: deque[Building], place: Place) -> Job:
         """The job whose turn it is."""
-        scenario, job = building.popleft()
+        scenario, compilation = building[0]
         self.begin(scenario.name, place.title)
-        return job.result()
-
-    def job(self, scenario: Scenario, name: str) -> Job:
-        """Compile a scenario."""
-        binary = self.compiler.build(emit_c(scenario), self.directory, name)
+        binary = compilation.result()
+        building.popleft()
         swap = scenario.machine.swap
-        return Job(name, binary, swap.backend, swap.size, swap.page_cluster, self.timeout)
+        timeout = self.timeout
+        return Job(binary.name, binary, swap.backend, swap.size, swap.page_cluster, timeout)
 
     def judge(self, scenario: Scenario, outcome: Outcome) -> Judged:
         """What an outcome comes to."""
-        if outcome.skipped is not None:
-            return Judged(scenario, _skipped(scenario, outcome.skipped))
-        if outcome.failed is not None and "\n" not in outcome.stdout:
-            verdict = Verdict(scenario.name, scenario.file, None, "differs", outcome.failed)
-            return Judged(scenario, verdict)
-        observed = parse(outcome.stdout)
-        if outcome.failed is not None:
-            observed = replace(observed, failed=outcome.failed)
-        verdict = verify_one(scenario, self.table(observed.facts), observed)
+        match outcome.ending:
+            case Ending.SKIPPED:
+                return Judged(scenario, _without(scenario, Status.SKIPPED, outcome.reason))
+            case Ending.COMPLETED:
+                return self.compare(scenario, outcome.stdout, None)
+            case Ending.FAILED:
+                stop = Stop(Status.FAILED, outcome.reason)
+                return self.compare(scenario, outcome.stdout, stop)
+            case Ending.NOT_RUN:
+                stop = Stop(Status.NOT_RUN, outcome.reason)
+                return self.compare(scenario, outcome.stdout, stop)
+
+    def compare(self, scenario: Scenario, stdout: str, stop: Stop | None) -> Judged:
+        """What a program has printed until it came to its end or was stopped."""
+        if stop is not None and "\n" not in stdout:
+            return Judged(scenario, _without(scenario, *stop))
+        try:
+            observed = parse(stdout)
+            verdict = verify_one(scenario, self.table(observed.facts), observed, stop)
+        except NotBegun as error:
+            return Judged(scenario, _without(scenario, *(stop or Stop(Status.NOT_RUN, str(error)))))
+        except Damaged as error:
+            return Judged(scenario, _without(scenario, *(stop or Stop(Status.FAILED, str(error)))))
         return Judged(scenario, verdict, observed)
 
     def table(self, facts: Facts) -> Table:
@@ -162,20 +193,22 @@ def _refused(pending: deque[tuple[Scenario, str | None]]) -> Iterator[Judged]:
     """Those at the head that were left out."""
     while pending and (reason := pending[0][1]) is not None:
         scenario, _ = pending.popleft()
-        yield Judged(scenario, _skipped(scenario, reason))
+        yield Judged(scenario, _without(scenario, Status.SKIPPED, reason))
 
 
-def _skipped(scenario: Scenario, reason: str) -> Verdict:
-    return Verdict(scenario.name, scenario.file, None, "skipped", reason)
+def _without(scenario: Scenario, status: Status, reason: str) -> Verdict:
+    """The verdict on a scenario of which nothing was observed."""
+    return Verdict(scenario.name, scenario.file, None, status, reason)
 
 
 def _confirmed(first: Judged, second: Judged) -> Judged:
-    """The second run decides; where it agrees, it says what the first one showed."""
-    difference = first.verdict.first_difference
-    if second.verdict.status != "agrees" or difference is None:
-        return second
-    reason = f"differed at step {difference.step} at first, but not when it was repeated"
-    return second._replace(verdict=replace(second.verdict, reason=reason))
+    verdict = confirmed(first.verdict, second.verdict)
+    steady = (
+        first.observed is not None
+        and second.observed is not None
+        and first.observed.steps == second.observed.steps
+    )
+    return Judged(second.scenario, verdict, second.observed or first.observed, steady)
 
 
 def summary(place: Place, judged: Sequence[Judged]) -> Run:
@@ -185,11 +218,13 @@ def summary(place: Place, judged: Sequence[Judged]) -> Run:
 
 
 def exit_code(runs: Sequence[Run]) -> ExitCode:
-    """0: none differs; 1: one does; 4, as in kselftest: all were skipped."""
-    statuses = {verdict.status for run in runs for verdict in run.verdicts}
-    if "differs" in statuses:
+    """That of all verdicts together. A kernel that differs does so whatever else was not run."""
+    codes = {verdict.status.exit_code for run in runs for verdict in run.verdicts}
+    if ExitCode.FAILED in codes:
         return ExitCode.FAILED
-    return ExitCode.SKIPPED if statuses == {"skipped"} else ExitCode.OK
+    if codes > {ExitCode.SKIPPED}:
+        codes.remove(ExitCode.SKIPPED)
+    return foremost(codes)
 
 
 def check_policy(name: str, defines: tuple[str, ...]) -> list[Policy]:

@@ -8,8 +8,8 @@ from signal import valid_signals
 from typing import Final
 
 from swaptrace.errors import SwaptraceError, quote
-from swaptrace.verify.host import ending
-from swaptrace.verify.place import Job, Outcome
+from swaptrace.verify.host import ended
+from swaptrace.verify.place import Ending, Job, Outcome, out_of_time
 
 TROUBLE: Final = re.compile(
     r"Kernel panic|BUG: |Oops: |kernel BUG at|general protection fault|Internal error|"
@@ -91,27 +91,26 @@ class Transcript:
 
 
 def _exit(job: Job, rest: str, stdout: str) -> Outcome:
-    return Outcome(job.name, stdout, failed=ending(_number(rest)))
+    return ended(job, stdout, _number(rest))
 
 
 def _signal(job: Job, rest: str, stdout: str) -> Outcome:
     number = _number(rest)
     if number not in valid_signals():
         raise Damaged(f"{quote(rest)} is no signal")
-    return Outcome(job.name, stdout, failed=ending(-number))
+    return ended(job, stdout, -number)
 
 
 def _timeout(job: Job, _rest: str, stdout: str) -> Outcome:
-    failed = f"it did not end within {job.timeout:g} seconds"
-    return Outcome(job.name, stdout, failed=failed)
+    return out_of_time(job, stdout)
 
 
-def _skipped(job: Job, rest: str, _stdout: str) -> Outcome:
-    return Outcome(job.name, skipped=rest)
+def _skipped(job: Job, rest: str, stdout: str) -> Outcome:
+    return Outcome(job.name, stdout, Ending.SKIPPED, rest)
 
 
 def _failed(job: Job, rest: str, stdout: str) -> Outcome:
-    return Outcome(job.name, stdout, failed=rest)
+    return Outcome(job.name, stdout, Ending.NOT_RUN, rest)
 
 
 ENDINGS: Final[dict[str, Callable[[Job, str, str], Outcome]]] = {

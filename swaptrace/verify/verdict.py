@@ -1,15 +1,53 @@
-"""What a comparison with a kernel comes to, as frozen values, and as `swaptrace.verify/1`."""
+"""What a comparison with a kernel comes to, as frozen values, and as `swaptrace.verify/2`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
 
-SCHEMA: Final = "swaptrace.verify/1"
+from swaptrace.exitcodes import ExitCode
 
-Status = Literal["agrees", "differs", "skipped"]
+SCHEMA: Final = "swaptrace.verify/2"
+
+
+class Status(StrEnum):
+    """What a scenario comes to on a kernel, in the word that every format has for it."""
+
+    AGREES = "agrees"
+    """It ran to its end, every step was compared, and all are equal."""
+
+    DIFFERS = "differs"
+    """A step differs, and did so again when the scenario was repeated."""
+
+    FAILED = "failed"
+    """The program was killed or broke off, or the kernel panicked under it."""
+
+    UNSTEADY = "unsteady"
+    """A step differed, and did not do so when the scenario was repeated."""
+
+    SKIPPED = "skipped"
+    """This kernel, or its swap, is none that the scenario is for."""
+
+    NOT_RUN = "not run"
+    """It could not be started, or did not come to its end in time; no step differed until then."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What it means for the command."""
+        match self:
+            case Status.AGREES:
+                return ExitCode.OK
+            case Status.DIFFERS | Status.FAILED:
+                return ExitCode.FAILED
+            case Status.UNSTEADY:
+                return ExitCode.UNDECIDED
+            case Status.SKIPPED:
+                return ExitCode.SKIPPED
+            case Status.NOT_RUN:
+                return ExitCode.WRONG
 
 
 @dataclass(frozen=True)
@@ -58,7 +96,11 @@ class Difference:
 class Verdict:
     """One scenario on one kernel; `policy` is None if it came to nothing before one was chosen.
 
-    `reason` says why it was skipped, or why a scenario that differs has no first difference.
+    `reason` says why a scenario is what its status says, where no difference does.
+    `first_difference` of one that was killed or out of time is that of the steps until then.
+    `repetition` is what became of an unsteady one when it was repeated. `elsewhere` is what
+    /proc/vmstat counted between the steps, where the program does nothing: what somebody else
+    swapped. `same_as` names a random scenario before this one that differs in the same way.
     """
 
     name: str
@@ -67,18 +109,26 @@ class Verdict:
     status: Status
     reason: str | None = None
     first_difference: Difference | None = None
+    repetition: Verdict | None = None
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
+    same_as: str | None = None
 
     def to_mapping(self) -> dict[str, Any]:
-        """For JSON; what is None is left out."""
-        found: dict[str, Any] = {
-            "name": self.name,
-            "file": self.file,
+        """For JSON; what is None or empty is left out."""
+        return {"name": self.name, "file": self.file, **self._outcome()}
+
+    def _outcome(self) -> dict[str, Any]:
+        """All but which scenario it is."""
+        difference, repetition = self.first_difference, self.repetition
+        found = {
             "policy": self.policy,
-            "status": self.status,
+            "status": self.status.value,
             "reason": self.reason,
+            "first_difference": None if difference is None else difference.to_mapping(),
+            "repetition": None if repetition is None else repetition._outcome(),
+            "elsewhere": dict(self.elsewhere) or None,
+            "same_as": self.same_as,
         }
-        if self.first_difference is not None:
-            found["first_difference"] = self.first_difference.to_mapping()
         return {key: value for key, value in found.items() if value is not None}
 
 

@@ -9,8 +9,10 @@ import pytest
 
 from swaptrace.output import Output
 from swaptrace.report.verified import ktap, verify_report
-from swaptrace.verify.verdict import Difference, Run, Side, Verdict, to_json
+from swaptrace.verify.jsonschema import verify_schema
+from swaptrace.verify.verdict import Difference, Run, Side, Status, Verdict, to_json
 from tests.goldens import check_golden
+from tests.schemas import closed, mistakes
 
 DIFFERENCE = Difference(
     step="3[1].0",
@@ -28,22 +30,38 @@ DIFFERENCE = Difference(
         pages={"main": {"buf": "1PDX,3S"}, "other": {"buf": "4-"}},
     ),
 )
+SMALL = replace(
+    DIFFERENCE, kernel=Side(None, {"minflt": 0}, {}), model=Side(None, {"minflt": 4}, {})
+)
+AGAIN = Verdict("strange", "strange.yaml", "merged", Status.DIFFERS, None, DIFFERENCE)
+UNSTEADY = Verdict(
+    "stray",
+    "stray.yaml",
+    "merged",
+    Status.UNSTEADY,
+    "differed at step 3[1].0, but agreed when it was repeated",
+    SMALL,
+    elsewhere={"pswpin": 2, "pswpout": 31},
+)
 FIRST = Run(
     "running kernel",
     "6.18.44",
     (
-        Verdict("read-write", "scenarios/read-write.yaml", "merged", "agrees"),
-        Verdict("a#b", "a#b.yaml", "merged", "skipped", "no soft-dirty bits"),
-        Verdict("forked", "forked.yaml", "merged", "differs", None, DIFFERENCE),
-        Verdict("stray", "stray.yaml", "merged", "agrees", "differed at step 2 at first"),
-        Verdict("hung", "hung.yaml", None, "differs", "it did not end within 60 seconds"),
+        Verdict("read-write", "scenarios/read-write.yaml", "merged", Status.AGREES),
+        Verdict("a#b", "a#b.yaml", "merged", Status.SKIPPED, "no soft-dirty bits"),
+        Verdict("forked", "forked.yaml", "merged", Status.DIFFERS, None, DIFFERENCE),
+        replace(UNSTEADY, repetition=Verdict("stray", "stray.yaml", "merged", Status.AGREES)),
+        replace(UNSTEADY, name="strange", elsewhere={}, repetition=AGAIN),
+        Verdict("killed", "killed.yaml", "merged", Status.FAILED, "killed by SIGKILL", SMALL),
+        Verdict("hung", "hung.yaml", None, Status.NOT_RUN, "it did not end within 60 seconds"),
+        Verdict("twin", "twin.yaml", "merged", Status.DIFFERS, None, SMALL, same_as="forked"),
     ),
 )
 SECOND = replace(
     FIRST,
     place="vmlinuz-6.1",
     kernel=None,
-    verdicts=tuple(Verdict(v.name, v.file, "prepatch", "agrees") for v in FIRST.verdicts),
+    verdicts=tuple(Verdict(v.name, v.file, "prepatch", Status.AGREES) for v in FIRST.verdicts),
 )
 
 
@@ -84,9 +102,27 @@ def test_json(request: pytest.FixtureRequest) -> None:
     """Does each scenario say what the format promises, and each side only what differs?"""
     check_golden(request, "verify/one-kernel.json", to_json([FIRST]))
     found = json.loads(to_json([FIRST, SECOND]))
-    assert found["schema"] == "swaptrace.verify/1"
+    assert found["schema"] == "swaptrace.verify/2"
     assert [kernel["place"] for kernel in found["kernels"]] == ["running kernel", "vmlinuz-6.1"]
     assert json.loads(to_json([FIRST]))["scenarios"] == found["kernels"][0]["scenarios"]
+
+
+def test_what_is_printed_fits_the_schema() -> None:
+    """Does it know every key and status, of one kernel and of several, and nothing else?"""
+    schema = closed(verify_schema())
+    assert mistakes(schema, json.loads(to_json([FIRST]))) == []
+    assert mistakes(schema, json.loads(to_json([FIRST, SECOND]))) == []
+    assert {verdict.status for verdict in FIRST.verdicts} == set(Status)
+    other = to_json([FIRST]).replace('"not run"', '"not_run"')
+    assert mistakes(schema, json.loads(other)) != []
+
+
+def test_a_kernel_that_ended_before_others_did(capsys: pytest.CaptureFixture[str]) -> None:
+    """Has a scenario that was not reached there a cell of its own?"""
+    short = replace(SECOND, verdicts=SECOND.verdicts[:1])
+    lines = table([FIRST, short], capsys).splitlines()
+    assert lines[2].split()[-1] == "agrees"
+    assert lines[3].split()[-1] == "-"
 
 
 def test_a_page_map_that_is_long_is_cut_in_reports_only(
@@ -95,6 +131,6 @@ def test_a_page_map_that_is_long_is_cut_in_reports_only(
     long = replace(
         DIFFERENCE, kernel=replace(DIFFERENCE.kernel, pages={"main": {"buf": "1P," * 999}})
     )
-    run = replace(FIRST, verdicts=(Verdict("x", "x", "merged", "differs", None, long),))
+    run = replace(FIRST, verdicts=(Verdict("x", "x", "merged", Status.DIFFERS, None, long),))
     assert max(map(len, table([run], capsys).splitlines())) < 600
     assert "1P," * 999 in to_json([run])

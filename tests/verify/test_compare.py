@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -11,11 +12,11 @@ from swaptrace import bundled, policies
 from swaptrace.errors import SwaptraceError
 from swaptrace.replay.table import Table
 from swaptrace.scenario.loader import load_file
-from swaptrace.verify.compare import verify_one
+from swaptrace.verify.compare import Stop, verify_one
 from swaptrace.verify.fitting import MAX_EXECUTED
 from swaptrace.verify.leaves import executed, leaves
 from swaptrace.verify.observed import Observed, ObservedStep
-from swaptrace.verify.verdict import Verdict
+from swaptrace.verify.verdict import Status, Verdict
 from tests.verify.programs import FACTS, FORKING, READ_WRITE, scenario, shown
 
 
@@ -26,7 +27,7 @@ def verdict(text: str, observed: Observed, policy: str = "merged") -> Verdict:
 @pytest.mark.parametrize("text", [READ_WRITE, FORKING])
 def test_a_kernel_that_does_the_same_agrees(text: str) -> None:
     name = scenario(text).name
-    agreed = Verdict(name, "test.yaml", "merged", "agrees")
+    agreed = Verdict(name, "test.yaml", "merged", Status.AGREES)
     assert verdict(text, shown(scenario(text))) == agreed
 
 
@@ -90,21 +91,45 @@ def test_a_program_that_did_not_come_to_its_end_has_not_agreed() -> None:
     observed = shown(scenario())
     cut = replace(observed, steps=observed.steps[:2])
     assert verdict(READ_WRITE, cut).reason == "the program ended after 2 of 4 steps"
-    assert verdict(READ_WRITE, cut).status == "differs"
-    killed = replace(cut, failed="killed")
-    assert verdict(READ_WRITE, killed).reason == "killed"
-    assert verdict(READ_WRITE, killed).status == "differs"
+    assert verdict(READ_WRITE, cut).status is Status.FAILED
+    broken = verdict(READ_WRITE, replace(cut, failed="a process died"))
+    assert (broken.status, broken.reason) == (Status.FAILED, "a process died")
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.NOT_RUN])
+def test_what_was_seen_until_a_program_was_stopped_counts(
+    status: Literal[Status.FAILED, Status.NOT_RUN],
+) -> None:
+    """Does a failure stay one though a step differed, and a difference though time was over?"""
+    table, stop = Table(policies.find("merged")), Stop(status, "stopped")
+    other = shown(scenario(), "prepatch")
+    differing = verify_one(scenario(), table, other, stop)
+    assert differing.status is (Status.FAILED if status is Status.FAILED else Status.DIFFERS)
+    assert differing.reason == "stopped"
+    assert differing.first_difference is not None
+    agreeing = replace(shown(scenario()), steps=shown(scenario()).steps[:2])
+    found = verify_one(scenario(), table, agreeing, stop)
+    assert (found.status, found.reason, found.first_difference) == (status, "stopped", None)
+
+
+def test_a_killed_program_failed_though_the_kernel_is_another() -> None:
+    """Is it not taken for one that was skipped?"""
+    other = replace(shown(scenario()), facts=replace(FACTS, page_cluster=0))
+    table = Table(policies.find("merged"))
+    assert verify_one(scenario(), table, other).status is Status.SKIPPED
+    killed = verify_one(scenario(), table, other, Stop(Status.FAILED, "killed"))
+    assert (killed.status, killed.reason) == (Status.FAILED, "killed")
 
 
 def test_what_the_program_finds_missing_is_skipped() -> None:
     skipped = verdict(READ_WRITE, Observed(FACTS, (), skipped="no soft-dirty bits"))
-    assert (skipped.status, skipped.reason) == ("skipped", "no soft-dirty bits")
+    assert (skipped.status, skipped.reason) == (Status.SKIPPED, "no soft-dirty bits")
 
 
 def test_counters_that_the_kernel_does_not_have_are_not_compared() -> None:
     """Can a kernel without zswap's counters agree?"""
     old = replace(FACTS, counters=("pswpin", "pswpout"))
-    assert verdict(READ_WRITE, shown(scenario(), facts=old)).status == "agrees"
+    assert verdict(READ_WRITE, shown(scenario(), facts=old)).status is Status.AGREES
 
 
 def test_steps_in_another_order_are_damage() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from swaptrace.verify import host, swap
-from swaptrace.verify.host import Host, ending, execute, existing_backend, unfit
-from swaptrace.verify.place import Job
+from swaptrace.verify.host import Host, execute, existing_backend, unfit
+from swaptrace.verify.place import Ending, Job, Outcome
 from tests.processes import alive, until
 
 HEADER = "Filename\tType\tSize\tUsed\tPriority\n"
@@ -55,7 +55,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def test_without_swap_every_job_is_skipped_and_told_how_to_get_one(machine: Machine) -> None:
     machine.swaps()
     (outcome,) = Host().run([job()])
-    assert outcome.skipped == (
+    assert outcome.ending is Ending.SKIPPED
+    assert outcome.reason == (
         "no swap area is active; `--setup-zram 256M` makes one for the run (root)"
     )
 
@@ -105,18 +106,30 @@ def script(path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("text", "stdout", "failed"),
+    ("text", "stdout", "ending", "reason"),
     [
-        ("echo a", "a\n", None),
-        ("echo a; exit 1", "a\n", None),
-        ("exit 4", "", None),
-        ("exit 3", "", "the program ended with exit code 3"),
-        ("echo a; kill -KILL $$", "a\n", "the program was killed by SIGKILL"),
+        ("echo a", "a\n", Ending.COMPLETED, ""),
+        ("echo a; exit 1", "a\n", Ending.COMPLETED, ""),
+        ("exit 4", "", Ending.COMPLETED, ""),
+        ("exit 3", "", Ending.FAILED, "the program ended with exit code 3"),
+        ("echo a; kill -KILL $$", "a\n", Ending.FAILED, "the program was killed by SIGKILL"),
+        ("kill -40 $$", "", Ending.FAILED, "the program was killed by signal 40"),
     ],
 )
-def test_how_a_program_ended(tmp_path: Path, text: str, stdout: str, failed: str | None) -> None:
-    outcome = execute(job(script(tmp_path / "program", text)))
-    assert (outcome.stdout, outcome.skipped, outcome.failed) == (stdout, None, failed)
+def test_how_a_program_ended(
+    tmp_path: Path, text: str, stdout: str, ending: Ending, reason: str
+) -> None:
+    """Is it told from a program that says itself what is missing?"""
+    found = execute(job(script(tmp_path / "program", text)))
+    assert found == Outcome("job", stdout, ending, reason)
+
+
+def test_what_a_program_leaves_running_is_ended_with_it(tmp_path: Path) -> None:
+    """Does nobody wait for a child that holds the output open, and is it gone afterwards?"""
+    os.chdir(tmp_path)
+    text = "sleep 600 & echo $! > child; echo a"
+    assert execute(job(script(tmp_path / "program", text), timeout=600)).stdout == "a\n"
+    until_gone(tmp_path / "child")
 
 
 def test_a_program_that_hangs_ends_with_all_its_processes(tmp_path: Path) -> None:
@@ -124,11 +137,12 @@ def test_a_program_that_hangs_ends_with_all_its_processes(tmp_path: Path) -> Non
     text = "echo before; sleep 600 & echo $! > child; wait"
     os.chdir(tmp_path)
     outcome = execute(job(script(tmp_path / "program", text), timeout=0.5))
-    assert (outcome.stdout, outcome.failed) == ("before\n", "it did not end within 0.5 seconds")
-    child = int((tmp_path / "child").read_text())
+    reason = "it did not end within 0.5 seconds (--timeout)"
+    assert outcome == Outcome("job", "before\n", Ending.NOT_RUN, reason)
+    until_gone(tmp_path / "child")
+
+
+def until_gone(number: Path) -> None:
+    """Wait for the end of the process whose number is in a file."""
+    child = int(number.read_text())
     until(lambda: not alive(child))
-
-
-def test_an_exit_code_that_is_expected_is_no_failure() -> None:
-    assert [ending(code) for code in (0, 1, 4)] == [None, None, None]
-    assert ending(-11) == "the program was killed by SIGSEGV"

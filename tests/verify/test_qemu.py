@@ -13,7 +13,7 @@ import pytest
 from swaptrace.errors import SwaptraceError
 from swaptrace.verify import qemu
 from swaptrace.verify.build import Compiler
-from swaptrace.verify.place import Job, Outcome
+from swaptrace.verify.place import Ending, Job, Outcome
 from swaptrace.verify.qemu import QEMU, Guest, guests, kvm_works
 from swaptrace.verify.workdir import PREFIX
 from tests.commandline import finished, run, start
@@ -83,7 +83,8 @@ DONE = "printf '\\n@done\\n'; exec sleep 600"
 
 def test_outcomes_come_in_order_and_the_guest_is_ended(setting: Setting) -> None:
     setting.emulator(report("a\\n\\n@exit 0", "\\n@skipped no zram") + DONE)
-    assert setting.run(2) == [Outcome("job-0", "a\n"), Outcome("job-1", skipped="no zram")]
+    skipped = Outcome("job-1", "", Ending.SKIPPED, "no zram")
+    assert setting.run(2) == [Outcome("job-0", "a\n"), skipped]
 
 
 def test_what_a_guest_is_given(setting: Setting) -> None:
@@ -91,7 +92,7 @@ def test_what_a_guest_is_given(setting: Setting) -> None:
     setting.emulator(
         f"cp $initramfs seen; stat -c %s ${{console%console}}disk > disk; echo $* > words\n{DONE}"
     )
-    assert setting.run(1)[0].failed is not None
+    assert setting.run(1)[0].ending is Ending.NOT_RUN
     assert b"job disk 1048576 3 200\n" in (setting.root / "seen").read_bytes()
     assert int((setting.root / "disk").read_text()) == (1 << 20) + 4096
     words = (setting.root / "words").read_text()
@@ -122,8 +123,8 @@ def test_a_kernel_that_panics(setting: Setting) -> None:
     because = "BUG: kernel NULL pointer dereference, address: 0000000000000008"
     assert setting.run(3) == [
         Outcome("job-0", "a\n"),
-        Outcome("job-1", '{"a"\n', failed=f"cut off: {because}"),
-        Outcome("job-2", failed=f"not run: {because}"),
+        Outcome("job-1", '{"a"\n', Ending.FAILED, f"cut off: {because}"),
+        Outcome("job-2", "", Ending.NOT_RUN, because),
     ]
 
 
@@ -149,22 +150,29 @@ def test_a_kernel_that_complains_and_goes_on(
 def test_a_guest_that_comes_to_nothing(setting: Setting, text: str, failed: str) -> None:
     setting.emulator(text)
     (outcome,) = setting.run(1)
-    assert outcome.failed is not None
-    assert outcome.failed.startswith("not run: ")
-    assert failed in outcome.failed.replace('"', "'")
+    assert outcome.ending is Ending.NOT_RUN
+    assert failed in outcome.reason.replace('"', "'")
 
 
-@pytest.mark.parametrize("text", ["", "printf '\\n@begin 0\\na\\n'"])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "the guest said nothing within 1.5 seconds"),
+        (
+            "printf '\\n@begin 0\\na\\n'",
+            "cut off: the guest said nothing more within 0.3 seconds (--timeout is a part of them)",
+        ),
+    ],
+)
 def test_a_guest_that_says_nothing_more_is_ended(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch, text: str
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
 ) -> None:
     """Before its first job and within one, whose timeout the guest should have seen to?"""
     monkeypatch.setattr(qemu, "BOOT", 1.5)
     monkeypatch.setattr(qemu, "SLACK", 0.1)
     setting.emulator(f"echo $$ > qemu.pid\n{text}\nexec sleep 600")
     (outcome,) = setting.run(1)
-    assert outcome.failed is not None
-    assert "the guest said nothing more" in outcome.failed
+    assert (outcome.ending, outcome.reason) == (Ending.NOT_RUN, reason)
     assert not Path("/proc", (setting.root / "qemu.pid").read_text().strip()).exists()
 
 
@@ -250,16 +258,16 @@ def test_options_that_do_not_belong_together(setting: Setting) -> None:
 
 
 def test_two_kernels_are_two_columns(setting: Setting) -> None:
-    """And does what no guest ran count as a difference?"""
+    """And is a kernel that does not boot told as such: not run, exit code 2?"""
     setting.emulator("echo '[ 1.0] Kernel panic - not syncing: no init' > $console")
     other = image(setting.root / "boot" / "other", "6.1.0-other")
     kernels = ("--kernel", setting.image, "--kernel", other)
     result = run("verify", *kernels, "zero-pages", "--format", "json")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     found = json.loads(result.stdout)["kernels"]
     assert [each["place"] for each in found] == [str(setting.image), str(other)]
     for each in found:
-        assert each["scenarios"][0]["status"] == "differs"
+        assert each["scenarios"][0]["status"] == "not run"
         assert "Kernel panic - not syncing: no init" in each["scenarios"][0]["reason"]
 
 

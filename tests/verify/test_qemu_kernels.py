@@ -15,7 +15,7 @@ import pytest
 
 from swaptrace import bundled
 from swaptrace.verify.build import find_compiler
-from swaptrace.verify.place import Job
+from swaptrace.verify.place import Ending, Job
 from swaptrace.verify.qemu import guests
 from tests.commandline import run
 
@@ -112,15 +112,16 @@ def test_swap_of_each_kind_a_hang_and_a_panic(kernel: Path, tmp_path: Path) -> N
     ]
     (guest,) = guests([kernel], None, 1 << 30, compiler, tmp_path)
     zram, disk, zswap, huge, hung, panicked, after = guest.run(jobs)
-    off = ["N"] if zswap.skipped is None else []
+    off = ["N"] if zswap.ending is Ending.COMPLETED else []
     assert zram.stdout.split() == ["/dev/zram0", str(16 << 10), "0", "0", *off]
     assert disk.stdout.split() == ["/dev/vda", str(32 << 10), "0", "3", *off]
-    if zswap.skipped is None:
+    if zswap.ending is Ending.COMPLETED:
         assert zswap.stdout.split() == ["/dev/vda", str(64 << 10), "0", "5", "Y"]
     else:
-        assert zswap.skipped == "this kernel has no zswap (CONFIG_ZSWAP)"
-    assert huge.skipped == "it wants a swap area larger than the disk of this guest can be"
-    assert hung.failed == "it did not end within 0.5 seconds"
+        assert zswap.reason == "this kernel has no zswap (CONFIG_ZSWAP)"
+    assert huge.reason == "it wants a swap area larger than the disk of this guest can be"
+    assert hung.ending is Ending.NOT_RUN
     assert panicked.stdout == "before\n"
     because = "Kernel panic - not syncing: sysrq triggered crash"
-    assert (panicked.failed, after.failed) == (f"cut off: {because}", f"not run: {because}")
+    assert panicked[2:] == (Ending.FAILED, f"cut off: {because}")
+    assert after[2:] == (Ending.NOT_RUN, because)

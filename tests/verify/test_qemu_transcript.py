@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swaptrace.verify.place import Job, Outcome
+from swaptrace.verify.place import Ending, Job, Outcome
 from swaptrace.verify.transcript import Damaged, Transcript, trouble
 
 JOBS = [Job(f"job-{n}", Path("/none"), "zram", 1 << 20, 3, 2.5) for n in range(6)]
@@ -47,11 +47,11 @@ REPORT = b"""
 
 OUTCOMES = [
     Outcome("job-0", '{"a": 1}\n{"b": 2}\n'),
-    Outcome("job-1", skipped="this kernel has no zram (CONFIG_ZRAM)"),
-    Outcome("job-2", '{"a"', failed="it did not end within 2.5 seconds"),
-    Outcome("job-3", "{}\n", failed="the program was killed by SIGSEGV"),
-    Outcome("job-4", failed="swapon: Invalid argument"),
-    Outcome("job-5", failed="the program ended with exit code 3"),
+    Outcome("job-1", "", Ending.SKIPPED, "this kernel has no zram (CONFIG_ZRAM)"),
+    Outcome("job-2", '{"a"', Ending.NOT_RUN, "it did not end within 2.5 seconds (--timeout)"),
+    Outcome("job-3", "{}\n", Ending.FAILED, "the program was killed by SIGSEGV"),
+    Outcome("job-4", "", Ending.NOT_RUN, "swapon: Invalid argument"),
+    Outcome("job-5", "", Ending.FAILED, "the program ended with exit code 3"),
 ]
 
 

@@ -22,6 +22,7 @@ from swaptrace.verify.observed import Facts, Observed
 from swaptrace.verify.place import Place
 from swaptrace.verify.random_steps import SIZES
 from swaptrace.verify.run import Judged, Verifier
+from swaptrace.verify.verdict import Status
 from tests.verify.programs import FACTS, shown
 
 
@@ -56,8 +57,8 @@ class Imagined(Verifier):
         return replace(observed, steps=(replace(first, counters=counters), *rest))
 
 
-def fuzzer(policy: str, directory: Path, stray: int = 0) -> Fuzzer:
-    return Fuzzer(Imagined(policy, directory, stray), Host(), 1, directory, {})
+def fuzzer(policy: str, directory: Path, stray: int = 0, keep_going: bool = True) -> Fuzzer:
+    return Fuzzer(Imagined(policy, directory, stray), Host(), 1, directory, {}, keep_going)
 
 
 def made(index: int, facts: Facts = FACTS) -> Scenario:
@@ -121,16 +122,22 @@ def test_they_are_of_pages_as_large_as_the_kernel_has(size: int, tmp_path: Path)
 
 def test_a_kernel_that_does_the_same_agrees_on_all(tmp_path: Path) -> None:
     judged = fuzzer("merged", tmp_path).run(40)
-    assert {each.verdict.status for each in judged} == {"agrees"}
+    assert {each.verdict.status for each in judged} == {Status.AGREES}
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_differs_is_made_small_and_written_to_a_file_that_replays_it(tmp_path: Path) -> None:
     """Is the difference between two policies cut down to a page that is swapped in and written?"""
     fuzz = fuzzer("prepatch", tmp_path)
-    differing = [each for each in fuzz.run(8) if each.verdict.status == "differs"]
-    assert differing != []
-    for each in differing:
+    judged = fuzz.run(8)
+    differing = [each for each in judged if each.verdict.status is Status.DIFFERS]
+    told = [each for each in differing if each.verdict.same_as is None]
+    assert told != []
+    assert len(differing) > len(told)
+    names = {each.verdict.name for each in told}
+    assert {each.verdict.same_as for each in differing} <= {None, *names}
+    assert {path.stem for path in tmp_path.iterdir()} == names
+    for each in told:
         small = load_file(each.verdict.file)
         assert small.steps == each.scenario.steps
         assert len(small.steps) <= 5
@@ -139,15 +146,31 @@ def test_what_differs_is_made_small_and_written_to_a_file_that_replays_it(tmp_pa
         assert again.verdict.first_difference == each.verdict.first_difference
 
 
-def test_what_differs_once_is_told_and_counts_for_nothing(tmp_path: Path) -> None:
-    judged = fuzzer("merged", tmp_path, stray=1).run(3)
-    assert [each.verdict.status for each in judged] == ["agrees"] * 3
+def test_it_ends_at_the_first_that_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Are no further ones run, unless that is asked for, and is it said?"""
+    fuzz = fuzzer("prepatch", tmp_path, keep_going=False)
+    *before, last = fuzz.run(40)
+    assert {each.verdict.status for each in before} <= {Status.AGREES}
+    assert last.verdict.status is Status.DIFFERS
+    assert len(list(tmp_path.iterdir())) == 1
+    message = f"Ended after {len(before) + 1} of 40; --keep-going verifies all.\n"
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize("keep_going", [False, True])
+def test_what_differs_once_is_unsteady_and_no_reason_to_end(
+    tmp_path: Path, keep_going: bool
+) -> None:
+    judged = fuzzer("merged", tmp_path, stray=1, keep_going=keep_going).run(3)
+    assert [each.verdict.status for each in judged] == [Status.UNSTEADY] * 3
     assert {each.verdict.reason for each in judged} == {
-        "differed at step 0 at first, but not when it was repeated"
+        "differed at step 0, but agreed when it was repeated"
     }
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_differs_twice_is_a_difference(tmp_path: Path) -> None:
     judged = fuzzer("merged", tmp_path, stray=10**9).run(1)
-    assert judged[0].verdict.status == "differs"
+    assert judged[0].verdict.status is Status.DIFFERS

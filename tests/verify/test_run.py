@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from errno import errorcode
 from pathlib import Path
 
 import pytest
 
+from swaptrace.exitcodes import ExitCode
 from swaptrace.scenario.schema import Scenario
-from swaptrace.verify.build import Compiler
+from swaptrace.verify.build import Compilation, Compiler
 from swaptrace.verify.observed import Observed
-from swaptrace.verify.place import Job, Outcome
+from swaptrace.verify.place import Ending, Job, Outcome
+from swaptrace.verify.record import observations
 from swaptrace.verify.run import Verifier, exit_code, summary
-from swaptrace.verify.verdict import Run, Verdict
+from swaptrace.verify.verdict import Run, Status, Verdict
 from tests.commandline import run
 from tests.verify.programs import READ_WRITE, scenario, shown
 
+DAMAGED = "the program's output is damaged: line 1: 'x' is no JSON object"
+ENDLESS = ("0", "-1", "nan", "inf", "-inf", "1e300", "604801")
 HUGE = "steps:\n- {mmap: b, size: 4KiB}\n- {repeat: 99999, steps: [{read: b}]}\n"
 NUMBERS = {name: number for number, name in errorcode.items()}
 
@@ -26,9 +30,9 @@ NUMBERS = {name: number for number, name in errorcode.items()}
 class NoCompiler(Compiler):
     """Notes what it was to compile."""
 
-    def build(self, text: str, directory: Path, name: str) -> Path:
+    def begin(self, text: str, directory: Path, name: str) -> Compilation:
         (directory / name).write_text(text)
-        return directory / name
+        return Compilation(["true"], directory / name)
 
 
 class Table:
@@ -67,13 +71,24 @@ SCENARIOS: list[tuple[Scenario, Outcome | None, str]] = [
     (scenario(HUGE), None, "skipped: it executes 100000 steps; at most 20000 are compared"),
     (scenario(), Outcome("", printed(shown(scenario()))), "agrees: None"),
     (scenario(HUGE), None, "skipped: it executes 100000 steps; at most 20000 are compared"),
-    (scenario(), Outcome("", skipped="no swap"), "skipped: no swap"),
-    (scenario(), Outcome("", failed="the kernel panicked"), "differs: the kernel panicked"),
+    (scenario(), Outcome("", "", Ending.SKIPPED, "no swap"), "skipped: no swap"),
+    (scenario(), Outcome("", "", Ending.NOT_RUN, "no QEMU"), "not run: no QEMU"),
     (
         scenario(),
-        Outcome("", printed(shown(scenario()))[:2000], failed="killed"),
-        "differs: killed",
+        Outcome("", printed(shown(scenario()))[:2000], Ending.FAILED, "killed"),
+        "failed: killed",
     ),
+    (
+        scenario(),
+        Outcome("", '{"failed": "cannot set up: no"}\n'),
+        "not run: the program could not begin: cannot set up: no",
+    ),
+    (
+        scenario(),
+        Outcome("", "x\n"),
+        "failed: the program's output is damaged: line 1: 'x' is no JSON object",
+    ),
+    (scenario(), Outcome("", "x\n", Ending.FAILED, "killed"), "failed: killed"),
     (scenario(), Outcome("", printed(shown(scenario(), "prepatch"))), "differs: None"),
     (scenario(HUGE), None, "skipped: it executes 100000 steps; at most 20000 are compared"),
 ]
@@ -89,33 +104,113 @@ def test_every_scenario_gets_its_own_verdict(tmp_path: Path, eager: bool) -> Non
     assert [f"{each.verdict.status}: {each.verdict.reason}" for each in judged] == [
         wanted for _, _, wanted in SCENARIOS
     ]
-    assert judged[6].verdict.first_difference is not None
+    assert judged[-2].verdict.first_difference is not None
     assert place.closed
     assert next(place.outcomes, None) is None
     assert list(tmp_path.iterdir()) == []
     assert summary(place, judged).kernel == "6.12.1-test"
 
 
-def test_what_does_not_differ_again_agrees_and_says_so(tmp_path: Path) -> None:
-    outcomes = [Outcome("", printed(shown(scenario(), policy))) for policy in ("rfc", "merged")]
-    outcomes[0] = Outcome("", printed(shown(scenario(), "prepatch")))
-    (judged,) = verifier(tmp_path).run([scenario()], Table(outcomes, False))
-    assert judged.verdict.status == "agrees"
-    assert judged.verdict.reason == "differed at step 3.0 at first, but not when it was repeated"
+def stray(step: int, number: int) -> Outcome:
+    """A run in which somebody else swapped in so many pages during that step."""
+    observed = shown(scenario())
+    steps = list(observed.steps)
+    counters = {**steps[step].counters}
+    counters["pswpin"] = counters.get("pswpin", 0) + number
+    steps[step] = replace(steps[step], counters=counters)
+    return Outcome("", printed(replace(observed, steps=tuple(steps))))
+
+
+FIRST = Outcome("", printed(shown(scenario(), "prepatch")))
+KILLED = Outcome("", FIRST.stdout[:2000], Ending.FAILED, "the program was killed by SIGKILL")
+
+REPETITIONS: list[tuple[Outcome, Status, str | None]] = [
+    (FIRST, Status.DIFFERS, None),
+    (Outcome("", printed(shown(scenario()))), Status.UNSTEADY, "agreed when it was repeated"),
+    (stray(1, 3), Status.UNSTEADY, "in another way when it was repeated"),
+    (Outcome("", "", Ending.SKIPPED, "no swap"), Status.UNSTEADY, "was skipped when"),
+    (Outcome("", "", Ending.NOT_RUN, "no time"), Status.UNSTEADY, "was not run when"),
+    (KILLED, Status.FAILED, "the program was killed by SIGKILL"),
+]
+"""The second run of a scenario that differed at step 3.0, and what both come to."""
+
+
+@pytest.mark.parametrize(("second", "status", "reason"), REPETITIONS)
+def test_what_differed_and_is_repeated(
+    tmp_path: Path, second: Outcome, status: Status, reason: str | None
+) -> None:
+    """Does it differ only if it does so again, fail if that fails, and is it else unsteady?"""
+    (judged,) = verifier(tmp_path).run([scenario()], Table([FIRST, second], False))
+    assert judged.verdict.status is status
+    assert (reason or "") in (judged.verdict.reason or "")
+    if status is Status.UNSTEADY:
+        assert judged.verdict.first_difference is not None
+        assert judged.verdict.repetition is not None
+        assert (judged.verdict.reason or "").startswith("differed at step 3.0, but ")
+        assert exit_code([summary(Table([], False), [judged])]) is ExitCode.UNDECIDED
+
+
+def test_what_was_killed_is_not_repeated(tmp_path: Path) -> None:
+    """Can a second run that agrees take nothing back?"""
+    killed = Outcome("", FIRST.stdout, Ending.FAILED, "the program was killed by SIGKILL")
+    place = Table([killed, Outcome("", printed(shown(scenario())))], False)
+    (judged,) = verifier(tmp_path).run([scenario()], place)
+    assert judged.verdict.status is Status.FAILED
+    assert judged.verdict.first_difference is not None
+    assert next(place.outcomes, None) is not None
+
+
+def test_of_two_differences_what_repeated_is_shown(tmp_path: Path) -> None:
+    """Is noise beside a real difference left out, and what was recorded not taken for steady?"""
+    observed = shown(scenario(), "prepatch")
+    last = replace(observed.steps[3], counters={**observed.steps[3].counters, "pswpin": 9})
+    noisy = Outcome("", printed(replace(observed, steps=(*observed.steps[:3], last))))
+    (judged,) = verifier(tmp_path).run([scenario()], Table([FIRST, noisy], False))
+    difference = judged.verdict.first_difference
+    assert judged.verdict.status is Status.DIFFERS
+    assert difference is not None
+    assert difference.kernel.counters == {"minflt": 4}
+    assert list(observations([judged])) == []
+
+
+def test_what_is_unsteady_is_no_observation(tmp_path: Path) -> None:
+    outcomes = [stray(1, 3), Outcome("", printed(shown(scenario())))]
+    judged = verifier(tmp_path).run([scenario()], Table(outcomes, False))
+    assert list(observations(judged)) == []
+
+
+def test_who_else_swapped_is_told(tmp_path: Path) -> None:
+    """Does a verdict have what was counted between the steps, where the program does nothing?"""
+    observed = shown(scenario())
+    first, second, *rest = observed.steps
+    second = replace(second, elsewhere={"pswpout": 3})
+    third = replace(rest[0], elsewhere={"pswpin": 2, "pswpout": 1})
+    noisy = printed(replace(observed, steps=(first, second, third, *rest[1:])))
+    (judged,) = verifier(tmp_path).run([scenario()], Table([Outcome("", noisy)], False))
+    assert judged.verdict.status is Status.AGREES
+    assert judged.verdict.elsewhere == {"pswpin": 2, "pswpout": 4}
 
 
 @pytest.mark.parametrize(
     ("statuses", "code"),
     [
-        (["agrees"], 0),
-        (["agrees", "skipped"], 0),
-        (["skipped", "skipped"], 4),
-        (["agrees", "differs", "skipped"], 1),
+        ("", ExitCode.OK),
+        ("agrees", ExitCode.OK),
+        ("agrees, skipped", ExitCode.OK),
+        ("skipped, skipped", ExitCode.SKIPPED),
+        ("agrees, differs, skipped", ExitCode.FAILED),
+        ("differs, not run, unsteady", ExitCode.FAILED),
+        ("failed, not run", ExitCode.FAILED),
+        ("agrees, not run, unsteady", ExitCode.WRONG),
+        ("skipped, not run", ExitCode.WRONG),
+        ("agrees, unsteady, skipped", ExitCode.UNDECIDED),
     ],
 )
-def test_the_exit_code(statuses: list[str], code: int) -> None:
-    verdicts = tuple(Verdict("x", "x", None, status) for status in statuses)  # type: ignore[arg-type]
-    assert exit_code([Run("here", None, verdicts)]) == code
+def test_the_exit_code(statuses: str, code: ExitCode) -> None:
+    """Does a difference go before all, and is what was skipped no more than nothing?"""
+    each = [Status(word) for word in statuses.split(", ") if word]
+    verdicts = tuple(Verdict("x", "x", None, status) for status in each)
+    assert exit_code([Run("here", None, verdicts)]) is code
 
 
 @pytest.mark.parametrize(
@@ -127,7 +222,8 @@ def test_the_exit_code(statuses: list[str], code: int) -> None:
         (["rw.yaml", "--policy", "finl"], "did you mean 'final'?"),
         (["rw.yml"], "rw.yml: no such file; did you mean 'rw.yaml'?"),
         (["rw.yaml", "--output", "no/where"], "there is no directory"),
-        (["rw.yaml", "--timeout", "0"], "--timeout"),
+        *((["rw.yaml", "--timeout", text], "at most 604800") for text in ENDLESS),
+        (["rw.yaml", "--keep-going"], "--keep-going belongs to --random"),
         (["--random", "1", "--out", "nowhere"], "nowhere"),
     ],
 )

@@ -18,7 +18,7 @@ from swaptrace import bundled
 from swaptrace.verify import swap
 from swaptrace.verify.build import find_compiler
 from swaptrace.verify.fitting import check_runnable
-from swaptrace.verify.host import PAGE_CLUSTER, Host
+from swaptrace.verify.host import PAGE_CLUSTER, host
 from swaptrace.verify.journal import DIRECTORY, journal
 from swaptrace.verify.run import Verifier
 from swaptrace.verify.workdir import PREFIX, work_directory
@@ -115,8 +115,8 @@ def test_what_other_kernels_were_seen_to_do_this_one_does_as_the_model_says() ->
     loaded = [scenario(texts[name], name) for name in names]
     for each in loaded:
         check_runnable(each)
-    with work_directory() as directory:
-        judged = Verifier(find_compiler(directory), directory).run(loaded, Host(SIZE))
+    with work_directory() as directory, host(SIZE) as place:
+        judged = Verifier(find_compiler(directory), directory).run(loaded, place)
     assert len(judged) > 15
     assert [j.verdict for j in judged if j.verdict.status == "differs"] == []
     assert sum(j.verdict.status == "agrees" for j in judged) > len(judged) * 2 // 3
