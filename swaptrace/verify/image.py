@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import struct
 from pathlib import Path
 from typing import Final
 
 from swaptrace.errors import SwaptraceError, printable
+from swaptrace.files import opened, reason
 
 MAGIC_AT: Final = 0x202
 MAGIC: Final = b"HdrS"
@@ -29,12 +28,10 @@ def version_of(image: Path) -> str:
     """
     where = printable(str(image))
     try:
-        with open(image, "rb", opener=_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise SwaptraceError(f"{where}: this is no regular file")
+        with opened(image) as file:
             head = file.read(HEAD)
     except OSError as error:
-        raise SwaptraceError(f"{where}: {error.strerror}") from error
+        raise SwaptraceError(f"{where}: {reason(error)}") from error
     if head[MAGIC_AT : MAGIC_AT + len(MAGIC)] != MAGIC:
         raise SwaptraceError(
             f"{where}: this is no bootable image of an x86 kernel "
@@ -44,11 +41,6 @@ def version_of(image: Path) -> str:
     if found is None:
         raise SwaptraceError(f"{where}: this image is damaged or cut off: it names no version")
     return found[0].decode("ascii")
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; a pipe that nobody writes to is no reason to wait."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _version_string(head: bytes) -> bytes:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
+import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.verify.image import modules_of, version_of
 from swaptrace.verify.modules import modules
 from tests.processes import completed
 from tests.verify.guests import RELEASE, image, module
+
+RELEASED = re.compile(r"\d+\.\d+[!-~]*")
 
 
 def test_the_version_of_an_image(tmp_path: Path) -> None:
@@ -29,8 +37,31 @@ def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_an_image_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(SwaptraceError, match="Is a directory"):
+    with pytest.raises(SwaptraceError, match="a directory"):
         version_of(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(SwaptraceError, match="a FIFO, not a regular file"):
+        version_of(tmp_path / "fifo")
+
+
+@given(st.binary(max_size=2048), st.integers(0, 2048))
+def test_an_image_that_is_damaged_or_cut_off(tail: bytes, length: int) -> None:
+    """Is it refused, or its version one that uname could say?"""
+    with TemporaryDirectory() as directory:
+        path = image(Path(directory, "bzImage"))
+        path.write_bytes(path.read_bytes()[:length] + (tail if length > 0x206 else b""))
+        with suppress(SwaptraceError):
+            assert RELEASED.fullmatch(version_of(path))
+
+
+def test_an_image_without_a_version_is_told(tmp_path: Path) -> None:
+    """Of which only the beginning is there, as of a copy that broke off?"""
+    path = image(tmp_path / "bzImage")
+    for length in (0x206, 0x20E, 0x20F, 0x600, 0x605):
+        path.write_bytes(path.read_bytes()[:0x1000][:length])
+        with pytest.raises(SwaptraceError, match="damaged or cut off: it names no version"):
+            version_of(path)
+        path = image(tmp_path / "bzImage")
 
 
 @pytest.mark.parametrize(
