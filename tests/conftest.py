@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from tests.effort import ALL, examples
 from tests.processes import adopt_orphans, children, end_all, left
 
 # Compiling the inner loop takes longer than all that the tests would gain by it. Those that ask
@@ -33,6 +35,21 @@ with suppress(locale.Error):
     locale.setlocale(locale.LC_ALL, "C.UTF-8")
 time.tzset()
 
+# Nothing that is asked is a time, and what a test wants of its directory holds for all examples.
+settings.register_profile(
+    "swaptrace",
+    deadline=None,
+    derandomize=not ALL,
+    max_examples=examples(100),
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+settings.load_profile("swaptrace")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest --promote` writes what the tests got over what they expected."""
@@ -43,6 +60,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _orphans() -> None:
     """What a test leaves behind is a child of the process that runs the tests."""
     adopt_orphans()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bytecode(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where Python must not write bytecode beside the sources, the programs that the tests start
+    share it elsewhere, and do not compile all that they import each time."""
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ["PYTHONPYCACHEPREFIX"] = str(tmp_path_factory.mktemp("bytecode"))
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 from pathlib import Path
 
@@ -130,8 +132,7 @@ def test_is_the_graph_legible(request: pytest.FixtureRequest) -> None:
 
 def test_is_the_picture_what_dot_draws(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
     """Does `--format svg` hand the graph to the program `dot` and write what that gives back?"""
-    (here / "dot").write_text("#!/bin/sh\necho '<svg>'\ncat\necho '</svg>'\n")
-    (here / "dot").chmod(0o755)
+    program(here / "dot", "#!/bin/sh\necho '<svg>'\ncat\necho '</svg>'\n")
     monkeypatch.setenv("PATH", str(here), prepend=":")
     drawn = run("graph", "--ops", "read", "--format", "svg")
     assert drawn.exit_code == 0
@@ -146,6 +147,52 @@ def test_is_a_missing_graphviz_a_clear_error(monkeypatch: pytest.MonkeyPatch, he
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: --format svg needs the program `dot`")
     assert not (here / "page.svg").exists()
+
+
+HANGING = "#!/bin/sh\necho $$ > running\nexec sleep 3600\n"
+
+
+def test_is_a_picture_that_nobody_can_read_refused(
+    monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    """Is it said what is too large, what would be right, and is dot not even started?"""
+    program(here / "dot", HANGING)
+    monkeypatch.setenv("PATH", str(here), prepend=":")
+    result = run("graph", "--format", "svg", "--output", "page.svg")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.search(r"at most 64 states, and this graph has [\d,]+: choose fewer", result.stderr)
+    assert [path.name for path in here.iterdir()] == ["dot"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_does_dot_end_with_the_program(here: Path, number: signal.Signals, code: int) -> None:
+    """Even where only the program gets the signal, and without a file?"""
+    program(here / "dot", HANGING)
+    options = ("--ops", "read", "--format", "svg", "--output", "page.svg")
+    process = start("graph", *options, env={"PATH": f"{here}:{os.environ['PATH']}"})
+    running = here / "running"
+    until(lambda: running.exists() and running.read_text().endswith("\n"), process)
+    process.send_signal(number)
+    assert finished(process) == (code, "", "")
+    until(lambda: not alive(int(running.read_text())))
+    assert not (here / "page.svg").exists()
+
+
+def test_is_it_told_why_dot_failed(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    """In its own words?"""
+    program(here / "dot", "#!/bin/sh\ncat >/dev/null\necho no fonts >&2\nexit 3\n")
+    monkeypatch.setenv("PATH", str(here), prepend=":")
+    result = run("graph", "--ops", "read", "--format", "svg")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "Error: dot could not draw the graph: no fonts\n",
+    )
+
+
+def program(path: Path, text: str) -> None:
+    """A file that can be executed."""
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 @pytest.mark.parametrize(

@@ -191,8 +191,8 @@ def _print(explored: Explored, fmt: str, output: Output) -> None:
 def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options: Any) -> None:
     """Draw the states of a page and what leads from one to another.
 
-    One process, one page, every state that the operations reach. With a few
-    operations the picture is legible.
+    One process, one page, every state that the operations reach. A picture has
+    at most 64 states, to be legible: choose a few operations.
 
     \b
     swaptrace graph --ops read,write,pageout
@@ -209,5 +209,5 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
     limits = Limits(explorer.operations(ops), 1)
     found = from_argument(policy, options["defines"])
     warn_of([found])
-    text = draw(Graph(found, machine, limits))
-    Output(path=output).write(picture(text) if fmt == "svg" else text)
+    drawing = draw(Graph(found, machine, limits))
+    Output(path=output).write(picture(drawing) if fmt == "svg" else drawing.dot)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import subprocess
+from typing import Final, NamedTuple
+
 from swaptrace.errors import SwaptraceError
 from swaptrace.explore.graph import START, Graph
 from swaptrace.mm.column import Column, Mapping, Pte
+from swaptrace.processes import dying_with_this
 from swaptrace.report.explored import quoted
 
+LEGIBLE: Final = 64
+"""States of a picture that one can still read, on a sheet of paper or a screen. With some thousand,
+`dot` takes minutes and gigabytes."""
 
-def draw(graph: Graph) -> str:
-    """Every state of one page under one policy, in Graphviz DOT.
+
+class Drawing(NamedTuple):
+    """A graph in Graphviz DOT, and how many states it has."""
+
+    dot: str
+    states: int
+
+
+def draw(graph: Graph) -> Drawing:
+    """Every state of one page under one policy.
 
     Operations that lead from one state to the same other are one arrow.
     """
@@ -26,24 +41,39 @@ def draw(graph: Graph) -> str:
         lines.append(f"  {node} [label={quoted(label(state.column))}];")
         for target, names in arrows.items():
             lines.append(f"  {node} -> {target} [label={quoted(', '.join(names))}];")
-    return "\n".join([*lines, "}"]) + "\n"
+    return Drawing("\n".join([*lines, "}"]) + "\n", len(states))
 
 
-def picture(dot: str) -> str:
-    """The graph as SVG, drawn by Graphviz. Raises `SwaptraceError` where that is missing."""
+def picture(drawing: Drawing) -> str:
+    """The graph as SVG, drawn by Graphviz's `dot`, which does not outlive this call or process.
+
+    Raises `SwaptraceError` where it is missing, fails, or would draw more than anybody can read.
+    """
+    if drawing.states > LEGIBLE:
+        raise SwaptraceError(
+            f"--format svg draws at most {LEGIBLE} states, and this graph has {drawing.states:,}: "
+            "choose fewer operations, as in --ops read,write,pageout, or use --format dot"
+        )
     try:
-        import graphviz
-    except ImportError:
-        message = "--format svg needs the Python package graphviz: the extra `graph` of swaptrace"
-        raise SwaptraceError(message) from None
-    try:
-        drawn: str = graphviz.Source(dot).pipe(format="svg", encoding="utf-8", quiet=True)
-    except graphviz.ExecutableNotFound:
+        process = subprocess.Popen(
+            ["dot", "-Tsvg"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=dying_with_this(),
+        )
+    except OSError:
         message = "--format svg needs the program `dot`: install Graphviz, or use --format dot"
         raise SwaptraceError(message) from None
-    except graphviz.CalledProcessError as error:
-        raise SwaptraceError(f"dot could not draw the graph: {error}") from None
-    return drawn
+    try:
+        drawn, said = process.communicate(drawing.dot.encode())
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode:
+        why = said.decode(errors="replace").strip() or f"exit code {process.returncode}"
+        raise SwaptraceError(f"dot could not draw the graph: {why}")
+    return drawn.decode()
 
 
 def label(column: Column) -> str:
