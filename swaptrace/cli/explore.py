@@ -119,7 +119,7 @@ def explore(
         raise click.UsageError(message, click.get_current_context())
     request = explorer.Request(
         tuple(found),
-        explorer.machine_of(options["overrides"]),
+        explorer.machine_of(options["overrides"], found),
         Limits(explorer.operations(ops), processes),
         Bounds(max_steps, max_states),
     )
@@ -205,9 +205,9 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
 
     if output is not None:
         check_writable(Path(output))
-    machine = explorer.machine_of(options["overrides"])
-    limits = Limits(explorer.operations(ops), 1)
     found = from_argument(policy, options["defines"])
+    machine = explorer.machine_of(options["overrides"], [found])
+    limits = Limits(explorer.operations(ops), 1)
     warn_of([found])
     drawing = draw(Graph(found, machine, limits))
     Output(path=output).write(picture(drawing) if fmt == "svg" else drawing.dot)

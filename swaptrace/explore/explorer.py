@@ -105,13 +105,22 @@ class Exploration(NamedTuple):
         return f"not a proof: the search was cut off; {visited}, sequences up to {found.depth} long"
 
 
-def machine_of(overrides: Mapping[str, str]) -> Machine:
+def machine_of(overrides: Mapping[str, str], policies: Sequence[Policy] = ()) -> Machine:
     """The machine of `--set`; a page has no neighbours, so that nothing is read ahead.
 
-    Raises `SwaptraceError` where a setting makes no sense for a single page.
+    Raises `SwaptraceError` where a setting makes no sense for a single page, and where the
+    policies are of different kernels: what is proved of two policies holds for one.
     """
     text = "machine: {swap: {page_cluster: 0}}\nsteps: [{mmap: page, size: 64KiB}]\n"
-    machine = load_text(text.encode(), "--set", overrides, name="explore").machine
+    scenario = load_text(text.encode(), "--set", overrides, name="explore")
+    machines = {scenario.machine_under(each.kernel, each.pinned) for each in policies}
+    if len(machines) > 1:
+        kernels = " and ".join(sorted({machine.kernel for machine in machines}))
+        raise SwaptraceError(
+            f"the policies are of the kernels {kernels}; explore compares two on one kernel: give "
+            "--set machine.kernel=VERSION and leave @VERSION out"
+        )
+    machine = next(iter(machines), scenario.machine)
     if machine.swap.page_cluster:
         raise SwaptraceError(
             "machine.swap.page_cluster must be 0: explore looks at one page, and read-ahead is "

@@ -81,10 +81,13 @@ class Policy:
     """The decision points, as v6.10 takes them.
 
     `title` says in one line what it does to the PTE, `origin` where it comes from. `name` is
-    that of the entry point or of the file it was found in.
+    that of the entry point or of the file it was found in. `kernel` is the version of its own
+    kernel, "" for that of the scenario; it yields to what the scenario says, unless it is `pinned`.
     """
 
     name: str = ""
+    kernel: str = ""
+    pinned: bool = False
     title: ClassVar[str] = ""
     origin: ClassVar[str] = ""
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, printable, quote
 from swaptrace.files import read_bytes
+from swaptrace.kernels import KERNELS, RANGES
 from swaptrace.mm.policy import Policy
 
 if TYPE_CHECKING:
@@ -62,11 +63,14 @@ def available() -> dict[str, EntryPoint]:
 
 
 def find(name: str) -> Policy:
-    """The registered policy of that name or alias. What comes out of data is looked up here: a
-    name never is a path, whatever it looks like.
+    """The registered policy of that name or alias, or of `NAME@KERNEL` on a kernel of its own. What
+    comes out of data is looked up here: a name never is a path, whatever it looks like.
 
     Raises `PolicyError` that names the policy and says what is wrong, or what there is.
     """
+    base, at, kernel = name.partition("@")
+    if at:
+        return _under(find(base), kernel)
     wanted = ALIASES.get(name, name)
     if wanted in SERIES:
         return _only_policy(import_module(f"{__name__}.{wanted}"), wanted, f"policy {wanted!r}")
@@ -75,6 +79,15 @@ def find(name: str) -> Policy:
         hint = did_you_mean(name, [*registered, *ALIASES])
         raise PolicyError(f"no policy {quote(name)}; {hint}")
     return _instance(_load(registered[wanted]), wanted, f"policy {wanted!r}")
+
+
+def _under(policy: Policy, kernel: str) -> Policy:
+    """The policy on a kernel of its own, whatever a scenario says."""
+    if kernel not in KERNELS:
+        wrong = f"{quote(kernel)} is not a kernel that is modelled"
+        raise PolicyError(f"policy {quote(policy.name)}: {wrong}; valid: {RANGES}")
+    policy.name, policy.kernel, policy.pinned = f"{policy.name}@{kernel}", kernel, True
+    return policy
 
 
 def from_argument(text: str, defines: Collection[str] = ()) -> Policy:

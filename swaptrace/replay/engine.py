@@ -81,7 +81,8 @@ class Replay:
         self.scenario = scenario
         self.observe = observe
         table = policy if isinstance(policy, Table) else Table(policy)
-        self.world = world_of(scenario.machine, table)
+        own = table.policy
+        self.world = world_of(scenario.machine_under(own.kernel, own.pinned), table)
         self.parts = checkpoints
         self.record = Record(steps=[] if steps else None, checkpoints=[] if checkpoints else None)
 

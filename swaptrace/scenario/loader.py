@@ -58,7 +58,7 @@ def load_text(
         report.stop(root.mark, f"a scenario is a mapping with the key 'steps', not {a_kind(root)}")
     entries = known_entries(root, KEYS, "a scenario", report)
     section = {key: entry.node for key, entry in entries.items()}
-    machine = read_machine(section.get("machine"), overrides, report)
+    machine, said = read_machine(section.get("machine"), overrides, report)
     reader = StepReader(report, machine.page_size)
     if "steps" not in section:
         report.add(root.mark, "a scenario needs 'steps'")
@@ -71,6 +71,7 @@ def load_text(
         expect=tuple(expectations(section.get("expect"), reader, report)),
         file=file,
         text=source.lines,
+        said=said,
     )
     report.check()
     return scenario

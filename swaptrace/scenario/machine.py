@@ -48,8 +48,11 @@ SWAP_KEYS: Final = tuple(f.name for f in fields(Swap))
 PREFIX: Final = "machine."
 
 
-def read_machine(node: Node | None, overrides: Map[str, str], report: Report) -> Machine:
-    """The machine; one whose page size was given wrong has pages of 1 byte, which fit all."""
+def read_machine(
+    node: Node | None, overrides: Map[str, str], report: Report
+) -> tuple[Machine, frozenset[str]]:
+    """The machine, and what of it is said; one whose page size was given wrong has pages of 1
+    byte, which fit all."""
     values: dict[str, Any] = {}
     marks: dict[str, Mark] = {}
     settings = list(of_file(node, report)) if node is not None else []
@@ -67,7 +70,7 @@ def read_machine(node: Node | None, overrides: Map[str, str], report: Report) ->
     if machine.memory is None:
         for path in [path for path in LIMITED if path in marks]:
             report.add(marks[path], f"{path}: means nothing without a limit; give 'memory' as well")
-    return machine
+    return machine, frozenset(values)
 
 
 def build(values: Map[str, Any]) -> Machine:

@@ -8,8 +8,8 @@ from YAML; nothing else needs to know that YAML exists.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
 
 from swaptrace.kernels import KERNELS, implied
 
@@ -309,3 +309,17 @@ class Scenario:
     expect: tuple[Expected, ...] = ()
     file: str = "<string>"
     text: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    said: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """What the file or the command line says of the machine, as paths; the rest is implied."""
+
+    def machine_under(self, kernel: str, pinned: bool) -> Machine:
+        """The machine with another kernel and what that implies ("": with its own).
+
+        What the scenario says stays as it is, its kernel only if the other is not `pinned`.
+        """
+        if not kernel or ("kernel" in self.said and not pinned):
+            return self.machine
+        features: dict[str, Any] = {
+            key: value for key, value in implied(kernel).items() if key not in self.said
+        }
+        return replace(self.machine, kernel=kernel, **features)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from swaptrace.kernels import implied
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.table import Table
@@ -59,7 +60,10 @@ def verify_one(
     if observed.failed is not None:
         stop = Stop(Status.FAILED, observed.failed)
     try:
-        there = replace(scenario, machine=machine_for(scenario, observed.facts))
+        machine = machine_for(scenario, observed.facts)
+        # Whatever kernel a policy is of, the model is that of the kernel that ran.
+        said = frozenset({"kernel", *implied(machine.kernel)})
+        there = replace(scenario, machine=machine, said=said)
     except Unfit as unfit:
         if stop is not None and stop.status is Status.FAILED:
             return replace(verdict, status=stop.status, reason=stop.reason)

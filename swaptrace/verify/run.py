@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from swaptrace import policies
+from swaptrace.errors import SwaptraceError
 from swaptrace.exitcodes import ExitCode, foremost
 from swaptrace.kernels import modelled, policy_of
 from swaptrace.mm.policy import Policy
@@ -232,4 +233,10 @@ def check_policy(name: str, defines: tuple[str, ...]) -> list[Policy]:
 
     Raises `SwaptraceError` now, not after the first scenario has run.
     """
-    return [] if name == AUTO else [policies.from_argument(name, defines)]
+    if name == AUTO:
+        return []
+    policy = policies.from_argument(name, defines)
+    if policy.pinned:
+        wrong = "the model is that of the kernel that runs; leave @VERSION out"
+        raise SwaptraceError(f"--policy {policy.name}: {wrong}")
+    return [policy]
