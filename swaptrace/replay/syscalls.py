@@ -96,6 +96,7 @@ def begin(world: World, tally: Tally, process: Process, region: str, span: Span)
 def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
     """A private anonymous mapping, soft-dirty as every new one."""
     if step.region in process.regions:  # unmapped before, and now the name is used again
+        process.registered.discard(step.region)
         leave(world, tally, process, process.regions.pop(step.region))
     pages = world.pages(step.size)
     vma = Vma(readable=step.prot != "none", writable=step.prot == "rw")
@@ -259,21 +260,24 @@ def uffd_writeprotect(
 ) -> Errno:
     """Register the whole region on first use, then UFFDIO_WRITEPROTECT on the range."""
     call = begin(world, tally, process, step.region, step.span)
-    whole = replace(call, start=call.family.base, end=call.family.end)
-    areas = call.space.within(whole.start, whole.end)
-    if not areas:
-        return "EINVAL"
-    for area in areas:
-        register(whole, area)
+    if step.region not in process.registered:
+        errno = register(replace(call, start=call.family.base, end=call.family.end))
+        if errno:
+            return errno
+        process.registered.add(step.region)
     return mwriteprotect_range(call, step.wp)
 
 
-def register(call: Call, area: VmArea) -> None:
-    """userfaultfd_register_range(), for one VMA."""
-    if not area.vma.uffd_wp:
+def register(call: Call) -> Errno:
+    """userfaultfd_register(), which wants a VMA and leaves out the holes between them."""
+    areas = call.space.within(call.start, call.end)
+    if not areas:
+        return "EINVAL"
+    for area in areas:
         vma = area.vma._replace(uffd_wp=True)
-        area = next(iter(call.space.within(area.start, area.start + 1)))
-        set_vma(call, area, area.start, area.end, vma)
+        now = next(iter(call.space.within(area.start, area.start + 1)))  # it may have merged
+        set_vma(call, now, area.start, area.end, vma)
+    return None
 
 
 def mwriteprotect_range(call: Call, wp: bool) -> Errno:

@@ -41,11 +41,13 @@ class Family:
 
 @dataclass(slots=True)
 class Process:
-    """`regions` by name; `families` are all that it is a member of."""
+    """`regions` by name; `families` are all that it is a member of. `registered` names those
+    that its userfaultfd has been registered for, which a child's has not."""
 
     name: str
     space: AddressSpace
     regions: dict[str, Family] = field(default_factory=dict)
+    registered: set[str] = field(default_factory=set)
 
     def families(self) -> list[Family]:
         """Each region that the process shares in, once, in order of mapping."""
@@ -150,7 +152,12 @@ class World:
             self.device.used,
             None if self.arena is None else self.arena.key(),
             tuple(
-                (name, process.space.key(anon_vmas), tuple(process.regions))
+                (
+                    name,
+                    process.space.key(anon_vmas),
+                    tuple(process.regions),
+                    tuple(sorted(process.registered)),
+                )
                 for name, process in self.processes.items()
             ),
             tuple(

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from swaptrace.atomic import replace_file
+from swaptrace.replay.result import machine_mapping
 from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.fitting import machine_for
@@ -49,7 +49,7 @@ def observation(scenario: Scenario, policy: str, observed: Observed) -> str:
         "scenario": scenario.name,
         "yaml": "\n".join(scenario.text) or to_yaml(scenario),
         "kernel": observed.facts.kernel,
-        "machine": asdict(machine),
+        "machine": machine_mapping(machine),
         "policies": [policy],
         "steps": list(_steps(observed)),
     }

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from swaptrace import bundled
+from swaptrace.scenario.loader import load_text
 from swaptrace.verify import swap
 from swaptrace.verify.build import find_compiler
 from swaptrace.verify.fitting import check_runnable
@@ -23,7 +24,7 @@ from swaptrace.verify.journal import DIRECTORY, journal
 from swaptrace.verify.run import Verifier
 from swaptrace.verify.workdir import PREFIX, work_directory
 from tests.commandline import run, start
-from tests.kernel.observed import observations, scenario_texts
+from tests.kernel.observed import observations, overrides, scenario_texts
 from tests.verify.programs import READ_WRITE, on_this_kernel, scenario
 
 pytestmark = on_this_kernel
@@ -156,6 +157,7 @@ def test_what_was_recorded_is_what_the_model_says(tmp_path: Path) -> None:
     assert first == second
     found = json.loads(first)
     assert found["policies"] == ["merged"]
+    assert load_text(found["yaml"], "rw", dict(overrides("machine", found["machine"]))).steps
     assert [step["counters"] for step in found["steps"]] == [
         {},
         {"minflt": 4},

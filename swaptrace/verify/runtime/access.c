@@ -210,7 +210,7 @@ static void map(int region, size_t size, int prot, unsigned long at)
 	mapped->start = NULL;		/* the name may have been used before */
 	start = at == ANYWHERE ? first_fit(size) : moved(at);
 	if (mmap(start, size, prot, flags, -1, 0) == start) {
-		*mapped = (struct region){start, size};
+		*mapped = (struct region){start, size, false};
 		return;
 	}
 	note.error = errno;

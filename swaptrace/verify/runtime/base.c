@@ -26,6 +26,7 @@
 struct region {
 	char *start;			/* NULL: not mapped yet */
 	size_t size;
+	bool registered;		/* with the userfaultfd of the process */
 };
 
 struct shared {				/* by all processes */

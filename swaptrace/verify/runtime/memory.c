@@ -75,14 +75,15 @@ static void start_handler(void)
 
 static int uffd_writeprotect(int region, size_t offset, size_t length, bool protect)
 {
-	struct region whole = shared->regions[me][region];
+	struct region *whole = &shared->regions[me][region];
 	struct uffdio_register registration = {
-		{(uintptr_t)whole.start, whole.size}, UFFDIO_REGISTER_MODE_WP, 0};
+		{(uintptr_t)whole->start, whole->size}, UFFDIO_REGISTER_MODE_WP, 0};
 	struct uffdio_writeprotect range = {
 		{(uintptr_t)at(region, offset), length},
 		protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0};
 
-	if (ioctl(uffd, UFFDIO_REGISTER, &registration))
+	if (!whole->registered && ioctl(uffd, UFFDIO_REGISTER, &registration))
 		return -1;
+	whole->registered = true;
 	return ioctl(uffd, UFFDIO_WRITEPROTECT, &range);
 }

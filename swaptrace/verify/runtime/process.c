@@ -23,6 +23,8 @@ static void fork_process(int child)
 	pid_t pid;
 
 	memcpy(shared->regions[child], shared->regions[me], sizeof(shared->regions[me]));
+	for (int i = 0; i < REGIONS; i++)
+		shared->regions[child][i].registered = false;
 	pid = fork();
 	if (pid < 0)
 		fail("cannot fork: ");
