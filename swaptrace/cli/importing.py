@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from swaptrace.errors import quote
+from swaptrace.errors import printable, quote
 from swaptrace.output import complain
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ REPLACED = (
     "warning: the program replaced itself by another one, which was not recorded; if it is a "
     "wrapper, record the program that it starts"
 )
+
+SHOWN = 8
+"""Programs that are named where a program started many."""
 
 
 def target_options(command: Command) -> Command:
@@ -89,7 +93,21 @@ def finish(recorder: Recorder, target: Target, counted: Counted) -> None:
         complain(APPROXIMATE)
     if counted.replaced:
         complain(REPLACED)
+    if counted.children:
+        complain(not_recorded(counted.children))
     complain(summary(recorder, written, counted))
+
+
+def not_recorded(children: tuple[str, ...]) -> str:
+    """What is said of the processes that a program started."""
+    counted = Counter(name or "a copy of itself" for name in children)
+    names = [name if n == 1 else f"{name} ({n:,})" for name, n in counted.items()]
+    which = ", ".join(names if len(names) <= SHOWN else [*names[:SHOWN], "…"])
+    return (
+        f"warning: {many(len(children), 'process', 'processes')} that the program started "
+        f"{'was' if len(children) == 1 else 'were'} not recorded: {printable(which)}; "
+        "to record one, give its command to swaptrace record"
+    )
 
 
 def summary(recorder: Recorder, written: Written, counted: Counted) -> str:

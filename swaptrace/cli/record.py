@@ -24,9 +24,10 @@ def record(
     """Run a command and turn its memory accesses into a scenario and its trace.
 
     The command runs under valgrind's lackey and strace, both of which must be
-    installed, some hundred times slower than alone. Threads are recorded, the
-    processes that it starts are not. Its standard streams are its own, and its exit
-    code is that of swaptrace, once the files are there.
+    installed, some hundred times slower than alone. Threads are recorded; the
+    processes that it starts are not, and are named at the end. Its standard
+    streams are its own, and its exit code is that of swaptrace, once the files are
+    there.
 
     \b
     swaptrace record -o traces sort -R /etc/passwd

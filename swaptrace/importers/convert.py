@@ -28,11 +28,13 @@ EXAMPLES: Final = {
 
 class Counted(NamedTuple):
     """`skipped` lines were nothing that an import looks at. `exact` is whether each call was
-    placed where it was made, `replaced` whether the program became another by execve()."""
+    placed where it was made, `replaced` whether the program became another by execve(), `children`
+    the programs of the processes that it started, "" for one that stayed a copy."""
 
     skipped: int
     exact: bool
     replaced: bool = False
+    children: tuple[str, ...] = ()
 
 
 def convert(fmt: str, log: Iterable[Block], name: str, recorder: Recorder) -> Counted:
@@ -89,7 +91,8 @@ def convert_lackey(
     if not recorder.seen:
         raise _no_access("lackey", name)
     placing.finish()
-    return Counted(skipped, strace is None or placing.exact, replaced)
+    children = tuple(between.programs.values())
+    return Counted(skipped, strace is None or placing.exact, replaced, children)
 
 
 def _no_access(fmt: str, name: str) -> SwaptraceError:

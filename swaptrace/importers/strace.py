@@ -92,6 +92,7 @@ class Calls:
         self.waiting: dict[int, list[Call]] = {}  # of those that may be a child's
         self.threads: set[int] = set()
         self.children: set[int] = set()
+        self.programs: dict[int, str] = {}  # what each child process ran last; "" for a mere copy
 
     def line(self, text: bytes) -> Iterator[Call]:
         """What is known to be called now. Lines that are no call give nothing.
@@ -115,7 +116,7 @@ class Calls:
         if name in FORKS:
             yield from self.forked(who, call)
         elif who in self.children:
-            return
+            self.child(who, call)
         elif who not in self.threads and self.forking:
             self.waiting.setdefault(who, []).append(call)
         else:
@@ -136,11 +137,21 @@ class Calls:
             self.forking.add(who)
         return None
 
+    def child(self, who: int, call: Call) -> None:
+        """A call in a child process: only which program it becomes is of interest."""
+        if call.name == "execve" and who in self.programs:
+            self.programs[who] = call.arguments[0].strip('"').rpartition("/")[2]
+
     def forked(self, who: int, call: Call) -> Iterator[Call]:
         """A new thread, which has the memory of who made it, or a child, which has not."""
         held = self.waiting.pop(call.value, [])
-        if who in self.children or "CLONE_THREAD" not in " ".join(call.arguments):
+        thread = "CLONE_THREAD" in " ".join(call.arguments)
+        if who in self.children or not thread:
             self.children.add(call.value)
+            if not thread:
+                self.programs.setdefault(call.value, "")
+            for each in held:
+                self.child(call.value, each)
             return
         self.threads.add(call.value)
         yield from held

@@ -285,7 +285,22 @@ def test_threads_are_recorded_and_children_are_not(tmp_path: Path) -> None:
     assert not [each for each in done if isinstance(each, str) and each.startswith("munmap")]
     own = [each for each in done if isinstance(each, tuple)]
     assert {(base + page, True) for page in range(16)} <= set(own)
+    assert (
+        "warning: 1 process that the program started was not recorded: a copy of itself"
+        in result.stderr
+    )
     assert own.count((base + 3, True)) == 2, "moved or not, page 3 is what it was"
+
+
+def test_what_a_shell_started_is_said_not_to_be_recorded(tmp_path: Path) -> None:
+    """How many processes, and which programs?"""
+    lines = "sort -u /dev/null; sort /dev/null | cat; (:; :); exit 0"
+    result = recorded(tmp_path / "out", "sh", "-c", lines)
+    assert result.returncode == 0
+    assert (
+        "warning: 4 processes that the program started were not recorded: sort (2), cat, a copy of itself; "
+        "to record one, give its command to swaptrace record\n"
+    ) in result.stderr
 
 
 def test_a_wrapper_is_told(tmp_path: Path) -> None:

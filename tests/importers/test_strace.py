@@ -70,6 +70,27 @@ def test_a_child_has_memory_of_its_own_and_a_thread_has_not() -> None:
     ) == [("brk", 0x1000), ("brk", 0x3000), ("brk", 0x5000)]
 
 
+def test_which_programs_children_ran_is_known() -> None:
+    """The last one of each process, also if it runs before the parent's fork returns, and not those
+    of threads?"""
+    reader = Calls()
+    for line in (
+        "1 brk(NULL) = 0x1000",
+        '1 execve("/bin/sh", ["sh", "-c", "a, b"], 0x7ffd /* 9 vars */) = 0',
+        "1 vfork( <unfinished ...>",
+        '2 execve("/usr/local/bin/sort", ["sort"], 0x7ffd /* 9 vars */) = -1 ENOENT (No such file)',
+        '2 execve("/usr/bin/sort", ["sort", "a"], 0x7ffd /* 9 vars */) = 0',
+        "1 <... vfork resumed>) = 2",
+        "1 clone(child_stack=NULL, flags=SIGCHLD) = 3",
+        "2 clone(child_stack=0x7f, flags=CLONE_VM|CLONE_THREAD) = 4",
+        "3 clone(child_stack=NULL, flags=SIGCHLD) = 5",
+        '5 execve("/usr/bin/env", ["env", "uniq"], 0x7ffd /* 9 vars */) = 0',
+        '5 execve("/usr/bin/uniq", ["uniq"], 0x7ffd /* 9 vars */) = 0',
+    ):
+        list(reader.line(line.encode()))
+    assert reader.programs == {2: "sort", 3: "", 5: "uniq"}
+
+
 @pytest.mark.parametrize(("flags", "expected"), [("CLONE_VM|CLONE_THREAD", 3), ("SIGCHLD", 2)])
 def test_what_a_child_does_before_its_fork_returns_waits(flags: str, expected: int) -> None:
     """Is it told whose it was, although the parent's line comes later?"""
