@@ -298,8 +298,8 @@ def test_what_a_shell_started_is_said_not_to_be_recorded(tmp_path: Path) -> None
     result = recorded(tmp_path / "out", "sh", "-c", lines)
     assert result.returncode == 0
     assert (
-        "warning: 4 processes that the program started were not recorded: sort (2), cat, a copy of itself; "
-        "to record one, give its command to swaptrace record\n"
+        "warning: 4 processes that the program started were not recorded: sort (2), cat, "
+        "a copy of itself; to record one, give its command to swaptrace record\n"
     ) in result.stderr
 
 
