@@ -10,8 +10,10 @@ import errno
 import io
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, printable
 
@@ -30,6 +32,23 @@ def kind_of_file(mode: int) -> str:
     if stat.S_ISFIFO(mode):
         return A_FIFO
     return "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+@contextmanager
+def guarded(wrong: Callable[[str], SwaptraceError]) -> Iterator[None]:
+    """Turn whatever a reader of a foreign format raises into the error of its file.
+
+    A format has more ways to be wrong than anybody thinks of, and the libraries that read one raise
+    whatever happens to them.
+    """
+    try:
+        yield
+    except (SwaptraceError, MemoryError):
+        raise
+    except OSError as error:
+        raise wrong(reason(error)) from error
+    except Exception as error:
+        raise wrong(str(error) or type(error).__name__) from error
 
 
 class NotRegular(OSError):
@@ -62,6 +81,23 @@ def opened(path: str | Path) -> io.FileIO:
 def _check_regular(mode: int, path: str | Path) -> None:
     if not stat.S_ISREG(mode):
         raise NotRegular(str(path), kind_of_file(mode))
+
+
+class Identity(NamedTuple):
+    """Which file it is, and as of when: another one, or another content, is another identity."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+def identity(file: io.FileIO | str | Path) -> Identity:
+    """That of an open file or a path. Raises `OSError`."""
+    found = os.fstat(file.fileno()) if isinstance(file, io.FileIO) else os.stat(file)
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return Identity(found.st_dev, found.st_ino, found.st_size, *times)
 
 
 def read_at_most(path: str | Path, most: int) -> bytes:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import lzma
-import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
@@ -13,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swaptrace.errors import Problem, SwaptraceError, printable
+from swaptrace.unpacking import DAMAGED, GZIP_BEGINS, XZ_BEGINS, from_gzip, from_xz
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -83,10 +81,10 @@ def unpacked(raw: io.RawIOBase, name: str, told: Told) -> BinaryIO:
         begin = counted.peek(6)
     except OSError as error:
         raise _unreadable(name, error) from error
-    if begin.startswith(b"\x1f\x8b"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=counted))
-    if begin.startswith(b"\xfd7zXZ\0"):
-        return cast(BinaryIO, lzma.LZMAFile(counted))
+    if begin.startswith(GZIP_BEGINS):
+        return cast(BinaryIO, from_gzip(counted))
+    if begin.startswith(XZ_BEGINS):
+        return cast(BinaryIO, from_xz(counted))
     return counted
 
 
@@ -123,7 +121,7 @@ def _read(file: BinaryIO, buffer: memoryview, name: str) -> int:
     """Fill the buffer; how many bytes there were."""
     try:
         return cast(io.BufferedReader, file).readinto(buffer)
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+    except DAMAGED as error:
         raise SwaptraceError(
             f"{printable(name)}: the compressed data are damaged or cut off ({error})"
         ) from error

@@ -198,7 +198,7 @@ class Replay:
                 marks = sequence.parts(step.count, self.parts)
                 sequence.replay_pattern(self.world, tally, process, step, marks, mark)
             else:
-                trace = sequence.trace_of(step, self.scenario.file)
+                trace = sequence.trace_of(step, self.scenario)
                 marks = sequence.parts(sequence.length(trace), self.parts) if self.parts else []
                 sequence.replay_trace(self.world, tally, process, step, trace, marks, mark)
         except SwaptraceError as error:

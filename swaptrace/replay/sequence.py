@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from swaptrace.replay.dense import first_page
 from swaptrace.replay.region import Pages, Region, check_listable
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import Family, Process, World
-from swaptrace.scenario.schema import AccessPattern, Trace
+from swaptrace.scenario.schema import AccessPattern, Scenario, Trace
 from swaptrace.traces.chunk import CHUNK, Chunk
 from swaptrace.traces.files import TraceError, TraceFile, open_trace, shown
 from swaptrace.traces.patterns import accesses
@@ -210,9 +209,9 @@ def parts(count: int, number: int) -> list[int]:
     return [count * part // number for part in range(1, number + 1)]
 
 
-def trace_of(step: Trace, scenario: str) -> TraceFile:
-    """The trace of a step; its path is relative to the scenario's file."""
-    return open_trace(str(Path(scenario).parent / step.path))
+def trace_of(step: Trace, scenario: Scenario) -> TraceFile:
+    """The trace of a step, the file that it was when the scenario was loaded."""
+    return open_trace(scenario.trace_path(step.path), scenario.traces.get(step.path))
 
 
 def length(trace: TraceFile) -> int:

@@ -8,19 +8,22 @@ wrong goes into one `Report`, which is raised as a `ScenarioError`; nothing else
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Map
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
 from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
 from swaptrace.errors import did_you_mean, printable, quote
+from swaptrace.files import Identity, identity
 from swaptrace.scenario.machine import read_machine
 from swaptrace.scenario.names import Names
 from swaptrace.scenario.nodes import Entry, Mapping, Node, a_kind, known_entries, parse
 from swaptrace.scenario.operations import TOTAL
-from swaptrace.scenario.schema import Expected, Scenario
+from swaptrace.scenario.schema import Expected, Measure, Repeat, Scenario, Step, Trace
 from swaptrace.scenario.source import Report, decode, read_file
 from swaptrace.scenario.steps import StepReader
 from swaptrace.scenario.values import Reader, integer, line_of_text, plain_text, read
@@ -63,18 +66,30 @@ def load_text(
     if "steps" not in section:
         report.add(root.mark, "a scenario needs 'steps'")
     parsed = reader.steps(section["steps"]) if "steps" in section else ()
+    steps = Names(report, machine.page_size, reader.lost).steps(parsed)
     scenario = Scenario(
         name=text_of(section, "name", line_of_text, name or "scenario", report),
         description=text_of(section, "description", plain_text, "", report),
         machine=machine,
-        steps=Names(report, machine.page_size, reader.lost).steps(parsed),
+        steps=steps,
         expect=tuple(expectations(section.get("expect"), reader, report)),
         file=file,
         text=source.lines,
         said=said,
     )
     report.check()
-    return scenario
+    return replace(scenario, traces=dict(identities(scenario, steps)))
+
+
+def identities(scenario: Scenario, steps: Iterable[Step]) -> Iterator[tuple[str, Identity]]:
+    """Which files the traces of steps are, as far as they are there: that they cannot be read is
+    for the replay to say."""
+    for step in steps:
+        if isinstance(step, Measure | Repeat):
+            yield from identities(scenario, step.steps)
+        elif isinstance(step, Trace):
+            with suppress(OSError, ValueError):
+                yield step.path, identity(scenario.trace_path(step.path))
 
 
 def text_of(

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from swaptrace.files import Identity
 from swaptrace.kernels import KERNELS, implied
 
 KiB = 1024
@@ -311,6 +313,8 @@ class Scenario:
     text: tuple[str, ...] = field(default=(), repr=False, compare=False)
     said: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     """What the file or the command line says of the machine, as paths; the rest is implied."""
+    traces: Mapping[str, Identity] = field(default_factory=dict, repr=False, compare=False)
+    """Of each trace, by its path in the step, which file it was when the scenario was loaded."""
 
     def machine_under(self, kernel: str, pinned: bool) -> Machine:
         """The machine with another kernel and what that implies ("": with its own).
@@ -323,3 +327,8 @@ class Scenario:
             key: value for key, value in implied(kernel).items() if key not in self.said
         }
         return replace(self.machine, kernel=kernel, **features)
+
+    def trace_path(self, path: str) -> str:
+        """Where a trace lies that a step names: relative to the scenario's file, wherever that
+        leads."""
+        return str(Path(self.file).parent / path)

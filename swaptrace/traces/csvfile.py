@@ -6,19 +6,17 @@ field begins and stops, and a number is added up digit by digit of all lines at 
 
 from __future__ import annotations
 
-import gzip
-import lzma
-import zlib
+import io
 from collections.abc import Iterator
-from io import BufferedReader
 from itertools import islice
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.traces.files import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
+from swaptrace.unpacking import DAMAGED, from_gzip, from_xz
 
 COLUMNS: Final = ("page", "write", "region", "process")
 NAMED: Final = ("region", "process")
@@ -28,7 +26,6 @@ MOST_DIGITS: Final = 10
 WORD: Final = 8
 FEW: Final = 16
 """So many names are looked for one by one, which is faster than to sort."""
-BROKEN: Final = (OSError, EOFError, zlib.error, lzma.LZMAError)
 NEWLINE, COMMA, ZERO = b"\n,0"
 
 Positions = npt.NDArray[np.intp]
@@ -50,11 +47,11 @@ class CsvReader:
 
     count: int | None = None
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, file: io.FileIO) -> None:
         self.path = path
         self.known: dict[str, dict[str, int]] = {name: {} for name in NAMED}
-        with self.open() as file:
-            self.header = self.columns_of(self.read_header(file))
+        self.file = self.unpacked(file)
+        self.header = self.columns_of(self.read_header())
 
     @property
     def regions(self) -> list[str]:
@@ -68,22 +65,15 @@ class CsvReader:
         """The error of this file."""
         return TraceError(f"{shown(self.path)}: {what}")
 
-    def open(self) -> BufferedReader:
+    def unpacked(self, file: io.FileIO) -> io.BufferedIOBase:
         """The file's bytes, whatever compresses them."""
-        try:
-            if self.path.endswith(".gz"):
-                return cast(BufferedReader, gzip.open(self.path))
-            if self.path.endswith(".xz"):
-                return cast(BufferedReader, lzma.open(self.path))
-            return open(self.path, "rb")
-        except OSError as error:
-            raise self.wrong(f"cannot be read ({error.strerror})") from error
+        buffered = io.BufferedReader(file)
+        if self.path.endswith(".gz"):
+            return from_gzip(buffered)
+        return from_xz(buffered) if self.path.endswith(".xz") else buffered
 
-    def read_header(self, file: BufferedReader) -> str:
-        try:
-            return file.readline(LONGEST_LINE).decode("utf-8", "backslashreplace")
-        except BROKEN as error:
-            raise self.wrong(f"cannot be read ({error})") from error
+    def read_header(self) -> str:
+        return self.file.readline(LONGEST_LINE).decode("utf-8", "backslashreplace")
 
     def columns_of(self, line: str) -> list[str]:
         """The names in the header line."""
@@ -99,20 +89,18 @@ class CsvReader:
 
     def rows(self, size: int) -> Iterator[Columns]:
         done = 0
-        with self.open() as file:
-            self.read_header(file)
-            for text in self.blocks(file, size * SHORTEST_LINE - 1):
-                try:
-                    columns = self.parsed(text)
-                except Malformed as malformed:
-                    raise self.malformed(text, malformed.args[0], done) from None
-                yield columns
-                done += len(columns.page)
+        for text in self.blocks(size * SHORTEST_LINE - 1):
+            try:
+                columns = self.parsed(text)
+            except Malformed as malformed:
+                raise self.malformed(text, malformed.args[0], done) from None
+            yield columns
+            done += len(columns.page)
 
-    def blocks(self, file: BufferedReader, size: int) -> Iterator[bytes]:
+    def blocks(self, size: int) -> Iterator[bytes]:
         """Whole lines, of up to so many bytes and the rest of a line; done with the last one."""
         rest, done = b"", 0
-        while data := self.read(file, size, done):
+        while data := self.read(size, done):
             end = data.rfind(b"\n") + 1
             block = rest + data[:end] if end else b""
             rest = data[end:] if end else rest + data
@@ -128,14 +116,14 @@ class CsvReader:
                 "missing there"
             )
 
-    def read(self, file: BufferedReader, size: int, done: int) -> bytes:
+    def read(self, size: int, done: int) -> bytes:
         """The next bytes: what there is before damage, then the damage."""
         pieces: list[bytes] = []
         try:
-            while size > 0 and (piece := file.read1(size)):
+            while size > 0 and (piece := self.file.read1(size)):
                 pieces.append(piece)
                 size -= len(piece)
-        except BROKEN as error:
+        except (OSError, *DAMAGED) as error:
             if not pieces:
                 raise self.wrong(f"corrupt or truncated after record {done} ({error})") from error
         return b"".join(pieces)

@@ -7,14 +7,16 @@ it is stored its name says: `.npz` (arrays; numbers of regions go with the names
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from swaptrace.errors import SwaptraceError, printable
+from swaptrace.files import Identity, guarded, identity, opened
 from swaptrace.traces.chunk import CHUNK, Chunk, Numbers
 
 MAX_PAGE: Final = (1 << 32) - 1
@@ -54,6 +56,10 @@ class Reader(Protocol):
         """The rows, so many at a time."""
 
 
+Make = Callable[[str, io.FileIO], Reader]
+"""Makes the reader of a file: what it is called, and it, open and at its beginning."""
+
+
 class TraceFile:
     """A trace that can be read, any number of times.
 
@@ -61,10 +67,12 @@ class TraceFile:
     met; empty where the file says nothing of them.
     """
 
-    def __init__(self, path: str, open_reader: Callable[[], Reader]) -> None:
+    def __init__(self, path: str, make_reader: Make, known: Identity | None) -> None:
         self.path = path
-        self._open = open_reader
-        self._reader = open_reader()
+        self._make = make_reader
+        self._identity = known
+        with self._opened() as file, self._guarded("cannot be read"):
+            self._reader = make_reader(path, file)
 
     @property
     def regions(self) -> list[str]:
@@ -81,20 +89,55 @@ class TraceFile:
 
     def chunks(self, size: int = CHUNK) -> Iterator[Chunk]:
         """All accesses, at most so many at a time. Raises `TraceError` that names the record."""
-        self._reader = self._open()
         done = 0
-        for columns in self._reader.rows(size):
-            yield checked(self, columns, done)
-            done += len(columns.page)
+        with self._opened() as file:
+            with self._guarded("cannot be read"):
+                self._reader = self._make(self.path, file)
+                rows = self._reader.rows(size)
+            while True:
+                with self._guarded(f"corrupt or truncated after record {done}"):
+                    columns = next(rows, None)
+                    chunk = None if columns is None else checked(self, columns, done)
+                if chunk is None:
+                    break
+                yield chunk
+                done += len(chunk.page)
+            self._check(file)
+
+    @contextmanager
+    def _opened(self) -> Iterator[io.FileIO]:
+        """The file, the same as ever."""
+        with self._guarded("cannot be read"):
+            try:
+                file = opened(self.path)
+            except (FileNotFoundError, NotADirectoryError):
+                raise TraceError(f"{shown(self.path)}: no such trace file") from None
+        with file:
+            self._check(file)
+            yield file
+
+    def _check(self, file: io.FileIO) -> None:
+        """Nobody must have replaced or changed it: two policies would be given other accesses."""
+        found = identity(file)
+        if self._identity is None:
+            self._identity = found
+        if found != self._identity:
+            raise TraceError(
+                f"{shown(self.path)}: was replaced or changed since it was first looked at; "
+                "nothing that was counted with it can be compared. Run it again"
+            )
+
+    def _guarded(self, what: str) -> AbstractContextManager[None]:
+        return guarded(lambda why: TraceError(f"{shown(self.path)}: {what} ({why})"))
 
 
-def open_trace(path: str) -> TraceFile:
-    """The trace in a file. Raises `TraceError` if it is none."""
+def open_trace(path: str, known: Identity | None = None) -> TraceFile:
+    """The trace in a file. Raises `TraceError` if it is none, or not the file that is `known`."""
     from swaptrace.traces.csvfile import CsvReader
     from swaptrace.traces.npzfile import NpzReader
     from swaptrace.traces.parquetfile import ParquetReader
 
-    kinds: dict[str, Callable[[str], Reader]] = {
+    kinds: dict[str, Make] = {
         ".npz": NpzReader,
         ".csv": CsvReader,
         ".csv.gz": CsvReader,
@@ -104,9 +147,7 @@ def open_trace(path: str) -> TraceFile:
     kind = next((kinds[suffix] for suffix in kinds if path.endswith(suffix)), None)
     if kind is None:
         raise TraceError(f"{shown(path)}: not a trace by its name; valid: {', '.join(kinds)}")
-    if not Path(path).is_file():
-        raise TraceError(f"{shown(path)}: no such trace file")
-    return TraceFile(path, lambda: kind(path))
+    return TraceFile(path, kind, known)
 
 
 def shown(path: str) -> str:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import lzma
-import struct
+import io
 import zipfile
-import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 
+from swaptrace.files import guarded
 from swaptrace.traces.files import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
 
 LONGEST_HEADER: Final = 4096
 
-BROKEN: Final = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError, OverflowError),
-)
-"""What zipfile and numpy raise for damaged files: `RuntimeError` stands for what is encrypted or
-compressed in a way that is not known, the last ones for headers that are no such."""
+METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How numpy stores arrays. Of other compressions zipfile unpacks as much as there is at once."""
 
 
 class Column(NamedTuple):
@@ -37,12 +32,10 @@ class NpzReader:
     `regions` and `processes` are arrays of names that the numbers of the latter two index.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, file: io.FileIO) -> None:
         self.path = path
-        try:
-            self.zip = zipfile.ZipFile(path)
-        except BROKEN as error:
-            raise self.wrong(f"not an .npz file ({error})") from error
+        with guarded(lambda why: self.wrong(f"not an .npz file ({why})")):
+            self.zip = zipfile.ZipFile(file)
         self.columns = {
             name: self.header(name)
             for name in ("page", "write", "region", "process")
@@ -72,11 +65,12 @@ class NpzReader:
 
     def open(self, name: str) -> tuple[IO[bytes], np.dtype[Any], int]:
         """An array's values as a stream, with their type and number."""
-        try:
-            stream = self.zip.open(f"{name}.npy")
+        with guarded(lambda why: self.wrong(f"array {name!r} cannot be read ({why})")):
+            member = self.zip.getinfo(f"{name}.npy")
+            if member.compress_type not in METHODS:
+                raise ValueError("it is neither stored nor deflated, as numpy does")
+            stream = self.zip.open(member)
             shape, dtype = header_of(stream)
-        except BROKEN as error:
-            raise self.wrong(f"array {name!r} cannot be read ({error})") from error
         if len(shape) != 1 or shape[0] < 0:
             raise self.wrong(f"array {name!r} has the shape {shape}; it must have one dimension")
         return stream, dtype, shape[0]
@@ -110,10 +104,9 @@ class NpzReader:
         self, stream: IO[bytes], dtype: np.dtype[Any], count: int, name: str, done: int
     ) -> np.ndarray[Any, Any]:
         """The next values of an array; `done` came before."""
-        try:
+        damaged = f"array {name!r} is corrupt after record {done}"
+        with guarded(lambda why: self.wrong(f"{damaged} ({why})")):
             data = stream.read(count * dtype.itemsize)
-        except BROKEN as error:
-            raise self.wrong(f"array {name!r} is corrupt after record {done} ({error})") from error
         if len(data) < count * dtype.itemsize:
             has = done + len(data) // dtype.itemsize
             raise self.wrong(f"array {name!r} is truncated: it ends after record {has}")
@@ -134,10 +127,8 @@ class NpzReader:
 
     def check_end(self, stream: IO[bytes], name: str) -> None:
         """Only at its very end it shows whether the data are what was written (CRC)."""
-        try:
+        with guarded(lambda why: self.wrong(f"array {name!r} is corrupt ({why})")):
             more = stream.read(1)
-        except BROKEN as error:
-            raise self.wrong(f"array {name!r} is corrupt ({error})") from error
         if more:
             raise self.wrong(f"array {name!r} goes on after record {self.count}, the last it tells")
 

@@ -3,54 +3,130 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from swaptrace.traces.files import MAX_NAMES, Columns, TraceError, shown
+from swaptrace.files import guarded
+from swaptrace.traces.files import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
+from swaptrace.traces.parquetpages import Page, pages
+
+LARGEST_PAGE: Final = 128 << 20
+"""Bytes of a page; pyarrow makes pages of one MiB."""
+
+PER_NAME: Final = LONGEST_NAME + 8
+"""Bytes that a name takes in a page, with its length and levels."""
+
+PAGE_HEAD: Final = 64
+"""Bytes of a page that are no values."""
+
+MOST_NAMES: Final = MAX_NAMES * PER_NAME
+
+NAME_ENCODINGS: Final = {0: "PLAIN", 2: "PLAIN_DICTIONARY", 3: "RLE", 8: "RLE_DICTIONARY"}
+"""Encodings of names that take no more memory than their page."""
+
+STRINGS: Final = 1 << 20
+CONTAINERS: Final = 1 << 16
+"""How long a text of the file's metadata may be, and a list."""
 
 
 class ParquetReader:
     """Reads the columns in batches. Names of regions and processes are strings."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, file: BinaryIO) -> None:
         try:
-            from pyarrow import ArrowException, parquet
+            import pyarrow
+            from pyarrow import parquet
         except ImportError as error:
             raise TraceError(
                 f"{shown(path)}: Parquet is read by pyarrow, which is not installed; "
                 "install the extra 'parquet', or give the trace as .npz or .csv"
             ) from error
         self.path = path
-        self.broken: tuple[type[Exception], ...] = (ArrowException, OSError)
-        self.regions: list[str] = []
-        self.processes: list[str] = []
-        try:
-            self.file = parquet.ParquetFile(path)
-        except self.broken as error:
-            raise TraceError(f"{shown(path)}: not a Parquet file ({error})") from error
-        names = self.file.schema_arrow.names
+        self.types = pyarrow.types
+        self.known: dict[str, dict[str, int]] = {"region": {}, "process": {}}
+        with guarded(lambda why: self.wrong(f"not a Parquet file ({why})")):
+            footer = parquet.ParquetFile(
+                file, thrift_string_size_limit=STRINGS, thrift_container_size_limit=CONTAINERS
+            )
+            names = footer.schema_arrow.names
+            # A name is then one text and many numbers, not the text over and over.
+            named = [name for name in self.known if name in names]
+            self.file = parquet.ParquetFile(file, metadata=footer.metadata, read_dictionary=named)
         for name in ("page", "write"):
             if name not in names:
-                raise TraceError(f"{shown(path)}: has no column {name!r}")
+                raise self.wrong(f"has no column {name!r}")
         self.names = [name for name in ("page", "write", "region", "process") if name in names]
+        for name in self.names:
+            self.check_type(name)
+        self.check_pages(file)
+
+    @property
+    def regions(self) -> list[str]:
+        return list(self.known["region"])
+
+    @property
+    def processes(self) -> list[str]:
+        return list(self.known["process"])
 
     @property
     def count(self) -> int:
         rows: int = self.file.metadata.num_rows
         return rows
 
+    def wrong(self, what: str) -> TraceError:
+        """The error of this file."""
+        return TraceError(f"{shown(self.path)}: {what}")
+
+    def check_type(self, name: str) -> None:
+        """A column holds whole numbers, or names."""
+        kind, types = self.file.schema_arrow.field(name).type, self.types
+        if name not in self.known:
+            if not (types.is_integer(kind) or types.is_boolean(kind)):
+                raise self.wrong(f"column {name!r} holds {kind}, not whole numbers")
+            return
+        of = kind.value_type if types.is_dictionary(kind) else kind
+        if not (types.is_string(of) or types.is_large_string(of)):
+            raise self.wrong(f"column {name!r} holds {kind}, not names")
+
+    def check_pages(self, file: BinaryIO) -> None:
+        """No page may take more memory than its values can need."""
+        metadata = self.file.metadata
+        for group in range(metadata.num_row_groups):
+            for index in range(metadata.num_columns):
+                chunk = metadata.row_group(group).column(index)
+                if chunk.path_in_schema not in self.names or not chunk.num_values:
+                    continue
+                start = chunk.data_page_offset
+                if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
+                    start = chunk.dictionary_page_offset
+                for page in pages(file, start, chunk.total_compressed_size):
+                    self.check_page(chunk.path_in_schema, page)
+
+    def check_page(self, name: str, page: Page) -> None:
+        if name not in self.known:
+            most = LARGEST_PAGE
+        else:
+            most = min(page.values * PER_NAME + PAGE_HEAD, LARGEST_PAGE)
+            if page.is_dictionary:
+                most = min(most, MOST_NAMES)
+            if page.encoding not in NAME_ENCODINGS:
+                valid = ", ".join(NAME_ENCODINGS.values())
+                raise self.wrong(
+                    f"column {name!r} is in the encoding {page.encoding}; valid: {valid}"
+                )
+        if page.size > most:
+            raise self.wrong(
+                f"column {name!r} has a page of {page.size} bytes for {page.values} values; "
+                f"a page has at most {LARGEST_PAGE >> 20} MiB, a name {LONGEST_NAME} letters"
+            )
+
     def rows(self, size: int) -> Iterator[Columns]:
         done = 0
-        try:
-            for batch in self.file.iter_batches(size, columns=self.names):
-                yield self.columns(batch, done)
-                done += batch.num_rows
-        except self.broken as error:
-            raise TraceError(
-                f"{shown(self.path)}: corrupt after record {done} ({error})"
-            ) from error
+        for batch in self.file.iter_batches(size, columns=self.names, use_threads=False):
+            yield self.columns(batch, done)
+            done += batch.num_rows
 
     def columns(self, batch: Any, done: int) -> Columns:
         """A batch as numbers."""
@@ -58,28 +134,21 @@ class ParquetReader:
         for name, column in of.items():
             if column.null_count:
                 at = next(i for i, value in enumerate(column) if not value.is_valid)
-                raise TraceError(f"{shown(self.path)}: record {done + at + 1}: {name} is missing")
-        page, write = (self.whole(name, of[name]) for name in ("page", "write"))
-        region = self.number(of["region"], self.regions) if "region" in of else None
-        process = self.number(of["process"], self.processes) if "process" in of else None
-        return Columns(page, write, region, process)
+                raise self.wrong(f"record {done + at + 1}: {name} is missing")
+        page, write = (of[name].to_numpy(zero_copy_only=False) for name in ("page", "write"))
+        named = {name: self.number(name, of[name]) for name in self.known if name in of}
+        return Columns(page, write, **named)
 
-    def whole(self, name: str, column: Any) -> npt.NDArray[np.int64]:
-        """A column of whole numbers or booleans."""
-        values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
-        if values.dtype.kind not in "uib":
-            raise TraceError(
-                f"{shown(self.path)}: column {name!r} holds {column.type}, not whole numbers"
-            )
-        return values
-
-    def number(self, column: Any, known: list[str]) -> npt.NDArray[np.int64]:
+    def number(self, name: str, column: Any) -> npt.NDArray[np.int64]:
         """The numbers of names, new ones behind those that are known."""
-        encoded = column.cast("string").dictionary_encode()
-        met = encoded.dictionary.to_pylist()
-        known += [name for name in met if name not in known]
+        known = self.known[name]
+        met = column.dictionary.to_pylist()
+        for each in met:
+            if len(each) > LONGEST_NAME:
+                raise self.wrong(f"a name of a {name} has more than {LONGEST_NAME} letters")
+            known.setdefault(each, len(known))
         if len(known) > MAX_NAMES:
-            raise TraceError(f"{shown(self.path)}: more than {MAX_NAMES} different names")
-        numbers = np.array([known.index(name) for name in met], np.int64)
-        indices: npt.NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False)
+            raise self.wrong(f"more than {MAX_NAMES} different names")
+        numbers = np.array([known[each] for each in met], np.int64)
+        indices: npt.NDArray[np.int64] = column.indices.to_numpy(zero_copy_only=False)
         return numbers[indices]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from swaptrace.errors import printable, quote
@@ -39,7 +38,8 @@ class Tables:
         self.calls: dict[Key, str] = {}
         for step in written(scenario.steps):
             if isinstance(step, Trace) and key(step) not in self.calls:
-                self.add(step, open_trace(str(Path(scenario.file).parent / step.path)))
+                path, known = scenario.trace_path(step.path), scenario.traces.get(step.path)
+                self.add(step, open_trace(path, known))
 
     def add(self, step: Trace, trace: TraceFile) -> None:
         """Define the table of a step."""

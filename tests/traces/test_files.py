@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import os
+import sys
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,10 +20,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swaptrace.commands import replay_all
+from swaptrace.errors import SwaptraceError
+from swaptrace.policies import find
+from swaptrace.scenario.loader import load_file
+from swaptrace.traces import parquetfile
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.files import TraceError, TraceFile, open_trace
 from swaptrace.traces.writer import TraceWriter
 from tests.effort import examples
+from tests.processes import completed
 
 NAMES = ["heap", "stack", "a-name-of-many-letters", "b"]
 Rows = list[tuple[int, bool, int, int]]
@@ -200,7 +209,7 @@ NAMED = b"page,write,region\n1,0,a\n2,1,b\n"
 
 BROKEN: dict[str, tuple[Callable[[Path], str], str]] = {
     "missing": (lambda p: str(p / "t.npz"), "no such trace file"),
-    "a directory": (directory, "no such trace file"),
+    "a directory": (directory, "cannot be read (it is a directory, not a regular file)"),
     "by its name": (lambda p: of_text(p, ROWS, ".txt"), "not a trace by its name; valid: .npz"),
     "foreign": (lambda p: of_text(p, b"hello", ".npz"), "not an .npz file"),
     "empty npz": (lambda p: of_text(p, b"", ".npz"), "not an .npz file"),
@@ -463,3 +472,177 @@ def test_a_trace_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     writer = TraceWriter(str(tmp_path / "none" / "t.npz"))
     with pytest.raises(TraceError, match=r"t\.npz: cannot be written \(No such file"):
         writer.__enter__()
+
+
+# Bombs: files of some hundred bytes that would take gigabytes.
+
+
+def peak(path: str) -> int:
+    """How many KiB a process that reads a trace takes more than one that reads none."""
+    code = (
+        "import re, sys\n"
+        "from swaptrace.errors import SwaptraceError\n"
+        "from swaptrace.traces import csvfile, npzfile, parquetfile\n"
+        "from swaptrace.traces.files import open_trace\n"
+        "if sys.argv[1].endswith('.parquet'): import pyarrow.parquet\n"
+        "def most():\n"
+        "    return int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])\n"
+        "before = most()\n"
+        "try:\n    print([len(c.page) for c in open_trace(sys.argv[1]).chunks()])\n"
+        "except SwaptraceError as error:\n    print(error)\n"
+        "print(most() - before)\n"
+    )
+    done = completed([sys.executable, "-c", code, path], text=True)
+    assert done.returncode == 0, done.stderr
+    assert ": " in done.stdout.splitlines()[0], "it was refused"
+    return int(done.stdout.splitlines()[-1])
+
+
+def parquet_bomb(path: Path, **options: Any) -> str:
+    """A name of a megabyte, many times."""
+    pyarrow, parquet = (pytest.importorskip(name) for name in ("pyarrow", "pyarrow.parquet"))
+    count = 100 if options else 3000
+    indices = pyarrow.array([0] * count)
+    names = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["a" * 1_000_000]))
+    if options:
+        names = names.cast("string")
+    table = pyarrow.table({"page": [0] * count, "write": [True] * count, "region": names})
+    parquet.write_table(table, path / "t.parquet", compression="zstd", **options)
+    return str(path / "t.parquet")
+
+
+def zip_bomb(path: Path, method: int) -> str:
+    """A header that claims a billion pages, and some of them, compressed in another way."""
+    with zipfile.ZipFile(path / "t.npz", "w", method, compresslevel=1) as archive:
+        for name, size in (("write", 0), ("page", 100)):
+            with archive.open(f"{name}.npy", "w") as member:
+                member.write(header(SHAPE % "(1000000000,)"))
+                for _ in range(size):
+                    member.write(bytes(1 << 20))
+    return str(path / "t.npz")
+
+
+def xz_bomb(path: Path) -> str:
+    """A dictionary of 1.5 GiB, for some rows."""
+    data = bytearray(
+        lzma.compress(ROWS, check=lzma.CHECK_NONE, filters=[{"id": lzma.FILTER_LZMA2}])
+    )
+    # The size of the dictionary is a byte of the block's header, which ends with a CRC.
+    at = data.index(b"\x21\x01", 12) + 2
+    data[at] = 40
+    data[20:24] = zlib.crc32(data[12:20]).to_bytes(4, "little")
+    (path / "t.csv.xz").write_bytes(data)
+    return str(path / "t.csv.xz")
+
+
+BOMBS: dict[str, Callable[[Path], str]] = {
+    "a name in a dictionary of Parquet": parquet_bomb,
+    "a name in the rows of Parquet": lambda path: parquet_bomb(path, use_dictionary=False),
+    "names with common beginnings": lambda path: parquet_bomb(
+        path, use_dictionary=False, column_encoding={"region": "DELTA_BYTE_ARRAY"}
+    ),
+    "bzip2": lambda path: zip_bomb(path, zipfile.ZIP_BZIP2),
+    "lzma": lambda path: zip_bomb(path, zipfile.ZIP_LZMA),
+    "a dictionary of xz": xz_bomb,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_small_file_takes_no_gigabytes(bomb: str, tmp_path: Path) -> None:
+    """Is it refused before it is unpacked?"""
+    assert peak(BOMBS[bomb](tmp_path)) < 64 << 10
+
+
+@pytest.mark.parametrize("cause", ["size", "cut off", "foreign"])
+def test_a_page_of_parquet_is_looked_at_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    """Is one that is too large, or whose header is none, refused?"""
+    path = tmp_path / "t.parquet"
+    to_parquet(path, [(page, True, 0, 0) for page in range(40)])
+    data = bytearray(path.read_bytes())
+    if cause == "size":
+        monkeypatch.setattr(parquetfile, "LARGEST_PAGE", 100)
+    data[4:6] = {"size": data[4:6], "cut off": b"\x18\x7f", "foreign": b"\x00\x00"}[cause]
+    path.write_bytes(data)
+    with pytest.raises(TraceError, match=r"has a page of|a page header|neither of data"):
+        consumed(str(path))
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_names_of_parquet_may_be_stored_in_any_usual_way(large: bool, tmp_path: Path) -> None:
+    """With a dictionary or without, short or long, in many pages?"""
+    pyarrow, parquet = (pytest.importorskip(name) for name in ("pyarrow", "pyarrow.parquet"))
+    names = [f"{n % 700:03}" * (80 if large else 1) for n in range(9000)]
+    kinds = (pyarrow.string(), pyarrow.large_string(), pyarrow.dictionary("int32", "string"))
+    for kind in kinds:
+        for version in ("1.0", "2.0"):
+            for options in ({}, {"use_dictionary": False}, {"compression": "none"}):
+                table = pyarrow.table(
+                    {"page": [7] * 9000, "write": [1] * 9000, "region": pyarrow.array(names, kind)}
+                )
+                parquet.write_table(
+                    table,
+                    tmp_path / "t.parquet",
+                    data_page_version=version,
+                    data_page_size=5000,
+                    row_group_size=4000,
+                    **options,
+                )
+                found = read(open_trace(str(tmp_path / "t.parquet")), 1000)
+                assert found == [(7, True, name) for name in names]
+
+
+def test_xz_in_several_parts_is_one_text(tmp_path: Path) -> None:
+    """With zeroes between, and with anything else behind refused?"""
+    parts = [lzma.compress(part) for part in (b"page,write\n1,", b"0\n2,", b"1\n", b"")]
+    (tmp_path / "t.csv.xz").write_bytes((b"\0" * 8).join(parts) + b"\0" * 4)
+    assert read(open_trace(str(tmp_path / "t.csv.xz")), 5) == [(1, False), (2, True)]
+    (tmp_path / "t.csv.xz").write_bytes(b"".join(parts) + b"nonsense")
+    with pytest.raises(TraceError, match="corrupt or truncated after record"):
+        consumed(str(tmp_path / "t.csv.xz"))
+
+
+# The file is the same from the scenario's loading on.
+
+
+@pytest.mark.parametrize("how", ["replaced", "written", "touched"])
+def test_a_trace_that_changes_while_it_is_used_is_told(tmp_path: Path, how: str) -> None:
+    """Is no policy given other accesses than the one before?"""
+    path = tmp_path / "t.npz"
+    to_npz(path, [(1, True, 0, 0)] * 5)
+    trace = open_trace(str(path))
+    chunks = trace.chunks(2)
+    next(chunks)
+    if how == "replaced":
+        to_npz(path, [(2, True, 0, 0)] * 5)
+    elif how == "written":
+        path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    else:
+        os.utime(path, (1, 1))
+    with pytest.raises(TraceError, match="was replaced or changed"):
+        list(chunks)
+    with pytest.raises(TraceError, match="was replaced or changed since it was first looked at"):
+        list(trace.chunks(2))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_trace_replaced_between_two_policies_is_told(tmp_path: Path, jobs: int) -> None:
+    """Does a run compare no two traces, however many processes it has?"""
+    to_npz(tmp_path / "t.npz", [(1, True, 0, 0)])
+    to_npz(tmp_path / "other.npz", [(2, True, 0, 0)])
+    (tmp_path / "s.yaml").write_text(
+        "steps: [{mmap: heap, size: 1MiB}, {fork: child}, {trace: t.npz}]\n"
+    )
+    scenario = load_file(str(tmp_path / "s.yaml"))
+    assert list(scenario.traces) == ["t.npz"]
+    os.replace(tmp_path / "other.npz", tmp_path / "t.npz")
+    with pytest.raises(SwaptraceError, match="was replaced or changed since"):
+        replay_all(
+            [scenario],
+            [find("prepatch"), find("final")],
+            steps=False,
+            pages=False,
+            begin=lambda *_: None,
+            jobs=jobs,
+        )

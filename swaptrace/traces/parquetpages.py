@@ -1,0 +1,141 @@
+"""What the pages of a Parquet file take when they are decompressed, before they are.
+
+pyarrow believes what a page's header says, and a file of some hundred bytes can say gigabytes. The
+headers are structs of Thrift's compact protocol (parquet.thrift of apache/parquet-format, and
+doc/specs/thrift-compact-protocol.md of apache/thrift); of their fields only numbers matter here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO, Final, NamedTuple
+
+LONGEST_HEADER: Final = 1 << 16
+MAX_DEPTH: Final = 8
+MOST_DIGITS: Final = 10
+"""Bytes of a variable-length number of 64 bits."""
+
+DICTIONARY_PAGE: Final = 2
+
+STOP, TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = 0, 1, 2, 3, 7, 8, 9, 10, 11, 12
+INTEGERS: Final = (4, 5, 6)
+
+TYPE, UNCOMPRESSED, COMPRESSED, DATA, DICTIONARY, DATA_V2 = 1, 2, 3, 5, 7, 8
+"""Fields of a PageHeader; the latter three are the structs of a kind of page."""
+
+VALUES: Final = 1
+"""The field of each of these with the number of values."""
+
+ENCODING: Final = {DATA: 2, DICTIONARY: 2, DATA_V2: 4}
+
+
+class Malformed(ValueError):
+    """What is no page header."""
+
+
+class Page(NamedTuple):
+    """A page: how many values it has, how they are encoded, and what it takes decompressed."""
+
+    is_dictionary: bool
+    values: int
+    encoding: int
+    size: int
+
+
+Fields = dict[int, "int | Fields"]
+
+
+class _Compact:
+    """Reads a struct of Thrift's compact protocol."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def byte(self) -> int:
+        if self.at >= len(self.data):
+            raise Malformed("a page header has no end")
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def number(self) -> int:
+        """A number of seven bits a byte, the lowest first."""
+        value = 0
+        for place in range(MOST_DIGITS):
+            byte = self.byte()
+            value |= (byte & 0x7F) << 7 * place
+            if byte < 0x80:
+                return value
+        raise Malformed("a page header has a number that is too long")
+
+    def signed(self) -> int:
+        """A number whose lowest bit is the sign (zigzag)."""
+        value = self.number()
+        return value >> 1 ^ -(value & 1)
+
+    def skip(self, count: int) -> None:
+        if count > len(self.data) - self.at:
+            raise Malformed("a page header has no end")
+        self.at += count
+
+    def struct(self, depth: int = 0) -> Fields:
+        """The numbers of a struct, and those of the structs in it."""
+        if depth > MAX_DEPTH:
+            raise Malformed("a page header is nested too deeply")
+        found: Fields = {}
+        field = 0
+        while (head := self.byte()) != STOP:
+            field = field + (head >> 4) if head >> 4 else self.signed()
+            value = self.value(head & 0xF, depth)
+            if value is not None:
+                found[field] = value
+        return found
+
+    def value(self, kind: int, depth: int) -> int | Fields | None:
+        """A value of a field; None of what is skipped."""
+        if kind in INTEGERS:
+            return self.signed()
+        if kind == STRUCT:
+            return self.struct(depth + 1)
+        if kind == BYTE:
+            self.skip(1)
+        elif kind == DOUBLE:
+            self.skip(8)
+        elif kind == BINARY:
+            self.skip(self.number())
+        elif kind not in (TRUE, FALSE):
+            raise Malformed("a page header has a field that none has")
+        return None
+
+
+def pages(file: BinaryIO, start: int, size: int) -> Iterator[Page]:
+    """The pages of a column chunk that begins at a byte of the file and has so many.
+
+    Raises `Malformed`.
+    """
+    end = start + size
+    while start < end:
+        file.seek(start)
+        reader = _Compact(file.read(min(LONGEST_HEADER, end - start)))
+        header = reader.struct()
+        yield _page(header)
+        start += reader.at + _number(header, COMPRESSED)
+
+
+def _page(header: Fields) -> Page:
+    kind = next((kind for kind in ENCODING if kind in header), None)
+    inner = header[kind] if kind is not None else {}
+    if kind is None or not isinstance(inner, dict):
+        raise Malformed("a page is neither of data nor a dictionary")
+    is_dictionary = _number(header, TYPE) == DICTIONARY_PAGE
+    if is_dictionary != (kind == DICTIONARY):
+        raise Malformed("a page header is not that of its kind of page")
+    values, encoding = _number(inner, VALUES), _number(inner, ENCODING[kind])
+    return Page(is_dictionary, values, encoding, _number(header, UNCOMPRESSED))
+
+
+def _number(fields: Fields, field: int) -> int:
+    value = fields.get(field)
+    if not isinstance(value, int) or value < 0:
+        raise Malformed("a page header lacks a number, or has a wrong one")
+    return value
