@@ -13,9 +13,12 @@ from swaptrace.explore.arrays import Expander, ToldApart
 from swaptrace.explore.decisions import differing
 from swaptrace.explore.graph import Graph, Limits
 from swaptrace.explore.remaining import KINDS, Settled, settle
+from swaptrace.explore.scope import NOT_COMPARED, same_window, scope
 from swaptrace.explore.search import Bounds, Difference, Found, search
 from swaptrace.explore.workers import Here, Worker, elsewhere
 from swaptrace.mm.policy import Policy
+from swaptrace.mm.steady import UnsteadyPolicy
+from swaptrace.replay.world import static_facts
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine
 
@@ -79,10 +82,16 @@ class Exploration(NamedTuple):
 
     @property
     def proof(self) -> str:
-        """How it is known that there is nothing else, or that it is not."""
+        """How it is known that there is nothing else, or that it is not; and of what."""
+        request = self.request
+        operations = None if self.questions else request.limits.operations
+        of_what = scope(request.machine, request.limits.processes, operations)
+        parts = [self._compared, of_what]
         if self.reservations:
-            return f"not a proof: {'; '.join(self.reservations)}; {self._compared}"
-        return self._compared
+            parts.insert(0, f"not a proof: {'; '.join(self.reservations)}")
+        if not same_window(request.policies):
+            parts.append(NOT_COMPARED)
+        return "; ".join(parts)
 
     @property
     def _compared(self) -> str:
@@ -101,7 +110,8 @@ class Exploration(NamedTuple):
                 f"{self.settled.transitions:,} transitions of one policy or the other"
             )
         if found.complete:
-            return f"proof by enumeration: there is nothing else; {visited}"
+            before = " until data are lost" if found.losing else ""
+            return f"proof by enumeration: there is nothing else{before}; {visited}"
         return f"not a proof: the search was cut off; {visited}, sequences up to {found.depth} long"
 
 
@@ -162,11 +172,16 @@ def explore(
     (`explore.remaining`). Raises `PolicyError`.
     """
     policies, limits = request.policies, request.limits
-    questions = decided_alike(policies, limits.processes)
+    questions = decided_alike(policies, limits.processes, request.machine)
     if questions:
         return Exploration(request, Found((), 0, 0, 0, True), questions)
     bounded = len(policies) == 1 or request.bounds != Bounds()
-    found = _enumerated(request, request.bounds if bounded else Bounds(states=pairs), tick)
+    bounds = request.bounds if bounded else Bounds(states=pairs)
+    found = _enumerated(request, bounds, tick)
+    if len(policies) == 2 and found.losing and not found.differences:
+        # Both lose the same data: neither shows more than the other, but what follows may.
+        request = request._replace(limits=limits._replace(after_loss=True))
+        found = _enumerated(request, bounds, tick)
     if bounded or found.complete:
         return Exploration(request, found)
     kinds = KINDS - {(each.kind, each.flag) for each in found.differences}
@@ -192,19 +207,21 @@ def _searched(
         return search(sides, graphs[0].limits, bounds, tick)
 
 
-def decided_alike(policies: Sequence[Policy], processes: int) -> int:
+def decided_alike(policies: Sequence[Policy], processes: int, machine: Machine) -> int:
     """How many questions two policies answer alike; 0 where they do not, or are not two.
 
-    A policy need not have an answer to questions that no state leads to.
+    A policy need not have an answer to questions that no state leads to. Raises `UnsteadyPolicy`.
     """
     if len(policies) != 2:
         return 0
     try:
         one, other = policies
-        questions, different = differing(one, other, processes)
+        questions, different = differing(one, other, processes, static_facts(machine))
+    except UnsteadyPolicy:
+        raise
     except PolicyError:
         return 0
-    return 0 if different else max(1, questions)
+    return 0 if different else questions
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from swaptrace.explore.forgetting import EVERYTHING, MISREAD, Kept, forgotten
 from swaptrace.mm.column import ZERO, Column, Mapping, Pte, Vma
 from swaptrace.mm.event import Event, Fork, Unmap
 from swaptrace.mm.policy import Policy
+from swaptrace.mm.steady import Steady
 from swaptrace.mm.transition import NOUGHT, transition
 from swaptrace.replay.pagemap import flags_of
 from swaptrace.replay.visit import NEW_ANON
@@ -72,7 +73,7 @@ class Graph:
     def __init__(
         self, policy: Policy, machine: Machine, limits: Limits, kept: Kept = EVERYTHING
     ) -> None:
-        self.policy = policy
+        self.policy = Steady(policy)
         self.kept = kept
         self.limits = limits
         self.facts = static_facts(machine)

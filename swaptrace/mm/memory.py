@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
-from swaptrace.mm.column import ZERO, ZERO_PAGE, Mapping, Pte, SwapPte
+from swaptrace.mm.column import ZERO, ZERO_PAGE, Mapping, Pte, SwapPte, Vma
+from swaptrace.mm.event import Facts
 from swaptrace.mm.page import Page, drop_data
-from swaptrace.mm.policy import SwapinFault, SwapinPte, ask
+from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, SwapinFault, SwapinPte, ask
 from swaptrace.mm.swap import (
     folio_free_swap,
     free_swap_and_cache,
@@ -31,20 +32,26 @@ class FaultResult(NamedTuple):
 
 
 class DirtyingPte(Pte):
-    """A PTE where pte_mkwrite() dirties, too (arm64 before 143937ca51cc)."""
+    """A PTE where pte_mkwrite() dirties, too (arm64 before 143937ca51cc).
+
+    In a column it is a plain `Pte`, which it never equals: a policy is asked something else.
+    """
 
     def mkwrite(self) -> Pte:
         return DirtyingPte(self.folio, True, True, self.soft_dirty, self.uffd_wp)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DirtyingPte) and tuple.__eq__(self, other)
 
-def mk_pte(page: Page, f: int) -> Pte:
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = Pte.__hash__
+
+
+def mk_pte(facts: Facts, f: int) -> Pte:
     """mk_pte() with the protection of a private VMA: never writable."""
-    return DirtyingPte(f) if page.facts.mkwrite_dirties else Pte(f)
-
-
-def plain(pte: Pte) -> Pte:
-    """The PTE as a value of the column, whatever the architecture."""
-    return Pte(pte.folio, pte.write, pte.dirty, pte.soft_dirty, pte.uffd_wp)
+    return DirtyingPte(f) if facts.mkwrite_dirties else Pte(f)
 
 
 def user_fault(page: Page, p: int, write: bool) -> None:
@@ -92,10 +99,10 @@ def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:
         return FaultResult()
     page.count(Counter.ZERO_FILL)
     f = page.new_folio(ZERO, anon_exclusive=True)
-    pte = mk_pte(page, f)
+    pte = mk_pte(page.facts, f)
     if page.vma(p).writable:
         pte = pte.mkdirty().mkwrite()
-    page.set_pte(p, plain(pte))
+    page.set_pte(p, Pte(*pte))
     return FaultResult()
 
 
@@ -120,10 +127,8 @@ def free_and_map(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool
         folio_free_swap(page, f)
     # A write fault drains the per-CPU batch of new folios; a read fault only if it read ahead.
     batched = page.lookup == "read" and not write and not page.facts.readahead
-    refs = page.refs(f, held=1 + batched)
-    fault = SwapinFault(vma, write, orig, mk_pte(page, f), exclusive, refs)
-    answer: SwapinPte = ask(page.policy, "swapin_pte", SwapinPte, fault)
-    map_swapped_in(page, p, answer)
+    refs = page.refs(f, held=2 if batched else 1)
+    answer = map_swapped_in(page, p, f, fault_of(page, vma, write, orig, exclusive, refs))
     return write and not answer.write_handled
 
 
@@ -135,9 +140,8 @@ def map_and_free(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool
     the exclusive marker in the place of references, which a marked page has none too many of.
     """
     vma = page.vma(p)
-    fault = SwapinFault(vma, write, orig, mk_pte(page, f), orig.exclusive, page.refs(f, held=1))
-    answer: SwapinPte = ask(page.policy, "swapin_pte", SwapinPte, fault)
-    map_swapped_in(page, p, answer)
+    refs = page.refs(f, held=1)
+    answer = map_swapped_in(page, p, f, fault_of(page, vma, write, orig, orig.exclusive, refs))
     if page.facts.exclusive_alone:
         left, frees = write and not answer.pte.write, write and orig.exclusive
     else:
@@ -174,16 +178,21 @@ def swapin_folio(page: Page, orig: SwapPte) -> tuple[int, bool]:
     return read_swap_cache(page, orig.slot), True
 
 
-def map_swapped_in(page: Page, p: int, answer: SwapinPte) -> None:
-    """folio_add_anon_rmap_ptes() and set_ptes(), as the policy said."""
-    pte = plain(answer.pte)
-    if not (pte.is_zero_page or 0 <= pte.folio < len(page.folios)):
-        raise PolicyError(f"policy {page.policy.name!r}: swapin_pte() maps no folio of this page")
-    if pte.is_zero_page and pte.write:
-        raise PolicyError(f"policy {page.policy.name!r}: swapin_pte() maps the zero page writable")
-    if answer.exclusive and not pte.is_zero_page:
-        page.set_folio(pte.folio, anon_exclusive=True)
-    page.set_pte(p, pte)
+def fault_of(
+    page: Page, vma: Vma, write: bool, orig: SwapPte, exclusive: bool, refs: FolioRefs
+) -> SwapinFault:
+    """What a policy is handed: no number of a folio or slot."""
+    entry, pte = orig._replace(slot=SLOT), mk_pte(page.facts, FOLIO)
+    return SwapinFault(vma, write, entry, pte, exclusive, refs)
+
+
+def map_swapped_in(page: Page, p: int, f: int, fault: SwapinFault) -> SwapinPte:
+    """folio_add_anon_rmap_ptes() and set_ptes() of folio `f`, as the policy says."""
+    answer = ask(page.policy, "swapin_pte", SwapinPte, fault)
+    if answer.exclusive:
+        page.set_folio(f, anon_exclusive=True)
+    page.set_pte(p, answer.pte._replace(folio=f))
+    return answer
 
 
 def do_wp_page(page: Page, p: int) -> FaultResult:

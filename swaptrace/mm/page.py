@@ -23,7 +23,7 @@ from swaptrace.mm.column import (
     swap_count,
 )
 from swaptrace.mm.event import Facts, Lookup
-from swaptrace.mm.policy import FolioRefs, Policy
+from swaptrace.mm.policy import FolioRefs, Held, Policy
 
 
 class Page:
@@ -133,17 +133,11 @@ class Page:
         """folio_test_mlocked(): mapped by a locked VMA."""
         return any(m.vma is not None and m.vma.locked for m in mappers(self.maps, f))
 
-    def refs(self, f: int, held: int = 0) -> FolioRefs:
+    def refs(self, f: int, held: Held = 0) -> FolioRefs:
         """What a policy may know of folio `f`, of which the caller holds `held` references."""
         slot = self.folios[f].slot
-        mapcount = self.mapcount(f)
-        return FolioRefs(
-            mapcount=mapcount,
-            ref_count=mapcount + (slot is not None) + held,
-            swapcache=slot is not None,
-            swap_count=0 if slot is None else self.swap_count(slot),
-            mlocked=self.mlocked(f),
-        )
+        swap_count = None if slot is None else self.swap_count(slot)
+        return FolioRefs.of(self.mapcount(f), swap_count, self.mlocked(f), held)
 
     def content(self, p: int) -> int:
         """The data token that process `p` sees through its present PTE."""

@@ -3,16 +3,29 @@
 Subclass `Policy` and override what the patch changes. The defaults are those of v6.10,
 before the series. A policy is asked once per distinct state, so its cost does not matter;
 what counts is that it reads like its patch.
+
+A policy is a function: its answer depends on what it is asked and on nothing else, neither on
+what it was asked before nor on which object says so (`mm.steady` checks it).
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, Final, Literal, NamedTuple, TypeVar, cast
 
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import Pte, SwapPte, Vma
 
 T = TypeVar("T")
+
+FOLIO: Final = 1 << 16
+SLOT: Final = 0
+"""What a policy is told of the folio and the swap slot of a fault. Their numbers in a column are
+an order of appearance, which a patch cannot see; so no policy can depend on it. A PTE that was not
+made of the one of the fault is found out by its folio."""
+
+Held = Literal[0, 1, 2]
+"""References to a folio besides those of its mappings and of the swap cache: that of the fault,
+and that of the per-CPU batch which a new folio is put into."""
 
 
 class FolioRefs(NamedTuple):
@@ -29,13 +42,19 @@ class FolioRefs(NamedTuple):
     swap_count: int
     mlocked: bool
 
+    @classmethod
+    def of(cls, mapcount: int, swap_count: int | None, mlocked: bool, held: Held) -> FolioRefs:
+        """Of a folio that so many page tables map, and so many swap PTEs if it is cached."""
+        cached = swap_count is not None
+        return cls(mapcount, mapcount + cached + held, cached, swap_count or 0, mlocked)
+
 
 class SwapinFault(NamedTuple):
     """do_swap_page() at the moment when it makes the new PTE.
 
-    `vma` is vmf->vma, `write` FAULT_FLAG_WRITE, `orig` the swap entry (vmf->orig_pte), `pte`
-    what mk_pte() gives (read-only, clean), `exclusive` and `folio` the variables of
-    these names; the swap cache has been freed already if it was to be.
+    `vma` is vmf->vma, `write` FAULT_FLAG_WRITE, `orig` the swap entry (vmf->orig_pte, its slot
+    always `SLOT`), `pte` what mk_pte() gives (read-only, clean, of the folio `FOLIO`), `exclusive`
+    and `folio` the variables of these names; the swap cache has been freed already if it was to be.
     """
 
     vma: Vma
@@ -64,8 +83,9 @@ class SwapinFault(NamedTuple):
 
 
 class SwapinPte(NamedTuple):
-    """The answer: the PTE to map, whether the write fault is thereby done (FAULT_FLAG_WRITE is
-    cleared), and whether the page is mapped exclusive (RMAP_EXCLUSIVE)."""
+    """The answer: the PTE to map, of the folio that the fault is about; whether the write fault is
+    thereby done (FAULT_FLAG_WRITE is cleared), and whether the page is mapped exclusive
+    (RMAP_EXCLUSIVE)."""
 
     pte: Pte
     write_handled: bool = False
@@ -141,7 +161,10 @@ class Policy:
 
 
 def ask(policy: Policy, method: str, kind: type[T], *args: object) -> T:
-    """Put a question to the policy; an answer of the wrong kind, or none, is its error."""
+    """Put a question to the policy; an answer of the wrong kind, or none, is its error.
+
+    The answer is what a run goes by: its PTE is a `Pte`, whatever the architecture's is.
+    """
     try:
         answer = getattr(policy, method)(*args)
     except PolicyError:
@@ -153,7 +176,16 @@ def ask(policy: Policy, method: str, kind: type[T], *args: object) -> T:
         raise PolicyError(
             f"policy {policy.name!r}: {method}() returned {answer!r}, not a {kind.__name__}"
         )
-    return answer
+    if not isinstance(answer, SwapinPte):
+        return answer
+    if answer.pte.folio != FOLIO:
+        what = "the zero page" if answer.pte.is_zero_page else "a folio"
+        raise PolicyError(
+            f"policy {policy.name!r}: {method}() maps {what} that is not the folio of the fault; "
+            "its PTE must be made of fault.pte"
+        )
+    plain = SwapinPte(Pte(*answer.pte), answer.write_handled, answer.exclusive)
+    return cast("T", plain)
 
 
 def _where(policy: Policy, method: str, error: Exception) -> str:
@@ -174,4 +206,4 @@ def _well_formed(answer: object) -> bool:
     if not isinstance(answer.pte, Pte) or not all(isinstance(flag, bool) for flag in flags):
         return False
     folio, *bits = answer.pte
-    return isinstance(folio, int) and all(isinstance(bit, bool) for bit in bits)
+    return type(folio) is int and all(isinstance(bit, bool) for bit in bits)

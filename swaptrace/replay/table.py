@@ -13,6 +13,7 @@ from swaptrace.counters import ViolationKind
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event, Lookup
 from swaptrace.mm.policy import Policy
+from swaptrace.mm.steady import Steady
 from swaptrace.mm.transition import transition
 
 
@@ -41,6 +42,7 @@ class Table:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self._steady = Steady(policy)
         self.columns: list[Column] = []
         self.evaluations = 0
         self.blocks: dict[Hashable, Any] = {}
@@ -70,7 +72,7 @@ class Table:
     def _evaluate(self, event: Event, column: int) -> Row:
         self.evaluations += 1
         before = self.columns[column]
-        outcome = transition(self.policy, before, event)
+        outcome = transition(self._steady, before, event)
         return Row(
             new=self.intern(outcome.column),
             counts=outcome.counts,

@@ -12,6 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from swaptrace import policies
 from swaptrace.explore.decisions import questions
+from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import ask
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
@@ -53,7 +54,7 @@ def test_finding_the_policy(benchmark: BenchmarkFixture, spec: str) -> None:
 def test_a_thousand_answers(benchmark: BenchmarkFixture, spec: str) -> None:
     """What does the interpreter cost where every question is a new one, as in `explore`?"""
     policy = policies.from_argument(spec)
-    asked = list(questions(1))[::40][:1000]
+    asked = list(questions(1, Facts()))[::40][:1000]
 
     def answer() -> None:
         for method, kind, arguments in asked:

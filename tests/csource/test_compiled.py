@@ -8,6 +8,7 @@ from random import Random
 
 from swaptrace import policies
 from swaptrace.explore.decisions import questions
+from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import Policy, ask
 from swaptrace.verify.build import find_compiler
 from tests.csource.compiled import answers, packed
@@ -126,7 +127,7 @@ class Writer:
 def check(texts: Sequence[str], step: int, directory: Path) -> int:
     """Compare the interpreter with the compiler on every `step`th question; how many answers."""
     read_ones: list[Policy] = [read(text) for text in texts]
-    asked = list(questions(1))[::step]
+    asked = list(questions(1, Facts()))[::step]
     compiled = answers(texts, asked, find_compiler(directory), directory)
     count = 0
     for question, found in zip(asked, compiled, strict=True):

@@ -17,6 +17,7 @@ from swaptrace.csource.kinds import CONSTANTS
 from swaptrace.csource.policy import CPolicy
 from swaptrace.errors import PolicyError
 from swaptrace.explore.decisions import questions
+from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import ask
 from tests.commandline import run
 from tests.csource.reading import read
@@ -52,7 +53,7 @@ NEW = [
     "é",
 ]
 
-QUESTIONS = list(questions(1))[::911]
+QUESTIONS = list(questions(1, Facts()))[::911]
 
 
 def answer_all(policy: CPolicy) -> None:

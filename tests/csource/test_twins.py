@@ -15,6 +15,7 @@ import pytest
 from swaptrace import inputs, policies
 from swaptrace.csource.policy import CPolicy
 from swaptrace.explore.decisions import differing, questions
+from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import Policy, ask
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
@@ -48,7 +49,7 @@ def test_explore_proves_each_pair_equal(name: str) -> None:
 def test_the_decisions_about_shared_folios_agree() -> None:
     """Are the two functions beside do_swap_page() right where processes share a folio as well?"""
     python, c = policies.find("prepatch"), twin("prepatch")
-    asked = [each for each in questions(2) if each.method != "swapin_pte"]
+    asked = [each for each in questions(2, Facts()) if each.method != "swapin_pte"]
     for method, kind, arguments in asked:
         assert ask(c, method, kind, *arguments) == ask(python, method, kind, *arguments)
     assert len(asked) > 5_000
@@ -60,7 +61,7 @@ def test_the_decisions_about_shared_folios_agree() -> None:
 )
 def test_a_twin_of_another_does_not(name: str, other: str) -> None:
     """Can the comparison fail?"""
-    assert differing(policies.find(name), twin(other), 1)[1] is not None
+    assert differing(policies.find(name), twin(other), 1, Facts())[1] is not None
 
 
 @pytest.mark.parametrize("name", ["prepatch", "rework", "merged"])
@@ -97,7 +98,7 @@ def test_a_policy_in_c_can_be_sent_to_another_process() -> None:
     after = pickle.loads(pickle.dumps(before))
     assert (after.name, after.title, after.origin) == (before.name, before.title, before.origin)
     assert (after.blocks, after.defines) == (before.blocks, before.defines)
-    for question in islice(questions(1), 0, None, 500):
+    for question in islice(questions(1, Facts()), 0, None, 500):
         asked = question.method, question.kind, *question.arguments
         assert ask(after, *asked) == ask(before, *asked)
 
@@ -115,7 +116,7 @@ def test_a_decision_cites_its_lines() -> None:
     policy = twin("suggested")
     question = next(
         each
-        for each in questions(1)
+        for each in questions(1, Facts())
         if each.method == "swapin_pte"
         and each.arguments[0].exclusive
         and each.arguments[0].vma.writable

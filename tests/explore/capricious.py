@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from swaptrace.mm.column import Pte, Vma
+from swaptrace.mm.column import Vma
 from swaptrace.mm.policy import FolioRefs, Policy, SwapinFault, SwapinPte
 
 
@@ -14,8 +14,7 @@ class Capricious(Policy):
     name = "capricious"
 
     def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
-        asked = fault._replace(orig=fault.orig._replace(slot=0), pte=Pte(0))
-        chance = whim(asked)
+        chance = whim(fault)
         pte = fault.carry_bits(fault.pte)
         handled = bool(chance & 1) and fault.write and fault.vma.writable and fault.reusable
         if handled or (chance & 2 and fault.vma.writable and fault.reusable):

@@ -19,7 +19,7 @@ from swaptrace.explore.explorer import Exploration, Request, explore, operations
 from swaptrace.explore.graph import Limits
 from swaptrace.explore.search import Bounds
 from swaptrace.explore.witness import short, witnesses
-from swaptrace.mm.column import Pte
+from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import FolioRefs, SwapinFault, SwapinPte
 from swaptrace.policies import SERIES
 from swaptrace.policies.final import Final
@@ -206,13 +206,12 @@ def test_every_question_of_a_search_is_among_those_of_the_proof() -> None:
     asked: set[tuple[object, ...]] = set()
 
     class Curious(Final):
-        """Notes what it is asked, whatever the numbers of folio and slot."""
+        """Notes what it is asked."""
 
         name = "curious"
 
         def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
-            plain = fault._replace(orig=fault.orig._replace(slot=0), pte=Pte(0))
-            asked.add(("swapin_pte", plain))
+            asked.add(("swapin_pte", fault))
             return super().swapin_pte(fault)
 
         def should_free_swap(self, *question: Any) -> bool:
@@ -225,7 +224,7 @@ def test_every_question_of_a_search_is_among_those_of_the_proof() -> None:
 
     found = graph(Curious(), processes=2)
     states_of(found, 1000)
-    known = {(each.method, *each.arguments) for each in questions(2)}
+    known = {(each.method, *each.arguments) for each in questions(2, Facts())}
     assert len(asked) > 100
     assert asked <= known
 

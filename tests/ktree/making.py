@@ -14,6 +14,7 @@ import pytest
 
 from swaptrace import policies
 from swaptrace.explore.decisions import questions
+from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import Policy, ask
 
 TREE = Path(__file__).parent / "tree"
@@ -106,7 +107,7 @@ def mail(subject: str, body: str, encoding: str = "8bit") -> str:
 def alike(one: Policy, name: str) -> bool:
     """Whether a policy answers as that of the series does; asked every 11th question."""
     other = policies.find(name)
-    asked = islice(questions(1), 0, None, 11)
+    asked = islice(questions(1, Facts()), 0, None, 11)
     return all(ask(one, m, kind, *a) == ask(other, m, kind, *a) for m, kind, a in asked)
 
 

@@ -1,0 +1,202 @@
+"""Is a proof by equal decisions given only where a run cannot tell two policies apart?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+import pytest
+
+from swaptrace.errors import PolicyError
+from swaptrace.explore.decisions import Question, differing, every, methods, questions
+from swaptrace.explore.explorer import Exploration, Request, explore, operations
+from swaptrace.explore.graph import Limits
+from swaptrace.explore.search import Bounds
+from swaptrace.mm.column import ZERO_PAGE, Pte, Vma
+from swaptrace.mm.event import Facts
+from swaptrace.mm.memory import DirtyingPte
+from swaptrace.mm.policy import FolioRefs, Policy, SwapinFault, SwapinPte
+from swaptrace.mm.steady import UnsteadyPolicy
+from swaptrace.policies.final import Final
+from swaptrace.replay.engine import replay
+from swaptrace.replay.world import static_facts
+from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.schema import Machine, Swap
+from tests.explore.adversaries import ByHand, Elsewhere, Fickle
+from tests.explore.sequences import graph, states_of
+
+SWAP = Swap(page_cluster=0)
+SHARED = "read,write,pageout,willneed,fork,exit"
+
+
+def explored(policy: Policy, ops: str = SHARED, processes: int = 2, **machine: Any) -> Exploration:
+    """The policy beside `final`."""
+    limits = Limits(operations(ops), processes)
+    request = Request((policy, Final()), Machine(swap=SWAP, **machine), limits, Bounds())
+    return explore(request)
+
+
+def kinds(exploration: Exploration) -> set[str]:
+    return {each.kind for each in exploration.differences}
+
+
+def test_a_write_bit_that_is_set_by_hand_does_not_dirty() -> None:
+    """Where pte_mkwrite() dirties, is the policy told apart that goes past it, and only there?"""
+    told = explored(ByHand(), processes=1, mkwrite_dirties=True)
+    assert (told.questions, "spurious_dirty" in kinds(told)) == (0, True)
+    alike = explored(ByHand(), processes=1)
+    assert alike.questions > 0
+    assert alike.differences == ()
+
+
+@pytest.mark.parametrize("folio", [0, 1, ZERO_PAGE])
+def test_a_policy_cannot_map_another_folio(folio: int) -> None:
+    """Is it an error for `explore` and for a run, whatever number it makes up?"""
+    with pytest.raises(PolicyError, match="not the folio of the fault"):
+        explored(Elsewhere(folio))
+    text = (
+        b"steps: [{mmap: a, size: 4KiB}, {write: a}, {madvise: a, advice: MADV_PAGEOUT}, {read: a}]"
+    )
+    with pytest.raises(PolicyError, match="not the folio of the fault"):
+        replay(load_text(text, "a.yaml"), Elsewhere(folio))
+
+
+@pytest.mark.parametrize("period", [2, 3, 7])
+def test_a_policy_that_is_no_function_is_an_error(period: int) -> None:
+    """Is it found out, alone and beside another, and is nothing proved of it?"""
+    with pytest.raises(UnsteadyPolicy, match=r"swapin_pte\(\) answers the same question with"):
+        explored(Fickle(period), processes=1)
+    limits = Limits(operations(None), 1)
+    with pytest.raises(UnsteadyPolicy):
+        explore(Request((Fickle(period),), Machine(swap=SWAP), limits, Bounds()))
+
+
+def test_a_decision_of_the_object_counts() -> None:
+    """Is a policy told apart where not its class but the object answers in another way?"""
+    policy = Final()
+    policy.can_reuse_anon = lambda folio: folio.mapcount > 0  # type: ignore[method-assign]
+    found = explored(policy)
+    assert (found.questions, "cow_leak" in kinds(found)) == (0, True)
+
+
+# The questions.
+
+
+MACHINES = [
+    Machine(swap=SWAP),
+    Machine(swap=SWAP, mkwrite_dirties=True, hw_dirty=False),
+    Machine(swap=SWAP, soft_dirty=False, write_upgrade=False, per_vma_lock=False),
+    Machine(swap=Swap(backend="disk", page_cluster=0), kernel="6.1"),
+    Machine(swap=Swap(backend="zswap", page_cluster=0), zeromap=False, mkwrite_dirties=True),
+]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_question_of_a_search_is_among_those_of_the_proof(machine: Machine) -> None:
+    """Does the proof ask all that states lead to, with the types of the machine?"""
+    asked: dict[str, None] = {}
+
+    class Curious(Final):
+        """Notes what it is asked."""
+
+        name = "curious"
+
+        def __getattribute__(self, name: str) -> Any:
+            method = super().__getattribute__(name)
+            return noted(name, method, asked) if name in methods() else method
+
+    states_of(graph(Curious(), processes=2, **fields_of(machine)), 400)
+    known = {repr((each.method, each.arguments)) for each in questions(2, static_facts(machine))}
+    assert len(asked) > 50
+    assert asked.keys() <= known
+
+
+def fields_of(machine: Machine) -> dict[str, Any]:
+    return {field.name: getattr(machine, field.name) for field in fields(machine)}
+
+
+def noted(
+    name: str, method: Callable[..., object], asked: dict[str, None]
+) -> Callable[..., object]:
+    def answer(*arguments: object) -> object:
+        asked[repr((name, arguments))] = None
+        return method(*arguments)
+
+    return answer
+
+
+def test_the_questions_have_every_field_in_all_its_values() -> None:
+    """Does nothing that a policy is handed stay the same, but for the numbers it may not see?"""
+    seen: dict[tuple[str, str], set[object]] = {}
+    for method, _, arguments in questions(2, Facts()):
+        for argument in arguments:
+            note(f"{method} {type(argument).__name__}", argument, seen)
+    constant = {where for where, values in seen.items() if len(values) == 1}
+    numbers = {("SwapPte", "slot"), ("SwapinFault", "pte")}
+    numbers |= {("Pte", field) for field in Pte._fields}
+    assert {(where.split()[-1], field) for where, field in constant} == numbers
+    methods_asked = {where.split()[0] for where, _ in seen}
+    assert methods_asked == {"swapin_pte", "should_free_swap", "can_reuse_anon"}
+
+
+def note(where: str, value: object, seen: dict[tuple[str, str], set[object]]) -> None:
+    if not isinstance(value, tuple):
+        return
+    for field, part in zip(value._fields, value, strict=True):  # type: ignore[attr-defined]
+        seen.setdefault((where, field), set()).add(part)
+        note(f"{where} {type(part).__name__}", part, seen)
+
+
+def test_a_field_of_which_nobody_says_the_values_is_an_error() -> None:
+    """Would a number that a policy is handed one day be asked about, or missed?"""
+
+    class Known(NamedTuple):
+        node: int
+        huge: bool
+
+    with pytest.raises(AssertionError, match="Known: what values can node have"):
+        list(every(Known))
+    assert len(list(every(Known, node=(0, 1)))) == 4
+
+
+def test_who_answers_one_question_in_another_way_is_told_apart() -> None:
+    """Of each method: is the question found, and is it that one?"""
+    facts = Facts(mkwrite_dirties=True)
+    for question in chosen(facts):
+
+        class Odd(Policy):
+            """Answers one question, `this`, in another way."""
+
+            this = question
+
+            def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
+                answer = super().swapin_pte(fault)
+                odd = self.this.arguments == (fault,)
+                return answer._replace(exclusive=not answer.exclusive) if odd else answer
+
+            def should_free_swap(
+                self, folio: FolioRefs, vma: Vma, write: bool, swap_full: bool
+            ) -> bool:
+                odd = self.this.arguments == (folio, vma, write, swap_full)
+                return super().should_free_swap(folio, vma, write, swap_full) != odd
+
+            def can_reuse_anon(self, folio: FolioRefs) -> bool:
+                return super().can_reuse_anon(folio) != (self.this.arguments == (folio,))
+
+        assert differing(Odd(), Policy(), 1, facts)[1] == question
+
+
+def chosen(facts: Facts) -> list[Question]:
+    """A question of each method, as others differ in every field from it."""
+    by_method: dict[str, list[Question]] = {}
+    for each in questions(1, facts):
+        by_method.setdefault(each.method, []).append(each)
+    return [every[len(every) * 3 // 5] for every in by_method.values()]
+
+
+def test_the_pte_of_arm64_is_another_question() -> None:
+    """Is it never taken for a plain one with the same bits, by a policy that remembers?"""
+    assert DirtyingPte(7) == DirtyingPte(7)
+    assert (DirtyingPte(7) == Pte(7), DirtyingPte(7) != Pte(7)) == (False, True)
+    assert (Pte(7) == DirtyingPte(7), Pte(7) != DirtyingPte(7)) == (False, True)
