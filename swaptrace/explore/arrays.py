@@ -128,11 +128,12 @@ class Expander:
         return found
 
     def _try_registered(self, view: View, found: list[tuple[int, ...]]) -> None:
+        registered = view._replace(own=view.own.registered(True))
         try:
-            same = self._moves_of(view._replace(own=view.own.registered(True))) == found
+            same = self._moves_of(registered) == found
         except PolicyError:  # perhaps of a question that no sequence leads to
             same = False
-        if not same:
+        if not same or self.graph.flags(registered.state) != self.graph.flags(view.state):
             raise ToldApart
 
     def _moves_of(self, view: View) -> list[tuple[int, ...]]:

@@ -226,7 +226,11 @@ class Product:
             Moves(*(part[rows[first:]] for part in side.moves))
             for side, rows in zip(self.sides, self.rows, strict=True)
         ]
-        done = np.all([move.columns != NOWHERE for move in moves], axis=0)
+        done = moves[0].columns != NOWHERE
+        if any(not np.array_equal(move.columns != NOWHERE, done) for move in moves):
+            raise SwaptraceError(
+                "swaptrace itself is at fault: an operation is tried under one policy alone"
+            )
         joined = Moves(*(self._joined(parts)[done] for parts in zip(*moves, strict=True)))
         columns, owns, children = (
             numbering.of(codes)
@@ -293,9 +297,7 @@ class Product:
         """
         shape = (len(keys), len(self.limits.operations), self.limits.processes)
         targets, shown = np.full(shape, NOWHERE), np.zeros(shape, int)
-        lost = np.zeros(len(keys), dtype=bool)
-        if not self.limits.after_loss:
-            lost = np.any(self.lost[views] & (views != NOWHERE), axis=1)
+        lost = self.only_reads(views)
         for process in range(self.limits.processes):
             there = views[:, process] != NOWHERE
             rows = views[there, process]
@@ -308,6 +310,13 @@ class Product:
             targets[there, :, process] = np.where(done, found, NOWHERE)
             shown[there, :, process] = self.shown[rows]
         return targets.reshape(len(keys), -1), shown.reshape(len(keys), -1)
+
+    def only_reads(self, views: Numbers) -> Booleans:
+        """In which states nothing but reads is tried, since data are lost."""
+        if self.limits.after_loss:
+            return np.zeros(len(views), dtype=bool)
+        found: Booleans = np.any(self.lost[views] & (views != NOWHERE), axis=1)
+        return found
 
     def _others(self, keys: Numbers, process: int) -> Numbers:
         """What is the other processes' own."""

@@ -2,13 +2,16 @@
 
 States are merged as by Moore (Gedanken-experiments on sequential machines, 1956): in round r those
 remain alike from which all sequences of up to r operations show the same. They are compared by
-hashes that depend on nothing else, so that the states of two graphs can be compared as well; the
-last partition is checked state by state.
+hashes that depend on nothing else, so that the states of two graphs can be compared as well.
+
+That nothing tells two graphs apart rests on no hash: the last partition is checked state by state,
+and what is left of both is compared number by number. A collision of hashes can cost a proof, or
+make a sequence that is found longer than the shortest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -83,6 +86,18 @@ class Row(NamedTuple):
     shown: tuple[str, ...]
     hashes: tuple[int, ...]
     places: tuple[int, ...]
+
+
+class Part(NamedTuple):
+    """Of an automaton, a number for each class: the class that a slot leads to, or what it or a
+    process shows, by its place among the `values`."""
+
+    numbers: Numbers
+    values: tuple[str, ...]
+
+    def same(self, other: Part) -> bool:
+        """Whether it is that of another automaton."""
+        return self.values == other.values and np.array_equal(self.numbers, other.numbers)
 
 
 class Refinement:
@@ -166,12 +181,13 @@ class Refinement:
 
     # The partition of the last round, as an automaton of its own.
 
-    def digest(self) -> str:
-        """What the least automaton that shows the same comes to: if it is that of another graph,
-        nothing tells the two apart.
+    def least(self) -> Iterator[Part]:
+        """The least automaton that shows the same, part by part: if all are those of another
+        graph, nothing tells the two apart.
 
-        Raises `SwaptraceError` if states are in one class that differ in what they show or in the
-        classes that they lead to, which a collision of hashes could bring about.
+        Classes have numbers in the order in which they are reached. Raises `SwaptraceError` if
+        states are in one class that differ in what they show or in the classes that they lead to,
+        which a collision of hashes could bring about.
         """
         classes = np.unique(self.hashes, return_inverse=True)[1].reshape(self.hashes.shape)
         first = np.zeros(classes.max() + 1, int)
@@ -182,17 +198,15 @@ class Refinement:
         order = _in_order(np.stack(parts[:slots], axis=1), int(classes[0, 0]))
         number = np.full(len(first), NOWHERE)
         number[order] = np.arange(len(order))
-        digest = blake2b()
         for part in parts[:slots]:
-            digest.update(number[part[order]].tobytes())
+            yield Part(number[part[order]], ())
         for part, seen in zip(parts[slots:], self._seen(), strict=True):
             shown = part[order]
             appearing = shown[first_in_order(shown)]
             renumbered = np.zeros(len(seen.values), int)
             renumbered[appearing] = np.arange(len(appearing))
-            digest.update(renumbered[shown].tobytes())
-            digest.update(repr([seen.values[each] for each in appearing]).encode())
-        return digest.hexdigest()
+            values = tuple(str(seen.values[each]) for each in appearing)
+            yield Part(renumbered[shown], values)
 
     def _parts(self, classes: Numbers) -> Any:
         """What has to be alike within a class: a table of states and orders for each slot's target

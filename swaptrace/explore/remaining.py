@@ -20,7 +20,7 @@ from swaptrace.explore.arrays import ToldApart
 from swaptrace.explore.automaton import Enumeration, States
 from swaptrace.explore.forgetting import ON_DATA, kept_for
 from swaptrace.explore.graph import START, Edge, Graph, Limits
-from swaptrace.explore.refinement import Kind, Refinement, Row
+from swaptrace.explore.refinement import Kind, Part, Refinement, Row
 from swaptrace.explore.search import (
     PAGE_MAP,
     Difference,
@@ -57,6 +57,7 @@ class Machinery:
         self.enumeration: Enumeration | None = Enumeration(graph, merging)
         self.states: States | None = None
         self.refinement: Refinement | None = None
+        self.parts: Iterator[Part] = iter(())
 
     def find_more(self) -> tuple[int, int, bool]:
         """Find the next states: how many are known, how many transitions, and whether to go on.
@@ -86,10 +87,15 @@ class Machinery:
         assert self.refinement is not None
         return self.refinement.row(place, number)
 
-    def digest(self) -> str:
-        """`Refinement.digest`."""
+    def begin_least(self) -> int:
+        """Begin to give `Refinement.least`; how many classes there are."""
         assert self.refinement is not None
-        return self.refinement.digest()
+        self.parts = self.refinement.least()
+        return self.refinement.classes
+
+    def next_part(self) -> Part | None:
+        """The next part of it, None at the end. Raises `SwaptraceError`."""
+        return next(self.parts, None)
 
 
 def settle(
@@ -194,20 +200,31 @@ def told_apart(sides: list[Worker], kinds: Collection[Kind]) -> list[int] | None
     """The slots of a shortest sequence that shows a difference of some kinds; None: there is none.
 
     Where no class is split any more on either side, both are compared once as automata. If those
-    are not the same, some later round tells the starts apart.
+    are not the same, some later round tells the starts apart, of as many as there are classes.
     """
     both(sides, "watch", frozenset(kinds))
-    compared = False
+    last: int | None = None
     for number in count(1):
         (one, done), (other, done_too) = both(sides, "round")
         if one != other:
             return _path(sides, number)
-        if done and done_too and not compared:
-            compared = True
-            least = both(sides, "digest")
-            if least[0] == least[1]:
+        if number == last:
+            break
+        if done and done_too and last is None:
+            last = number + sum(both(sides, "begin_least"))
+            if same_automaton(sides):
                 return None
-    raise AssertionError
+    raise SwaptraceError("swaptrace itself is at fault: unlike automata are not told apart")
+
+
+def same_automaton(sides: list[Worker]) -> bool:
+    """Whether what is left of both is the same, part by part."""
+    while True:
+        one, other = both(sides, "next_part")
+        if one is None or other is None:
+            return one is other
+        if not one.same(other):
+            return False
 
 
 def _path(sides: list[Worker], number: int) -> list[int]:
@@ -236,7 +253,12 @@ def _differing(one: Row, other: Row) -> tuple[int, bool]:
     for slot in slots:
         if one.shown[slot] != other.shown[slot]:
             return slot, True
-    return next(slot for slot in slots if one.hashes[slot] != other.hashes[slot]), False
+    for slot in slots:
+        if one.hashes[slot] != other.hashes[slot]:
+            return slot, False
+    raise SwaptraceError(
+        "swaptrace itself is at fault: nothing leads to what tells the policies apart"
+    )
 
 
 def last_edge(graph: Graph, path: Sequence[int]) -> Edge:

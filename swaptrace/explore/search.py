@@ -58,7 +58,8 @@ class Found(NamedTuple):
     """What a search found.
 
     `states` and `transitions` were visited; `complete` is that there are no others; `depth` is the
-    length of the longest of the shortest sequences to a state.
+    length of the longest of the shortest sequences to a state. `losing` is that some sequences were
+    not continued because a process had lost its data.
     """
 
     differences: tuple[Difference, ...]
@@ -66,6 +67,7 @@ class Found(NamedTuple):
     transitions: int
     depth: int
     complete: bool
+    losing: bool = False
 
 
 Tick = Callable[[int], None]
@@ -128,6 +130,7 @@ class Search:
         self.telling = self.misread = np.zeros(0, dtype=bool)
         self.transitions = 0
         self.complete = True
+        self.losing = False
 
     def step(self) -> bool:
         """Take every operation from every state of the last level; whether there was one."""
@@ -145,7 +148,14 @@ class Search:
         """What was found so far."""
         depth = len(self.cells) - (not len(self.level.keys))
         differences = sorted(self.found.values(), key=lambda each: len(each.steps))
-        return Found(tuple(differences), len(self.seen), self.transitions, depth, self.complete)
+        return Found(
+            tuple(differences),
+            len(self.seen),
+            self.transitions,
+            depth,
+            self.complete,
+            self.losing,
+        )
 
     def expand(self) -> None:
         """Have the operations of a level worked out, and see which effects they have."""
@@ -173,7 +183,9 @@ class Search:
         done = targets != NOWHERE
         self.transitions += int(np.count_nonzero(done))
         self.look_at_effects(effects, done, base)
-        cells = np.flatnonzero(done & ~self.misread[effects])
+        ended = done & self.misread[effects]
+        self.losing |= bool(ended.any())
+        cells = np.flatnonzero(done & ~ended)
         names = self.product.canonical(targets[cells])
         found = Level(targets[cells], names, base + cells).without_repetitions()
         return found.take(~among(found.names, self.seen))
@@ -181,6 +193,7 @@ class Search:
     def new_states(self, found: Level) -> Level:
         """Look at the new states, and keep as many as may be known."""
         views = self.product.meet(found.keys)
+        self.losing |= bool(self.product.only_reads(views).any())
         if len(self.product.sides) == 2:
             self.compare_flags(found, views)
         room = None if self.bounds.states is None else self.bounds.states - len(self.seen)

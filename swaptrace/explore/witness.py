@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,14 +12,14 @@ from swaptrace.errors import SwaptraceError
 from swaptrace.explore.alphabet import OPERATIONS, REGION
 from swaptrace.explore.explorer import Exploration, Request
 from swaptrace.explore.parting import parting
+from swaptrace.explore.scope import unusual
 from swaptrace.explore.search import PAGE_MAP, Difference, Taken
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.engine import replay
-from swaptrace.replay.result import PolicyResult, machine_mapping
+from swaptrace.replay.result import PolicyResult
 from swaptrace.replay.table import Table
 from swaptrace.report.changes import FAULTS
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Machine
 
 Steps = list[dict[str, Any]]
 
@@ -136,21 +136,6 @@ def _yaml(document: Mapping[str, Any]) -> str:
 
     text: str = yaml.safe_dump(dict(document), sort_keys=False, width=100)
     return text
-
-
-def unusual(machine: Machine) -> dict[str, Any]:
-    """The settings of a machine that are not the default."""
-    return dict(_unusual(machine_mapping(machine), machine_mapping(Machine())))
-
-
-def _unusual(ours: Mapping[str, Any], usual: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, value in ours.items():
-        if isinstance(value, Mapping):
-            inner = dict(_unusual(value, usual[key]))
-            if inner:
-                yield key, inner
-        elif value != usual[key]:
-            yield key, value
 
 
 def file_name(policies: tuple[Policy, ...], difference: Difference) -> str:

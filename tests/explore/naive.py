@@ -36,14 +36,20 @@ def unregistered(state: State) -> State:
 class Naive:
     """What a search should find: `lengths` of the shortest sequences by kind and flag, and how many
     states and transitions, with states that differ in a registration alone as one if `merging`.
+    Unless `symmetric`, states are two that differ in who is who.
 
     Where the graphs go on after a loss of data, so does this."""
 
     def __init__(
-        self, graphs: Sequence[Graph], steps: int | None = None, merging: bool = False
+        self,
+        graphs: Sequence[Graph],
+        steps: int | None = None,
+        merging: bool = False,
+        symmetric: bool = True,
     ) -> None:
         self.graphs = graphs
         self.merging = merging
+        self.symmetric = symmetric
         self.states = 0
         self.lengths: dict[tuple[str, str], int] = {}
         self.transitions = 0
@@ -63,7 +69,8 @@ class Naive:
         if states in self.seen:
             return False
         self.states += 1
-        for order in permutations(range(len(states[0].anon_vmas))):
+        count = len(states[0].anon_vmas)
+        for order in permutations(range(count)) if self.symmetric else [range(count)]:
             self.seen.add(tuple(permuted(state, order) for state in states))
         return True
 

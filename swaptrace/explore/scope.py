@@ -1,0 +1,59 @@
+"""What an exploration is about, and so what is proved: in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from swaptrace.explore.alphabet import OPERATIONS
+from swaptrace.mm.policy import Policy
+from swaptrace.replay.result import machine_mapping
+from swaptrace.scenario.schema import Machine
+
+NO_READAHEAD: Final = "machine.swap.page_cluster=0"
+"""What every machine has here."""
+
+NOT_COMPARED: Final = "how far they read ahead is not compared"
+
+
+def scope(machine: Machine, processes: int, operations: tuple[str, ...] | None) -> str:
+    """How many processes, which operations (None: it does not matter) and which machine."""
+    mapped = "1 process maps" if processes == 1 else f"up to {processes} processes map"
+    if operations is None:
+        by = "whatever is done to it"
+    elif operations == tuple(OPERATIONS):
+        by = "all operations"
+    else:
+        by = f"only {', '.join(operations)}"
+    settings = [each for each in _settings(unusual(machine)) if each != NO_READAHEAD]
+    on = f"a machine with {', '.join(settings)}" if settings else "the default machine"
+    return f"for one page that {mapped}, {by}, on {on} without read-ahead"
+
+
+def _settings(machine: Mapping[str, Any], prefix: str = "machine") -> Iterator[str]:
+    for key, value in machine.items():
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{prefix}.{key}")
+        else:
+            yield f"{prefix}.{key}={str(value).lower() if isinstance(value, bool) else value}"
+
+
+def same_window(policies: Sequence[Policy]) -> bool:
+    """Whether all read ahead by the same function."""
+    functions = (policy.readahead_window for policy in policies)
+    return len({getattr(each, "__func__", each) for each in functions}) == 1
+
+
+def unusual(machine: Machine) -> dict[str, Any]:
+    """The settings of a machine that are not the default."""
+    return dict(_unusual(machine_mapping(machine), machine_mapping(Machine())))
+
+
+def _unusual(ours: Mapping[str, Any], usual: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in ours.items():
+        if isinstance(value, Mapping):
+            inner = dict(_unusual(value, usual[key]))
+            if inner:
+                yield key, inner
+        elif value != usual[key]:
+            yield key, value
