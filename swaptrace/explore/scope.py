@@ -20,14 +20,14 @@ def scope(machine: Machine, processes: int, operations: tuple[str, ...] | None) 
     """How many processes, which operations (None: it does not matter) and which machine."""
     mapped = "1 process maps" if processes == 1 else f"up to {processes} processes map"
     if operations is None:
-        by = "whatever is done to it"
+        by = "any operations"
     elif operations == tuple(OPERATIONS):
         by = "all operations"
     else:
-        by = f"only {', '.join(operations)}"
+        by = f"the operations {', '.join(operations)}"
     settings = [each for each in _settings(unusual(machine)) if each != NO_READAHEAD]
     on = f"a machine with {', '.join(settings)}" if settings else "the default machine"
-    return f"for one page that {mapped}, {by}, on {on} without read-ahead"
+    return f"for one page that {mapped}, with {by}, on {on} without read-ahead"
 
 
 def _settings(machine: Mapping[str, Any], prefix: str = "machine") -> Iterator[str]:

@@ -67,6 +67,18 @@ class Taker(Final):
         return folio.mapcount > 0
 
 
+class Afterwards(Taker):
+    """As `taker`, but for a question that only comes when data are lost: a swap entry that is
+    exclusive, of a folio that others refer to."""
+
+    name = "afterwards"
+
+    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
+        if fault.orig.exclusive and (fault.folio.mapcount or fault.folio.swap_count):
+            return SwapinPte(fault.carry_bits(fault.pte))
+        return super().swapin_pte(fault)
+
+
 class Counter(Final):
     """Decides by how many processes map the folio, exactly."""
 
@@ -143,6 +155,7 @@ SOUND: Constant[Mapping[str, Callable[[], Policy]]] = {
     for kind in (
         ByHand,
         Taker,
+        Afterwards,
         Counter,
         Registrar,
         Locksmith,
