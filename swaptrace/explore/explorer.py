@@ -88,7 +88,8 @@ class Exploration(NamedTuple):
         of_what = scope(request.machine, request.limits.processes, operations)
         parts = [self._compared, of_what]
         if self.reservations:
-            parts.insert(0, f"not a proof: {'; '.join(self.reservations)}")
+            nothing = f"not a proof: {'; '.join(self.reservations)}"
+            parts = [nothing, self._compared.removeprefix("proof "), of_what]
         if not same_window(request.policies):
             parts.append(NOT_COMPARED)
         return "; ".join(parts)
