@@ -8,52 +8,179 @@ as well, and results hold those.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 
-class Counter(StrEnum):
+class Named(StrEnum):
+    """A name that explains itself: `meaning`, the kernel `function` that it comes from, and where a
+    kernel shows it (`shown`; empty: nowhere, the model alone knows)."""
+
+    meaning: str
+    function: str
+    shown: str
+
+    def __new__(cls, name: str, meaning: str, function: str, shown: str = "") -> Self:
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.meaning, member.function, member.shown = meaning, function, shown
+        return member
+
+
+class Counter(Named):
     """What a transition of a page counts."""
 
-    MINFLT = "minflt"
-    MAJFLT = "majflt"
-    PSWPIN = "pswpin"
-    PSWPOUT = "pswpout"
-    SWAP_RA = "swap_ra"
-    SWAP_RA_HIT = "swap_ra_hit"
-    ZSWPIN = "zswpin"
-    ZSWPOUT = "zswpout"
-    SWPIN_ZERO = "swpin_zero"
-    SWPOUT_ZERO = "swpout_zero"
-    ZERO_FILL = "zero_fill"
-    ZERO_PAGE = "zero_page"
-    WP_REUSE = "wp_reuse"
-    WP_COPY = "wp_copy"
-    UFFD_WP = "uffd_wp"
-    SIGSEGV = "sigsegv"
-    SPURIOUS_DIRTY = "spurious_dirty"
-    REWRITES = "rewrites"
+    MINFLT = (
+        "minflt",
+        "Minor faults of the process that executes the step; mlock and MADV_POPULATE fault on "
+        "behalf of their caller.",
+        "mm_account_fault",
+        "getrusage(2), ru_minflt",
+    )
+    MAJFLT = (
+        "majflt",
+        "Major faults of the process that executes the step: the page had to be read.",
+        "mm_account_fault",
+        "getrusage(2), ru_majflt",
+    )
+    PSWPIN = ("pswpin", "Pages read from the swap device.", "swap_read_folio", "/proc/vmstat")
+    PSWPOUT = ("pswpout", "Pages written to the swap device.", "__swap_writepage", "/proc/vmstat")
+    SWAP_RA = ("swap_ra", "Pages read ahead.", "swap_vma_readahead", "/proc/vmstat")
+    SWAP_RA_HIT = (
+        "swap_ra_hit",
+        "Pages read ahead that a fault then found in the swap cache.",
+        "swap_cache_get_folio",
+        "/proc/vmstat",
+    )
+    ZSWPIN = ("zswpin", "Pages loaded from zswap.", "zswap_load", "/proc/vmstat")
+    ZSWPOUT = ("zswpout", "Pages stored in zswap.", "zswap_store", "/proc/vmstat")
+    SWPIN_ZERO = (
+        "swpin_zero",
+        "Pages of zeros that the zeromap gave back without a read.",
+        "swap_read_folio_zeromap",
+        "/proc/vmstat since 6.12",
+    )
+    SWPOUT_ZERO = (
+        "swpout_zero",
+        "Pages of zeros that the zeromap took without a write.",
+        "swap_writepage",
+        "/proc/vmstat since 6.12",
+    )
+    ZERO_FILL = (
+        "zero_fill",
+        "First accesses that were served with a fresh page.",
+        "do_anonymous_page",
+    )
+    ZERO_PAGE = (
+        "zero_page",
+        "First accesses that were served with the shared zero page.",
+        "do_anonymous_page",
+    )
+    WP_REUSE = (
+        "wp_reuse",
+        "Write-protect faults that reused the page, those within a swap-in fault as well.",
+        "wp_page_reuse",
+    )
+    WP_COPY = (
+        "wp_copy",
+        "Write-protect faults that copied the page, those within a swap-in fault as well.",
+        "wp_page_copy",
+    )
+    UFFD_WP = (
+        "uffd_wp",
+        "Write-protect events delivered to the userfaultfd.",
+        "handle_userfault",
+        "read(2) from the userfaultfd",
+    )
+    SIGSEGV = (
+        "sigsegv",
+        "Access steps that ended at a forbidden access.",
+        "do_user_addr_fault",
+        "the signal",
+    )
+    SPURIOUS_DIRTY = (
+        "spurious_dirty",
+        "PTEs made dirty although nothing was written through them.",
+        "do_swap_page",
+    )
+    REWRITES = (
+        "rewrites",
+        "Pages written to swap although their slot already held the same data.",
+        "swap_writepage",
+    )
 
 
-class ReclaimCounter(StrEnum):
+class ReclaimCounter(Named):
     """What reclaim under a memory limit counts besides."""
 
-    PGSCAN = "pgscan"
-    PGSTEAL = "pgsteal"
-    PGACTIVATE = "pgactivate"
-    PGDEACTIVATE = "pgdeactivate"
-    WORKINGSET_REFAULT = "workingset_refault"
-    WORKINGSET_ACTIVATE = "workingset_activate"
+    PGSCAN = (
+        "pgscan",
+        "Pages that reclaim looked at on inactive lists.",
+        "shrink_inactive_list",
+        "/proc/vmstat and memory.stat",
+    )
+    PGSTEAL = (
+        "pgsteal",
+        "Pages that reclaim freed.",
+        "shrink_inactive_list",
+        "/proc/vmstat and memory.stat",
+    )
+    PGACTIVATE = (
+        "pgactivate",
+        "Pages that reclaim found in use and moved to the active list.",
+        "shrink_folio_list",
+        "/proc/vmstat and memory.stat",
+    )
+    PGDEACTIVATE = (
+        "pgdeactivate",
+        "Active pages moved to the inactive list.",
+        "shrink_active_list",
+        "/proc/vmstat and memory.stat",
+    )
+    WORKINGSET_REFAULT = (
+        "workingset_refault",
+        "Faults on pages that had been reclaimed.",
+        "workingset_refault",
+        "/proc/vmstat and memory.stat, workingset_refault_anon",
+    )
+    WORKINGSET_ACTIVATE = (
+        "workingset_activate",
+        "Faults on pages that came back so soon that they were made active at once.",
+        "workingset_refault",
+        "/proc/vmstat and memory.stat, workingset_activate_anon",
+    )
 
 
 class ViolationKind(StrEnum):
-    """The promises to user space, by what breaking one is called. The last is only a warning."""
+    """The promises to user space, by what breaking one is called.
 
-    LOST_WRITE = "lost_write"
-    COW_LEAK = "cow_leak"
-    LOST_SOFT_DIRTY = "lost_soft_dirty"
-    LOST_UFFD_WP = "lost_uffd_wp"
-    WRITE_WITHOUT_PERMISSION = "write_without_permission"
-    SPURIOUS_SOFT_DIRTY = "spurious_soft_dirty"
+    `promise` is what is broken; a broken promise that costs time, but no data, is a warning only.
+    """
+
+    promise: str
+    warning: bool
+
+    def __new__(cls, name: str, promise: str, warning: bool = False) -> Self:
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.promise, member.warning = promise, warning
+        return member
+
+    LOST_WRITE = ("lost_write", "A read returns what the process last wrote there.")
+    COW_LEAK = ("cow_leak", "A process never sees what another wrote to a private page.")
+    LOST_SOFT_DIRTY = (
+        "lost_soft_dirty",
+        "A page that was written since clear_refs reads as soft-dirty.",
+    )
+    LOST_UFFD_WP = ("lost_uffd_wp", "No write lands on a write-protected page without an event.")
+    WRITE_WITHOUT_PERMISSION = (
+        "write_without_permission",
+        "No PTE is writable in a mapping without PROT_WRITE.",
+    )
+    SPURIOUS_SOFT_DIRTY = (
+        "spurious_soft_dirty",
+        "A page that was not written since clear_refs does not read as soft-dirty.",
+        True,
+    )
 
 
 COUNTERS: Final = tuple(counter.value for counter in Counter)
@@ -78,6 +205,9 @@ RECLAIM_COUNTERS: Final = tuple(counter.value for counter in ReclaimCounter)
 
 ALL_COUNTERS: Final = (*COUNTERS, *RECLAIM_COUNTERS)
 
+NAMED: Final[tuple[Named, ...]] = (*Counter, *ReclaimCounter)
+"""Every counter with what there is to say of it."""
+
 VIOLATIONS: Final = tuple(kind.value for kind in ViolationKind)
 
-WARNINGS: Final = frozenset({ViolationKind.SPURIOUS_SOFT_DIRTY.value})
+WARNINGS: Final = frozenset(kind.value for kind in ViolationKind if kind.warning)

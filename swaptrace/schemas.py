@@ -15,9 +15,8 @@ from dataclasses import fields, is_dataclass
 from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
+from swaptrace.counters import NAMED, VIOLATIONS
 from swaptrace.replay.result import SCHEMA, Expectation, PolicyResult, Result, StepResult, Violation
-from swaptrace.scenario.described import COUNTERS as MEANING
 from swaptrace.scenario.described import MACHINE
 from swaptrace.scenario.jsonschema import DIALECT, Schema, scenario_schema, summary
 from swaptrace.scenario.operations import OPERATIONS
@@ -112,7 +111,7 @@ def result_schema() -> Schema:
 def counters() -> Schema:
     """Counters by name; one that is zero may be left out."""
     count: Schema = {"type": "integer", "minimum": 0}
-    known = {name: {"description": MEANING[name], **count} for name in ALL_COUNTERS}
+    known = {str(each): {"description": each.meaning, **count} for each in NAMED}
     return {"type": "object", "properties": known, "additionalProperties": count}
 
 

@@ -1,4 +1,4 @@
-"""`swaptrace policies` and `swaptrace scenarios`: what there is."""
+"""`swaptrace policies`, `scenarios` and `counters`: what there is."""
 
 from __future__ import annotations
 
@@ -95,6 +95,41 @@ def _copy(files: Iterable[Path], directory: Path) -> None:
         raise SwaptraceError(f"{where}: cannot be made: {reason(error)}") from None
     for file, target in targets.items():
         replace_file(target, file.read_bytes())
+
+
+def complete_counter(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of counters and violations."""
+    from swaptrace.report.glossary import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=complete_counter)
+@color_option
+def counters(name: str | None, color: Color) -> None:
+    """Say what the counters and violations mean.
+
+    Lists each counter with the kernel function that it comes from and the file in
+    which a kernel shows it, and each promise of the kernel to user space.
+
+    \b
+    swaptrace counters
+    swaptrace counters wp_reuse
+    """
+    from rich.console import Group
+
+    from swaptrace.report import glossary
+
+    output = Output(color)
+    if name is None:
+        output.show(Group(glossary.counter_listing(), "", glossary.promise_listing()))
+        return
+    found = glossary.one(name)
+    if found is None:
+        hint = did_you_mean(name, glossary.names())
+        raise SwaptraceError(f"no counter or violation {quote(name)}; {hint}")
+    output.show(Group(*found))
 
 
 def _list(header: Sequence[str], rows: Sequence[Sequence[str]], color: Color) -> None:

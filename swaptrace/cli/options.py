@@ -241,6 +241,12 @@ def replay_options(command: Command) -> Command:
         define_option,
         report_format_option,
         output_option,
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            help="Also what each counter of the tables means.",
+        ),
         click.option("--steps", is_flag=True, help="Also the counters of each executed step."),
         click.option("--pages", is_flag=True, help="Also the page maps at the end."),
         click.option(

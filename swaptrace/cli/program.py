@@ -32,6 +32,7 @@ COMMANDS = {
     "record": "record",
     "policies": "listings",
     "scenarios": "listings",
+    "counters": "listings",
 }
 """Every command, in the order of `--help`, and the module of this package that has it."""
 

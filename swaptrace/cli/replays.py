@@ -85,7 +85,7 @@ def run(
             against = None
         else:
             findings += against_baseline(against.diff)
-    code = finish(Ran(result, tuple(findings), against), options["fmt"], output)
+    code = finish(Ran(result, tuple(findings), against, options["verbose"]), options["fmt"], output)
     return judged(code, policies)
 
 
@@ -124,7 +124,9 @@ def compare(
     from swaptrace.report.reports import Compared
 
     findings = (*unmet(result), *between_policies(result, asked))
-    code = finish(Compared(result, findings, bool(fail_on)), options["fmt"], output)
+    code = finish(
+        Compared(result, findings, bool(fail_on), options["verbose"]), options["fmt"], output
+    )
     return judged(code, policies)
 
 

@@ -25,7 +25,12 @@ WITH_FINDINGS = ("table", "markdown", "text")
 
 def check_format(options: Mapping[str, Any]) -> None:
     """Refuse a format that would drop what was asked for. Raises `UsageError`."""
-    places = {"steps": WITH_STEPS, "pages": WITH_STEPS, "checkpoints": WITH_CHECKPOINTS}
+    places = {
+        "steps": WITH_STEPS,
+        "pages": WITH_STEPS,
+        "checkpoints": WITH_CHECKPOINTS,
+        "verbose": WITH_FINDINGS,
+    }
     for option, those in places.items():
         if options[option] and options["fmt"] not in those:
             have = f"{', '.join(those[:-1])} and {those[-1]} have"

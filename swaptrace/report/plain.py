@@ -16,7 +16,7 @@ from swaptrace.replay.result import Result, ScenarioResult
 from swaptrace.report.changes import Change
 from swaptrace.report.compared import comparison, worth_a_row, worth_showing
 from swaptrace.report.layout import Lines, spaced
-from swaptrace.report.reports import Compared, Report, tables
+from swaptrace.report.reports import Compared, Report, explained, tables
 
 WIDTH: Final = 72
 """What a mail and a commit message may have, so that it can still be quoted."""
@@ -30,7 +30,10 @@ Value = TypeVar("Value")
 def plain(report: Report) -> str:
     """The whole report as text."""
     report = _ascii(report)
-    shown = robot(report.result) if isinstance(report, Compared) else tables(report)
+    if isinstance(report, Compared):
+        shown = explained(report, robot(report.result))
+    else:
+        shown = tables(report)
     text = StringIO()
     console = Console(
         file=text,

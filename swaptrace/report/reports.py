@@ -10,6 +10,7 @@ from swaptrace.replay.result import Result
 from swaptrace.report.compared import compare_report
 from swaptrace.report.diffed import diff_report
 from swaptrace.report.differences import Diff
+from swaptrace.report.glossary import beneath
 from swaptrace.report.judge import Finding
 from swaptrace.report.layout import Lines
 from swaptrace.report.tables import run_report
@@ -23,19 +24,21 @@ class Against(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """What `run` reports."""
+    """What `run` reports; `verbose` asks what the counters mean."""
 
     result: Result
     findings: tuple[Finding, ...]
     against: Against | None = None
+    verbose: bool = False
 
 
 class Compared(NamedTuple):
-    """What `compare` reports; `judged` says that there was a `--fail-on`."""
+    """What `compare` reports; `judged` says that there was a `--fail-on`, `verbose` as of `Ran`."""
 
     result: Result
     findings: tuple[Finding, ...]
     judged: bool = False
+    verbose: bool = False
 
 
 class Differed(NamedTuple):
@@ -57,13 +60,18 @@ def tables(report: Report) -> RenderableType:
     """The report as tables."""
     match report:
         case Ran(result):
-            shown = run_report(result)
+            shown = explained(report, run_report(result))
             against = report.against
             return Group(shown, "", beside_baseline(against)) if against else shown
         case Compared(result):
-            return compare_report(result)
+            return explained(report, compare_report(result))
         case Differed(diff):
             return diff_report(diff, report.everything)
+
+
+def explained(report: Ran | Compared, shown: RenderableType) -> RenderableType:
+    """The tables and, where it was asked for, below them what their counters mean."""
+    return Group(shown, "", beneath(report.result)) if report.verbose else shown
 
 
 def beside_baseline(against: Against) -> RenderableType:

@@ -86,31 +86,3 @@ KEYS: Final[Mapping[str, str]] = {
     "wp": "Write-protect; false takes the protection away.",
     "steps": "The inner steps.",
 }
-
-COUNTERS: Final[Mapping[str, str]] = {
-    "minflt": "Minor faults, as getrusage(2) counts them for the process of the step.",
-    "majflt": "Major faults, as getrusage(2) counts them for the process of the step.",
-    "pswpin": "Pages read from the swap device (/proc/vmstat).",
-    "pswpout": "Pages written to the swap device (/proc/vmstat).",
-    "swap_ra": "Pages read ahead (/proc/vmstat).",
-    "swap_ra_hit": "Pages read ahead that were then wanted (/proc/vmstat).",
-    "zswpin": "Pages that came from zswap (/proc/vmstat).",
-    "zswpout": "Pages that went to zswap (/proc/vmstat).",
-    "swpin_zero": "Pages of zeros that came from the bitmap (/proc/vmstat).",
-    "swpout_zero": "Pages of zeros that went to the bitmap (/proc/vmstat).",
-    "zero_fill": "Anonymous faults served with a fresh page.",
-    "zero_page": "Anonymous faults served with the shared zero page.",
-    "wp_reuse": "Write-protect faults that reused the page.",
-    "wp_copy": "Write-protect faults that copied the page.",
-    "uffd_wp": "Write-protect events delivered to the userfaultfd.",
-    "sigsegv": "Access steps that ended at a forbidden access.",
-    "spurious_dirty": "PTEs made dirty although nothing was written through them.",
-    "rewrites": "Pages written to swap although their slot already held the same data.",
-    "pgscan": "Pages that reclaim looked at on inactive lists (/proc/vmstat).",
-    "pgsteal": "Pages that reclaim freed (/proc/vmstat).",
-    "pgactivate": "Pages that reclaim found in use and made active (/proc/vmstat).",
-    "pgdeactivate": "Active pages made inactive (/proc/vmstat).",
-    "workingset_refault": "Evicted pages that came back (workingset_refault_anon).",
-    "workingset_activate": "Those that came back so soon that they were made active at once "
-    "(workingset_activate_anon).",
-}

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from inspect import cleandoc, getclosurevars
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from swaptrace.counters import ALL_COUNTERS
+from swaptrace.counters import NAMED
 from swaptrace.scenario import described, loader, machine, values
 from swaptrace.scenario.nodes import Scalar
 from swaptrace.scenario.operations import OPERATIONS, TOTAL, Fields
@@ -110,7 +110,7 @@ def expect_section() -> Schema:
 def counters() -> Schema:
     """The counters that a policy is expected to have."""
     count = of_reader(loader.COUNT)
-    return mapping({c: {"description": described.COUNTERS[c], **count} for c in ALL_COUNTERS})
+    return mapping({str(each): {"description": each.meaning, **count} for each in NAMED})
 
 
 def definitions() -> dict[str, Schema]:

@@ -9,7 +9,6 @@ import yaml
 from hypothesis import given, settings
 
 from swaptrace import bundled
-from swaptrace.counters import ALL_COUNTERS
 from swaptrace.errors import ScenarioError
 from swaptrace.scenario import described, loader, machine, values
 from swaptrace.scenario.jsonschema import Recorder, accepts, of_reader, scenario_schema
@@ -232,4 +231,3 @@ def test_no_description_is_left_over() -> None:
     assert set(described.ARGUMENTS) <= set(OPERATIONS)
     assert set(described.MACHINE) == {*machine.READERS, "swap"}
     assert set(described.SECTIONS) == set(loader.KEYS)
-    assert set(described.COUNTERS) == set(ALL_COUNTERS)
