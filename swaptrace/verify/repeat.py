@@ -1,7 +1,8 @@
 """Two runs of a scenario that differed in the first: what repeated, and what did not.
 
 The counters of /proc/vmstat are those of the whole machine, where others may swap as well. So
-only what differs twice in the same way is a difference; what does not is not decided.
+only what differs twice in the same way is a difference, and no counter of the whole machine where
+somebody else was seen to swap both times; all else is not decided.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from swaptrace.counters import VMSTAT
 from swaptrace.verify.verdict import Difference, Side, Status, Verdict
 
 Codes = Mapping[str, Mapping[str, str]]
@@ -22,7 +24,8 @@ def confirmed(first: Verdict, second: Verdict) -> Verdict:
         case Status.DIFFERS:
             assert second.first_difference is not None
             common = repeated(first.first_difference, second.first_difference)
-            if common is None:
+            disturbed = bool(first.elsewhere and second.elsewhere)
+            if common is None or (disturbed and _by_others(common)):
                 return unsteady(first, second)
             return replace(second, first_difference=common)
         case Status.FAILED:
@@ -35,7 +38,15 @@ def unsteady(first: Verdict, second: Verdict) -> Verdict:
     """The first run differed in something that the second did not show."""
     assert first.first_difference is not None
     reason = f"differed at step {first.first_difference.step}, but {_when_repeated(second)}"
+    if _by_others(first.first_difference):
+        reason += "; only counters of the whole machine did, which others change as well"
     return replace(first, status=Status.UNSTEADY, reason=reason, repetition=second)
+
+
+def _by_others(of: Difference) -> bool:
+    """Whether it is such that another process that swaps could have made all of it."""
+    errno = of.model.errno == of.kernel.errno
+    return errno and not _places(of) and set(of.model.counters) <= set(VMSTAT)
 
 
 def _when_repeated(second: Verdict) -> str:
@@ -43,7 +54,7 @@ def _when_repeated(second: Verdict) -> str:
         case Status.AGREES:
             return "agreed when it was repeated"
         case Status.DIFFERS | Status.UNSTEADY:
-            return "in another way when it was repeated"
+            return "not clearly in the same way when it was repeated"
         case Status.SKIPPED | Status.FAILED | Status.NOT_RUN:
             return f"was {second.status} when it was repeated: {second.reason}"
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.verify.build import PROBE, Compiler, find_compiler
-from tests.commandline import run
-from tests.processes import completed
+from tests.commandline import finished, run, start
+from tests.processes import alive, completed, until
 from tests.verify.test_emit import COMPILERS, needs_compiler
 
 
@@ -66,3 +68,43 @@ def test_what_a_compiler_says_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(SwaptraceError) as caught:
         find_compiler(tmp_path)
     assert str(caught.value) == f"{fake} failed: x.c: error: no\\x1b libc"
+
+
+@pytest.mark.parametrize("text", ['gcc "', "gcc 'a", "gcc \\"])
+def test_a_command_that_cannot_be_split_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Is CC with a quotation that does not end an error in words?"""
+    monkeypatch.setenv("CC", text)
+    with pytest.raises(SwaptraceError, match="it is split into words as by a shell"):
+        find_compiler(tmp_path)
+
+
+DRIVER = """\
+import os, subprocess, sys
+with open("pids", "a") as pids:
+    child = subprocess.Popen(["sleep", "3600"])
+    pids.write(f"{os.getpid()} {child.pid}\\n")
+open(os.path.join(os.environ["TMPDIR"], "intermediate.s"), "w").close()
+child.wait()
+"""
+"""A compiler that never ends: a driver with a child of its own and an intermediate file."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_compiler_is_ended_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """When the program is ended during a compilation: are its processes and files gone?"""
+    (tmp_path / "driver.py").write_text(DRIVER)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    env = {"CC": f"{sys.executable} {tmp_path / 'driver.py'}", "TMPDIR": str(tmp_path / "tmp")}
+    process = start("verify", "read-then-write", env=env)
+    pids = tmp_path / "pids"
+    until(lambda: pids.exists() and pids.read_text().endswith("\n"), process)
+    until(lambda: list((tmp_path / "tmp").glob("*/intermediate.s")), process)
+    process.send_signal(number)
+    assert finished(process)[0] == 128 + number
+    assert [pid for pid in map(int, pids.read_text().split()) if alive(pid)] == []
+    assert list((tmp_path / "tmp").iterdir()) == []

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,43 @@ import pytest
 
 from swaptrace import bundled
 from swaptrace.scenario.loader import load_text
-from swaptrace.verify import swap
 from swaptrace.verify.build import find_compiler
 from swaptrace.verify.fitting import check_runnable
 from swaptrace.verify.host import PAGE_CLUSTER, host
-from swaptrace.verify.journal import DIRECTORY, journal
+from swaptrace.verify.journal import journal
 from swaptrace.verify.run import Verifier
+from swaptrace.verify.signals import ENDING
 from swaptrace.verify.workdir import PREFIX, work_directory
 from tests.commandline import run, start
 from tests.kernel.observed import observations, overrides, scenario_texts
+from tests.processes import PATIENCE, begin, until
+from tests.verify.machine import Watched, a_page_that_comes_and_goes
 from tests.verify.programs import READ_WRITE, on_this_kernel, scenario
 
 pytestmark = on_this_kernel
+
+ALL_FAULTS = bool(os.environ.get("SWAPTRACE_ALL_FAULTS"))
+"""Whether the program is ended in every way and at every moment, not only at some."""
+
+KILLED_AT_RENAME = """\
+import os, signal, sys
+number = int(sys.argv[1])
+count = 0
+def killed(call):
+    def replacement(*arguments, **options):
+        global count
+        count += 1
+        if 2 * count - 1 == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        call(*arguments, **options)
+        if 2 * count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return replacement
+os.replace, os.rename, os.link = killed(os.replace), killed(os.rename), killed(os.link)
+from swaptrace.cli import main
+main(sys.argv[2:], prog_name="swaptrace")
+"""
+"""The command line, killed before (odd) or after (even) a rename of that number."""
 
 SIZE = 256 << 20
 
@@ -174,38 +201,21 @@ def test_page_cluster_is_set_for_the_run_and_put_back(tmp_path: Path) -> None:
     assert PAGE_CLUSTER.read_text() == before
 
 
+# Others who swap.
+
+
+def test_what_others_swap_is_not_taken_for_a_difference(tmp_path: Path) -> None:
+    """Is a scenario unsteady whose counts somebody else disturbs, and is that said?"""
+    (tmp_path / "busy.yaml").write_text(SLOW.replace("5000", "300").replace("16MiB", "256MiB"))
+    begin(a_page_that_comes_and_goes())
+    result = run("verify", "--setup-zram", "256M", tmp_path / "busy.yaml")
+    assert "unsteady: busy: differed at step " in result.stdout
+    assert "something else swapped meanwhile: between the steps the kernel" in result.stdout
+    assert "only counters of the whole machine" in result.stdout
+    assert result.exit_code == 3
+
+
 # Killed at any moment.
-
-
-class Traces:
-    """What there is on the machine that a run could leave behind."""
-
-    def __init__(self) -> None:
-        self.swaps = [area.device for area in swap.active()]
-        self.zram = sorted(path.name for path in Path("/sys/block").glob("zram*"))
-        self.cluster = PAGE_CLUSTER.read_text()
-        self.directories = sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
-        self.journal = (DIRECTORY / "journal.json").exists()
-        self.programs = sorted(programs())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Traces) and vars(self) == vars(other)
-
-    def __repr__(self) -> str:
-        return str(vars(self))
-
-
-def programs() -> list[int]:
-    """The processes that run an emitted program of this test."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            executable = os.readlink(process / "exe")
-        except OSError:
-            continue
-        if executable.startswith(f"{tempfile.gettempdir()}/{PREFIX}"):
-            found.append(int(process.name))
-    return found
 
 
 @pytest.fixture
@@ -217,78 +227,117 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "slow.yaml"
 
 
-def begin(path: Path) -> subprocess.Popen[bytes]:
-    return start("verify", "--setup-zram", "16M", "--set", "machine.swap.page_cluster=2", path)
+def watched(path: Path, *arguments: str | Path) -> Watched:
+    """A run of the scenario in a file."""
+    return Watched(path.parent, "--set", "machine.swap.page_cluster=2", path, *arguments)
 
 
-def wait_for_programs(process: subprocess.Popen[bytes]) -> list[int]:
-    while process.poll() is None:
-        if found := programs():
-            return found
-        time.sleep(0.01)
-    return []
+def some(things: Sequence[Any], number: int) -> list[Any]:
+    """All of them where all faults are tried, else so many that are spread over them."""
+    return list(things) if ALL_FAULTS else list(things[:: -(-len(things) // number)])
 
 
-MOMENTS = [0.05, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1]
+MOMENTS = [number * 0.05 for number in range(24)]
 """Seconds after the start: before there is swap, while it is made, in the middle of the run."""
 
+NUMBERED = [(number, MOMENTS[at % len(MOMENTS)]) for at, number in enumerate(sorted(ENDING))]
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_terminated_at_any_moment_it_leaves_nothing(slow: Path, moment: float) -> None:
-    before = Traces()
-    process = begin(slow)
+
+@pytest.mark.parametrize(("number", "moment"), some(NUMBERED, 8))
+def test_no_signal_that_ends_it_leaves_anything(slow: Path, number: int, moment: float) -> None:
+    """Whenever it comes: may it be any that a process can catch?"""
+    process = watched(slow)
     time.sleep(moment)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode in (128 + signal.SIGTERM, -signal.SIGTERM)
-    assert Traces() == before
+    process.process.send_signal(number)
+    assert process.end()[0] in (128 + number, -number)
+    assert process.left() == {}
 
 
-@pytest.mark.parametrize("moment", [number * 0.02 for number in range(10)])
-def test_a_worker_that_is_killed_is_told_and_leaves_nothing(slow: Path, moment: float) -> None:
-    """Whichever of the scenario's processes it is, has the scenario not agreed?"""
-    before = Traces()
-    process = begin(slow)
-    wait_for_programs(process)
-    time.sleep(moment)
-    found = wait_for_programs(process)  # not one that has ended since: to kill it does nothing
-    os.kill(found[int(moment * 100) % len(found)], signal.SIGKILL)
-    stdout, _ = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert (
-        b"killed by SIGKILL" in stdout
-        or b"a process died in step" in stdout
-        or b"pagemap" in stdout
+@pytest.mark.parametrize("number", some([signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], 1))
+def test_a_signal_while_the_program_runs_leaves_nothing(slow: Path, number: int) -> None:
+    """And not even one more, that comes while the first one is heeded?"""
+    process = watched(slow)
+    process.wait_for_programs()
+    process.process.send_signal(number)
+    process.process.send_signal(signal.SIGHUP)
+    assert process.end()[0] in (128 + number, 128 + signal.SIGHUP)
+    assert process.left() == {}
+
+
+@pytest.mark.parametrize("number", some(range(10), 4))
+def test_a_worker_that_is_killed_is_told_and_leaves_nothing(slow: Path, number: int) -> None:
+    """Whichever of the scenario's processes it is, and whoever swaps: has the scenario failed?"""
+    process = watched(slow)
+    process.wait_for_programs()
+    time.sleep(number * 0.02)
+    found = process.wait_for_programs()
+    os.kill(found[number % len(found)], signal.SIGKILL)
+    code, out, _ = process.end()
+    assert code == 1
+    assert re.search(
+        "failed: slow: (the program was killed by SIGKILL|a process died|.*pagemap)", out
     )
-    assert Traces() == before
+    assert process.left() == {}
 
 
-@pytest.mark.parametrize("moment", [0.3, 0.5, 0.7, 1.0])
+@pytest.mark.parametrize("moment", some([0.3, 0.5, 0.7, 1.0], 2))
 def test_what_a_killed_run_leaves_is_removed_by_the_next(slow: Path, moment: float) -> None:
     """Can the program undo what another could not, and only that?"""
-    before = Traces()
-    process = begin(slow)
+    process = watched(slow)
     time.sleep(moment)
-    process.kill()
-    process.communicate(timeout=30)
+    process.process.kill()
+    process.end()
+    assert_undone_by_the_next(process, slow)
+
+
+def assert_undone_by_the_next(process: Watched, path: Path) -> None:
+    """Run another one, which agrees and leaves nothing of either."""
+    until(lambda: not process.programs())
+    path.write_text(READ_WRITE.replace("swap: zram", "swap: {size: 16MiB}"))
+    following = watched(path)
+    following.uuids |= process.uuids
+    assert ": 1 agree" in following.end()[1]
+    assert following.left() == {}
+
+
+@pytest.mark.parametrize("number", some(range(1, 15), 3))
+def test_killed_at_a_rename_it_leaves_what_was_there(slow: Path, number: int) -> None:
+    """Killed before or after each rename of a run: is every file as it was or as it should be, and
+    the machine put in order by the next run?"""
+    out, seen = slow.parent / "out.json", slow.parent / "seen.jsonl"
     slow.write_text(READ_WRITE.replace("swap: zram", "swap: {size: 16MiB}"))
-    assert b": 1 agree" in begin(slow).communicate(timeout=30)[0]
-    assert Traces() == before
+    out.write_text("before")
+    seen.write_text("")
+    process = Watched(
+        slow.parent,
+        *("--set", "machine.swap.page_cluster=2", slow),
+        *("--format", "json", "--output", out, "--record", seen),
+        program=[sys.executable, "-c", KILLED_AT_RENAME, str(number)],
+    )
+    code, _, _ = process.end()
+    assert code in (0, -signal.SIGKILL)
+    assert out.read_text() == "before" or json.loads(out.read_text())["scenarios"]
+    assert seen.read_text() == "" or len(seen.read_text().splitlines()) == 1
+    beside = {path.name for path in slow.parent.iterdir() if not path.name.startswith(PREFIX)}
+    assert beside <= {"out.json", "seen.jsonl", "slow.yaml"} or code != 0
+    assert_undone_by_the_next(process, slow)
 
 
-def test_a_run_that_takes_too_long_has_not_agreed(slow: Path) -> None:
-    before = Traces()
-    result = run("verify", "--setup-zram", "16M", "--timeout", "0.05", slow)
-    assert result.exit_code == 1
-    assert "it did not end within 0.05 seconds" in result.stdout
-    assert Traces() == before
+def test_a_run_that_takes_too_long_was_not_run_to_its_end(slow: Path) -> None:
+    """Is it neither a difference nor agreement, and is the option named that would help?"""
+    process = watched(slow, "--timeout", "0.05")
+    code, out, _ = process.end()
+    assert code == 2
+    assert "not run: slow: it did not end within 0.05 seconds (--timeout)" in out
+    assert process.left() == {}
 
 
 def test_nothing_is_set_up_for_a_wrong_input(slow: Path) -> None:
-    before = Traces()
     slow.write_text("steps: []\n")
-    assert run("verify", "--setup-zram", "16M", slow).exit_code == 2
-    assert Traces() == before
+    process = watched(slow)
+    assert process.end()[0] == 2
+    assert process.left() == {}
+    assert process.uuids <= {""}
 
 
 def test_a_scenario_on_another_back_end_is_skipped_with_the_reason() -> None:
@@ -296,3 +345,15 @@ def test_a_scenario_on_another_back_end_is_skipped_with_the_reason() -> None:
     result = run("verify", "--setup-zram", "16M", "read-then-pageout", "mkwrite-dirties")
     assert result.exit_code == 4
     assert result.stdout.count("it wants swap on disk, and --setup-zram makes zram") == 2
+
+
+def test_who_waits_for_the_lock_says_so_once_and_for_whom(tmp_path: Path) -> None:
+    """Also where many scenarios are run one after the other?"""
+    with journal():
+        process = start("verify", "--setup-zram", "256M", "--random", "3", "--out", tmp_path)
+        assert process.stderr is not None
+        line = process.stderr.readline().decode()
+    assert f"Another swaptrace (process {os.getpid()}) has its own swap on this machine" in line
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (0, b"")
+    assert b": 3 agree" in out

@@ -63,6 +63,7 @@ static struct shared *shared;
 static char *idle;			/* a page that is never touched */
 static int turn[PROCESSES][2], reports[2], vmstat_fd;
 static int pidfds[PROCESSES];
+static long counted[COUNTERS];		/* by /proc/vmstat up to the end of the last step */
 static unsigned long steps;		/* so many were begun */
 static char step_path[512];
 static bool in_line;			/* a line of output was begun */

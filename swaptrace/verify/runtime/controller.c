@@ -140,16 +140,16 @@ static struct report collect_reports(int process)
 	return report;
 }
 
-/* What was counted between two steps, when no process of this program does anything. */
-static void print_elsewhere(const long *since, const long *now)
+/* What was counted since the last step, when no process of this program swaps anything. */
+static void print_elsewhere(const long *now)
 {
 	const char *between = "";
 
 	printf("\"elsewhere\":{");
 	for (size_t i = 0; i < COUNTERS; i++) {
-		if (now[i] == since[i])
+		if (now[i] == counted[i])
 			continue;
-		printf("%s\"%s\":%ld", between, counters[i], now[i] - since[i]);
+		printf("%s\"%s\":%ld", between, counters[i], now[i] - counted[i]);
 		between = ",";
 	}
 	printf("},");
@@ -167,13 +167,11 @@ static void skip_unmapped(struct report report)
 
 static void conduct(int process)
 {
-	static long after[COUNTERS];
-	long before[COUNTERS], since[COUNTERS];
+	long before[COUNTERS], after[COUNTERS];
 	struct report report;
 
 	settle();
 	count_vmstat(before);
-	memcpy(since, steps > 1 ? after : before, sizeof(since));
 	if (write(turn[process][1], "", 1) != 1)
 		fail("cannot give the turn to a process: ");
 	report = collect_reports(process);
@@ -188,7 +186,8 @@ static void conduct(int process)
 		if (after[i] >= 0)
 			printf(",\"%s\":%ld", counters[i], after[i] - before[i]);
 	printf(",\"uffd_wp\":%ld,\"sigsegv\":%ld},", report.uffd_wp, report.sigsegv);
-	print_elsewhere(since, before);
+	print_elsewhere(before);
+	memcpy(counted, after, sizeof(counted));
 	print_page_maps();
 	printf("}\n");
 	fflush(stdout);

@@ -38,7 +38,6 @@ static void print_facts(bool soft_dirty, bool uffd_wp)
 {
 	const char *comma = "";
 	struct utsname kernel;
-	long values[COUNTERS];
 
 	uname(&kernel);
 	printf("{\"schema\":\"swaptrace.observed/1\",\"kernel\":\"%.*s\",\"release\":\"%s\"",
@@ -52,9 +51,9 @@ static void print_facts(bool soft_dirty, bool uffd_wp)
 	       *read_path("/sys/module/zswap/parameters/enabled") == 'Y' ? "true" : "false");
 	print_swap();
 	printf(",\"counters\":[");
-	count_vmstat(values);
+	count_vmstat(counted);
 	for (size_t i = 0; i < COUNTERS; i++) {
-		if (values[i] >= 0) {
+		if (counted[i] >= 0) {
 			printf("%s\"%s\"", comma, counters[i]);
 			comma = ",";
 		}
