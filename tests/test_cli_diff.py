@@ -78,6 +78,10 @@ def test_is_a_new_violation_a_failure_and_an_old_one_none() -> None:
     assert "--fail-on violation: lost: mine: new: lost_soft_dirty" in broken.stderr
     for old, new in (("broken.json", "kept.json"), ("broken.json", "broken.json")):
         assert run("diff", old, new, "--fail-on", "violation").exit_code == 0
+    kept = run("diff", "broken.json", "broken.json", "--fail-on", "any-violation")
+    assert kept.exit_code == 1
+    assert kept.stderr.startswith("--fail-on any-violation: lost: mine: lost_soft_dirty, process ")
+    assert run("diff", "broken.json", "kept.json", "--fail-on", "any-violation").exit_code == 0
 
 
 def test_is_another_machine_said() -> None:

@@ -276,10 +276,11 @@ def judge_options(command: Command) -> Command:
     """What `compare` and `diff` take to decide about the exit code."""
     fail_on = click.option(
         "--fail-on",
-        type=click.Choice(["increase", "decrease", "change", "violation"]),
+        type=click.Choice(["increase", "decrease", "change", "violation", "any-violation"]),
         multiple=True,
-        help="Exit with 1 if minflt or majflt increase or decrease, if any counter changes, or "
-        "if a promise is broken. May be repeated.",
+        help="Exit with 1 if minflt or majflt increase or decrease, if any counter changes, if a "
+        "promise is broken that the first policy or the old result keeps (violation), or if any "
+        "is (any-violation). May be repeated.",
     )
     threshold = click.option(
         "--threshold",

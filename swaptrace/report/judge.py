@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from swaptrace.counters import ALL_COUNTERS
 from swaptrace.errors import SwaptraceError, did_you_mean, printable, quote
-from swaptrace.replay.result import Expectation, Result, ScenarioResult
+from swaptrace.replay.result import (
+    Expectation,
+    PolicyResult,
+    Result,
+    ScenarioResult,
+    Violation,
+)
 from swaptrace.report.changes import FAULTS, Change, changes
 from swaptrace.report.differences import Diff, Part, Row
+from swaptrace.report.snapshot import Broken
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-FailOn = Literal["increase", "decrease", "change", "violation"]
+FailOn = Literal["increase", "decrease", "change", "violation", "any-violation"]
 FAIL_ON: tuple[FailOn, ...] = get_args(FailOn)
 
 
@@ -107,12 +115,17 @@ def failure(e: Expectation) -> str:
 
 
 def between_policies(result: Result, judge: Judge) -> Iterator[Finding]:
-    """What `compare` calls a failure: each policy is held against the first of its scenario, and
-    any violation of any policy counts."""
+    """What `compare` calls a failure: each policy is held against the first of its scenario."""
     for scenario in result.scenarios:
         yield from _changed(scenario, judge)
+        base, *others = scenario.policies
         if "violation" in judge.kinds:
-            yield from _violations(scenario)
+            for name in others:
+                added = _added(scenario.policies[base], scenario.policies[name])
+                yield from _violations(scenario, name, added, "violation")
+        if "any-violation" in judge.kinds:
+            for name, policy in scenario.policies.items():
+                yield from _violations(scenario, name, policy.violations, "any-violation")
 
 
 def _changed(scenario: ScenarioResult, judge: Judge) -> Iterator[Finding]:
@@ -127,17 +140,28 @@ def _changed(scenario: ScenarioResult, judge: Judge) -> Iterator[Finding]:
                 yield Finding(f"--fail-on {kind}", scenario.name, name, text)
 
 
-def _violations(scenario: ScenarioResult) -> Iterator[Finding]:
-    for name, policy in scenario.policies.items():
-        for v in policy.violations:
-            if not v.is_warning:
-                text = f"{v.kind} under {name} in step {v.step}, line {v.line}"
-                yield Finding("--fail-on violation", scenario.name, name, text)
+def _violations(
+    scenario: ScenarioResult, policy: str, violations: Iterable[Violation], kind: FailOn
+) -> Iterator[Finding]:
+    for v in violations:
+        if not v.is_warning:
+            text = f"{v.kind} under {policy} in step {v.step}, line {v.line}"
+            yield Finding(f"--fail-on {kind}", scenario.name, policy, text)
+
+
+def _added(base: PolicyResult, policy: PolicyResult) -> Iterator[Violation]:
+    """The violations that are not those of the base as well, as often as it has them."""
+    known = Counter(map(Broken.of, base.violations))
+    for violation in policy.violations:
+        broken = Broken.of(violation)
+        if not known[broken]:
+            yield violation
+        known[broken] -= known[broken] > 0
 
 
 def between_results(diff: Diff, judge: Judge) -> Iterator[Finding]:
     """What `diff` calls a failure: changed values, what is new or gone as a `change`, and
-    violations that the old result has not."""
+    violations: those that the old result has not, or any that the new one has."""
     for row in diff.changed:
         for kind in judge.against(row.change):
             yield _of_row(f"--fail-on {kind}", row)
@@ -145,6 +169,8 @@ def between_results(diff: Diff, judge: Judge) -> Iterator[Finding]:
         yield from _parts("--fail-on change", diff)
     if "violation" in judge.kinds:
         yield from _broken("--fail-on violation", diff)
+    if "any-violation" in judge.kinds:
+        yield from _any_broken("--fail-on any-violation", diff)
 
 
 def against_baseline(diff: Diff) -> Iterator[Finding]:
@@ -177,6 +203,14 @@ def _broken(kind: str, diff: Diff, warnings: bool = False) -> Iterator[Finding]:
         if warnings or not broken.is_warning:
             text = f"{broken.policy}: new: {broken.what}"
             yield Finding(kind, broken.scenario, broken.policy, text)
+
+
+def _any_broken(kind: str, diff: Diff) -> Iterator[Finding]:
+    for scenario, policies in diff.new.scenarios.items():
+        for policy, counted in policies.items():
+            for broken in counted.broken:
+                if not broken.is_warning:
+                    yield Finding(kind, scenario, policy, f"{policy}: {broken}")
 
 
 def reasons(findings: Iterable[Finding]) -> Iterator[str]:

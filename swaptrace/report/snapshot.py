@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from swaptrace.counters import WARNINGS
 from swaptrace.jsonfile import Node, parse
-from swaptrace.replay.result import SCHEMA, Counters, PolicyResult, Result, from_json
+from swaptrace.replay.result import SCHEMA, Counters, PolicyResult, Result, Violation, from_json
 from swaptrace.report.changes import TOTAL
 
 BASELINE = "swaptrace.baseline/1"
@@ -30,6 +30,12 @@ class Broken(NamedTuple):
     region: str
     page: int
     pages: int
+
+    @classmethod
+    def of(cls, violation: Violation) -> Broken:
+        """The same wherever it shows."""
+        v = violation
+        return cls(v.kind, v.process, v.region, v.page, v.pages)
 
     @property
     def is_warning(self) -> bool:
@@ -77,7 +83,7 @@ def of_result(result: Result, source: str) -> Snapshot:
 
 
 def _counted(policy: PolicyResult) -> Counted:
-    broken = (Broken(v.kind, v.process, v.region, v.page, v.pages) for v in policy.violations)
+    broken = map(Broken.of, policy.violations)
     return Counted({**policy.windows, TOTAL: policy.total}, tuple(sorted(broken)))
 
 
