@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from swaptrace import api
 from swaptrace.errors import SwaptraceError
 from swaptrace.mm.policy import Policy
 from tests.commandline import ROOT, run
+from tests.processes import completed
 
 MICRO = "read-then-write"
 HOSTILE = "name: <b>&\nsteps:\n- {mmap: buf, size: 64KiB}\n- {write: buf}\n"
@@ -140,7 +140,7 @@ def test_the_interface_is_imported_when_it_is_used() -> None:
         "names = [n for n in dir(swaptrace) if n in swaptrace.__all__];"
         "print(json.dumps([before, names, callable(swaptrace.run)]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = completed([sys.executable, "-c", code], text=True, check=True)
     before, names, usable = json.loads(done.stdout)
     assert before == []
     assert names == sorted(swaptrace.__all__)

@@ -16,6 +16,7 @@ import yaml
 from junitparser import JUnitXml
 
 from tests.commandline import READ_WRITE, ROOT
+from tests.effort import some
 from tests.processes import completed
 from tests.shell import Done, bash
 
@@ -185,7 +186,7 @@ def test_does_it_fail_with_a_table_when_one_line_is_changed() -> None:
     assert "--fail-on increase: read-write: mine, back_in: minflt was 0, is 4" in done.stderr
 
 
-@pytest.mark.parametrize("inputs", [{"threshold": "minflt=4"}, {"fail-on": ""}])
+@pytest.mark.parametrize("inputs", some([{"threshold": "minflt=4"}, {"fail-on": ""}], 1))
 def test_is_a_change_that_may_be_shown_and_no_failure(inputs: dict[str, str]) -> None:
     commit()
     commit(WORSE)
@@ -254,7 +255,7 @@ def test_is_there_nothing_to_compare_with_at_the_first_commit() -> None:
     assert done.stdout == "This is the first commit: nothing to compare with.\n"
 
 
-@pytest.mark.parametrize(("policy", "scenario"), [(None, READ_WRITE), (MINE, None)])
+@pytest.mark.parametrize(("policy", "scenario"), some([(None, READ_WRITE), (MINE, None)], 1))
 def test_may_the_base_lack_the_files(policy: str | None, scenario: str | None) -> None:
     """A new policy is shown beside what was there before; without a scenario there is nothing."""
     commit(policy, scenario)

@@ -2,7 +2,7 @@
 
 Every command that writes files is killed before each call that gives a file a name or takes one
 away, and at random; what is found then is what was there before or what was to be written.
-`SWAPTRACE_TEST_FAULTS` says how often at random (default: 5).
+How often at random is 2, or 20 with SWAPTRACE_TEST_ALL, unless `SWAPTRACE_TEST_FAULTS` says it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from typing import Any
 import pytest
 
 from swaptrace.cli import main
-from tests.commandline import READ_WRITE, SWAPTRACE, environment, run
+from tests.commandline import READ_WRITE, environment, run
+from tests.effort import ALL
 from tests.importers.logs import lines
+from tests.processes import PATIENCE, begin
 
-ROUNDS = int(os.environ.get("SWAPTRACE_TEST_FAULTS", "5"))
+ROUNDS = int(os.environ.get("SWAPTRACE_TEST_FAULTS", "20" if ALL else "2"))
 NAMING = ("link", "replace", "rename", "unlink", "remove", "rmdir", "mkdir", "symlink")
 RW = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0"
 
@@ -189,15 +192,24 @@ def test_killed_at_random_it_leaves_old_or_new(which: signal.Signals) -> None:
     chance = random.Random(which)
     for _ in range(ROUNDS):
         old_import()
-        process = subprocess.Popen(
-            [*SWAPTRACE, *IMPORT], stderr=subprocess.PIPE, env=environment(), text=True
-        )
+        words = [sys.executable, "-X", "importtime", "-m", "swaptrace", *IMPORT]
+        process = begin(words, stderr=subprocess.PIPE, env=environment(), text=True)
+        if which == signal.SIGINT:
+            until_it_can_catch_one(process)
         try:
-            # Until Python itself has started, nobody can catch a signal.
-            process.wait(chance.uniform(0.15 if which == signal.SIGINT else 0, 0.8))
+            process.wait(chance.uniform(0, 0.8))
         except subprocess.TimeoutExpired:
             process.send_signal(which)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
         assert "Traceback" not in said
         assert counts("out/a.yaml") in (old, new)
         assert not [name for name in os.listdir("out") if name.startswith(".")]
+
+
+def until_it_can_catch_one(process: subprocess.Popen[str]) -> None:
+    """Wait for what the program imports after it has said what SIGINT is to do: until then it is
+    Python that starts, and says that it was interrupted."""
+    assert process.stderr is not None
+    imported = (line.split()[-1] for line in process.stderr)
+    assert "swaptrace.interruption" in imported
+    next(imported)

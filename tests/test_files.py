@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +16,9 @@ from swaptrace import atomic, policies
 from swaptrace.errors import PolicyError, SwaptraceError
 from swaptrace.files import read_bytes, read_text
 from tests.commandline import READ_WRITE, environment, run
+from tests.processes import completed
 
-SECONDS = 20
+SECONDS = 600
 """A reader that blocks is ended after so many."""
 
 
@@ -99,12 +99,7 @@ def test_no_module_of_the_current_directory_is_imported(here: Path) -> None:
     """Does `python -m swaptrace` run nothing that lies where it is started?"""
     for name in ("yaml", "click", "numpy", "rich", "difflib"):
         (here / f"{name}.py").write_text("import os; os.write(1, b'evil'); os._exit(0)\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "swaptrace", "check", "rw.yaml"],
-        env=environment(),
-        capture_output=True,
-        timeout=SECONDS,
-    )
+    done = completed([sys.executable, "-m", "swaptrace", "check", "rw.yaml"], env=environment())
     assert done.stdout == b"rw.yaml: ok\n", done.stderr
 
 
@@ -181,7 +176,7 @@ def test_killed_while_it_writes_it_leaves_nothing() -> None:
         "    made.file.write(b'half')\n    made.file.flush()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), timeout=SECONDS)
+    done = completed([sys.executable, "-c", code], env=environment())
     assert done.returncode == -signal.SIGKILL
     assert set(os.listdir()) == before
 

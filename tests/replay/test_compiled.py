@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from swaptrace.reclaim import compiled
+from tests.effort import exhaustive
+from tests.processes import completed
 
 PROGRAM = "from loop import answer; print(answer())"
 LOOP = """\
@@ -24,6 +25,7 @@ def answer():
 """
 
 
+@exhaustive
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
 def test_a_constant_of_another_file_that_changes_is_seen(tmp_path: Path) -> None:
     """Does a function whose own file is unchanged count with the new constant?"""
@@ -34,8 +36,6 @@ def test_a_constant_of_another_file_that_changes_is_seen(tmp_path: Path) -> None
     for answer in (18, 14, 14):
         (tmp_path / "numbers_of_it.py").write_text(f"ANSWER = {answer}{' ' * len(seen)}\n")
         run = [sys.executable, "-B", "-c", PROGRAM]
-        done = subprocess.run(
-            run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-        )
+        done = completed(run, cwd=tmp_path, env=environment, text=True, check=True)
         seen.append(done.stdout.strip())
     assert seen == ["18", "14", "14"]

@@ -184,15 +184,15 @@ HOSTILE = {
     "documents": "---\n" * 200_000,
     "keys": "".join(f"k{i}: 1\n" for i in range(20_000)),
     "regions": "steps:\n"
-    + "".join(f"- {{mmap: r{i}, size: 1}}\n" for i in range(5000))
-    + "".join(f"- read: s{i}\n" for i in range(5000)),
+    + "".join(f"- {{mmap: r{i}, size: 1}}\n" for i in range(2000))
+    + "".join(f"- read: s{i}\n" for i in range(2000)),
     "forks": "steps:\n"
-    + "".join(f"- {{mmap: r{i}, size: 1}}\n" for i in range(5000))
-    + "".join(f"- fork: p{i}\n" for i in range(5000)),
+    + "".join(f"- {{mmap: r{i}, size: 1}}\n" for i in range(2000))
+    + "".join(f"- fork: p{i}\n" for i in range(2000)),
     "holes": "steps:\n- {mmap: a, size: 1GiB}\n"
-    + "".join(f"- {{munmap: a, offset: {i * 8192}, length: 1}}\n" for i in range(7000)),
+    + "".join(f"- {{munmap: a, offset: {i * 8192}, length: 1}}\n" for i in range(3000)),
     "addresses": "steps:\n"
-    + "".join(f"- {{mmap: a{i}, size: 1, at: {(i + 16) * 4096}}}\n" for i in range(7000)),
+    + "".join(f"- {{mmap: a{i}, size: 1, at: {(i + 16) * 4096}}}\n" for i in range(3000)),
 }
 
 
@@ -200,8 +200,8 @@ HOSTILE = {
 def test_hostile_files_fail_soon(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is a file that asks for endless work refused after calls in proportion to its
     length and the budget?"""
-    monkeypatch.setattr(names, "BUDGET", names.BUDGET // 4)
-    with at_most(3_000_000 + 10 * names.BUDGET):
+    monkeypatch.setattr(names, "BUDGET", names.BUDGET // 16)
+    with at_most(1_500_000 + 10 * names.BUDGET):
         assert outcome(HOSTILE[name])
 
 
