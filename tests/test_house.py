@@ -156,3 +156,21 @@ def test_numpy_is_known_to_few() -> None:
 def test_no_file_is_long(path: Path) -> None:
     """Does every file fit into one sitting?"""
     assert len(path.read_text().splitlines()) <= 400
+
+
+TESTS = Path(__file__).parent
+STARTING = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
+CLOCKS = {f"time.{name}" for name in ("time", "monotonic", "perf_counter", "process_time")}
+ASKING = [path for path in sorted(TESTS.rglob("*.py")) if path.name != "processes.py"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in ASKING if path.parent.name != "benchmarks"],
+    ids=lambda path: str(path.relative_to(TESTS)),
+)
+def test_tests_start_programs_in_one_way_and_take_no_time(path: Path) -> None:
+    """Do they use `tests/processes.py`, whose programs end with the test, and assert no seconds?"""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    assert called & (STARTING | CLOCKS) == set()
