@@ -110,3 +110,9 @@ def test_a_key_that_is_left_out_is_missed() -> None:
     del document["scenarios"][0]["policies"]["prepatch"]["windows"]
     del document["scenarios"][0]["expectations"][1]["ok"]
     assert len(mistakes(RESULT, document)) == 2
+
+
+@pytest.mark.parametrize("name", ["scenario", "result"])
+def test_the_command_prints_the_schema(name: str) -> None:
+    """Is it, after an installation as well, the file in docs/?"""
+    assert run("schema", name).stdout == (DOCS / f"{name}.schema.json").read_text()

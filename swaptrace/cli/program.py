@@ -33,6 +33,7 @@ COMMANDS = {
     "policies": "listings",
     "scenarios": "listings",
     "counters": "listings",
+    "schema": "schema",
 }
 """Every command, in the order of `--help`, and the module of this package that has it."""
 

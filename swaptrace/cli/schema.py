@@ -1,0 +1,26 @@
+"""`swaptrace schema`: the JSON Schemas of what is read and written."""
+
+from __future__ import annotations
+
+import click
+
+from swaptrace.cli.options import output_option
+from swaptrace.output import Output
+
+
+@click.command()
+@click.argument("name", metavar="NAME", type=click.Choice(["scenario", "result"]))
+@output_option
+def schema(name: str, output: str | None) -> None:
+    """Print the JSON Schema of scenarios or of results.
+
+    An editor checks a scenario by the first while you write it; NAME is scenario
+    or result.
+
+    \b
+    swaptrace schema scenario -o scenario.schema.json
+    swaptrace schema result
+    """
+    from swaptrace.schemas import files
+
+    Output(path=output).write(files()[f"{name}.schema.json"])
