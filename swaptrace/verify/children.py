@@ -35,13 +35,14 @@ class Program:
         self,
         command: Sequence[str | Path],
         *,
+        stdin: Stream = subprocess.DEVNULL,
         stdout: Stream = subprocess.DEVNULL,
         stderr: Stream = subprocess.DEVNULL,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             env=environment,
@@ -67,15 +68,16 @@ class Program:
         """Whether it had ended before it was asked to."""
         return self._ended_by_itself
 
-    def output(self, deadline: float) -> Iterator[bytes]:
+    def output(self, deadline: float | None = None) -> Iterator[bytes]:
         """What it writes until it has ended, or the monotonic clock is at the deadline; then it
         is killed, and what others of its group still write is of no interest."""
         os.set_blocking(self.port, False)
         with selectors.DefaultSelector() as selector:
             selector.register(self._pidfd, selectors.EVENT_READ)
             selector.register(self.port, selectors.EVENT_READ)
-            while not self.has_ended() and monotonic() < deadline:
-                for key, _ in selector.select(max(0.0, deadline - monotonic())):
+            while not self.has_ended() and (deadline is None or monotonic() < deadline):
+                left = None if deadline is None else max(0.0, deadline - monotonic())
+                for key, _ in selector.select(left):
                     if key.fd == self.port:
                         piece = self._read()
                         if not piece:
@@ -126,6 +128,7 @@ class Program:
 def running(
     command: Sequence[str | Path],
     *,
+    stdin: Stream = subprocess.DEVNULL,
     stdout: Stream = subprocess.DEVNULL,
     stderr: Stream = subprocess.DEVNULL,
 ) -> Iterator[Program]:
@@ -133,7 +136,7 @@ def running(
     program = None
     try:
         with deferred():
-            program = Program(command, stdout=stdout, stderr=stderr)
+            program = Program(command, stdin=stdin, stdout=stdout, stderr=stderr)
         yield program
     finally:
         if program is not None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import shutil
-import subprocess
+import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from subprocess import PIPE
+from typing import BinaryIO, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, printable
+from swaptrace.files import opened
+from swaptrace.verify.children import running
 
 WANTED: Final = (
     *("lzo", "lzo_rle", "lz4", "zstd"),
@@ -23,6 +27,9 @@ WANTED: Final = (
 which the kernel asks for by an alias, allocators, and the disk."""
 
 SUFFIXES: Final = (".ko", ".ko.xz", ".ko.gz", ".ko.zst")
+
+MOST: Final = 64 << 20
+"""Bytes of a module. The largest of a distribution have a tenth of that."""
 
 
 class Module(NamedTuple):
@@ -96,24 +103,50 @@ def modinfo(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def read_module(path: Path) -> bytes:
-    """The module itself, whatever it is compressed with."""
+    """The module itself, whatever it is compressed with; of at most `MOST` bytes."""
+    where = printable(str(path))
     try:
-        data = path.read_bytes()
-        if path.name.endswith(".xz"):
-            return lzma.decompress(data)
-        if path.name.endswith(".gz"):
-            return gzip.decompress(data)
+        with io.BufferedReader(opened(path)) as file:
+            data = READERS.get(path.suffix, _plain)(file, MOST + 1)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise SwaptraceError(f"{printable(str(path))}: {printable(str(error))}") from error
-    return _unzstd(path) if path.name.endswith(".zst") else data
+        raise SwaptraceError(f"{where}: {printable(str(error))}") from error
+    if len(data) > MOST:
+        raise SwaptraceError(f"{where}: it has more than {MOST >> 20} MiB, as no module has")
+    return data
 
 
-def _unzstd(path: Path) -> bytes:
+def _plain(file: BinaryIO, most: int) -> bytes:
+    return file.read(most)
+
+
+def _unxz(file: BinaryIO, most: int) -> bytes:
+    return lzma.open(file).read(most)
+
+
+def _gunzip(file: BinaryIO, most: int) -> bytes:
+    return gzip.open(file).read(most)
+
+
+def _unzstd(file: BinaryIO, most: int) -> bytes:
+    """No more of it than is asked for. Raises `OSError` as zstd says."""
     if shutil.which("zstd") is None:
-        where = printable(str(path))
-        raise SwaptraceError(f"{where}: zstd is needed to read it (Debian: apt install zstd)")
-    done = subprocess.run(["zstd", "-dc", path], stdin=subprocess.DEVNULL, capture_output=True)
-    if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip()
-        raise SwaptraceError(f"{printable(str(path))}: {printable(reason)}")
-    return done.stdout
+        raise OSError("zstd is needed to read it (Debian: apt install zstd)")
+    with (
+        tempfile.TemporaryFile() as errors,
+        running(["zstd", "-dc"], stdin=file, stdout=PIPE, stderr=errors) as process,
+    ):
+        data = bytearray()
+        for piece in process.output():
+            data += piece
+            if len(data) >= most:
+                return bytes(data)
+        process.end()
+        if process.code:
+            errors.seek(0)
+            raise OSError(errors.read().decode(errors="replace").strip())
+        return bytes(data)
+
+
+Reader = Callable[[BinaryIO, int], bytes]
+READERS: Final[dict[str, Reader]] = {".xz": _unxz, ".gz": _gunzip, ".zst": _unzstd}
+"""How a file with this suffix is read, up to so many bytes; one with another as it is."""

@@ -7,6 +7,7 @@ import lzma
 import os
 import re
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -119,6 +120,32 @@ def test_a_module_compressed_by_zstd(tmp_path: Path) -> None:
     assert modules(tmp_path, RELEASE)[0].data == module()
     (tmp_path / "zram.ko.zst").write_bytes(b"no")
     with pytest.raises(SwaptraceError, match="zstd: "):
+        modules(tmp_path, RELEASE)
+
+
+@pytest.mark.parametrize("suffix", ["", ".xz", ".gz", ".zst"])
+def test_no_more_of_a_module_is_read_than_one_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """Is what decompresses to any size refused, and a FIFO as well?"""
+    if suffix == ".zst" and shutil.which("zstd") is None:
+        pytest.skip("there is no zstd to compress one with")
+    monkeypatch.setattr("swaptrace.verify.modules.MOST", 1 << 20)
+    data = bytes((1 << 20) + 1)
+    pack: dict[str, Callable[[], bytes]] = {
+        "": lambda: data,
+        ".xz": lambda: lzma.compress(data),
+        ".gz": lambda: gzip.compress(data),
+        ".zst": lambda: completed(["zstd"], stdin=data, check=True).stdout,
+    }
+    compressed = pack[suffix]()
+    path = tmp_path / f"zram.ko{suffix}"
+    path.write_bytes(compressed)
+    with pytest.raises(SwaptraceError, match="more than 1 MiB, as no module has"):
+        modules(tmp_path, RELEASE)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SwaptraceError, match="a FIFO, not a regular file"):
         modules(tmp_path, RELEASE)
 
 
