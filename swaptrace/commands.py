@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from swaptrace import __version__
@@ -30,6 +31,9 @@ class Wanted(NamedTuple):
     pages: bool = False
     checkpoints: int = 0
 
+
+WARNED = 20
+"""How many unknown policies of a scenario are told one by one."""
 
 Begin = Callable[[str, str], None]
 """Told of the scenario and the policy whose replay begins."""
@@ -144,11 +148,12 @@ def unknown_policies(scenario: Scenario, running: Sequence[Policy] = ()) -> Iter
     if all(expected.policy in known for expected in scenario.expect):
         return
     known |= set(available())
-    for expected in scenario.expect:
-        if expected.policy not in known:
-            hint = did_you_mean(expected.policy, known)
-            known.add(expected.policy)
-            yield (
-                f"{printable(scenario.file)}:{expected.line}: warning: expect: no policy "
-                f"{quote(expected.policy)}, so this is not checked; {hint}"
-            )
+    unknown = {e.policy: e.line for e in reversed(scenario.expect) if e.policy not in known}
+    place = printable(scenario.file)
+    for name, line in islice(reversed(unknown.items()), WARNED):
+        yield (
+            f"{place}:{line}: warning: expect: no policy {quote(name)}, so this is not checked; "
+            f"{did_you_mean(name, known)}"
+        )
+    if len(unknown) > WARNED:
+        yield f"{place}: warning: expect: … and {len(unknown) - WARNED} policies more"

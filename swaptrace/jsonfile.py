@@ -9,6 +9,9 @@ from typing import Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, quote
 
+MOST: Final = (1 << 63) - 1
+"""The highest number that anything counts to."""
+
 MAX_BYTES: Final = 32 << 20
 """How long a saved file may be: a result of a thousand scenarios, or of a million steps."""
 
@@ -76,7 +79,8 @@ class Node(NamedTuple):
     path: str = ""
 
     def error(self, wanted: str) -> SwaptraceError:
-        shown = repr(self.value)
+        is_long = isinstance(self.value, int) and abs(self.value) > MOST
+        shown = "a larger one" if is_long else repr(self.value)
         shown = shown if len(shown) <= 40 else f"{shown[:37]}..."
         place = f"{self.source}: {self.path}" if self.path else self.source
         return SwaptraceError(f"{place}: must be {wanted}, not {shown}")
@@ -112,6 +116,8 @@ class Node(NamedTuple):
     def count(self, least: int = 0) -> int:
         if type(self.value) is not int or self.value < least:
             raise self.error(f"a whole number of at least {least}")
+        if self.value > MOST:
+            raise self.error(f"a whole number of at most {MOST}")
         return self.value
 
     def setting(self) -> object:

@@ -153,6 +153,7 @@ def status(color: Color = "auto") -> Iterator[Callable[[str], None]]:
     from time import monotonic
 
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(stderr=True, no_color=True if color == "never" else None)
     shown = console.status("", spinner="line")
@@ -160,7 +161,7 @@ def status(color: Color = "auto") -> Iterator[Callable[[str], None]]:
 
     def tell(text: str) -> None:
         if monotonic() - begun > PATIENCE:
-            shown.update(printable(text))
+            shown.update(Text(printable(text)))  # what stands in it is no markup
             shown.start()
 
     try:

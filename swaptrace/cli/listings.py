@@ -36,7 +36,9 @@ def policies(name: str | None, defines: tuple[str, ...], color: Color) -> None:
     if name is not None:
         text, policy = inputs.policy_source(name, defines)
         warn_of([policy])
-        Output().write(text)
+        # A file may have anything in it, also what a terminal would obey.
+        lines = text.replace("\r\n", "\n").split("\n")
+        Output().write("\n".join("\t".join(map(printable, line.split("\t"))) for line in lines))
         return
     rows, errors = inputs.list_policies()
     _list(["name", "alias", "what it does on swap-in", "origin"], rows, color)

@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from swaptrace.errors import SwaptraceError
 from swaptrace.processes import dying_with_this, uninterrupted
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 
+KILLED: Final = "a process of the exploration was killed, perhaps for want of memory"
+
+
 class Worker(Protocol):
     """`ask` begins to call a method, `answer` waits for what it returns, or raises.
 
-    Raises `MemoryError` where a process had to go for want of memory.
+    Both raise `SwaptraceError` where the process has been killed.
     """
 
     def ask(self, method: str, *arguments: Any) -> None: ...
@@ -49,13 +53,16 @@ class There:
         self.pipe = pipe
 
     def ask(self, method: str, *arguments: Any) -> None:
-        self.pipe.send((method, arguments))
+        try:
+            self.pipe.send((method, arguments))
+        except OSError:
+            raise SwaptraceError(KILLED) from None
 
     def answer(self) -> Any:
         try:
             found = self.pipe.recv()
-        except EOFError:
-            raise MemoryError from None  # nothing else kills it
+        except (EOFError, OSError):
+            raise SwaptraceError(KILLED) from None
         if isinstance(found, Exception):
             raise found
         return found

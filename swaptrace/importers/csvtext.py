@@ -7,6 +7,7 @@ sorted into regions as those of any log.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,7 @@ FIRST: Final = (2 << 20) >> PAGE_SHIFT
 """Where the region of numbered pages begins."""
 
 LIMIT: Final = 1 << 63
+NUMBER: Final = re.compile(rb"0x[0-9a-f]{1,16}|[0-9]{1,19}")
 
 
 class Parser:
@@ -85,11 +87,9 @@ class Parser:
         return np.array(found, np.uint64).reshape(-1, len(self.header))
 
     def number(self, block: Block, line: int, name: str, field: bytes) -> int:
-        try:
-            value = int(field, 16 if field.strip().lower().startswith(b"0x") else 10)
-        except ValueError:
-            value = -1
-        if not 0 <= value < LIMIT:
+        digits = field.strip().lower()
+        value = int(digits, 16 if b"x" in digits else 10) if NUMBER.fullmatch(digits) else LIMIT
+        if value >= LIMIT:
             shown = quote(field.decode("utf-8", "replace").strip())
             raise self.wrong(block, line, f"{name}: {shown} is no number, as 4096 or 0x1000")
         return value

@@ -18,9 +18,8 @@ import numpy as np
 from swaptrace.importers.accesses import PAGE_SHIFT, Accesses, Line
 from swaptrace.importers.lines import Block
 
-SAMPLE: Final = re.compile(
-    rb" *(?P<comm>.*?) +(?P<tid>\d+) +(?P<time>\d+\.\d+): +(?P<event>\S+):? +(?P<addr>[0-9a-f]+) *"
-)
+TAIL: Final = re.compile(rb"\d+ \d+\.\d+: (?P<event>\S+) (?P<addr>[0-9a-f]{1,16})")
+"""The last four words of a sample; those before are the command's name."""
 FAULTS: Final = ("page-fault", "major-fault", "minor-fault", "faults")
 
 
@@ -29,7 +28,8 @@ def parse(block: Block) -> Accesses:
     found: list[tuple[int, bool]] = []
     others = []
     for number, line in enumerate(block.lines[1:].tobytes().split(b"\n")[:-1], start=block.line):
-        sample = SAMPLE.fullmatch(line)
+        words = line.rsplit(None, 4)
+        sample = TAIL.fullmatch(b" ".join(words[-4:]))
         if sample is None:
             others.append(Line(number, line, len(found)))
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
@@ -21,6 +22,9 @@ from swaptrace.report.snapshot import Broken
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+AMOUNT = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?%?", re.ASCII)
+"""A threshold: no exponent, which could make it any size."""
 
 FailOn = Literal["increase", "decrease", "change", "violation", "any-violation"]
 FAIL_ON: tuple[FailOn, ...] = get_args(FailOn)
@@ -86,16 +90,12 @@ def _threshold(text: str) -> tuple[str, Threshold]:
     if counter not in ALL_COUNTERS:
         hint = did_you_mean(counter, ALL_COUNTERS)
         raise SwaptraceError(f"there is no counter {quote(counter)}; {hint}")
-    from decimal import Decimal, InvalidOperation
+    from decimal import Decimal
 
-    try:
-        number = Decimal(amount.removesuffix("%"))
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or number < 0:
+    if not AMOUNT.fullmatch(amount):
         message = f"{counter}: {quote(amount)} is not a number from 0 on, or one with a % behind it"
         raise SwaptraceError(message)
-    return counter, Threshold(number, amount.endswith("%"))
+    return counter, Threshold(Decimal(amount.removesuffix("%")), amount.endswith("%"))
 
 
 # What was found.

@@ -17,6 +17,15 @@ STYLES: Final = ("-", "--", "-.", ":")
 """Policies often lie on top of each other: a dashed line lets the one below show."""
 
 
+SETTINGS: Final[Any] = {
+    "svg.hashsalt": "swaptrace",
+    "svg.fonttype": "none",
+    "text.usetex": False,
+    "text.parse_math": False,
+}
+"""Names of a scenario are text: neither TeX nor mathematics."""
+
+
 def check_library() -> None:
     """Find out before the work whether it can be drawn."""
     try:
@@ -40,7 +49,10 @@ def drawn(result: Result, kind: str) -> bytes:
 
     columns = max(len(counters_of(step)) for _, step in rows)
     # The same picture from the same counts, so that it can be kept and compared.
-    with matplotlib.rc_context({"svg.hashsalt": "swaptrace", "svg.fonttype": "none"}):
+    # A matplotlibrc in the current directory can have TeX run; nothing of it is taken.
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
         figure = Figure(figsize=(4.5 * columns, 3.2 * len(rows)), layout="constrained")
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for panels, (name, step) in zip(grid, rows, strict=True):

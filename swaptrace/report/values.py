@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Final
@@ -25,6 +26,11 @@ from swaptrace.report.snapshot import Snapshot, of_result
 UNITS: Final = {**dict.fromkeys(FAULTS, "faults"), "pswpin": "pages", "pswpout": "pages"}
 """The counters whose growth is a loss in every scenario, and what they count."""
 
+FORMULA: Final = ("=", "+", "-", "@")
+"""How a cell begins that a spreadsheet computes."""
+
+NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
+
 Line = Sequence[str | int]
 
 _NUMBERS: Final = ("base_value", "value", "difference", "percent")
@@ -39,8 +45,14 @@ def comma_separated(report: Report) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for line in _lines(report):
-        writer.writerow([printable(str(cell)) for cell in line])
+        writer.writerow([_cell(cell) for cell in line])
     return text.getvalue()
+
+
+def _cell(value: str | int) -> str:
+    """A cell that no spreadsheet takes for a formula: one has an apostrophe before it then."""
+    text = printable(str(value))
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
 
 
 def _lines(report: Report) -> Iterator[Line]:
