@@ -10,7 +10,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,13 @@ from swaptrace.verify.run import Verifier
 from swaptrace.verify.signals import ENDING
 from swaptrace.verify.workdir import PREFIX, work_directory
 from tests.commandline import run, start
+from tests.effort import ALL, part, some
 from tests.kernel.observed import observations, overrides, scenario_texts
 from tests.processes import PATIENCE, begin, until
 from tests.verify.machine import Watched, a_page_that_comes_and_goes
 from tests.verify.programs import READ_WRITE, on_this_kernel, scenario
 
 pytestmark = on_this_kernel
-
-ALL_FAULTS = bool(os.environ.get("SWAPTRACE_ALL_FAULTS"))
-"""Whether the program is ended in every way and at every moment, not only at some."""
 
 KILLED_AT_RENAME = """\
 import os, signal, sys
@@ -127,7 +124,7 @@ def test_every_bundled_scenario_agrees_or_cannot_run_here() -> None:
     """Is none skipped for another reason than that its machine is not this one?"""
     folder = bundled.directory()
     assert folder is not None
-    for name, found in verified(folder).items():
+    for name, found in verified(*part(sorted(folder.glob("*.yaml")), 4)).items():
         if found["status"] == "skipped":
             expected = CANNOT_RUN.get(name, "soft-dirty" if "soft-dirty" in name else None)
             assert expected is not None
@@ -137,15 +134,15 @@ def test_every_bundled_scenario_agrees_or_cannot_run_here() -> None:
 
 
 def test_what_other_kernels_were_seen_to_do_this_one_does_as_the_model_says() -> None:
-    """Do the observed scenarios that are written by hand agree here, one in five of them?"""
+    """Do the observed scenarios that are written by hand agree here, some of them?"""
     texts = scenario_texts()
     names = sorted({o.scenario for o in observations() if o.scenario.startswith("b")})[::5]
-    loaded = [scenario(texts[name], name) for name in names]
+    loaded = [scenario(texts[name], name) for name in part(names, 4)]
     for each in loaded:
         check_runnable(each)
     with work_directory() as directory, host(SIZE) as place:
         judged = Verifier(find_compiler(directory), directory).run(loaded, place)
-    assert len(judged) > 15
+    assert len(judged) > 3
     assert [j.verdict for j in judged if j.verdict.status == "differs"] == []
     assert sum(j.verdict.status == "agrees" for j in judged) > len(judged) * 2 // 3
 
@@ -162,9 +159,10 @@ def test_a_wrong_policy_is_caught_at_the_step_that_shows_it(tmp_path: Path) -> N
 
 
 def test_random_scenarios_agree(tmp_path: Path) -> None:
-    found = verified("--random", "12", "--seed", "3", "--out", tmp_path)
+    count = 12 if ALL else 3
+    found = verified("--random", str(count), "--seed", "3", "--out", tmp_path)
     assert {each["status"] for each in found.values()} == {"agrees"}
-    assert len(found) == 12
+    assert len(found) == count
 
 
 def test_accesses_by_patterns_and_traces_agree(tmp_path: Path) -> None:
@@ -232,11 +230,6 @@ def watched(path: Path, *arguments: str | Path) -> Watched:
     return Watched(path.parent, "--set", "machine.swap.page_cluster=2", path, *arguments)
 
 
-def some(things: Sequence[Any], number: int) -> list[Any]:
-    """All of them where all faults are tried, else so many that are spread over them."""
-    return list(things) if ALL_FAULTS else list(things[:: -(-len(things) // number)])
-
-
 MOMENTS = [number * 0.05 for number in range(24)]
 """Seconds after the start: before there is swap, while it is made, in the middle of the run."""
 
@@ -264,7 +257,7 @@ def test_a_signal_while_the_program_runs_leaves_nothing(slow: Path, number: int)
     assert process.left() == {}
 
 
-@pytest.mark.parametrize("number", some(range(10), 4))
+@pytest.mark.parametrize("number", some(range(10), 2))
 def test_a_worker_that_is_killed_is_told_and_leaves_nothing(slow: Path, number: int) -> None:
     """Whichever of the scenario's processes it is, and whoever swaps: has the scenario failed?"""
     process = watched(slow)
@@ -280,7 +273,7 @@ def test_a_worker_that_is_killed_is_told_and_leaves_nothing(slow: Path, number: 
     assert process.left() == {}
 
 
-@pytest.mark.parametrize("moment", some([0.3, 0.5, 0.7, 1.0], 2))
+@pytest.mark.parametrize("moment", some([0.3, 0.5, 0.7, 1.0], 1))
 def test_what_a_killed_run_leaves_is_removed_by_the_next(slow: Path, moment: float) -> None:
     """Can the program undo what another could not, and only that?"""
     process = watched(slow)
@@ -300,7 +293,7 @@ def assert_undone_by_the_next(process: Watched, path: Path) -> None:
     assert following.left() == {}
 
 
-@pytest.mark.parametrize("number", some(range(1, 15), 3))
+@pytest.mark.parametrize("number", some(range(1, 15), 2))
 def test_killed_at_a_rename_it_leaves_what_was_there(slow: Path, number: int) -> None:
     """Killed before or after each rename of a run: is every file as it was or as it should be, and
     the machine put in order by the next run?"""
