@@ -16,7 +16,15 @@ from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from swaptrace.counters import NAMED, VIOLATIONS
-from swaptrace.replay.result import SCHEMA, Expectation, PolicyResult, Result, StepResult, Violation
+from swaptrace.replay.result import (
+    SCHEMA,
+    Checkpoint,
+    Expectation,
+    PolicyResult,
+    Result,
+    StepResult,
+    Violation,
+)
 from swaptrace.scenario.described import MACHINE
 from swaptrace.scenario.jsonschema import DIALECT, Schema, scenario_schema, summary
 from swaptrace.scenario.operations import OPERATIONS
@@ -25,6 +33,7 @@ from swaptrace.verify.jsonschema import verify_schema
 
 OPTIONAL: Final = {
     (StepResult, "times"),
+    (Checkpoint, "times"),
     (PolicyResult, "steps"),
     (PolicyResult, "pages"),
     (PolicyResult, "checkpoints"),

@@ -112,6 +112,18 @@ def test_a_picture_is_drawn_and_the_table_stays_as_it_was(kind: str) -> None:
         assert all(word in words for word in ("prepatch", "final", "majflt", "minflt", "accesses"))
 
 
+def test_iterations_that_are_not_replayed_are_drawn_as_often_as_they_are() -> None:
+    """Does the table, and the picture, say how many iterations a course stands for?"""
+    text = LONG.replace("machine: {memory: 256KiB, stat_flush: 100}\n", "").replace(
+        "at: 2", "at: 7"
+    )
+    Path("long.yaml").write_text(text)
+    said = "3[1-6].0: access of line 11, 6 times"
+    assert said in run(*TABLE).stdout
+    run(*TABLE, "--plot", "a.svg")
+    assert said in " ".join(ElementTree.parse("a.svg").getroot().itertext())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

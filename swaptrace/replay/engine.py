@@ -5,9 +5,9 @@ result = replay(scenario, policy, steps=True, pages=True)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from swaptrace.errors import OutOfMemory, Problem, ScenarioError, SwaptraceError, TooManyPages
 from swaptrace.mm.policy import Policy
@@ -39,6 +39,8 @@ from swaptrace.scenario.schema import (
     Trace,
     UffdWriteprotect,
 )
+
+Entry = TypeVar("Entry", StepResult, Checkpoint)
 
 Observer: TypeAlias = Callable[[str, Step, Tally], None]
 
@@ -147,9 +149,11 @@ class Replay:
         if times:
             for position, iteration in enumerate(cycle):
                 record.merge(iteration, times)
+                name = folded(done + position, len(cycle), times)
                 if record.steps is not None:
-                    name = folded(done + position, len(cycle), times)
-                    record.steps += fold_steps(iteration, path, name, times)
+                    record.steps += fold(iteration.steps, path, name, times)
+                if record.checkpoints is not None:
+                    record.checkpoints += fold(iteration.checkpoints, path, name, times)
         for index in range(step.count - left, step.count):
             self.steps(step.steps, f"{path}[{index}].", window, record)
 
@@ -273,11 +277,11 @@ def folded(first: int, stride: int, times: int) -> str:
     return f"[{first}-{last}]" if stride == 1 else f"[{first}-{last}:{stride}]"
 
 
-def fold_steps(iteration: Record, path: str, name: str, times: int) -> list[StepResult]:
-    """The steps of one iteration, standing for `times` of them."""
+def fold(entries: Sequence[Entry] | None, path: str, name: str, times: int) -> list[Entry]:
+    """What one iteration has left, standing for `times` of them."""
     return [
         replace(
-            s, step=path + name + s.step[s.step.index("]", len(path)) + 1 :], times=s.times * times
+            e, step=path + name + e.step[e.step.index("]", len(path)) + 1 :], times=e.times * times
         )
-        for s in iteration.steps or []
+        for e in entries or ()
     ]

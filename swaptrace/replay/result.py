@@ -56,7 +56,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What an `access` or `trace` step has counted after `accesses` of its accesses."""
+    """What an `access` or `trace` step has counted after `accesses` of its accesses.
+
+    `step` and `times` are as of `StepResult`: several iterations of a `repeat` may have one.
+    """
 
     step: str
     line: int
@@ -64,6 +67,7 @@ class Checkpoint:
     op: str
     accesses: int
     counters: Counters
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,26 +158,18 @@ def _policy_json(policy: PolicyResult) -> dict[str, object]:
         "violations": [asdict(violation) for violation in policy.violations],
     }
     if policy.steps is not None:
-        document["steps"] = [_step_json(step) for step in policy.steps]
+        document["steps"] = [_entry_json(step) for step in policy.steps]
     if policy.pages is not None:
         document["pages"] = {process: dict(maps) for process, maps in policy.pages.items()}
     if policy.checkpoints is not None:
-        document["checkpoints"] = [
-            {**asdict(point), "counters": _nonzero(point.counters)} for point in policy.checkpoints
-        ]
+        document["checkpoints"] = [_entry_json(point) for point in policy.checkpoints]
     return document
 
 
-def _step_json(step: StepResult) -> dict[str, object]:
-    document: dict[str, object] = {
-        "step": step.step,
-        "line": step.line,
-        "process": step.process,
-        "op": step.op,
-        "counters": _nonzero(step.counters),
-    }
-    if step.times != 1:
-        document["times"] = step.times
+def _entry_json(entry: StepResult | Checkpoint) -> dict[str, object]:
+    document = {**asdict(entry), "counters": _nonzero(entry.counters)}
+    if entry.times == 1:
+        del document["times"]
     return document
 
 
@@ -229,14 +225,13 @@ def _read_pages(node: Node) -> dict[str, dict[str, str]]:
 
 
 def _read_step(node: Node) -> StepResult:
-    times = node.fields().get("times")
     return StepResult(
         step=node.key("step").text(),
         line=node.key("line").count(1),
         process=node.key("process").text(),
         op=node.key("op").text(),
         counters=_read_counters(node.key("counters")),
-        times=1 if times is None else times.count(1),
+        times=_read_times(node),
     )
 
 
@@ -248,7 +243,13 @@ def _read_checkpoint(node: Node) -> Checkpoint:
         op=node.key("op").text(),
         accesses=node.key("accesses").count(),
         counters=_read_counters(node.key("counters")),
+        times=_read_times(node),
     )
+
+
+def _read_times(node: Node) -> int:
+    times = node.fields().get("times")
+    return 1 if times is None else times.count(1)
 
 
 def _read_violation(node: Node) -> Violation:

@@ -57,16 +57,17 @@ class Player:
         """All accesses of a chunk; its numbers mean `place(process, region)`. False if one ended
         the step."""
         pages, events, outside = self.prepared(chunk, place, first)
-        going = True
         for start, end in self.stretches(len(pages)):
-            going = going and self.arena.drive_all(pages[start:end], events[start:end])
+            going = self.arena.drive_all(pages[start:end], events[start:end])
             self.arena.settle(self.tally)
+            if not going:
+                return False
             self.played += end - start
             while self.marks and self.marks[0] <= self.played:
                 self.mark(self.marks.pop(0))
-        if going and outside:
+        if outside:
             self.tally.counts[SIGSEGV] += 1
-        return going and not outside
+        return not outside
 
     def stretches(self, count: int) -> Iterator[tuple[int, int]]:
         """The accesses of a chunk, cut at the marks."""

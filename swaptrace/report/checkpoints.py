@@ -16,16 +16,19 @@ BLOCKS: Final = "▁▂▃▄▅▆▇█"
 
 
 class LongStep(NamedTuple):
-    """An `access` or `trace` step that was executed, with its checkpoints by policy."""
+    """An `access` or `trace` step that was executed, with its checkpoints by policy; `times` over
+    where iterations of a `repeat` stand for each other."""
 
     step: str
     line: int
     op: str
     points: Mapping[str, Sequence[Checkpoint]]
+    times: int
 
     @property
     def title(self) -> str:
-        return f"{self.step}: {self.op} of line {self.line}"
+        times = f", {self.times} times" if self.times > 1 else ""
+        return f"{self.step}: {self.op} of line {self.line}{times}"
 
     @property
     def counters(self) -> list[str]:
@@ -42,7 +45,7 @@ def long_steps(scenario: ScenarioResult) -> list[LongStep]:
     steps = []
     for step, points in found.items():
         first = next(iter(points.values()))[0]
-        steps.append(LongStep(step, first.line, first.op, points))
+        steps.append(LongStep(step, first.line, first.op, points, first.times))
     return steps
 
 
