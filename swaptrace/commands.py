@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from swaptrace import __version__
@@ -32,9 +31,6 @@ class Wanted(NamedTuple):
     checkpoints: int = 0
 
 
-WARNED = 20
-"""How many unknown policies of a scenario are told one by one."""
-
 Begin = Callable[[str, str], None]
 """Told of the scenario and the policy whose replay begins."""
 
@@ -49,7 +45,13 @@ def replay_all(
     begin: Begin,
     jobs: int = 1,
 ) -> Result:
-    """Each scenario under each policy, in the order given, in `jobs` processes at a time."""
+    """Each scenario under each policy, in the order given, in `jobs` processes at a time.
+
+    Raises `SwaptraceError` for scenarios that expect something of a policy that does not exist.
+    """
+    from swaptrace.expecting import check_all
+
+    check_all(scenarios, policies)
     wanted = Wanted(steps, pages, checkpoints)
     with _replaying(scenarios, policies, wanted, jobs) as counted:
         return Result(
@@ -138,22 +140,3 @@ def expectations(scenario: Scenario, results: Mapping[str, PolicyResult]) -> Ite
         if policy in results:
             actual = counters_in(results[policy], expected.window).get(expected.counter, 0)
             yield Expectation(expected.window, policy, expected.counter, expected.value, actual)
-
-
-def unknown_policies(scenario: Scenario, running: Sequence[Policy] = ()) -> Iterator[str]:
-    """A warning for each policy that is expected of, but that there is not."""
-    from swaptrace.policies import ALIASES, SERIES, available
-
-    known = {policy.name for policy in running} | set(ALIASES) | set(SERIES)
-    if all(expected.policy in known for expected in scenario.expect):
-        return
-    known |= set(available())
-    unknown = {e.policy: e.line for e in reversed(scenario.expect) if e.policy not in known}
-    place = printable(scenario.file)
-    for name, line in islice(reversed(unknown.items()), WARNED):
-        yield (
-            f"{place}:{line}: warning: expect: no policy {quote(name)}, so this is not checked; "
-            f"{did_you_mean(name, known)}"
-        )
-    if len(unknown) > WARNED:
-        yield f"{place}: warning: expect: … and {len(unknown) - WARNED} policies more"

@@ -24,12 +24,9 @@ if TYPE_CHECKING:
     from swaptrace.mm.policy import Policy
     from swaptrace.replay.result import Expectation, PolicyResult
     from swaptrace.replay.table import Table
-    from swaptrace.scenario.schema import Expected, Scenario
+    from swaptrace.scenario.schema import Scenario
 
 SUFFIX = ".swaptrace.yaml"
-
-FILES = (".py", ".c")
-"""How policies end that are files."""
 
 INI = "swaptrace_policies"
 """The key of pytest's configuration file."""
@@ -123,10 +120,14 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[ScenarioItem]:
         from swaptrace.errors import SwaptraceError
+        from swaptrace.expecting import unknown
 
         try:
             scenario = self.load()
             policies = self.config.stash.get(CHOSEN, None)
+            error = unknown(scenario, policies or (), "--swaptrace-policies")
+            if error is not None:
+                raise error
             for policy in _expected_policies(scenario) if policies is None else policies:
                 yield ScenarioItem.from_parent(
                     self, name=policy.name, scenario=scenario, policy=policy
@@ -148,21 +149,10 @@ class ScenarioFile(pytest.File):
 
 def _expected_policies(scenario: Scenario) -> list[Policy]:
     """The policies that the scenario expects something of, in the order of the file."""
-    from swaptrace.errors import PolicyError, printable
     from swaptrace.policies import ALIASES, find
 
-    first: dict[str, Expected] = {}
-    for expected in scenario.expect:
-        first.setdefault(ALIASES.get(expected.policy, expected.policy), expected)
-    found = []
-    for name, expected in first.items():
-        try:
-            found.append(find(name))
-        except PolicyError as error:
-            place = f"{printable(scenario.file)}:{expected.line}"
-            hint = "; a file is named by --swaptrace-policies" if name.endswith(FILES) else ""
-            raise PolicyError(f"{place}: expect: {error}{hint}") from None
-    return found
+    names = [ALIASES.get(expected.policy, expected.policy) for expected in scenario.expect]
+    return [find(name) for name in dict.fromkeys(names)]
 
 
 class ScenarioItem(pytest.Item):

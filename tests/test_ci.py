@@ -167,11 +167,10 @@ def test_is_an_input_never_taken_for_a_command() -> None:
 
 
 def test_does_it_pass_when_nothing_changes() -> None:
-    base = commit(MINE, READ_WRITE.replace("    new:", "    theirs:"))[:7]
+    base = commit(MINE, READ_WRITE)[:7]
     commit(scenario=None)
     done = github()
     assert done.code == 0, done.stderr
-    assert "theirs" in done.stderr
     assert f"old.json is of the base, {base};" in done.stdout
     assert "no difference" in done.stdout
     assert git("worktree list --porcelain").count("worktree ") == 1

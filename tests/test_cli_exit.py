@@ -158,7 +158,7 @@ def test_what_an_exception_in_the_middle_becomes(
 
 
 def test_does_a_fault_of_our_own_ask_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "warn", lambda *_: 1 / 0)
+    monkeypatch.setattr(replays, "stdin", lambda *_: 1 / 0)
     result = run("run", "rw.yaml")
     assert result.exit_code == 2
     assert "swaptrace itself is at fault: ZeroDivisionError: division by zero" in result.stderr

@@ -186,16 +186,43 @@ def test_does_compare_want_two_policies() -> None:
     assert "Try 'swaptrace compare -" in message
 
 
-def test_is_an_unknown_policy_in_expect_only_warned_of(here: Path) -> None:
-    text = READ_WRITE.replace("    new:", "    finall:")
-    (here / "a.yaml").write_text(text)
-    for command in ("run", "check"):
-        result = run(command, "a.yaml")
-        assert result.exit_code == 0
-        assert result.stderr == (
-            "a.yaml:16: warning: expect: no policy 'finall', so this is not checked; "
-            "did you mean 'final'?\n"
-        )
+@pytest.mark.parametrize("command", ["run", "compare", "check"])
+def test_is_a_policy_in_expect_that_does_not_exist_an_error(here: Path, command: str) -> None:
+    """With line, column and the nearest name, and nothing printed or passed?"""
+    (here / "a.yaml").write_text(READ_WRITE.replace("    new:", "    finall:"))
+    result = run(command, "a.yaml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(
+        "a.yaml:16:5: expect: no policy 'finall'; did you mean 'final'?; "
+        "one of your own is given by --policies\n        finall: "
+    )
+    (here / "a.yaml").write_text(READ_WRITE.replace("    new:", "    finall: {}\n    new:"))
+    assert run(command, "a.yaml").exit_code == 2
+
+
+def test_are_thousands_of_policies_that_do_not_exist_told_in_short(here: Path) -> None:
+    """Each once, where it is first, and no more than can be read?"""
+    names = ", ".join(f"p{number}: {{minflt: 0}}" for number in range(5000))
+    (here / "a.yaml").write_text(
+        f"steps: [{{mmap: a, size: 4KiB}}]\nexpect: {{total: {{{names}}}}}\n"
+    )
+    result = run("check", "a.yaml")
+    assert result.exit_code == 2
+    assert result.stderr.count("expect: no policy") == 100
+    assert "expect: … and 4900 policies more" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_is_a_policy_of_ones_own_no_error_where_it_is_given(here: Path, command: str) -> None:
+    """Is it looked for among the policies of this run?"""
+    (here / "mine.py").write_text(MINE)
+    (here / "a.yaml").write_text(READ_WRITE.replace("    new:", "    mine:"))
+    assert run(command, "a.yaml", "--policies", "rfc,mine.py").exit_code in (0, 1)
+    missing = run(command, "a.yaml", "--policies", "rfc")
+    assert (missing.exit_code, "a.yaml:16:5: expect: no policy 'mine'" in missing.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_what_the_lists_show() -> None:

@@ -44,10 +44,19 @@ ALLOWED = {
     "api.py": {"commands", "inputs", "mm.policy", "policies", "replay", "report", "scenario"},
     "atomic.py": set(),
     "bundled.py": set(),
-    "commands.py": {"bundled", "mm.policy", "parallel", "policies", "replay", "report.changes"}
+    "commands.py": {
+        "bundled",
+        "expecting",
+        "mm.policy",
+        "parallel",
+        "policies",
+        "replay",
+        "report.changes",
+    }
     | {"scenario.schema"},
     "counters.py": set(),
     "errors.py": set(),
+    "expecting.py": {"inputs", "mm.policy", "policies", "scenario"},
     "exitcodes.py": set(),
     "files.py": set(),
     "inputs.py": {"bundled", "csource.listing", "mm.policy", "policies", "scenario"},
@@ -58,7 +67,7 @@ ALLOWED = {
     "output.py": set(),
     "parallel.py": {"mm.policy", "replay", "scenario.schema"},
     "processes.py": set(),
-    "pytest_plugin.py": {"commands", "inputs", "mm.policy", "policies", "replay"}
+    "pytest_plugin.py": {"commands", "expecting", "inputs", "mm.policy", "policies", "replay"}
     | {"report.changes", "scenario.schema"},
     "schemas.py": {"replay.result", "scenario", "verify.jsonschema"},
     "explore": {"explore", "mm", "replay", "scenario", "report", "output"},

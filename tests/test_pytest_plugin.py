@@ -146,8 +146,18 @@ def test_a_policy_that_there_is_not(pytester: pytest.Pytester, run: Run) -> None
     result = run()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["rw.swaptrace.yaml:16: expect: no policy 'fnal'; did you mean 'final'?"]
+        ["rw.swaptrace.yaml:16:5: expect: no policy 'fnal'; did you mean 'final'?*"]
     )
+
+
+def test_a_policy_that_there_is_not_among_those_that_are_chosen(
+    pytester: pytest.Pytester, run: Run
+) -> None:
+    """Is a typing mistake an error, whichever policies are to be replayed?"""
+    write(pytester, rw_swaptrace=READ_WRITE.replace("new:", "fnal:"))
+    result = run("--swaptrace-policies", "prepatch")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["rw.swaptrace.yaml:16:5: expect: no policy 'fnal'*"])
 
 
 def test_a_system_call_that_is_refused_fails(pytester: pytest.Pytester, run: Run) -> None:
@@ -229,7 +239,7 @@ def test_a_scenario_has_no_file_loaded(pytester: pytest.Pytester, run: Run, name
     for options in ((), ("--collect-only",)):
         result = run(*options)
         result.assert_outcomes(errors=1)
-        result.stdout.fnmatch_lines([f"a.swaptrace.yaml:2: expect: no policy '{name}'*"])
+        result.stdout.fnmatch_lines([f"a.swaptrace.yaml:2:18: expect: no policy '{name}'*"])
     assert not (pytester.path / "ran").exists()
 
 
@@ -244,4 +254,5 @@ def test_the_ini_names_policies(pytester: pytest.Pytester, run: Run) -> None:
     result = run("-v", "sub")
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines(["*::evil PASSED*"])
-    run("-v", "sub", "--swaptrace-policies", "old").assert_outcomes(skipped=1)
+    run("-v", "sub", "--swaptrace-policies", "old").assert_outcomes(errors=1)
+    run("-v", "sub", "--swaptrace-policies", "new,evil.py").assert_outcomes(passed=1, skipped=1)

@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swaptrace.cli.options import complete_scenario, set_option
-from swaptrace.cli.standard import stdin, warn
+from swaptrace.cli.options import (
+    PoliciesOption,
+    complete_policies,
+    complete_scenario,
+    define_option,
+    set_option,
+)
+from swaptrace.cli.standard import stdin
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.output import Output
 
@@ -17,8 +23,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("scenario", nargs=-1, required=True, shell_complete=complete_scenario)
+@click.option(
+    "policies",
+    cls=PoliciesOption,
+    metavar="A,B,...",
+    shell_complete=complete_policies,
+    help="Policies of your own that the scenarios may expect something of.",
+)
+@define_option
 @set_option
-def check(scenario: tuple[str, ...], overrides: dict[str, str]) -> None:
+def check(
+    scenario: tuple[str, ...],
+    policies: str | None,
+    defines: tuple[str, ...],
+    overrides: dict[str, str],
+) -> None:
     """Validate scenarios without replaying them.
 
     Reports everything that is wrong in every file.
@@ -26,17 +45,20 @@ def check(scenario: tuple[str, ...], overrides: dict[str, str]) -> None:
     \b
     swaptrace check my.yaml
     swaptrace check scenarios
+    swaptrace check my.yaml --policies final,my.py
     """
-    from swaptrace import inputs
+    from swaptrace import expecting, inputs
 
+    given = [] if policies is None else inputs.policies(policies, defines)
     fine: list[Scenario] = []
     sources, errors = inputs.find_all(scenario)
     for found in inputs.try_each(sources, overrides, stdin()):
         if isinstance(found, SwaptraceError):
             errors.append(found)
+        elif (error := expecting.unknown(found, given)) is not None:
+            errors.append(error)
         else:
             fine.append(found)
     Output().write("".join(f"{printable(each.file)}: ok\n" for each in fine))
-    warn(fine)
     if errors:
         raise inputs.InputErrors(errors)

@@ -18,7 +18,7 @@ from swaptrace.cli.options import (
     warn_of,
 )
 from swaptrace.cli.reporting import check_format, finish
-from swaptrace.cli.standard import stdin, warn
+from swaptrace.cli.standard import stdin
 from swaptrace.output import Output, progress
 
 if TYPE_CHECKING:
@@ -152,7 +152,6 @@ def _replay(
 
     sources, errors = inputs.find_all(names) if names else (inputs.defaults(), [])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
-    warn(loaded, policies)
     with progress(len(loaded) * len(policies), output.color) as begin:
         result = commands.replay_all(
             loaded,

@@ -23,7 +23,15 @@ from swaptrace.scenario.machine import read_machine
 from swaptrace.scenario.names import Names
 from swaptrace.scenario.nodes import Entry, Mapping, Node, a_kind, known_entries, parse
 from swaptrace.scenario.operations import TOTAL
-from swaptrace.scenario.schema import Expected, Measure, Repeat, Scenario, Step, Trace
+from swaptrace.scenario.schema import (
+    Expected,
+    Measure,
+    NamedPolicy,
+    Repeat,
+    Scenario,
+    Step,
+    Trace,
+)
 from swaptrace.scenario.source import Report, decode, read_file
 from swaptrace.scenario.steps import StepReader
 from swaptrace.scenario.values import Reader, integer, line_of_text, plain_text, read
@@ -73,6 +81,7 @@ def load_text(
         machine=machine,
         steps=steps,
         expect=tuple(expectations(section.get("expect"), reader, report)),
+        named=tuple(named_policies(section.get("expect"))),
         file=file,
         text=source.lines,
         said=said,
@@ -118,6 +127,15 @@ def expectations(node: Node | None, steps: StepReader, report: Report) -> Iterat
             for counter, (mark, value) in known.items():
                 count = read(report, value, counter, COUNT, 0)
                 yield Expected(window, policy, counter, count, mark.line)
+
+
+def named_policies(node: Node | None) -> Iterator[NamedPolicy]:
+    """The policies of the `expect:` section, as far as it is in order."""
+    windows = node.entries.values() if isinstance(node, Mapping) else ()
+    for window in windows:
+        if isinstance(window.node, Mapping):
+            for name, entry in window.node.entries.items():
+                yield NamedPolicy(name, entry.key.line, entry.key.column)
 
 
 def members(node: Node | None, report: Report) -> list[tuple[str, Entry]]:

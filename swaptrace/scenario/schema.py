@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from swaptrace.files import Identity
 from swaptrace.kernels import KERNELS, implied
@@ -299,6 +299,14 @@ class Expected:
     line: int
 
 
+class NamedPolicy(NamedTuple):
+    """A policy that `expect:` names, and where; counted from 1."""
+
+    name: str
+    line: int
+    column: int
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A whole scenario. `file` is the path as the user gave it, `text` its source lines
@@ -309,6 +317,8 @@ class Scenario:
     machine: Machine
     steps: tuple[Step, ...]
     expect: tuple[Expected, ...] = ()
+    named: tuple[NamedPolicy, ...] = field(default=(), repr=False, compare=False)
+    """Of what policies anything is expected, each time that the file names one."""
     file: str = "<string>"
     text: tuple[str, ...] = field(default=(), repr=False, compare=False)
     said: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
