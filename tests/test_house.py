@@ -147,6 +147,7 @@ def test_numpy_is_known_to_few() -> None:
         "replay/flat.py",
         "replay/nodes.py",
         "replay/readahead.py",
+        "replay/recurring.py",
         "replay/region.py",
         "replay/sequence.py",
         "replay/visit.py",

@@ -24,6 +24,7 @@ from swaptrace.replay.dense import Dense, first_page
 from swaptrace.replay.flat import FlatTable, Integers
 from swaptrace.replay.lookup import look_up
 from swaptrace.replay.nodes import Layout, Nodes, empty_nodes, extended
+from swaptrace.replay.recurring import recurring_key
 from swaptrace.replay.region import Pages, Walk, check_listable
 from swaptrace.replay.table import Row
 from swaptrace.replay.tally import Tally
@@ -253,8 +254,8 @@ class Arena:
         return self.world.table.row(event, int(self.column[page]))
 
     def key(self) -> tuple[object, ...]:
-        """What tells this state from any other."""
-        return (self.v.tobytes(), *(array.tobytes() for array in self.nodes.values()))
+        """Equal for two moments after which the same happens."""
+        return recurring_key(self)
 
     def locate(self, page: int) -> Family:
         """The region that a page belongs to."""
