@@ -171,7 +171,10 @@ def test_no_file_is_long(path: Path) -> None:
 TESTS = Path(__file__).parent
 STARTING = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
 CLOCKS = {f"time.{name}" for name in ("time", "monotonic", "perf_counter", "process_time")}
-ASKING = [path for path in sorted(TESTS.rglob("*.py")) if path.name != "processes.py"]
+PROGRAMS = ("processes.py", "__main__.py")
+"""Files that no test is in."""
+
+ASKING = [path for path in sorted(TESTS.rglob("*.py")) if path.name not in PROGRAMS]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""Does every reader refuse what is wrong by an error of the family, in time and memory?
+
+The same targets at length: `python -m tests.fuzz`.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.fuzz import targets
+from tests.fuzz.mutations import mutated
+from tests.fuzz.targets import TooMuch, all_targets, examine
+
+TARGETS = all_targets()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_reader_takes_or_refuses_whatever_it_is_given(name: str) -> None:
+    """Also what is nearly right?"""
+    target = TARGETS[name]
+    for seed in target.seeds:
+        examine(target.read, seed)
+
+    @settings(
+        max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(mutated(target.seeds))
+    def holds(data: bytes) -> None:
+        examine(target.read, data)
+
+    holds()
+
+
+def test_a_fault_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is a foreign exception a fault, and what takes too long or too much?"""
+
+    def foreign(data: bytes) -> object:
+        return data[99]
+
+    with pytest.raises(IndexError):
+        examine(foreign, b"")
+
+    def endless(_data: bytes) -> object:
+        while True:
+            pass
+
+    monkeypatch.setattr(targets, "SECONDS", 0.05)
+    with pytest.raises(TooMuch, match="takes more than"):
+        examine(endless, b"")
+    monkeypatch.setattr(targets, "SECONDS", 20)
+    monkeypatch.setattr(targets, "MEMORY", 1 << 20)
+    with pytest.raises(TooMuch, match=r"takes \d+ MiB"):
+        examine(lambda _: [bytes([1]) * (32 << 20) for _ in range(20)], b"")
