@@ -57,7 +57,7 @@ def test_do_the_commands_come_in_the_order_of_their_use() -> None:
     names = [line.split()[0] for line in commands.splitlines()]
     assert names == [
         *("run", "compare", "diff", "explore", "graph", "explain", "check"),
-        *("emit-c", "verify", "import", "record", "policies", "scenarios"),
+        *("emit-c", "verify", "import", "record", "policies", "scenarios", "counters", "schema"),
     ]
 
 

@@ -204,7 +204,7 @@ def test_does_a_shell_complete_names() -> None:
         code = 'from swaptrace.cli import main; main(prog_name="swaptrace")'
         return str(completed([sys.executable, "-c", code], env=env, text=True).stdout)
 
-    assert offered("swaptrace c", 1) == "plain,compare\nplain,check\n"
+    assert offered("swaptrace c", 1) == "plain,compare\nplain,check\nplain,counters\n"
     assert offered("swaptrace run --format t", 3) == "plain,table\nplain,text\n"
     assert offered("swaptrace run --policies old,fi", 3) == "plain,old,final\n"
     assert "plain,machine.swap.backend=\n" in offered("swaptrace run --set machine.swap", 3)
