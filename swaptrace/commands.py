@@ -123,11 +123,16 @@ def explain_one(scenarios: Sequence[Scenario], policy: Policy, step: str | None)
     explanation = explain(scenarios[0], policy)
     if step is None:
         return explanation
-    found = tuple(each for each in explanation.steps if each.step == step)
+    found = tuple(each for each in explanation.steps if is_within(each.step, step))
     if not found:
         hint = did_you_mean(step, [each.step for each in explanation.steps])
         raise SwaptraceError(f"no step {quote(step)} was replayed; {hint}")
     return explanation._replace(steps=found)
+
+
+def is_within(path: str, step: str) -> bool:
+    """Whether a step is that of a path, or within it: a window, or a `repeat` or one iteration."""
+    return path == step or path.startswith((f"{step}.", f"{step}["))
 
 
 def expectations(scenario: Scenario, results: Mapping[str, PolicyResult]) -> Iterator[Expectation]:

@@ -28,6 +28,16 @@ def test_one_step_is_told_alone() -> None:
     assert "do_swap_page" in told
 
 
+def test_a_window_and_a_repetition_are_all_their_steps() -> None:
+    """Is what lies within a path told, and nothing that only begins like it?"""
+    more = "  - repeat: 2\n    steps:\n    - {read: buf}\n    - {madvise: buf, advice: COLD}\n"
+    text = READ_WRITE.replace("expect:", more + "  - {read: buf}\n" * 40 + "expect:")
+    Path("long.yaml").write_text(text)
+    for step, count in (("3", 1), ("4", 2), ("4[0]", 2), ("4[0].0", 1)):
+        told = run("explain", "long.yaml", "--step", step).stdout
+        assert told.count("step ") == count
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

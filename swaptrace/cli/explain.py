@@ -29,7 +29,7 @@ from swaptrace.output import Output
 @click.option(
     "--step",
     metavar="PATH",
-    help="Only this step, as --steps names them: 3, or 4.0 for the first within step 4.",
+    help="Only this step, as --steps names them: 4.0 is the first within step 4, 4 all of them.",
 )
 @format_option("table", "json")
 @output_option

@@ -9,7 +9,7 @@ from swaptrace.mm.swap import folio_free_swap, free_swap_and_cache, read_swap_ca
 
 def swapin_walk(page: Page, p: int, readahead: bool) -> None:
     """MADV_WILLNEED (swapin_walk_pmd_entry), or a neighbour's read-ahead: into the swap cache."""
-    page.enter("swapin_walk_pmd_entry")
+    page.enter("swap_vma_readahead" if readahead else "swapin_walk_pmd_entry")
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):
         read_swap_cache(page, pte.slot, readahead)

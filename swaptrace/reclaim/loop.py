@@ -27,6 +27,7 @@ from swaptrace.reclaim.memory import (
     LISTS,
     LRU_DRAIN,
     MEMBER,
+    MOMENT,
     PINNED,
     PLAIN,
     READAHEAD,
@@ -42,7 +43,7 @@ from swaptrace.reclaim.memory import (
     Memory,
     base_of,
 )
-from swaptrace.reclaim.pages import at_hand, take
+from swaptrace.reclaim.pages import at_hand, met_before, take
 from swaptrace.reclaim.vmscan import charge
 
 # Why the loop stops.
@@ -178,7 +179,8 @@ def happen(m: Memory, page: int, pair: int) -> int:
     at = event * m.v[COLUMNS] + m.column[page]
     if m.t[m.v[DOES] + at] & CACHED and m.v[READAHEAD]:
         return LOOKS_UP
-    folios = m.t[m.v[ALLOCATES] + at]
+    folios, moment = m.t[m.v[ALLOCATES] + at], m.v[MOMENT]
+    m.v[MOMENT] += 1
     if folios and m.v[TRACKED]:
         if not charge_all(m, page, folios):
             return KILLED
@@ -186,8 +188,10 @@ def happen(m: Memory, page: int, pair: int) -> int:
         if unknown(m, page, event):
             m.v[USED] -= folios
             return UNKNOWN
-    ends = m.t[m.v[DOES] + event * m.v[COLUMNS] + m.column[page]] & ENDS
+        at = event * m.v[COLUMNS] + m.column[page]
+    ends = m.t[m.v[DOES] + at] & ENDS
     take(m, page, event, False)
+    met_before(m, page, at, moment)
     if m.v[TRACKED] and m.t[m.v[TOUCHES] + event]:
         process = m.t[m.v[MEMBER] + event]
         m.flags[base_of(m, page) + process] |= YOUNG

@@ -161,7 +161,12 @@ STARTS: Final = 132
 
 PAGES_SHIFT: Final = 133
 """A gibibyte has 1 << this pages (30 - PAGE_SHIFT)."""
-SCALARS: Final = 134
+MOMENT: Final = 134
+"""How many transitions have been met, with those of a fault under way that are still to come."""
+# Of a transition, for each region:
+ORDER: Final = 135
+"""The moment at which it was first taken, while it is."""
+SCALARS: Final = 136
 
 BATCH_SIZE: Final = 31
 """PAGEVEC_SIZE"""

@@ -27,7 +27,9 @@ from swaptrace.reclaim.memory import (
     LAZY_FOLIOS,
     LISTS,
     LOCKED_FOLIOS,
+    MOMENT,
     NEW_COLUMN,
+    ORDER,
     READ_FROM,
     SCARCE,
     SLOT_TO,
@@ -69,6 +71,14 @@ def at_hand(m: Memory, event: int) -> int:
 
 
 @compiled
+def met_before(m: Memory, page: int, at: int, moment: int) -> None:
+    """A transition that was taken just now began before what it has caused."""
+    cell = family_of(m, page) * m.v[CELLS] + at
+    if m.t[m.v[TAKEN] + cell] == 1:
+        m.t[m.v[ORDER] + cell] = moment
+
+
+@compiled
 def take(m: Memory, page: int, event: int, root: bool) -> None:
     """Let `event` happen to a page; its transition is in the tables, new folios are charged.
 
@@ -77,6 +87,9 @@ def take(m: Memory, page: int, event: int, root: bool) -> None:
     column = m.column[page]
     at = event * m.v[COLUMNS] + column
     family = family_of(m, page)
+    if not m.t[m.v[TAKEN] + family * m.v[CELLS] + at]:
+        m.t[m.v[ORDER] + family * m.v[CELLS] + at] = m.v[MOMENT]
+        m.v[MOMENT] += 1
     m.t[m.v[TAKEN] + family * m.v[CELLS] + at] += 1
     if m.t[m.v[DOES] + at] & BREAKS:
         first = family * m.v[CELLS] + at

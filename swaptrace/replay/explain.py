@@ -48,7 +48,6 @@ def explain(scenario: Scenario, policy: Policy) -> Explanation:
         transitions = [
             transition(table, taken, pages, child) for taken, pages in tally.taken.items()
         ]
-        transitions.sort(key=lambda t: -t.pages)
         explained.append(
             ExplainedStep(
                 path, step.line, step.process, step.op, tally.counters(), tuple(transitions)

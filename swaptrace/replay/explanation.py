@@ -29,7 +29,8 @@ class Transition(NamedTuple):
 
 
 class ExplainedStep(NamedTuple):
-    """One executed leaf step with its transitions, the most frequent first."""
+    """One executed leaf step with its transitions in the order in which they first happen: causes
+    before effects. Of those that nothing orders the most frequent comes first."""
 
     step: str
     line: int

@@ -42,6 +42,7 @@ SHAPES: Final = {
     "moves": Shape("EC", memory.WAY),
     "taken": Shape("FEC", memory.TAKEN),
     "first": Shape("FEC", memory.FIRST_PAGE, -1),
+    "order": Shape("FEC", memory.ORDER),
     "folio_to": Shape("RW", memory.FOLIO_TO, -1),
     "slot_to": Shape("RW", memory.SLOT_TO, -1),
     "stored": Shape("RW", memory.STORED, -1),
@@ -196,9 +197,10 @@ class FlatTable:
             yield from ((event, number) for event in (evicts, evicts + 1, activates + 1))
 
     def met(self) -> Iterator[Met]:
-        """Every transition that was taken since it was last asked, which is then forgotten."""
-        taken, first = self.arrays["taken"], self.arrays["first"]
-        for at in np.argwhere(taken).tolist():
+        """Every transition that was taken since it was last asked, which is then forgotten; in the
+        order in which they first were."""
+        taken, first, order = (self.arrays[name] for name in ("taken", "first", "order"))
+        for at in sorted(np.argwhere(taken).tolist(), key=lambda at: int(order[tuple(at)])):
             family, event, column = at
             pages, page = int(taken[tuple(at)]), int(first[tuple(at)])
             taken[tuple(at)], first[tuple(at)] = 0, -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swaptrace.mm.event import Access, Populate, SwapIn
+from swaptrace.reclaim import memory
 from swaptrace.reclaim.lists import lru_add_drain
 from swaptrace.reclaim.pages import at_hand
 from swaptrace.replay.dense import first_page
@@ -42,6 +43,8 @@ def swap_vma_readahead(arena: Arena, ahead: Pass, page: int, number: int) -> int
     if ahead.readahead.window == 1:
         alone = event._replace(facts=event.facts._replace(readahead=False))
         return arena.happen(page, arena.table.number(alone))
+    moment = int(arena.v[memory.MOMENT])
+    arena.v[memory.MOMENT] += 1
     before = int(arena.column[page])
     for other in range(first + start, first + end):
         reading = SwapIn(event.process, event.facts, readahead=other != page)
@@ -50,10 +53,10 @@ def swap_vma_readahead(arena: Arena, ahead: Pass, page: int, number: int) -> int
             return why
     lru_add_drain(arena.memory())
     reading = SwapIn(event.process, event.facts, readahead=False)
-    return map_read(arena, page, number, before, arena.table.number(reading))
+    return map_read(arena, page, number, before, arena.table.number(reading), moment)
 
 
-def map_read(arena: Arena, page: int, number: int, before: int, reading: int) -> int:
+def map_read(arena: Arena, page: int, number: int, before: int, reading: int, moment: int) -> int:
     """The fault goes on with the folio that it has read, and counts as the one event that it is."""
     family = arena.families.index(arena.locate(page))
     read, full = int(arena.column[page]), at_hand(arena.memory(), number)
@@ -63,7 +66,7 @@ def map_read(arena: Arena, page: int, number: int, before: int, reading: int) ->
         event = reading if arena.table.arrays["taken"][family, reading, before] else reading + 1
         untake(arena, (family, event, before))
         untake(arena, (family, full, read))
-        retake(arena, (family, full, before), page)
+        retake(arena, (family, full, before), page, moment)
     return why
 
 
@@ -75,9 +78,11 @@ def untake(arena: Arena, at: tuple[int, int, int]) -> None:
         first[at] = -1
 
 
-def retake(arena: Arena, at: tuple[int, int, int], page: int) -> None:
+def retake(arena: Arena, at: tuple[int, int, int], page: int, moment: int) -> None:
     """Note a page that has taken a transition."""
     taken, first = arena.table.arrays["taken"], arena.table.arrays["first"]
+    if not taken[at]:
+        arena.table.arrays["order"][at] = moment
     taken[at] += 1
     if first[at] < 0 or page < first[at]:
         first[at] = page

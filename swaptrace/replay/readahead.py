@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -63,19 +63,24 @@ class Overlay(dict[int, int]):
         return int(self._ids[bisect_right(self._starts, page) - 1])
 
 
+Noted: TypeAlias = dict[tuple["Sent", int], int]
+"""How many pages of a column have had an event, in the order in which they first had."""
+
+
 class Sent:
-    """An event that a pass sends to pages, and how many of each column have had it."""
+    """An event that a pass sends to pages; what has had it is noted."""
 
-    __slots__ = ("event", "pages", "rows")
+    __slots__ = ("event", "noted", "rows")
 
-    def __init__(self, world: World, event: Event) -> None:
+    def __init__(self, world: World, event: Event, noted: Noted) -> None:
         self.event = event
         self.rows = world.table.rows(event)
-        self.pages: dict[int, int] = {}
+        self.noted = noted
 
     def note(self, column: int) -> None:
         """One page more."""
-        self.pages[column] = self.pages.get(column, 0) + 1
+        key = (self, column)
+        self.noted[key] = self.noted.get(key, 0) + 1
 
 
 class Facing:
@@ -85,19 +90,21 @@ class Facing:
     `ahead` what read-ahead does to a neighbour.
     """
 
-    __slots__ = ("access", "ahead", "alone", "full")
+    __slots__ = ("access", "ahead", "alone", "full", "noted")
 
     def __init__(self, world: World, event: Access | Populate) -> None:
         self.full = world.device.full
         now = with_facts(world, event)
-        self.access = Sent(world, now)
-        self.alone = Sent(world, now._replace(facts=now.facts._replace(readahead=False)))
-        self.ahead = Sent(world, SwapIn(now.process, now.facts, readahead=True))
+        alone = now._replace(facts=now.facts._replace(readahead=False))
+        ahead = SwapIn(now.process, now.facts, readahead=True)
+        self.noted: Noted = {}
+        self.access, self.alone, self.ahead = (
+            Sent(world, event, self.noted) for event in (now, alone, ahead)
+        )
 
     def taken(self) -> Iterator[tuple[Event, int, int]]:
         """Every transition: event, column, pages."""
-        for sent in (self.access, self.alone, self.ahead):
-            yield from ((sent.event, column, pages) for column, pages in sent.pages.items())
+        yield from ((sent.event, column, pages) for (sent, column), pages in self.noted.items())
 
 
 class Pass:
@@ -141,14 +148,17 @@ class Pass:
             sent, column = facing.access, ids[page - offset]
             row = sent.rows.get(column) or table.row(sent.event, column)
             if row.lookup == "read":
-                self.read_ahead(facing.ahead, ids, offset, page)
+                start, end = self.window(base + page)
                 if self.readahead.window == 1:
                     sent = facing.alone
                     row = table.row(sent.event, column)
-            elif row.lookup != "none":
-                self.note_hit(base + page, row.lookup == "readahead_hit")
+                sent.note(column)
+                self.read_ahead(facing.ahead, ids, offset, page, range(start, end))
+            else:
+                if row.lookup != "none":
+                    self.note_hit(base + page, row.lookup == "readahead_hit")
+                sent.note(column)
             ids[page - offset] = row.new
-            sent.note(column)
             self.note_violations(row, page)
             if row.slots:
                 device.used += row.slots
@@ -170,10 +180,11 @@ class Pass:
         self.readahead = ReadAhead(address, state.window, hits)
         self.looked_up = True
 
-    def read_ahead(self, sent: Sent, ids: list[int] | Overlay, offset: int, page: int) -> None:
+    def read_ahead(
+        self, sent: Sent, ids: list[int] | Overlay, offset: int, page: int, window: range
+    ) -> None:
         """swap_vma_readahead(): read the window's other pages into the swap cache."""
-        start, end = self.window(self.family.base + page)
-        for neighbour in range(start, end):
+        for neighbour in window:
             if neighbour != page:
                 column = ids[neighbour - offset]
                 row = sent.rows.get(column) or self.world.table.row(sent.event, column)

@@ -13,13 +13,14 @@ import numpy as np
 
 from swaptrace.reclaim import memory
 from swaptrace.replay.dense import first_page
+from swaptrace.replay.flat import SHAPES
 
 if TYPE_CHECKING:
     from swaptrace.replay.arena import Arena
     from swaptrace.replay.flat import Integers
     from swaptrace.replay.nodes import Nodes
 
-TABLES: Final = range(memory.NEW_COLUMN, memory.STARTS + 1)
+TABLES: Final = tuple(shape.place for shape in SHAPES.values())
 """The scalars that say where tables begin, which grow with what is known."""
 
 WITHOUT_A_FUTURE: Final = (
@@ -28,6 +29,7 @@ WITHOUT_A_FUTURE: Final = (
     *range(memory.TARGET, memory.TARGET + memory.LISTS),
     *range(memory.HELD_ENTRIES, memory.HELD_ENTRIES + memory.CLUSTER),
     *(memory.ASKED, memory.ASKED + 1, memory.COLUMNS, memory.CELLS, memory.SLOTS_USED),
+    *(memory.MOMENT,),
     *(memory.PGSCAN, memory.PGSTEAL, memory.PGACTIVATE, memory.PGDEACTIVATE, memory.REFAULTS),
 )
 """Scalars that are written before they are read again, or only counted. Of the device, the world

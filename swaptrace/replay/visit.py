@@ -84,7 +84,7 @@ def send_in_order(world: World, tally: Tally, family: Family, walk: Walk, event:
 
 def commit(world: World, tally: Tally, family: Family, walk: Walk, event: Event, met: Met) -> None:
     """Count the transitions of a walk and change its pages."""
-    for column, (row, pages) in met.items():
+    for column, (row, pages) in sorted(met.items(), key=lambda each: -each[1][1]):
         tally.take(family, event, column, row, pages)
         world.device.used += row.slots * pages
         if row.violations:

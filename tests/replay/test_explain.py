@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from swaptrace import policies
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.explain import explain
+from swaptrace.replay.explanation import ExplainedStep
+from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Fork, Scenario, Swap
 from tests.effort import examples
 from tests.replay.building import (
@@ -93,3 +95,35 @@ def test_the_json_form_is_the_explanation() -> None:
     assert document["schema"] == "swaptrace.explain/1"
     assert document["policy"] == "final"
     assert document["steps"][3]["transitions"][0]["path"] == ["do_swap_page"]
+
+
+LIMITED = """\
+machine: {memory: 128KiB, swap: {backend: disk}}
+steps:
+- mmap: buf
+  size: 160KiB
+- write: buf
+- read: buf
+"""
+
+
+def kinds(explained: ExplainedStep) -> list[str]:
+    """What happened, without which process."""
+    return [transition.event for transition in explained.transitions]
+
+
+def test_causes_come_before_effects() -> None:
+    """Does the fault come before what it reads ahead, that before its hits, and reclaim after the
+    fault that wants memory?"""
+    text = "machine: {swap: {backend: disk}}\nsteps:\n- mmap: buf\n  size: 1MiB\n- write: buf\n"
+    out = "- madvise: buf\n  advice: PAGEOUT\n- read: buf\n"
+    found = explain(load_text(text + out + out, "ahead.yaml"), policies.find("final"))
+    paths = [transition.path for transition in found.steps[-1].transitions]
+    assert paths[0][:2] == ("do_swap_page", "swapin_readahead")
+    assert paths[1] == ("swap_vma_readahead",)
+    assert all("swapin_walk_pmd_entry" not in path for path in paths)
+    assert kinds(found.steps[-1])[2:] == ["main reads"] * (len(paths) - 2)
+    limited = explain(load_text(LIMITED, "limited.yaml"), policies.find("final"))
+    assert kinds(limited.steps[1])[:2] == ["main writes", "reclaimed, as it was not used"]
+    first = kinds(limited.steps[2])[0]
+    assert first == "main reads"
