@@ -1,7 +1,7 @@
 """swaptrace: replay page-fault scenarios through a model of Linux's swap-in path.
 
-`load`, `run`, `compare`, `explain` and `diff` do what the commands of these names do, and return
-values instead of printing them; `swaptrace.api` documents them.
+`load`, `run`, `compare`, `explain`, `explore` and `diff` do what the commands of these names do,
+and return values instead of printing them; `swaptrace.api` documents them.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["compare", "diff", "explain", "load", "run"]
+__all__ = ["compare", "diff", "explain", "explore", "load", "run"]
 
 if TYPE_CHECKING:
-    from swaptrace.api import compare, diff, explain, load, run
+    from swaptrace.api import compare, diff, explain, explore, load, run
 
 
 def __getattr__(name: str) -> Any:

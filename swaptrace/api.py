@@ -31,6 +31,8 @@ from swaptrace.scenario.schema import Scenario
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from swaptrace.report.explored import Explored
+
 Path: TypeAlias = str | PathLike[str]
 Scenarios: TypeAlias = Scenario | Path | Iterable[Scenario | Path]
 PolicyLike: TypeAlias = str | Policy | type[Policy]
@@ -160,6 +162,40 @@ class Explained(Shown):
         return explain_report(self.explanation)
 
 
+@dataclass(frozen=True)
+class Searched(Shown):
+    """The shortest sequences that tell policies apart: what `explore` returns.
+
+    `explored.complete` says whether what was not found does not exist, `explored.proof` how that is
+    known and of what: the machine, the operations and the number of processes.
+    """
+
+    explored: Explored
+
+    @property
+    def complete(self) -> bool:
+        """Whether the search came to its end, so that there is no other difference."""
+        return self.explored.complete
+
+    def rows(self) -> list[Row]:
+        """A row for each kind of difference, with what each policy shows and the sequence."""
+        return [
+            {"kind": line.kind, "flag": line.flag, **line.values, "sequence": line.sequence}
+            for line in self.explored.lines
+        ]
+
+    def to_json(self) -> str:
+        """What was found as `swaptrace.explore/1`."""
+        from swaptrace.report.explored import explore_json
+
+        return explore_json(self.explored)
+
+    def report(self) -> RenderableType:
+        from swaptrace.report.explored import explore_report
+
+        return explore_report(self.explored)
+
+
 def load(source: Path | IO[str], overrides: Mapping[str, str] = NOTHING) -> Scenario:
     """Read a scenario: a file, the name of a bundled one, or an open text file.
 
@@ -211,6 +247,37 @@ def explain(
 ) -> Explained:
     """Say why each step, or the one named as by `--step`, counts what it counts."""
     return Explained(commands.explain_one([_loaded(scenario)], policy_of(policy), step))
+
+
+def explore(
+    policies: Sequence[PolicyLike],
+    *,
+    processes: int = 2,
+    operations: Sequence[str] | None = None,
+    max_steps: int | None = None,
+    max_states: int | None = None,
+    overrides: Mapping[str, str] = NOTHING,
+) -> Searched:
+    """Find the shortest sequences that tell two policies apart, or the violations of one.
+
+    The arguments are the options of the command; `operations` are those of `--ops`.
+    """
+    from swaptrace.exploration import explorer, findings, witness
+    from swaptrace.exploration.graph import Limits
+    from swaptrace.exploration.search import Bounds
+
+    found = tuple(policy_of(policy) for policy in policies)
+    if not 1 <= len(found) <= 2:
+        raise SwaptraceError(f"explore takes one policy or two, not {len(found)}")
+    if not 1 <= processes <= explorer.MOST_PROCESSES:
+        raise SwaptraceError(f"processes must be from 1 to {explorer.MOST_PROCESSES}")
+    machine = explorer.machine_of(overrides, found)
+    wanted = explorer.operations(None if operations is None else ",".join(operations))
+    request = explorer.Request(
+        found, machine, Limits(wanted, processes), Bounds(max_steps, max_states)
+    )
+    exploration = explorer.explore(request)
+    return Searched(findings.explored(exploration, witness.witnesses(exploration)))
 
 
 def diff(old: Replayed | Path, new: Replayed | Path) -> Differed:

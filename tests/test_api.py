@@ -38,6 +38,29 @@ def test_explain_gives_what_the_command_prints() -> None:
     assert ours == run("explain", MICRO, *options).stdout
 
 
+@pytest.mark.parametrize("policies", [["rfc", "final"], ["simple"], ["final", "merged"]])
+def test_explore_gives_what_the_command_prints(policies: list[str]) -> None:
+    """Is the JSON of a search that of the command, byte for byte?"""
+    operations = ["read", "write", "pageout", "clear_refs"]
+    ours = swaptrace.explore(policies, processes=1, operations=operations)
+    options = ("--processes", "1", "--ops", ",".join(operations), "--format", "json")
+    assert ours.to_json() == run("explore", "-p", ",".join(policies), *options).stdout
+    assert [row["kind"] for row in ours.rows()] == [line.kind for line in ours.explored.lines]
+    assert ours._repr_html_().count("<") == 2
+
+
+def test_a_search_that_is_cut_off_is_not_complete() -> None:
+    """Is a bound said in the value, and nonsense refused?"""
+    assert not swaptrace.explore(["final"], max_states=5).complete
+    for wrong in ([], ["old", "new", "rfc"]):
+        with pytest.raises(SwaptraceError, match="one policy or two"):
+            swaptrace.explore(wrong)
+    with pytest.raises(SwaptraceError, match="from 1 to 3"):
+        swaptrace.explore(["final"], processes=4)
+    with pytest.raises(SwaptraceError, match="no operation 'raed'"):
+        swaptrace.explore(["final"], operations=["raed"])
+
+
 def test_diff_gives_what_the_command_prints(tmp_path: Path) -> None:
     """Is the JSON of a difference that of the command, from values as from files?"""
     old, new = tmp_path / "old.json", tmp_path / "new.json"

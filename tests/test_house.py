@@ -41,7 +41,16 @@ ALLOWED = {
     "__init__.py": {"api"},
     "__main__.py": {"cli", "interruption"},
     "addresses.py": set(),
-    "api.py": {"commands", "inputs", "mm.policy", "policies", "replay", "report", "scenario"},
+    "api.py": {
+        "commands",
+        "exploration",
+        "inputs",
+        "mm.policy",
+        "policies",
+        "replay",
+        "report",
+        "scenario",
+    },
     "atomic.py": set(),
     "bundled.py": set(),
     "commands.py": {
@@ -70,7 +79,7 @@ ALLOWED = {
     "pytest_plugin.py": {"commands", "expecting", "inputs", "mm.policy", "policies", "replay"}
     | {"report.changes", "scenario.schema"},
     "schemas.py": {"replay.result", "scenario", "verify.jsonschema"},
-    "explore": {"explore", "mm", "replay", "scenario", "report", "output"},
+    "exploration": {"exploration", "mm", "replay", "scenario", "report", "output"},
 }
 
 
@@ -122,11 +131,11 @@ def test_numpy_is_known_to_few() -> None:
     """Do only the files that say so know of arrays?"""
     users = {str(path.relative_to(PACKAGE)) for path in FILES if "numpy" in set(imports(path))}
     assert users == {
-        "explore/arrays.py",
-        "explore/automaton.py",
-        "explore/product.py",
-        "explore/refinement.py",
-        "explore/search.py",
+        "exploration/arrays.py",
+        "exploration/automaton.py",
+        "exploration/product.py",
+        "exploration/refinement.py",
+        "exploration/search.py",
         "importers/accesses.py",
         "importers/csvtext.py",
         "importers/digits.py",

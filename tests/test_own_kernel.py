@@ -6,7 +6,7 @@ import pytest
 
 from swaptrace import policies
 from swaptrace.errors import PolicyError, SwaptraceError
-from swaptrace.explore.explorer import machine_of
+from swaptrace.exploration.explorer import machine_of
 from swaptrace.replay.engine import Replay
 from swaptrace.scenario.loader import load_text
 from swaptrace.verify.run import check_policy

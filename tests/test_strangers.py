@@ -14,7 +14,7 @@ import pytest
 
 from swaptrace import output
 from swaptrace.errors import SwaptraceError
-from swaptrace.explore.workers import elsewhere
+from swaptrace.exploration.workers import elsewhere
 from swaptrace.importers import perf
 from swaptrace.jsonfile import parse
 from tests.commandline import READ_WRITE, run

@@ -23,14 +23,12 @@ from swaptrace.exitcodes import ExitCode
 from swaptrace.output import Output, status
 
 if TYPE_CHECKING:
-    from swaptrace.explore.explorer import Exploration
-    from swaptrace.explore.witness import Witness
     from swaptrace.report.explored import Explored
 
 
 def complete_operations(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """The last of several operations with commas between."""
-    from swaptrace.explore.alphabet import OPERATIONS
+    from swaptrace.exploration.alphabet import OPERATIONS
 
     before, comma, last = incomplete.rpartition(",")
     return [before + comma + name for name in OPERATIONS if name.startswith(last)]
@@ -105,9 +103,9 @@ def explore(
     swaptrace explore --policies simple --ops read,write,pageout,clear_refs
     """
     from swaptrace import inputs
-    from swaptrace.explore import explorer, witness
-    from swaptrace.explore.graph import Limits
-    from swaptrace.explore.search import Bounds
+    from swaptrace.exploration import explorer, findings, witness
+    from swaptrace.exploration.graph import Limits
+    from swaptrace.exploration.search import Bounds
 
     output = Output(options["color"], options["output"])
     if output.path is not None:
@@ -127,38 +125,9 @@ def explore(
         exploration = explorer.explore(request, lambda states: tell(f"{states:,} states"))
     shown = witness.witnesses(exploration)
     files = witness.write_all(exploration, shown, Path(out)) if out is not None else None
-    report = _report(exploration, shown, files)
+    report = findings.explored(exploration, shown, files)
     _print(report, options["fmt"], output)
     return report.exit_code
-
-
-def _report(exploration: Exploration, shown: list[Witness], files: list[str] | None) -> Explored:
-    from swaptrace.explore.witness import short, short_steps
-    from swaptrace.replay.result import machine_mapping
-    from swaptrace.report.explored import Explored, Line
-
-    lines = tuple(
-        Line(
-            each.title,
-            each.difference.kind,
-            each.difference.flag,
-            each.values,
-            short(each.difference.steps),
-            short_steps(each.difference.steps),
-            each.steps,
-            files[number] if files else None,
-            each.cited,
-        )
-        for number, each in enumerate(shown)
-    )
-    return Explored(
-        exploration.names,
-        machine_mapping(exploration.request.machine),
-        exploration.complete,
-        exploration.states,
-        exploration.proof,
-        lines,
-    )
 
 
 def _print(explored: Explored, fmt: str, output: Output) -> None:
@@ -198,9 +167,9 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
     swaptrace graph --ops read,write,pageout
     swaptrace graph --policies rfc --ops read,write --format svg --output rfc.svg
     """
-    from swaptrace.explore import explorer
-    from swaptrace.explore.drawing import draw, picture
-    from swaptrace.explore.graph import Graph, Limits
+    from swaptrace.exploration import explorer
+    from swaptrace.exploration.drawing import draw, picture
+    from swaptrace.exploration.graph import Graph, Limits
     from swaptrace.policies import from_argument
 
     if output is not None:

@@ -11,7 +11,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from swaptrace import policies
-from swaptrace.explore.decisions import questions
+from swaptrace.exploration.decisions import questions
 from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import ask
 from swaptrace.replay.engine import replay

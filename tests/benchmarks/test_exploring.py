@@ -10,10 +10,10 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from swaptrace import policies
-from swaptrace.explore.alphabet import OPERATIONS
-from swaptrace.explore.explorer import Exploration, Request, explore, machine_of
-from swaptrace.explore.graph import Limits
-from swaptrace.explore.search import Bounds
+from swaptrace.exploration.alphabet import OPERATIONS
+from swaptrace.exploration.explorer import Exploration, Request, explore, machine_of
+from swaptrace.exploration.graph import Limits
+from swaptrace.exploration.search import Bounds
 
 LOCKS = ("mlock", "munlock")
 CASES = {

@@ -13,7 +13,7 @@ from swaptrace.csource.cfile import blocks_of
 from swaptrace.csource.ignored import ALL_IGNORED
 from swaptrace.csource.kinds import FAULT_FLAGS, RESULTS, RMAP_FLAGS, VM_FLAGS, vm_flags
 from swaptrace.csource.preprocess import MODELLED
-from swaptrace.explore.decisions import Question
+from swaptrace.exploration.decisions import Question
 from swaptrace.mm.policy import FolioRefs, SwapinFault, SwapinPte
 from swaptrace.verify.build import Compiler
 from tests.processes import completed

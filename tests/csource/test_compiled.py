@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from swaptrace import policies
-from swaptrace.explore.decisions import questions
+from swaptrace.exploration.decisions import questions
 from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import Policy, ask
 from swaptrace.verify.build import find_compiler

@@ -16,7 +16,7 @@ from swaptrace.csource.functions import FUNCTIONS
 from swaptrace.csource.kinds import CONSTANTS
 from swaptrace.csource.policy import CPolicy
 from swaptrace.errors import PolicyError
-from swaptrace.explore.decisions import questions
+from swaptrace.exploration.decisions import questions
 from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import ask
 from tests.commandline import run

@@ -14,7 +14,7 @@ import pytest
 
 from swaptrace import inputs, policies
 from swaptrace.csource.policy import CPolicy
-from swaptrace.explore.decisions import differing, questions
+from swaptrace.exploration.decisions import differing, questions
 from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import Policy, ask
 from swaptrace.replay.engine import replay

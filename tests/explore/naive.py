@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import permutations
 
 from swaptrace.counters import COUNTERS
-from swaptrace.explore.graph import START, Edge, Graph, State
+from swaptrace.exploration.graph import START, Edge, Graph, State
 from swaptrace.mm.column import canonical
 
 States = tuple[State, ...]

@@ -8,10 +8,10 @@ from typing import Any
 import yaml
 
 from swaptrace.counters import COUNTERS
-from swaptrace.explore.alphabet import OPERATIONS, REGION
-from swaptrace.explore.graph import START, Edge, Graph, Limits, State
-from swaptrace.explore.search import Taken
-from swaptrace.explore.witness import steps_of
+from swaptrace.exploration.alphabet import OPERATIONS, REGION
+from swaptrace.exploration.graph import START, Edge, Graph, Limits, State
+from swaptrace.exploration.search import Taken
+from swaptrace.exploration.witness import steps_of
 from swaptrace.mm.policy import Policy
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine, Scenario, Swap

@@ -10,11 +10,11 @@ from itertools import combinations, product
 
 import pytest
 
-from swaptrace.explore.explorer import Exploration, Request, explore
-from swaptrace.explore.graph import Graph, Limits
-from swaptrace.explore.remaining import KINDS, settle
-from swaptrace.explore.search import Bounds, Difference
-from swaptrace.explore.witness import witnesses
+from swaptrace.exploration.explorer import Exploration, Request, explore
+from swaptrace.exploration.graph import Graph, Limits
+from swaptrace.exploration.remaining import KINDS, settle
+from swaptrace.exploration.search import Bounds, Difference
+from swaptrace.exploration.witness import witnesses
 from swaptrace.mm.policy import Policy
 from swaptrace.policies.final import Final
 from swaptrace.scenario.schema import Machine, Swap

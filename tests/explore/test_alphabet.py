@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
-from swaptrace.explore.alphabet import OPERATIONS
+from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.schema import Machine, Swap
 from tests.effort import examples

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from swaptrace.errors import PolicyError
-from swaptrace.explore.decisions import Question, differing, every, methods, questions
-from swaptrace.explore.explorer import Exploration, Request, explore, operations
-from swaptrace.explore.graph import Limits
-from swaptrace.explore.search import Bounds
+from swaptrace.exploration.decisions import Question, differing, every, methods, questions
+from swaptrace.exploration.explorer import Exploration, Request, explore, operations
+from swaptrace.exploration.graph import Limits
+from swaptrace.exploration.search import Bounds
 from swaptrace.mm.column import ZERO_PAGE, Pte, Vma
 from swaptrace.mm.event import Facts
 from swaptrace.mm.memory import DirtyingPte

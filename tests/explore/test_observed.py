@@ -12,7 +12,7 @@ from functools import cache
 import pytest
 
 from swaptrace import policies
-from swaptrace.explore.graph import Graph, Limits
+from swaptrace.exploration.graph import Graph, Limits
 from swaptrace.mm.column import ZERO
 from swaptrace.replay.pagemap import flags_of
 from swaptrace.scenario.schema import (

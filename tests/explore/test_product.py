@@ -9,14 +9,14 @@ import pytest
 
 from swaptrace import policies
 from swaptrace.errors import SwaptraceError
-from swaptrace.explore import product
-from swaptrace.explore.alphabet import OPERATIONS
-from swaptrace.explore.arrays import Expander, ToldApart, orders
-from swaptrace.explore.explorer import Request, explore
-from swaptrace.explore.graph import Graph, Limits
-from swaptrace.explore.product import Numbering, back, numbers_of, to_front
-from swaptrace.explore.search import Bounds, Found, search
-from swaptrace.explore.workers import Here
+from swaptrace.exploration import product
+from swaptrace.exploration.alphabet import OPERATIONS
+from swaptrace.exploration.arrays import Expander, ToldApart, orders
+from swaptrace.exploration.explorer import Request, explore
+from swaptrace.exploration.graph import Graph, Limits
+from swaptrace.exploration.product import Numbering, back, numbers_of, to_front
+from swaptrace.exploration.search import Bounds, Found, search
+from swaptrace.exploration.workers import Here
 from swaptrace.mm.column import Vma
 from swaptrace.mm.policy import FolioRefs, Policy, SwapinFault, SwapinPte
 from swaptrace.policies import SERIES

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from swaptrace import policies
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import PolicyError, SwaptraceError
-from swaptrace.explore import explorer, refinement
-from swaptrace.explore.automaton import Enumeration, States, Turns
-from swaptrace.explore.explorer import Request, explore, operations
-from swaptrace.explore.forgetting import MISREAD, ON_DATA, forgotten, kept_for
-from swaptrace.explore.graph import START, Effect, Graph, Limits, State
-from swaptrace.explore.refinement import Kind, Refinement, letters_of, shows
-from swaptrace.explore.remaining import KINDS, Machinery, Settled, settle, told_apart
-from swaptrace.explore.search import PAGE_MAP, Bounds, Difference
-from swaptrace.explore.witness import witnesses
-from swaptrace.explore.workers import Here
+from swaptrace.exploration import explorer, refinement
+from swaptrace.exploration.automaton import Enumeration, States, Turns
+from swaptrace.exploration.explorer import Request, explore, operations
+from swaptrace.exploration.forgetting import MISREAD, ON_DATA, forgotten, kept_for
+from swaptrace.exploration.graph import START, Effect, Graph, Limits, State
+from swaptrace.exploration.refinement import Kind, Refinement, letters_of, shows
+from swaptrace.exploration.remaining import KINDS, Machinery, Settled, settle, told_apart
+from swaptrace.exploration.search import PAGE_MAP, Bounds, Difference
+from swaptrace.exploration.witness import witnesses
+from swaptrace.exploration.workers import Here
 from swaptrace.mm.column import Vma
 from swaptrace.mm.policy import FolioRefs, Policy
 from swaptrace.policies import SERIES

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from swaptrace import policies
-from swaptrace.explore.explorer import Exploration, Request, explore, machine_of
-from swaptrace.explore.graph import Limits
-from swaptrace.explore.search import Bounds
-from swaptrace.explore.witness import Witness, short, witnesses
+from swaptrace.exploration.explorer import Exploration, Request, explore, machine_of
+from swaptrace.exploration.graph import Limits
+from swaptrace.exploration.search import Bounds
+from swaptrace.exploration.witness import Witness, short, witnesses
 from swaptrace.policies import SERIES
 from tests.commandline import ROOT
 from tests.explore.sequences import ALL

@@ -13,12 +13,12 @@ from swaptrace import policies
 from swaptrace.commands import expectations
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import PolicyError
-from swaptrace.explore.alphabet import OPERATIONS
-from swaptrace.explore.decisions import questions
-from swaptrace.explore.explorer import Exploration, Request, explore, operations
-from swaptrace.explore.graph import Limits
-from swaptrace.explore.search import Bounds
-from swaptrace.explore.witness import short, witnesses
+from swaptrace.exploration.alphabet import OPERATIONS
+from swaptrace.exploration.decisions import questions
+from swaptrace.exploration.explorer import Exploration, Request, explore, operations
+from swaptrace.exploration.graph import Limits
+from swaptrace.exploration.search import Bounds
+from swaptrace.exploration.witness import short, witnesses
 from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import FolioRefs, SwapinFault, SwapinPte
 from swaptrace.policies import SERIES

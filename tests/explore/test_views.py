@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
-from swaptrace.explore.graph import Edge, Graph, State
-from swaptrace.explore.views import View, bare, dressed, own, shared
+from swaptrace.exploration.graph import Edge, Graph, State
+from swaptrace.exploration.views import View, bare, dressed, own, shared
 from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma, canonical
 from swaptrace.mm.policy import Policy
 from swaptrace.policies import SERIES

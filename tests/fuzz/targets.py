@@ -23,7 +23,7 @@ import numpy as np
 
 from swaptrace.csource.cfile import from_file
 from swaptrace.errors import SwaptraceError
-from swaptrace.explore.explorer import operations
+from swaptrace.exploration.explorer import operations
 from swaptrace.importers.convert import calls_of, convert, convert_lackey
 from swaptrace.importers.lines import blocks, unpacked
 from swaptrace.importers.recorder import Recorder

@@ -13,7 +13,7 @@ from quopri import encodestring
 import pytest
 
 from swaptrace import policies
-from swaptrace.explore.decisions import questions
+from swaptrace.exploration.decisions import questions
 from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import Policy, ask
 

@@ -2,8 +2,8 @@
 
 The states of two policies side by side can be hundreds of millions where each has a million. But
 for the kinds that are left, both are deterministic automata, and whether two of those show the same
-is decided by merging the states of each that nothing tells apart (`explore.automaton`): either the
-start of one is told from that of the other in some round, which is the length of the shortest
+is decided by merging the states of each that nothing tells apart (`exploration.automaton`): either
+the start of one is told from that of the other in some round, which is the length of the shortest
 sequence that does it, or what is left of both is the same automaton.
 """
 
@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from swaptrace.counters import COUNTERS, VIOLATIONS
 from swaptrace.errors import SwaptraceError
-from swaptrace.explore.arrays import ToldApart
-from swaptrace.explore.automaton import Enumeration, States
-from swaptrace.explore.forgetting import ON_DATA, kept_for
-from swaptrace.explore.graph import START, Edge, Graph, Limits
-from swaptrace.explore.refinement import Kind, Part, Refinement, Row
-from swaptrace.explore.search import (
+from swaptrace.exploration.arrays import ToldApart
+from swaptrace.exploration.automaton import Enumeration, States
+from swaptrace.exploration.forgetting import ON_DATA, kept_for
+from swaptrace.exploration.graph import START, Edge, Graph, Limits
+from swaptrace.exploration.refinement import Kind, Part, Refinement, Row
+from swaptrace.exploration.search import (
     PAGE_MAP,
     Difference,
     Tick,
@@ -29,7 +29,7 @@ from swaptrace.explore.search import (
     flag_differences,
     named,
 )
-from swaptrace.explore.workers import Here, Worker, both, elsewhere
+from swaptrace.exploration.workers import Here, Worker, both, elsewhere
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.pagemap import LETTERS
 from swaptrace.scenario.schema import Machine

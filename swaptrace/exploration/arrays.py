@@ -1,8 +1,8 @@
 """What the operations of one process do, as arrays.
 
 Columns without anything of a process's own, what is a process's own, and effects have numbers in
-order of appearance; number 0 of the former two is the start. A view (`explore.views`) is a row of
-two numbers: the column's, and that of what is the first process's own.
+order of appearance; number 0 of the former two is the start. A view (`exploration.views`) is a row
+of two numbers: the column's, and that of what is the first process's own.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swaptrace.errors import PolicyError
-from swaptrace.explore.graph import START, Edge, Effect, Graph, lost
-from swaptrace.explore.views import Own, View, own, shared
+from swaptrace.exploration.graph import START, Edge, Effect, Graph, lost
+from swaptrace.exploration.views import Own, View, own, shared
 from swaptrace.mm.column import Column, canonical
 
 Numbers = NDArray[np.int64]

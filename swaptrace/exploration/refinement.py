@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import SwaptraceError
-from swaptrace.explore.arrays import NOWHERE, Numbers
-from swaptrace.explore.automaton import States, Turns
-from swaptrace.explore.graph import Effect, Limits
-from swaptrace.explore.search import PAGE_MAP, first_in_order
+from swaptrace.exploration.arrays import NOWHERE, Numbers
+from swaptrace.exploration.automaton import States, Turns
+from swaptrace.exploration.graph import Effect, Limits
+from swaptrace.exploration.search import PAGE_MAP, first_in_order
 
 Hashes = NDArray[np.uint64]
 Kind = tuple[str, str]

@@ -1,7 +1,7 @@
 """The states of one graph, or of two walked side by side, as numbers.
 
 A state is an integer, its *key*: the number of its column, and below it, for each process, the
-number of what is that process's own (`explore.views`). Of two graphs, the numbers are those of
+number of what is that process's own (`exploration.views`). Of two graphs, the numbers are those of
 pairs. What an operation does is worked out once for each view of a state; a step from a state is
 then the view's number for where it leads, and the other processes' own, which stays what it is.
 """
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.explore.arrays import (
+from swaptrace.exploration.arrays import (
     NOWHERE,
     Booleans,
     Expansion,
@@ -23,8 +23,8 @@ from swaptrace.explore.arrays import (
     Order,
     orders,
 )
-from swaptrace.explore.graph import SHOWS_LOSS, Effect, Limits
-from swaptrace.explore.workers import Worker
+from swaptrace.exploration.graph import SHOWS_LOSS, Effect, Limits
+from swaptrace.exploration.workers import Worker
 
 OWN_BITS = 14
 """Of a key, for each process."""

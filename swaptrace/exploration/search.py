@@ -1,7 +1,7 @@
 """Breadth-first search over the states of one page, under one policy or two side by side.
 
 Processes are interchangeable: states that differ only in who is who are one. The search goes level
-by level with arrays of keys (`explore.product`), so that what is found first for a kind of
+by level with arrays of keys (`exploration.product`), so that what is found first for a kind of
 difference is a shortest sequence for it.
 """
 
@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from swaptrace.counters import COUNTERS
-from swaptrace.explore.arrays import NOWHERE, Booleans, Numbers
-from swaptrace.explore.graph import Effect, Limits
-from swaptrace.explore.product import Product, among
-from swaptrace.explore.workers import Worker
+from swaptrace.exploration.arrays import NOWHERE, Booleans, Numbers
+from swaptrace.exploration.graph import Effect, Limits
+from swaptrace.exploration.product import Product, among
+from swaptrace.exploration.workers import Worker
 
 PAGE_MAP = "page_map"
 

@@ -6,7 +6,7 @@ import subprocess
 from typing import Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.explore.graph import START, Graph
+from swaptrace.exploration.graph import START, Graph
 from swaptrace.mm.column import Column, Mapping, Pte
 from swaptrace.processes import dying_with_this
 from swaptrace.report.explored import quoted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from swaptrace.explore.alphabet import OPERATIONS
+from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.result import machine_mapping
 from swaptrace.scenario.schema import Machine

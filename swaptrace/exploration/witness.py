@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from swaptrace.atomic import replace_file
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import SwaptraceError
-from swaptrace.explore.alphabet import OPERATIONS, REGION
-from swaptrace.explore.explorer import Exploration, Request
-from swaptrace.explore.parting import parting
-from swaptrace.explore.scope import unusual
-from swaptrace.explore.search import PAGE_MAP, Difference, Taken
+from swaptrace.exploration.alphabet import OPERATIONS, REGION
+from swaptrace.exploration.explorer import Exploration, Request
+from swaptrace.exploration.parting import parting
+from swaptrace.exploration.scope import unusual
+from swaptrace.exploration.search import PAGE_MAP, Difference, Taken
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.engine import replay
 from swaptrace.replay.result import PolicyResult

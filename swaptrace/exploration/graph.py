@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from swaptrace.explore.alphabet import Situation, tried
-from swaptrace.explore.forgetting import EVERYTHING, MISREAD, Kept, forgotten
+from swaptrace.exploration.alphabet import Situation, tried
+from swaptrace.exploration.forgetting import EVERYTHING, MISREAD, Kept, forgotten
 from swaptrace.mm.column import ZERO, Column, Mapping, Pte, Vma
 from swaptrace.mm.event import Event, Fork, Unmap
 from swaptrace.mm.policy import Policy

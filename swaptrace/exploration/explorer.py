@@ -8,14 +8,14 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, quote
-from swaptrace.explore.alphabet import OPERATIONS
-from swaptrace.explore.arrays import Expander, ToldApart
-from swaptrace.explore.decisions import differing
-from swaptrace.explore.graph import Graph, Limits
-from swaptrace.explore.remaining import KINDS, Settled, settle
-from swaptrace.explore.scope import NOT_COMPARED, same_window, scope
-from swaptrace.explore.search import Bounds, Difference, Found, search
-from swaptrace.explore.workers import Here, Worker, elsewhere
+from swaptrace.exploration.alphabet import OPERATIONS
+from swaptrace.exploration.arrays import Expander, ToldApart
+from swaptrace.exploration.decisions import differing
+from swaptrace.exploration.graph import Graph, Limits
+from swaptrace.exploration.remaining import KINDS, Settled, settle
+from swaptrace.exploration.scope import NOT_COMPARED, same_window, scope
+from swaptrace.exploration.search import Bounds, Difference, Found, search
+from swaptrace.exploration.workers import Here, Worker, elsewhere
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.steady import UnsteadyPolicy
 from swaptrace.replay.world import static_facts
@@ -170,7 +170,7 @@ def explore(
     """Look for every kind of difference between two policies, or every violation of one.
 
     Up to so many `pairs` of states are visited; kinds that were not found then are settled without
-    (`explore.remaining`). Raises `PolicyError`.
+    (`exploration.remaining`). Raises `PolicyError`.
     """
     policies, limits = request.policies, request.limits
     questions = decided_alike(policies, limits.processes, request.machine)

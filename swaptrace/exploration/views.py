@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from swaptrace.explore.graph import State
+from swaptrace.exploration.graph import State
 from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma
 
 

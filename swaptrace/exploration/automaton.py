@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swaptrace.explore.arrays import NOWHERE, Expander, Numbers, Order, orders
-from swaptrace.explore.graph import Effect, Graph, Limits
-from swaptrace.explore.product import Product
-from swaptrace.explore.search import AT_ONCE, Bounds, Level, Search
-from swaptrace.explore.workers import Here
+from swaptrace.exploration.arrays import NOWHERE, Expander, Numbers, Order, orders
+from swaptrace.exploration.graph import Effect, Graph, Limits
+from swaptrace.exploration.product import Product
+from swaptrace.exploration.search import AT_ONCE, Bounds, Level, Search
+from swaptrace.exploration.workers import Here
 
 
 class States(NamedTuple):
