@@ -8,9 +8,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from itertools import cycle
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 
@@ -71,15 +69,17 @@ def test_nothing_is_killed_for_what_it_is_called(apart: Path) -> None:
         other.wait(0.2)
 
 
-def exchange(within: Path, name: str, stop: Event) -> None:
-    """Let a name be a symbolic link and a directory in turn, as fast as that goes."""
-    turns = cycle([within / "link", within / "directory"])
-    (within / "directory").mkdir(0o700)
-    (within / "link").symlink_to(within / "victim")
-    while not stop.is_set():
-        turn = next(turns)
-        os.rename(turn, within / name)
-        os.rename(within / name, turn)
+EXCHANGE = """\
+import itertools, os, sys
+name = sys.argv[1]
+os.mkdir("directory", 0o700)
+os.symlink("victim", "link")
+print("begins", flush=True)
+for turn in itertools.cycle(["link", "directory"]):
+    os.rename(turn, name)
+    os.rename(name, turn)
+"""
+"""Lets a name be a symbolic link and a directory in turn, as fast as that goes."""
 
 
 def test_a_name_that_others_exchange_hits_nothing(apart: Path) -> None:
@@ -88,19 +88,19 @@ def test_a_name_that_others_exchange_hits_nothing(apart: Path) -> None:
     victim = apart / "victim"
     victim.mkdir(0o700)
     shutil.copy("/bin/sleep", victim / "program")
-    name, stop = f"{PREFIX}0", Event()
-    attacker = Thread(target=exchange, args=(apart, name, stop))
+    os.utime(victim, (0, 0))
     program = begin([victim / "program", "3600"])
-    attacker.start()
+    command = [sys.executable, "-c", EXCHANGE, f"{PREFIX}0"]
+    attacker = begin(command, cwd=apart, stdout=subprocess.PIPE)
+    assert attacker.stdout is not None
+    attacker.stdout.readline()
     within = os.open(apart, os.O_RDONLY)
     try:
-        for _ in range(3000):
+        for _ in range(10_000):
             remove_abandoned(within)
     finally:
-        stop.set()
-        attacker.join()
         os.close(within)
-    assert program.poll() is None
+    assert (program.poll(), attacker.poll()) == (None, None)
     assert (victim / "program").exists()
 
 
