@@ -173,6 +173,42 @@ def test_accesses_by_patterns_and_traces_agree(tmp_path: Path) -> None:
     assert verified(tmp_path / "workload.yaml")["workload"]["status"] == "agrees"
 
 
+ANYWHERE = """\
+machine: {swap: {size: 16MiB}}
+steps:
+- {mmap: libc, size: 64KiB, at: 0x7f1234560000}
+- {mmap: heap, size: 64KiB, at: 0x55d0c0ffe000}
+- {mmap: text, size: 64KiB, at: 0x400000}
+- {mmap: huge, size: 100GiB}
+- {write: huge, length: 16KiB}
+- {write: libc}
+- {write: heap}
+- {write: text}
+- {madvise: libc, advice: PAGEOUT}
+- {madvise: heap, advice: PAGEOUT}
+- {read_write: libc}
+- {read_write: heap}
+"""
+"""Regions as they lie in a process, and one of which most is never touched."""
+
+TAKEN = """\
+steps:
+- {mmap: buf, size: 64KiB, at: 0x700000000000}
+- {write: buf}
+"""
+"""In a program at the address 0, where the kernel lets nobody map anything."""
+
+
+def test_regions_lie_where_those_of_a_process_do(tmp_path: Path) -> None:
+    """Can a scenario have any address and any size, or is said why not?"""
+    (tmp_path / "anywhere.yaml").write_text(ANYWHERE)
+    (tmp_path / "taken.yaml").write_text(TAKEN)
+    found = verified(tmp_path)
+    assert found["anywhere"]["status"] == "agrees", found["anywhere"]
+    assert found["taken"]["status"] == "skipped"
+    assert found["taken"]["reason"].startswith("region buf cannot lie at 0 in the program: ")
+
+
 def test_what_was_recorded_is_what_the_model_says(tmp_path: Path) -> None:
     """Is a recorded observation one line, with the scenario's text and every step?"""
     (tmp_path / "rw.yaml").write_text(READ_WRITE)

@@ -209,7 +209,8 @@ static void map(int region, size_t size, int prot, unsigned long at)
 
 	mapped->start = NULL;		/* the name may have been used before */
 	start = at == ANYWHERE ? first_fit(size) : moved(at);
-	if (mmap(start, size, prot, flags, -1, 0) == start) {
+	errno = EPERM;			/* root may map there, but a region at 0 is none */
+	if (start >= (char *)LOWEST && mmap(start, size, prot, flags, -1, 0) == start) {
 		*mapped = (struct region){start, size, false};
 		return;
 	}

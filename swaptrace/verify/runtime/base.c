@@ -9,6 +9,7 @@
  */
 #define CONTROLLER (-1)
 #define BASE (1UL << 44)		/* regions lie from here on, away from everything else */
+#define LOWEST (64 * KiB)		/* as vm.mmap_min_addr is for others than root */
 #define END (1UL << 47)			/* of the address space */
 #define ALIGNMENT (2 * MiB)
 #define SKIP 4				/* the exit code, as in kselftest */
