@@ -114,7 +114,7 @@ class ReclaimCounter(Named):
 
     PGSCAN = (
         "pgscan",
-        "Pages that reclaim looked at on inactive lists.",
+        "Pages that reclaim took off inactive lists, or the oldest generation, to look at them.",
         "shrink_inactive_list",
         "/proc/vmstat and memory.stat",
     )
@@ -147,6 +147,12 @@ class ReclaimCounter(Named):
         "Faults on pages that came back so soon that they were made active at once.",
         "workingset_refault",
         "/proc/vmstat and memory.stat, workingset_activate_anon",
+    )
+    WORKINGSET_RESTORE = (
+        "workingset_restore",
+        "Of those the ones that had been known to be in use; under mglru, all by faults.",
+        "workingset_refault",
+        "/proc/vmstat and memory.stat, workingset_restore_anon",
     )
 
 

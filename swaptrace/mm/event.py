@@ -79,12 +79,14 @@ class Pageout(NamedTuple):
 class Reclaim(NamedTuple):
     """Reclaim comes to folio number `folio` of the column, which was not used lately.
 
-    The facts are those of `Pageout`. `process` is nobody's.
+    The facts are those of `Pageout`. `process` is nobody's. `held` is that a per-CPU batch
+    (lru_activate) has a reference to the folio, which can then be unmapped but not freed.
     """
 
     process: int
     facts: Facts
     folio: int
+    held: bool = False
 
 
 class Activate(NamedTuple):

@@ -79,7 +79,7 @@ def perform(page: Page, event: Event) -> None:
         case Pageout():
             madvise_pageout(page, p)
         case Reclaim():
-            shrink_folio(page, event.folio)
+            shrink_folio(page, event.folio, event.held)
         case Activate():
             activate(page, event.folio)
         case Dontneed():

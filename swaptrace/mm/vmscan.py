@@ -16,20 +16,22 @@ def madvise_pageout(page: Page, p: int) -> None:
     shrink_folio(page, pte.folio)
 
 
-def shrink_folio(page: Page, f: int) -> None:
-    """shrink_folio_list() for one folio, whoever maps it."""
+def shrink_folio(page: Page, f: int, held: bool = False) -> None:
+    """shrink_folio_list() for one folio, whoever maps it; `held` as in `Reclaim`."""
     if page.folios[f].lazyfree:
-        shrink_lazyfree(page, f)
+        shrink_lazyfree(page, f, held)
         return
     if page.folios[f].slot is None and not add_to_swap(page, f):
         return
     try_to_unmap(page, f)
+    if held:  # is_page_cache_freeable(), __remove_mapping()
+        return
     clean = swap_writepage(page, f) if page.folios[f].dirty else True
     if clean:
         page.set_folio(f, slot=None)  # __remove_mapping(): nothing refers to it any more
 
 
-def shrink_lazyfree(page: Page, f: int) -> None:
+def shrink_lazyfree(page: Page, f: int, held: bool) -> None:
     """After MADV_FREE: discard the page, or keep it as an ordinary one if it was written since.
 
     The mappings go one by one, until one is found to be dirty.
@@ -40,6 +42,8 @@ def shrink_lazyfree(page: Page, f: int) -> None:
             page.set_folio(f, dirty=True)
         if page.folios[f].dirty:
             page.set_folio(f, lazyfree=False)
+            return
+        if held:
             return
         page.set_pte(p, None)
         if page.maps[p].freed:

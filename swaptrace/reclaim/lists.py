@@ -7,7 +7,10 @@ folio, `prev` the oldest.
 from __future__ import annotations
 
 from swaptrace.reclaim.compiled import compiled
+from swaptrace.reclaim.generations import folio_activate_drain, gen_add_folio, gen_del_folio
 from swaptrace.reclaim.memory import (
+    ACTIVATING,
+    ACTIVATING_ENTRIES,
     ACTIVE,
     BATCH,
     BATCH_ENTRIES,
@@ -17,12 +20,14 @@ from swaptrace.reclaim.memory import (
     DEAD,
     EXACT,
     FILE,
-    FOLIO,
     HELD,
     HELD_ENTRIES,
+    IN_FAULT,
     INACTIVE_ANON,
     LISTED,
     LOCKED_FOLIOS,
+    MGLRU,
+    OF_FOLIO,
     REFERENCED,
     SIZE,
     UNEVICTABLE,
@@ -32,24 +37,7 @@ from swaptrace.reclaim.memory import (
     base_of,
     page_of,
 )
-
-
-@compiled
-def unlink(m: Memory, node: int) -> None:
-    """Take a node out of its ring."""
-    newer, older = m.prev[node], m.next[node]
-    m.next[newer] = older
-    m.prev[older] = newer
-
-
-@compiled
-def link_after(m: Memory, node: int, newer: int) -> None:
-    """Put a node into a ring, next to another."""
-    older = m.next[newer]
-    m.next[newer] = node
-    m.prev[node] = newer
-    m.next[node] = older
-    m.prev[older] = node
+from swaptrace.reclaim.rings import link_after, position, unlink
 
 
 @compiled
@@ -64,6 +52,9 @@ def list_of(m: Memory, node: int) -> int:
 @compiled
 def add_folio(m: Memory, node: int) -> None:
     """lruvec_add_folio(): to the head of the list that its flags say."""
+    if m.v[MGLRU]:
+        gen_add_folio(m, node, False)
+        return
     which = list_of(m, node)
     link_after(m, node, which)
     m.v[SIZE + which] += 1
@@ -82,6 +73,9 @@ def add_folio_tail(m: Memory, node: int) -> None:
 @compiled
 def del_folio(m: Memory, node: int) -> None:
     """lruvec_del_folio()."""
+    if m.v[MGLRU]:
+        gen_del_folio(m, node, False)
+        return
     unlink(m, node)
     m.v[SIZE + list_of(m, node)] -= 1
     m.flags[node] &= ~WHERE
@@ -105,7 +99,14 @@ def lru_add(m: Memory, node: int) -> None:
 
 @compiled
 def lru_add_drain(m: Memory) -> None:
-    """All that waits in the batch joins its list; what was freed meanwhile is gone for good."""
+    """All that waits in a batch joins its list."""
+    drain_new(m)
+    folio_activate_drain(m)
+
+
+@compiled
+def drain_new(m: Memory) -> None:
+    """All new folios join their lists; what was freed meanwhile is gone for good."""
     count = m.v[BATCH]
     m.v[BATCH] = 0
     for i in range(count):
@@ -129,38 +130,35 @@ def folio_add_lru(m: Memory, node: int) -> None:
         return
     if node != DEAD:
         m.flags[node] = (m.flags[node] & ~WHERE) | BATCHED
+        if m.v[MGLRU] and m.v[IN_FAULT]:
+            m.flags[node] |= ACTIVE
     m.v[BATCH_ENTRIES + m.v[BATCH]] = node
     m.v[BATCH] += 1
     if m.v[BATCH] == BATCH_SIZE:
-        lru_add_drain(m)
-
-
-@compiled
-def position(m: Memory, first: int, count: int, node: int) -> int:
-    """Where a node stands among the scalars, of which so many are looked at; -1 if it does not."""
-    for i in range(first, first + count):
-        if m.v[i] == node:
-            return i
-    return -1
+        drain_new(m)
 
 
 @compiled
 def folio_put(m: Memory, node: int) -> None:
-    """The folio is freed. In the batch it stays charged until that is drained."""
+    """The folio is freed. In a batch it stays charged until that is drained."""
     where = m.flags[node] & WHERE
+    if where == LISTED:
+        del_folio(m, node)
     if where == BATCHED:
-        m.v[position(m, BATCH_ENTRIES, m.v[BATCH], node)] = DEAD
+        waits = position(m, BATCH_ENTRIES, m.v[BATCH], node)
     else:
-        if where == LISTED:
-            del_folio(m, node)
+        waits = position(m, ACTIVATING_ENTRIES, m.v[ACTIVATING], node)
+    if waits >= 0:
+        m.v[waits] = DEAD
+    else:
         m.v[USED] -= 1
-    m.flags[node] &= ~FOLIO
+    m.flags[node] &= ~OF_FOLIO
 
 
 @compiled
 def rename(m: Memory, old: int, new: int) -> None:
     """The folio of a node becomes that of another, which is free; its place stays the same."""
-    flags = m.flags[old] & FOLIO
+    flags = m.flags[old] & OF_FOLIO
     where = flags & WHERE
     if where == LISTED:
         newer = int(m.prev[old])
@@ -172,8 +170,11 @@ def rename(m: Memory, old: int, new: int) -> None:
         held = position(m, HELD_ENTRIES, m.v[HELD], old)
         if held >= 0:
             m.v[held] = new
-    m.flags[old] &= ~FOLIO
-    m.flags[new] = (m.flags[new] & ~FOLIO) | flags
+    waits = position(m, ACTIVATING_ENTRIES, m.v[ACTIVATING], old)
+    if waits >= 0:
+        m.v[waits] = new
+    m.flags[old] &= ~OF_FOLIO
+    m.flags[new] = (m.flags[new] & ~OF_FOLIO) | flags
 
 
 @compiled

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from swaptrace.reclaim.aging import touch_pmd
 from swaptrace.reclaim.compiled import COMPILED, compiled
 from swaptrace.reclaim.lists import add_folio, del_folio, lru_add_drain
 from swaptrace.reclaim.memory import (
@@ -27,6 +28,7 @@ from swaptrace.reclaim.memory import (
     LISTS,
     LRU_DRAIN,
     MEMBER,
+    MGLRU,
     MOMENT,
     PINNED,
     PLAIN,
@@ -96,7 +98,7 @@ def tick(m: Memory, accesses: int) -> None:
 @compiled
 def hits_one_by_one(m: Memory, pages: Array, events: Array, start: int, end: int) -> int:
     """Let accesses happen that change no column, up to the first that does; where that is."""
-    columns, tracked, exact = m.v[COLUMNS], m.v[TRACKED], m.v[EXACT]
+    columns, tracked, exact, mglru = m.v[COLUMNS], m.v[TRACKED], m.v[EXACT], m.v[MGLRU]
     base, width = m.v[BASE], m.v[WIDTH]
     for i in range(start, end):
         page, event = pages[i], events[i]
@@ -106,6 +108,8 @@ def hits_one_by_one(m: Memory, pages: Array, events: Array, start: int, end: int
         if tracked:
             process = m.t[m.v[MEMBER] + event]
             m.flags[base + page * width + process] |= YOUNG
+            if mglru:
+                touch_pmd(m, page, process)
             if exact:
                 use(m, base + page * width, column, process)
     return end
@@ -122,7 +126,7 @@ def use(m: Memory, base: int, column: int, process: int) -> None:
 
 def hits_by_arrays(m: Memory, pages: Array, events: Array, start: int, end: int) -> int:
     """The same, many at a time."""
-    if m.v[EXACT]:
+    if m.v[EXACT] or m.v[MGLRU]:
         return hits_one_by_one(m, pages, events, start, end)
     columns, tables = np.asarray(m.column), np.asarray(m.t)
     does, member = tables[m.v[DOES] :], tables[m.v[MEMBER] :]
@@ -179,6 +183,8 @@ def happen(m: Memory, page: int, pair: int) -> int:
     at = event * m.v[COLUMNS] + m.column[page]
     if m.t[m.v[DOES] + at] & CACHED and m.v[READAHEAD]:
         return LOOKS_UP
+    if m.v[MGLRU] and m.t[m.v[TOUCHES] + event]:
+        touch_pmd(m, page, m.t[m.v[MEMBER] + event])
     folios, moment = m.t[m.v[ALLOCATES] + at], m.v[MOMENT]
     m.v[MOMENT] += 1
     if folios and m.v[TRACKED]:

@@ -18,6 +18,7 @@ from swaptrace.reclaim.memory import (
     LISTED,
     MAPPED,
     MEMBER,
+    MGLRU,
     PGDEACTIVATE,
     REFERENCED,
     WAY,
@@ -86,8 +87,10 @@ def cold(m: Memory, pages: Array, process: int) -> None:
             m.flags[base_of(m, page) + process] &= ~YOUNG
             was = m.flags[node]
             m.flags[node] &= ~REFERENCED
-            if was & ACTIVE and was & WHERE == LISTED:
+            if was & ACTIVE:
+                m.flags[node] |= WORKINGSET
+            if (was & ACTIVE or m.v[MGLRU]) and was & WHERE == LISTED:
                 del_folio(m, node)
-                m.flags[node] = (m.flags[node] & ~ACTIVE) | WORKINGSET
+                m.flags[node] &= ~ACTIVE
                 add_folio(m, node)
                 m.v[PGDEACTIVATE] += 1

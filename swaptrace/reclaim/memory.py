@@ -42,12 +42,42 @@ UNEVICTABLE: Final = 96
 FOLIO: Final = REFERENCED | ACTIVE | WORKINGSET | FILE | WHERE
 """What belongs to the folio of a node, not to the PTE."""
 
+# More flags, of the multi-generational LRU.
+VMA_START: Final = 1 << 7
+"""The page is the first of its VMA in process `k`."""
+PMD_YOUNG: Final = 1 << 8
+"""Of the first page under a PMD entry of process `k`: the accessed bit of that entry."""
+PMD_LISTED: Final = 1 << 9
+"""The same: the Bloom filters (2) know the entry."""
+RAN: Final = 1 << 11
+"""The same: the process has run since its page tables were walked last, and used this page."""
+GEN_SHIFT: Final = 12
+GEN: Final = 7 << GEN_SHIFT
+"""The generation and 1; 0: on no list."""
+REFS: Final = 1 << 15
+"""LRU_REFS_MASK, of which anonymous folios have all bits or none."""
+GENERATION_FLAGS: Final = REFERENCED | WORKINGSET | REFS
+"""What says the tier of a folio (LRU_REFS_MASK and LRU_REFS_FLAGS)."""
+OF_FOLIO: Final = FOLIO | GEN | REFS
+"""FOLIO, of the multi-generational LRU."""
+OF_PROCESS: Final = YOUNG | VMA_START | PMD_YOUNG | PMD_LISTED | PMD_LISTED << 1 | RAN
+"""What belongs to process `k`."""
+
 # The LRU lists, in the kernel's order.
 INACTIVE_ANON: Final = 0
 ACTIVE_ANON: Final = 1
 INACTIVE_FILE: Final = 2
 ACTIVE_FILE: Final = 3
 LISTS: Final = 4
+
+# Those of the multi-generational LRU: generation * 2 + type.
+ANON: Final = 0
+TYPES: Final = 2
+MIN_NR_GENS: Final = 2
+MAX_NR_GENS: Final = 4
+MAX_NR_TIERS: Final = 4
+HEADS: Final = 8
+"""How many nodes are heads of lists, in use or not."""
 
 # Where the scalars are.
 USED: Final = 0
@@ -107,8 +137,10 @@ CELLS: Final = 46
 """How many transitions there is room for: of each region in `TAKEN` and `FIRST_PAGE`."""
 BATCH_ENTRIES: Final = 47
 """The nodes in the batch (31), or DEAD."""
-HELD_ENTRIES: Final = 78
-"""The nodes that are isolated (32), or DEAD."""
+ACTIVATING: Final = 78
+"""How many entries the per-CPU batch lru_activate has."""
+ACTIVATING_ENTRIES: Final = 79
+"""The nodes in it (31), or DEAD."""
 
 # Where the tables begin. Of a transition, at event * COLUMNS + column:
 NEW_COLUMN: Final = 110
@@ -166,12 +198,64 @@ MOMENT: Final = 134
 # Of a transition, for each region:
 ORDER: Final = 135
 """The moment at which it was first taken, while it is."""
-SCALARS: Final = 136
+
+# The multi-generational LRU (struct lru_gen_folio).
+MGLRU: Final = 198
+"""1: it takes the place of the active and inactive lists."""
+MAX_SEQ: Final = 199
+MIN_SEQ: Final = 200
+"""Of each type (2)."""
+GEN_PAGES: Final = 202
+"""nr_pages: folios by the generation in their flags, at generation * 2 + type (8)."""
+FILTERS: Final = 210
+"""Whether each Bloom filter is there (2)."""
+AVG_REFAULTED: Final = 212
+"""At type * 4 + tier (8), as are all of these."""
+AVG_TOTAL: Final = 220
+TIER_REFAULTED: Final = 228
+TIER_EVICTED: Final = 236
+TIER_PROTECTED: Final = 244
+IN_FAULT: Final = 252
+"""lru_gen_in_fault(): new folios are for a fault."""
+CURRENT: Final = 253
+"""The number of the process that runs."""
+SINCE_WALK: Final = 254
+"""How many folios were written to swap since its page tables were walked."""
+WALKED: Final = 255
+"""Processes from this number on are new since the last iteration over all of them."""
+PROCESSES: Final = 256
+"""How many there have been."""
+PTRS_PER_PTE: Final = 257
+RECLAIMED: Final = 258
+"""sc->nr_reclaimed."""
+RESTORED: Final = 259
+# Where tables begin, by region * WIDTH:
+PROCESS_OF: Final = 260
+"""The number of process `k`, or -1."""
+# By region:
+ADDRESS: Final = 261
+"""The address of its first page, in pages."""
+REGION_END: Final = 262
+"""One past its last page."""
+# By column, as bits:
+IN_SWAP_CACHE: Final = 263
+"""Which folios have a slot."""
+WALKABLE: Final = 264
+"""Which processes have a VMA here that a walk does not pass over (should_skip_vma)."""
+# By a folio's number:
+UNMAPS: Final = 265
+"""The event that reclaim comes to it while someone holds a reference."""
+HELD_ENTRIES: Final = 266
+"""The nodes that are isolated (64), or DEAD."""
+SCALARS: Final = 330
 
 BATCH_SIZE: Final = 31
 """PAGEVEC_SIZE"""
 CLUSTER: Final = 32
 """SWAP_CLUSTER_MAX"""
+MIN_LRU_BATCH: Final = 64
+"""BITS_PER_LONG"""
+MAX_LRU_BATCH: Final = 64 * MIN_LRU_BATCH
 DEAD: Final = -1
 """An entry of the batch whose folio has been freed; the batch holds its last reference."""
 ABSENT: Final = -2

@@ -20,15 +20,15 @@ from swaptrace.reclaim.memory import (
     DRAINS,
     FAMILIES,
     FIRST_PAGE,
-    FOLIO,
     FOLIO_COUNT,
     FOLIO_TO,
     FRESH,
+    HEADS,
     LAZY_FOLIOS,
-    LISTS,
     LOCKED_FOLIOS,
     MOMENT,
     NEW_COLUMN,
+    OF_FOLIO,
     ORDER,
     READ_FROM,
     SCARCE,
@@ -127,9 +127,7 @@ def move(m: Memory, page: int, row: int, column: int, root: bool) -> None:
     for k in range(m.t[m.v[FOLIO_COUNT] + column]):
         if m.t[m.v[FOLIO_TO] + to + k] < 0:
             if m.t[m.v[STORED] + to + k] >= 0:
-                m.shadow[base + m.t[m.v[STORED] + to + k]] = workingset_eviction(
-                    m, m.flags[base + k], root
-                )
+                m.shadow[base + m.t[m.v[STORED] + to + k]] = workingset_eviction(m, base + k, root)
             folio_put(m, base + k)
         elif m.t[m.v[FOLIO_TO] + to + k] != k:
             renumbered = True
@@ -142,14 +140,14 @@ def move(m: Memory, page: int, row: int, column: int, root: bool) -> None:
         flags = workingset_refault(m, refault) if refault and j == 0 else 0
         if node != DEAD:
             node += base
-            m.flags[node] = (m.flags[node] & ~FOLIO) | flags
+            m.flags[node] = (m.flags[node] & ~OF_FOLIO) | flags
         folio_add_lru(m, node)
 
 
 @compiled
 def renumber(m: Memory, base: int, to: int, folios: int) -> None:
     """Folios change numbers, by way of the spare nodes."""
-    spare = LISTS
+    spare = HEADS
     for k in range(folios):
         if m.t[m.v[FOLIO_TO] + to + k] >= 0:
             rename(m, base + k, spare + k)
@@ -161,7 +159,7 @@ def renumber(m: Memory, base: int, to: int, folios: int) -> None:
 @compiled
 def renumber_slots(m: Memory, base: int, to: int) -> None:
     """Slots change numbers or are freed, and their shadow entries with them."""
-    width, spare = m.v[WIDTH], LISTS
+    width, spare = m.v[WIDTH], HEADS
     if width == 1:
         if m.t[m.v[SLOT_TO] + to] < 0:
             m.shadow[base] = 0

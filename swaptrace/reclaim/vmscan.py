@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from swaptrace.reclaim.compiled import compiled
+from swaptrace.reclaim.eviction import make_room
 from swaptrace.reclaim.lists import add_folio_tail, del_folio, full, lru_add, lru_add_drain
 from swaptrace.reclaim.memory import (
     ACTIVATED_FLUSHED,
@@ -31,6 +32,7 @@ from swaptrace.reclaim.memory import (
     INACTIVE_FILE,
     LISTS,
     MAPPED,
+    MGLRU,
     PAGES_SHIFT,
     PGACTIVATE,
     PGDEACTIVATE,
@@ -328,6 +330,8 @@ def charge(m: Memory) -> bool:
     all folios wait in the batch, or are active and stale statistics hide it; here the batch is
     drained, and active ones are deactivated.
     """
+    if m.v[MGLRU] and not make_room(m):
+        return False
     while full(m):
         freed = evict_oldest(m) if m.v[EXACT] else try_to_free_mem_cgroup_pages(m)
         if not freed and full(m):

@@ -24,6 +24,7 @@ from swaptrace.replay.dense import Dense, first_page
 from swaptrace.replay.flat import FlatTable, Integers
 from swaptrace.replay.lookup import look_up
 from swaptrace.replay.nodes import Layout, Nodes, empty_nodes, extended
+from swaptrace.replay.pagetables import PageTables, start_generations
 from swaptrace.replay.recurring import recurring_key
 from swaptrace.replay.region import Pages, Walk, check_listable
 from swaptrace.replay.table import Row
@@ -46,6 +47,7 @@ RECLAIM_COUNTS: Final = (
     (memory.PGDEACTIVATE, ReclaimCounter.PGDEACTIVATE),
     (memory.REFAULTS, ReclaimCounter.WORKINGSET_REFAULT),
     (memory.ACTIVATED, ReclaimCounter.WORKINGSET_ACTIVATE),
+    (memory.RESTORED, ReclaimCounter.WORKINGSET_RESTORE),
 )
 """Where the inner loop counts what /proc/vmstat has under these names."""
 
@@ -72,9 +74,13 @@ class Arena:
         self.v[memory.LRU_DRAIN] = machine.lru_drain or 0
         self.v[memory.EXACT] = machine.reclaim == "lru"
         self.v[memory.TRACKED] = self.limited
+        self.generations = self.limited and machine.reclaim == "mglru"
+        if self.generations:
+            start_generations(self.v, machine.page_size)
         self.v[memory.READAHEAD] = machine.swap.page_cluster > 0
         self.v[memory.AGE] = memory.FIRST_AGE
         self.v[memory.PINNED] = -1
+        self.page_tables = PageTables()
         self.counted = [0] * memory.SCALARS
         self.nodes: Nodes = {}
         self._memory: Memory | None = None
@@ -93,13 +99,16 @@ class Arena:
             )
         to = Layout(width)
         self.v[memory.BASE], self.v[memory.WIDTH] = to.base, width
-        self.table = FlatTable(self.world.table, self.world.facts, width, self.limited)
+        self.table = FlatTable(
+            self.world.table, self.world.facts, width, self.limited, self.generations
+        )
         if self.limited and old:
             self.nodes = Layout(old).spread(self.nodes, to)
-            batch = self.v[memory.BATCH_ENTRIES :][: memory.BATCH_SIZE]
-            batch[:] = Layout(old).moved(batch, to)
+            for entries in (memory.BATCH_ENTRIES, memory.ACTIVATING_ENTRIES):
+                batch = self.v[entries:][: memory.BATCH_SIZE]
+                batch[:] = Layout(old).moved(batch, to)
         else:
-            self.nodes = empty_nodes(to.base if self.limited else 0)
+            self.nodes = empty_nodes(to.base if self.limited else 0, self.generations)
         self._memory = None
 
     def place(self, family: Family, pages: int, column: int) -> None:
@@ -129,6 +138,8 @@ class Arena:
             self.table.make_room("F", len(self.families))
             starts = [first_page(family) for family in self.families]
             self.table.arrays["starts"][: len(starts)] = starts
+            if self.generations:
+                self.page_tables.describe(self)
             for place, begin in self.table.places().items():
                 self.v[place] = begin
             self.v[memory.COLUMNS] = self.table.size["C"]
@@ -154,6 +165,7 @@ class Arena:
     def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in order; False if one ended the step."""
         walk = walk.ordered()
+        self.follow_spaces()
         if isinstance(event, Fork):
             self.widen(len(family.members) + 1)
         number, going, first = self.table.number(event), True, first_page(family)
@@ -173,16 +185,25 @@ class Arena:
     def drive(self, pages: Pages, event: int, advised: bool = False) -> bool:
         """The same event for each page, in order."""
         events = np.full(len(pages), event, np.int64)
-        if not advised:
-            return self.drive_all(pages, events)
-        return self._until_done(
-            len(pages),
-            lambda at: madvise.pageout(self.memory(), view(pages), event, at, len(pages)),
-        )
+        if advised:
+            self.v[memory.IN_FAULT] = 0
+            return self._until_done(
+                len(pages),
+                lambda at: madvise.pageout(self.memory(), view(pages), event, at, len(pages)),
+            )
+        return self.drive_all(pages, events, bool(self.table.arrays["touches"][event]))
 
-    def drive_all(self, pages: Pages, events: Pages) -> bool:
-        """An event for each page, in order; False if one ended the step."""
+    def follow_spaces(self) -> None:
+        """Let the inner loop know of processes and VMAs that are new, or gone."""
+        if self.generations and self.page_tables.changed(self):
+            self._memory = None
+
+    def drive_all(self, pages: Pages, events: Pages, in_fault: bool = True) -> bool:
+        """An event for each page, in order; False if one ended the step. `in_fault` is that they
+        are faults, or would be."""
         end = len(pages)
+        self.v[memory.IN_FAULT] = in_fault
+        self.follow_spaces()
 
         def go(at: int) -> tuple[int, int]:
             at, why = loop.run(self.memory(), view(pages), view(events), at, end)
@@ -231,6 +252,7 @@ class Arena:
 
     def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
         """MADV_COLD."""
+        self.follow_spaces()
         m = self.memory()
         lru_add_drain(m)
         madvise.cold(m, view(walk.pages() + first_page(family)), process)
@@ -281,16 +303,17 @@ def adjust_young(arena: Arena, family: Family, pages: Pages, event: Event) -> No
         return
     width, base = int(arena.v[memory.WIDTH]), int(arena.v[memory.BASE])
     flags = arena.nodes["flags"][base:].reshape(-1, width)
-    young = memory.YOUNG
+    bits = memory.OF_PROCESS if arena.generations else memory.YOUNG
+    kept = ~bits & int(np.iinfo(flags.dtype).max)
     if isinstance(event, Fork):
-        flags[pages, len(family.members)] &= ~young & 0xFF
+        flags[pages, len(family.members)] &= kept
     elif isinstance(event, Unmap) and event.gone:
-        following = flags[pages, event.process + 1 :] & young
-        flags[pages, event.process :] &= ~young & 0xFF
+        following = flags[pages, event.process + 1 :] & bits
+        flags[pages, event.process :] &= kept
         flags[pages, event.process : -1] |= following
     elif isinstance(event, Free):
         columns = arena.column[pages]
         folio = arena.table.arrays["folio_of"][columns, event.process].astype(np.int64)
         lazy = arena.table.arrays["lazy"][columns] >> np.maximum(folio, 0) & 1
         cleared = pages[(folio >= 0) & (lazy != 0)]
-        flags[cleared, event.process] &= ~young & 0xFF
+        flags[cleared, event.process] &= ~memory.YOUNG & int(np.iinfo(flags.dtype).max)

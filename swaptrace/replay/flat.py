@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from swaptrace.mm.column import Pte, mappers
+from swaptrace.mm.column import Pte, Vma, mappers
 from swaptrace.mm.event import Access, Activate, Event, Facts, Pageout, Populate, Reclaim
 from swaptrace.mm.moves import Moves, moves
 from swaptrace.reclaim import memory
@@ -59,6 +59,12 @@ SHAPES: Final = {
     "evicts": Shape("W", memory.EVICTS),
     "activates": Shape("W", memory.ACTIVATES),
     "starts": Shape("F", memory.STARTS),
+    "process": Shape("FW", memory.PROCESS_OF, -1),
+    "address": Shape("F", memory.ADDRESS),
+    "end": Shape("F", memory.REGION_END),
+    "cached": Shape("C", memory.IN_SWAP_CACHE),
+    "walkable": Shape("C", memory.WALKABLE),
+    "unmaps": Shape("W", memory.UNMAPS),
 }
 """By name, the tables of `swaptrace.reclaim.memory`."""
 
@@ -79,13 +85,17 @@ class Met(NamedTuple):
 class FlatTable:
     """The arrays, for regions of up to `width` processes.
 
-    `tracked` is whether folios are followed at all. `size` is how much there is room for; when it
+    `tracked` is whether folios are followed at all, `generations` whether by the multi-generational
+    LRU. `size` is how much there is room for; when it
     grows all `arrays` are new ones, within a new `buffer`.
     """
 
-    def __init__(self, table: Table, facts: Facts, width: int, tracked: bool) -> None:
+    def __init__(
+        self, table: Table, facts: Facts, width: int, tracked: bool, generations: bool = False
+    ) -> None:
         self.table = table
         self.tracked = tracked
+        self.generations = generations
         self.size = {"C": 64, "E": 64, "F": 1, "R": 16, "W": width, "2": 2}
         self.buffer, self.arrays = self._allocate()
         self.events: list[Event] = []
@@ -95,6 +105,7 @@ class FlatTable:
         if tracked:
             for k in range(width):
                 self.arrays["evicts"][k] = self.number(Reclaim(0, facts, k))
+                self.arrays["unmaps"][k] = self.number(Reclaim(0, facts, k, held=True))
                 self.arrays["activates"][k] = self.number(Activate(0, facts, k))
 
     def _allocate(self) -> tuple[Integers, dict[str, Integers]]:
@@ -189,12 +200,17 @@ class FlatTable:
             if isinstance(mapping.pte, Pte) and not mapping.pte.is_zero_page:
                 arrays["folio_of"][number, process] = mapping.pte.folio
                 arrays["mapped"][number, mapping.pte.folio] |= 1 << process
+            arrays["walkable"][number] |= walkable(mapping.vma) << process
         for k, folio in enumerate(column.folios):
             locked = any(m.vma is not None and m.vma.locked for m in mappers(column.maps, k))
             arrays["locked"][number] |= locked << k
             arrays["lazy"][number] |= folio.lazyfree << k
+            arrays["cached"][number] |= (folio.slot is not None) << k
             evicts, activates = int(arrays["evicts"][k]), int(arrays["activates"][k])
             yield from ((event, number) for event in (evicts, evicts + 1, activates + 1))
+            if self.generations:
+                unmaps = int(arrays["unmaps"][k])
+                yield from ((event, number) for event in (unmaps, unmaps + 1))
 
     def met(self) -> Iterator[Met]:
         """Every transition that was taken since it was last asked, which is then forgotten; in the
@@ -205,6 +221,11 @@ class FlatTable:
             pages, page = int(taken[tuple(at)]), int(first[tuple(at)])
             taken[tuple(at)], first[tuple(at)] = 0, -1
             yield Met(family, self.events[event], column, pages, page)
+
+
+def walkable(vma: Vma | None) -> bool:
+    """Whether a walk over page tables looks into a VMA: the opposite of should_skip_vma()."""
+    return vma is not None and (vma.readable or vma.writable) and not vma.locked
 
 
 def touches(event: Event) -> int:

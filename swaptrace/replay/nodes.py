@@ -18,10 +18,15 @@ NODE_KINDS: Final = {
 }
 
 
-def empty_nodes(count: int) -> Nodes:
-    """So many nodes, the heads of the lists among them, and every list empty."""
+def empty_nodes(count: int, generations: bool = False) -> Nodes:
+    """So many nodes, the heads of the lists among them, and every list empty.
+
+    `generations` is that their flags are those of the multi-generational LRU as well.
+    """
     nodes: Nodes = {name: np.zeros(count, kind) for name, kind in NODE_KINDS.items()}
-    heads = np.arange(min(memory.LISTS, count))
+    if generations:
+        nodes["flags"] = np.zeros(count, np.uint16)
+    heads = np.arange(min(memory.HEADS, count))
     nodes["next"][: len(heads)] = nodes["prev"][: len(heads)] = heads
     return nodes
 
@@ -36,20 +41,21 @@ class Layout:
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self.base = memory.LISTS + width
+        self.base = memory.HEADS + width
 
     def moved(self, numbers: Any, to: Layout) -> Any:
         """The numbers of nodes in another layout; the heads keep theirs, and -1 is none."""
         page, place = np.divmod(numbers.astype(np.int64) - self.base, self.width)
-        return np.where(numbers < memory.LISTS, numbers, to.base + page * to.width + place)
+        return np.where(numbers < memory.HEADS, numbers, to.base + page * to.width + place)
 
     def spread(self, nodes: Nodes, to: Layout) -> Nodes:
         """The same lists with more places a page."""
         pages = (len(nodes["flags"]) - self.base) // self.width
-        wide = empty_nodes(to.base + pages * to.width)
+        generations = nodes["flags"].dtype == np.uint16
+        wide = empty_nodes(to.base + pages * to.width, generations)
         for name, array in nodes.items():
             values = self.moved(array, to) if name in ("next", "prev") else array
-            wide[name][: memory.LISTS] = values[: memory.LISTS]
+            wide[name][: memory.HEADS] = values[: memory.HEADS]
             places = wide[name][to.base :].reshape(-1, to.width)
             places[:, : self.width] = values[self.base :].reshape(-1, self.width)
         return wide

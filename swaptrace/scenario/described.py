@@ -37,7 +37,8 @@ MACHINE: Final[Mapping[str, str]] = {
     "memory": "What the pages of all processes may occupy: memory.max of their cgroup, less what "
     "the kernel itself is charged for. Default: there is no limit.",
     "reclaim": "What reclaims under the limit: classic, the kernel's active and inactive lists "
-    "with workingset detection; or lru, an exact LRU for comparison.",
+    "with workingset detection; mglru, its multi-generational LRU; or lru, an exact LRU for "
+    "comparison.",
     "stat_flush": "After how many accesses the cgroup's statistics are flushed.",
     "lru_drain": "After how many accesses the per-CPU batch of new pages is drained; it always is "
     "when it is full.",

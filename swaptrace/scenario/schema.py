@@ -19,7 +19,7 @@ KiB = 1024
 MiB = 1024 * KiB
 
 Backend = Literal["zram", "zswap", "disk"]
-Reclaim = Literal["classic", "lru"]
+Reclaim = Literal["classic", "mglru", "lru"]
 Prot = Literal["rw", "r", "none"]
 Order = Literal["forward", "backward", "random"]
 Pattern = Literal["sequential", "uniform", "zipf", "hot"]
@@ -60,7 +60,8 @@ class Machine:
     """What the pages of all processes may occupy, in bytes (memory.max of their cgroup without the
     kernel's own pages). None: there is no limit."""
     reclaim: Reclaim = "classic"
-    """What reclaims under it: the kernel's active and inactive lists, or an exact LRU."""
+    """What reclaims under it: the kernel's active and inactive lists, its multi-generational LRU,
+    or an exact LRU."""
     stat_flush: int = 0
     """After how many accesses the cgroup's statistics are flushed; 0: never."""
     lru_drain: int = 0

@@ -34,14 +34,17 @@ class Folio:
     workingset: bool = False
     file: bool = False
     freed: bool = False
+    seq: int | None = None  # the generation, while on a list of one
+    refs: bool = False
 
 
 @dataclass(eq=False)
 class Shadow:
-    """What an evicted folio leaves: the age, or ADVISED, and the mark."""
+    """What an evicted folio leaves: the age, ADVISED or the oldest generation, and the marks."""
 
     age: int | str
     workingset: bool
+    refs: int = 0
 
 
 @dataclass

@@ -20,7 +20,7 @@ from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Access, Machine, Mmap, Scenario, Span
 from tests.effort import examples
-from tests.replay.limited import NaiveArena
+from tests.replay.generations import naive_arena
 from tests.replay.naive import replay_pattern
 from tests.replay.strategies import PAGE, scenarios
 
@@ -48,7 +48,7 @@ def of_pages(result: PolicyResult) -> dict[str, int]:
 
 
 @settings(max_examples=examples(50))
-@given(scenarios(), st.sampled_from(policies.SERIES), st.sampled_from(["classic", "lru"]))
+@given(scenarios(), st.sampled_from(policies.SERIES), st.sampled_from(["classic", "mglru", "lru"]))
 def test_a_limit_that_is_never_reached_changes_nothing(
     scenario: Scenario, policy: str, how: str
 ) -> None:
@@ -72,7 +72,7 @@ def tight(draw: st.DrawFn) -> Scenario:
     return limited(
         scenario,
         draw(st.integers(3, pages + 3)),
-        reclaim=draw(st.sampled_from(["classic", "classic", "lru"])),
+        reclaim=draw(st.sampled_from(["classic", "mglru", "lru"])),
         stat_flush=draw(st.sampled_from([0, 1, 7, 64])),
         lru_drain=draw(st.sampled_from([0, 1, 5])),
     )
@@ -84,7 +84,7 @@ def test_arrays_reclaim_what_lists_of_objects_do(scenario: Scenario, policy: str
     """Does the arena agree with a second implementation that knows no arrays?"""
     fast = replayed(scenario, policy)
     with (
-        mock.patch("swaptrace.replay.arena.Arena", NaiveArena),
+        mock.patch("swaptrace.replay.arena.Arena", naive_arena),
         mock.patch("swaptrace.replay.sequence.replay_pattern", replay_pattern),
     ):
         slow = replayed(scenario, policy)
@@ -118,18 +118,36 @@ def consistent(arena: Arena | None) -> None:
     }
     where = {node: int(flags[node]) & memory.WHERE for node in folios}
     assert 0 not in where.values()
-    rings = [ring(arena, which) for which in range(memory.LISTS)]
+    rings = [ring(arena, which) for which in range(memory.HEADS)]
     assert Counter(node for nodes in rings for node in nodes) == Counter(
         node for node, place in where.items() if place == memory.LISTED
     )
-    assert [len(nodes) for nodes in rings] == v[memory.SIZE : memory.SIZE + 4].tolist()
+    if arena.generations:
+        of_generations(arena, rings)
+    else:
+        assert [len(nodes) for nodes in rings[:4]] == v[memory.SIZE : memory.SIZE + 4].tolist()
     batch = v[memory.BATCH_ENTRIES :][: int(v[memory.BATCH])].tolist()
-    dead = batch.count(memory.DEAD)
+    activating = v[memory.ACTIVATING_ENTRIES :][: int(v[memory.ACTIVATING])].tolist()
+    dead = batch.count(memory.DEAD) + activating.count(memory.DEAD)
     assert sorted(node for node in batch if node != memory.DEAD) == sorted(
         node for node, place in where.items() if place == memory.BATCHED
     )
     assert v[memory.USED] == len(folios) + dead
     assert v[memory.USED] <= v[memory.CAPACITY]
+
+
+def of_generations(arena: Arena, rings: list[list[int]]) -> None:
+    """Sizes are by the generation in the flags, which is never older than that of the list."""
+    flags, v = arena.nodes["flags"].tolist(), arena.v
+    found: Counter[int] = Counter()
+    for which, nodes in enumerate(rings):
+        for node in nodes:
+            gen = (flags[node] >> memory.GEN_SHIFT & 7) - 1
+            assert gen >= 0
+            found[gen * 2 + which % 2] += 1
+    assert [found[which] for which in range(8)] == v[memory.GEN_PAGES :][:8].tolist()
+    assert v[memory.MIN_SEQ] <= v[memory.MIN_SEQ + 1] <= v[memory.MAX_SEQ] - 1
+    assert v[memory.MAX_SEQ] - v[memory.MIN_SEQ] < memory.MAX_NR_GENS
 
 
 def lives(arena: Arena, page: int) -> bool:
