@@ -155,6 +155,7 @@ def test_numpy_is_known_to_few() -> None:
         "replay/dense.py",
         "replay/flat.py",
         "replay/nodes.py",
+        "replay/pagetables.py",
         "replay/readahead.py",
         "replay/recurring.py",
         "replay/region.py",

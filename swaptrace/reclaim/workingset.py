@@ -78,11 +78,17 @@ def workingset_eviction(m: Memory, node: int, root: bool) -> int:
 
 
 @compiled
+def generation(m: Memory, kind: int) -> int:
+    """The oldest generation as shadow entries name it, which is never 0."""
+    return (m.v[MIN_SEQ + kind] + 1) & SEQ_MASK
+
+
+@compiled
 def lru_gen_eviction(m: Memory, node: int) -> int:
     """The oldest generation, LRU_REFS_WIDTH bits of references, and whether there were any."""
     refs, kind = lru_refs(m, node), type_of(m, node)
     m.v[TIER_EVICTED + kind * MAX_NR_TIERS + tier_of(refs)] += 1
-    token = ((m.v[MIN_SEQ + kind] & SEQ_MASK) << REFS_WIDTH) | max(refs - 1, 0)
+    token = (generation(m, kind) << REFS_WIDTH) | max(refs - 1, 0)
     return (token << 1) | (1 if refs else 0)
 
 
@@ -92,7 +98,7 @@ def lru_gen_refault(m: Memory, shadow: int) -> int:
 
     It counts as recent where no generation has gone since, and then for its tier.
     """
-    if shadow >> 1 + REFS_WIDTH != m.v[MIN_SEQ + ANON] & SEQ_MASK:
+    if shadow >> (1 + REFS_WIDTH) != generation(m, ANON):
         return 0
     refs = ((shadow >> 1) & ((1 << REFS_WIDTH) - 1)) + (shadow & 1)
     m.v[TIER_REFAULTED + ANON * MAX_NR_TIERS + tier_of(refs)] += 1

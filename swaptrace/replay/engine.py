@@ -259,9 +259,12 @@ class Replay:
 
 
 def world_of(machine: Machine, table: Table) -> World:
-    """A world with one process and no memory mapped."""
+    """A world with one process and no memory mapped. Raises `SwaptraceError` for a machine that
+    is not modelled."""
     world = World(machine, table)
     if machine.memory is not None:
+        if machine.unmodelled:
+            raise SwaptraceError(machine.unmodelled)
         # What a limit needs takes longer to import than a small replay takes.
         from swaptrace.replay.arena import Arena
 

@@ -1,4 +1,4 @@
-"""What the multi-generational LRU asks of address spaces: processes, addresses, where VMAs begin."""
+"""What the multi-generational LRU asks of address spaces: processes, addresses, VMAs."""
 
 from __future__ import annotations
 

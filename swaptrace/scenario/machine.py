@@ -67,6 +67,8 @@ def read_machine(
         report.add(marks["swap.size"], f"swap.size: {text}, {human(machine.page_size)}")
     if machine.memory is not None and machine.memory < machine.page_size:
         report.add(marks["memory"], "memory: not even one page fits into this limit")
+    if machine.unmodelled and "reclaim" in marks:
+        report.add(marks["reclaim"], machine.unmodelled)
     if machine.memory is None:
         for path in [path for path in LIMITED if path in marks]:
             report.add(marks[path], f"{path}: means nothing without a limit; give 'memory' as well")

@@ -34,6 +34,10 @@ Advice = Literal[
 ]
 
 
+MGLRU_KERNEL = "6.12"
+"""The kernel whose multi-generational LRU `reclaim: mglru` is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Swap:
     """The swap device: `size` in bytes (all of it usable), `page_cluster` as the sysctl."""
@@ -66,6 +70,16 @@ class Machine:
     """After how many accesses the cgroup's statistics are flushed; 0: never."""
     lru_drain: int = 0
     """After how many accesses the per-CPU batch of new folios is drained; 0: when it is full."""
+
+    @property
+    def unmodelled(self) -> str:
+        """What of it no model is there for; empty if nothing."""
+        if self.reclaim != "mglru" or self.kernel == MGLRU_KERNEL:
+            return ""
+        return (
+            f"reclaim: mglru is modelled as in Linux {MGLRU_KERNEL}, not as in {self.kernel}; give "
+            f"'kernel: {MGLRU_KERNEL}', or another way to reclaim"
+        )
 
 
 LIMITED = ("memory", "reclaim", "stat_flush", "lru_drain")

@@ -37,6 +37,7 @@ LIMITS = {
     "no limit": Machine(),
     "lru": Machine(memory=PAGES // 2 * PAGE, reclaim="lru"),
     "classic": Machine(memory=PAGES // 2 * PAGE, stat_flush=4096),
+    "mglru": Machine(memory=PAGES // 2 * PAGE, reclaim="mglru"),
 }
 
 

@@ -77,6 +77,7 @@ def scenario_of(observation: Observation, folder: Path) -> Scenario:
         soft_dirty=False,
         swap=Swap(backend=facts["backend"], page_cluster=facts["page_cluster"]),
         memory=(facts["limit_pages"] - facts["overhead_pages"]) * PAGE,
+        reclaim=facts.get("reclaim", "classic"),
         stat_flush=facts["settings"]["stat_flush"],
         lru_drain=facts["settings"]["lru_drain"],
     )

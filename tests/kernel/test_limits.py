@@ -30,7 +30,7 @@ def test_the_compiled_loop_reproduces_every_observation() -> None:
 
 @pytest.mark.parametrize(
     "observation",
-    [o for o in ALL if o.facts["workload"].startswith("zipf10")][:2],
+    [o for o in ALL if o.facts["workload"].startswith("zipf10")][:3],
     ids=lambda o: o.name,
 )
 def test_the_interpreted_loop_reproduces_an_observation(

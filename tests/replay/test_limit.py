@@ -18,7 +18,7 @@ from swaptrace.replay.arena import Arena
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Access, Machine, Mmap, Scenario, Span
+from swaptrace.scenario.schema import MGLRU_KERNEL, Access, Machine, Mmap, Scenario, Span
 from tests.effort import examples
 from tests.replay.generations import naive_arena
 from tests.replay.naive import replay_pattern
@@ -28,7 +28,9 @@ HUGE = 1 << 40
 
 
 def limited(scenario: Scenario, pages: int, **how: object) -> Scenario:
-    """The scenario on a machine with a memory limit."""
+    """The scenario on a machine with a memory limit, whose kernel knows the way to reclaim."""
+    if how.get("reclaim") == "mglru":
+        how["kernel"] = MGLRU_KERNEL
     machine = replace(scenario.machine, memory=pages * PAGE, **how)  # type: ignore[arg-type]
     return replace(scenario, machine=machine)
 
