@@ -35,6 +35,7 @@ from swaptrace.reclaim.memory import (
     RAN,
     REFERENCED,
     REGION_END,
+    RESCHEDULED,
     SINCE_WALK,
     STARTS,
     TIER_EVICTED,
@@ -52,9 +53,6 @@ from swaptrace.reclaim.memory import (
 from swaptrace.reclaim.pages import family_of
 
 PTES_PER_CACHE_LINE: Final = 8
-RESCHEDULED: Final = 64
-"""So many folios are written to swap before the process that reclaims has been switched from and
-to again. On a real machine that is up to its speed and the timer tick."""
 
 
 @compiled

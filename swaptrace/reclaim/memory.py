@@ -255,6 +255,9 @@ CLUSTER: Final = 32
 """SWAP_CLUSTER_MAX"""
 MIN_LRU_BATCH: Final = 64
 """BITS_PER_LONG"""
+RESCHEDULED: Final = 64
+"""So many folios are written to swap before the process that reclaims has been switched from and
+to again. On a real machine that is up to its speed and the timer tick."""
 MAX_LRU_BATCH: Final = 64 * MIN_LRU_BATCH
 DEAD: Final = -1
 """An entry of the batch whose folio has been freed; the batch holds its last reference."""

@@ -44,6 +44,8 @@ from swaptrace.reclaim.memory import (
 
 REFS_WIDTH: Final = 2
 """LRU_REFS_WIDTH"""
+SEQ_SHIFT: Final = 1 + REFS_WIDTH
+"""Where the generation begins in a shadow entry, above the references."""
 SEQ_MASK: Final = (1 << 28) - 1
 """How much of a generation's number a shadow entry keeps."""
 
@@ -98,7 +100,7 @@ def lru_gen_refault(m: Memory, shadow: int) -> int:
 
     It counts as recent where no generation has gone since, and then for its tier.
     """
-    if shadow >> (1 + REFS_WIDTH) != generation(m, ANON):
+    if shadow >> SEQ_SHIFT != generation(m, ANON):
         return 0
     refs = ((shadow >> 1) & ((1 << REFS_WIDTH) - 1)) + (shadow & 1)
     m.v[TIER_REFAULTED + ANON * MAX_NR_TIERS + tier_of(refs)] += 1

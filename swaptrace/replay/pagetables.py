@@ -37,6 +37,10 @@ class PageTables:
             known = self._numbered[name] = process, number
         return known[1]
 
+    def name(self, number: int) -> str:
+        """The process that has a number; empty if none that lives."""
+        return next((name for name, known in self._numbered.items() if known[1] == number), "")
+
     def changed(self, arena: Arena) -> bool:
         """Whether processes, regions or VMAs are others than when it was last asked."""
         for name in arena.world.processes:
