@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 from unittest import mock
 
 import pytest
@@ -14,7 +15,7 @@ from swaptrace.errors import ScenarioError
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Mmap, Repeat, Scenario
+from swaptrace.scenario.schema import MGLRU_KERNEL, Mmap, Reclaim, Repeat, Scenario
 from tests.replay.naive import repeat
 from tests.replay.strategies import PAGE, leaf_steps, machines
 from tests.replay.test_naive import expand
@@ -60,7 +61,7 @@ def agree(scenario: Scenario, policy: str) -> PolicyResult | str:
 
 
 @pytest.mark.parametrize("size", [100, 192])
-@pytest.mark.parametrize("reclaim", ["classic", "lru"])
+@pytest.mark.parametrize("reclaim", ["classic", "mglru", "lru"])
 @pytest.mark.parametrize("more", ["", ", stat_flush: 16"])
 def test_what_recurs_is_folded_and_counts_the_same(size: int, reclaim: str, more: str) -> None:
     """Do many iterations count as if each were replayed, and do a billion end?"""
@@ -76,10 +77,13 @@ def test_what_recurs_is_folded_and_counts_the_same(size: int, reclaim: str, more
 def repeated(draw: st.DrawFn) -> Scenario:
     """A region that does not fit, and a few steps over and over."""
     pages = draw(st.integers(20, 90))
+    machine = draw(machines(pages))
+    reclaim = draw(st.sampled_from(get_args(Reclaim)))
     machine = replace(
-        draw(machines(pages)),
+        machine,
+        kernel=MGLRU_KERNEL if reclaim == "mglru" else machine.kernel,
         memory=draw(st.integers(8, pages + 3)) * PAGE,
-        reclaim=draw(st.sampled_from(["classic", "classic", "lru"])),
+        reclaim=reclaim,
         stat_flush=draw(st.sampled_from([0, 1, 7, 64])),
         lru_drain=draw(st.sampled_from([0, 1, 5])),
     )
