@@ -178,6 +178,42 @@ def test_no_file_is_long(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
 
 
+OPENING = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "replace", "rename"}
+OPENERS = {
+    "atomic.py": "what writes files",
+    "cli/listings.py": "scenarios that are part of the package",
+    "files.py": "what opens files",
+    "importers/recording.py": "/proc",
+    "output.py": "/dev/null",
+    "reclaim/compiled.py": "files that are part of the package",
+}
+
+
+def opening(path: Path) -> Iterator[str]:
+    """The calls of a file that open another one, or put one in its place."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            whose, _, name = called.rpartition(".")
+            is_path = name not in ("open", "replace") or whose in ("", "os", "io", "Path", "gzip")
+            if name in OPENING and is_path and (whose or name == "open"):
+                yield called
+            if called.startswith("tempfile.") and called != "tempfile.TemporaryFile":
+                yield called
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if path.parent.name != "verify"],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_files_are_opened_and_written_in_one_place(path: Path) -> None:
+    """Does nothing but `files` open what may come from a stranger, and nothing but `atomic` write
+    what is the user's? (`verify` has /sys, devices and a directory of its own.)"""
+    if str(path.relative_to(PACKAGE)) not in OPENERS:
+        assert list(opening(path)) == []
+
+
 TESTS = Path(__file__).parent
 STARTING = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
 CLOCKS = {f"time.{name}" for name in ("time", "monotonic", "perf_counter", "process_time")}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import BinaryIO, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, printable
+from swaptrace.files import guarded
 from swaptrace.importers import csvtext, drmemtrace, lackey, perf
 from swaptrace.importers.accesses import Accesses
 from swaptrace.importers.lines import Block, LogError, blocks
@@ -57,10 +59,17 @@ def _take(log: Iterable[Block], parse: Callable[[Block], Accesses], recorder: Re
     """The accesses of a log that has no calls; how many lines were none."""
     skipped = 0
     for block in log:
-        found = parse(block)
-        recorder.accesses(found.page, found.write)
+        with understood(block):
+            found = parse(block)
+            recorder.accesses(found.page, found.write)
         skipped += len(found.others)
     return skipped
+
+
+def understood(block: Block) -> AbstractContextManager[None]:
+    """Turn whatever goes wrong with a block into the error of its log."""
+    message = "the log is not understood from here on"
+    return guarded(lambda why: LogError(block.file, block.line, f"{message} ({why})"))
 
 
 def convert_lackey(
@@ -72,20 +81,23 @@ def convert_lackey(
     skipped = 0
     replaced = False
     for block in log:
-        found = lackey.parse(block)
-        begin = 0
-        for line in found.others:
-            placing.accesses(found.page[begin : line.position], found.write[begin : line.position])
-            begin = line.position
-            if not placing.mark(line.text):
-                calls = _calls(between, name, line.number, line.text) if strace is None else []
-                for call in calls:
-                    if call.name != "execve":
-                        recorder.call(call)
-                    elif recorder.seen:  # before the first access valgrind starts
-                        replaced = True
-                skipped += not calls
-        placing.accesses(found.page[begin:], found.write[begin:])
+        with understood(block):
+            found = lackey.parse(block)
+            begin = 0
+            for line in found.others:
+                placing.accesses(
+                    found.page[begin : line.position], found.write[begin : line.position]
+                )
+                begin = line.position
+                if not placing.mark(line.text):
+                    calls = _calls(between, name, line.number, line.text) if strace is None else []
+                    for call in calls:
+                        if call.name != "execve":
+                            recorder.call(call)
+                        elif recorder.seen:  # before the first access valgrind starts
+                            replaced = True
+                    skipped += not calls
+            placing.accesses(found.page[begin:], found.write[begin:])
         if skipped > FOREIGN and not recorder.seen:
             break
     if not recorder.seen:

@@ -16,6 +16,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.files import opened
+from swaptrace.unpacking import from_xz
 from swaptrace.verify.children import running
 
 WANTED: Final = (
@@ -120,7 +121,7 @@ def _plain(file: BinaryIO, most: int) -> bytes:
 
 
 def _unxz(file: BinaryIO, most: int) -> bytes:
-    return lzma.open(file).read(most)
+    return from_xz(file).read(most)
 
 
 def _gunzip(file: BinaryIO, most: int) -> bytes:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from swaptrace.atomic import replace_file
+from swaptrace.files import read_text
 from swaptrace.replay.result import machine_mapping
 from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.dump import to_yaml
@@ -22,11 +23,14 @@ from swaptrace.verify.observed import Observed, PageMaps
 from swaptrace.verify.run import Judged
 from swaptrace.verify.verdict import Status
 
+MAX_BYTES: Final = 256 << 20
+"""How long a file of observations may be."""
+
 
 def append(path: Path, judged: Iterable[Judged]) -> None:
     """Add to a file what a kernel showed of every scenario that agrees or differs. What it showed
     only once is no observation. The file is replaced as a whole."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = read_text(path, MAX_BYTES) if path.exists() else ""
     replace_file(path, before + "".join(observations(judged)))
 
 
