@@ -249,13 +249,20 @@ def policy_source(name: str, defines: Collection[str] = ()) -> tuple[str, Policy
 
     policy = from_argument(name, defines)
     if name.startswith("kernel:") or name.endswith(".c"):
-        from swaptrace.csource.listing import listing
-
-        return listing(policy), policy
+        return _in_c(policy), policy
     file = name if name.endswith(".py") else getsourcefile(type(policy))
     if file is None:
         raise SwaptraceError(f"policy {policy.name!r} was installed without its source")
     return read_text(file, MAX_SOURCE), policy
+
+
+def _in_c(policy: Policy) -> str:
+    """What was taken of C."""
+    from swaptrace.csource.listing import listing
+    from swaptrace.ktree.faults.listing import listing as listing_of_tree
+    from swaptrace.ktree.faults.policy import TreePolicy
+
+    return listing_of_tree(policy) if isinstance(policy, TreePolicy) else listing(policy)
 
 
 def first_sentence(text: str) -> str:

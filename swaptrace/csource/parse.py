@@ -18,7 +18,7 @@ from swaptrace.errors import quote
 TYPES: Final = words(
     """
     bool u8 u16 u32 u64 s8 s16 s32 s64 size_t pte_t rmap_t vm_fault_t vm_flags_t swp_entry_t
-    pgprot_t
+    pgprot_t softleaf_t gfp_t pgoff_t pmd_t spinlock_t
     """
 )
 """Names that the kernel's headers declare as types."""

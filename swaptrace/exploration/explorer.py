@@ -90,6 +90,11 @@ class Exploration(NamedTuple):
         if self.reservations:
             nothing = f"not a proof: {'; '.join(self.reservations)}"
             parts = [nothing, self._compared.removeprefix("proof "), of_what]
+        parts += (
+            f"interpreted of {policy.name}: {', '.join(policy.interpreted)}"
+            for policy in request.policies
+            if policy.interpreted
+        )
         if not same_window(request.policies):
             parts.append(NOT_COMPARED)
         return "; ".join(parts)
@@ -213,7 +218,7 @@ def decided_alike(policies: Sequence[Policy], processes: int, machine: Machine) 
 
     A policy need not have an answer to questions that no state leads to. Raises `UnsteadyPolicy`.
     """
-    if len(policies) != 2:
+    if len(policies) != 2 or any(policy.functions for policy in policies):
         return 0
     try:
         one, other = policies

@@ -11,10 +11,12 @@ from swaptrace.csource.policy import POINTS, CPolicy, policy_of
 from swaptrace.errors import printable
 from swaptrace.ktree.cleaned import MAX_BYTES, words_of
 from swaptrace.ktree.decisions import Decisions, decisions_of
+from swaptrace.ktree.faults.policy import TreePolicy
 from swaptrace.ktree.patching import is_inert, patched
 from swaptrace.ktree.regular import read_regular
 from swaptrace.ktree.residue import changed_functions
 from swaptrace.ktree.spec import Spec, spec_of
+from swaptrace.ktree.whole import from_tree, is_whole
 
 THREE: Final = (
     "three decisions are compared, not what its do_swap_page() and do_wp_page() do around them"
@@ -22,14 +24,20 @@ THREE: Final = (
 """Why no comparison with a tree is a proof."""
 
 
-def from_spec(text: str, defines: Collection[str] = ()) -> CPolicy:
+def from_spec(text: str, defines: Collection[str] = ()) -> CPolicy | TreePolicy:
     """The policy that `kernel:PATH+FILE` names; it is called so.
+
+    Where the file is mm/memory.c as a kernel has it, its functions are interpreted whole; of an
+    excerpt three decisions are taken.
 
     `notes` of the policy are what nobody should draw conclusions without, `undecided` why what is
     found with it is not the last word. Raises `PolicyError`.
     """
     spec = spec_of(text)
-    before = decisions_of(spec.file, _read(Path(spec.file)), defines)
+    content = _read(Path(spec.file))
+    if is_whole(content):
+        return from_tree(text, spec, content, defines)
+    before = decisions_of(spec.file, content, defines)
     if not spec.patches:
         return _policy(text, spec, before, (), (), defines)
     patch = patched(spec.root, spec.within, spec.patches)

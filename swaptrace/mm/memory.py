@@ -77,17 +77,18 @@ def mm_account_fault(page: Page, major: bool) -> None:
 
 def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
     """handle_pte_fault()."""
-    pte = page.maps[p].pte
+    pte, own = page.maps[p].pte, page.policy.functions
+    result: FaultResult | None = None
     if pte is None:
-        return do_anonymous_page(page, p, write)
-    if isinstance(pte, SwapPte):
-        return do_swap_page(page, p, pte, write)
-    if write and not pte.write:
-        return do_wp_page(page, p)
-    if write:
+        result = own.get("do_anonymous_page", do_anonymous_page)(page, p, write)
+    elif isinstance(pte, SwapPte):
+        result = own.get("do_swap_page", do_swap_page)(page, p, pte, write)
+    elif write and not pte.write:
+        result = own.get("do_wp_page", do_wp_page)(page, p)
+    elif write:
         page.enter("handle_pte_fault")
         page.set_pte(p, pte.mkdirty())
-    return FaultResult()
+    return result or FaultResult()
 
 
 def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:

@@ -32,15 +32,17 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
         if wp is not None:
             pte = pte.mkuffd_wp() if wp else pte.clear_uffd_wp()
         upgradable = page.facts.write_upgrade or (wp is None and pte.dirty)
-        if not wp and upgradable and can_change_pte_writable(page, p, pte):
+        asked = page.policy.functions.get("can_change_pte_writable", can_change_pte_writable)
+        if not wp and upgradable and page.vma(p).writable and asked(page, p, pte):
             pte = pte._replace(write=True, dirty=pte.dirty or page.facts.mkwrite_dirties)
         page.set_pte(p, pte)
 
 
 def can_change_pte_writable(page: Page, p: int, pte: Pte) -> bool:
-    """Whether a write needs no fault: nothing to track, and the page is exclusive."""
+    """Whether a write that the VMA allows needs no fault: nothing to track, and the page is
+    exclusive."""
     vma = page.vma(p)
-    if not vma.writable or needs_soft_dirty_wp(vma, pte) or (vma.uffd_wp and pte.uffd_wp):
+    if needs_soft_dirty_wp(vma, pte) or (vma.uffd_wp and pte.uffd_wp):
         return False
     return not pte.is_zero_page and page.folios[pte.folio].anon_exclusive
 

@@ -10,7 +10,8 @@ what it was asked before nor on which object says so (`mm.steady` checks it).
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal, NamedTuple, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar, cast
 
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import Pte, SwapPte, Vma
@@ -110,6 +111,13 @@ class Policy:
     pinned: bool = False
     title: ClassVar[str] = ""
     origin: ClassVar[str] = ""
+
+    functions: Mapping[str, Callable[..., Any]] = {}
+    """Functions of mm/ that the policy has whole, by name, with the arguments and the result of
+    those here; where it has one, no decision point within it is asked."""
+
+    interpreted: tuple[str, ...] = ()
+    """The functions of C that are behind `functions`, those included that they call."""
 
     undecided: tuple[str, ...] = ()
     """Why nothing that is counted under the policy is the last word: what it was made of does more

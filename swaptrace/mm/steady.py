@@ -23,7 +23,7 @@ class Steady(Policy):
     """
 
     def __init__(self, policy: Policy) -> None:
-        self.name, self.policy = policy.name, policy
+        self.name, self.policy, self.functions = policy.name, policy, policy.functions
         self.answers: dict[tuple[object, ...], object] = {}
 
     def swapin_pte(self, fault: SwapinFault) -> SwapinPte:

@@ -15,7 +15,7 @@ class Asked(Policy):
     """Answers as another policy does, and remembers each method that is called, in order."""
 
     def __init__(self, policy: Policy) -> None:
-        self.name, self.policy = policy.name, policy
+        self.name, self.policy, self.functions = policy.name, policy, policy.functions
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
 
     def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
@@ -36,6 +36,10 @@ class Asked(Policy):
 
 def cited_lines(policy: Policy, column: Column, event: Event) -> Iterator[str]:
     """What is executed, as `file:line: text`, with what a condition said; nothing of Python."""
+    executed: Callable[..., Any] | None = getattr(policy, "executed", None)
+    if executed is not None:
+        yield from map(in_words, executed(lambda: transition(policy, column, event)))
+        return
     cite: Callable[..., Any] | None = getattr(policy, "cite", None)
     if cite is None:
         return

@@ -110,7 +110,7 @@ def observations() -> tuple[Observation, ...]:
 @cache
 def table(policy: str) -> Table:
     """One table per policy for all observations."""
-    return Table(policies.find(policy))
+    return Table(policies.from_argument(policy))
 
 
 @dataclass(frozen=True)

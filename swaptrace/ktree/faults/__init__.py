@@ -1,0 +1,1 @@
+"""A tree's own fault functions, interpreted from their first statement to their return."""

@@ -1,0 +1,395 @@
+"""Expressions of C as functions of a fault and the local variables, each checked when it is read.
+
+Where a value never changes in the model, what it rules out is not read: of `a && b` with a constant
+false `a` nothing of `b` need be understood. What was left out so is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pycparser import c_ast
+from pycparser.c_generator import CGenerator
+
+from swaptrace.counters import Counter
+from swaptrace.csource.arithmetic import OPERATORS, integer
+from swaptrace.csource.kinds import vm_flags
+from swaptrace.csource.parse import place_of
+from swaptrace.csource.preprocess import ENABLED
+from swaptrace.csource.scope import WIDTHS, fit
+from swaptrace.errors import PolicyError, quote, shorten
+from swaptrace.ktree.faults.constants import CONSTANTS
+from swaptrace.ktree.faults.fault import Fault, Unmodelled
+from swaptrace.ktree.faults.fields import FIELDS, KNOWN_FIELDS
+from swaptrace.ktree.faults.inert import EVENTS, is_inert
+from swaptrace.ktree.faults.primitive import Primitive
+from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure
+from swaptrace.ktree.faults.tables import PRIMITIVES
+from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF, Pointer, are_equal, is_true, named
+from swaptrace.mm.column import Vma
+
+if TYPE_CHECKING:
+    from swaptrace.ktree.faults.program import Program
+    from swaptrace.ktree.faults.source import Definition
+
+Env = dict[str, Any]
+
+Run = Callable[[Fault, Env], Any]
+
+POSSIBLE: Final = vm_flags(Vma(True, True, True, True, True))
+"""The flags that the VMA of a private anonymous mapping can have."""
+
+ACCEPTED: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "V": lambda value: value == VMA,
+    "M": lambda value: value == VMF,
+    "P": lambda value: value == PTEP,
+    "f": lambda value: isinstance(value, Pointer) and value.kind == "folio",
+    "a": lambda value: value is OPAQUE,
+    "0": lambda value: type(value) is int and value == 0,
+    "1": lambda value: type(value) is int and value == 1,
+}
+"""What an argument must be, by the letter of `Primitive.params`."""
+
+
+class Value(NamedTuple):
+    """What computes an expression. `constant` is its value where that never changes, `possible` the
+    bits that it can have where not all can be."""
+
+    run: Run
+    constant: int | None = None
+    possible: int | None = None
+
+
+class Variable(NamedTuple):
+    """`key` is its place among the local variables, `width` that of an integer."""
+
+    key: str
+    width: tuple[int, bool] | None
+
+
+def constant(number: int) -> Value:
+    """A value that never changes."""
+    return Value(lambda _fault, _env: number, number)
+
+
+class Expressions:
+    """Reads the expressions of one function."""
+
+    def __init__(self, program: Program, definition: Definition) -> None:
+        self.program, self.definition = program, definition
+        self.scopes: list[dict[str, Variable]] = [{}]
+        self.declared = 0
+
+    def error(self, node: Any, message: str) -> PolicyError:
+        """What is wrong with a node, and in which function."""
+        source = self.definition.source
+        where = f"in {self.definition.name}(): {message}"
+        return source.error(place_of(source, node), where)
+
+    def ruled_out(self, node: Any) -> None:
+        """Remember what a constant rules out."""
+        if node is not None:
+            self.program.note_ruled_out(self.definition.name, str(CGenerator().visit(node)))
+
+    def find(self, name: str) -> Variable | None:
+        return next((scope[name] for scope in reversed(self.scopes) if name in scope), None)
+
+    def value(self, node: Any) -> Value:
+        reader = _READERS.get(type(node).__name__)
+        if reader is None:
+            raise self.error(node, f"{type(node).__name__} is not understood in an expression")
+        return reader(self, node)
+
+    def truth(self, node: Any) -> Value:
+        """A condition: 0 or 1."""
+        value = self.value(node)
+        if value.constant is not None:
+            return constant(int(value.constant != 0))
+        run, fail = value.run, self._failing(node)
+        return Value(lambda fault, env: int(is_true(run(fault, env), fail)))
+
+    def _failing(self, node: Any) -> Callable[[str], PolicyError]:
+        return lambda message: self.error(node, message)
+
+    def _constant(self, node: Any) -> Value:
+        number = integer(node.value) if "int" in node.type else None
+        if number is None:
+            raise self.error(node, f"{shorten(node.value)} is not an integer")
+        return constant(number)
+
+    def _name(self, node: Any) -> Value:
+        variable = self.find(node.name)
+        if variable is not None:
+            return self._variable(node, variable.key)
+        if node.name in CONSTANTS:
+            return constant(CONSTANTS[node.name])
+        if node.name in self.program.defined:
+            return constant(1)
+        raise self.error(node, f"the model has no name {quote(node.name)}")
+
+    def _variable(self, node: Any, key: str) -> Value:
+        def run(_fault: Fault, env: Env) -> Any:
+            try:
+                return env[key]
+            except KeyError:
+                raise self.error(node, f"{quote(node.name)} has no value here") from None
+
+        return Value(run)
+
+    def _field(self, node: Any) -> Value:
+        name = node.field.name
+        if name not in KNOWN_FIELDS:
+            raise self.error(node.field, f"the model has no field {quote(name)}")
+        struct = self.value(node.name).run
+
+        def run(fault: Fault, env: Env) -> Any:
+            of = struct(fault, env)
+            kind = of.kind if isinstance(of, Pointer) else type(of).__name__
+            read = FIELDS.get((kind, name))
+            if read is None:
+                raise self.error(node.field, f"{named(of)} has no field {quote(name)}")
+            try:
+                return read(fault, of)
+            except Unmodelled as wrong:
+                raise self.error(node, str(wrong)) from None
+
+        return Value(run, possible=POSSIBLE if name == "vm_flags" else None)
+
+    def _unary(self, node: Any) -> Value:
+        if node.op == "!":
+            value = self.truth(node.expr)
+            if value.constant is not None:
+                return constant(1 - value.constant)
+            return Value(lambda fault, env: 1 - value.run(fault, env))
+        if node.op == "&":
+            return self._address(node)
+        if node.op == "*":
+            return self._pointed(node)
+        if node.op not in ("-", "~"):
+            raise self.error(node, f"{node.op.strip('p')} is not understood in an expression")
+        return self._negated(node)
+
+    def _negated(self, node: Any) -> Value:
+        value, minus = self.value(node.expr), node.op == "-"
+
+        def run(fault: Fault, env: Env) -> int:
+            number = self._integer(node.expr, value.run(fault, env))
+            return -number if minus else ~number
+
+        if value.constant is None:
+            return Value(run)
+        return constant(-value.constant if minus else ~value.constant)
+
+    def _address(self, node: Any) -> Value:
+        """&folio->page is the folio; other addresses are nothing that the model has."""
+        inner = node.expr
+        if isinstance(inner, c_ast.StructRef) and inner.field.name == "page":
+            return self.value(inner.name)
+        raise self.error(node, "the model has no addresses but that of folio->page")
+
+    def _pointed(self, node: Any) -> Value:
+        run = self.value(node.expr).run
+
+        def read(fault: Fault, env: Env) -> Any:
+            if run(fault, env) != PTEP:
+                raise self.error(node, "only the PTE of the fault can be looked at")
+            return fault.shown
+
+        return Value(read)
+
+    def _integer(self, node: Any, value: Any) -> int:
+        if not isinstance(value, int):
+            raise self.error(node, f"{named(value)} where an integer is needed")
+        return value
+
+    def _binary(self, node: Any) -> Value:
+        if node.op in ("&&", "||"):
+            return self._logical(node)
+        one, other = self.value(node.left), self.value(node.right)
+        if node.op in ("==", "!="):
+            run = self._compared(node, one.run, other.run)
+        else:
+            run = self._computed(node, one.run, other.run)
+        if one.constant is not None and other.constant is not None:
+            return constant(OPERATORS[node.op](one.constant, other.constant))
+        if node.op == "&" and one.possible is not None and other.constant is not None:
+            bits = one.possible & other.constant
+            return Value(run, possible=bits) if bits else constant(0)
+        if node.op == "==" and one.possible is not None and (other.constant or 0) & ~one.possible:
+            return constant(0)
+        return Value(run)
+
+    def _compared(self, node: Any, one: Run, other: Run) -> Run:
+        fail, wanted = self._failing(node), node.op == "=="
+        return lambda fault, env: int(are_equal(one(fault, env), other(fault, env), fail) == wanted)
+
+    def _computed(self, node: Any, one: Run, other: Run) -> Run:
+        apply = OPERATORS.get(node.op)
+        if apply is None:
+            raise self.error(node, f"the operator {node.op} is not understood")
+
+        def run(fault: Fault, env: Env) -> int:
+            left = self._integer(node.left, one(fault, env))
+            right = self._integer(node.right, other(fault, env))
+            try:
+                return apply(left, right)
+            except (ArithmeticError, ValueError) as wrong:
+                raise self.error(node, str(wrong)) from None
+
+        return run
+
+    def _logical(self, node: Any) -> Value:
+        """The right side is not read where the left one always decides."""
+        decides = 0 if node.op == "&&" else 1
+        one = self.truth(node.left)
+        if one.constant == decides:
+            self.ruled_out(node.right)
+            return one
+        other = self.truth(node.right)
+        if one.constant is not None:
+            return other
+        if other.constant == decides:
+            self.pure(node.left)
+            return other
+        if decides:
+            return Value(lambda fault, env: one.run(fault, env) or other.run(fault, env))
+        return Value(lambda fault, env: one.run(fault, env) and other.run(fault, env))
+
+    def _ternary(self, node: Any) -> Value:
+        condition = self.truth(node.cond)
+        if condition.constant is not None:
+            self.ruled_out(node.iffalse if condition.constant else node.iftrue)
+            return self.value(node.iftrue if condition.constant else node.iffalse)
+        yes, no = self.value(node.iftrue).run, self.value(node.iffalse).run
+        return Value(
+            lambda fault, env: yes(fault, env) if condition.run(fault, env) else no(fault, env)
+        )
+
+    def _cast(self, node: Any) -> Value:
+        value, width = self.value(node.expr), width_of(node.to_type)
+        if width is None:
+            raise self.error(node, "a cast to this type is not understood")
+        return Value(lambda fault, env: fit(self._integer(node.expr, value.run(fault, env)), width))
+
+    def _call(self, node: Any) -> Value:
+        name, arguments = self.called(node), list(node.args.exprs if node.args is not None else ())
+        if name in UNCHANGED or name in WARNINGS:
+            if len(arguments) != 1:
+                raise self.error(node, f"{name}() takes one argument, not {len(arguments)}")
+            return self.value(arguments[0]) if name in UNCHANGED else self.truth(arguments[0])
+        if name in ENABLED:
+            return self._enabled(node, arguments)
+        if name in EVENTS:
+            return self._counted(node, arguments)
+        if is_inert(name):
+            raise self.error(node, f"{name}() is passed over by name, so that it has no value")
+        if name in PRIMITIVES:
+            return self._primitive(node, name, arguments)
+        return self._followed(node, name, arguments)
+
+    def called(self, node: Any) -> str:
+        """The name of the function that is called."""
+        if not isinstance(node.name, c_ast.ID):
+            raise self.error(node, "a call through a pointer is not understood")
+        return str(node.name.name)
+
+    def _enabled(self, node: Any, arguments: list[Any]) -> Value:
+        if len(arguments) != 1 or not isinstance(arguments[0], c_ast.ID):
+            raise self.error(node, f"{node.name.name}() takes the name of an option")
+        return constant(int(arguments[0].name in self.program.defined))
+
+    def _counted(self, node: Any, arguments: list[Any]) -> Value:
+        self.pure(node.args)
+        event = getattr(arguments[0], "name", "") if arguments else ""
+        if event != "PGREUSE":
+            return constant(0)
+        return Value(lambda fault, _env: fault.page.count(Counter.WP_REUSE))
+
+    def _primitive(self, node: Any, name: str, arguments: list[Any]) -> Value:
+        found = next(
+            (each for each in PRIMITIVES[name] if len(each.params) == len(arguments)), None
+        )
+        if found is None:
+            wanted = " or ".join(str(len(each.params)) for each in PRIMITIVES[name])
+            raise self.error(node, f"{name}() takes {wanted} arguments, not {len(arguments)}")
+        self.program.note_primitive(name, found)
+        runs: list[Run] = []
+        checks: list[Run] = []
+        for letter, argument in zip(found.params, arguments, strict=True):
+            if letter == "v":
+                runs.append(self.value(argument).run)
+            elif letter == "_":
+                self.pure(argument)
+            else:
+                checks.append(self._checked(argument, letter))
+        if found.constant is not None:
+            return constant(found.constant)
+        if name == "vma_test" and not POSSIBLE & (self.value(arguments[1]).constant or 0):
+            return constant(0)
+        return Value(self._guarded(node, found, runs, checks))
+
+    def _checked(self, node: Any, letter: str) -> Run:
+        """An argument of which the model knows one value only: any other is an error."""
+        run, accepts = self.value(node).run, ACCEPTED[letter]
+
+        def check(fault: Fault, env: Env) -> None:
+            value = run(fault, env)
+            if not accepts(value):
+                raise self.error(
+                    node, f"the model does not know this call with {named(value)} here"
+                )
+
+        return check
+
+    def _guarded(self, node: Any, primitive: Primitive, runs: list[Run], checks: list[Run]) -> Run:
+        call = primitive.run
+
+        def run(fault: Fault, env: Env) -> Any:
+            for check in checks:
+                check(fault, env)
+            values = [each(fault, env) for each in runs]
+            try:
+                return call(fault, *values)
+            except Unmodelled as wrong:
+                raise self.error(node, str(wrong)) from None
+
+        return run
+
+    def _followed(self, node: Any, name: str, arguments: list[Any]) -> Value:
+        function = self.program.function(name, self, node)
+        if len(function.parameters) != len(arguments):
+            wanted = len(function.parameters)
+            raise self.error(node, f"{name}() takes {wanted} arguments, not {len(arguments)}")
+        runs = [self._argument(argument) for argument in arguments]
+        return Value(lambda fault, env: function.call(fault, [each(fault, env) for each in runs]))
+
+    def _argument(self, node: Any) -> Run:
+        return self.value(node).run
+
+    def pure(self, node: Any) -> None:
+        """Raise `PolicyError` if something that is not looked at would change anything."""
+        wrong = impure(node)
+        if wrong is not None:
+            raise self.error(*wrong)
+
+
+def width_of(node: Any) -> tuple[int, bool] | None:
+    """Bits and sign of a declared type; None if it is none of an integer."""
+    inner = node.type
+    names = getattr(getattr(inner, "type", None), "names", None)
+    if isinstance(inner, c_ast.PtrDecl) or names is None:
+        return None
+    return WIDTHS.get(" ".join(names))
+
+
+_READERS: Final[Mapping[str, Callable[[Expressions, Any], Value]]] = {
+    "Constant": Expressions._constant,
+    "ID": Expressions._name,
+    "StructRef": Expressions._field,
+    "UnaryOp": Expressions._unary,
+    "BinaryOp": Expressions._binary,
+    "TernaryOp": Expressions._ternary,
+    "Cast": Expressions._cast,
+    "FuncCall": Expressions._call,
+}

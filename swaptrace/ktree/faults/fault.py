@@ -1,0 +1,140 @@
+"""A fault while the C of it runs: the page of the model, and what the kernel holds meanwhile."""
+
+from __future__ import annotations
+
+from collections import Counter as Counts
+from typing import Any, Final
+
+from swaptrace.csource.frame import Cited
+from swaptrace.csource.kinds import WRITE
+from swaptrace.ktree.faults.values import VMA, Entry, Pointer
+from swaptrace.mm.column import Pte, SwapPte
+from swaptrace.mm.page import Page
+
+MAX_WORK: Final = 20_000
+"""Statements of one fault: no fault has so many, and a loop without end has more."""
+
+
+class Unmodelled(Exception):
+    """What the C does to the page, and the model cannot."""
+
+
+class Fault:
+    """What one process's fault on a page has come to.
+
+    `shown` is the page-table entry as the kernel would read it. The page of the model says which
+    folios are mapped and how often a slot is referred to; the rest is kept here. `held` are
+    references to folios beside those of mappings and swap cache, `batched` folios that are in a
+    per-CPU batch which holds one more, `fresh` those that were read or allocated by this fault,
+    `mapping` those that rmap has been told of but no PTE maps yet, `kept` references to slots
+    beside those of PTEs. `fields` are those of struct vm_fault, `entries` what folio->swap was set
+    to. `anonymous` answers what the model does not keep, and `asked` says that it was asked for.
+    """
+
+    __slots__ = (
+        "anonymous",
+        "asked",
+        "batched",
+        "entries",
+        "fields",
+        "fresh",
+        "held",
+        "kept",
+        "mapping",
+        "p",
+        "page",
+        "shown",
+        "trace",
+        "work",
+    )
+
+    def __init__(self, page: Page, p: int, write: bool, anonymous: bool = True) -> None:
+        self.page, self.p, self.anonymous = page, p, anonymous
+        self.asked = False
+        self.shown: Pte | SwapPte | None = page.maps[p].pte
+        self.held: Counts[int] = Counts()
+        self.mapping: Counts[int] = Counts()
+        self.kept: Counts[int] = Counts()
+        self.batched: set[int] = set()
+        self.fresh: set[int] = set()
+        self.entries: dict[int, Entry] = {}
+        self.fields: dict[str, Any] = {
+            "flags": WRITE if write else 0,
+            "orig_pte": self.shown,
+            "vma": VMA,
+            "page": 0,
+            "pte": 0,
+        }
+        self.trace: list[Cited] | None = None
+        self.work = 0
+
+    @property
+    def slot(self) -> int | None:
+        """That of the swap entry that faulted, as long as the kernel has not dropped it."""
+        orig = self.shown
+        return orig.slot if isinstance(orig, SwapPte) else None
+
+    def mapcount(self, f: int) -> int:
+        """folio_mapcount()."""
+        return self.page.mapcount(f) + self.mapping[f]
+
+    def ref_count(self, f: int) -> int:
+        """folio_ref_count(). rmap takes no reference: that of the fault becomes the mapping's."""
+        cached = self.page.folios[f].slot is not None
+        return self.page.mapcount(f) + cached + self.held[f] + (f in self.batched)
+
+    def swap_count(self, s: int) -> int:
+        """__swap_count()."""
+        return self.page.swap_count(s) + self.kept[s]
+
+    def is_anonymous(self, f: int) -> bool:
+        """folio_test_anon(). Whether a cached folio that nobody maps was mapped before is not
+        known: both must come to the same."""
+        if self.mapcount(f):
+            return True
+        if f in self.fresh:
+            return False
+        self.asked = True
+        return self.anonymous
+
+    def set_pte(self, pte: Pte | SwapPte | None) -> None:
+        """set_pte_at(): a folio that it maps takes over the reference of the fault; a slot whose
+        swap PTE goes keeps its reference until swap_free()."""
+        old = self.page.maps[self.p].pte
+        if isinstance(old, SwapPte):
+            self.kept[old.slot] += 1
+        maps = pte.folio if isinstance(pte, Pte) and not pte.is_zero_page else None
+        mapped = isinstance(old, Pte) and old.folio == maps
+        if isinstance(old, Pte) and not old.is_zero_page and not mapped:
+            raise Unmodelled("the PTE of a mapped folio is replaced by another one")
+        if maps is not None and not mapped:
+            self.held[maps] -= 1
+            self.mapping[maps] -= 1
+        self.shown = pte
+        self.page.set_pte(self.p, pte)
+
+    def free_slot(self, s: int) -> None:
+        """swap_free(): one reference less. The PTE that held it is shown until it is set anew."""
+        if self.kept[s]:
+            self.kept[s] -= 1
+        elif self.page.maps[self.p].pte == self.shown and self.slot == s:
+            self.page.set_pte(self.p, None)
+        else:
+            raise Unmodelled("a reference to a swap slot is dropped that the fault does not hold")
+
+    def left(self) -> str | None:
+        """What is wrong when the fault is over; None if nothing is."""
+        if any(self.held.values()):
+            return "references to a folio are left or dropped twice"
+        if any(self.mapping.values()):
+            return "rmap is told of another page than is mapped"
+        if any(self.kept.values()):
+            return "the reference to the swap slot is not dropped"
+        if self.page.maps[self.p].pte != self.shown:
+            return "the swap slot is freed, and no PTE is set"
+        return None
+
+
+def folio(number: int) -> Pointer:
+    """A pointer to a folio of the page."""
+    return Pointer("folio", number)

@@ -1,0 +1,61 @@
+"""The fields of structs that C may read and set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from swaptrace.csource.kinds import vm_flags
+from swaptrace.csource.words import words
+from swaptrace.ktree.faults.constants import STABLE_WRITES, SYNCHRONOUS_IO
+from swaptrace.ktree.faults.fault import Fault
+from swaptrace.ktree.faults.swapping import entry_of
+from swaptrace.ktree.faults.values import OPAQUE, Entry, Pointer
+
+Read = Callable[[Fault, Any], Any]
+
+
+def _of_fault(name: str) -> Read:
+    return lambda fault, _vmf: fault.fields[name]
+
+
+def _opaque(_fault: Fault, _struct: Any) -> Any:
+    return OPAQUE
+
+
+def _device_flags(fault: Fault, _si: Any) -> int:
+    """zram is synchronous and takes no writes under writeback (SWP_STABLE_WRITES)."""
+    return SYNCHRONOUS_IO | STABLE_WRITES if fault.page.facts.backend.synchronous_io else 0
+
+
+_OPAQUE: Final = {
+    "vmf": words("address real_address pgoff pmd pud ptl gfp_mask"),
+    "vma": words("vm_mm vm_page_prot vm_start vm_end vm_pgoff"),
+    "folio": words("private index mapping"),
+}
+"""Fields that a struct has but the model has no value for."""
+
+FIELDS: Final[Mapping[tuple[str, str], Read]] = {
+    **{("vmf", name): _of_fault(name) for name in ("flags", "orig_pte", "vma", "page", "pte")},
+    **{(kind, name): _opaque for kind, names in _OPAQUE.items() for name in names},
+    ("vma", "vm_flags"): lambda fault, _vma: vm_flags(fault.page.vma(fault.p)),
+    ("si", "flags"): _device_flags,
+    ("folio", "page"): lambda _fault, page: page,
+    ("folio", "swap"): entry_of,
+    ("Entry", "val"): lambda _fault, entry: Pointer("slot", entry.slot),
+}
+"""By what has them (`Pointer.kind`, or the type of a value)."""
+
+KNOWN_FIELDS: Final = frozenset(name for _, name in FIELDS)
+
+
+def store(fault: Fault, struct: Any, name: str, value: Any) -> bool:
+    """Set a field; False if that is not one that C may set."""
+    kind = struct.kind if isinstance(struct, Pointer) else ""
+    if kind == "vmf" and name in ("flags", "orig_pte", "page", "pte"):
+        fault.fields[name] = value
+    elif kind == "folio" and name == "swap" and isinstance(value, Entry):
+        fault.entries[struct.number] = value
+    elif (kind, name) not in (("folio", "private"), ("vmf", "prealloc_pte")):
+        return False
+    return True

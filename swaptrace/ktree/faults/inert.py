@@ -1,0 +1,77 @@
+"""Functions that change nothing about the page, by name; they are not called.
+
+Their arguments are not looked at, except that nothing in them may change anything. A lock never
+waits in the model, where one thing happens at a time, and what is counted here the model does not
+count, or counts by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from swaptrace.csource.ignored import HOOK, TRACEPOINT
+from swaptrace.csource.words import words
+
+INERT: Final[Mapping[str, frozenset[str]]] = {
+    "caches and TLB (arch/)": words(
+        """
+        flush_icache_page flush_icache_pages flush_cache_page flush_tlb_page update_mmu_cache
+        update_mmu_cache_range update_mmu_tlb update_mmu_tlb_range
+        """
+    ),
+    "hooks of the architecture (include/linux/pgtable.h)": words(
+        """
+        arch_do_swap_page arch_do_swap_page_nr arch_swap_restore
+        """
+    ),
+    "statistics (include/linux/mm.h, vmstat.h, memcontrol.h)": words(
+        """
+        add_mm_counter inc_mm_counter dec_mm_counter inc_mm_counter_fast dec_mm_counter_fast
+        count_memcg_event_mm count_memcg_events count_memcg_folio_events count_mthp_stat
+        mod_mthp_stat folio_xchg_last_cpupid page_cpupid_xchg_last
+        """
+    ),
+    "locks and waiting (mm/filemap.c, kernel/sched)": words(
+        """
+        folio_unlock unlock_page pte_unmap pte_unmap_unlock spin_lock spin_unlock put_swap_device
+        swapcache_clear wake_up add_wait_queue remove_wait_queue
+        schedule_timeout_uninterruptible DECLARE_WAITQUEUE __folio_set_locked
+        """
+    ),
+    "reclaim and throttling (mm/swapfile.c, mm/workingset.c)": words(
+        """
+        folio_throttle_swaprate cgroup_throttle_swaprate workingset_refault
+        mem_cgroup_swapin_uncharge_swap folio_mark_accessed mark_page_accessed
+        """
+    ),
+    "flags of a new folio that the model takes for granted (include/linux/page-flags.h)": words(
+        """
+        __folio_set_swapbacked __folio_mark_uptodate __SetPageUptodate
+        """
+    ),
+    "the anonymous VMA of a folio (mm/rmap.c)": words("folio_move_anon_rmap"),
+    "checks that stop a kernel that is wrong (include/linux/mmdebug.h)": words(
+        """
+        BUG_ON VM_BUG_ON VM_BUG_ON_PAGE VM_BUG_ON_FOLIO VM_BUG_ON_VMA WARN_ON WARN_ON_ONCE
+        VM_WARN_ON VM_WARN_ON_ONCE VM_WARN_ON_FOLIO VM_WARN_ON_ONCE_FOLIO VM_WARN_ON_ONCE_PAGE
+        BUILD_BUG_ON lockdep_assert_held might_sleep check_swap_exclusive
+        """
+    ),
+    "values that only functions of this list and parameters that are not looked at take": words(
+        """
+        swp_offset folio_swap thp_swapin_suitable_orders BIT max min
+        """
+    ),
+}
+"""By what they are for, and where the kernel has them."""
+
+ALL_INERT: Final = frozenset().union(*INERT.values())
+
+EVENTS: Final = frozenset({"count_vm_event", "count_vm_events"})
+"""Of the events only PGREUSE is one of the model's counters."""
+
+
+def is_inert(name: str) -> bool:
+    """Whether a call of the function changes nothing about the page."""
+    return name in ALL_INERT or (name.startswith(TRACEPOINT) and not name.startswith(HOOK))

@@ -1,0 +1,145 @@
+"""A policy whose functions are those of a kernel tree."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from swaptrace.csource.frame import Cited
+from swaptrace.csource.kinds import RESULTS as FLAGS
+from swaptrace.errors import PolicyError
+from swaptrace.ktree.faults.constants import RESULTS
+from swaptrace.ktree.faults.fault import Fault
+from swaptrace.ktree.faults.program import ROOTS, Function, Program
+from swaptrace.ktree.faults.source import Sources
+from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF
+from swaptrace.mm.column import Pte, SwapPte
+from swaptrace.mm.memory import FaultResult
+from swaptrace.mm.page import Page
+from swaptrace.mm.policy import Policy
+
+ERROR: Final = RESULTS["VM_FAULT_ERROR"]
+
+
+class TreePolicy(Policy):
+    """Hands faults to the C of a tree. `program` is what was read, `notes` what its user must be
+    told beside any result."""
+
+    notes: tuple[str, ...] = ()
+
+    title = "The functions of a fault as this tree has them"
+
+    def __init__(self, name: str, program: Program) -> None:
+        self.name, self.program = name, program
+        self.trace: list[Cited] | None = None
+        has = program.functions
+        roots: Mapping[str, Callable[..., Any]] = {
+            "do_swap_page": self._swap,
+            "do_wp_page": self._write_protected,
+            "do_anonymous_page": self._anonymous,
+            "can_change_pte_writable": self._writable,
+        }
+        self.interpreted = tuple(f"{name}()" for name in has)
+        self.functions = {name: roots[name] for name in ROOTS if name in has}
+
+    def __reduce__(self) -> tuple[Callable[..., TreePolicy], tuple[object, ...]]:
+        """Sent to another process as its C, and read there again."""
+        sources = self.program.sources
+        said = (self.notes, self.undecided, self.kernel, self.pinned)
+        return _again, (self.name, sources.texts, sources.shown, sources.defined, said)
+
+    def executed(self, run: Callable[[], object]) -> list[Cited]:
+        """The lines of C that are executed while something runs, in order."""
+        self.trace = []
+        try:
+            run()
+            return self.trace
+        finally:
+            self.trace = None
+
+    def _swap(self, page: Page, p: int, _orig: SwapPte, write: bool) -> FaultResult:
+        return self._fault("do_swap_page", page, p, write)
+
+    def _write_protected(self, page: Page, p: int) -> FaultResult:
+        return self._fault("do_wp_page", page, p, write=True)
+
+    def _anonymous(self, page: Page, p: int, write: bool) -> FaultResult:
+        return self._fault("do_anonymous_page", page, p, write)
+
+    def _writable(self, page: Page, p: int, pte: Pte) -> bool:
+        function = self.program.functions["can_change_pte_writable"]
+        fault = Fault(page, p, write=False)
+        fault.trace = self.trace
+        return bool(function.call(fault, [VMA, OPAQUE, pte]))
+
+    def _fault(self, name: str, page: Page, p: int, write: bool) -> FaultResult:
+        """Run a function on the page. Where it asks what the model does not keep, it must come to
+        the same for either answer."""
+        function, before = self.program.functions[name], _copied(page)
+        result, asked = self._run(function, page, p, write, anonymous=True)
+        if asked:
+            other, _ = self._run(function, before, p, write, anonymous=False)
+            if other != result or _state(before) != _state(page):
+                raise self._wrong(
+                    function,
+                    "what is done depends on whether a page that only the swap cache has was "
+                    "mapped before (folio_test_anon), which the model does not keep",
+                )
+        return result
+
+    def _run(
+        self, function: Function, page: Page, p: int, write: bool, anonymous: bool
+    ) -> tuple[FaultResult, bool]:
+        fault = Fault(page, p, write, anonymous)
+        fault.trace = self.trace if anonymous else None
+        if function.definition.name == "do_wp_page":
+            fault.fields["pte"] = PTEP
+        value = function.call(fault, [VMF])
+        wrong = fault.left()
+        if wrong is not None:
+            raise self._wrong(function, wrong)
+        if not isinstance(value, int):
+            raise self._wrong(function, "it returns no vm_fault_t")
+        failed = bool(value & ERROR)
+        if failed and page.may_retry:
+            raise self._wrong(function, f"the fault fails (VM_FAULT_ERROR: {value & ERROR:#x})")
+        major, retry = value & FLAGS["VM_FAULT_MAJOR"], value & FLAGS["VM_FAULT_RETRY"]
+        return FaultResult(bool(major) and not failed, bool(retry), failed), fault.asked
+
+    def _wrong(self, function: Function, message: str) -> PolicyError:
+        source, name = function.definition.source, function.definition.name
+        return source.error(source.start, f"in {name}(): {message}")
+
+
+def _copied(page: Page) -> Page:
+    other = copy.copy(page)
+    other.maps, other.folios, other.slots = list(page.maps), list(page.folios), list(page.slots)
+    other.counts, other.path, other.broken = page.counts.copy(), list(page.path), list(page.broken)
+    return other
+
+
+def _state(page: Page) -> tuple[object, ...]:
+    return page.maps, page.folios, page.slots, page.counts, page.lookup, page.broken, page.wp_fault
+
+
+def _again(
+    name: str,
+    texts: Mapping[str, str],
+    shown: Mapping[str, str],
+    defined: Collection[str],
+    said: tuple[tuple[str, ...], tuple[str, ...], str, bool],
+) -> TreePolicy:
+    policy = TreePolicy(name, program_of(Sources(None, texts, shown, defined)))
+    policy.notes, policy.undecided, policy.kernel, policy.pinned = said
+    return policy
+
+
+def program_of(sources: Sources) -> Program:
+    """The functions of a tree, read. Raises `PolicyError` with all that is wrong."""
+    program = Program(sources)
+    try:
+        program.read()
+    except RecursionError:
+        raise PolicyError("the C of a fault is nested too deeply") from None
+    return program

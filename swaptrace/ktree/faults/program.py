@@ -1,0 +1,125 @@
+"""The functions of a tree that handle a fault, read from their roots as far as calls lead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from swaptrace.errors import PolicyError, quote
+from swaptrace.ktree.faults.expressions import Env, Expressions
+from swaptrace.ktree.faults.fault import MAX_WORK, Fault
+from swaptrace.ktree.faults.primitive import Primitive
+from swaptrace.ktree.faults.source import Definition, Sources, error_of
+from swaptrace.ktree.faults.statements import Statements, Step
+
+ROOTS: Final = ("do_swap_page", "do_wp_page", "do_anonymous_page", "can_change_pte_writable")
+"""Where the model hands a fault, or a question, over to the C of a tree."""
+
+NEEDED: Final = frozenset({"do_swap_page", "do_wp_page"})
+
+MAX_ERRORS: Final = 20
+
+
+class Function:
+    """A function that can be called."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.parameters: list[str] = []
+        self.step: Step | None = None
+
+    def call(self, fault: Fault, arguments: Sequence[Any]) -> Any:
+        """What it returns."""
+        name = self.definition.name
+        fault.page.enter(name)
+        if name == "do_wp_page":
+            fault.page.wp_fault = True
+        env: Env = dict(zip(self.parameters, arguments, strict=True))
+        assert self.step is not None, "everything is read before anything is called"
+        fault.work += 1
+        if fault.work > MAX_WORK:
+            source = self.definition.source
+            raise source.error(source.start, f"in {name}(): this goes on for ever")
+        leave = self.step(fault, env)
+        return None if leave is None else leave.value
+
+
+class Change(NamedTuple):
+    """What of a function counts in the model: its words, and those that constants rule out."""
+
+    words: str
+    ruled_out: tuple[str, ...]
+
+
+class Program:
+    """The functions that are interpreted, and what was assumed to read them.
+
+    `doubts` are calls that could change what is decided and are not known.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources, self.defined = sources, sources.defined
+        self.functions: dict[str, Function] = {}
+        self.primitives: dict[str, Primitive] = {}
+        self.doubts: list[str] = []
+        self._ruled_out: dict[str, list[str]] = {}
+        self._errors: list[PolicyError] = []
+        self._reading: list[str] = []
+
+    def read(self) -> None:
+        """Read every root that the tree has. Raises `PolicyError` with all that is wrong."""
+        for name in ROOTS:
+            try:
+                if self._read(name) is None and name in NEEDED:
+                    self.note_error(PolicyError(f"the tree has no function {name}()"))
+            except PolicyError as error:
+                self.note_error(error)
+        if self._errors:
+            raise error_of(self._errors[:MAX_ERRORS])
+
+    def note_error(self, error: PolicyError) -> None:
+        """Remember what is wrong, to tell it with the rest."""
+        self._errors.append(error)
+
+    def note_ruled_out(self, function: str, text: str) -> None:
+        """Remember what is not read, since a constant rules it out."""
+        self._ruled_out.setdefault(function, []).append(" ".join(text.split()))
+
+    def note_primitive(self, name: str, primitive: Primitive) -> None:
+        """Remember a function that the model has."""
+        self.primitives[name] = primitive
+
+    def function(self, name: str, caller: Expressions, node: Any) -> Function:
+        """A function of the tree that C calls. Raises `PolicyError`."""
+        if name in self._reading:
+            raise caller.error(node, f"{name}() calls itself, which is not understood")
+        found = self._read(name)
+        if found is None:
+            raise caller.error(node, f"there is no function {quote(name)} in the model or the tree")
+        return found
+
+    def _read(self, name: str) -> Function | None:
+        if name in self.functions:
+            return self.functions[name]
+        definition = self.sources.definition(name)
+        if definition is None:
+            return None
+        function = self.functions[name] = Function(definition)
+        self._reading.append(name)
+        try:
+            reader = Statements(self, definition)
+            arguments = definition.declaration.type.args
+            for each in arguments.params if arguments is not None else ():
+                if getattr(each, "name", None) is not None:
+                    function.parameters.append(reader.declare(each).key)
+            function.step = reader.read(definition.tree)
+        finally:
+            self._reading.pop()
+        return function
+
+    def changes(self) -> dict[str, Change]:
+        """What of each function counts, to compare two trees by."""
+        return {
+            name: Change(each.definition.words, tuple(self._ruled_out.get(name, ())))
+            for name, each in self.functions.items()
+        }

@@ -1,0 +1,265 @@
+"""Statements of C as steps over a fault, in order, with gotos to the labels of enclosing blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from pycparser import c_ast
+from pycparser.c_generator import CGenerator
+
+from swaptrace.csource.frame import Cited
+from swaptrace.csource.ignored import HOOK
+from swaptrace.csource.scope import fit
+from swaptrace.errors import PolicyError, quote
+from swaptrace.ktree.faults.expressions import Env, Expressions, Run, Variable, width_of
+from swaptrace.ktree.faults.fault import MAX_WORK, Fault
+from swaptrace.ktree.faults.fields import store
+from swaptrace.ktree.faults.inert import EVENTS, is_inert
+from swaptrace.ktree.faults.purity import handed_over
+from swaptrace.ktree.faults.tables import PRIMITIVES
+from swaptrace.ktree.faults.values import OPAQUE, named
+
+
+class Leave(NamedTuple):
+    """What ends a sequence of statements early: a label to go on from, or else a return."""
+
+    label: str | None
+    value: Any = None
+
+
+Step = Callable[[Fault, Env], Leave | None]
+
+
+class Statements(Expressions):
+    """Reads the statements of one function. What is wrong is noted, and reading goes on, so that
+    all errors of a tree are told at once."""
+
+    labels: list[frozenset[str]]
+
+    def read(self, body: Any) -> Step:
+        """The outermost block."""
+        self.labels = []
+        return self._block(list(body.block_items or ()))
+
+    def _block(self, items: list[Any]) -> Step:
+        self.labels.append(frozenset(label for item in items for label, _ in _labelled(item)))
+        self.scopes.append({})
+        steps: list[Step] = []
+        starts: dict[str, int] = {}
+        for item in items:
+            labels = _labelled(item)
+            starts |= dict.fromkeys((label for label, _ in labels), len(steps))
+            step = self._statement(labels[-1][1] if labels else item)
+            if step is not None:
+                steps.append(step)
+        self.scopes.pop()
+        self.labels.pop()
+        return _sequence(steps, starts)
+
+    def _statement(self, node: Any) -> Step | None:
+        """One statement; None if it does nothing, or if it is not understood."""
+        reader = _READERS.get(type(node).__name__)
+        try:
+            if reader is None:
+                raise self.error(node, f"{type(node).__name__} is not understood as a statement")
+            return reader(self, node)
+        except PolicyError as error:
+            self.program.note_error(error)
+            return None
+
+    def cite(self, node: Any, text: str, taken: bool | None = None) -> Cited:
+        """The line of a statement."""
+        words = " ".join(text.split())
+        return Cited(self.definition.source.file, node.coord.line, words, taken)
+
+    def _cited(self, node: Any, run: Run) -> Step:
+        """A step that goes on to the next."""
+        cited = self.cite(node, _text(node) + ";")
+
+        def step(fault: Fault, env: Env) -> None:
+            if fault.trace is not None:
+                fault.trace.append(cited)
+            run(fault, env)
+
+        return step
+
+    def _leaving(self, node: Any, leave: Callable[[Fault, Env], Leave]) -> Step:
+        """A step that goes elsewhere. Only these can make a loop."""
+        cited = self.cite(node, _text(node).removesuffix(";") + ";")
+
+        def step(fault: Fault, env: Env) -> Leave:
+            if fault.trace is not None:
+                fault.trace.append(cited)
+            fault.work += 1
+            if fault.work > MAX_WORK:
+                raise self.error(node, "this goes round for ever")
+            return leave(fault, env)
+
+        return step
+
+    def _empty(self, _node: Any) -> None:
+        return None
+
+    def _compound(self, node: Any) -> Step:
+        return self._block(list(node.block_items or ()))
+
+    def _branch(self, node: Any | None) -> Step:
+        if node is None:
+            return _nothing
+        items = list(node.block_items or ()) if isinstance(node, c_ast.Compound) else [node]
+        return self._block(items)
+
+    def _if(self, node: Any) -> Step:
+        condition = self.truth(node.cond)
+        if condition.constant is not None:
+            self.ruled_out(node.iffalse if condition.constant else node.iftrue)
+            return self._branch(node.iftrue if condition.constant else node.iffalse)
+        text = f"if ({_text(node.cond)})"
+        yes, no = self.cite(node, text, True), self.cite(node, text, False)
+        then, otherwise, holds = (
+            self._branch(node.iftrue),
+            self._branch(node.iffalse),
+            condition.run,
+        )
+
+        def step(fault: Fault, env: Env) -> Leave | None:
+            held = holds(fault, env)
+            if fault.trace is not None:
+                fault.trace.append(yes if held else no)
+            return then(fault, env) if held else otherwise(fault, env)
+
+        return step
+
+    def _declaration(self, node: Any) -> Step | None:
+        if node.name is None or "static" in node.storage or "extern" in node.storage:
+            raise self.error(node, "only local variables can be declared here")
+        if isinstance(node.type, c_ast.FuncDecl | c_ast.ArrayDecl):
+            raise self.error(node, f"a variable such as {quote(node.name)} is not understood")
+        run = None if node.init is None else self.value(node.init).run
+        variable = self.declare(node)
+        return None if run is None else self._cited(node, self._storing(node, variable, run))
+
+    def declare(self, node: Any) -> Variable:
+        """A variable of the innermost block, or a parameter."""
+        self.declared += 1
+        variable = Variable(f"{node.name}#{self.declared}", width_of(node))
+        self.scopes[-1][node.name] = variable
+        return variable
+
+    def _storing(self, node: Any, variable: Variable, run: Run) -> Run:
+        key, width, fail = variable.key, variable.width, self._failing(node)
+        if width is None:
+            return lambda fault, env: env.__setitem__(key, run(fault, env))
+        bits = width[0]
+
+        def keep(fault: Fault, env: Env) -> None:
+            value = run(fault, env)
+            if value is OPAQUE and bits == 64:  # an address
+                env[key] = value
+                return
+            if not isinstance(value, int):
+                if bits != 1 or not hasattr(value, "kind"):
+                    raise fail(f"{named(value)} where an integer is kept")
+                value = 1  # a pointer as a bool
+            env[key] = fit(value, width)
+
+        return keep
+
+    def _assigned(self, node: Any) -> Step:
+        value = node.rvalue
+        if node.op != "=":
+            value = c_ast.BinaryOp(node.op[:-1], node.lvalue, node.rvalue, node.coord)
+        run = self.value(value).run
+        if isinstance(node.lvalue, c_ast.StructRef):
+            return self._cited(node, self._storing_field(node, run))
+        variable = self.find(node.lvalue.name) if isinstance(node.lvalue, c_ast.ID) else None
+        if variable is None:
+            raise self.error(node.lvalue, "only a local variable or a field can be assigned to")
+        return self._cited(node, self._storing(node, variable, run))
+
+    def _storing_field(self, node: Any, run: Run) -> Run:
+        struct, field = self.value(node.lvalue.name).run, node.lvalue.field.name
+
+        def keep(fault: Fault, env: Env) -> None:
+            if not store(fault, struct(fault, env), field, run(fault, env)):
+                raise self.error(node.lvalue, f"the field {quote(field)} cannot be set")
+
+        return keep
+
+    def _called(self, node: Any) -> Step | None:
+        name = self.called(node)
+        if name in PRIMITIVES or not (is_inert(name) or name in EVENTS or name.startswith(HOOK)):
+            return self._cited(node, self.value(node).run)
+        self._doubt(node, name)
+        if name in EVENTS:
+            return self._cited(node, self.value(node).run)
+        self.pure(node.args)
+        return None
+
+    def _doubt(self, node: Any, name: str) -> None:
+        """Note a call that is passed over and yet could change the page."""
+        handed = handed_over(node.args, lambda name: self.find(name) is not None)
+        place = f"{self.definition.source.file}:{node.coord.line}: {name}()"
+        if name.startswith(HOOK):
+            self.program.doubts.append(f"{place} is a hook for vendors: what it does is not known")
+        elif handed is not None:
+            self.program.doubts.append(f"{place} is passed over, but could change {handed}")
+
+    def _return(self, node: Any) -> Step:
+        if node.expr is None:
+            return self._leaving(node, lambda _fault, _env: Leave(None))
+        run = self.value(node.expr).run
+        return self._leaving(node, lambda fault, env: Leave(None, run(fault, env)))
+
+    def _goto(self, node: Any) -> Step:
+        if not any(node.name in labels for labels in self.labels):
+            raise self.error(node, f"goto {quote(node.name)} goes into a block, or nowhere")
+        leave = Leave(node.name)
+        return self._leaving(node, lambda _fault, _env: leave)
+
+
+def _labelled(item: Any) -> list[tuple[str, Any]]:
+    """The labels of a statement, each with what follows it; none if it has none."""
+    found = []
+    while isinstance(item, c_ast.Label):
+        found.append((item.name, item.stmt))
+        item = item.stmt
+    return found
+
+
+def _text(node: Any) -> str:
+    return str(CGenerator().visit(node))
+
+
+def _nothing(_fault: Fault, _env: Env) -> None:
+    return None
+
+
+def _sequence(steps: list[Step], starts: Mapping[str, int]) -> Step:
+    """The steps in order, until one leaves; a goto to one of `starts` goes on from there."""
+
+    def run(fault: Fault, env: Env) -> Leave | None:
+        at = 0
+        while at < len(steps):
+            leave = steps[at](fault, env)
+            at += 1
+            if leave is not None:
+                if leave.label is None or leave.label not in starts:
+                    return leave
+                at = starts[leave.label]
+        return None
+
+    return steps[0] if len(steps) == 1 and not starts else run
+
+
+_READERS: Final[Mapping[str, Callable[[Statements, Any], Step | None]]] = {
+    "EmptyStatement": Statements._empty,
+    "Compound": Statements._compound,
+    "If": Statements._if,
+    "Decl": Statements._declaration,
+    "Assignment": Statements._assigned,
+    "FuncCall": Statements._called,
+    "Return": Statements._return,
+    "Goto": Statements._goto,
+}

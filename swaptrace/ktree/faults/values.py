@@ -1,0 +1,90 @@
+"""What a value of C can be while a fault is interpreted.
+
+An integer is an int, NULL is 0. A `pte_t` is a `Pte`, a `SwapPte` or None (pte_none). A page and
+the folio that it is in are the same `Pointer`: the model has folios of one page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from swaptrace.errors import PolicyError
+from swaptrace.mm.column import Pte, SwapPte
+
+Fail = Callable[[str], PolicyError]
+"""Makes the error of a place in the C."""
+
+
+class Pointer(NamedTuple):
+    """Points to something of the model: a `folio`, the `vma`, the `vmf`, the page-table entry of
+    the fault (`ptep`), the swap device (`si`), or to nothing that the model has (`ERR_PTR`). The
+    number of a swap slot (`slot`) is one as well: of two nothing can be asked but whether they are
+    the same."""
+
+    kind: str
+    number: int = 0
+
+
+class Entry(NamedTuple):
+    """A swap entry (swp_entry_t, softleaf_t): the slot that it names."""
+
+    slot: int
+
+
+class Frame(NamedTuple):
+    """A page frame number: that of a folio, or of the zero page."""
+
+    folio: int
+
+
+class Opaque:
+    """A value that the model does not have: fit to be passed on, no more."""
+
+    def __repr__(self) -> str:
+        return "a value that the model does not have"
+
+
+OPAQUE: Final = Opaque()
+
+VMA: Final = Pointer("vma")
+VMF: Final = Pointer("vmf")
+PTEP: Final = Pointer("ptep")
+DEVICE: Final = Pointer("si")
+ERROR: Final = Pointer("ERR_PTR")
+
+
+def named(value: Any) -> str:
+    """What a value is, for a message."""
+    match value:
+        case int():
+            return "an integer"
+        case Pointer(kind="folio"):
+            return "a folio"
+        case Pointer():
+            return f"a pointer ({value.kind})"
+        case Entry():
+            return "a swap entry"
+        case Frame():
+            return "a page frame number"
+        case Pte() | SwapPte() | None:
+            return "a PTE"
+        case _:
+            return repr(OPAQUE)
+
+
+def is_true(value: Any, fail: Fail) -> bool:
+    """Whether a condition holds: a pointer does, unless it is NULL."""
+    if isinstance(value, int):
+        return value != 0
+    if isinstance(value, Pointer):
+        return True
+    raise fail(f"{named(value)} decides here")
+
+
+def are_equal(one: Any, other: Any, fail: Fail) -> bool:
+    """`==` of integers or of pointers."""
+    for value in (one, other):
+        if not isinstance(value, int | Pointer):
+            raise fail(f"{named(value)} is compared here")
+    return bool(one == other) and isinstance(one, int) == isinstance(other, int)

@@ -1,0 +1,145 @@
+"""A tree whose fault functions are interpreted whole, and what a patch on it changes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from swaptrace.csource.preprocess import defined_with
+from swaptrace.errors import PolicyError, printable
+from swaptrace.kernels import KERNELS
+from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
+from swaptrace.ktree.faults.inert import is_inert
+from swaptrace.ktree.faults.policy import TreePolicy, program_of
+from swaptrace.ktree.faults.program import ROOTS, Program
+from swaptrace.ktree.faults.source import Sources
+from swaptrace.ktree.functions import functions
+from swaptrace.ktree.patching import is_inert as is_no_code
+from swaptrace.ktree.patching import patched
+from swaptrace.ktree.regular import is_plain, read_regular
+from swaptrace.ktree.spec import MEMORY, Spec
+
+_LOOKS_UP: Final = re.compile(r"\bswap_cache_get_folio\s*\(")
+
+_VERSION: Final = re.compile(r"^(VERSION|PATCHLEVEL)\s*=\s*(\d{1,3})\s*$", re.MULTILINE)
+
+_INCLUDE: Final = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
+
+OUTSIDE: Final = "outside of functions"
+
+MAX_MAKEFILE: Final = 1024 * 1024
+
+
+def is_whole(text: str) -> bool:
+    """Whether an mm/memory.c is one as a kernel has it: it looks folios up in the swap cache."""
+    return _LOOKS_UP.search(text) is not None
+
+
+def from_tree(name: str, spec: Spec, text: str, defines: Collection[str]) -> TreePolicy:
+    """The policy of a tree with its patches. Raises `PolicyError` with all that is wrong."""
+    root = spec.root if spec.within == MEMORY else None
+    defined = defined_with(defines)
+    known, shown = {MEMORY: text}, {MEMORY: spec.file}
+    before = program_of(Sources(root, known, shown, defined))
+    if not spec.patches:
+        return _policy(name, spec, before, (), ())
+    patch = patched(spec.root, spec.within, spec.patches)
+    texts = {MEMORY if path == spec.within else path: new for path, new in patch.texts.items()}
+    plus = "+".join(["", *(Path(each).name for each in spec.patches)])
+    changed = {path: f"{shown.get(path, spec.root / path)}{plus}" for path in texts}
+    after = program_of(Sources(root, known | texts, shown | changed, defined))
+    notes, undecided = list(patch.notes), []
+    ran, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
+    left += [path for path in patch.others if not is_no_code(path)]
+    if left:
+        undecided.append(f"changes that are not modelled: {', '.join(left)}")
+    undecided += _ruled_out(before, after)
+    if not ran and not undecided:
+        notes.append("the patch changes nothing of the functions that are interpreted")
+    return _policy(name, spec, after, notes, undecided)
+
+
+def _policy(
+    name: str, spec: Spec, program: Program, notes: Collection[str], undecided: Collection[str]
+) -> TreePolicy:
+    policy = TreePolicy(name, program)
+    absent = [f"{root}()" for root in ROOTS if root not in program.functions]
+    said = [f"left to the built-in model, as the tree has none: {', '.join(absent)}"] * bool(absent)
+    policy.notes = tuple(printable(note) for note in (*said, *notes))
+    policy.undecided = tuple(printable(reason) for reason in (*program.doubts, *undecided))
+    policy.kernel = _version(spec.root)
+    return policy
+
+
+def _version(root: Path) -> str:
+    """The version that a tree's Makefile gives it, if that is one of the model; else none."""
+    if not is_plain(root, "Makefile"):
+        return ""
+    text = read_regular(root / "Makefile", MAX_MAKEFILE).decode("utf-8", "replace")
+    found = dict(_VERSION.findall(text))
+    version = f"{found.get('VERSION', '')}.{found.get('PATCHLEVEL', '')}"
+    return version if version in KERNELS else ""
+
+
+def _changes(
+    spec: Spec, text: str, texts: Mapping[str, str], defined: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Where each function that a patch changes stands, by its name with that of the file."""
+    for path, after in texts.items():
+        before = text if path == MEMORY else _text(spec.root / path)
+        if words_of(path, before) == words_of(path, after):
+            continue
+        try:
+            old, new = _parts(path, before, defined), _parts(path, after, defined)
+        except PolicyError:  # conditions of the preprocessor that are not understood
+            yield path, path
+            continue
+        for name in dict.fromkeys([*new, *old]):
+            if old.get(name) != new.get(name):
+                yield f"{path}: {name}{'' if name == OUTSIDE else '()'}", name
+
+
+def _text(path: Path) -> str:
+    return read_regular(path, MAX_MAKEFILE).decode("utf-8", "surrogateescape")
+
+
+def _parts(path: str, text: str, defined: Collection[str]) -> dict[str, str]:
+    """The words of each function, and of what is around but the names of headers."""
+    file = cleaned(path, text, defined)
+    check_braces(file)
+    parts: dict[str, list[str]] = {}
+    around, at = [], 0
+    for each in functions(file.code):
+        parts.setdefault(each.name, []).append(_words(file.bare[each.start : each.end]))
+        around.append(file.bare[at : each.start])
+        at = max(at, each.end)
+    rest = _words(_INCLUDE.sub("", "".join([*around, file.bare[at:]])))
+    return {name: " ".join(words) for name, words in parts.items()} | {OUTSIDE: rest}
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _sorted(
+    before: Program, after: Program, changed: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """Which of the changes run, and which are neither run nor known to be without effect."""
+    run = {*before.functions, *after.functions}
+    ran = [place for place, name in changed.items() if name in run]
+    left = [place for place, name in changed.items() if name not in run and not is_inert(name)]
+    return ran, left
+
+
+def _ruled_out(before: Program, after: Program) -> Iterator[str]:
+    """The functions of which a patch changes what the model rules out."""
+    old, new = before.changes(), after.changes()
+    for name, change in new.items():
+        known = old.get(name)
+        if known is None or Counter(known.ruled_out) != Counter(change.ruled_out):
+            if known is None and not change.ruled_out:
+                continue
+            yield f"{name}() changes in what the model has none of, such as folios of several pages"
