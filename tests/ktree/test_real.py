@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from swaptrace import policies
-from swaptrace.explore.alphabet import OPERATIONS
+from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.ktree.faults.policy import TreePolicy
 from tests.commandline import run
 from tests.kernel.observed import first_difference, observations
