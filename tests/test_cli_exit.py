@@ -161,7 +161,7 @@ def test_does_a_fault_of_our_own_ask_for_a_report(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(replays, "stdin", lambda *_: 1 / 0)
     result = run("run", "rw.yaml")
     assert result.exit_code == 2
-    assert "swaptrace itself is at fault: ZeroDivisionError: division by zero" in result.stderr
+    assert "internal error: ZeroDivisionError: division by zero" in result.stderr
     assert "Traceback" not in result.stderr
     monkeypatch.setenv("SWAPTRACE_TRACEBACK", "1")
     assert isinstance(run("run", "rw.yaml").exception, ZeroDivisionError)

@@ -73,7 +73,7 @@ def outcome(error: BaseException) -> ExitCode:
             complain(f"Error: {error}")
         case _:
             complain(
-                f"Error: swaptrace itself is at fault: {type(error).__name__}: {error}\n"
+                f"Error: internal error: {type(error).__name__}: {error}\n"
                 "Please report it with the scenario; SWAPTRACE_TRACEBACK=1 shows where it was."
             )
     discard(sys.stdout)

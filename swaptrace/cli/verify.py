@@ -1,4 +1,4 @@
-"""`swaptrace verify`: the same scenarios on a real kernel, held against the model."""
+"""`swaptrace verify`: the same scenarios on a real kernel, compared with the model."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
 @click.argument("scenario", nargs=-1, shell_complete=complete_scenario)
 @policy_option(
     "auto",
-    "What the kernel is held against: a policy's name, an alias, or a .py or .c file; "
+    "What the kernel is compared with: a policy's name, an alias, or a .py or .c file; "
     "auto: prepatch below Linux 6.11, merged from it on.",
 )
 @click.option(
@@ -148,7 +148,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
 @set_option
 @color_option
 def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> ExitCode:
-    """Run scenarios on a real kernel and hold the model against it.
+    """Run scenarios on a real kernel and compare it with the model.
 
     Each SCENARIO (a file, a directory, a bundled name, or -) becomes a C program
     that runs on the running kernel, or on those of --kernel; after every step its

@@ -228,9 +228,7 @@ class Product:
         ]
         done = moves[0].columns != NOWHERE
         if any(not np.array_equal(move.columns != NOWHERE, done) for move in moves):
-            raise SwaptraceError(
-                "swaptrace itself is at fault: an operation is tried under one policy alone"
-            )
+            raise SwaptraceError("internal error: an operation is tried under one policy alone")
         joined = Moves(*(self._joined(parts)[done] for parts in zip(*moves, strict=True)))
         columns, owns, children = (
             numbering.of(codes)

@@ -229,7 +229,7 @@ class Refinement:
         """What a part is for each class."""
         found: Numbers = part.ravel()[first]
         if not np.array_equal(found[classes][self.valid], part[self.valid]):
-            raise SwaptraceError("swaptrace itself is at fault: unlike states are in one class")
+            raise SwaptraceError("internal error: unlike states are in one class")
         return found
 
 

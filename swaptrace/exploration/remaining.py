@@ -165,7 +165,7 @@ class _Settling:
             found = [each for each in self._shown(path) if (each.kind, each.flag) in kinds]
             if not found:
                 raise SwaptraceError(
-                    "swaptrace itself is at fault: a sequence does not tell apart what it should; "
+                    "internal error: a sequence does not tell apart what it should; "
                     "please report it"
                 )
             yield from found
@@ -214,7 +214,7 @@ def told_apart(sides: list[Worker], kinds: Collection[Kind]) -> list[int] | None
             last = number + sum(both(sides, "begin_least"))
             if same_automaton(sides):
                 return None
-    raise SwaptraceError("swaptrace itself is at fault: unlike automata are not told apart")
+    raise SwaptraceError("internal error: unlike automata are not told apart")
 
 
 def same_automaton(sides: list[Worker]) -> bool:
@@ -256,9 +256,7 @@ def _differing(one: Row, other: Row) -> tuple[int, bool]:
     for slot in slots:
         if one.hashes[slot] != other.hashes[slot]:
             return slot, False
-    raise SwaptraceError(
-        "swaptrace itself is at fault: nothing leads to what tells the policies apart"
-    )
+    raise SwaptraceError("internal error: nothing leads to what tells the policies apart")
 
 
 def last_edge(graph: Graph, path: Sequence[int]) -> Edge:

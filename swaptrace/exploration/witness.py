@@ -61,7 +61,7 @@ def _witness(request: Request, difference: Difference, tables: Mapping[str, Tabl
     values = _values(difference, results)
     if len(set(values.values())) == 1 and (len(values) == 2 or 0 in values.values()):
         raise SwaptraceError(
-            f"swaptrace itself is at fault: a replay does not show {difference.kind} after "
+            f"internal error: a replay does not show {difference.kind} after "
             f"{short(difference.steps)}; please report it"
         )
     expected = {

@@ -31,7 +31,7 @@ FAIL_ON: tuple[FailOn, ...] = get_args(FailOn)
 
 
 class Finding(NamedTuple):
-    """One reason for exit code 1, and which scenario and policy it is held against."""
+    """One reason for exit code 1, and which scenario and policy it is compared with."""
 
     kind: str
     scenario: str
@@ -115,7 +115,7 @@ def failure(e: Expectation) -> str:
 
 
 def between_policies(result: Result, judge: Judge) -> Iterator[Finding]:
-    """What `compare` calls a failure: each policy is held against the first of its scenario."""
+    """What `compare` calls a failure: each policy is compared with the first of its scenario."""
     for scenario in result.scenarios:
         yield from _changed(scenario, judge)
         base, *others = scenario.policies

@@ -1,4 +1,4 @@
-"""Whether a scenario can be held against a kernel, and which machine the model then is.
+"""Whether a scenario can be compared with a kernel, and which machine the model then is.
 
 The model must be that of the kernel that ran, not the one that the scenario imagines. What
 the scenario only has by default is replaced; what it says on purpose must be so.
@@ -32,7 +32,7 @@ X86: Final = {"hw_dirty": True, "mkwrite_dirties": False}
 
 
 class Unfit(SwaptraceError):
-    """A scenario that a kernel cannot be held against; the text is the reason."""
+    """A scenario that a kernel cannot be compared with; the text is the reason."""
 
 
 def check_runnable(scenario: Scenario) -> None:

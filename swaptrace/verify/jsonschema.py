@@ -48,7 +48,7 @@ def verify_schema() -> Schema:
 def outcome() -> dict[str, Schema]:
     """What a run of a scenario came to."""
     return {
-        "policy": described("What the kernel was held against."),
+        "policy": described("What the kernel was compared with."),
         "status": {
             "description": "What the scenario comes to.",
             "enum": [status.value for status in Status],

@@ -169,7 +169,7 @@ class Verifier:
         return Judged(scenario, verdict, observed)
 
     def table(self, facts: Facts) -> Table:
-        """That of the policy which the kernel is held against."""
+        """That of the policy which the kernel is compared with."""
         return self.named(
             policy_of(modelled(facts.version)) if self.policy == AUTO else self.policy
         )

@@ -1,4 +1,4 @@
-"""Which machine is the model, and which scenarios can a kernel not be held against?"""
+"""Which machine is the model, and which scenarios can a kernel not be compared with?"""
 
 from __future__ import annotations
 
