@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from swaptrace.files import guarded
 from swaptrace.traces.files import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
-from swaptrace.traces.parquetpages import Page, pages
+from swaptrace.traces.parquetpages import Page, chunks, pages
 
 LARGEST_PAGE: Final = 128 << 20
 """Bytes of a page; pyarrow makes pages of one MiB."""
@@ -92,17 +92,10 @@ class ParquetReader:
 
     def check_pages(self, file: BinaryIO) -> None:
         """No page may take more memory than its values can need."""
-        metadata = self.file.metadata
-        for group in range(metadata.num_row_groups):
-            for index in range(metadata.num_columns):
-                chunk = metadata.row_group(group).column(index)
-                if chunk.path_in_schema not in self.names or not chunk.num_values:
-                    continue
-                start = chunk.data_page_offset
-                if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
-                    start = chunk.dictionary_page_offset
-                for page in pages(file, start, chunk.total_compressed_size):
-                    self.check_page(chunk.path_in_schema, page)
+        for chunk in chunks(file):
+            if chunk.column in self.names:
+                for page in pages(file, chunk.start, chunk.size):
+                    self.check_page(chunk.column, page)
 
     def check_page(self, name: str, page: Page) -> None:
         if name not in self.known:

@@ -7,8 +7,9 @@ doc/specs/thrift-compact-protocol.md of apache/thrift); of their fields only num
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, Union
 
 LONGEST_HEADER: Final = 1 << 16
 MAX_DEPTH: Final = 8
@@ -22,6 +23,17 @@ INTEGERS: Final = (4, 5, 6)
 
 TYPE, UNCOMPRESSED, COMPRESSED, DATA, DICTIONARY, DATA_V2 = 1, 2, 3, 5, 7, 8
 """Fields of a PageHeader; the latter three are the structs of a kind of page."""
+
+ROW_GROUPS, COLUMNS, METADATA = 4, 1, 3
+"""Of FileMetaData, RowGroup and ColumnChunk."""
+
+PATH, NUM_VALUES, TOTAL_COMPRESSED, DATA_PAGE, DICTIONARY_AT = 3, 5, 7, 9, 11
+"""Of ColumnMetaData."""
+
+TAIL: Final = 8
+"""Bytes behind the description at a file's end: its length, and PAR1."""
+
+LONGEST_FOOTER: Final = 4 << 20
 
 VALUES: Final = 1
 """The field of each of these with the number of values."""
@@ -42,7 +54,17 @@ class Page(NamedTuple):
     size: int
 
 
-Fields = dict[int, "int | Fields"]
+class Chunk(NamedTuple):
+    """A column of a group of rows: its name, and where its pages begin and how many bytes they
+    have."""
+
+    column: str
+    start: int
+    size: int
+
+
+Value = Union[int, bytes, "Fields", list["Value"], None]
+Fields = dict[int, Value]
 
 
 class _Compact:
@@ -79,7 +101,7 @@ class _Compact:
         self.at += count
 
     def struct(self, depth: int = 0) -> Fields:
-        """The numbers of a struct, and those of the structs in it."""
+        """The fields of a struct."""
         if depth > MAX_DEPTH:
             raise Malformed("a page header is nested too deeply")
         found: Fields = {}
@@ -91,21 +113,73 @@ class _Compact:
                 found[field] = value
         return found
 
-    def value(self, kind: int, depth: int) -> int | Fields | None:
+    def value(self, kind: int, depth: int) -> Value:
         """A value of a field; None of what is skipped."""
         if kind in INTEGERS:
             return self.signed()
         if kind == STRUCT:
             return self.struct(depth + 1)
+        if kind in (LIST, SET):
+            return self.list(depth + 1)
+        if kind == BINARY:
+            count = self.number()
+            self.skip(count)
+            return self.data[self.at - count : self.at]
         if kind == BYTE:
             self.skip(1)
         elif kind == DOUBLE:
             self.skip(8)
-        elif kind == BINARY:
-            self.skip(self.number())
         elif kind not in (TRUE, FALSE):
-            raise Malformed("a page header has a field that none has")
+            raise Malformed("it has a field of a kind that there is not")
         return None
+
+    def list(self, depth: int) -> Value:
+        """Values one after another."""
+        head = self.byte()
+        count = head >> 4 if head >> 4 < 15 else self.number()
+        if depth > MAX_DEPTH or count > len(self.data) - self.at:
+            raise Malformed("a list of it has no end")
+        kind = head & 0xF
+        if kind in (TRUE, FALSE):
+            self.skip(count)
+            return None
+        return [self.value(kind, depth) for _ in range(count)]
+
+
+def chunks(file: BinaryIO) -> Iterator[Chunk]:
+    """The columns of every group of rows that has any, as the end of the file says.
+
+    pyarrow's own objects for them end the program where the end is damaged. Raises `Malformed`.
+    """
+    end = file.seek(-TAIL, os.SEEK_END)
+    size = int.from_bytes(file.read(4), "little")
+    if size > min(end, LONGEST_FOOTER):
+        raise Malformed(f"the description at its end has {size} bytes")
+    file.seek(end - size)
+    for group in _structs(_Compact(file.read(size)).struct().get(ROW_GROUPS)):
+        for column in _structs(group.get(COLUMNS)):
+            found = column.get(METADATA)
+            if not isinstance(found, dict):
+                raise Malformed("the description at its end lacks a column's")
+            if _number(found, NUM_VALUES):
+                yield _chunk(found)
+
+
+def _chunk(found: Fields) -> Chunk:
+    names = found.get(PATH)
+    if not isinstance(names, list):
+        raise Malformed("a column has no name")
+    name = b".".join(each for each in names if isinstance(each, bytes))
+    start, first = _number(found, DATA_PAGE), found.get(DICTIONARY_AT)
+    if isinstance(first, int) and 0 < first < start:
+        start = first
+    return Chunk(name.decode("utf-8", "replace"), start, _number(found, TOTAL_COMPRESSED))
+
+
+def _structs(value: Value) -> Iterator[Fields]:
+    for each in value if isinstance(value, list) else ():
+        if isinstance(each, dict):
+            yield each
 
 
 def pages(file: BinaryIO, start: int, size: int) -> Iterator[Page]:

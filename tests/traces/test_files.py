@@ -646,3 +646,20 @@ def test_a_trace_replaced_between_two_policies_is_told(tmp_path: Path, jobs: int
             begin=lambda *_: None,
             jobs=jobs,
         )
+
+
+DAMAGED = sorted((Path(__file__).parent / "damaged").iterdir())
+
+
+@pytest.mark.parametrize("path", DAMAGED, ids=lambda path: path.name)
+def test_what_once_ended_the_program_is_an_error(path: Path) -> None:
+    """Is a file that a library aborts on told, in a process of its own?"""
+    pytest.importorskip("pyarrow")
+    code = (
+        "import sys\nfrom swaptrace.traces.files import TraceError, open_trace\n"
+        "try:\n    list(open_trace(sys.argv[1]).chunks())\n"
+        "except TraceError as error:\n    print(error)\n"
+    )
+    done = completed([sys.executable, "-c", code, str(path)], text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{path}: ")
