@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 
 import pytest
 
 from swaptrace.verify.signals import ENDING, deferred, ending_by_exception, held_off
+from tests.processes import STOPPING
 
 DOES_NOT_END: set[int] = {
     *(signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH),
@@ -20,6 +21,18 @@ CANNOT_BE_HEEDED: set[int] = {
     *(signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL),
     *(signal.SIGPIPE, signal.SIGXFSZ),
 }
+
+
+@pytest.fixture(autouse=True)
+def _heeded() -> Iterator[None]:
+    """Nothing is ignored, as it is under nohup, which the program would leave so."""
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    for number in STOPPING:
+        python = number == signal.SIGINT
+        signal.signal(number, signal.default_int_handler if python else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def ended_by(number: int) -> bool:
