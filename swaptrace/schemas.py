@@ -34,6 +34,7 @@ from swaptrace.verify.jsonschema import verify_schema
 OPTIONAL: Final = {
     (StepResult, "times"),
     (Checkpoint, "times"),
+    (Checkpoint, "lru_gen"),
     (PolicyResult, "steps"),
     (PolicyResult, "pages"),
     (PolicyResult, "checkpoints"),
@@ -81,6 +82,17 @@ MEANINGS: Final[Mapping[str, str]] = {
     "expected": "What the scenario says.",
     "actual": "What the replay counts.",
     "checkpoints": "With --checkpoints: what long steps have counted after equal parts of them.",
+    "lru_gen": "The multi-generational LRU at this moment; left out without one.",
+    "generations": "From the oldest to the youngest.",
+    "generation": "Its number.",
+    "anon": "How many anonymous pages.",
+    "lazyfree": "How many pages that were given up (MADV_FREE).",
+    "tiers": "Those of which anything is known.",
+    "type": "Which pages.",
+    "tier": "Its number.",
+    "refaulted": "Pages that came back.",
+    "evicted": "Pages that were evicted.",
+    "protected": "Pages that eviction spared.",
     "accesses": "How many of the step's accesses there have been.",
 }
 OF_VIOLATIONS: Final[Mapping[str, str]] = {

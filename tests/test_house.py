@@ -35,7 +35,7 @@ ALLOWED = {
     "csource": {"csource", "mm"},
     "ktree": {"ktree", "csource", "mm"},
     "replay": {"replay", "mm", "reclaim", "traces", "scenario.schema"},
-    "report": {"report", "replay.result", "replay.explanation", "verify.verdict"},
+    "report": {"report", "replay.result", "replay.explanation", "replay.lrugen", "verify.verdict"},
     "verify": {"verify", "mm", "replay", "scenario", "policies", "traces", "output"},
     "importers": {"importers", "traces", "scenario.source", "scenario.loader"},
     "__init__.py": {"api"},

@@ -23,8 +23,9 @@ from swaptrace.reclaim.pages import at_hand, family_of
 from swaptrace.replay.dense import Dense, first_page
 from swaptrace.replay.flat import FlatTable, Integers
 from swaptrace.replay.lookup import look_up
+from swaptrace.replay.lrugen import LruGen
 from swaptrace.replay.nodes import Layout, Nodes, empty_nodes, extended
-from swaptrace.replay.pagetables import PageTables, start_generations
+from swaptrace.replay.pagetables import PageTables, lru_gen, start_generations
 from swaptrace.replay.recurring import recurring_key
 from swaptrace.replay.region import Pages, Walk, check_listable
 from swaptrace.replay.table import Row
@@ -278,6 +279,10 @@ class Arena:
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""
         return recurring_key(self)
+
+    def lru_gen(self) -> LruGen | None:
+        """Generations and tiers, where the LRU has any."""
+        return lru_gen(self.v) if self.generations else None
 
     def locate(self, page: int) -> Family:
         """The region that a page belongs to."""

@@ -192,7 +192,11 @@ class Replay:
 
         def mark(accesses: int) -> None:
             counters = tally.counters()
-            point = Checkpoint(path, step.line, step.process, step.op, accesses, counters)
+            arena = self.world.arena
+            lru_gen = None if arena is None else arena.lru_gen()
+            point = Checkpoint(
+                path, step.line, step.process, step.op, accesses, counters, lru_gen=lru_gen
+            )
             if record.checkpoints is not None:
                 record.checkpoints.append(point)
 

@@ -50,7 +50,13 @@ def explain(scenario: Scenario, policy: Policy) -> Explanation:
         ]
         explained.append(
             ExplainedStep(
-                path, step.line, step.process, step.op, tally.counters(), tuple(transitions)
+                path,
+                step.line,
+                step.process,
+                step.op,
+                tally.counters(),
+                tuple(transitions),
+                None if run.world.arena is None else run.world.arena.lru_gen(),
             )
         )
 
@@ -97,6 +103,8 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"the kernel faults it in for {who}, for " + ("writing" if write else "reading")
         case Pageout() | Dontneed() | Free():
             return f"{who}: {ADVICE[type(event)]}"
+        case Reclaim(held=True):
+            return "unmapped by reclaim, and kept: a per-CPU batch still has a reference"
         case Reclaim():
             return "reclaimed, as it was not used"
         case Activate():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Final, NamedTuple
+
+from swaptrace.replay.lrugen import LruGen
 
 SCHEMA: Final = "swaptrace.explain/1"
 
@@ -30,7 +33,8 @@ class Transition(NamedTuple):
 
 class ExplainedStep(NamedTuple):
     """One executed leaf step with its transitions in the order in which they first happen: causes
-    before effects. Of those that nothing orders the most frequent comes first."""
+    before effects. Of those that nothing orders the most frequent comes first. `lru_gen` is the
+    multi-generational LRU after the step."""
 
     step: str
     line: int
@@ -38,6 +42,7 @@ class ExplainedStep(NamedTuple):
     op: str
     counters: Mapping[str, int]
     transitions: tuple[Transition, ...]
+    lru_gen: LruGen | None = None
 
 
 class Explanation(NamedTuple):
@@ -51,7 +56,11 @@ class Explanation(NamedTuple):
     def to_json(self) -> str:
         """Sorted keys; the same text for the same explanation."""
         steps = [
-            {**step._asdict(), "transitions": [t._asdict() for t in step.transitions]}
+            {
+                **step._asdict(),
+                "transitions": [t._asdict() for t in step.transitions],
+                "lru_gen": None if step.lru_gen is None else asdict(step.lru_gen),
+            }
             for step in self.steps
         ]
         document = {"schema": SCHEMA, **self._asdict(), "steps": steps}

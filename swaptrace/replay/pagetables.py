@@ -8,6 +8,7 @@ import numpy as np
 
 from swaptrace.reclaim import memory
 from swaptrace.replay.dense import first_page
+from swaptrace.replay.lrugen import TYPES, Generation, LruGen, Tier
 
 if TYPE_CHECKING:
     from swaptrace.replay.arena import Arena
@@ -90,6 +91,29 @@ def mark_areas(arena: Arena, family: Family) -> None:
     pages &= np.uint16(~memory.VMA_START & 0xFFFF)
     for k, name in enumerate(family.members):
         pages[area_starts(arena, family, name), k] |= np.uint16(memory.VMA_START)
+
+
+def lru_gen(v: np.ndarray[Any, Any]) -> LruGen:
+    """The generations and tiers as they are."""
+    oldest, newest = int(v[memory.MIN_SEQ]), int(v[memory.MAX_SEQ])
+    pages = v[memory.GEN_PAGES :][: memory.HEADS].reshape(-1, memory.TYPES).tolist()
+    return LruGen(
+        generations=tuple(
+            Generation(seq, *pages[seq % memory.MAX_NR_GENS]) for seq in range(oldest, newest + 1)
+        ),
+        tiers=tuple(
+            Tier(kind, tier, *counts)
+            for number, kind in enumerate(TYPES)
+            for tier in range(memory.MAX_NR_TIERS)
+            if any(counts := tier_counts(v, number * memory.MAX_NR_TIERS + tier))
+        ),
+    )
+
+
+def tier_counts(v: np.ndarray[Any, Any], at: int) -> list[int]:
+    """Refaulted, evicted, protected."""
+    places = (memory.TIER_REFAULTED, memory.TIER_EVICTED, memory.TIER_PROTECTED)
+    return [int(v[place + at]) for place in places]
 
 
 def start_generations(v: np.ndarray[Any, Any], page_size: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 
 from swaptrace.counters import WARNINGS
 from swaptrace.jsonfile import Node, parse
+from swaptrace.replay.lrugen import TYPES, Generation, LruGen, Tier
 from swaptrace.scenario.schema import LIMITED, Machine
 
 SCHEMA = "swaptrace.result/1"
@@ -68,6 +69,7 @@ class Checkpoint:
     accesses: int
     counters: Counters
     times: int = 1
+    lru_gen: LruGen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,8 @@ def _entry_json(entry: StepResult | Checkpoint) -> dict[str, object]:
     document = {**asdict(entry), "counters": _nonzero(entry.counters)}
     if entry.times == 1:
         del document["times"]
+    if document.get("lru_gen", True) is None:
+        del document["lru_gen"]
     return document
 
 
@@ -244,7 +248,25 @@ def _read_checkpoint(node: Node) -> Checkpoint:
         accesses=node.key("accesses").count(),
         counters=_read_counters(node.key("counters")),
         times=_read_times(node),
+        lru_gen=_read_lru_gen(node),
     )
+
+
+def _read_lru_gen(node: Node) -> LruGen | None:
+    found = node.fields().get("lru_gen")
+    if found is None:
+        return None
+    generations, tiers = found.key("generations").array(), found.key("tiers").array()
+    return LruGen(tuple(map(_read_generation, generations)), tuple(map(_read_tier, tiers)))
+
+
+def _read_generation(node: Node) -> Generation:
+    return Generation(*(node.key(name).count() for name in ("generation", "anon", "lazyfree")))
+
+
+def _read_tier(node: Node) -> Tier:
+    counts = (node.key(name).count() for name in ("tier", "refaulted", "evicted", "protected"))
+    return Tier(TYPES[node.key("type").text() != TYPES[0]], *counts)
 
 
 def _read_times(node: Node) -> int:

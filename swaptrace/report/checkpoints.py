@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -69,6 +70,7 @@ def checkpoint_report(scenario: ScenarioResult) -> Iterator[RenderableType]:
         yield counts_so_far(step)
         yield ""
         yield Table(["policy", "counter", "in each part"], 3, courses(step))
+        yield from of_generations(step)
 
 
 def counts_so_far(step: LongStep) -> FirstFit:
@@ -89,6 +91,29 @@ def counts_so_far(step: LongStep) -> FirstFit:
             for policy, point in points
         ),
     )
+
+
+def of_generations(step: LongStep) -> Iterator[RenderableType]:
+    """The generations at each checkpoint, and the tiers, where the LRU has them."""
+    points = [
+        ([policy, str(point.accesses)], point.lru_gen)
+        for policy, of in step.points.items()
+        for point in of
+        if point.lru_gen is not None
+    ]
+    for names, rows in (
+        (
+            ["generation", "anon", "lazyfree"],
+            [[*at, *map(str, astuple(each))] for at, lru in points for each in lru.generations],
+        ),
+        (
+            ["type", "tier", "refaulted", "evicted", "protected"],
+            [[*at, *map(str, astuple(each))] for at, lru in points for each in lru.tiers],
+        ),
+    ):
+        if rows:
+            yield ""
+            yield Table(["policy", "accesses", *names], 1, rows)
 
 
 def courses(step: LongStep) -> Iterator[list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from rich.console import Group, RenderableType
 
 from swaptrace.replay.explanation import ExplainedStep, Explanation, Transition
+from swaptrace.replay.lrugen import LruGen
 from swaptrace.report.layout import Indented, spaced, words
 
 
@@ -25,6 +26,18 @@ def _step(step: ExplainedStep) -> Iterator[RenderableType]:
         yield Indented(words("no page changes"))
     for transition in step.transitions:
         yield from _transition(transition)
+    if step.lru_gen is not None:
+        yield from _generations(step.lru_gen)
+
+
+def _generations(lru: LruGen) -> Iterator[RenderableType]:
+    """Of the multi-generational LRU after the step: generations, and tiers that have counted."""
+    for each in lru.generations:
+        lazyfree = f", {each.lazyfree} given up" if each.lazyfree else ""
+        yield Indented(words(f"generation {each.generation}: {each.anon} anonymous{lazyfree}"))
+    for tier in lru.tiers:
+        counts = f"{tier.refaulted} refaulted, {tier.evicted} evicted, {tier.protected} protected"
+        yield Indented(words(f"tier {tier.tier}, {tier.type}: {counts}"))
 
 
 def _transition(transition: Transition) -> Iterator[RenderableType]:
