@@ -10,7 +10,7 @@ from typing import Final
 
 from swaptrace.csource.preprocess import defined_with
 from swaptrace.errors import PolicyError, printable
-from swaptrace.kernels import KERNELS
+from swaptrace.kernels import KERNELS, Version
 from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
 from swaptrace.ktree.faults.inert import is_inert
 from swaptrace.ktree.faults.policy import TreePolicy, program_of
@@ -30,6 +30,11 @@ _INCLUDE: Final = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
 
 OUTSIDE: Final = "outside of functions"
 
+UNKNOWN: Final = (
+    "no Makefile gives the version: what the model does itself is taken as in the newest kernel"
+)
+"""Why a comparison with an mm/memory.c alone is no proof."""
+
 MAX_MAKEFILE: Final = 1024 * 1024
 
 
@@ -43,14 +48,15 @@ def from_tree(name: str, spec: Spec, text: str, defines: Collection[str]) -> Tre
     root = spec.root if spec.within == MEMORY else None
     defined = defined_with(defines)
     known, shown = {MEMORY: text}, {MEMORY: spec.file}
-    before = program_of(Sources(root, known, shown, defined))
+    number = _version(spec.root)
+    before = program_of(Sources(root, known, shown, defined, number))
     if not spec.patches:
-        return _policy(name, spec, before, (), ())
+        return _policy(name, before, (), ())
     patch = patched(spec.root, spec.within, spec.patches)
     texts = {MEMORY if path == spec.within else path: new for path, new in patch.texts.items()}
     plus = "+".join(["", *(Path(each).name for each in spec.patches)])
     changed = {path: f"{shown.get(path, spec.root / path)}{plus}" for path in texts}
-    after = program_of(Sources(root, known | texts, shown | changed, defined))
+    after = program_of(Sources(root, known | texts, shown | changed, defined, number))
     notes, undecided = list(patch.notes), []
     ran, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
     left += [path for path in patch.others if not is_no_code(path)]
@@ -59,29 +65,33 @@ def from_tree(name: str, spec: Spec, text: str, defines: Collection[str]) -> Tre
     undecided += _ruled_out(before, after)
     if not ran and not undecided:
         notes.append("the patch changes nothing of the functions that are interpreted")
-    return _policy(name, spec, after, notes, undecided)
+    return _policy(name, after, notes, undecided)
 
 
 def _policy(
-    name: str, spec: Spec, program: Program, notes: Collection[str], undecided: Collection[str]
+    name: str, program: Program, notes: Collection[str], undecided: Collection[str]
 ) -> TreePolicy:
     policy = TreePolicy(name, program)
     absent = [f"{root}()" for root in ROOTS if root not in program.functions]
     said = [f"left to the built-in model, as the tree has none: {', '.join(absent)}"] * bool(absent)
     policy.notes = tuple(printable(note) for note in (*said, *notes))
     policy.undecided = tuple(printable(reason) for reason in (*program.doubts, *undecided))
-    policy.kernel = _version(spec.root)
+    number = program.sources.version
+    kernel = "" if number is None else f"{number[0]}.{number[1]}"
+    policy.kernel = kernel if kernel in KERNELS else ""
+    policy.unproved = () if kernel else (UNKNOWN,)
     return policy
 
 
-def _version(root: Path) -> str:
-    """The version that a tree's Makefile gives it, if that is one of the model; else none."""
+def _version(root: Path) -> Version | None:
+    """The version that a tree's Makefile gives it; None if there is none to be read."""
     if not is_plain(root, "Makefile"):
-        return ""
+        return None
     text = read_regular(root / "Makefile", MAX_MAKEFILE).decode("utf-8", "replace")
     found = dict(_VERSION.findall(text))
-    version = f"{found.get('VERSION', '')}.{found.get('PATCHLEVEL', '')}"
-    return version if version in KERNELS else ""
+    if "VERSION" not in found or "PATCHLEVEL" not in found:
+        return None
+    return int(found["VERSION"]), int(found["PATCHLEVEL"])
 
 
 def _changes(

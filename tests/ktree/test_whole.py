@@ -17,8 +17,9 @@ from swaptrace.csource.preprocess import defined_with
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.policy import TreePolicy, program_of
 from swaptrace.ktree.faults.source import Sources
+from swaptrace.ktree.faults.tables import primitives
 from swaptrace.mm.backend import BACKENDS
-from swaptrace.mm.column import Column, Mapping, Vma
+from swaptrace.mm.column import Column, Mapping, Pte, Vma
 from swaptrace.mm.event import Access, Facts, Fork, Pageout
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
@@ -353,6 +354,23 @@ def test_a_tree_knows_its_version(written: Write) -> None:
     assert from_argument(f"kernel:{tree}").kernel == "7.3"
     (tree / "Makefile").write_text("VERSION = 99\nPATCHLEVEL = 1\n")
     assert from_argument(f"kernel:{tree}").kernel == ""
+
+
+def test_without_a_version_nothing_is_proved(written: Write) -> None:
+    """Is a file without its Makefile no proof, as versions differ in what the model does?"""
+    tree = written("after", text_of("after"))
+    (tree / "Makefile").unlink()
+    done = explored(SMALL / "after", tree, "7.3")
+    assert (done.exit_code, "no Makefile gives the version" in done.stdout) == (3, True)
+
+
+@pytest.mark.parametrize(("version", "writable"), [((6, 1), True), ((6, 12), False), (None, False)])
+def test_a_function_of_the_model_is_that_of_the_version(
+    version: tuple[int, int] | None, writable: bool
+) -> None:
+    """Does pte_mkuffd_wp() write-protect in the kernels in which it does?"""
+    (known,) = primitives(version)["pte_mkuffd_wp"]
+    assert known.run(None, Pte(0, write=True)) == Pte(0, write=writable, uffd_wp=True)
 
 
 def test_a_policy_goes_to_another_process_as_its_c() -> None:

@@ -307,11 +307,10 @@ class Expressions:
         return Value(lambda fault, _env: fault.page.count(Counter.WP_REUSE))
 
     def _primitive(self, node: Any, name: str, arguments: list[Any]) -> Value:
-        found = next(
-            (each for each in PRIMITIVES[name] if len(each.params) == len(arguments)), None
-        )
+        known = self.program.known[name]
+        found = next((each for each in known if len(each.params) == len(arguments)), None)
         if found is None:
-            wanted = " or ".join(str(len(each.params)) for each in PRIMITIVES[name])
+            wanted = " or ".join(str(len(each.params)) for each in known)
             raise self.error(node, f"{name}() takes {wanted} arguments, not {len(arguments)}")
         self.program.note_primitive(name, found)
         runs: list[Run] = []

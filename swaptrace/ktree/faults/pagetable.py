@@ -194,3 +194,11 @@ VMAS: Final[Table] = {
     "mm_tlb_flush_pending": always(0, "_", "one thing happens at a time", "mm_types.h"),
     "is_fsdax_page": always(0, "_", "anonymous memory", "include/linux/dax.h"),
 }
+
+BEFORE_6_3: Final[Table] = {
+    "pte_mkuffd_wp": _pte(
+        lambda pte: pte._replace(uffd_wp=True),
+        "sets the uffd-wp bit; it write-protects since f1eb1bacfba9",
+    )
+}
+"""What those versions have otherwise."""

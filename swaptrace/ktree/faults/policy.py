@@ -9,6 +9,7 @@ from typing import Any, Final
 from swaptrace.csource.frame import Cited
 from swaptrace.csource.kinds import RESULTS as FLAGS
 from swaptrace.errors import PolicyError
+from swaptrace.kernels import Version
 from swaptrace.ktree.faults.constants import RESULTS
 from swaptrace.ktree.faults.fault import Fault
 from swaptrace.ktree.faults.program import ROOTS, Function, Program
@@ -46,8 +47,9 @@ class TreePolicy(Policy):
     def __reduce__(self) -> tuple[Callable[..., TreePolicy], tuple[object, ...]]:
         """Sent to another process as its C, and read there again."""
         sources = self.program.sources
-        said = (self.notes, self.undecided, self.kernel, self.pinned)
-        return _again, (self.name, sources.texts, sources.shown, sources.defined, said)
+        said = (self.notes, self.undecided, self.unproved, self.kernel, self.pinned)
+        texts = (sources.texts, sources.shown)
+        return _again, (self.name, texts, sources.defined, sources.version, said)
 
     def executed(self, run: Callable[[], object]) -> list[Cited]:
         """The lines of C that are executed while something runs, in order."""
@@ -125,13 +127,13 @@ def _state(page: Page) -> tuple[object, ...]:
 
 def _again(
     name: str,
-    texts: Mapping[str, str],
-    shown: Mapping[str, str],
+    texts: tuple[Mapping[str, str], Mapping[str, str]],
     defined: Collection[str],
-    said: tuple[tuple[str, ...], tuple[str, ...], str, bool],
+    version: Version | None,
+    said: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str, bool],
 ) -> TreePolicy:
-    policy = TreePolicy(name, program_of(Sources(None, texts, shown, defined)))
-    policy.notes, policy.undecided, policy.kernel, policy.pinned = said
+    policy = TreePolicy(name, program_of(Sources(None, *texts, defined, version)))
+    policy.notes, policy.undecided, policy.unproved, policy.kernel, policy.pinned = said
     return policy
 
 

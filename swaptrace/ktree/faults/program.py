@@ -11,6 +11,7 @@ from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.source import Definition, Sources, error_of
 from swaptrace.ktree.faults.statements import Statements, Step
+from swaptrace.ktree.faults.tables import primitives
 
 ROOTS: Final = ("do_swap_page", "do_wp_page", "do_anonymous_page", "can_change_pte_writable")
 """Where the model hands a fault, or a question, over to the C of a tree."""
@@ -59,6 +60,7 @@ class Program:
 
     def __init__(self, sources: Sources) -> None:
         self.sources, self.defined = sources, sources.defined
+        self.known = primitives(sources.version)
         self.functions: dict[str, Function] = {}
         self.primitives: dict[str, Primitive] = {}
         self.doubts: list[str] = []

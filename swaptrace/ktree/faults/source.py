@@ -11,6 +11,7 @@ from swaptrace.csource.block import Block
 from swaptrace.csource.parse import parse_definition, plain
 from swaptrace.csource.source import Source, source_of
 from swaptrace.errors import PolicyError
+from swaptrace.kernels import Version
 from swaptrace.ktree.cleaned import MAX_BYTES, Cleaned, check_braces, cleaned, line_of
 from swaptrace.ktree.functions import Function, functions
 from swaptrace.ktree.regular import is_plain, read_regular
@@ -54,8 +55,9 @@ class _File(NamedTuple):
 class Sources:
     """The texts of a tree, with those that patches changed in their place.
 
-    `shown` is how messages call a file of the tree; what has been read is in `texts`, and nothing
-    else is needed to read the same functions again elsewhere.
+    `version` is that of the kernel, if it is known; `shown` is how messages call a file of the
+    tree; what has been read is in `texts`, and nothing else is needed to read the same functions
+    again elsewhere.
     """
 
     def __init__(
@@ -64,8 +66,9 @@ class Sources:
         texts: Mapping[str, str],
         shown: Mapping[str, str],
         defined: Collection[str],
+        version: Version | None = None,
     ) -> None:
-        self.root, self.defined = root, defined
+        self.root, self.defined, self.version = root, defined, version
         self.texts = dict(texts)
         self.shown = dict(shown)
         self._files: dict[str, _File] = {}
