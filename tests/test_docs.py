@@ -170,6 +170,19 @@ def test_every_block_says_what_it_is(page: Path) -> None:
     assert {block.kind for block in blocks(text)} <= KINDS
 
 
+@every_page
+def test_every_file_of_an_example_is_named_where_a_reader_sees_it(page: Path) -> None:
+    """Does the paragraph before each file say its name? The comment that does is not rendered."""
+    text = page.read_text()
+    named = [(block.file, paragraph_before(text, block)) for block in blocks(text) if block.file]
+    assert [file for file, paragraph in named if f"`{file}`" not in paragraph] == []
+
+
+def paragraph_before(text: str, block: Block) -> str:
+    """The text above a file's comment, up to the blank line before."""
+    return text[: block.start].rpartition("\n<!-- file: ")[0].rstrip().rpartition("\n\n")[2]
+
+
 def test_the_setup_commands_are_those_of_the_ci() -> None:
     """Is each command of the README one line, and the second what .ci/run executes?"""
     setups = [block.text for block in blocks(README.read_text()) if block.kind == "sh"]
