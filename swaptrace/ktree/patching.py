@@ -49,12 +49,25 @@ def is_inert(path: str) -> bool:
     return path.split("/")[0] in INERT or path.startswith("tools/testing/")
 
 
-def patched(root: Path, wanted: str, files: Iterable[str]) -> Patched:
+def touched(files: Iterable[str]) -> list[str]:
+    """What the patch files may name of a tree, with and without the `a/` before it."""
+    names = [
+        name
+        for file in _listed(files)
+        for patch in _read(file).patches
+        for diff in patch.files
+        for name in (diff.old, diff.new)
+    ]
+    both = [path for name in names for path in (name, name.partition("/")[2])]
+    return [path for path in dict.fromkeys(both) if _is_source(path)][:MOST_APPLIED]
+
+
+def patched(root: Path, wanted: str, files: Iterable[str], shown: str) -> Patched:
     """What the files of the tree become with the patch files applied.
 
     Every file of C that they touch and the tree has must take its hunks; one that the tree does not
     have is named among the others. Where `root` is no tree, `wanted` stands for its mm/memory.c.
-    Raises `PolicyError` with the file and the hunk that failed.
+    Raises `PolicyError` with the file and the hunk that failed; `shown` is what it calls the tree.
     """
     given: list[_Given] = []
     notes: list[str] = []
@@ -62,7 +75,7 @@ def patched(root: Path, wanted: str, files: Iterable[str]) -> Patched:
         found = _read(file)
         given += [_Given(file, patch) for patch in found.patches]
         notes += [f"{file}: not applied: the answer {quote(each)}" for each in found.replies]
-    copy = _Copy(root, wanted)
+    copy = _Copy(root, wanted, shown)
     for each in given:
         for diff in each.patch.files:
             notes += copy.apply(each.file, diff)
@@ -96,8 +109,8 @@ def _read(file: str) -> Patches:
 class _Copy:
     """The texts of the files that patches touch."""
 
-    def __init__(self, root: Path, wanted: str) -> None:
-        self.root, self.wanted = root, wanted
+    def __init__(self, root: Path, wanted: str, shown: str) -> None:
+        self.root, self.wanted, self.shown = root, wanted, shown
         self.texts: dict[str, str] = {}
         self.others: dict[str, None] = {}
         self._applied = 0
@@ -131,7 +144,7 @@ class _Copy:
         where = f"{printable(file)}:{hunk.line}" if hunk.line else printable(file)
         return PolicyError(
             f"{where}: hunk {quote(hunk.header)} does not apply to {printable(path)} of "
-            f"{printable(str(self.root))}"
+            f"{printable(self.shown)}"
         )
 
     def _known(self, name: str) -> str | None:

@@ -8,14 +8,16 @@ from typing import Final
 
 from swaptrace.csource.listing import KERNEL_NAMES
 from swaptrace.csource.policy import POINTS, CPolicy, policy_of
-from swaptrace.errors import printable
+from swaptrace.errors import PolicyError, printable
 from swaptrace.ktree.cleaned import MAX_BYTES, words_of
 from swaptrace.ktree.decisions import Decisions, decisions_of
 from swaptrace.ktree.faults.policy import TreePolicy
-from swaptrace.ktree.patching import is_inert, patched
-from swaptrace.ktree.regular import read_regular
+from swaptrace.ktree.faults.source import FILES
+from swaptrace.ktree.patching import is_inert, patched, touched
+from swaptrace.ktree.regular import is_plain, read_regular
+from swaptrace.ktree.repository import checked_out
 from swaptrace.ktree.residue import changed_functions
-from swaptrace.ktree.spec import Spec, spec_of
+from swaptrace.ktree.spec import MEMORY, Spec, spec_of
 from swaptrace.ktree.whole import from_tree, is_whole
 
 THREE: Final = (
@@ -34,13 +36,23 @@ def from_spec(text: str, defines: Collection[str] = ()) -> CPolicy | TreePolicy:
     found with it is not the last word. Raises `PolicyError`.
     """
     spec = spec_of(text)
-    content = _read(Path(spec.file))
+    if not spec.revision:
+        return _from_files(text, spec, defines)
+    wanted = ["Makefile", *FILES, *touched(spec.patches)]
+    with checked_out(spec.path, spec.revision, wanted) as place:
+        if not is_plain(place, MEMORY):
+            raise PolicyError(f"{printable(spec.tree)}: no kernel tree: it has no {MEMORY}")
+        return _from_files(text, spec._replace(place=str(place)), defines)
+
+
+def _from_files(text: str, spec: Spec, defines: Collection[str]) -> CPolicy | TreePolicy:
+    content = _read(spec.root / spec.within)
     if is_whole(content):
         return from_tree(text, spec, content, defines)
     before = decisions_of(spec.file, content, defines)
     if not spec.patches:
         return _policy(text, spec, before, (), (), defines)
-    patch = patched(spec.root, spec.within, spec.patches)
+    patch = patched(spec.root, spec.within, spec.patches, spec.tree)
     file = "+".join([spec.file, *(Path(name).name for name in spec.patches)])
     after = decisions_of(file, patch.texts.get(spec.within, before.file.text), defines)
     left_out = [

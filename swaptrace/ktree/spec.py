@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from swaptrace.errors import PolicyError, printable, quote
+from swaptrace.ktree.repository import git_dir
 
 PREFIX: Final = "kernel:"
 
@@ -17,19 +18,34 @@ MAX_PLUS: Final = 12
 
 
 class Spec(NamedTuple):
-    """`path` is the tree or the file, as the user named it; `patches` are files or directories."""
+    """`path` is the tree or the file, as the user named it; `patches` are files or directories.
+
+    Of a git repository, bare or not, `revision` is the commit that is meant, and `place` the folder
+    that its files have been written to.
+    """
 
     path: str
     patches: tuple[str, ...]
+    revision: str = ""
+    place: str = ""
 
     @property
     def file(self) -> str:
         """The file with the fault path, as messages name it."""
-        return f"{self.path.rstrip('/') or '/'}/{MEMORY}" if Path(self.path).is_dir() else self.path
+        if self.revision or Path(self.path).is_dir():
+            return f"{self.tree.rstrip('/') or '/'}/{MEMORY}"
+        return self.path
+
+    @property
+    def tree(self) -> str:
+        """The tree or the file, as messages name it."""
+        return f"{self.path}@{self.revision}" if self.revision else self.path
 
     @property
     def root(self) -> Path:
         """The tree."""
+        if self.place:
+            return Path(self.place)
         file = Path(self.file)
         return file.parent.parent if self.file.endswith(MEMORY) else file.parent
 
@@ -45,21 +61,34 @@ def spec_of(text: str) -> Spec:
     parts = rest.split("+")
     if len(parts) > MAX_PLUS:
         raise PolicyError(f"{printable(text)}: more than {MAX_PLUS} signs '+'")
-    found = next((names for names in _splits(parts) if all(map(_exists, names))), tuple(parts))
+    options = [names for names in _splits(parts) if all(map(_exists, names))]
+    # A sign '+' behind '@' is of a revision only where no patch has what follows for its name.
+    paths = (names for names in options if Path(names[0]).exists())
+    found = next(paths, options[-1] if options else tuple(parts))
     missing = next((name for name in found if not _exists(name)), None)
     if missing is None:
-        return _checked(Spec(found[0], found[1:]))
+        return _checked(_spec(found[0], found[1:]))
     if not missing:
         raise PolicyError(
             f"{printable(text)}: a name is missing; it is kernel:PATH, the path of a kernel tree "
-            "or of its mm/memory.c, or kernel:PATH+FILE with a patch"
+            "or of its mm/memory.c, kernel:PATH@REVISION of a git repository, or one of these and "
+            "+FILE with a patch"
         )
     what = "kernel tree or mm/memory.c" if missing == found[0] else "patch"
     raise PolicyError(f"{printable(text)}: no {what} {quote(missing)}")
 
 
+def _spec(name: str, patches: tuple[str, ...]) -> Spec:
+    path, _, revision = name.rpartition("@")
+    return Spec(name, patches) if Path(name).exists() else Spec(path, patches, revision)
+
+
 def _exists(name: str) -> bool:
-    return bool(name) and Path(name).exists()
+    """Whether something has that name, or is a repository whose revision it names."""
+    path, at, revision = name.rpartition("@")
+    if not name or Path(name).exists():
+        return bool(name)
+    return bool(at and path and revision) and git_dir(path) is not None
 
 
 def _splits(parts: list[str]) -> Iterator[tuple[str, ...]]:
@@ -73,7 +102,7 @@ def _splits(parts: list[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _checked(spec: Spec) -> Spec:
-    if not Path(spec.file).is_file():
+    if not spec.revision and not Path(spec.file).is_file():
         raise PolicyError(
             f"{printable(spec.path)}: no kernel tree: it has no {MEMORY}; name the folder that "
             "has mm/ in it"

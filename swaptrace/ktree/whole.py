@@ -15,7 +15,7 @@ from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
 from swaptrace.ktree.faults.inert import is_inert
 from swaptrace.ktree.faults.policy import TreePolicy, program_of
 from swaptrace.ktree.faults.program import ROOTS, Program
-from swaptrace.ktree.faults.source import Sources
+from swaptrace.ktree.faults.source import FILES, Sources
 from swaptrace.ktree.functions import functions
 from swaptrace.ktree.patching import is_inert as is_no_code
 from swaptrace.ktree.patching import patched
@@ -47,15 +47,16 @@ def from_tree(name: str, spec: Spec, text: str, defines: Collection[str]) -> Tre
     """The policy of a tree with its patches. Raises `PolicyError` with all that is wrong."""
     root = spec.root if spec.within == MEMORY else None
     defined = defined_with(defines)
-    known, shown = {MEMORY: text}, {MEMORY: spec.file}
+    known = {MEMORY: text}
+    shown = {path: f"{spec.tree.rstrip('/')}/{path}" for path in FILES} | {MEMORY: spec.file}
     number = _version(spec.root)
     before = program_of(Sources(root, known, shown, defined, number))
     if not spec.patches:
         return _policy(name, before, (), ())
-    patch = patched(spec.root, spec.within, spec.patches)
+    patch = patched(spec.root, spec.within, spec.patches, spec.tree)
     texts = {MEMORY if path == spec.within else path: new for path, new in patch.texts.items()}
     plus = "+".join(["", *(Path(each).name for each in spec.patches)])
-    changed = {path: f"{shown.get(path, spec.root / path)}{plus}" for path in texts}
+    changed = {path: f"{shown.get(path, path)}{plus}" for path in texts}
     after = program_of(Sources(root, known | texts, shown | changed, defined, number))
     notes, undecided = list(patch.notes), []
     ran, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
