@@ -191,6 +191,7 @@ OPENERS = {
     "cli/listings.py": "scenarios that are part of the package",
     "files.py": "what opens files",
     "importers/recording.py": "/proc",
+    "ktree/repository.py": "files of a commit, in a directory of their own",
     "output.py": "/dev/null",
     "reclaim/compiled.py": "files that are part of the package",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from swaptrace.ktree.faults.policy import TreePolicy
 from swaptrace.policies import from_argument
 from tests.commandline import run
 from tests.ktree.making import MEMORY, diff
+from tests.processes import completed
 
 SMALL = Path(__file__).parent / "whole" / "after"
 
@@ -27,8 +27,8 @@ def git(where: Path, *words: str) -> str:
         for what in ("NAME", "EMAIL")
     }
     kept = {"PATH": os.environ["PATH"], "HOME": str(where), "GIT_CONFIG_NOSYSTEM": "1", **names}
-    done = subprocess.run(["git", *words], cwd=where, env=kept, capture_output=True, check=True)
-    return done.stdout.decode().strip()
+    done = completed(["git", *words], cwd=where, env=kept, check=True)
+    return str(done.stdout.decode().strip())
 
 
 @pytest.fixture
