@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     cls=PoliciesOption,
     metavar="A,B,...",
     shell_complete=complete_policies,
-    help="Policies of your own that the scenarios may expect something of.",
+    help="Your own policies that expect: may name.",
 )
 @define_option
 @set_option

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.argument("old", metavar="OLD.json", type=click.Path())
 @click.argument("new", metavar="NEW.json", type=click.Path())
 @judge_options
-@click.option("--all", "everything", is_flag=True, help="Show values that are equal as well.")
+@click.option("--all", "everything", is_flag=True, help="Show equal values too.")
 @report_format_option
 @output_option
 @color_option
@@ -42,9 +42,9 @@ def diff(
 ) -> int:
     """Compare two saved results, or a baseline and a result.
 
-    Matches them by scenario, policy and window and prints what differs, also what
-    only one of them has. Lines and steps do not matter, so that a scenario may be
-    edited. With --fail-on change, what is new or gone is a failure too; with
+    Matches them by scenario, policy and window and prints what differs, including
+    what only one of them has. Lines and steps are ignored, so a scenario may be
+    edited. With --fail-on change, anything new or gone is a failure too; with
     --fail-on violation, a violation that only NEW.json has.
 
     \b

@@ -50,7 +50,7 @@ ops_option = click.option(
     metavar="A,B",
     required=True,
     shell_complete=complete_policies,
-    help="Two policies to tell apart, or one whose violations are looked for.",
+    help="Two policies to compare, or one to search for violations.",
 )
 @define_option
 @click.option(
@@ -85,16 +85,15 @@ def explore(
 ) -> ExitCode:
     """Find the shortest sequences that tell two policies apart.
 
-    Tries every sequence of operations on one page, state by state, and prints for
-    each counter, violation and page map flag that can differ the shortest sequence
-    after which it does; or that there is none, which is a proof for the model if the
-    search came to its end. With one policy, finds the violations of that one.
-    One process takes a second; two take some seconds without mlock and munlock,
-    and with them some minutes.
+    Tries every sequence of operations on one page. For each counter, violation and
+    page map flag that can differ, prints the shortest sequence after which it does.
+    If there is none and the search was complete, that is a proof for the model.
+    With one policy, finds its violations. One process takes a second; two take some
+    seconds without mlock and munlock, and some minutes with them.
 
-    Exit codes: 0 there is nothing; 1 something was found; 2 the input or the command
-    line is wrong; 3 not decided: --max-steps or --max-states ended the search, and
-    nothing was found before.
+    Exit codes: 0 nothing to find; 1 something was found; 2 the input or the command
+    line is wrong; 3 not decided: --max-steps or --max-states ended the search before
+    anything was found.
 
     \b
     swaptrace explore --policies rfc,final --processes 1
@@ -153,7 +152,7 @@ def _print(explored: Explored, fmt: str, output: Output) -> None:
     type=click.Choice(["dot", "svg"]),
     default="dot",
     show_default=True,
-    help="Graphviz DOT, or the picture that `dot` draws of it.",
+    help="Graphviz DOT, or a picture drawn by `dot`.",
 )
 @output_option
 @set_option

@@ -45,20 +45,20 @@ def target_options(command: Command) -> Command:
             metavar="DIR",
             required=True,
             type=click.Path(path_type=Path),
-            help="Where the scenario and its trace go; the directory is made if it is not there.",
+            help="The directory for the scenario and its trace; created if missing.",
         ),
         click.option(
             "--name",
             metavar="NAME",
             callback=_name,
-            help="What the files and the scenario are called; by default as LOG or COMMAND is.",
+            help="The name of the files and the scenario; by default that of LOG or COMMAND.",
         ),
-        click.option("--force", is_flag=True, help="Replace files that are there."),
+        click.option("--force", is_flag=True, help="Replace existing files."),
         click.option(
             "--every-access",
             is_flag=True,
-            help="Keep every access. By default those are left out that change nothing: to the "
-            "page that was accessed just before, but for the first write to it.",
+            help="Keep every access. By default, repeated accesses to the same page are left "
+            "out, except the first write.",
         ),
     )
     for option in reversed(options):

@@ -31,8 +31,8 @@ LOG = click.Path(dir_okay=False, allow_dash=True)
     "--strace",
     metavar="LOG",
     type=LOG,
-    help="For lackey: what `strace -f -ttt -T -e trace=%memory` said of the same run. Its calls "
-    "tell what is anonymous memory, and become steps.",
+    help="For lackey: the output of `strace -f -ttt -T -e trace=%memory` for the same run. Its "
+    "calls show what is anonymous memory, and become steps.",
 )
 @target_options
 def import_(
@@ -46,10 +46,10 @@ def import_(
 ) -> None:
     """Turn a log of memory accesses into a scenario and its trace.
 
-    LOG (a file, compressed by gzip or xz or not, or - for standard input) is what
-    valgrind's lackey, perf script or DynamoRIO's view tool printed, or a CSV with the
-    columns address,write or page,write. DIR gets NAME.yaml and NAME-DIGITS.npz, in one
-    step: DIGITS are of the trace's SHA-256.
+    LOG (a file, which gzip or xz may have compressed, or - for standard input) is the
+    output of valgrind's lackey, perf script or DynamoRIO's view tool, or a CSV with
+    the columns address,write or page,write. DIR gets NAME.yaml and NAME-DIGITS.npz,
+    where DIGITS are of the trace's SHA-256.
 
     \b
     swaptrace import lackey sort.log -o traces

@@ -53,7 +53,7 @@ def policies(name: str | None, defines: tuple[str, ...], color: Color) -> None:
     "directory",
     metavar="DIR",
     type=click.Path(),
-    help="Copy NAME, or all of them, to DIR, which is made if there is none.",
+    help="Copy NAME, or all scenarios, to DIR, which is created if missing.",
 )
 @color_option
 def scenarios(name: str | None, directory: str | None, color: Color) -> None:

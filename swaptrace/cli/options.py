@@ -110,7 +110,7 @@ set_option = click.option(
     shell_complete=complete_override,
     multiple=True,
     callback=_overrides,
-    help="Override a machine key of every scenario, as in machine.swap.backend=disk. "
+    help="Override a machine key in all scenarios, as in machine.swap.backend=disk. "
     "May be repeated.",
 )
 
@@ -119,7 +119,7 @@ color_option = click.option(
     type=click.Choice(get_args(Color)),
     default="auto",
     show_default=True,
-    help="When to use colours; auto: on a terminal, unless NO_COLOR is set.",
+    help="When to use colors; auto: on a terminal, unless NO_COLOR is set.",
 )
 
 
@@ -221,7 +221,7 @@ output_option = click.option(
     metavar="FILE",
     type=click.Path(),
     callback=_file,
-    help="Write to FILE instead of standard output, atomically: a wrong input leaves it as it was.",
+    help="Write to FILE instead of standard output, atomically; errors leave it unchanged.",
 )
 
 
@@ -235,7 +235,7 @@ def replay_options(command: Command) -> Command:
             shell_complete=complete_policies,
             default=DEFAULT_POLICIES,
             show_default=True,
-            help="Which policies to replay under: names, aliases, .py or .c files, "
+            help="The policies to replay under: names, aliases, .py or .c files, "
             "kernel:TREE+PATCH, or all. `swaptrace policies` lists them.",
         ),
         define_option,
@@ -245,22 +245,22 @@ def replay_options(command: Command) -> Command:
             "-v",
             "--verbose",
             is_flag=True,
-            help="Also what each counter of the tables means.",
+            help="Explain each counter in the tables.",
         ),
-        click.option("--steps", is_flag=True, help="Also the counters of each executed step."),
-        click.option("--pages", is_flag=True, help="Also the page maps at the end."),
+        click.option("--steps", is_flag=True, help="Show the counters of each executed step."),
+        click.option("--pages", is_flag=True, help="Show the page maps at the end."),
         click.option(
             "--checkpoints",
             metavar="N",
             type=click.IntRange(1, 1000),
-            help="Also the counters after each of N parts of every access and trace step.",
+            help="Show the counters after each of N parts of every access and trace step.",
         ),
         click.option(
             "--plot",
             metavar="FILE",
             type=click.Path(),
             callback=_picture,
-            help="Also draw the counters of access and trace steps, per policy, as FILE.svg or "
+            help="Draw the counters of access and trace steps, per policy, as FILE.svg or "
             "FILE.png.",
         ),
         set_option,
@@ -278,9 +278,9 @@ def judge_options(command: Command) -> Command:
         "--fail-on",
         type=click.Choice(["increase", "decrease", "change", "violation", "any-violation"]),
         multiple=True,
-        help="Exit with 1 if minflt or majflt increase or decrease, if any counter changes, if a "
-        "promise is broken that the first policy or the old result keeps (violation), or if any "
-        "is (any-violation). May be repeated.",
+        help="Exit with 1 if minflt or majflt increase or decrease; if any counter changes; if "
+        "there is a violation that the first policy or the old result does not have "
+        "(violation); if there is any violation (any-violation). May be repeated.",
     )
     threshold = click.option(
         "--threshold",
@@ -288,7 +288,7 @@ def judge_options(command: Command) -> Command:
         metavar="COUNTER=N[%],...",
         callback=_thresholds,
         help="With --fail-on: let a counter change by up to N, or by N per cent, as in "
-        "majflt=0,minflt=5%. --fail-on increase and decrease look at such a counter as well.",
+        "majflt=0,minflt=5%. --fail-on increase and decrease then check this counter too.",
     )
     return fail_on(threshold(command))
 

@@ -24,10 +24,9 @@ def record(
     """Run a command and turn its memory accesses into a scenario and its trace.
 
     The command runs under valgrind's lackey and strace, both of which must be
-    installed, some hundred times slower than alone. Threads are recorded; the
-    processes that it starts are not, and are named at the end. Its standard
-    streams are its own, and its exit code is that of swaptrace, once the files are
-    there.
+    installed, about a hundred times slower than usual. Its threads are recorded. The
+    processes that it starts are not; they are listed at the end. It keeps its
+    standard streams. Once the files are written, swaptrace exits with its exit code.
 
     \b
     swaptrace record -o traces sort -R /etc/passwd

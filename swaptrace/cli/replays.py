@@ -37,11 +37,9 @@ PLOTTED: Final = 50
     "--baseline",
     metavar="FILE",
     type=click.Path(),
-    help="Exit with 1 if any value is not that of FILE, and show the difference.",
+    help="Exit with 1 if any value differs from FILE, and show the difference.",
 )
-@click.option(
-    "--update-baseline", is_flag=True, help="Write what was counted to the file of --baseline."
-)
+@click.option("--update-baseline", is_flag=True, help="Write the counts to the file of --baseline.")
 def run(
     scenario: tuple[str, ...], baseline: str | None, update_baseline: bool, **options: Any
 ) -> int:

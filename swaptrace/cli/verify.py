@@ -65,8 +65,8 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
     "--setup-zram",
     metavar="SIZE",
     callback=_size,
-    help="Make a zram swap device of at most SIZE for the run, as 256M, and remove it "
-    "afterwards, whatever happens. Needs root.",
+    help="Create a zram swap device of at most SIZE (such as 256M) for the run, and always "
+    "remove it afterwards. Needs root.",
 )
 @click.option(
     "--kernel",
@@ -75,14 +75,14 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
     multiple=True,
     type=click.Path(dir_okay=False),
     help="Boot this kernel image in a virtual machine (QEMU) instead and run all scenarios in "
-    "it; given more than once, there is a column for each.",
+    "it; may be repeated, for a column each.",
 )
 @click.option(
     "--modules",
     metavar="DIR",
     type=click.Path(file_okay=False, exists=True),
-    help="The modules of the image, as /lib/modules/VERSION. By default they are looked for "
-    "where the image lies: lib/modules/VERSION beside its directory.",
+    help="The modules of the image, as in /lib/modules/VERSION. Default: lib/modules/VERSION "
+    "beside the directory of the image.",
 )
 @click.option(
     "--memory",
@@ -90,7 +90,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
     callback=_size,
     default="1GiB",
     show_default=True,
-    help="Of the virtual machine.",
+    help="The memory of the virtual machine.",
 )
 @click.option(
     "--timeout",
@@ -114,13 +114,13 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of the random scenarios: the same seed makes the same ones.",
+    help="The seed of the random scenarios: the same seed makes the same ones.",
 )
 @click.option(
     "--keep-going",
     is_flag=True,
-    help="Verify all random scenarios, not only until the first that differs; of those that "
-    "differ in the same way one is written.",
+    help="Do not stop at the first random scenario that differs; of those that differ in the "
+    "same way, write one.",
 )
 @click.option(
     "--out",
@@ -128,13 +128,13 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
     default=".",
     show_default=True,
     type=click.Path(file_okay=False, exists=True),
-    help="Where a random scenario that differs is written to, as small as it could be made.",
+    help="The directory for a random scenario that differs, minimized.",
 )
 @click.option(
     "--record",
     metavar="FILE",
     type=click.Path(dir_okay=False),
-    help="Append what the kernel showed to FILE, in the form of tests/kernel/observations.",
+    help="Append what the kernel showed to FILE, in the format of tests/kernel/observations.",
 )
 @click.option(
     "--format",
@@ -160,9 +160,9 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     swaptrace verify --setup-zram 256M --random 1000 --seed 1
     swaptrace verify --kernel arch/x86/boot/bzImage scenarios
 
-    Exit codes: 0 none differs; 1 one differs or failed; 2 one could not be run, or
-    the input or the command line is wrong; 3 not decided: one differed, and did not
-    when it was repeated; 4 all were skipped.
+    Exit codes: 0 no scenario differs; 1 one differs or failed; 2 one could not be
+    run, or the input or the command line is wrong; 3 not decided: one differed, but
+    not when it was repeated; 4 all were skipped.
     """
     from swaptrace.verify.build import find_compiler
     from swaptrace.verify.run import Verifier, check_policy, exit_code, summary
