@@ -306,6 +306,7 @@ def test_a_patch_that_runs_is_decided(tmp_path: Path) -> None:
     done = explored(SMALL / "after", spec, "7.3", backend="disk")
     assert done.exit_code == 1
     assert "Not decided" not in done.stderr
+    assert "changed, and run: mm/memory.c: should_try_to_free_swap()" in done.stderr
     assert f"{MEMORY}+fix.patch:" in done.stdout
 
 
@@ -336,6 +337,19 @@ def test_a_patch_of_what_does_not_run_is_not_decided(what: str, tmp_path: Path) 
     done = explored(SMALL / "after", spec, "7.3")
     assert done.exit_code == 3
     assert expected in done.stderr
+
+
+def test_a_patch_of_the_architecture_points_to_the_machine(written: Write, tmp_path: Path) -> None:
+    """Is what makes pte_mkwrite() dirty said to be a setting of the machine?"""
+    path = "arch/arm64/include/asm/pgtable.h"
+    tree = written("after", text_of("after"))
+    (tree / path).parent.mkdir(parents=True)
+    (tree / path).write_text("pte_t pte_mkwrite(pte_t pte)\n{\n	return pte;\n}\n")
+    new = "pte_t pte_mkwrite(pte_t pte)\n{\n	return pte_mkdirty(pte);\n}\n"
+    spec = f"kernel:{tree}+{patch(tmp_path, (tree / path).read_text(), new, path)}"
+    reasons = from_argument(spec).undecided
+    assert any(f"{path}: pte_mkwrite()" in reason for reason in reasons)
+    assert any("machine.mkwrite_dirties" in reason for reason in reasons)
 
 
 def test_a_patch_of_comments_and_headers_changes_nothing(tmp_path: Path) -> None:
