@@ -12,6 +12,7 @@ from swaptrace.reclaim.lists import add_folio, del_folio, lru_add_drain
 from swaptrace.reclaim.memory import (
     ACTIVATED,
     ACTIVATED_FLUSHED,
+    ADDRESS,
     ALLOCATES,
     ASKED,
     BASE,
@@ -32,8 +33,13 @@ from swaptrace.reclaim.memory import (
     MOMENT,
     PINNED,
     PLAIN,
+    PMD_YOUNG,
+    PTRS_PER_PTE,
+    RAN,
     READAHEAD,
+    REGION_END,
     SIZE,
+    STARTS,
     STAT_FLUSH,
     TOUCHES,
     TRACKED,
@@ -45,7 +51,7 @@ from swaptrace.reclaim.memory import (
     Memory,
     base_of,
 )
-from swaptrace.reclaim.pages import at_hand, met_before, take
+from swaptrace.reclaim.pages import at_hand, family_of, met_before, take
 from swaptrace.reclaim.vmscan import charge
 
 # Why the loop stops.
@@ -100,6 +106,7 @@ def hits_one_by_one(m: Memory, pages: Array, events: Array, start: int, end: int
     """Let accesses happen that change no column, up to the first that does; where that is."""
     columns, tracked, exact, mglru = m.v[COLUMNS], m.v[TRACKED], m.v[EXACT], m.v[MGLRU]
     base, width = m.v[BASE], m.v[WIDTH]
+    first, end_of, shift, mask = 0, 0, 0, m.v[PTRS_PER_PTE] - 1  # of the region, as in touch_pmd()
     for i in range(start, end):
         page, event = pages[i], events[i]
         column = m.column[page]
@@ -109,7 +116,12 @@ def hits_one_by_one(m: Memory, pages: Array, events: Array, start: int, end: int
             process = m.t[m.v[MEMBER] + event]
             m.flags[base + page * width + process] |= YOUNG
             if mglru:
-                touch_pmd(m, page, process)
+                if not first <= page < end_of:
+                    family = family_of(m, page)
+                    first, end_of = m.t[m.v[STARTS] + family], m.t[m.v[REGION_END] + family]
+                    shift = m.t[m.v[ADDRESS] + family] - first
+                entry = max(first, page - ((page + shift) & mask))
+                m.flags[base + entry * width + process] |= PMD_YOUNG | RAN
             if exact:
                 use(m, base + page * width, column, process)
     return end

@@ -20,7 +20,7 @@ import numpy as np
 from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.replay.result import PolicyResult
-from swaptrace.scenario.schema import Access, Machine, Mmap, Scenario, Span, Swap, Trace
+from swaptrace.scenario.schema import Access, Machine, Mmap, Reclaim, Scenario, Span, Swap, Trace
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import TraceWriter
 
@@ -40,6 +40,12 @@ class Observation:
     def name(self) -> str:
         f = self.facts
         return f"{self.file}: {f['workload']} in {f['limit_pages']} of {f['pages']}, {f['policy']}"
+
+    @property
+    def reclaim(self) -> Reclaim:
+        """The LRU of the kernel."""
+        found: Reclaim = self.facts.get("reclaim", "classic")
+        return found
 
     @property
     def checkpoints(self) -> list[dict[str, int]]:
@@ -77,7 +83,7 @@ def scenario_of(observation: Observation, folder: Path) -> Scenario:
         soft_dirty=False,
         swap=Swap(backend=facts["backend"], page_cluster=facts["page_cluster"]),
         memory=(facts["limit_pages"] - facts["overhead_pages"]) * PAGE,
-        reclaim=facts.get("reclaim", "classic"),
+        reclaim=observation.reclaim,
         stat_flush=facts["settings"]["stat_flush"],
         lru_drain=facts["settings"]["lru_drain"],
     )
