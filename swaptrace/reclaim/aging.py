@@ -37,6 +37,7 @@ from swaptrace.reclaim.memory import (
     REGION_END,
     RESCHEDULED,
     SINCE_WALK,
+    SPLIT,
     STARTS,
     TIER_EVICTED,
     TIER_PROTECTED,
@@ -116,14 +117,23 @@ def sweep(m: Memory, process: int, mask: int) -> bool:
 def walk_pte_range(m: Memory, family: int, page: int, k: int) -> bool:
     """Promote what is young under one PMD entry; whether that was worth the while."""
     total, young = 0, 0
-    gen = m.v[MAX_SEQ] % MAX_NR_GENS
-    for at in range(page, pmd_end(m, family, page)):
-        column, base = m.column[at], base_of(m, at)
-        if not (m.t[m.v[WALKABLE] + column] >> k) & 1:
+    gen, width, split = m.v[MAX_SEQ] % MAX_NR_GENS, m.v[WIDTH], m.t[m.v[SPLIT] + family]
+    end = pmd_end(m, family, page)
+    if not split:
+        if not (m.t[m.v[WALKABLE] + m.column[page]] >> k) & 1:
+            return False
+        total = end - page
+    base = base_of(m, page) - width
+    for at in range(page, end):
+        base += width
+        if split:
+            if not (m.t[m.v[WALKABLE] + m.column[at]] >> k) & 1:
+                continue
+            total += 1
+        if not m.flags[base + k] & YOUNG:
             continue
-        total += 1
-        folio = m.t[m.v[FOLIO_OF] + column * m.v[WIDTH] + k]
-        if folio < 0 or not m.flags[base + k] & YOUNG:
+        folio = m.t[m.v[FOLIO_OF] + m.column[at] * width + k]
+        if folio < 0:
             continue
         m.flags[base + k] &= ~YOUNG
         young += 1
@@ -254,8 +264,10 @@ def look_around(m: Memory, page: int, k: int) -> bool:
     m.flags[base_of(m, page) + k] &= ~YOUNG
     family = family_of(m, page)
     entry = pmd_start(m, family, page)
-    start = vma_start(m, page, k, max(entry, page - MIN_LRU_BATCH))
-    end = vma_end(m, page, k, min(pmd_end(m, family, page), page + MIN_LRU_BATCH + 1))
+    start = max(entry, page - MIN_LRU_BATCH)
+    end = min(pmd_end(m, family, page), page + MIN_LRU_BATCH + 1)
+    if m.t[m.v[SPLIT] + family]:
+        start, end = vma_start(m, page, k, start), vma_end(m, page, k, end)
     if end - start == 1:
         return True
     if end - start > MIN_LRU_BATCH:
@@ -269,8 +281,10 @@ def look_around(m: Memory, page: int, k: int) -> bool:
     young = 1
     for at in range(start, end):
         base = base_of(m, at)
+        if not m.flags[base + k] & YOUNG:
+            continue
         folio = m.t[m.v[FOLIO_OF] + m.column[at] * m.v[WIDTH] + k]
-        if folio >= 0 and m.flags[base + k] & YOUNG:
+        if folio >= 0:
             m.flags[base + k] &= ~YOUNG
             young += 1
             promote(m, base + folio)

@@ -17,7 +17,7 @@ from swaptrace.reclaim.generations import (
     set_gen,
     tier_of,
 )
-from swaptrace.reclaim.lists import evictable, full, lru_add, lru_add_drain
+from swaptrace.reclaim.lists import full, lru_add, lru_add_drain
 from swaptrace.reclaim.memory import (
     ACTIVATES,
     ACTIVE,
@@ -114,9 +114,10 @@ def gain_of(kind: int) -> int:
 
 @compiled
 def sort_folio(m: Memory, node: int, kind: int, tier_idx: int) -> bool:
-    """Whether the folio is spared: it was promoted meanwhile, or its tier is protected."""
-    if not evictable(m, node):
-        return False
+    """Whether the folio is spared: it was promoted meanwhile, or its tier is protected.
+
+    It is evictable: what is locked leaves its list at once here.
+    """
     gen, oldest = gen_of(m, node), m.v[MIN_SEQ + kind] % MAX_NR_GENS
     if gen != oldest:
         move_to_head(m, node, gen * TYPES + kind)
@@ -227,8 +228,6 @@ def shrink_folio(m: Memory, node: int) -> int:
     page = page_of(m, node)
     folio = node - base_of(m, page)
     if page == m.v[PINNED]:
-        return KEPT
-    if not evictable(m, node):
         return KEPT
     mapped = m.t[m.v[MAPPED] + m.column[page] * m.v[WIDTH] + folio]
     if mapped and m.flags[node] & REFERENCED:

@@ -247,7 +247,10 @@ UNMAPS: Final = 265
 """The event that reclaim comes to it while someone holds a reference."""
 HELD_ENTRIES: Final = 266
 """The nodes that are isolated (64), or DEAD."""
-SCALARS: Final = 330
+# By region:
+SPLIT: Final = 330
+"""1: for some process it is not one VMA."""
+SCALARS: Final = 331
 
 BATCH_SIZE: Final = 31
 """PAGEVEC_SIZE"""

@@ -62,6 +62,7 @@ SHAPES: Final = {
     "process": Shape("FW", memory.PROCESS_OF, -1),
     "address": Shape("F", memory.ADDRESS),
     "end": Shape("F", memory.REGION_END),
+    "split": Shape("F", memory.SPLIT),
     "cached": Shape("C", memory.IN_SWAP_CACHE),
     "walkable": Shape("C", memory.WALKABLE),
     "unmaps": Shape("W", memory.UNMAPS),

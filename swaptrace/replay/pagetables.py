@@ -61,6 +61,9 @@ class PageTables:
         for at, family in enumerate(arena.families):
             arrays["address"][at] = family.base
             arrays["end"][at] = first_page(family) + family.region.pages
+            arrays["split"][at] = any(
+                area_starts(arena, family, name) != [0] for name in family.members
+            )
             for k, name in enumerate(family.members):
                 if name in arena.world.processes:
                     arrays["process"][at, k] = self.number(arena, name)
