@@ -22,8 +22,10 @@ from swaptrace.mm.backend import BACKENDS
 from swaptrace.mm.column import Column, Mapping, Pte, Vma
 from swaptrace.mm.event import Access, Facts, Fork, Pageout
 from swaptrace.mm.policy import Policy
+from swaptrace.mm.steady import Steady
 from swaptrace.mm.transition import transition
 from swaptrace.policies import from_argument
+from swaptrace.replay.citing import Asked
 from tests.commandline import run
 from tests.ktree.making import MEMORY, diff
 
@@ -401,6 +403,14 @@ def test_a_policy_goes_to_another_process_as_its_c() -> None:
     )
     one, two = (run(*words, "--format", "json", "--jobs", jobs) for jobs in ("1", "2"))
     assert one.stdout == two.stdout
+
+
+@pytest.mark.parametrize("kind", [Steady, Asked])
+def test_whoever_stands_before_a_policy_hands_faults_on(kind: Callable[[Policy], Policy]) -> None:
+    """Are the functions of the tree run, and not the built-in ones in their place?"""
+    policy = from_argument(f"kernel:{SMALL / 'after'}")
+    assert policy.functions
+    assert kind(policy).functions == policy.functions
 
 
 def test_explain_cites_what_was_executed_in_order() -> None:
