@@ -55,13 +55,13 @@ class Explanation(NamedTuple):
 
     def to_json(self) -> str:
         """Sorted keys; the same text for the same explanation."""
-        steps = [
-            {
-                **step._asdict(),
-                "transitions": [t._asdict() for t in step.transitions],
-                "lru_gen": None if step.lru_gen is None else asdict(step.lru_gen),
-            }
-            for step in self.steps
-        ]
+        steps = [_step_json(step) for step in self.steps]
         document = {"schema": SCHEMA, **self._asdict(), "steps": steps}
         return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _step_json(step: ExplainedStep) -> dict[str, object]:
+    """Without `lru_gen` where the machine has none."""
+    document = {**step._asdict(), "transitions": [t._asdict() for t in step.transitions]}
+    del document["lru_gen"]
+    return document if step.lru_gen is None else {**document, "lru_gen": asdict(step.lru_gen)}
