@@ -63,11 +63,27 @@ class Rule(Enum):
     ZEROMAP = Change(
         (6, 12), "0ca0c24e3211", "zero-filled pages are noted in a bitmap and not written"
     )
+    RECLAIMS_CACHED_SLOTS = Change(
+        (6, 12),
+        "2cacbdfdee65",
+        "where more than half of the swap device is in use, the allocator takes slots back that "
+        "only the swap cache holds, and finds them cluster by cluster",
+    )
+    NO_SLOT_CACHE = Change(
+        (6, 15),
+        "0ff67f990bd4",
+        "no per-CPU cache of 64 swap slots, which counts as used, lies before the allocator",
+    )
     MERGES_UNFAULTED = Change(
         (6, 16),
         "879bca0a2c4f",
         "a VMA into which nothing was ever written merges with a neighbour that becomes like it "
         "and has pages; before it is the VMA that is extended which must have them",
+    )
+    NONFULL_CLUSTERS_FIRST = Change(
+        (6, 18),
+        "22a2126b703f",
+        "a cluster of slots that is in use goes before a free one",
     )
     SYNC_THROUGH_CACHE = Change(
         (7, 0),
@@ -81,6 +97,13 @@ class Rule(Enum):
         "4b34f1d82c65",
         "the swap cache is let go after the PTE is set: its reference counts where it is asked "
         "whether the page has one owner",
+    )
+    LAZY_PREEMPTION = Change(
+        (7, 0),
+        "",
+        "preemption is lazy: the work that a swap device schedules when it becomes full runs after "
+        "the system call, before it already between two of its pages (6.18 and 6.19 can be built "
+        "either way; taken to be as before)",
     )
     EXCLUSIVE_ALONE = Change(
         (7, 3),

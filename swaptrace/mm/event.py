@@ -97,6 +97,15 @@ class Activate(NamedTuple):
     folio: int
 
 
+class FreeSwap(NamedTuple):
+    """The allocator takes slot number `slot` back, which only the swap cache holds
+    (__try_to_reclaim_swap()). `process` is nobody's."""
+
+    process: int
+    facts: Facts
+    slot: int
+
+
 class Dontneed(NamedTuple):
     """MADV_DONTNEED, in a VMA that is not locked."""
 
@@ -183,6 +192,7 @@ Event: TypeAlias = (
     | Pageout
     | Reclaim
     | Activate
+    | FreeSwap
     | Dontneed
     | Free
     | SwapIn

@@ -23,7 +23,8 @@ class Moves(NamedTuple):
     freed, the slot (new number) that its data are in, else GONE. `fresh` are the new folios in
     the order in which they were allocated, GONE if they are already free again; the first was read
     from slot `read` (old number), unless that is GONE. `drains` is that the per-CPU batch of new
-    folios is drained (lru_add_drain), `writes` that swap_writepage() is called.
+    folios is drained (lru_add_drain), `writes` that swap_writepage() is called, `added` is the slot
+    (new number) that is allocated, or GONE.
     """
 
     folios: tuple[int, ...]
@@ -33,12 +34,14 @@ class Moves(NamedTuple):
     read: int
     drains: bool
     writes: bool
+    added: int = GONE
 
     @property
     def trivial(self) -> bool:
         """Whether everything stays where it is."""
         stay = tuple(range(len(self.folios))), tuple(range(len(self.slots)))
-        return not self.fresh and (self.folios, self.slots) == stay
+        still = (self.folios, self.slots) == stay
+        return still and not self.fresh and self.added == GONE
 
 
 def moves(policy: Policy, column: Column, event: Event) -> Moves:
@@ -60,6 +63,7 @@ def moves(policy: Policy, column: Column, event: Event) -> Moves:
         read=read_from(column, event) if fresh else GONE,
         drains=drains(column, page, event),
         writes=page.written,
+        added=slot_of.get(len(column.slots), GONE),
     )
 
 

@@ -74,6 +74,14 @@ def folio_free_swap(page: Page, f: int) -> bool:
     return True
 
 
+def try_to_reclaim_swap(page: Page, s: int) -> None:
+    """__try_to_reclaim_swap() for the allocator: the folio of slot `s` leaves the swap cache."""
+    page.enter("__try_to_reclaim_swap")
+    f = page.cached_folio(s)
+    assert f is not None, "a slot that only the swap cache holds has its folio there"
+    folio_free_swap(page, f)
+
+
 def free_swap_and_cache(page: Page, p: int, s: int) -> None:
     """Process `p` gives up its swap PTE; the cache goes with the last one.
 

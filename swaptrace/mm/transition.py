@@ -19,6 +19,7 @@ from swaptrace.mm.event import (
     Event,
     Fork,
     Free,
+    FreeSwap,
     Mprotect,
     Outcome,
     Pageout,
@@ -41,6 +42,7 @@ from swaptrace.mm.memory import (
 from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_range
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
+from swaptrace.mm.swap import try_to_reclaim_swap
 from swaptrace.mm.vmscan import activate, madvise_pageout, shrink_folio
 
 NOUGHT = (0,) * len(Counter)
@@ -82,6 +84,8 @@ def perform(page: Page, event: Event) -> None:
             shrink_folio(page, event.folio, event.held)
         case Activate():
             activate(page, event.folio)
+        case FreeSwap():
+            try_to_reclaim_swap(page, event.slot)
         case Dontneed():
             zap_pte(page, p)
         case Free():

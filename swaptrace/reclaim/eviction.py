@@ -63,7 +63,9 @@ from swaptrace.reclaim.memory import (
     base_of,
     page_of,
 )
-from swaptrace.reclaim.pages import take, vm_swap_full
+from swaptrace.reclaim.pages import take
+from swaptrace.reclaim.slots import vm_swap_full
+from swaptrace.reclaim.swapfile import swapping_out
 
 DEF_PRIORITY: Final = 12
 SWAPPINESS: Final = 60
@@ -248,7 +250,7 @@ def shrink_folio(m: Memory, node: int) -> int:
 def evict(m: Memory, page: int, folio: int) -> int:
     """Swap a folio out and free it. One to which a batch holds a reference is only unmapped."""
     held = is_activating(m, base_of(m, page) + folio)
-    event = m.t[m.v[UNMAPS if held else EVICTS] + folio] + (m.v[SLOTS_USED] >= m.v[SLOTS])
+    event = swapping_out(m, page, m.t[m.v[UNMAPS if held else EVICTS] + folio])
     at = event * m.v[COLUMNS] + m.column[page]
     row, writes = m.t[m.v[WAY] + at], m.t[m.v[DOES] + at] & WRITES
     take(m, page, event, False)

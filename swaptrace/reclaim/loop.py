@@ -52,6 +52,7 @@ from swaptrace.reclaim.memory import (
     base_of,
 )
 from swaptrace.reclaim.pages import at_hand, family_of, met_before, take
+from swaptrace.reclaim.swapfile import swap_reclaim_work
 from swaptrace.reclaim.vmscan import charge
 
 # Why the loop stops.
@@ -202,6 +203,7 @@ def happen(m: Memory, page: int, pair: int) -> int:
     if folios and m.v[TRACKED]:
         if not charge_all(m, page, folios):
             return KILLED
+        swap_reclaim_work(m)
         event = at_hand(m, pair)
         if unknown(m, page, event):
             m.v[USED] -= folios

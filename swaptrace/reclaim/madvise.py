@@ -7,20 +7,18 @@ from swaptrace.reclaim.lists import add_folio, del_folio, folio_add_lru
 from swaptrace.reclaim.loop import DONE, UNKNOWN
 from swaptrace.reclaim.memory import (
     ACTIVE,
-    ASKED,
     COLUMNS,
-    DOES,
     FOLIO_OF,
     FOLIO_TO,
     HELD,
     HELD_ENTRIES,
-    KNOWN,
     LISTED,
     MAPPED,
     MEMBER,
     MGLRU,
     PGDEACTIVATE,
     REFERENCED,
+    TRACKED,
     WAY,
     WHERE,
     WIDTH,
@@ -30,7 +28,8 @@ from swaptrace.reclaim.memory import (
     Memory,
     base_of,
 )
-from swaptrace.reclaim.pages import at_hand, take
+from swaptrace.reclaim.pages import take
+from swaptrace.reclaim.swapfile import NO_EVENT, swapping_out
 
 
 @compiled
@@ -47,11 +46,14 @@ def own_folio(m: Memory, page: int, process: int) -> int:
 def pageout(m: Memory, pages: Array, event: int, start: int, end: int) -> tuple[int, int]:
     """MADV_PAGEOUT, page by page; as `loop.run`."""
     for i in range(start, end):
-        page, now = pages[i], at_hand(m, event)
-        at = now * m.v[COLUMNS] + m.column[page]
-        if not m.t[m.v[DOES] + at] & KNOWN:
-            m.v[ASKED], m.v[ASKED + 1] = now, m.column[page]
+        page = pages[i]
+        now = swapping_out(m, page, event)
+        if now == NO_EVENT:
             return i, UNKNOWN
+        at = now * m.v[COLUMNS] + m.column[page]
+        if not m.v[TRACKED]:
+            take(m, page, now, True)
+            continue
         folio = own_folio(m, page, m.t[m.v[MEMBER] + event])
         if folio >= 0:
             isolate_cold(m, base_of(m, page) + folio)

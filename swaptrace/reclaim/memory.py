@@ -250,7 +250,13 @@ HELD_ENTRIES: Final = 266
 # By region:
 SPLIT: Final = 330
 """1: for some process it is not one VMA."""
-SCALARS: Final = 331
+ADDED: Final = 331
+"""Of a way: the number of the slot that is allocated, or -1."""
+FREES: Final = 332
+"""Of a slot's number: the event that takes it back from the swap cache."""
+ONLY_CACHED: Final = 333
+"""Of a column: the slots that only the swap cache holds, as bits."""
+SCALARS: Final = 334
 
 BATCH_SIZE: Final = 31
 """PAGEVEC_SIZE"""
@@ -290,7 +296,8 @@ class Memory(NamedTuple):
 
     `v` are the scalars above, `t` the tables. By page: `column`. By node: `flags`, `next` and
     `prev` (rings through the head of each list), `shadow` (of a slot: the age at eviction and the
-    workingset mark). Compiled functions hand every array on by value, so there are few.
+    workingset mark) and `slot` (the position of a slot, 0: none). `swap` is the swap device
+    (`slots`). Compiled functions hand every array on by value, so there are few.
     """
 
     v: Array
@@ -300,6 +307,8 @@ class Memory(NamedTuple):
     next: Array
     prev: Array
     shadow: Array
+    slot: Array
+    swap: Array
 
 
 @compiled

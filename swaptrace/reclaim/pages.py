@@ -45,6 +45,7 @@ from swaptrace.reclaim.memory import (
     Memory,
     base_of,
 )
+from swaptrace.reclaim.slots import PLACED, follow_slots, vm_swap_full
 from swaptrace.reclaim.workingset import workingset_eviction, workingset_refault
 
 
@@ -55,12 +56,6 @@ def family_of(m: Memory, page: int) -> int:
     while m.t[m.v[STARTS] + family] > page:
         family -= 1
     return family
-
-
-@compiled
-def vm_swap_full(m: Memory) -> bool:
-    """Whether more than half of the slots are in use."""
-    return (m.v[SLOTS] - m.v[SLOTS_USED]) * 2 < m.v[SLOTS]
 
 
 @compiled
@@ -98,6 +93,8 @@ def take(m: Memory, page: int, event: int, root: bool) -> None:
     new = m.t[m.v[NEW_COLUMN] + at]
     m.column[page] = new
     m.v[SLOTS_USED] += m.t[m.v[SLOTS_DELTA] + at]
+    if m.swap[PLACED] and m.t[m.v[WAY] + at]:
+        follow_slots(m, page, m.t[m.v[WAY] + at])
     if not m.v[TRACKED]:
         return
     if m.t[m.v[WAY] + at]:

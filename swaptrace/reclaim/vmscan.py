@@ -55,7 +55,9 @@ from swaptrace.reclaim.memory import (
     base_of,
     page_of,
 )
-from swaptrace.reclaim.pages import take, vm_swap_full
+from swaptrace.reclaim.pages import take
+from swaptrace.reclaim.slots import vm_swap_full
+from swaptrace.reclaim.swapfile import swapping_out
 from swaptrace.reclaim.workingset import lru_note_cost
 
 DEF_PRIORITY: Final = 12
@@ -126,7 +128,7 @@ def shrink_folio(m: Memory, node: int) -> int:
 @compiled
 def evict(m: Memory, page: int, folio: int) -> int:
     """Swap a folio out and free it, as far as that is possible."""
-    event = m.t[m.v[EVICTS] + folio] + (m.v[SLOTS_USED] >= m.v[SLOTS])
+    event = swapping_out(m, page, m.t[m.v[EVICTS] + folio])
     at = event * m.v[COLUMNS] + m.column[page]
     row, written = m.t[m.v[WAY] + at], WRITTEN if m.t[m.v[DOES] + at] & WRITES else 0
     take(m, page, event, False)

@@ -20,12 +20,14 @@ from swaptrace.reclaim.compiled import COMPILED
 from swaptrace.reclaim.lists import lru_add_drain
 from swaptrace.reclaim.memory import Memory, viewed
 from swaptrace.reclaim.pages import at_hand, family_of
+from swaptrace.reclaim.swapfile import swap_reclaim_work
 from swaptrace.replay.dense import Dense, first_page
 from swaptrace.replay.flat import FlatTable, Integers
 from swaptrace.replay.lookup import look_up
 from swaptrace.replay.lrugen import LruGen
 from swaptrace.replay.nodes import Layout, Nodes, empty_nodes, extended
 from swaptrace.replay.pagetables import PageTables, lru_gen, start_generations
+from swaptrace.replay.placing import NOT_PLACED, slots_moved, swap_device
 from swaptrace.replay.recurring import recurring_key
 from swaptrace.replay.region import Pages, Walk, check_listable
 from swaptrace.replay.table import Row
@@ -60,10 +62,12 @@ class Arena:
     alone. `families` are the regions in the order of their pages.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, placed: bool = False) -> None:
         machine = world.machine
         self.world = world
         self.limited = machine.memory is not None
+        self.placed = placed
+        self.swap = swap_device(machine) if placed else NOT_PLACED
         self.families: list[Family] = []
         self.column = np.zeros(0, np.uint16)
         self.table: FlatTable
@@ -88,6 +92,11 @@ class Arena:
         self._tables: Integers
         self.widen(1)
 
+    @property
+    def followed(self) -> bool:
+        """Whether something is kept by folio or slot."""
+        return self.limited or self.placed
+
     def widen(self, width: int) -> None:
         """Make room for so many processes to share a region."""
         old = int(self.v[memory.WIDTH])
@@ -101,15 +110,17 @@ class Arena:
         to = Layout(width)
         self.v[memory.BASE], self.v[memory.WIDTH] = to.base, width
         self.table = FlatTable(
-            self.world.table, self.world.facts, width, self.limited, self.generations
+            self.world.table, self.world.facts, width, self.limited, self.generations, self.placed
         )
-        if self.limited and old:
+        if self.followed and old:
             self.nodes = Layout(old).spread(self.nodes, to)
             for entries in (memory.BATCH_ENTRIES, memory.ACTIVATING_ENTRIES):
                 batch = self.v[entries:][: memory.BATCH_SIZE]
                 batch[:] = Layout(old).moved(batch, to)
+            if self.placed:
+                slots_moved(self.swap, Layout(old), to)
         else:
-            self.nodes = empty_nodes(to.base if self.limited else 0, self.generations)
+            self.nodes = empty_nodes(to.base if self.followed else 0, self.generations, self.placed)
         self._memory = None
 
     def place(self, family: Family, pages: int, column: int) -> None:
@@ -129,7 +140,7 @@ class Arena:
 
     def _extend(self, pages: int) -> None:
         self.column = np.append(self.column, np.zeros(pages, self.column.dtype))
-        if self.limited:
+        if self.followed:
             self.nodes = extended(self.nodes, pages * int(self.v[memory.WIDTH]))
         self._memory = None
 
@@ -147,7 +158,13 @@ class Arena:
             self.v[memory.CELLS] = self.table.size["C"] * self.table.size["E"]
             self.v[memory.FAMILIES] = len(self.families)
             self._tables = self.table.buffer
-            arrays: Nodes = {"v": self.v, "t": self._tables, "column": self.column, **self.nodes}
+            arrays: Nodes = {
+                "v": self.v,
+                "t": self._tables,
+                "column": self.column,
+                "swap": self.swap,
+                **self.nodes,
+            }
             self._memory = Memory(**{name: view(array) for name, array in arrays.items()})
         return self._memory
 
@@ -180,6 +197,8 @@ class Arena:
                 break
         if isinstance(event, SwapIn):
             lru_add_drain(self.memory())
+        if self.placed:
+            swap_reclaim_work(self.memory())
         self.settle(tally)
         return going
 
@@ -252,7 +271,9 @@ class Arena:
             self.counted[at] = int(self.v[at])
 
     def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
-        """MADV_COLD."""
+        """MADV_COLD, which says nothing where there are no lists."""
+        if not self.limited:
+            return
         self.follow_spaces()
         m = self.memory()
         lru_add_drain(m)

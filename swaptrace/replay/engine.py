@@ -14,6 +14,7 @@ from swaptrace.mm.policy import Policy
 from swaptrace.replay import syscalls
 from swaptrace.replay.access import access
 from swaptrace.replay.pagemap import page_maps
+from swaptrace.replay.placing import is_placed
 from swaptrace.replay.result import Checkpoint, PolicyResult, StepResult, Violation
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Record, Tally
@@ -84,7 +85,8 @@ class Replay:
         self.observe = observe
         table = policy if isinstance(policy, Table) else Table(policy)
         own = table.policy
-        self.world = world_of(scenario.machine_under(own.kernel, own.pinned), table)
+        machine = scenario.machine_under(own.kernel, own.pinned)
+        self.world = world_of(machine, table, is_placed(scenario, machine))
         self.parts = checkpoints
         self.record = Record(steps=[] if steps else None, checkpoints=[] if checkpoints else None)
 
@@ -262,17 +264,19 @@ class Replay:
         return ScenarioError([Problem(self.scenario.file, step.line, step.column, message, line)])
 
 
-def world_of(machine: Machine, table: Table) -> World:
-    """A world with one process and no memory mapped. Raises `SwaptraceError` for a machine that
-    is not modelled."""
+def world_of(machine: Machine, table: Table, placed: bool = False) -> World:
+    """A world with one process and no memory mapped; `placed` is that slots have positions.
+
+    Raises `SwaptraceError` for a machine that is not modelled.
+    """
     world = World(machine, table)
-    if machine.memory is not None:
-        if machine.unmodelled:
-            raise SwaptraceError(machine.unmodelled)
-        # What a limit needs takes longer to import than a small replay takes.
+    if machine.memory is not None and machine.unmodelled:
+        raise SwaptraceError(machine.unmodelled)
+    if placed or machine.memory is not None:
+        # What it needs takes longer to import than a small replay takes.
         from swaptrace.replay.arena import Arena
 
-        world.arena = Arena(world)
+        world.arena = Arena(world, placed)
     return world
 
 

@@ -19,6 +19,7 @@ from swaptrace.mm.event import (
     Event,
     Fork,
     Free,
+    FreeSwap,
     Mprotect,
     Pageout,
     Populate,
@@ -109,6 +110,8 @@ def event_words(event: Event, names: list[str]) -> str:
             return "reclaimed, as it was not used"
         case Activate():
             return "spared by reclaim, as it was used"
+        case FreeSwap():
+            return "its slot is taken back for another page"
         case SwapIn(readahead=True):
             return f"read ahead for a neighbour's fault by {who}"
         case SwapIn():

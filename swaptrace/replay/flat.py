@@ -14,7 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from swaptrace.mm.column import Pte, Vma, mappers
-from swaptrace.mm.event import Access, Activate, Event, Facts, Pageout, Populate, Reclaim
+from swaptrace.mm.event import (
+    Access,
+    Activate,
+    Event,
+    Facts,
+    FreeSwap,
+    Pageout,
+    Populate,
+    Reclaim,
+)
 from swaptrace.mm.moves import Moves, moves
 from swaptrace.reclaim import memory
 from swaptrace.replay.table import Row, Table
@@ -66,6 +75,9 @@ SHAPES: Final = {
     "cached": Shape("C", memory.IN_SWAP_CACHE),
     "walkable": Shape("C", memory.WALKABLE),
     "unmaps": Shape("W", memory.UNMAPS),
+    "added": Shape("R", memory.ADDED, -1),
+    "frees": Shape("W", memory.FREES),
+    "only_cached": Shape("C", memory.ONLY_CACHED),
 }
 """By name, the tables of `swaptrace.reclaim.memory`."""
 
@@ -86,17 +98,25 @@ class Met(NamedTuple):
 class FlatTable:
     """The arrays, for regions of up to `width` processes.
 
-    `tracked` is whether folios are followed at all, `generations` whether by the multi-generational
-    LRU. `size` is how much there is room for; when it
+    `tracked` is whether folios are followed on lists, `generations` whether by the
+    multi-generational LRU, `placed` whether slots are by their positions. `size` is how much there
+    is room for; when it
     grows all `arrays` are new ones, within a new `buffer`.
     """
 
     def __init__(
-        self, table: Table, facts: Facts, width: int, tracked: bool, generations: bool = False
+        self,
+        table: Table,
+        facts: Facts,
+        width: int,
+        tracked: bool,
+        generations: bool = False,
+        placed: bool = False,
     ) -> None:
         self.table = table
         self.tracked = tracked
         self.generations = generations
+        self.placed = placed
         self.size = {"C": 64, "E": 64, "F": 1, "R": 16, "W": width, "2": 2}
         self.buffer, self.arrays = self._allocate()
         self.events: list[Event] = []
@@ -108,6 +128,9 @@ class FlatTable:
                 self.arrays["evicts"][k] = self.number(Reclaim(0, facts, k))
                 self.arrays["unmaps"][k] = self.number(Reclaim(0, facts, k, held=True))
                 self.arrays["activates"][k] = self.number(Activate(0, facts, k))
+        if placed:
+            for k in range(width):
+                self.arrays["frees"][k] = self.number(FreeSwap(0, facts, k))
 
     def _allocate(self) -> tuple[Integers, dict[str, Integers]]:
         """One array for all tables, and each of them within it."""
@@ -157,18 +180,21 @@ class FlatTable:
     def fill(self, number: int, column: int) -> None:
         """Put one transition into the tables, and all that reclaim may do to its new column."""
         pending = [(number, column)]
+        if self.placed and self.arrays["scarce"][number]:
+            pending.append((number ^ 1, column))  # the allocator decides which of the two happens
         while pending:
             number, column = pending.pop()
             row = self._fill_one(number, column)
             for met in (column, row.new):
-                if self.tracked and met not in self.learnt:
+                if (self.tracked or self.placed) and met not in self.learnt:
                     self.learnt.add(met)
                     pending += self._learn(met)
 
     def _fill_one(self, number: int, column: int) -> Row:
         event = self.events[number]
         row = self.table.row(event, column)
-        way = moves(self.table.policy, self.table.columns[column], event) if self.tracked else STAY
+        follow = self.tracked or self.placed
+        way = moves(self.table.policy, self.table.columns[column], event) if follow else STAY
         moving = 0 if way.trivial else self._way(way)
         self.make_room("C", len(self.table.columns))
         arrays, at = self.arrays, (number, column)  # which stay the same from here on
@@ -191,11 +217,19 @@ class FlatTable:
         ):
             self.arrays[name][number, : len(values)] = values
         self.arrays["read"][number] = way.read
+        self.arrays["added"][number] = way.added
         return number
 
     def _learn(self, number: int) -> Iterator[tuple[int, int]]:
         """What the loop asks of a column; yields what reclaim may do to it."""
         column, arrays = self.table.columns[number], self.arrays
+        if self.placed:
+            for k in range(len(column.slots)):
+                if not column.swap_count(k):
+                    arrays["only_cached"][number] |= 1 << k
+                    yield int(arrays["frees"][k]), number
+        if not self.tracked:
+            return
         arrays["folios"][number] = len(column.folios)
         for process, mapping in enumerate(column.maps):
             if isinstance(mapping.pte, Pte) and not mapping.pte.is_zero_page:

@@ -1,4 +1,7 @@
-"""The arrays by node that an arena keeps under a memory limit; see `swaptrace.reclaim.memory`."""
+"""The arrays by node that an arena keeps under a memory limit, or where slots have positions.
+
+See `swaptrace.reclaim.memory`.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,18 @@ NODE_KINDS: Final = {
     "shadow": np.uint32,
 }
 
+SLOT: Final = "slot"
+"""The name of what is kept of slots alone, where they have positions."""
 
-def empty_nodes(count: int, generations: bool = False) -> Nodes:
+
+def empty_nodes(count: int, generations: bool, placed: bool) -> Nodes:
     """So many nodes, the heads of the lists among them, and every list empty.
 
-    `generations` is that their flags are those of the multi-generational LRU as well.
+    `generations` is that their flags are those of the multi-generational LRU as well, `placed`
+    that slots have positions.
     """
     nodes: Nodes = {name: np.zeros(count, kind) for name, kind in NODE_KINDS.items()}
+    nodes[SLOT] = np.zeros(count if placed else 0, np.int64)
     if generations:
         nodes["flags"] = np.zeros(count, np.uint16)
     heads = np.arange(min(memory.HEADS, count))
@@ -33,7 +41,10 @@ def empty_nodes(count: int, generations: bool = False) -> Nodes:
 
 def extended(nodes: Nodes, more: int) -> Nodes:
     """With so many more at the end."""
-    return {name: np.append(array, np.zeros(more, array.dtype)) for name, array in nodes.items()}
+    return {
+        name: np.append(array, np.zeros(more if len(array) else 0, array.dtype))
+        for name, array in nodes.items()
+    }
 
 
 class Layout:
@@ -52,8 +63,10 @@ class Layout:
         """The same lists with more places a page."""
         pages = (len(nodes["flags"]) - self.base) // self.width
         generations = nodes["flags"].dtype == np.uint16
-        wide = empty_nodes(to.base + pages * to.width, generations)
+        wide = empty_nodes(to.base + pages * to.width, generations, len(nodes[SLOT]) > 0)
         for name, array in nodes.items():
+            if not len(array):
+                continue
             values = self.moved(array, to) if name in ("next", "prev") else array
             wide[name][: memory.HEADS] = values[: memory.HEADS]
             places = wide[name][to.base :].reshape(-1, to.width)

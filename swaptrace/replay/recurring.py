@@ -65,7 +65,8 @@ def recurring_key(arena: Arena) -> tuple[object, ...]:
     nodes = relative(arena.nodes, arena.v)
     running = arena.page_tables.name(int(v[memory.CURRENT]))
     relative_generations(v)
-    return (v.tobytes(), due, places, running, *(array.tobytes() for array in nodes))
+    device = arena.swap.tobytes()
+    return (v.tobytes(), due, places, running, device, *(array.tobytes() for array in nodes))
 
 
 def relative_generations(v: Integers) -> None:

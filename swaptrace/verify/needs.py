@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+from swaptrace.replay.touched import Memory
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -16,7 +18,9 @@ from swaptrace.scenario.schema import (
     UffdWriteprotect,
 )
 from swaptrace.verify.leaves import written
-from swaptrace.verify.touched import Memory
+
+MOST_RECORDS: Final = 100_000
+"""Of a trace: a table of more is nothing that a compiler, or a reader, should be given."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def needs(scenario: Scenario) -> Needs:
     return Needs(
         processes=tuple(dict.fromkeys(("main", *forked))),
         regions=tuple(dict.fromkeys(mapped)),
-        memory=Memory(scenario.machine.page_size).run(scenario.steps),
+        memory=Memory(scenario.machine.page_size, MOST_RECORDS).run(scenario.steps),
         shuffled=max((shuffled(step, scenario.machine.page_size) for step in steps), default=0),
         ranks=max((ranks(step, scenario.machine.page_size) for step in steps), default=0),
         soft_dirty=any(isinstance(step, ClearRefs) for step in steps),

@@ -58,18 +58,24 @@ OPS: Final[tuple[Literal["read", "write", "read_write"], ...]] = (
     *("write",) * 2,
     "read_write",
 )
+FILLED: Final = ((30, 60), (60, 100), (100, 180))
+"""How large a small swap area is, in percent of the memory that is touched."""
+
+LEAST_SLOTS: Final = 10
 STRIDES: Final = (0.125, 0.5, 1.5, 2, 3, 5, 7, 2.5)
 """Of accesses, in pages."""
 
 
 @dataclass
 class Maker:
-    """Makes one scenario. `soft_dirty` and `uffd` are whether the kernel has these."""
+    """Makes one scenario. `soft_dirty` and `uffd` are whether the kernel has these; `filling` is
+    the share of swap areas that are so small that they fill."""
 
     random: Random
     page_size: int
     soft_dirty: bool
     uffd: bool
+    filling: float = 0.2
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
     born: int = 0
     mapped: int = 0
@@ -84,12 +90,10 @@ class Maker:
         return replace(made, machine=self.machine(needs(made).memory // self.page_size))
 
     def machine(self, pages: int) -> Machine:
-        """A large swap area mostly, sometimes one that comes to be half full with so many pages.
-
-        It never is quite full: what a kernel does then is not all modelled.
-        """
-        small = (pages + pages // 4 + 8) * self.page_size
-        size = small if self.random.random() < 0.1 else Swap().size
+        """A large swap area mostly, sometimes one that so many pages fill, half or altogether."""
+        percent = self.random.randint(*self.random.choice(FILLED))
+        small = max(LEAST_SLOTS, pages * percent // 100) * self.page_size
+        size = small if self.random.random() < self.filling else Swap().size
         cluster = self.random.choice((3, 3, 3, 3, 0, 1, 2, 5))
         return Machine(page_size=self.page_size, swap=Swap(size=size, page_cluster=cluster))
 

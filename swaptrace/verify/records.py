@@ -12,8 +12,7 @@ from swaptrace.traces.files import TraceError, TraceFile, open_trace, shown
 from swaptrace.verify.emit_steps import Names
 from swaptrace.verify.fitting import Unfit
 from swaptrace.verify.leaves import written
-from swaptrace.verify.needs import needs
-from swaptrace.verify.touched import MOST_RECORDS
+from swaptrace.verify.needs import MOST_RECORDS, needs
 
 PER_LINE: Final = 6
 

@@ -12,6 +12,7 @@ from swaptrace.counters import ReclaimCounter
 from swaptrace.mm.column import mappers
 from swaptrace.mm.event import (
     Event,
+    FreeSwap,
     Pageout,
     Reclaim,
 )
@@ -19,6 +20,7 @@ from swaptrace.mm.moves import moves
 from swaptrace.replay.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import Family, World
+from tests.replay.placed import Slots
 
 ADVISED = "on advice"
 
@@ -61,8 +63,9 @@ class NaiveMemory:
 
     limited = True
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, placed: bool = False) -> None:
         machine = world.machine
+        self.slots = Slots(world, self.give_back) if placed else None
         assert machine.memory is not None
         self.world = world
         self.machine = machine
@@ -153,19 +156,43 @@ class NaiveMemory:
 
     def now(self, event: Event) -> Event:
         scarce = isinstance(event, Pageout | Reclaim)
-        return event._replace(
-            facts=self.world.facts_now(scarce)._replace(readahead=event.facts.readahead)
-        )
+        facts = self.world.facts_now(scarce)._replace(readahead=event.facts.readahead)
+        if self.slots is not None:
+            facts = facts._replace(slot_free=True, swap_full=False)
+            if not scarce:
+                facts = facts._replace(swap_full=self.slots.clusters.full)
+        return event._replace(facts=facts)
+
+    @property
+    def swap_full(self) -> bool:
+        """vm_swap_full()."""
+        full = self.world.device.full
+        return full if self.slots is None else self.slots.clusters.full
+
+    def give_back(self, _world: World, family: Family, page: int, slot: int) -> None:
+        """The allocator takes a slot back."""
+        self.take(family, page, FreeSwap(0, self.world.facts, slot))
+
+    def swapping_out(self, family: Family, page: int, event: Pageout | Reclaim) -> Event:
+        """The event as it is for a page that may get a slot."""
+        event = event._replace(facts=self.now(event).facts)
+        if self.slots is None:
+            return event
+        free = self.slots.reserve(family, page, event)
+        return event._replace(facts=event.facts._replace(slot_free=free))
 
     def take(self, family: Family, page: int, event: Event, advised: bool = False) -> None:
         """The transition, and what it does to folios."""
-        event = self.now(event)
+        if not isinstance(event, Pageout | Reclaim):
+            event = self.now(event)
         old = self.column(family, page)
         row = self.world.table.row(event, old)
         way = moves(self.world.table.policy, self.world.table.columns[old], event)
         self.tally.take(family, event, old, row, 1)
         for kind, member in row.violations:
             self.tally.see(kind, family.members[member], family.name, page, 1)
+        if self.slots is not None:
+            self.slots.follow(family, page, event)
         self.world.device.used += row.slots
         family.region.replace(Walk(page, 1), lambda ids: ids * 0 + row.new)
         state = self.state(family, page)

@@ -101,12 +101,13 @@ class NaiveGenerations(NaiveAging):
         young = [p for p in users if self.near(family, page, p)]
         if young:
             if folio.referenced or len(young) > 1:
-                if self.world.device.full:
+                if self.swap_full:
                     self.take(family, page, Activate(0, self.world.facts, number))
                 self.count(ReclaimCounter.PGACTIVATE, 1)
             return "kept"
         held = folio in self.activating
-        event = self.now(Reclaim(0, self.world.facts, number, held))
+        event = self.swapping_out(family, page, Reclaim(0, self.world.facts, number, held))
+        column = self.world.table.columns[self.column(family, page)]
         written = moves(self.world.table.policy, column, event).writes
         self.since += written
         self.take(family, page, event)

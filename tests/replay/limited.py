@@ -55,7 +55,7 @@ class NaiveArena(NaiveMemory):
         """Whether it is freed, and whether it was written."""
         family, page = self.of[folio.where[0]], folio.where[1]
         number = self.pages[folio.where].folios.index(folio)
-        event = self.now(Reclaim(0, self.world.facts, number))
+        event = self.swapping_out(family, page, Reclaim(0, self.world.facts, number))
         column = self.world.table.columns[self.column(family, page)]
         written = moves(self.world.table.policy, column, event).writes
         self.take(family, page, event)
@@ -78,7 +78,7 @@ class NaiveArena(NaiveMemory):
             if young:
                 if was_referenced or young > 1:
                     folio.active = True
-                    if self.world.device.full:
+                    if self.swap_full:
                         where = self.of[folio.where[0]], folio.where[1]
                         place = self.pages[folio.where].folios.index(folio)
                         self.take(*where, Activate(0, self.world.facts, place))
@@ -207,6 +207,8 @@ class NaiveArena(NaiveMemory):
         for _ in way.fresh:
             self.charge()
         self.busy = None
+        if way.fresh:
+            self.do_work()
         self.take(family, page, event)
         if isinstance(event, Access | Populate):
             self.state(family, page).young.add(event.process)
@@ -287,10 +289,17 @@ class NaiveArena(NaiveMemory):
             self.drain()
         for page in walk.pages().tolist():
             if self.one(family, page, event):
+                self.do_work()
                 return False
         if isinstance(event, SwapIn):
             self.drain()
+        self.do_work()
         return True
+
+    def do_work(self) -> None:
+        """reclaim_work, if it is scheduled."""
+        if self.slots is not None:
+            self.slots.clusters.do_work()
 
     def one(self, family: Family, page: int, event: Event) -> bool:
         state = self.state(family, page)
@@ -331,7 +340,7 @@ class NaiveArena(NaiveMemory):
             self.remove(folio)
             folio.workingset |= folio.active
             folio.active = folio.referenced = False
-        self.take(family, page, event, advised=True)
+        self.take(family, page, self.swapping_out(family, page, event), advised=True)
         if folio is not None and not folio.freed:
             self.add_new(folio)
 

@@ -13,7 +13,8 @@ from unittest import mock
 
 import numpy as np
 
-from swaptrace.mm.event import Access, Event, Pageout, SwapIn
+from swaptrace.mm.column import Column
+from swaptrace.mm.event import Access, Event, FreeSwap, Pageout, SwapIn
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
 from swaptrace.replay import access, engine, sequence, syscalls
@@ -21,10 +22,14 @@ from swaptrace.replay.engine import Replay
 from swaptrace.replay.region import Walk
 from swaptrace.replay.result import PolicyResult
 from swaptrace.replay.space import ReadAhead
+from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import Family, Process, World
-from swaptrace.scenario.schema import AccessPattern, Repeat, Scenario
+from swaptrace.scenario.schema import AccessPattern, Machine, Repeat, Scenario
 from swaptrace.traces.patterns import accesses
+from tests.replay.placed import Slots
+
+real_world_of = engine.world_of
 
 
 def naive_replay(scenario: Scenario, policy: Policy) -> PolicyResult:
@@ -42,8 +47,29 @@ def naive() -> Iterator[None]:
         mock.patch.object(access, "send_reading", send_reading),
         mock.patch.object(Replay, "repeat", repeat),
         mock.patch.object(sequence, "replay_pattern", replay_pattern),
+        mock.patch.object(engine, "world_of", world_of),
     ):
         yield
+
+
+class NaiveWorld(World):
+    """A world that sends its events here; `slots` is its swap device, where positions matter."""
+
+    def __init__(self, machine: Machine, table: Table, placed: bool) -> None:
+        super().__init__(machine, table)
+        self.slots = Slots(self, free_swap) if placed else None
+
+
+def world_of(machine: Machine, table: Table, placed: bool) -> World:
+    """In the place of the engine's."""
+    if machine.memory is not None:
+        return real_world_of(machine, table, placed)
+    return NaiveWorld(machine, table, placed)
+
+
+def free_swap(world: World, family: Family, page: int, slot: int) -> None:
+    """The allocator takes a slot back."""
+    happen(world, Tally(), family, page, FreeSwap(0, world.facts, slot))
 
 
 def repeat(self: Replay, step: Repeat, path: str, window: str | None, record: object) -> None:
@@ -78,6 +104,8 @@ def send(
     """One page after the other."""
     for page in walk.pages().tolist():
         happen(world, tally, family, page, event)
+    if isinstance(world, NaiveWorld) and world.slots is not None:
+        world.slots.clusters.do_work()
 
 
 def happen(
@@ -86,20 +114,32 @@ def happen(
     """One event on one page."""
     used, total = world.device.used, world.device.total
     facts = world.facts._replace(readahead=readahead and world.facts.readahead)
-    if isinstance(event, Pageout):
+    slots = world.slots if isinstance(world, NaiveWorld) else None
+    if slots is not None and isinstance(event, Pageout):
+        facts = facts._replace(slot_free=slots.reserve(family, page, event))
+    elif slots is not None:
+        facts = facts._replace(swap_full=slots.clusters.full)
+    elif isinstance(event, Pageout):
         facts = facts._replace(slot_free=used < total)
     else:
         facts = facts._replace(swap_full=total - used < used)
     where = np.array([page], dtype=np.int64)
-    before = world.table.columns[int(family.region.at(where)[0])]
     event = event._replace(facts=facts)
+    before = column_of(world, family, page)  # which taking a slot back may have changed
     outcome = transition(world.table.policy, before, event)
     column = world.table.intern(outcome.column)
+    if slots is not None:
+        slots.follow(family, page, event)
     family.region.assign(where, np.array([column], dtype=np.int64))
     world.device.used += len(outcome.column.slots) - len(before.slots)
     tally.counts = [a + b for a, b in zip(tally.counts, outcome.counts, strict=True)]
     for kind, member in outcome.violations:
         tally.see(kind, family.members[member], family.name, page, 1)
+
+
+def column_of(world: World, family: Family, page: int) -> Column:
+    """The column of a page."""
+    return world.table.columns[int(family.region.at(np.array([page], dtype=np.int64))[0])]
 
 
 def send_reading(

@@ -50,7 +50,7 @@ def machines(draw: st.DrawFn, pages: int) -> Machine:
     """Any back end and feature; devices that come to a threshold with so many pages are likely."""
     flag = st.booleans()
     return Machine(
-        kernel=draw(st.sampled_from(["6.1", "6.10", "6.12", "6.18"])),
+        kernel=draw(st.sampled_from(["6.1", "6.10", "6.12", "6.16", "6.18", "7.2", "7.3"])),
         soft_dirty=draw(flag),
         hw_dirty=draw(flag),
         mkwrite_dirties=draw(flag),

@@ -372,7 +372,7 @@ def test_a_block_in_which_swap_stops_being_half_full_is_not_taken_for_another() 
         *(Munmap(line=5, region="b", span=Span(0, size)), *both[2], *both[3]),
         *(access("read", size, region="d"), pageout(size, region="d")),
     )
-    of = scenario(*steps, swap=Swap(backend="zswap", size=1800 * PAGE))
+    of = scenario(*steps, kernel="6.10", swap=Swap(backend="zswap", size=1800 * PAGE))
     fast, slow = replay(of, PREPATCH, steps=True, pages=True), naive_replay(of, PREPATCH)
     assert fast.steps == slow.steps
     assert fast.pages == slow.pages

@@ -17,8 +17,8 @@ from swaptrace.traces.writer import TraceWriter
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit import emit_c
 from swaptrace.verify.fitting import Unfit, check_runnable
+from swaptrace.verify.needs import MOST_RECORDS
 from swaptrace.verify.records import check_traces
-from swaptrace.verify.touched import MOST_RECORDS
 from tests.commandline import run
 from tests.verify.test_emit import COMPILERS, needs_compiler, warnings
 

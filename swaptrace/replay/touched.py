@@ -23,9 +23,6 @@ from swaptrace.scenario.schema import (
     Trace,
 )
 
-MOST_RECORDS: Final = 100_000
-"""Of a trace: a table of more is nothing that a compiler, or a reader, should be given."""
-
 POPULATING: Final = ("MADV_POPULATE_READ", "MADV_POPULATE_WRITE")
 
 
@@ -51,10 +48,14 @@ class Area:
 
 
 class Memory:
-    """What each process has touched, as the steps go by; `peak` is the most of all together."""
+    """What each process has touched, as the steps go by; `peak` is the most of all together.
 
-    def __init__(self, page_size: int) -> None:
+    A trace has at most so many `records` (None: nothing is known of it).
+    """
+
+    def __init__(self, page_size: int, records: int | None = None) -> None:
         self.page_size = page_size
+        self.records = records
         self.areas: dict[str, dict[str, Area]] = {"main": {}}
         self.peak = 0
 
@@ -103,7 +104,9 @@ class Memory:
     def replay(self, step: Trace, areas: dict[str, Area]) -> None:
         """Any pages of the region, or of all if the trace names them."""
         for name in areas if step.region is None else (step.region,):
-            areas[name].scattered[step.path] = MOST_RECORDS * self.page_size
+            size = areas[name].size
+            known = size if self.records is None else self.records * self.page_size
+            areas[name].scattered[step.path] = known
 
     def whole_pages(self, span: Span) -> tuple[int, int]:
         """The range, up to where its pages begin and end."""
