@@ -1,0 +1,96 @@
+"""Does a swap device that fills take slots back as the kernel does, and only where it can?
+
+The counts are those of Debian's cloud kernels 6.12.117 and 6.18.15.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from swaptrace import policies
+from swaptrace.replay.engine import Replay, replay
+from swaptrace.replay.explain import explain
+from swaptrace.replay.placing import is_placed
+from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.schema import Scenario
+
+MERGED = policies.find("merged")
+
+OLD_AND_NEW = """\
+machine: {swap: {backend: disk, size: 400KiB, page_cluster: 0}}
+steps:
+- {mmap: old, size: 160KiB}
+- {mmap: new, size: 320KiB}
+- {write: old}
+- {madvise: old, advice: MADV_PAGEOUT}
+- {read: old}
+- {write: new}
+- {madvise: new, advice: MADV_PAGEOUT}
+- {madvise: old, advice: MADV_PAGEOUT}
+"""
+"""40 pages are in the swap cache alone when 80 others fill the 100 slots."""
+
+HALF = """\
+machine: {swap: {backend: disk, size: 2400KiB}}
+steps:
+- {mmap: r0, size: 1200KiB}
+- {write: r0}
+- {madvise: r0, advice: MADV_PAGEOUT}
+- {read: r0}
+- {madvise: r0, advice: MADV_PAGEOUT}
+- {mmap: r1, size: 40KiB}
+- {read: r0}
+- {write: r1}
+- {madvise: r1, advice: MADV_PAGEOUT}
+- {madvise: r0, advice: MADV_PAGEOUT}
+"""
+"""300 of 600 slots: with what a per-CPU cache holds more than half."""
+
+
+def made(text: str, kernel: str) -> Scenario:
+    """The scenario on a kernel."""
+    return load_text(text, "slots", {"machine.kernel": kernel})
+
+
+@pytest.mark.parametrize(
+    ("text", "kernel", "pswpout"),
+    [
+        (OLD_AND_NEW, "6.10", 100),
+        (OLD_AND_NEW, "6.12", 140),
+        (OLD_AND_NEW, "6.18", 140),
+        (HALF, "6.12", 439),
+        (HALF, "6.18", 310),
+    ],
+)
+def test_what_is_taken_back_is_written_once_more(text: str, kernel: str, pswpout: int) -> None:
+    """Does the kernel write again what the allocator took back, from 6.12 on?"""
+    assert replay(made(text, kernel), MERGED).total["pswpout"] == pswpout
+
+
+def test_explain_says_whose_slots_were_taken_back() -> None:
+    """Is the page that gives its slot up told beside those that are written?"""
+    steps = explain(made(OLD_AND_NEW, "6.18"), MERGED).steps
+    (told,) = [t for t in steps[6].transitions if t.region == "old"]
+    assert (told.event, told.pages) == ("its slot is taken back for another page", 40)
+    assert told.path == ("__try_to_reclaim_swap", "folio_free_swap")
+
+
+@pytest.mark.parametrize(
+    ("text", "kernel", "placed"),
+    [
+        (OLD_AND_NEW, "6.11", False),
+        (OLD_AND_NEW, "6.12", True),
+        (OLD_AND_NEW.replace("disk", "zswap"), "6.12", True),
+        (OLD_AND_NEW.replace("disk", "zram"), "6.12", False),
+        (OLD_AND_NEW.replace("disk", "zram") + "- {fork: child}\n", "6.12", True),
+        (OLD_AND_NEW.replace("400KiB", "960KiB"), "7.3", False),
+        (OLD_AND_NEW.replace("400KiB", "956KiB"), "7.3", True),
+    ],
+)
+def test_slots_have_positions_only_where_one_can_be_taken_back(
+    text: str, kernel: str, placed: bool
+) -> None:
+    """Is it cheap where less than half of the device can be in use, or nothing stays cached?"""
+    scenario = made(text, kernel)
+    assert is_placed(scenario, scenario.machine) is placed
+    assert (Replay(scenario, MERGED).world.arena is not None) is placed
