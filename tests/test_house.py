@@ -163,6 +163,7 @@ def test_numpy_is_known_to_few() -> None:
         "replay/flat.py",
         "replay/nodes.py",
         "replay/pagetables.py",
+        "replay/placing.py",
         "replay/readahead.py",
         "replay/recurring.py",
         "replay/region.py",

@@ -17,8 +17,8 @@ Entry = tuple[int, int, int]
 class NaiveAging(NaiveArena):
     """Generations are numbered on without end; each has a list a kind, the newest folio first."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
+    def __init__(self, world: World, placed: bool = False) -> None:
+        super().__init__(world, placed)
         self.newest = 3
         self.lowest = {"anon": 0, "file": 0}
         self.rings: dict[tuple[int, str], list[Folio]] = {}

@@ -208,7 +208,7 @@ class NaiveGenerations(NaiveAging):
                 self.tally.reclaim[ReclaimCounter.PGDEACTIVATE] += 1
 
 
-def naive_arena(world: World) -> NaiveArena:
+def naive_arena(world: World, placed: bool) -> NaiveArena:
     """The second implementation of whatever reclaims on this machine."""
     generations = world.machine.reclaim == "mglru"
-    return NaiveGenerations(world) if generations else NaiveArena(world)
+    return (NaiveGenerations if generations else NaiveArena)(world, placed)

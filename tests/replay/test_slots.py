@@ -57,7 +57,7 @@ def made(text: str, kernel: str) -> Scenario:
     [
         (OLD_AND_NEW, "6.10", 100),
         (OLD_AND_NEW, "6.12", 140),
-        (OLD_AND_NEW, "6.18", 140),
+        (OLD_AND_NEW, "7.3", 140),
         (HALF, "6.12", 439),
         (HALF, "6.18", 310),
     ],
