@@ -62,6 +62,17 @@ IGNORED: Final[Mapping[str, frozenset[str]]] = {
 
 ALL_IGNORED: Final = frozenset().union(*IGNORED.values())
 
+HARMLESS: Final = IGNORED["assertions and traces"]
+"""Those with which the kernel does the same as without."""
+
+FORGOTTEN: Final = words(
+    """
+    folio_get get_page folio_ref_add page_ref_add folio_put put_page pte_mkyoung pte_mkold
+    """
+)
+"""Calls that decide what follows them at most: the model does not keep the references that are
+taken and dropped there, nor an accessed bit."""
+
 TRACEPOINT: Final = "trace_"
 """Every function whose name begins so is ignored, too."""
 
@@ -77,3 +88,8 @@ anything."""
 def is_ignored(name: str) -> bool:
     """Whether a call of the function decides nothing."""
     return name in ALL_IGNORED or name.startswith(TRACEPOINT)
+
+
+def leaves_no_trace(name: str) -> bool:
+    """Whether a call of the function does something of which the model knows nothing afterwards."""
+    return name in FORGOTTEN or (name in ALL_IGNORED and name not in HARMLESS)

@@ -16,7 +16,7 @@ from swaptrace.ktree.faults.source import FILES
 from swaptrace.ktree.patching import is_inert, patched, touched
 from swaptrace.ktree.regular import is_plain, read_regular
 from swaptrace.ktree.repository import checked_out
-from swaptrace.ktree.residue import changed_functions
+from swaptrace.ktree.residue import changed_functions, passed_over
 from swaptrace.ktree.spec import MEMORY, Spec, spec_of
 from swaptrace.ktree.whole import from_tree, is_whole
 
@@ -57,6 +57,7 @@ def _from_files(text: str, spec: Spec, defines: Collection[str]) -> CPolicy | Tr
     after = decisions_of(file, patch.texts.get(spec.within, before.file.text), defines)
     left_out = [
         *(f"{spec.within}: {each}" for each in changed_functions(before, after)),
+        *(f"{spec.within}: {each}" for each in passed_over(before, after)),
         *_changed_files(spec, patch.texts),
         *(path for path in patch.others if not is_inert(path)),
     ]

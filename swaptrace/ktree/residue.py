@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from swaptrace.csource.block import Point
+from swaptrace.csource.ignored import leaves_no_trace
+from swaptrace.csource.listing import KERNEL_NAMES
 from swaptrace.csource.tokens import blanks
 from swaptrace.ktree.decisions import Decisions
+from swaptrace.ktree.functions import Span
 
 OUTSIDE: Final = "outside of functions"
+
+LEFT_OUT: Final = "preprocessor lines"
+"""Directives, and what they leave out."""
+
+_TOKEN: Final = re.compile(r"(?P<call>\b\w+)\s*\(|[;{}]")
 
 
 def changed_functions(before: Decisions, after: Decisions) -> Iterator[str]:
@@ -40,3 +51,39 @@ def _without(text: str, start: int, end: int) -> str:
 
 def _words(text: str) -> str:
     return " ".join(text.split())
+
+
+def passed_over(before: Decisions, after: Decisions) -> Iterator[str]:
+    """What differs within the decisions and is not executed by the model, or only there: calls that
+    leave no trace in it, with what they are conditional on, and lines that are not compiled."""
+    for point in after.spans.keys() & before.spans.keys():
+        old, new = (Counter(_untold(found, point)) for found in (before, after))
+        for name in dict.fromkeys(name for name, _ in (new - old) + (old - new)):
+            yield f"{name} in {KERNEL_NAMES[point]}"
+
+
+def _untold(found: Decisions, point: Point) -> Iterator[tuple[str, str]]:
+    """Each with the words of it."""
+    span = found.spans[point]
+    yield from _silent_calls(found.file.code, span)
+    bare, code = (text[span.start : span.end].split("\n") for text in found.file[2:])
+    for line, compiled in zip(bare, code, strict=True):
+        if line.strip() and not compiled.strip():
+            yield LEFT_OUT, _words(line)
+
+
+def _silent_calls(code: str, span: Span) -> Iterator[tuple[str, str]]:
+    """The statements with such calls, behind the heads of the blocks that they stand in."""
+    heads: list[str] = []
+    begin = span.start
+    for token in _TOKEN.finditer(code, span.start, span.end):
+        name = token["call"]
+        if name is None:
+            if token.group() == "{":
+                heads.append(_words(code[begin : token.start()]))
+            elif token.group() == "}" and heads:
+                heads.pop()
+            begin = token.end()
+        elif leaves_no_trace(name):
+            end = code.find(";", token.end(), span.end)
+            yield f"{name}()", " { ".join([*heads, _words(code[begin : max(end, begin)])])

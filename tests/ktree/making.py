@@ -45,6 +45,14 @@ BEFORE = """\
 """
 """Writable and dirty on a write fault alone."""
 
+NOT_COMPILED = """\
+#if TWICE_MAPPED || \\
+    defined(CONFIG_KSM)
+	pte = pte_wrprotect(pte);
+#endif
+"""
+"""As the small tree has it: a patch that removes it changes more than a decision."""
+
 CARRIED = """\
 	if (pte_swp_soft_dirty(vmf->orig_pte))
 		pte = pte_mksoft_dirty(pte);
@@ -66,7 +74,7 @@ def with_condition(condition: str) -> Edit:
     """mm/memory.c of the small tree with other statements between mk_pte() and rmap."""
 
     def edit(text: str) -> str:
-        return between(text, "pte = mk_pte(", "page_add_anon_rmap(", condition + CARRIED)
+        return between(text, "pte = mk_pte(", "page_add_anon_rmap(", condition + NOT_COMPILED + CARRIED)
 
     return edit
 

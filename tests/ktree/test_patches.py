@@ -173,7 +173,7 @@ def test_a_hunk_that_fails_is_cited(tree: Path, tmp_path: Path) -> None:
     """Does the error name the patch file, its line, the hunk and the file of the tree?"""
     patch = written(tmp_path / "fix.patch", "A title\n\n", edited(TO_RFC))
     file = tree / MEMORY
-    file.write_text(file.read_text().replace("rmap_flags |= RMAP_EXCLUSIVE;", "other();"))
+    file.write_text(file.read_text().replace("maybe_mkwrite(pte, vma)", "other()"))
     lines = patch.read_text().split("\n")
     hunk = next(n for n, line in enumerate(lines) if line.startswith("@@"))
     done = run("run", "read-then-write", "--policies", f"kernel:{tree}+{patch}")
@@ -222,6 +222,51 @@ def test_what_is_changed_around_the_decisions_is_not_decided(
         assert done.exit_code == 3
         assert f"Not decided: {spec}: changes that are not modelled: {path}" in done.stderr
         assert "no decision of the fault path is changed" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (lambda text: before_rmap(text, "swap_free(entry);"), "swap_free()"),
+        (lambda text: before_rmap(text, "folio_ref_add(folio, 1);"), "folio_ref_add()"),
+        (lambda text: before_rmap(text, "pte = pte_mkold(pte);"), "pte_mkold()"),
+        (lambda text: before_rmap(text, "#define pte_write(pte) 0"), "preprocessor lines"),
+        (lambda text: text.replace("defined(CONFIG_KSM)", "defined(CONFIG_X)"), "preprocessor lin"),
+        (lambda text: text.replace("\tpte = pte_wrprotect(pte);\n", ""), "preprocessor lines"),
+    ],
+    ids=["ignored", "a reference", "accessed bit", "a macro", "another #if", "within #if"],
+)
+def test_what_the_model_passes_over_in_a_decision_is_not_decided(
+    edit: Edit, named: str, tree: Path, tmp_path: Path
+) -> None:
+    """Is a comparison with the tree not silent about it?"""
+    spec = f"kernel:{tree}+{written(tmp_path / 'fix.patch', edited(edit))}"
+    done = run("compare", "read-then-write", "--policies", f"kernel:{tree},{spec}")
+    assert done.exit_code == 3
+    message = f"Not decided: {spec}: changes that are not modelled: mm/memory.c: {named}"
+    assert done.stderr.startswith(message)
+    assert done.stderr.endswith(" in do_swap_page()\n")
+
+
+def test_a_call_that_is_passed_over_is_changed_by_what_it_depends_on(tree: Path) -> None:
+    """Where another condition leads to the same call, but not where all is as it was?"""
+    edit = before_rmap((tree / MEMORY).read_text(), "if (exclusive) {\n\t\tswap_free(entry);\n\t}")
+    (tree / MEMORY).write_text(edit)
+    other = edit.replace("if (exclusive) {\n\t\tswap", "if (!exclusive) {\n\t\tswap")
+    patch = written(tree / "fix.patch", diff(edit, other))
+    assert found(tree, patch).undecided == (
+        "changes that are not modelled: mm/memory.c: swap_free() in do_swap_page()",
+    )
+    again = written(tree / "same.patch", diff(edit, TO_RFC(edit)))
+    assert "swap_free()" in found(tree, again).undecided[0]
+    decides = edit.replace("rmap_flags |= RMAP_EXCLUSIVE;\n\t}\n#if", "}\n#if")
+    assert found(tree, written(tree / "rmap.patch", diff(edit, decides))).undecided == ()
+
+
+def before_rmap(text: str, line: str) -> str:
+    """The text with a line more in do_swap_page()."""
+    start = "" if line.startswith("#") else "\t"
+    return text.replace("\tpage_add_anon_rmap(", f"{start}{line}\n\tpage_add_anon_rmap(")
 
 
 def test_a_failure_is_one_although_not_all_is_decided(tree: Path, tmp_path: Path) -> None:
