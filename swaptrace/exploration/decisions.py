@@ -9,11 +9,14 @@ or a field that is new is asked about in all its values, or is an error here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import isfunction, signature
-from itertools import islice, product
+from itertools import product
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
+from swaptrace.errors import PolicyError
+from swaptrace.exploration.workers import Worker
 from swaptrace.mm.column import SwapPte, Vma
 from swaptrace.mm.event import Facts
 from swaptrace.mm.memory import mk_pte
@@ -25,8 +28,11 @@ EITHER: Final = (False, True)
 BETWEEN_PAGES: Final = frozenset({"readahead_window"})
 """The methods that are not asked about one page."""
 
-AT_ONCE: Final = 4096
-"""How many questions are asked again at a time, the last one first."""
+ANYWAY: Final = 500
+"""How many questions of each method are asked in any case."""
+
+ERROR: Final = "an error"
+"""In the place of an answer."""
 
 Domains = Mapping[type, Sequence[Any]]
 """All values of some types."""
@@ -46,22 +52,67 @@ def differing(
     """How many questions there are, and the first that is answered differently.
 
     None: both answer alike to every question about a page that up to so many processes map, on a
-    machine with such facts. Then each is asked a second time, in another order. Raises
-    `PolicyError` where a policy fails, `UnsteadyPolicy` where it answers a question in two ways.
+    machine with such facts. Raises `PolicyError` where a policy fails.
     """
-    answers: list[object] = []
+    count = 0
     for question in questions(processes, facts):
-        answers.append(answer(one, question))
-        if answer(other, question) != answers[-1]:
-            return len(answers), question
-    pairs = zip(questions(processes, facts), answers, strict=True)
-    while some := list(islice(pairs, AT_ONCE)):
-        for question, before in reversed(some):
-            for policy in (other, one):
-                then = answer(policy, question)
-                if then != before:
-                    raise unsteady(policy, question.method, before, then)
-    return len(answers), None
+        count += 1
+        if answer(one, question) != answer(other, question):
+            return count, question
+    return count, None
+
+
+class Backwards(NamedTuple):
+    """Asks policies from the last question to the first.
+
+    That is for a process that was forked before they were asked anything (`check_steady`): nothing
+    that they remember, wherever they keep it, can be the same there.
+    """
+
+    policies: tuple[Policy, ...]
+    processes: int
+    facts: Facts
+
+    def answers(self, one_in: int) -> list[list[object]]:
+        """What each policy answers to `some` questions, in the order of those."""
+        asked = list(self.some(one_in))
+        known: dict[object, object] = {}  # the same ones are sent once
+        found = [
+            [known.setdefault(each, each) for each in _answers(self.policies, question)]
+            for question in reversed(asked)
+        ]
+        return found[::-1]
+
+    def some(self, one_in: int) -> Iterator[Question]:
+        """Of each method the first `ANYWAY` questions and then one in so many."""
+        times: Counter[str] = Counter()
+        for question in questions(self.processes, self.facts):
+            number = times[question.method]
+            times[question.method] += 1
+            if number < ANYWAY or number % one_in == 0:
+                yield question
+
+
+def check_steady(backwards: Worker, asked: Backwards, one_in: int) -> None:
+    """Ask the policies questions from the first to the last, while another process asks `asked`
+    the same from the last to the first. Raises `UnsteadyPolicy` where an answer differs."""
+    backwards.ask("answers", one_in)
+    here = [(question, _answers(asked.policies, question)) for question in asked.some(one_in)]
+    for (question, first), then in zip(here, backwards.answer(), strict=True):
+        for policy, one, other in zip(asked.policies, first, then, strict=True):
+            if one != other:
+                raise unsteady(policy, question.method, one, other)
+
+
+def _answers(policies: Iterable[Policy], question: Question) -> list[object]:
+    """What each answers; one need not have an answer to what no state leads to."""
+    found: list[object] = []
+    for policy in policies:
+        try:
+            found.append(answer(policy, question))
+        except PolicyError:
+            found.append(ERROR)
+    return found
 
 
 def answer(policy: Policy, question: Question) -> object:

@@ -10,14 +10,13 @@ from typing import NamedTuple
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, quote
 from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.exploration.arrays import Expander, ToldApart
-from swaptrace.exploration.decisions import differing
+from swaptrace.exploration.decisions import Backwards, check_steady, differing
 from swaptrace.exploration.graph import Graph, Limits
 from swaptrace.exploration.remaining import KINDS, Settled, settle
 from swaptrace.exploration.scope import NOT_COMPARED, same_window, scope
 from swaptrace.exploration.search import Bounds, Difference, Found, search
 from swaptrace.exploration.workers import Here, Worker, elsewhere
 from swaptrace.mm.policy import Policy
-from swaptrace.mm.steady import UnsteadyPolicy
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine
@@ -31,6 +30,10 @@ far more than the states of either policy."""
 
 LEAST_SLOTS = 64
 """Below it, a single page could fill a part of the swap device that its fate depends on."""
+
+
+ONE_IN = 17
+"""Of the questions so many are asked in another order where no proof rests on all of them."""
 
 
 class Request(NamedTuple):
@@ -175,10 +178,15 @@ def explore(
     """Look for every kind of difference between two policies, or every violation of one.
 
     Up to so many `pairs` of states are visited; kinds that were not found then are settled without
-    (`exploration.remaining`). Raises `PolicyError`.
+    (`exploration.remaining`). Raises `PolicyError`, `UnsteadyPolicy` where a policy is found to be
+    no function of what it is asked.
     """
     policies, limits = request.policies, request.limits
-    questions = decided_alike(policies, limits.processes, request.machine)
+    decide = tuple(policy for policy in policies if not policy.functions)
+    asked = Backwards(decide, limits.processes, static_facts(request.machine))
+    with elsewhere(asked) as backwards:
+        questions = decided_alike(asked)
+        check_steady(backwards, asked, 1 if questions else ONE_IN)
     if questions:
         return Exploration(request, Found((), 0, 0, 0, True), questions)
     bounded = len(policies) == 1 or request.bounds != Bounds()
@@ -213,18 +221,15 @@ def _searched(
         return search(sides, graphs[0].limits, bounds, tick)
 
 
-def decided_alike(policies: Sequence[Policy], processes: int, machine: Machine) -> int:
+def decided_alike(asked: Backwards) -> int:
     """How many questions two policies answer alike; 0 where they do not, or are not two.
 
-    A policy need not have an answer to questions that no state leads to. Raises `UnsteadyPolicy`.
+    A policy need not have an answer to questions that no state leads to.
     """
-    if len(policies) != 2 or any(policy.functions for policy in policies):
+    if len(asked.policies) != 2:
         return 0
     try:
-        one, other = policies
-        questions, different = differing(one, other, processes, static_facts(machine))
-    except UnsteadyPolicy:
-        raise
+        questions, different = differing(*asked.policies, asked.processes, asked.facts)
     except PolicyError:
         return 0
     return 0 if different else questions

@@ -17,17 +17,22 @@ NOT_COMPARED: Final = "how far they read ahead is not compared"
 
 
 def scope(machine: Machine, processes: int, operations: tuple[str, ...] | None) -> str:
-    """How many processes, which operations (None: it does not matter) and which machine."""
+    """How many processes, which operations and which machine.
+
+    None: it does not matter which. Operations do not fill the swap device: beyond half of it, the
+    kernel frees the swap cache of what it maps (vm_swap_full()).
+    """
     mapped = "1 process maps" if processes == 1 else f"up to {processes} processes map"
     if operations is None:
         by = "any operations"
     elif operations == tuple(OPERATIONS):
-        by = "all operations"
+        by = "all operations of --ops"
     else:
         by = f"the operations {', '.join(operations)}"
     settings = [each for each in _settings(unusual(machine)) if each != NO_READAHEAD]
     on = f"a machine with {', '.join(settings)}" if settings else "the default machine"
-    return f"for one page that {mapped}, with {by}, on {on} without read-ahead"
+    full = "" if operations is None else ", while no more than half of the swap is in use"
+    return f"for one page that {mapped}, with {by}, on {on} without read-ahead{full}"
 
 
 def _settings(machine: Mapping[str, Any], prefix: str = "machine") -> Iterator[str]:
@@ -39,9 +44,10 @@ def _settings(machine: Mapping[str, Any], prefix: str = "machine") -> Iterator[s
 
 
 def same_window(policies: Sequence[Policy]) -> bool:
-    """Whether all read ahead by the same function."""
-    functions = (policy.readahead_window for policy in policies)
-    return len({getattr(each, "__func__", each) for each in functions}) == 1
+    """Whether all certainly read ahead alike: by the default, or alone. Of others that have one
+    function in common it need not be so: it may look at the object."""
+    functions = (getattr(each.readahead_window, "__func__", None) for each in policies)
+    return len(policies) == 1 or all(each is Policy.readahead_window for each in functions)
 
 
 def unusual(machine: Machine) -> dict[str, Any]:

@@ -46,6 +46,50 @@ class Fickle(Final):
         return SwapinPte(fault.carry_bits(fault.pte))
 
 
+class Impressed(Final):
+    """Does for good what it finds right at the first fault, and says so on its object."""
+
+    name = "impressed"
+    writes: bool | None = None
+
+    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
+        answer = super().swapin_pte(fault)
+        if self.known() is None:
+            self.learn(fault.write)
+        return answer._replace(pte=answer.pte.mkdirty()) if self.known() else answer
+
+    def known(self) -> bool | None:
+        return self.writes
+
+    def learn(self, writes: bool) -> None:
+        self.writes = writes
+
+
+def infectious() -> Policy:
+    """One that says so on its class, where other objects find it."""
+
+    class Infectious(Impressed):
+        name = "infectious"
+
+        def learn(self, writes: bool) -> None:
+            Infectious.writes = writes
+
+    return Infectious()
+
+
+def hasty() -> Policy:
+    """A policy that remembers, in a closure, what it found of another folio mapped as often."""
+    known: dict[int, bool] = {}
+
+    class Hasty(Final):
+        name = "hasty"
+
+        def can_reuse_anon(self, folio: FolioRefs) -> bool:
+            return known.setdefault(folio.mapcount, super().can_reuse_anon(folio))
+
+    return Hasty()
+
+
 # Sound.
 
 

@@ -23,7 +23,7 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine, Swap
-from tests.explore.adversaries import ByHand, Elsewhere, Fickle
+from tests.explore.adversaries import ByHand, Elsewhere, Fickle, Impressed, hasty, infectious
 from tests.explore.sequences import graph, states_of
 
 SWAP = Swap(page_cluster=0)
@@ -70,6 +70,62 @@ def test_a_policy_that_is_no_function_is_an_error(period: int) -> None:
     limits = Limits(operations(None), 1)
     with pytest.raises(UnsteadyPolicy):
         explore(Request((Fickle(period),), Machine(swap=SWAP), limits, Bounds()))
+
+
+@pytest.mark.parametrize("make", [Impressed, infectious, hasty])
+def test_a_policy_that_goes_by_what_it_was_asked_first_is_an_error(
+    make: Callable[[], Policy],
+) -> None:
+    """Beside one that is steady, beside its like, with which it agrees, and alone?"""
+    limits = Limits(operations("read,write,pageout"), 1)
+    for policies in ((Final(), make()), (make(), make()), (make(),)):
+        with pytest.raises(UnsteadyPolicy, match="must not depend on anything but what it is ask"):
+            explore(Request(policies, Machine(swap=SWAP), limits, Bounds()))
+
+
+class Unfilled(Final):
+    """Does not mind a swap device that is more than half full."""
+
+    name = "unfilled"
+
+    def should_free_swap(self, folio: FolioRefs, vma: Vma, write: bool, swap_full: bool) -> bool:
+        return not swap_full and super().should_free_swap(folio, vma, write, swap_full)
+
+
+def test_what_is_found_by_operations_holds_for_a_device_that_is_half_empty() -> None:
+    """Is that said where two policies differ on a fuller one, and only then?"""
+    text = (
+        b"machine: {swap: {size: 1MiB, backend: disk, page_cluster: 0}}\n"
+        b"steps: [{mmap: a, size: 640KiB}, {write: a}, {madvise: a, advice: MADV_PAGEOUT}, "
+        b"{read: a}, {madvise: a, advice: MADV_PAGEOUT}]"
+    )
+    scenario = load_text(text, "a.yaml")
+    counted = [replay(scenario, policy).total["pswpout"] for policy in (Final(), Unfilled())]
+    assert counted[0] > counted[1]
+    found = explored(Unfilled(), processes=1)
+    assert (found.questions, found.differences) == (0, ())
+    assert found.proof.endswith("read-ahead, while no more than half of the swap is in use")
+    assert "half of the swap" not in explored(Final(), processes=1).proof
+
+
+class Reader(Final):
+    """Reads ahead as far as its object says."""
+
+    name = "reader"
+
+    def __init__(self, pages: int) -> None:
+        self.pages = pages
+
+    def readahead_window(self, *_: int) -> int:
+        return self.pages
+
+
+def test_one_function_for_reading_ahead_can_do_two_things() -> None:
+    """Is it said that read-ahead is not compared, where objects of one class differ?"""
+    limits = Limits(operations("read"), 1)
+    request = Request((Reader(1), Reader(8)), Machine(swap=SWAP), limits, Bounds())
+    assert explore(request).proof.endswith("; how far they read ahead is not compared")
+    assert "not compared" not in explored(Final(), processes=1).proof
 
 
 def test_a_decision_of_the_object_counts() -> None:

@@ -74,7 +74,9 @@ def with_condition(condition: str) -> Edit:
     """mm/memory.c of the small tree with other statements between mk_pte() and rmap."""
 
     def edit(text: str) -> str:
-        return between(text, "pte = mk_pte(", "page_add_anon_rmap(", condition + NOT_COMPILED + CARRIED)
+        return between(
+            text, "pte = mk_pte(", "page_add_anon_rmap(", condition + NOT_COMPILED + CARRIED
+        )
 
     return edit
 
