@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from swaptrace.errors import printable, quote
+from swaptrace.errors import printable, quote, shorten
 from swaptrace.output import complain
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ REPLACED = (
 )
 
 SHOWN = 8
-"""Programs that are named where a program started many."""
+"""Programs that are named where a program started many, and system calls that were left out."""
 
 
 def target_options(command: Command) -> Command:
@@ -101,7 +101,7 @@ def finish(recorder: Recorder, target: Target, counted: Counted) -> None:
 def not_recorded(children: tuple[str, ...]) -> str:
     """What is said of the processes that a program started."""
     counted = Counter(name or "a copy of itself" for name in children)
-    names = [name if n == 1 else f"{name} ({n:,})" for name, n in counted.items()]
+    names = [shorten(name) if n == 1 else f"{shorten(name)} ({n:,})" for name, n in counted.items()]
     which = ", ".join(names if len(names) <= SHOWN else [*names[:SHOWN], "…"])
     return (
         f"warning: {many(len(children), 'process', 'processes')} that the program started "
@@ -120,9 +120,12 @@ def summary(recorder: Recorder, written: Written, counted: Counted) -> str:
     dropped = recorder.seen - written.accesses - recorder.left.accesses.total()
     if dropped:
         lines.append(f"merged: {dropped:,} to the page that was accessed just before")
+    calls = recorder.left.calls
+    others = calls.total() - sum(n for _, n in calls.most_common(SHOWN))
     left = [
         *(f"{many(n, 'access', 'accesses')} {what}" for what, n in recorder.left.accesses.items()),
-        *(f"{many(n, 'call')} of {what}" for what, n in recorder.left.calls.items()),
+        *(f"{many(n, 'call')} of {shorten(what)}" for what, n in calls.most_common(SHOWN)),
+        *([f"{many(others, 'call')} of others"] if others else []),
         *([many(counted.skipped, "line")] if counted.skipped else []),
     ]
     if left:

@@ -9,16 +9,16 @@ other call as late as the first access to a mapping that was made after it.
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from swaptrace.importers.accesses import Flags, Pages
 from swaptrace.importers.recorder import Recorder, pages
-from swaptrace.importers.space import Ranges
 from swaptrace.importers.strace import Call, MalformedCall, number
 
 MARK: Final = re.compile(
@@ -27,6 +27,11 @@ MARK: Final = re.compile(
     rb"(?:\[\w+\] *)?--> *(?:\[[\w-]+\] *)?"
     rb"(?P<end>\.\.\.|Success\((?P<value>0x[0-9a-f]+)\)|Fail.*) *"
 )
+SHORTEST: Final = 64
+GROWTH: Final = 8
+"""Accesses that are looked at after a call, and how many times more after each such stretch: a
+block with many calls between its accesses is not looked at as often as it has calls."""
+
 RETURNED: Final = ("mmap", "mremap")
 """The calls that are known by the address that they return, not by the one that they are given."""
 
@@ -37,39 +42,45 @@ class Placing:
     def __init__(self, recorder: Recorder, calls: Iterable[Call]) -> None:
         self.recorder = recorder
         self.calls = deque(with_mappings(calls))
-        self.mappable = Ranges()
+        self.made = 0
         self.exact = False
         self.waiting: dict[bytes, tuple[bytes, bytes]] = {}  # by thread
-        for each in self.calls:
-            if each.made:
-                self.mappable.add(*each.made)
+        self.bounds, self.last = last_mapped([each.made for each in self.calls])
+        self.known_by: dict[tuple[str, int], deque[int]] = defaultdict(deque)
+        for nth, each in enumerate(self.calls):
+            with suppress(MalformedCall):  # then it is the address of no call that is followed
+                self.known_by[each.call.name, where(each.call)].append(nth)
         self.make_mappings()
 
     def accesses(self, page: Pages, write: Flags) -> None:
-        """Accesses one after another, with the calls that must have been made by then."""
-        while len(page) and (at := self.first_unmapped(page)) is not None:
-            self.recorder.accesses(page[:at], write[:at])
-            page, write = page[at:], write[at:]
-            self.map(int(page[0]))
+        """Accesses one after another, with the calls that must have been made by then.
+
+        They are looked at in stretches, which are short where there was a call just before.
+        """
+        stretch = SHORTEST
+        while len(page) and self.calls and len(self.bounds):
+            at = self.first_unmapped(page[:stretch])
+            end = min(stretch, len(page)) if at is None else at
+            self.recorder.accesses(page[:end], write[:end])
+            page, write = page[end:], write[end:]
+            stretch = stretch * GROWTH if at is None else SHORTEST
+            if at is not None:
+                self.map(int(page[0]))
         self.recorder.accesses(page, write)
 
     def first_unmapped(self, page: Pages) -> int | None:
         """The first access to a page that is not mapped, but by a call that is to come."""
-        if not self.calls or not self.mappable.parts:
-            return None
         missing = np.flatnonzero(self.recorder.space.locate(page) < 0)
-        bounds = np.array(list(self.mappable), np.uint64).reshape(-1, 2)
-        index = np.searchsorted(bounds[:, 0], page[missing], side="right") - 1
-        inside = (index >= 0) & (page[missing] < bounds[:, 1][index])
-        return int(missing[inside][0]) if inside.any() else None
+        index = np.searchsorted(self.bounds, page[missing], side="right") - 1
+        to_come = (index >= 0) & (self.last[index] >= self.made)
+        return int(missing[to_come][0]) if to_come.any() else None
 
     def map(self, page: int) -> None:
-        """Make the calls up to the one that maps a page; none if there is no such call."""
+        """Make the calls up to the one that maps a page that is to be mapped."""
         for count, each in enumerate(self.calls, start=1):
             if each.made and each.made[0] <= page < each.made[1]:
                 self.make(count)
                 return
-        self.mappable.remove(page, page + 1)
 
     def mark(self, line: bytes) -> bool:
         """A line of the log; whether it is one of a call. A call that may wait has two lines, and
@@ -93,27 +104,47 @@ class Placing:
 
     def returned(self, name: str, address: int) -> None:
         """Make the calls up to the one that is known by its name and an address."""
-        for count, each in enumerate(self.calls, start=1):
-            if each.call.name == name and address == where(each.call):
-                self.make(count)
-                return
+        known = self.known_by.get((name, address), deque())
+        while known and known[0] < self.made:
+            known.popleft()
+        if known:
+            self.make(known[0] - self.made + 1)
 
     def make(self, number: int) -> None:
         """Make so many calls, and the mappings that come right after them."""
         for _ in range(number):
-            self.recorder.call(self.calls.popleft().call)
+            self.make_next()
         if not self.exact:
             self.make_mappings()
 
     def make_mappings(self) -> None:
         """Make the calls up to the first that does more than to map."""
         while self.calls and self.calls[0].only_maps:
-            self.recorder.call(self.calls.popleft().call)
+            self.make_next()
+
+    def make_next(self) -> None:
+        """Make the call whose turn it is."""
+        self.recorder.call(self.calls.popleft().call)
+        self.made += 1
 
     def finish(self) -> None:
         """Make the calls that are left."""
         while self.calls:
-            self.recorder.call(self.calls.popleft().call)
+            self.make_next()
+
+
+def last_mapped(
+    made: Sequence[tuple[int, int] | None],
+) -> tuple[Pages, npt.NDArray[np.intp]]:
+    """From each page of the first array to the next one, the number of the last call that maps
+    there; -1 if none does."""
+    bounds = np.unique(np.array([page for each in made if each for page in each], np.uint64))
+    last = np.full(len(bounds), -1, np.intp)
+    for nth, each in enumerate(made):
+        if each:
+            first, end = np.searchsorted(bounds, np.array(each, np.uint64)).tolist()
+            last[first:end] = nth
+    return bounds, last
 
 
 def where(call: Call) -> int:

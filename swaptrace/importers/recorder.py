@@ -19,7 +19,7 @@ from swaptrace.atomic import cannot_write
 from swaptrace.errors import SwaptraceError
 from swaptrace.importers.accesses import FIRST_PAGE, LAST_PAGE, PAGE_SHIFT, Flags, Pages
 from swaptrace.importers.merge import Last, merged
-from swaptrace.importers.space import Area, Kind, Ranges, Space
+from swaptrace.importers.space import FEW, Area, Kind, Ranges, Space
 from swaptrace.importers.strace import Call
 
 SPOOLED: Final = 1 << 16
@@ -40,6 +40,9 @@ WITHOUT_EFFECT: Final = frozenset(
 )
 """Advice that changes nothing that is counted."""
 
+
+MOST_EVENTS: Final = 1 << 19
+"""A call on many mappings is one for each: few lines would make any number."""
 
 Op = Literal["map", "munmap", "madvise", "mprotect", "mlock", "munlock"]
 """That of a step, or `map` for pages that are mapped anew."""
@@ -118,9 +121,13 @@ class Recorder:
 
     def anonymous(self, page: Pages, write: Flags) -> tuple[Pages, Flags]:
         """The accesses to anonymous memory, by pages of the model."""
-        areas, index = self.space.areas, self.space.locate(page)
-        kinds = np.array([code(area.kind) for area in areas] + [UNKNOWN], np.uint8)
-        kind = kinds[index]
+        index = self.space.locate(page)
+        areas = [*self.space.areas, NOWHERE]  # the last is that of no index, -1
+        if len(page) * FEW < len(areas):
+            which, index = np.unique(index, return_inverse=True)
+            areas = [areas[at] for at in which.tolist()]
+        kinds = [UNKNOWN if area is NOWHERE else code(area.kind) for area in areas]
+        kind = np.array(kinds, np.uint8)[index]
         kind[(page < FIRST_PAGE) | (page > LAST_PAGE)] = OUTSIDE
         keep = kind == ANONYMOUS
         if keep.all():
@@ -149,7 +156,12 @@ class Recorder:
         handler(self, call)
 
     def note(self, op: Op, start: int, end: int, detail: str = "") -> None:
-        """Note what happens to a range of pages of the model."""
+        """Note what happens to a range of pages of the model. Raises `SwaptraceError`."""
+        if len(self.events) == MOST_EVENTS:
+            raise SwaptraceError(
+                f"the calls change mappings more than {MOST_EVENTS} times, one counted for each "
+                "mapping that a call reaches; without strace's log they are left out"
+            )
         self.last = Last()
         self.events.append(Event(self.count, op, start, end, detail))
 
@@ -198,6 +210,9 @@ KINDS: Final = (
 memory where no call tells."""
 
 ANONYMOUS, FILE, SHARED, UNKNOWN, OUTSIDE = range(5)
+
+NOWHERE: Final = Area(0, 0, "anonymous")
+"""Stands for the mapping of pages that have none."""
 
 
 def code(kind: Kind) -> int:

@@ -40,12 +40,22 @@ class Area(NamedTuple):
         return self.start + self.shift, self.end + self.shift
 
 
+FEW: Final = 8
+"""So many pages for each of as many mappings are looked for one by one: what programs log is one
+call and one access in turn, and no access may cost as much as there are mappings."""
+
+
 class Space:
     """The mappings that there are, ascending and disjoint."""
 
     def __init__(self, areas: Iterable[Area] = ()) -> None:
         self.areas = sorted(areas)
         self.next_elsewhere = ELSEWHERE
+        self.moved = Ranges()  # the model's pages of mappings that were moved
+        for area in self.areas:
+            if area.shift:
+                self.moved.add(*area.model)
+        self._bounds: tuple[Pages, Pages] | None = None
 
     def within(self, start: int, end: int) -> list[Area]:
         """The parts of mappings that lie in a range."""
@@ -63,31 +73,42 @@ class Space:
         left = [area._replace(end=start) for area in there[:1] if area.start < start]
         right = [area._replace(start=end) for area in there[-1:] if area.end > end]
         self.areas[first:last] = left + right
-        return [area.clip(start, end) for area in there]
+        self._bounds = None
+        removed = [area.clip(start, end) for area in there]
+        for area in removed:
+            if area.shift:
+                self.moved.remove(*area.model)
+        return removed
 
     def put(self, area: Area) -> Area:
         """Add a mapping to a hole; it as it was added."""
-        if area.kind == "anonymous" and area.shift == 0 and self._moved_from(area):
+        if area.kind == "anonymous" and area.shift == 0 and self.moved.within(*area.model):
             area = area._replace(shift=self.next_elsewhere - area.start)
             self.next_elsewhere += area.end - area.start + 1
         self.areas.insert(bisect_left(self.areas, area), area)
+        self._bounds = None
+        if area.shift:
+            self.moved.add(*area.model)
         return area
-
-    def _moved_from(self, new: Area) -> bool:
-        """Whether pages that were moved away from there are in use."""
-        return any(
-            area.shift and area.model[0] < new.end and new.start < area.model[1]
-            for area in self.areas
-        )
 
     def locate(self, pages: Pages) -> npt.NDArray[np.intp]:
         """For each page the index of its mapping among `areas`, or -1."""
-        starts = np.array([area.start for area in self.areas], np.uint64)
-        ends = np.array([area.end for area in self.areas], np.uint64)
+        if self._bounds is None and len(pages) * FEW < len(self.areas):
+            return np.array([self._index(page) for page in pages.tolist()], np.intp)
+        if self._bounds is None:
+            bounds = np.array([(area.start, area.end) for area in self.areas], np.uint64)
+            starts, ends = bounds.reshape(-1, 2).T
+            self._bounds = np.ascontiguousarray(starts), np.ascontiguousarray(ends)
+        starts, ends = self._bounds
         index = np.searchsorted(starts, pages, side="right") - 1
         if self.areas:
             index[(index >= 0) & (pages >= ends[index])] = -1
         return index
+
+    def _index(self, page: int) -> int:
+        """The index of the mapping of one page, or -1."""
+        index = bisect_right(self.areas, page, key=lambda area: area.start) - 1
+        return index if index >= 0 and page < self.areas[index].end else -1
 
 
 class Ranges:

@@ -8,7 +8,7 @@ of its region; MADV_DONTNEED frees its pages just so.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -25,6 +25,9 @@ GAP: Final = (1 << 20) // PAGE_SIZE
 """Where nothing tells the mappings, pages that are this far apart belong to two regions."""
 
 MOST_REGIONS: Final = 1 << 16
+
+MOST_SPREAD: Final = 1 << 17
+"""A call on many regions is a step in each: few lines would make any number."""
 
 
 class Region(NamedTuple):
@@ -107,6 +110,7 @@ class Composer:
         self.restricted = Ranges()  # not readable and writable
         self.locked = Ranges()
         self.remapped = mapped_later(recorder.events)
+        self.spread = 0
 
     def parts(self) -> Iterator[Chunk | Step]:
         """The accesses, and the steps between them."""
@@ -136,9 +140,14 @@ class Composer:
     def event(self, index: int, event: Event) -> Iterator[Step]:
         """The steps that an event takes, in each region that it reaches."""
         first = bisect_right(self.regions, event.start, key=lambda region: region.end)
-        for region in self.regions[first:]:
-            if region.start >= event.end:
-                break
+        last = bisect_left(self.regions, event.end, key=lambda region: region.start)
+        self.spread += max(0, last - first - 1)
+        if self.spread > MOST_SPREAD:
+            raise SwaptraceError(
+                f"the calls reach more than {MOST_SPREAD} regions beside their first ones, which "
+                "are more steps than a scenario can have"
+            )
+        for region in self.regions[first:last]:
             start, end = max(event.start, region.start), min(event.end, region.end)
             yield from self.handle(index, event._replace(start=start, end=end))
 

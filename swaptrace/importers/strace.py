@@ -19,6 +19,9 @@ LINE: Final = re.compile(
 RESULT: Final = re.compile(rb"(?P<arguments>.*)\) += (?P<value>0x[0-9a-f]+|\d+)(?: .*)?", re.DOTALL)
 NUMBER: Final = re.compile(r"0x[0-9a-f]{1,16}|[0-9]{1,20}")
 UNFINISHED: Final = b"<unfinished ...>"
+LONGEST_CALL: Final = 1 << 16
+"""Bytes of what is printed of a call that is interrupted, again and again perhaps."""
+
 FORKS: Final = ("clone", "clone3", "fork", "vfork")
 
 
@@ -132,6 +135,8 @@ class Calls:
             name, rest = match["name"].decode(), match["text"]
         if not rest.endswith(UNFINISHED):
             return name, rest
+        if len(rest) > LONGEST_CALL:
+            raise MalformedCall
         self.pending[who] = rest.removesuffix(UNFINISHED).rstrip()
         if name in FORKS:
             self.forking.add(who)

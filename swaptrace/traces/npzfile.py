@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -145,10 +146,12 @@ def header_of(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     if size > LONGEST_HEADER:
         raise ValueError(f"its header has {size} bytes")
     text = BytesIO(length + stream.read(size))
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(text)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(text)
-    else:
-        raise ValueError(f"its format {version} is not known")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy's, of a header that Python 2 wrote
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(text)
+        elif version == (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(text)
+        else:
+            raise ValueError(f"its format {version} is not known")
     return shape, dtype
