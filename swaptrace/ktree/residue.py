@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from swaptrace.csource.block import Point
 from swaptrace.csource.ignored import leaves_no_trace
 from swaptrace.csource.listing import KERNEL_NAMES
 from swaptrace.csource.tokens import blanks
+from swaptrace.ktree.cleaned import Cleaned
 from swaptrace.ktree.decisions import Decisions
 from swaptrace.ktree.functions import Span
+
+Untold = Counter[tuple[str, str]]
+"""Calls that leave no trace and lines that are not compiled, by a name for them and their words."""
 
 OUTSIDE: Final = "outside of functions"
 
@@ -57,22 +60,29 @@ def passed_over(before: Decisions, after: Decisions) -> Iterator[str]:
     """What differs within the decisions and is not executed by the model, or only there: calls that
     leave no trace in it, with what they are conditional on, and lines that are not compiled."""
     for point in after.spans.keys() & before.spans.keys():
-        old, new = (Counter(_untold(found, point)) for found in (before, after))
-        for name in dict.fromkeys(name for name, _ in (new - old) + (old - new)):
+        old, new = (untold(found.file, found.spans[point]) for found in (before, after))
+        for name in differing(old, new):
             yield f"{name} in {KERNEL_NAMES[point]}"
 
 
-def _untold(found: Decisions, point: Point) -> Iterator[tuple[str, str]]:
-    """Each with the words of it."""
-    span = found.spans[point]
-    yield from _silent_calls(found.file.code, span)
-    bare, code = (text[span.start : span.end].split("\n") for text in found.file[2:])
-    for line, compiled in zip(bare, code, strict=True):
-        if line.strip() and not compiled.strip():
-            yield LEFT_OUT, _words(line)
+def differing(old: Untold, new: Untold) -> list[str]:
+    """Of what only one of the two has, the names."""
+    return list(dict.fromkeys(name for name, _ in (new - old) + (old - new)))
 
 
-def _silent_calls(code: str, span: Span) -> Iterator[tuple[str, str]]:
+def untold(file: Cleaned, span: Span, is_silent: Callable[[str], bool] = leaves_no_trace) -> Untold:
+    """All in a part of a file that is not executed, with the words of each."""
+    bare, code = (text[span.start : span.end].split("\n") for text in (file.bare, file.code))
+    lines = zip(bare, code, strict=True)
+    left_out = (words for words, compiled in lines if words.strip() and not compiled.strip())
+    found = Counter((LEFT_OUT, _words(line)) for line in left_out)
+    found.update(_silent_calls(file.code, span, is_silent))
+    return found
+
+
+def _silent_calls(
+    code: str, span: Span, is_silent: Callable[[str], bool]
+) -> Iterator[tuple[str, str]]:
     """The statements with such calls, behind the heads of the blocks that they stand in."""
     heads: list[str] = []
     begin = span.start
@@ -84,6 +94,6 @@ def _silent_calls(code: str, span: Span) -> Iterator[tuple[str, str]]:
             elif token.group() == "}" and heads:
                 heads.pop()
             begin = token.end()
-        elif leaves_no_trace(name):
+        elif is_silent(name):
             end = code.find(";", token.end(), span.end)
             yield f"{name}()", " { ".join([*heads, _words(code[begin : max(end, begin)])])

@@ -12,14 +12,15 @@ from swaptrace.csource.preprocess import defined_with
 from swaptrace.errors import PolicyError, printable
 from swaptrace.kernels import KERNELS, Version
 from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
-from swaptrace.ktree.faults.inert import is_inert
+from swaptrace.ktree.faults.inert import is_inert, leaves_no_trace
 from swaptrace.ktree.faults.policy import TreePolicy, program_of
 from swaptrace.ktree.faults.program import ROOTS, Program
 from swaptrace.ktree.faults.source import FILES, Sources
-from swaptrace.ktree.functions import functions
+from swaptrace.ktree.functions import Span, functions
 from swaptrace.ktree.patching import is_inert as is_no_code
 from swaptrace.ktree.patching import patched
 from swaptrace.ktree.regular import is_plain, read_regular
+from swaptrace.ktree.residue import Untold, differing, untold
 from swaptrace.ktree.spec import MEMORY, Spec
 
 _LOOKS_UP: Final = re.compile(r"\bswap_cache_get_folio\s*\(")
@@ -66,6 +67,7 @@ def from_tree(name: str, spec: Spec, text: str, defines: Collection[str]) -> Tre
     after = program_of(Sources(root, known | texts, shown | changed, defined, number))
     notes, undecided = list(patch.notes), []
     ran, inert, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
+    left += _untold(spec, text, texts, defined, {*before.functions, *after.functions})
     left += [path for path in patch.others if not is_no_code(path)]
     if left:
         undecided.append(f"changes that are not modelled: {', '.join(left)}")
@@ -120,6 +122,37 @@ def _changes(
         for name in dict.fromkeys([*new, *old]):
             if old.get(name) != new.get(name):
                 yield f"{path}: {name}{'' if name == OUTSIDE else '()'}", name
+
+
+def _untold(
+    spec: Spec,
+    text: str,
+    texts: Mapping[str, str],
+    defined: Collection[str],
+    run: Collection[str],
+) -> Iterator[str]:
+    """What a patch changes in functions that are run and is passed over there."""
+    for path, after in texts.items():
+        before = text if path == MEMORY else _text(spec.root / path)
+        try:
+            old, new = (_passed_over(path, each, defined, run) for each in (before, after))
+        except PolicyError:  # see `_changes`
+            continue
+        for name in old.keys() & new.keys():
+            yield from (f"{path}: {each} in {name}()" for each in differing(old[name], new[name]))
+
+
+def _passed_over(
+    path: str, text: str, defined: Collection[str], run: Collection[str]
+) -> dict[str, Untold]:
+    """By function."""
+    file = cleaned(path, text, defined)
+    check_braces(file)
+    return {
+        each.name: untold(file, Span(each.start, each.end), leaves_no_trace)
+        for each in functions(file.code)
+        if each.name in run
+    }
 
 
 def _text(path: Path) -> str:

@@ -341,6 +341,29 @@ def test_a_patch_of_what_does_not_run_is_not_decided(what: str, tmp_path: Path) 
     assert expected in done.stderr
 
 
+MAKES = "	pte = mk_pte(&folio->page, vma->vm_page_prot);\n"
+
+PASSED_OVER = {
+    "a macro": (MAKES, "#define pte_mkwrite(pte, vma) (pte)\n" + MAKES, "preprocessor lines"),
+    "left out": (MAKES, MAKES + "#ifdef CONFIG_X86\n	f();\n#endif\n", "preprocessor lines"),
+    "accessed bit": (MAKES, MAKES + "	pte = pte_mkold(pte);\n", "pte_mkold()"),
+    "an LRU list": ("			folio_add_lru(folio);\n", "", "folio_add_lru()"),
+    "throttling": (THROTTLES, "", "folio_throttle_swaprate()"),
+}
+
+
+@pytest.mark.parametrize("what", PASSED_OVER)
+def test_a_patch_of_what_is_passed_over_is_not_decided(what: str, tmp_path: Path) -> None:
+    """In a function that runs: is nothing proved, and is it named?"""
+    old, new, named = PASSED_OVER[what]
+    text = edited("before", (old, new))
+    spec = f"{SMALL / 'before'}+{patch(tmp_path, text_of('before'), text)}"
+    done = explored(SMALL / "before", spec, "6.12")
+    assert done.exit_code == 3
+    assert f"changes that are not modelled: mm/memory.c: {named} in do_swap_page()" in done.stderr
+    assert "not decided: no difference found\nnot a proof" in done.stdout
+
+
 def test_a_patch_of_the_architecture_points_to_the_machine(written: Write, tmp_path: Path) -> None:
     """Is what makes pte_mkwrite() dirty said to be a setting of the machine?"""
     path = "arch/arm64/include/asm/pgtable.h"

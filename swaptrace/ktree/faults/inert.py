@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from swaptrace.csource.ignored import HOOK, TRACEPOINT
+from swaptrace.csource.preprocess import ENABLED
 from swaptrace.csource.words import words
+
+CHECKS: Final = "checks that stop a kernel that is wrong (include/linux/mmdebug.h)"
 
 INERT: Final[Mapping[str, frozenset[str]]] = {
     "caches and TLB (arch/)": words(
@@ -51,7 +54,7 @@ INERT: Final[Mapping[str, frozenset[str]]] = {
         """
     ),
     "the anonymous VMA of a folio (mm/rmap.c)": words("folio_move_anon_rmap"),
-    "checks that stop a kernel that is wrong (include/linux/mmdebug.h)": words(
+    CHECKS: words(
         """
         BUG_ON VM_BUG_ON VM_BUG_ON_PAGE VM_BUG_ON_FOLIO VM_BUG_ON_VMA WARN_ON WARN_ON_ONCE
         VM_WARN_ON VM_WARN_ON_ONCE VM_WARN_ON_FOLIO VM_WARN_ON_ONCE_FOLIO VM_WARN_ON_ONCE_PAGE
@@ -70,6 +73,17 @@ ALL_INERT: Final = frozenset().union(*INERT.values())
 
 EVENTS: Final = frozenset({"count_vm_event", "count_vm_events"})
 """Of the events only PGREUSE is one of the model's counters."""
+
+
+FORGOTTEN: Final = words("folio_add_lru folio_add_lru_vma lru_cache_add pte_mkyoung pte_mkold")
+"""The model has no accessed bit, and takes for granted that a folio is put on an LRU list."""
+
+
+def leaves_no_trace(name: str) -> bool:
+    """Whether a kernel without the call, or with one more, could do something else although the
+    model does the same."""
+    passed_over = name in ALL_INERT and name not in INERT[CHECKS]
+    return passed_over or name in FORGOTTEN or name in EVENTS or name in ENABLED
 
 
 def is_inert(name: str) -> bool:
