@@ -256,7 +256,7 @@ def test_does_the_csv_of_a_diff_account_for_both_sides(old: Result, new: Result)
         for scenario, policies in snapshot.scenarios.items():
             for policy, counted in policies.items():
                 for window, counters in counted.windows.items():
-                    place = printable(scenario), printable(policy), printable(window)
+                    place = cell(scenario), cell(policy), cell(window)
                     for counter, count in counters.items():
                         assert (*place, counter, str(count)) in found
 
