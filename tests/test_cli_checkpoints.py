@@ -147,3 +147,12 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     result = run(*TABLE[:4], "--plot", "a.png")
     assert result.exit_code == 2
     assert "install the extra 'plot'" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "explain"])
+def test_what_is_approximate_is_said_once(command: str) -> None:
+    """Is it told of the multi-generational LRU, and of no other reclaim?"""
+    policies = "old,new" if command == "compare" else "old"
+    for reclaim, times in (("mglru", 1), ("classic", 0), ("lru", 0)):
+        words = (command, "long.yaml", "-p", policies, "--set", f"machine.reclaim={reclaim}")
+        assert run(*words).stderr.count("mglru is approximate") == times

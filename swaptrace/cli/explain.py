@@ -16,6 +16,7 @@ from swaptrace.cli.options import (
     policy_option,
     set_option,
     warn_of,
+    warn_of_machines,
 )
 from swaptrace.cli.standard import stdin
 from swaptrace.output import Output
@@ -54,6 +55,7 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
         check_writable(Path(output.path))
     sources, errors = inputs.find_all([scenario])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
+    warn_of_machines(loaded)
     found = from_argument(policy, options["defines"])
     warn_of([found])
     explanation = commands.explain_one(loaded, found, step)

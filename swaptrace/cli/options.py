@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from swaptrace.mm.policy import Policy
     from swaptrace.report.judge import FailOn, Judge, Thresholds
+    from swaptrace.scenario.schema import Scenario
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -186,6 +187,15 @@ def judged(code: ExitCode, policies: Iterable[Policy]) -> ExitCode:
     """The exit code where counts were judged, which under some policies is not the last word."""
     doubted = any(policy.undecided for policy in policies)
     return foremost([code, ExitCode.UNDECIDED] if doubted else [code])
+
+
+def warn_of_machines(scenarios: Iterable[Scenario]) -> None:
+    """Say once on standard error what of the machines is only approximately as a kernel does it."""
+    from swaptrace.output import complain
+
+    for reason in dict.fromkeys(scenario.machine.approximate for scenario in scenarios):
+        if reason:
+            complain(f"Warning: {reason}")
 
 
 FORMATS = ("table", "json", "markdown", "text", "csv", "github-benchmark", "ktap", "junit")

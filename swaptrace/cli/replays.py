@@ -16,6 +16,7 @@ from swaptrace.cli.options import (
     judged,
     replay_options,
     warn_of,
+    warn_of_machines,
 )
 from swaptrace.cli.reporting import check_format, finish
 from swaptrace.cli.standard import stdin
@@ -150,6 +151,7 @@ def _replay(
 
     sources, errors = inputs.find_all(names) if names else (inputs.defaults(), [])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
+    warn_of_machines(loaded)
     with progress(len(loaded) * len(policies), output.color) as begin:
         result = commands.replay_all(
             loaded,

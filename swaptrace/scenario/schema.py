@@ -81,6 +81,16 @@ class Machine:
             f"'kernel: {MGLRU_KERNEL}', or another way to reclaim"
         )
 
+    @property
+    def approximate(self) -> str:
+        """What of it is not known to be as a kernel does it; empty if nothing."""
+        if self.memory is None or self.reclaim != "mglru":
+            return ""
+        return (
+            "machine.reclaim: mglru is approximate: whether a walk of the page tables leaves a "
+            "process out depends on when the kernel switched to it last"
+        )
+
 
 LIMITED = ("memory", "reclaim", "stat_flush", "lru_drain")
 """The keys that mean something only under a memory limit."""
