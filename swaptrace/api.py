@@ -60,15 +60,19 @@ class Replayed(Shown):
     """Scenarios under policies: what `run` returns.
 
     `result` has all of it as frozen values: counters by window, violations, expectations and, where
-    they were asked for, steps, page maps and checkpoints.
+    they were asked for, steps, page maps and checkpoints. `undecided` says why what was counted is
+    not the last word: what a policy's kernel tree or patch does beyond the model.
     """
 
     result: Result
+    undecided: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether every value that the scenarios expect of these policies was counted."""
-        return all(e.ok for scenario in self.result.scenarios for e in scenario.expectations)
+        """Whether every value that the scenarios expect of these policies was counted, and nothing
+        of them is undecided."""
+        met = (e.ok for scenario in self.result.scenarios for e in scenario.expectations)
+        return all(met) and not self.undecided
 
     @property
     def violations(self) -> tuple[tuple[str, str, Violation], ...]:
@@ -227,7 +231,7 @@ def run(
     `swaptrace.mm.policy.Policy`, or an object of one. `steps`, `pages` and `checkpoints` ask for
     what the options of these names show; `jobs` is the number of processes.
     """
-    return Replayed(_replay(scenarios, policies, steps, pages, checkpoints, jobs))
+    return Replayed(*_replay(scenarios, policies, steps, pages, checkpoints, jobs))
 
 
 def compare(
@@ -239,7 +243,7 @@ def compare(
     """Replay each scenario under each policy, to compare them with the first."""
     if len(policies) < 2:
         raise SwaptraceError("compare needs at least two policies")
-    return Compared(_replay(scenarios, policies, False, False, 0, jobs))
+    return Compared(*_replay(scenarios, policies, False, False, 0, jobs))
 
 
 def explain(
@@ -303,13 +307,14 @@ def _replay(
     pages: bool,
     checkpoints: int,
     jobs: int,
-) -> Result:
+) -> tuple[Result, tuple[str, ...]]:
+    """The result, and why it is not the last word."""
     found = [policy_of(policy) for policy in policies]
     names = sorted(policy.name for policy in found)
     twice = next((one for one, other in pairwise(names) if one == other), None)
     if twice is not None:
         raise SwaptraceError(f"two policies are called {twice!r}")
-    return commands.replay_all(
+    result = commands.replay_all(
         [_loaded(each) for each in _each(scenarios)],
         found,
         steps=steps,
@@ -318,6 +323,7 @@ def _replay(
         begin=lambda _scenario, _policy: None,
         jobs=jobs,
     )
+    return result, tuple(f"{policy.name}: {why}" for policy in found for why in policy.undecided)
 
 
 def _each(scenarios: Scenarios) -> Iterable[Scenario | Path]:

@@ -173,6 +173,9 @@ class ScenarioItem(pytest.Item):
             pytest.skip(f"expects nothing of {self.policy.name}")
         if not all(expectation.ok for expectation in checked):
             raise Differs("\n".join(self.report(checked, result)))
+        if self.policy.undecided:
+            doubts = (f"not decided: {self.policy.name}: {why}" for why in self.policy.undecided)
+            raise Differs("\n".join(doubts))
 
     def table(self) -> Table:
         """The transitions under the policy, which all scenarios share."""

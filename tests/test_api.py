@@ -115,6 +115,23 @@ def test_a_policy_is_given_as_a_class_or_an_object() -> None:
         swaptrace.run(MICRO, [Own, "final", Own()])
 
 
+class Doubtful(Policy):
+    """As v6.10, but not all of it is known."""
+
+    undecided = ("it calls a vendor's hook",)
+
+
+def test_what_is_not_decided_is_not_ok() -> None:
+    """Does a result say why its counts are not the last word, and never that all is well?"""
+    replayed = swaptrace.run(MICRO, ["prepatch", Doubtful])
+    assert replayed.undecided == ("Doubtful: it calls a vendor's hook",)
+    assert not replayed.ok
+    assert swaptrace.run(MICRO, ["prepatch"]).ok
+    assert not swaptrace.compare(MICRO, ["prepatch", Doubtful]).ok
+    searched = swaptrace.explore(["prepatch", Doubtful], processes=1, operations=["read", "write"])
+    assert not searched.complete
+
+
 def test_explained_rows_count_what_the_steps_count() -> None:
     """Do pages times counters of each step's transitions add up to the step's counters?"""
     explained = swaptrace.explain(MICRO, "prepatch")

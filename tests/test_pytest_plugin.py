@@ -186,6 +186,16 @@ def test_an_alias_and_its_policy_are_one_test(pytester: pytest.Pytester, run: Ru
     result.stdout.fnmatch_lines(["*2 of 3 expected values differ"])
 
 
+def test_what_is_not_decided_does_not_pass(pytester: pytest.Pytester, run: Run) -> None:
+    """Is a policy of which not all is known a failure, with the reason, though its counts fit?"""
+    write(pytester, rw_swaptrace=READ_WRITE + "    mine: {minflt: 4}\n")
+    text = "from swaptrace.mm.policy import Policy\n\n\nclass Mine(Policy):\n"
+    (pytester.path / "mine.py").write_text(text + '    undecided = ("a hook is called",)\n')
+    result = run("--swaptrace-policies", "mine.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*not decided: mine: a hook is called*"])
+
+
 def test_an_own_policy(pytester: pytest.Pytester, run: Run) -> None:
     """Is the file of a policy under work held to what a scenario expects of it?"""
     pytester.makepyfile(

@@ -87,13 +87,14 @@ def explore(
 
     Tries every sequence of operations on one page. For each counter, violation and
     page map flag that can differ, prints the shortest sequence after which it does.
-    If there is none and the search was complete, that is a proof for the model.
-    With one policy, finds its violations. One process takes a second; two take some
-    seconds without mlock and munlock, and some minutes with them.
+    If there is none and the search was complete, that is a proof for the model, of
+    this machine and these operations. With one policy, finds its violations. One
+    process takes a second; two take some seconds without mlock and munlock, and
+    some minutes with them.
 
     Exit codes: 0 nothing to find; 1 something was found; 2 the input or the command
-    line is wrong; 3 not decided: --max-steps or --max-states ended the search before
-    anything was found.
+    line is wrong; 3 not decided: nothing was found, but --max-steps or --max-states
+    ended the search, or a kernel tree or patch does more than is modelled.
 
     \b
     swaptrace explore --policies rfc,final --processes 1
