@@ -177,6 +177,7 @@ def test_a_wrong_log_is_told_and_leaves_nothing(here: Path, case: str) -> None:
     ("fmt", "text", "message"),
     [
         ("perf", "a 1 2.5: cycles: 7f10\n", "log:1:1: event 'cycles' is no access"),
+        ("perf", f"a 1 2.5: {'e' * 999}: 7f10\n", f"log:1:1: event '{'e' * 39}…' is no access"),
         ("perf", "# a header\n", "log: no line is an access"),
         ("drmemtrace", "1 1: 4 read 8\n", "log: no line is an access"),
         ("csv", "addr,write\n1,1\n", "log:1:1: 'addr' is no column; did you mean 'address'?"),

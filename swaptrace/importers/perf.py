@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from swaptrace.errors import quote
 from swaptrace.importers.accesses import PAGE_SHIFT, Accesses, Line
 from swaptrace.importers.lines import Block
 
@@ -37,7 +38,7 @@ def parse(block: Block) -> Accesses:
         if "load" not in event and "store" not in event and not event.startswith(FAULTS):
             raise block.wrong(
                 block.start_of(number),
-                f"event {event!r} is no access: use loads, stores or page-faults, as "
+                f"event {quote(event)} is no access: use loads, stores or page-faults, as "
                 "`perf record -d -e page-faults -c 1`",
             )
         found.append((int(sample["addr"], 16) >> PAGE_SHIFT, "load" not in event))

@@ -57,6 +57,8 @@ class Placing:
 
         They are looked at in stretches, which are short where there was a call just before.
         """
+        if not len(page):
+            return
         stretch = SHORTEST
         while len(page) and self.calls and len(self.bounds):
             at = self.first_unmapped(page[:stretch])

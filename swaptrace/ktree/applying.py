@@ -16,11 +16,15 @@ FUZZY_CONTEXT: Final = 1
 """What is tried where a hunk does not fit as it stands: `-C1` of git, fuzz 2 of patch(1)."""
 
 
-MOST_TRIES: Final = 5_000_000
-"""Places that are looked at for all hunks: a thousand hunks that are nowhere in mm/memory.c."""
+MOST_TRIES: Final = 3_000_000
+"""Places that are looked at for all hunks of all patches: some hundred hunks that are nowhere in
+mm/memory.c."""
 
 COMPARED: Final = 64
 """Lines that are compared in the time that it takes to look at a place."""
+
+SPLIT: Final = 4
+"""Lines that are told apart or copied in that time."""
 
 
 class Applied(NamedTuple):
@@ -38,6 +42,23 @@ class Refused(Exception):
         self.hunk = hunk
 
 
+class Exhausted(Exception):
+    """What looks for the places of hunks has looked at `MOST_TRIES`."""
+
+
+class Effort:
+    """Counts the places that are looked at. A patch is no program, and must not take as long."""
+
+    def __init__(self) -> None:
+        self.left = MOST_TRIES
+
+    def spend(self, tries: int) -> None:
+        """Raises `Exhausted`."""
+        self.left -= tries
+        if self.left < 0:
+            raise Exhausted
+
+
 class _Image(NamedTuple):
     """The lines that a hunk expects and those that it leaves, and how many at either end are
     context."""
@@ -51,13 +72,14 @@ class _Image(NamedTuple):
 class _File:
     """The lines of the text with their ends, and which of them a hunk has already been at."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, effort: Effort) -> None:
         self.lines = _split(text)
         self.patched = [False] * len(self.lines)
-        self.tries = 0
+        self.effort = effort
+        effort.spend(len(self.lines) // SPLIT)
 
     def fits(self, old: Sequence[str], at: int) -> bool:
-        self.tries += 1 + len(old) // COMPARED
+        self.effort.spend(1 + len(old) // COMPARED)
         end = at + len(old)
         if end > len(self.lines) or self.lines[at:end] != old:
             return False
@@ -69,16 +91,17 @@ class _File:
         self.patched[at:end] = [True] * len(image.new)
 
 
-def apply(text: str, hunks: Sequence[Hunk]) -> Applied:
-    """All of the hunks, or none. Raises `Refused` with the first that does not fit."""
+def apply(text: str, hunks: Sequence[Hunk], effort: Effort) -> Applied:
+    """All of the hunks, or none. Raises `Refused` with the first that does not fit, `Exhausted`
+    where that takes too long."""
     try:
-        return Applied(_apply(text, hunks, MOST_CONTEXT), False)
+        return Applied(_apply(text, hunks, MOST_CONTEXT, effort), False)
     except Refused:
-        return Applied(_apply(text, hunks, FUZZY_CONTEXT), True)
+        return Applied(_apply(text, hunks, FUZZY_CONTEXT, effort), True)
 
 
-def _apply(text: str, hunks: Sequence[Hunk], context: int) -> str:
-    file = _File(text)
+def _apply(text: str, hunks: Sequence[Hunk], context: int, effort: Effort) -> str:
+    file = _File(text, effort)
     for hunk in hunks:
         _apply_hunk(file, hunk, context)
     return "".join(file.lines)
@@ -101,6 +124,7 @@ def _apply_hunk(file: _File, hunk: Hunk, context: int) -> None:
         if at_start or at_end:
             at_start = at_end = False
             continue
+        file.effort.spend(1 + len(image.old) // SPLIT)
         longer = image.leading >= image.trailing
         if longer:
             image = _Image(image.old[1:], image.new[1:], image.leading - 1, image.trailing)
@@ -119,8 +143,6 @@ def _found(file: _File, old: Sequence[str], place: int, at_start: bool, at_end: 
     for at in _nearest(min(max(place, 0), last), last):
         if file.fits(old, at):
             return at
-        if file.tries > MOST_TRIES:
-            break
     return None
 
 

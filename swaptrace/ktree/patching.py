@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from swaptrace.errors import PolicyError, printable, quote
-from swaptrace.ktree.applying import Refused, apply
+from swaptrace.ktree.applying import Effort, Exhausted, Refused, apply
 from swaptrace.ktree.cleaned import MAX_BYTES as MAX_SOURCE
 from swaptrace.ktree.diff import MAX_BYTES, FileDiff, Hunk, Patch, Patches, patches_of
 from swaptrace.ktree.regular import is_plain, read_regular
@@ -114,6 +114,7 @@ class _Copy:
         self.texts: dict[str, str] = {}
         self.others: dict[str, None] = {}
         self._applied = 0
+        self._effort = Effort()
         self._paths: dict[str, str | None] = {}
 
     def apply(self, file: str, diff: FileDiff) -> Iterator[str]:
@@ -133,7 +134,12 @@ class _Copy:
         if self._applied > MOST_APPLIED:
             raise PolicyError(f"{printable(file)}: more than {MOST_APPLIED} changes of files")
         try:
-            done = apply(self.texts[path], diff.hunks)
+            done = apply(self.texts[path], diff.hunks, self._effort)
+        except Exhausted:
+            raise PolicyError(
+                f"{printable(file)}: to find where its hunks belong in {printable(path)} takes too "
+                "long: they are many, and not where they say"
+            ) from None
         except Refused as refused:
             raise self._refused(file, path, refused.hunk) from None
         self.texts[path] = done.text

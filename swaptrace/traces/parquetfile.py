@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
@@ -91,8 +92,13 @@ class ParquetReader:
             raise self.wrong(f"column {name!r} holds {kind}, not names")
 
     def check_pages(self, file: BinaryIO) -> None:
-        """No page may take more memory than its values can need."""
+        """No page may take more memory than its values can need, and none is there twice: a page
+        that many groups of rows name would be looked at for each."""
+        left = file.seek(0, os.SEEK_END)
         for chunk in chunks(file):
+            left -= chunk.size
+            if left < 0:
+                raise self.wrong("its columns together are larger than the file")
             if chunk.column in self.names:
                 for page in pages(file, chunk.start, chunk.size):
                     self.check_page(chunk.column, page)
@@ -120,6 +126,8 @@ class ParquetReader:
         for batch in self.file.iter_batches(size, columns=self.names, use_threads=False):
             yield self.columns(batch, done)
             done += batch.num_rows
+        if done != self.count:
+            raise self.wrong(f"it has {done} rows, and says that it has {self.count}")
 
     def columns(self, batch: Any, done: int) -> Columns:
         """A batch as numbers."""

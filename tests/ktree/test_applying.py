@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace.ktree import applying
-from swaptrace.ktree.applying import Refused, apply
+from swaptrace.ktree.applying import Effort, Exhausted, Refused, apply
 from swaptrace.ktree.diff import file_diffs
 from tests.processes import completed
 
@@ -23,7 +23,7 @@ LINES = st.lists(st.sampled_from("abcd"), max_size=14)
 def by_us(text: str, patch: str) -> str | None:
     (diff,) = file_diffs("a.patch", patch, 1)
     try:
-        return apply(text, diff.hunks).text
+        return apply(text, diff.hunks, Effort()).text
     except Refused:
         return None
 
@@ -90,4 +90,26 @@ def test_looking_for_a_place_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Are blank lines that match almost everywhere given up, in bounded work?"""
     monkeypatch.setattr(applying, "MOST_TRIES", 200_000)
     hunk = "--- a/f\n+++ b/f\n@@ -1,5001 +1,5001 @@\n" + " \n" * 5_000 + "-b\n+c\n"
-    assert by_us("\n" * 100_000, hunk) is None
+    with pytest.raises(Exhausted):
+        by_us("\n" * 100_000, hunk)
+
+
+def test_context_longer_than_the_file_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is a hunk not made shorter line by line, however many it has?"""
+    monkeypatch.setattr(applying, "MOST_TRIES", 200_000)
+    hunk = "--- a/f\n+++ b/f\n@@ -1,5001 +1,5001 @@\n" + " \n" * 5_000 + "-b\n+c\n"
+    with pytest.raises(Exhausted):
+        by_us("a\n", hunk)
+
+
+def test_all_patches_share_one_effort(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does a series of many changes of one file end as well, with the name of the file?"""
+    monkeypatch.setattr(applying, "MOST_TRIES", 1_000)
+    hunk = "--- a/f\n+++ b/f\n@@ -9,3 +9,3 @@\n y\n-x\n+x\n y\n"
+    (diff,) = file_diffs("a.patch", hunk, 1)
+    effort, text = Effort(), "y\n" * 100 + "x\n" + "y\n" * 100
+    done: list[str] = []
+    with pytest.raises(Exhausted):
+        done.extend(apply(text, diff.hunks, effort).text for _ in range(20))
+    assert effort.left < 0
+    assert apply(text, diff.hunks, Effort()).text == text

@@ -663,3 +663,31 @@ def test_what_once_ended_the_program_is_an_error(path: Path) -> None:
     done = completed([sys.executable, "-c", code, str(path)], text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{path}: ")
+
+
+def test_a_page_of_parquet_is_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Are columns refused that many groups of rows share, and rows that are not there?"""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"page": [1, 2], "write": [True, False]}), path)
+    with path.open("rb") as file:
+        shared = [*parquetfile.chunks(file)] * 1000
+    monkeypatch.setattr(parquetfile, "chunks", lambda _: shared)
+    with pytest.raises(TraceError, match="its columns together are larger than the file"):
+        open_trace(str(path))
+    monkeypatch.undo()
+    monkeypatch.setattr(parquetfile.ParquetReader, "count", 3)
+    with pytest.raises(TraceError, match="it has 2 rows, and says that it has 3"):
+        list(open_trace(str(path)).chunks())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_header_of_python_2_is_read_in_silence(tmp_path: Path) -> None:
+    """Does numpy warn nobody of how a stranger's file was made?"""
+    page = npy(np.zeros(4, np.uint32)).replace(b"(4,), } ", b"(4L,), }", 1)
+    path = raw_npz(tmp_path, {"page": page, "write": npy(np.zeros(4, np.bool_))})
+    assert open_trace(path).count() == 4
