@@ -13,9 +13,14 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from swaptrace.errors import SwaptraceError, printable
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+T = TypeVar("T")
 
 A_FIFO: Final = "a FIFO"
 
@@ -59,6 +64,25 @@ class NotRegular(OSError):
         self.kind = kind
 
 
+class _Unblocked(io.FileIO):
+    """A file of which a read that would wait raises `OSError`: some of /proc are regular by their
+    mode, and have nothing to be read for now."""
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        found: int | None = super().readinto(buffer)
+        return self._there(found)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found: bytes | None = super().read(-1 if size is None else size)
+        return self._there(found)
+
+    @staticmethod
+    def _there(found: T | None) -> T:
+        if found is None:
+            raise BlockingIOError(errno.EAGAIN, "a read of it would wait for others to write")
+        return found
+
+
 def opened(path: str | Path) -> io.FileIO:
     """A regular file, unbuffered. Raises `OSError` that says why it cannot be read.
 
@@ -72,7 +96,7 @@ def opened(path: str | Path) -> io.FileIO:
         raise OSError(errno.EINVAL, "no file can have this name", str(path)) from None
     try:
         _check_regular(os.fstat(descriptor).st_mode, path)
-        return io.FileIO(descriptor)
+        return _Unblocked(descriptor)
     except BaseException:
         os.close(descriptor)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from swaptrace import atomic, policies
+from swaptrace import atomic, files, policies
 from swaptrace.errors import PolicyError, SwaptraceError
 from swaptrace.files import read_bytes, read_text
 from tests.commandline import READ_WRITE, environment, run
@@ -83,6 +84,17 @@ def test_a_device_and_what_is_too_large_are_refused(here: Path) -> None:
     with pytest.raises(SwaptraceError, match="large: too large"):
         read_bytes("large", 10)
     assert read_text("rw.yaml", 1 << 20) == READ_WRITE
+
+
+def test_what_would_wait_for_others_is_told() -> None:
+    """Also of a file that is regular by its mode, as /proc/kmsg?"""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with files._Unblocked(reading) as file, os.fdopen(writing, "wb"):
+        with pytest.raises(BlockingIOError, match="a read of it would wait"):
+            file.read(9)
+        with pytest.raises(BlockingIOError, match="a read of it would wait"):
+            io.BufferedReader(file).read(9)
 
 
 def test_a_name_out_of_data_is_never_a_path(here: Path) -> None:

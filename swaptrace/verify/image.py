@@ -15,8 +15,9 @@ MAGIC: Final = b"HdrS"
 VERSION_AT: Final = 0x20E
 """Of a pointer to the version, counted from `SETUP` (Documentation/arch/x86/boot.rst)."""
 SETUP: Final = 0x200
-RELEASE: Final = re.compile(rb"\d+\.\d+[!-~]*")
-"""What uname(2) calls a release: no spaces, no control characters."""
+RELEASE: Final = re.compile(rb"\d{1,3}\.\d{1,3}[!-.0-~]{0,57}(?![!-~])")
+"""What uname(2) calls a release: at most 64 characters (__NEW_UTS_LEN), no spaces, no control
+characters; no slash, since modules lie in a directory of that name."""
 HEAD: Final = 1 << 17
 """The version lies in the setup code, in the 64 KiB behind `SETUP`."""
 

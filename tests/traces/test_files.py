@@ -24,7 +24,7 @@ from swaptrace.commands import replay_all
 from swaptrace.errors import SwaptraceError
 from swaptrace.policies import find
 from swaptrace.scenario.loader import load_file
-from swaptrace.traces import parquetfile
+from swaptrace.traces import parquetfile, parquetpages
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.files import TraceError, TraceFile, open_trace
 from swaptrace.traces.writer import TraceWriter
@@ -675,7 +675,7 @@ def test_a_page_of_parquet_is_looked_at_once(
     path = tmp_path / "a.parquet"
     parquet.write_table(pyarrow.table({"page": [1, 2], "write": [True, False]}), path)
     with path.open("rb") as file:
-        shared = [*parquetfile.chunks(file)] * 1000
+        shared = [*parquetpages.chunks(file)] * 1000
     monkeypatch.setattr(parquetfile, "chunks", lambda _: shared)
     with pytest.raises(TraceError, match="its columns together are larger than the file"):
         open_trace(str(path))

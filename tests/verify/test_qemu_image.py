@@ -175,3 +175,14 @@ def test_modules_that_cannot_be_used(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SwaptraceError, match=message):
         modules(tmp_path, RELEASE)
+
+
+@pytest.mark.parametrize(
+    "release", [b"6.12" + b"A" * 60_000, b"6.12.0/../../etc", b"9" * 99 + b".1"]
+)
+def test_a_release_is_the_name_of_a_directory(tmp_path: Path, release: bytes) -> None:
+    """Is an image refused whose release no kernel can have?"""
+    image = tmp_path / "image"
+    image.write_bytes(bytes(0x202) + b"HdrS" + bytes(8) + b"\x10\0" + release + b" \0")
+    with pytest.raises(SwaptraceError, match="it names no version"):
+        version_of(image)
