@@ -61,6 +61,8 @@ class ParquetReader:
         self.names = [name for name in ("page", "write", "region", "process") if name in names]
         for name in self.names:
             self.check_type(name)
+        if self.count < 0:
+            raise self.wrong(f"it says that it has {self.count} rows")
         self.check_pages(file)
 
     @property

@@ -683,6 +683,9 @@ def test_a_page_of_parquet_is_looked_at_once(
     monkeypatch.setattr(parquetfile.ParquetReader, "count", 3)
     with pytest.raises(TraceError, match="it has 2 rows, and says that it has 3"):
         list(open_trace(str(path)).chunks())
+    monkeypatch.setattr(parquetfile.ParquetReader, "count", -1)
+    with pytest.raises(TraceError, match="it says that it has -1 rows"):
+        open_trace(str(path))
 
 
 @pytest.mark.filterwarnings("error")
