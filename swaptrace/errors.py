@@ -7,7 +7,7 @@ escaped (`printable`), so that it cannot send control sequences to a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from unicodedata import combining, east_asian_width
@@ -127,9 +127,13 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
         return f"did you mean {quote(near)}?"
     if not names:
         return ""
-    names.sort()
+    return f"valid: {listed([shorten(name) for name in sorted(names)])}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names with commas between, `LISTED` at most, and how many more there are."""
     rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"valid: {', '.join(shorten(name) for name in names[:LISTED])}{rest}"
+    return ", ".join(names[:LISTED]) + rest
 
 
 def _cells(character: str) -> int:

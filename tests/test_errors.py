@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swaptrace.errors import (
+    LISTED,
     TEXT_WIDTH,
     Problem,
     ScenarioError,
     did_you_mean,
+    listed,
     nearest,
     printable,
     quote,
@@ -84,3 +86,11 @@ def test_quotes_are_short_and_printable() -> None:
     assert quote("a b") == "'a b'"
     assert quote("x" * 1000) == f"'{'x' * 39}…'"
     assert printable("\x1b]0;title\x07 ü\n") == r"\x1b]0;title\x07 ü\n"
+
+
+def test_a_long_list_of_names_is_cut_and_counted() -> None:
+    """Does a message stay short, whatever it lists, and say how much is left out?"""
+    names = [f"mm/file{number}.c" for number in range(50_000)]
+    assert listed(names[:2]) == "mm/file0.c, mm/file1.c"
+    assert listed(names).endswith(f" and {50_000 - LISTED} more")
+    assert len(listed(names)) < 1000

@@ -8,7 +8,7 @@ from typing import Final
 
 from swaptrace.csource.listing import KERNEL_NAMES
 from swaptrace.csource.policy import POINTS, CPolicy, policy_of
-from swaptrace.errors import PolicyError, printable
+from swaptrace.errors import PolicyError, listed, printable
 from swaptrace.ktree.cleaned import MAX_BYTES, words_of
 from swaptrace.ktree.decisions import Decisions, decisions_of
 from swaptrace.ktree.faults.policy import TreePolicy
@@ -62,7 +62,7 @@ def _from_files(text: str, spec: Spec, defines: Collection[str]) -> CPolicy | Tr
         *(path for path in patch.others if not is_inert(path)),
     ]
     notes = list(patch.notes)
-    undecided = [f"changes that are not modelled: {', '.join(left_out)}"] if left_out else []
+    undecided = [f"changes that are not modelled: {listed(left_out)}"] if left_out else []
     if after.texts() == before.texts() and not left_out:
         notes.append("no decision of the fault path is changed by the patch")
     return _policy(text, spec, after, notes, undecided, defines)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from swaptrace.csource.preprocess import defined_with
-from swaptrace.errors import PolicyError, printable
+from swaptrace.errors import PolicyError, listed, printable
 from swaptrace.kernels import KERNELS, Version
 from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
 from swaptrace.ktree.faults.inert import is_inert, leaves_no_trace
@@ -70,11 +70,11 @@ def from_tree(name: str, spec: Spec, text: str, defines: Collection[str]) -> Tre
     left += _untold(spec, text, texts, defined, {*before.functions, *after.functions})
     left += [path for path in patch.others if not is_no_code(path)]
     if left:
-        undecided.append(f"changes that are not modelled: {', '.join(left)}")
+        undecided.append(f"changes that are not modelled: {listed(left)}")
     undecided += [ARCHITECTURE] * any("pte_mkwrite" in place for place in left)
     undecided += _ruled_out(before, after)
-    notes += [f"changed, and run: {', '.join(ran)}"] * bool(ran)
-    notes += [f"changed, without effect on a page: {', '.join(inert)}"] * bool(inert)
+    notes += [f"changed, and run: {listed(ran)}"] * bool(ran)
+    notes += [f"changed, without effect on a page: {listed(inert)}"] * bool(inert)
     if not ran and not undecided:
         notes.append("the patch changes nothing of the functions that are interpreted")
     return _policy(name, after, notes, undecided)
