@@ -50,7 +50,7 @@ class Program:
             preexec_fn=dying_with_this(),
         )
         self._pidfd = os.pidfd_open(self._process.pid)
-        self._ended_by_itself = False
+        self._ended_by_itself: bool | None = None
 
     @property
     def port(self) -> int:
@@ -66,7 +66,7 @@ class Program:
     @property
     def ended_by_itself(self) -> bool:
         """Whether it had ended before it was asked to."""
-        return self._ended_by_itself
+        return bool(self._ended_by_itself)
 
     def output(self, deadline: float | None = None) -> Iterator[bytes]:
         """What it writes until it has ended, or the monotonic clock is at the deadline; then it
@@ -108,8 +108,12 @@ class Program:
         return self.code
 
     def kill(self) -> None:
-        """Kill it, and all of its group that still runs, before it is reaped."""
-        self._ended_by_itself = self._ended_by_itself or self.has_ended()
+        """Kill it, and all of its group that still runs; nothing once it is reaped, since its
+        number may then be another's."""
+        if self._process.returncode is not None:
+            return
+        if self._ended_by_itself is None:  # the second time, it may have died of the first
+            self._ended_by_itself = self.has_ended()
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from swaptrace.verify import host, swap
+from swaptrace.verify.children import running
 from swaptrace.verify.host import Host, execute, existing_backend, unfit
 from swaptrace.verify.place import Ending, Job, Outcome
 from tests.processes import alive, until
@@ -130,6 +131,19 @@ def test_what_a_program_leaves_running_is_ended_with_it(tmp_path: Path) -> None:
     text = "sleep 600 & echo $! > child; echo a"
     assert execute(job(script(tmp_path / "program", text), timeout=600)).stdout == "a\n"
     until_gone(tmp_path / "child")
+
+
+def test_what_was_killed_here_did_not_end_by_itself() -> None:
+    """Is it remembered who ended a program, however often it is asked to end?"""
+    with running(["sleep", "600"]) as hanging:
+        hanging.kill()
+        hanging.wait()
+        hanging.kill()
+        assert not hanging.ended_by_itself
+    with running(["true"]) as done:
+        done.wait()
+        done.kill()
+        assert done.ended_by_itself
 
 
 def test_a_program_that_hangs_ends_with_all_its_processes(tmp_path: Path) -> None:
