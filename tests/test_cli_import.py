@@ -1,38 +1,19 @@
-"""Do `import` and `record` make whole files or none, and say what is wrong?"""
+"""Does `import` make the scenario that a log means?"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import resource
-import shlex
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from swaptrace.importers.accesses import MOST_PAGES
-from swaptrace.replay.region import MAX_LISTED
 from swaptrace.traces.files import open_trace
-from tests.commandline import SWAPTRACE, environment, finished, on_terminal, run, start
-from tests.importers.logs import lines
-from tests.processes import completed, until
+from tests.commandline import run
+from tests.importers.logs import LACKEY, lines
 
-LACKEY = lines(
-    [
-        "==4711== Lackey, an example Valgrind tool",
-        "I  04016b80,3",
-        " S 1fff000ffc,8",
-        " L 1fff000ff8,8",
-        " L 04a2b010,8",
-        " M 04a2b010,8",
-        " M 04a2b010,8",
-    ]
-)
 PERF = lines(
     [
         "               a 25347 25850.334792: page-faults:     7f1000000038",
@@ -41,6 +22,7 @@ PERF = lines(
         "",
     ]
 )
+
 VIEW = lines(
     [
         "Output format:",
@@ -61,6 +43,7 @@ VIEW = lines(
         "              2 : total instructions",
     ]
 )
+
 FORMATS = {
     "lackey": (LACKEY, [(0, True), (1, True), (0, False), (0, False), (0, True)]),
     "perf": (PERF, [(0, True), (1, False), (1, True)]),
@@ -152,83 +135,6 @@ def test_files_that_are_there_stay_until_force(here: Path) -> None:
     assert run("import", "lackey", "some.log", "-o", ".", "--name", "b").exit_code == 0
 
 
-WRONG = {
-    "malformed": (b" L 00001000,8\n L 1000\n", "log:2:1: this is no access as lackey prints them"),
-    "cut off": (b" L 00001000,8\n L 0000", "log:2:1: the log ends within this line"),
-    "foreign": (b"Hello\nWorld\n", "log: no line is an access, as ' L 1ffefff588,8'; was it made"),
-    "empty": (b"", "log: no line is an access"),
-    "damaged": (b"\x1f\x8b\x08\x00nonsense", "log: the compressed data are damaged or cut off"),
-    "kernel": (b" L ffffffff81000000,8\n", "no access is to memory that a program can have: 1 to"),
-}
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_log_is_told_and_leaves_nothing(here: Path, case: str) -> None:
-    """With file and line, and no directory behind?"""
-    text, message = WRONG[case]
-    (here / "log").write_bytes(text)
-    result = run("import", "lackey", "log", "-o", "out")
-    assert result.exit_code == 2
-    assert message in result.stderr
-    assert sorted(os.listdir()) == ["log", "some.log"]
-
-
-@pytest.mark.parametrize(
-    ("fmt", "text", "message"),
-    [
-        ("perf", "a 1 2.5: cycles: 7f10\n", "log:1:1: event 'cycles' is no access"),
-        ("perf", f"a 1 2.5: {'e' * 999}: 7f10\n", f"log:1:1: event '{'e' * 39}…' is no access"),
-        ("perf", "# a header\n", "log: no line is an access"),
-        ("drmemtrace", "1 1: 4 read 8\n", "log: no line is an access"),
-        ("csv", "addr,write\n1,1\n", "log:1:1: 'addr' is no column; did you mean 'address'?"),
-        ("csv", "address,page\n1,1\n", "log:1:1: the header must be address,write or page,write"),
-        ("csv", "page,write\n1,1\n2\n", "log:3:1: a row has 2 fields"),
-        ("csv", "page,write\n1,1\n2\n3,4,5\n", "log:3:1: a row has 2 fields"),
-        ("csv", "page,write\n1,2\n", "log:2:1: write is 2; it is 0 or 1"),
-        ("csv", "page,write\n-1,1\n", "log:2:1: page: '-1' is no number"),
-        ("csv", "page,write\n1.5,1\n", "log:2:1: page: '1.5' is no number"),
-        ("csv", "page,write\n,1\n", "log:2:1: page: '' is no number"),
-        ("csv", "page,write\n", "log: no line is an access"),
-        ("csv", "page,write\n1,1\n4294967296,0\n", "log:3:1: page is 4294967296; the pages of"),
-        (
-            "csv",
-            "address,write\n0x1000,1\n",
-            "no access is to memory that a program can have: 1 to addresses below 64 KiB",
-        ),
-    ],
-)
-def test_a_wrong_log_of_another_format_is_told(
-    here: Path, fmt: str, text: str, message: str
-) -> None:
-    """With the line, and what would be right?"""
-    (here / "log").write_text(text)
-    result = run("import", fmt, "log", "-o", "out")
-    assert result.exit_code == 2
-    assert message in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("lackey none.log -o out", "none.log: No such file or directory"),
-        ("lackey some.log --strace none -o out", "none: No such file or directory"),
-        ("lackey some.log --strace some.log -o out", "some.log: no line is a system call"),
-        ("perf some.log --strace some.log -o out", "--strace goes with lackey; perf is imported"),
-        ("lackey - --strace - -o out", "-: standard input can be read only once"),
-        ("lackey some.log -o no/out", "-o no/out: there is no directory"),
-        ("lackey some.log -o some.log", "-o some.log: is no directory"),
-        ("lackey some.log -o out --name a/b", "a file's name without a directory"),
-        ("lackey some.log", "Missing option '-o'"),
-        ("lacky some.log -o out", "'lacky' is not one of 'lackey', 'perf', 'drmemtrace', 'csv'"),
-    ],
-)
-def test_a_wrong_command_line_is_told(words: str, message: str) -> None:
-    """Before any work is done?"""
-    result = run("import", *shlex.split(words))
-    assert result.exit_code == 2
-    assert message in result.stderr
-
-
 def test_calls_decide_what_is_anonymous(here: Path) -> None:
     """Are files' pages left out, freed pages freed, and calls without effect dropped?"""
     rw = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0"
@@ -309,80 +215,6 @@ def test_pages_that_mremap_moves_keep_what_they_hold(here: Path) -> None:
     assert "total,minflt,3\n" in counted
 
 
-def test_what_interrupts_an_import_leaves_nothing() -> None:
-    """While it waits for a pipe: 130, and no directory?"""
-    process = start("import", "lackey", "-", "-o", "out", stdin=subprocess.PIPE)
-    until(lambda: Path("out").exists(), process)
-    process.send_signal(signal.SIGINT)
-    assert finished(process) == (130, "", "")
-    assert sorted(os.listdir()) == ["some.log"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_a_signal_that_is_ignored_from_the_start_does_nothing(number: signal.Signals) -> None:
-    """As under nohup: does the import come to its end?"""
-    process = start(
-        *("import", "lackey", "-", "-o", "out"), stdin=subprocess.PIPE, ignoring=[number]
-    )
-    until(lambda: Path("out").exists(), process)
-    process.send_signal(number)
-    code, out, err = finished(process, LACKEY)
-    assert (code, out) == (0, "")
-    assert err.startswith("out/trace.yaml: 5 accesses")
-
-
-def test_record_says_why_there_is_no_log(here: Path) -> None:
-    """Where strace is not allowed to trace?"""
-    for tool in ("strace", "valgrind"):
-        (here / tool).write_text("#!/bin/sh\necho not permitted >&2\nexit 1\n")
-        (here / tool).chmod(0o755)
-    env = environment({"PATH": f"{here}:{os.environ['PATH']}"})
-    command = [*SWAPTRACE, "record", "-o", "out", "true"]
-    done = completed(command, env=env, text=True)
-    assert done.returncode == 2
-    assert done.stderr.startswith("not permitted\nError: strace and valgrind recorded no access")
-    assert not Path("out").exists()
-
-
-def test_record_says_which_package_is_missing(here: Path) -> None:
-    """Where there is no valgrind, and where there is no such command?"""
-    command = [*SWAPTRACE, "record", "-o", "out", "true"]
-    env = environment({"PATH": str(here)})
-    done = completed(command, env=env, text=True)
-    assert done.returncode == 2
-    assert "not installed (Debian: apt install valgrind)" in done.stderr
-    assert sorted(os.listdir()) == ["some.log"]
-
-
-def test_a_bar_is_on_a_terminal_and_leaves_nothing_on_it() -> None:
-    """Is the last that is shown the summary, however narrow?"""
-    feed = "cat some.log; until [ -e out ]; do sleep 0.1; done; sleep 0.3; cat some.log"
-    code_of = "from swaptrace import output; output.PATIENCE = 0; from swaptrace.cli import main; "
-    swaptrace = shlex.join([sys.executable, "-c", f"{code_of}main()"])
-    command = f"({feed}) | {swaptrace} import lackey - -o out"
-    shown, code = on_terminal("bash", "-c", command, env={"COLUMNS": "20"}, progress=True)
-    assert code == 0
-    assert "\x1b[2K" in shown, "the bar was there and was wiped out"
-    assert shown.rpartition("\x1b[2K")[2].lstrip().startswith("out/trace.yaml: 10 accesses")
-
-
-@pytest.mark.parametrize("kilobytes", [0, 1, 9])
-def test_a_full_disk_is_told_with_the_place_and_the_reason(here: Path, kilobytes: int) -> None:
-    """Wherever it becomes full, and is nothing left?"""
-    (here / "many.log").write_bytes(lines([f" S {4096 * n:08x},8" for n in range(16, 2000)]))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes << 10, hard))
-    try:
-        result = run("import", "lackey", "many.log", "-o", "out")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert result.exit_code == 2
-    assert result.stderr.startswith("Error: ")
-    assert "out" in result.stderr
-    assert "File too large" in result.stderr
-    assert not (here / "out").exists()
-
-
 def test_what_no_scenario_can_map_is_left_out(here: Path) -> None:
     """Is a mapping below 64 KiB, or of an impossible length, no region, but counted?"""
     rw = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0"
@@ -400,25 +232,6 @@ def test_what_no_scenario_can_map_is_left_out(here: Path) -> None:
     assert run("run", "out", "--policies", "final").exit_code == 0
 
 
-def test_more_pages_than_can_be_replayed_are_refused(here: Path) -> None:
-    """By the import, not by the run of what it makes?"""
-    assert MOST_PAGES == MAX_LISTED
-    (here / "a.csv").write_text(f"page,write\n{MOST_PAGES},0\n")
-    assert "a.csv:2:1: page is 67108864" in run("import", "csv", "a.csv", "-o", "out").stderr
-    (here / "a.csv").write_text(f"page,write\n{MOST_PAGES - 1},0\n")
-    assert run("import", "csv", "a.csv", "-o", "out").exit_code == 0
-
-
-def test_a_name_that_no_terminal_shows_is_refused(here: Path) -> None:
-    """Also of a log, whose name the files get?"""
-    result = run("import", "lackey", "some.log", "-o", "out", "--name", "a\nb")
-    assert result.exit_code == 2
-    assert "'a\\nb' has characters that no terminal shows" in result.stderr
-    (here / "a\n\x1b.log").write_bytes(LACKEY)
-    assert run("import", "lackey", "a\n\x1b.log", "-o", "out").exit_code == 0
-    assert run("run", "out", "--policies", "final").exit_code == 0
-
-
 @pytest.mark.parametrize(
     "name", ["null", "true", "1e3", "~", "a: b", "- x", "#", "'", '"', "ä€", "*"]
 )
@@ -427,30 +240,6 @@ def test_any_other_name_will_do(name: str) -> None:
     assert run("import", "lackey", "some.log", "-o", "out", "--name", name).exit_code == 0
     result = run("run", f"out/{name}.yaml", "--policies", "final", "--format", "csv")
     assert result.exit_code == 0, result.stderr
-
-
-MALFORMED = [
-    "mmap(NULL, 1) = 1",
-    "munmap(0x1) = 0",
-    "munmap(a, b) = 0",
-    "brk(99999999999999999999999) = 0x1",
-    "madvise(0x4034000, 4096) = 0",
-    "mlock(0x4034000, 08) = 0",
-    f"munmap({'1' * 4400}, 1) = 0",
-    f"munmap(1, 1) = {'1' * 4400}",
-]
-
-
-@pytest.mark.parametrize("call", MALFORMED)
-@pytest.mark.parametrize("between", [False, True])
-def test_a_call_with_odd_arguments_is_told(here: Path, call: str, between: bool) -> None:
-    """With the file and the line, in either log?"""
-    (here / "log").write_bytes(b" L 04034e40,8\n" + call.encode() * between + b"\n" * between)
-    (here / "calls").write_bytes(b"+++ exited\n" + call.encode() + b"\n")
-    words = [] if between else ["--strace", "calls"]
-    result = run("import", "lackey", "log", *words, "-o", "out")
-    assert result.exit_code == 2
-    assert f"{'log' if between else 'calls'}:2:1: these are no arguments" in result.stderr
 
 
 def test_the_heap_of_a_static_program_is_known(here: Path) -> None:

@@ -76,3 +76,17 @@ def compiled(source: str, directory: Path, name: str = "program") -> Path:
 def lines(rows: Iterable[str]) -> bytes:
     """A log of these lines."""
     return "".join(f"{row}\n" for row in rows).encode()
+
+
+LACKEY = lines(
+    [
+        "==4711== Lackey, an example Valgrind tool",
+        "I  04016b80,3",
+        " S 1fff000ffc,8",
+        " L 1fff000ff8,8",
+        " L 04a2b010,8",
+        " M 04a2b010,8",
+        " M 04a2b010,8",
+    ]
+)
+"""Five accesses to three pages."""
