@@ -5,15 +5,24 @@ from __future__ import annotations
 
 import locale
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.effort import ALL, examples
 from tests.processes import adopt_orphans, children, end_all, left
+
+# Where Python must not write bytecode beside the sources, pytest's own cache keeps it, for the tests
+# and for the programs that they start. Otherwise each process would compile everything again.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parent.parent / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 # Compiling the inner loop takes longer than all that the tests would gain by it. Those that ask
 # for the compiled one take it away again.
@@ -60,14 +69,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _orphans() -> None:
     """What a test leaves behind is a child of the process that runs the tests."""
     adopt_orphans()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _bytecode(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Where Python must not write bytecode beside the sources, the programs that the tests start
-    share it elsewhere, and do not compile all that they import each time."""
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
-        os.environ["PYTHONPYCACHEPREFIX"] = str(tmp_path_factory.mktemp("bytecode"))
 
 
 @pytest.fixture(autouse=True)

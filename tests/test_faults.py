@@ -21,7 +21,7 @@ import pytest
 
 from swaptrace.cli import main
 from tests.commandline import READ_WRITE, environment, run
-from tests.effort import ALL
+from tests.effort import ALL, some
 from tests.importers.logs import lines
 from tests.processes import PATIENCE, begin
 
@@ -182,7 +182,7 @@ def test_an_output_is_there_as_a_whole_or_as_it_was(what: str, is_new: bool) -> 
     assert Path(file).read_bytes() == new
 
 
-@pytest.mark.parametrize("which", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("which", some([signal.SIGKILL, signal.SIGTERM, signal.SIGINT], 1))
 def test_killed_at_random_it_leaves_old_or_new(which: signal.Signals) -> None:
     """At any moment of its life, from its very start?"""
     old_import()

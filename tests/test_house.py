@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -90,9 +91,15 @@ ALLOWED = {
 }
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax of a file, of which several tests ask."""
+    return ast.parse(path.read_text())
+
+
 def imports(path: Path) -> Iterator[str]:
     """The modules of the package that a file imports."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
@@ -200,7 +207,7 @@ OPENERS = {
 
 def opening(path: Path) -> Iterator[str]:
     """The calls of a file that open another one, or put one in its place."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             whose, _, name = called.rpartition(".")
@@ -239,6 +246,6 @@ ASKING = [path for path in sorted(TESTS.rglob("*.py")) if path.name not in PROGR
 )
 def test_tests_start_programs_in_one_way_and_take_no_time(path: Path) -> None:
     """Do they use `tests/processes.py`, whose programs end with the test, and assert no seconds?"""
-    nodes = ast.walk(ast.parse(path.read_text()))
+    nodes = ast.walk(parsed(path))
     called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
     assert called & (STARTING | CLOCKS) == set()

@@ -9,12 +9,14 @@ from importlib.util import find_spec
 
 import pytest
 
-# Imported here, for what a run within the test imports first is forgotten after it, and numpy
-# must not be imported twice.
 from swaptrace import commands, inputs, policies
 from swaptrace.replay import engine
 from swaptrace.scenario import loader
 from tests.commandline import LOST, READ_WRITE, ROOT, environment
+
+# Imported here, for what a run within the test imports first is forgotten after it, and numpy
+# must not be imported twice.
+from tests.effort import some
 from tests.processes import completed
 
 PLUGIN = "swaptrace.pytest_plugin"
@@ -240,7 +242,7 @@ EVIL = "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\n" + (
 )
 
 
-@pytest.mark.parametrize("name", ["evil.py", "./evil.py", "evil.c", "kernel:."])
+@pytest.mark.parametrize("name", some(["evil.py", "./evil.py", "evil.c", "kernel:."], 2))
 def test_a_scenario_has_no_file_loaded(pytester: pytest.Pytester, run: Run, name: str) -> None:
     """Is what stands in expect: a name, whatever it looks like, so that no data run as code?"""
     (pytester.path / "evil.py").write_text(EVIL)

@@ -21,7 +21,7 @@ from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import ask
 from tests.commandline import run
 from tests.csource.reading import read
-from tests.effort import examples
+from tests.effort import examples, part
 from tests.work import at_most
 
 TWINS = sorted((Path(__file__).parent / "twins").glob("*.c"))
@@ -127,7 +127,7 @@ HUGE = {
 }
 
 
-@pytest.mark.parametrize("what", HUGE)
+@pytest.mark.parametrize("what", part(HUGE, 3))
 def test_a_huge_file(what: str, tmp_path: Path) -> None:
     """Is it refused or read after so many calls, of which a second has millions, without a
     traceback?"""

@@ -23,6 +23,7 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine, Swap
+from tests.effort import some
 from tests.explore.adversaries import ByHand, Elsewhere, Fickle, Impressed, hasty, infectious
 from tests.explore.sequences import graph, states_of
 
@@ -50,7 +51,7 @@ def test_a_write_bit_that_is_set_by_hand_does_not_dirty() -> None:
     assert alike.differences == ()
 
 
-@pytest.mark.parametrize("folio", [0, 1, ZERO_PAGE])
+@pytest.mark.parametrize("folio", some([0, 1, ZERO_PAGE], 2))
 def test_a_policy_cannot_map_another_folio(folio: int) -> None:
     """Is it an error for `explore` and for a run, whatever number it makes up?"""
     with pytest.raises(PolicyError, match="not the folio of the fault"):
@@ -62,7 +63,7 @@ def test_a_policy_cannot_map_another_folio(folio: int) -> None:
         replay(load_text(text, "a.yaml"), Elsewhere(folio))
 
 
-@pytest.mark.parametrize("period", [2, 3, 7])
+@pytest.mark.parametrize("period", some([2, 3, 7], 2))
 def test_a_policy_that_is_no_function_is_an_error(period: int) -> None:
     """Is it found out, alone and beside another, and is nothing proved of it?"""
     with pytest.raises(UnsteadyPolicy, match=r"swapin_pte\(\) answers the same question with"):
@@ -148,7 +149,7 @@ MACHINES = [
 ]
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("machine", some(MACHINES, 2))
 def test_every_question_of_a_search_is_among_those_of_the_proof(machine: Machine) -> None:
     """Does the proof ask all that states lead to, with the types of the machine?"""
     asked: dict[str, None] = {}

@@ -70,7 +70,7 @@ def searched(
     return search(sides, limits, Bounds(steps))
 
 
-@pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), some(CASES, 5))
+@pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), some(CASES, 3))
 def test_the_search_finds_what_a_plain_one_finds(
     names: str, backend: Backend, processes: int, ops: str, steps: int | None
 ) -> None:
@@ -78,7 +78,7 @@ def test_the_search_finds_what_a_plain_one_finds(
     compare(names, backend, Limits(tuple(ops.split(",")), processes), steps, merging=False)
 
 
-@pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), some(MERGED, 5))
+@pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), some(MERGED, 3))
 def test_states_that_nothing_tells_apart_are_one(
     names: str, backend: Backend, processes: int, ops: str, steps: int | None
 ) -> None:

@@ -60,7 +60,7 @@ def lengths(differences: tuple[Difference, ...]) -> dict[Kind, int]:
     return {(each.kind, each.flag): len(each.steps) for each in differences}
 
 
-@pytest.mark.parametrize(("names", "backend", "processes", "ops"), some(CASES, 3))
+@pytest.mark.parametrize(("names", "backend", "processes", "ops"), some(CASES, 2))
 def test_automata_find_what_pairs_of_states_find(
     names: str, backend: Backend, processes: int, ops: str
 ) -> None:

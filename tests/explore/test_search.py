@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +28,7 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine, Swap
-from tests.effort import some
+from tests.effort import ALL, exhaustive, part, some
 from tests.explore.sequences import MACHINES, every, graph, scenario_of, states_of
 from tests.explore.unable import Picky, Wrong
 from tests.replay.naive import naive_replay
@@ -39,6 +40,7 @@ UNLOCKED = ",".join(name for name in OPERATIONS if name not in ("mlock", "munloc
 """All but mlock, with which there are eight times as many states."""
 
 
+@cache
 def explored(
     *names: str,
     processes: int = 1,
@@ -77,14 +79,14 @@ def test_it_finds_the_soft_dirty_write_that_is_lost() -> None:
 
 def test_it_finds_what_the_reviewer_said_of_uffd_wp() -> None:
     """Does every earlier draft take a fault more on a write-protected page?"""
-    for name in ("rfc", "rework", "simple"):
+    for name in some(("rfc", "rework", "simple"), 2):
         found = sequences(explored(name, "final", ops=UNLOCKED))
         assert found["minflt"] == "write, pageout, uffd_wp, write"
 
 
 def test_it_finds_what_separates_the_suggestion_from_the_final_version() -> None:
     """Is it the fault for a page that is soft-dirty already, and nothing the user can see?"""
-    found = sequences(explored("suggested", "final"))
+    found = sequences(explored("suggested", "final", ops=None if ALL else UNLOCKED))
     assert found["minflt"] == "clear_refs, write, pageout, read, write"
     assert found["wp_reuse"] == "clear_refs, write, pageout, write"
     assert not [kind for kind in found if kind.startswith(("page_map", "lost"))]
@@ -92,15 +94,16 @@ def test_it_finds_what_separates_the_suggestion_from_the_final_version() -> None
 
 def test_the_final_version_breaks_no_promise_in_one_process() -> None:
     """Is it a proof, whatever the back end?"""
-    for machine in MACHINES.values():
+    for machine in some(MACHINES.values(), 2):
         exploration = explored("final", machine=machine)
         assert exploration.complete
         assert set(sequences(exploration)) <= {"spurious_soft_dirty"}
 
 
 def test_final_and_merged_cannot_be_told_apart() -> None:
-    """Is that proved for any number of processes by their decisions, and by enumeration?"""
-    exploration = explored("final", "merged", processes=2)
+    """Is that proved by their decisions, for processes that share the page as well? (By default
+    `test_cli_explore.py` asks that.)"""
+    exploration = explored("final", "merged", processes=2 if ALL else 1)
     assert (exploration.differences, exploration.complete) == ((), True)
     assert exploration.questions > 10_000
     assert "proof by equal decisions" in exploration.proof
@@ -125,12 +128,19 @@ def shows(one: PolicyResult, other: PolicyResult) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("first", "second", "length"),
-    some([("rfc", "final", 4), ("suggested", "final", 3), ("simple", "prepatch", 3)], 1),
+    some(
+        [
+            ("rfc", "final", 4 if ALL else 3),
+            ("suggested", "final", 3),
+            ("simple", "prepatch", 3),
+        ],
+        1,
+    ),
 )
 def test_no_shorter_sequence_shows_a_difference(first: str, second: str, length: int) -> None:
     """Does brute force over all sequences, replayed by the engine, find the same lengths?"""
     few = "read,write,pageout,clear_refs,uffd_wp"
-    ops = few if length == 4 else f"{few},willneed,free,mprotect_r,mlock"
+    ops = few if first == "rfc" else f"{few},willneed,free,mprotect_r,mlock"
     found = explored(first, second, ops=ops)
     one, two = policies.find(first), policies.find(second)
     lengths: dict[str, int] = {}
@@ -147,7 +157,7 @@ def test_no_shorter_sequence_shows_a_difference(first: str, second: str, length:
     assert lengths == expected
 
 
-@pytest.mark.parametrize("pair", some(pairwise(SERIES), 3), ids="-".join)
+@pytest.mark.parametrize("pair", part(pairwise(SERIES), 3, first=1), ids="-".join)
 def test_every_sequence_shows_its_difference_when_it_is_replayed(pair: tuple[str, str]) -> None:
     """For each step of the series: by runs and page by page, with what the file expects?"""
     for witness in witnesses(explored(*pair, ops=UNLOCKED)):
@@ -201,8 +211,10 @@ def test_a_policy_that_fails_is_an_error(processes: int) -> None:
     assert multiprocessing.active_children() == []
 
 
+@exhaustive
 def test_every_question_of_a_search_is_among_those_of_the_proof() -> None:
-    """Do the questions that are counted out contain all that states lead to?"""
+    """Do the questions that are counted out contain all that many states lead to? (By default
+    `test_decisions.py` asks that of fewer, on several machines.)"""
     asked: set[tuple[object, ...]] = set()
 
     class Curious(Final):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.effort import examples
 from tests.fuzz import targets
 from tests.fuzz.mutations import mutated
 from tests.fuzz.targets import TooMuch, all_targets, examine
@@ -23,7 +24,10 @@ def test_a_reader_takes_or_refuses_whatever_it_is_given(name: str) -> None:
         examine(target.read, seed)
 
     @settings(
-        max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=examples(25),
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
     )
     @given(mutated(target.seeds))
     def holds(data: bytes) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from swaptrace.ktree import applying
 from swaptrace.ktree.applying import Effort, Exhausted, Refused, apply
 from swaptrace.ktree.diff import file_diffs
+from tests.effort import examples
 from tests.processes import completed
 
 LINES = st.lists(st.sampled_from("abcd"), max_size=14)
@@ -56,7 +57,7 @@ def patch_of(before: list[str], after: list[str], context: int) -> str:
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @given(LINES, LINES, LINES, st.integers(1, 3), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_a_patch_does_what_git_does_with_it(
     before: list[str], after: list[str], text: list[str], context: int, same: bool
 ) -> None:
@@ -69,7 +70,7 @@ def test_a_patch_does_what_git_does_with_it(
 
 
 @given(LINES, LINES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_patch_makes_after_of_before(before: list[str], after: list[str]) -> None:
     """Is the text that a diff was made of turned into the other one?"""
     patch = patch_of(before, after, 3)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.diff import patches_of
+from tests.effort import examples
 from tests.ktree.making import diff, mail
 
 DIFF = diff("a\n", "b\n", "mm/memory.c")
@@ -135,7 +136,7 @@ def test_a_mail_that_cannot_be_read_is_an_error_with_its_line(text: str, expecte
         max_size=30,
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_whatever_looks_like_mail_is_read_or_refused(pieces: list[str]) -> None:
     """Is there no other exception than that of a policy?"""
     said = "a.mbox:"

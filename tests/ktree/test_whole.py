@@ -27,6 +27,7 @@ from swaptrace.mm.transition import transition
 from swaptrace.policies import from_argument
 from swaptrace.replay.citing import Asked
 from tests.commandline import run
+from tests.effort import examples
 from tests.ktree.making import MEMORY, diff
 
 SMALL = Path(__file__).parent / "whole"
@@ -476,7 +477,7 @@ PIECES = [
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_damaged_c_is_read_or_refused(data: st.DataObject) -> None:
     """Whatever is cut out or put in: does it run, or is there an error that says what is wrong?"""
     text = text_of("before")

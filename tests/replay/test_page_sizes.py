@@ -14,6 +14,7 @@ from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine
+from tests.effort import some
 from tests.replay.naive import naive_replay
 
 KIB, GIB = 1 << 10, 1 << 30
@@ -84,7 +85,7 @@ def test_hits_of_read_ahead_saturate_where_the_bits_of_an_address_end(size: int,
     assert policy.most == most
 
 
-@pytest.mark.parametrize("size", [8 * KIB, 16 * KIB])
+@pytest.mark.parametrize("size", some([8 * KIB, 16 * KIB], 1))
 def test_read_ahead_by_blocks_equals_page_by_page(size: int) -> None:
     """Is a block what one page table of such pages covers, in either direction?"""
     scenario = load_text(read_ahead(size, 2 * size // 8 + 100), "tables.yaml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import get_args
 from unittest import mock
 
@@ -16,6 +17,7 @@ from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import MGLRU_KERNEL, Mmap, Reclaim, Repeat, Scenario
+from tests.effort import examples, part
 from tests.replay.naive import repeat
 from tests.replay.strategies import PAGE, leaf_steps, machines
 from tests.replay.test_naive import expand
@@ -60,9 +62,10 @@ def agree(scenario: Scenario, policy: str) -> PolicyResult | str:
     return folded
 
 
-@pytest.mark.parametrize("size", [100, 192])
-@pytest.mark.parametrize("reclaim", ["classic", "mglru", "lru"])
-@pytest.mark.parametrize("more", ["", ", stat_flush: 16"])
+SETTINGS = product([100, 192], ["classic", "mglru", "lru"], ["", ", stat_flush: 16"])
+
+
+@pytest.mark.parametrize(("size", "reclaim", "more"), part(SETTINGS, 3))
 def test_what_recurs_is_folded_and_counts_the_same(size: int, reclaim: str, more: str) -> None:
     """Do many iterations count as if each were replayed, and do a billion end?"""
     text = PASSES.format(reclaim=reclaim, size=size, more=more, times=150)
@@ -92,7 +95,7 @@ def repeated(draw: st.DrawFn) -> Scenario:
     return Scenario("r", "", machine, (first, Repeat(line=1, count=30, steps=tuple(steps))))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(repeated(), st.sampled_from(policies.SERIES))
 def test_random_repetitions_under_a_limit_count_the_same(scenario: Scenario, policy: str) -> None:
     """Is no iteration taken for another that it is not like?"""

@@ -15,7 +15,7 @@ from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import Measure, Repeat, Step
 from swaptrace.scenario.source import MAX_BYTES, Report, Source
-from tests.effort import examples
+from tests.effort import examples, part
 from tests.scenario.test_loader import READ_THEN_WRITE
 from tests.work import at_most
 
@@ -196,7 +196,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", part(HOSTILE, 2))
 def test_hostile_files_fail_soon(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is a file that asks for endless work refused after calls in proportion to its
     length and the budget?"""

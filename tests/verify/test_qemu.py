@@ -17,6 +17,7 @@ from swaptrace.verify.place import Ending, Job, Outcome
 from swaptrace.verify.qemu import QEMU, Guest, guests, kvm_works
 from swaptrace.verify.workdir import PREFIX
 from tests.commandline import finished, run, start
+from tests.effort import some
 from tests.processes import alive, until
 from tests.verify.guests import image, module, script
 
@@ -271,7 +272,7 @@ def test_two_kernels_are_two_columns(setting: Setting) -> None:
         assert "Kernel panic - not syncing: no init" in each["scenarios"][0]["reason"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", some([signal.SIGTERM, signal.SIGINT, signal.SIGKILL], 1))
 def test_no_emulator_and_no_file_outlives_the_program(setting: Setting, number: int) -> None:
     """Not even SIGKILL, after which the next run removes the files."""
     setting.emulator(HANGS)

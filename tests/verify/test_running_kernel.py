@@ -272,7 +272,7 @@ MOMENTS = [number * 0.05 for number in range(24)]
 NUMBERED = [(number, MOMENTS[at % len(MOMENTS)]) for at, number in enumerate(sorted(ENDING))]
 
 
-@pytest.mark.parametrize(("number", "moment"), some(NUMBERED, 8))
+@pytest.mark.parametrize(("number", "moment"), some(NUMBERED, 4))
 def test_no_signal_that_ends_it_leaves_anything(slow: Path, number: int, moment: float) -> None:
     """Whenever it comes: may it be any that a process can catch?"""
     process = watched(slow)
@@ -293,7 +293,7 @@ def test_a_signal_while_the_program_runs_leaves_nothing(slow: Path, number: int)
     assert process.left() == {}
 
 
-@pytest.mark.parametrize("number", some(range(10), 2))
+@pytest.mark.parametrize("number", some(range(10), 1))
 def test_a_worker_that_is_killed_is_told_and_leaves_nothing(slow: Path, number: int) -> None:
     """Whichever of the scenario's processes it is, and whoever swaps: has the scenario failed?"""
     process = watched(slow)
@@ -329,7 +329,7 @@ def assert_undone_by_the_next(process: Watched, path: Path) -> None:
     assert following.left() == {}
 
 
-@pytest.mark.parametrize("number", some(range(1, 15), 2))
+@pytest.mark.parametrize("number", some(range(1, 15), 1))
 def test_killed_at_a_rename_it_leaves_what_was_there(slow: Path, number: int) -> None:
     """Killed before or after each rename of a run: is every file as it was or as it should be, and
     the machine put in order by the next run?"""
