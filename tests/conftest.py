@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, settings
 from tests.effort import ALL, examples
 from tests.processes import adopt_orphans, children, end_all, left
 
-# Where Python must not write bytecode beside the sources, pytest's own cache keeps it, for the tests
-# and for the programs that they start. Otherwise each process would compile everything again.
+# Where Python must not write bytecode beside the sources, pytest's own cache keeps it: otherwise
+# each process of the tests, and each program that they start, would compile everything again.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
     sys.dont_write_bytecode = False
     sys.pycache_prefix = str(Path(__file__).parent.parent / ".pytest_cache" / "bytecode")
