@@ -96,7 +96,7 @@ def test_a_search_that_meets_too_many_pairs_ends_with_a_proof() -> None:
 
 def test_a_bound_of_the_user_is_kept_to() -> None:
     """Is nothing settled by other means where the search was to be cut off?"""
-    limits = Limits(operations("read,write,pageout,fork,mlock"), 2)
+    limits = Limits(operations("read,write,pageout,mlock"), 1)
     for bounds in (Bounds(steps=3), Bounds(states=5)):
         found = explore(Request(named("rfc,final"), MACHINES["zram"], limits, bounds), pairs=1)
         assert found.settled is None

@@ -27,7 +27,7 @@ from swaptrace.mm.transition import transition
 from swaptrace.policies import from_argument
 from swaptrace.replay.citing import Asked
 from tests.commandline import run
-from tests.effort import examples
+from tests.effort import examples, some
 from tests.ktree.making import MEMORY, diff
 
 SMALL = Path(__file__).parent / "whole"
@@ -148,7 +148,7 @@ APART = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(APART))
+@pytest.mark.parametrize("what", some(sorted(APART), 2))
 def test_what_matters_tells_trees_apart(what: str, written: Write) -> None:
     """Is there a sequence, and are the lines cited where the two part?"""
     name, backend, edits = APART[what]
@@ -175,7 +175,7 @@ ALIKE = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(ALIKE))
+@pytest.mark.parametrize("what", some(sorted(ALIKE), 2))
 def test_what_does_not_matter_is_proved_equal(what: str, written: Write) -> None:
     """A lock, a statistic, another way to write the same?"""
     tree = written("after", edited("after", *ALIKE[what]))
@@ -332,7 +332,7 @@ LEFT = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(LEFT))
+@pytest.mark.parametrize("what", some(sorted(LEFT), 3))
 def test_a_patch_of_what_does_not_run_is_not_decided(what: str, tmp_path: Path) -> None:
     """Is the exit code 3, and is that named which is neither run nor without effect?"""
     edit, expected = LEFT[what]
@@ -353,7 +353,7 @@ PASSED_OVER = {
 }
 
 
-@pytest.mark.parametrize("what", PASSED_OVER)
+@pytest.mark.parametrize("what", some(PASSED_OVER, 3))
 def test_a_patch_of_what_is_passed_over_is_not_decided(what: str, tmp_path: Path) -> None:
     """In a function that runs: is nothing proved, and is it named?"""
     old, new, named = PASSED_OVER[what]
