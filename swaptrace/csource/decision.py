@@ -182,6 +182,8 @@ def _parameters(point: Point, parsed: Parsed, defined: Collection[str]) -> dict[
     for each in parameters:
         if getattr(each, "name", None) is None:
             raise reader.error(each, "a parameter without a name is not understood")
+        if not isinstance(each, c_ast.Decl):  # a list of names alone, as before C89
+            raise reader.error(each, "a parameter without a type is not understood")
         variables[each.name] = _parameter(reader, each)
     integers = [name for name, each in variables.items() if each.width is not None]
     if len(integers) > (2 if point == "should_free_swap" else 0):

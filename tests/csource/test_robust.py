@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace.csource.block import Point
+from swaptrace.csource.cfile import from_file
 from swaptrace.csource.functions import FUNCTIONS
 from swaptrace.csource.kinds import CONSTANTS
 from swaptrace.csource.policy import CPolicy
@@ -162,3 +163,11 @@ def test_names_are_never_those_of_python(text: str) -> None:
     """Is a name that the tables do not have refused, whatever it is to the interpreter?"""
     with pytest.raises(PolicyError, match=r"the model has no|has no fields|only vmf->flags"):
         read(text)
+
+
+def test_parameters_without_types_are_told(tmp_path: Path) -> None:
+    """Is a definition as before C89 an error with its place, and no fault of the program?"""
+    path = tmp_path / "old.c"
+    path.write_text("static bool wp_can_reuse_anon_folio(folio)\n{\n\treturn true;\n}\n")
+    with pytest.raises(PolicyError, match=r"old\.c:1:37: a parameter without a type"):
+        from_file(str(path))

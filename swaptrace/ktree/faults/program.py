@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from pycparser import c_ast
+
 from swaptrace.errors import PolicyError, quote
 from swaptrace.ktree.faults.expressions import Env, Expressions
 from swaptrace.ktree.faults.fault import MAX_WORK, Fault
@@ -112,6 +114,8 @@ class Program:
             reader = Statements(self, definition)
             arguments = definition.declaration.type.args
             for each in arguments.params if arguments is not None else ():
+                if isinstance(each, c_ast.ID):  # a list of names alone, as before C89
+                    raise reader.error(each, "a parameter without a type is not understood")
                 if getattr(each, "name", None) is not None:
                     function.parameters.append(reader.declare(each).key)
             function.step = reader.read(definition.tree)
