@@ -13,7 +13,12 @@ def main() -> None:
     leave_at_once()
     from swaptrace.cli import main as program
 
-    program(prog_name="swaptrace")
+    try:
+        program(prog_name="swaptrace")
+    finally:
+        # CPython remembers a KeyboardInterrupt that ended the exec() of a string, as making a named
+        # tuple is one, and with `-m` dies of SIGINT in the end although it was caught.
+        exec("")
 
 
 if __name__ == "__main__":

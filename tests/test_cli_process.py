@@ -238,3 +238,10 @@ def test_does_interrupting_it_while_it_starts_end_it_without_a_word(here: Path, 
     done = completed(command, text=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
     assert not (here / "out").exists()
+
+
+def test_an_interruption_while_a_class_is_made_is_130(here: Path) -> None:
+    """CPython 3.11 remembers one within exec(): does the program still end by itself?"""
+    (here / "p.py").write_text('exec("raise KeyboardInterrupt")\n')
+    process = start("policies", "./p.py")
+    assert finished(process) == (130, "", "")

@@ -140,7 +140,9 @@ def _found(file: _File, old: Sequence[str], place: int, at_start: bool, at_end: 
     if at_start or at_end:
         only = 0 if at_start else last
         return only if (not at_end or only == last) and file.fits(old, only) else None
-    for at in _nearest(min(max(place, 0), last), last):
+    # A place before the beginning, which less context leads to, counts from the end: git's
+    # find_pos() compares it without its sign.
+    for at in _nearest(last if place < 0 else min(place, last), last):
         if file.fits(old, at):
             return at
     return None
