@@ -24,6 +24,7 @@ OPEN_TO_ALL = {
     "swaptrace.counters",
     "swaptrace.kernels",
     "swaptrace.addresses",
+    "swaptrace.advice",
     "swaptrace.jsonfile",
     "swaptrace.processes",
 }
@@ -42,6 +43,7 @@ ALLOWED = {
     "__init__.py": {"api"},
     "__main__.py": {"cli", "interruption"},
     "addresses.py": set(),
+    "advice.py": set(),
     "api.py": {
         "commands",
         "exploration",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from swaptrace.advice import Advice
 from swaptrace.mm.column import Vma
 from swaptrace.mm.event import (
     Access,
@@ -136,10 +137,10 @@ def _by(process: str) -> dict[str, str]:
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "read": Operation(_read, _step("read")),
     "write": Operation(_write, _step("write")),
-    "pageout": Operation(_advice(Pageout), _step("madvise", advice="MADV_PAGEOUT")),
-    "dontneed": Operation(_advice(Dontneed), _step("madvise", advice="MADV_DONTNEED")),
-    "free": Operation(_advice(Free), _step("madvise", advice="MADV_FREE")),
-    "willneed": Operation(_willneed, _step("madvise", advice="MADV_WILLNEED")),
+    "pageout": Operation(_advice(Pageout), _step("madvise", advice=str(Advice.PAGEOUT))),
+    "dontneed": Operation(_advice(Dontneed), _step("madvise", advice=str(Advice.DONTNEED))),
+    "free": Operation(_advice(Free), _step("madvise", advice=str(Advice.FREE))),
+    "willneed": Operation(_willneed, _step("madvise", advice=str(Advice.WILLNEED))),
     "fork": Operation(_fork, lambda process, child: {"fork": child, **_by(process)}),
     "exit": Operation(_exit, lambda process, _child: {"exit": process}),
     "mprotect_r": Operation(_mprotect(False), _step("mprotect", prot="r")),

@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
+from swaptrace.advice import BY_NAME, Advice
 from swaptrace.atomic import cannot_write
 from swaptrace.errors import SwaptraceError
 from swaptrace.importers.accesses import FIRST_PAGE, LAST_PAGE, PAGE_SHIFT, Flags, Pages
@@ -24,12 +25,6 @@ from swaptrace.importers.strace import Call
 
 SPOOLED: Final = 1 << 16
 """How many accesses are read back at a time."""
-
-ADVICE: Final = (
-    *("MADV_PAGEOUT", "MADV_COLD", "MADV_DONTNEED", "MADV_FREE", "MADV_WILLNEED"),
-    *("MADV_POPULATE_READ", "MADV_POPULATE_WRITE"),
-)
-"""What a scenario knows."""
 
 WITHOUT_EFFECT: Final = frozenset(
     f"MADV_{name}"
@@ -239,7 +234,7 @@ def mmap(recorder: Recorder, call: Call) -> None:
             return
         if "MAP_POPULATE" in flags or "MAP_LOCKED" in flags:
             how = "WRITE" if "PROT_WRITE" in prot else "READ"
-            recorder.note("madvise", *area.model, f"MADV_POPULATE_{how}")
+            recorder.note("madvise", *area.model, str(Advice[f"POPULATE_{how}"]))
         if "MAP_LOCKED" in flags:
             recorder.note("mlock", *area.model)
 
@@ -291,7 +286,7 @@ def mprotect(recorder: Recorder, call: Call) -> None:
 
 def madvise(recorder: Recorder, call: Call) -> None:
     advice = call.arguments[2]
-    if advice in ADVICE:
+    if advice in BY_NAME:
         recorder.on_anonymous("madvise", call, advice)
     elif advice not in WITHOUT_EFFECT:
         recorder.left.calls[f"madvise with {advice}"] += 1

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from swaptrace.advice import BY_NAME, Advice, Effect
 from swaptrace.errors import SwaptraceError
 from swaptrace.importers.accesses import MOST_PAGES, PAGE_SIZE, Flags, Pages
 from swaptrace.importers.recorder import Event, Recorder
@@ -180,18 +181,20 @@ class Composer:
             return
         self.empty(event)
         if again:
-            yield self.step("madvise", event.start, event.end, advice="MADV_DONTNEED")
+            yield self.step("madvise", event.start, event.end, advice=str(Advice.DONTNEED))
         else:
             yield self.step("munmap", event.start, event.end)
 
     def madvise(self, event: Event) -> Iterator[Step]:
-        populates = event.detail.startswith("MADV_POPULATE")
-        if populates:
-            self.populated.add(event.start, event.end)
-        elif not self.holds(event):
-            return
-        elif event.detail == "MADV_DONTNEED":
-            self.empty(event)
+        match BY_NAME[event.detail].effect:
+            case Effect.POPULATE_READ | Effect.POPULATE_WRITE:
+                self.populated.add(event.start, event.end)
+            case _ if not self.holds(event):
+                return
+            case Effect.ZAP:
+                self.empty(event)
+            case Effect.PAGEOUT | Effect.COLD | Effect.FREE | Effect.SWAP_IN:
+                pass
         yield self.step("madvise", event.start, event.end, advice=event.detail)
 
     def mprotect(self, event: Event) -> Iterator[Step]:

@@ -248,7 +248,7 @@ class Replay:
         """A step must say which errno its system call gives."""
         if errno == step.errno:
             return
-        call = step.advice if isinstance(step, Madvise) else step.op
+        call = str(step.advice) if isinstance(step, Madvise) else step.op
         if errno is None:
             message = f"{call} succeeds here; leave `errno: {step.errno}` out"
         elif step.errno is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from swaptrace.advice import Advice
 from swaptrace.counters import COUNTERS
 from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma
 from swaptrace.mm.event import (
@@ -87,7 +88,8 @@ def transition(table: Table, taken: Taken, pages: int, child: str) -> Transition
     )
 
 
-ADVICE: Final = {Pageout: "MADV_PAGEOUT", Dontneed: "MADV_DONTNEED", Free: "MADV_FREE"}
+ADVICE: Final = {Pageout: Advice.PAGEOUT, Dontneed: Advice.DONTNEED, Free: Advice.FREE}
+"""What the events are called that are nothing but an advice."""
 
 
 def event_words(event: Event, names: list[str]) -> str:
@@ -115,7 +117,7 @@ def event_words(event: Event, names: list[str]) -> str:
         case SwapIn(readahead=True):
             return f"read ahead for a neighbour's fault by {who}"
         case SwapIn():
-            return f"{who}: MADV_WILLNEED"
+            return f"{who}: {Advice.WILLNEED}"
         case SetVma(vma=vma):
             return f"{who}: the VMA becomes {vma_words(vma)}"
         case Mprotect(readable=readable, writable=writable):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from swaptrace.advice import Effect
 from swaptrace.kernels import Rule, follows
 from swaptrace.reclaim import slots
 from swaptrace.replay.nodes import Layout
@@ -36,7 +37,7 @@ def keeps_cached(steps: tuple[Step, ...]) -> bool:
         keeps_cached(step.steps)
         if isinstance(step, Measure | Repeat)
         else isinstance(step, Fork)
-        or (isinstance(step, Madvise) and step.advice == "MADV_WILLNEED")
+        or (isinstance(step, Madvise) and step.advice.effect is Effect.SWAP_IN)
         for step in steps
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from swaptrace.advice import Advice, Effect, On
 from swaptrace.kernels import Rule
 from swaptrace.mm.column import Vma
 from swaptrace.mm.event import (
@@ -33,7 +34,6 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.visit import send
 from swaptrace.replay.world import Family, Process, World
 from swaptrace.scenario.schema import (
-    Advice,
     Madvise,
     Mlock,
     Mmap,
@@ -188,8 +188,7 @@ def mm_populate(call: Call) -> Errno:
 def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errno:
     """madvise_walk_vmas(): holes are passed over and give ENOMEM in the end."""
     call = begin(world, tally, process, step.region, step.span)
-    populates = step.advice in ("MADV_POPULATE_READ", "MADV_POPULATE_WRITE")
-    if populates and world.follows(Rule.POPULATE_RETRIES):  # no longer VMA by VMA
+    if step.advice.populates and world.follows(Rule.POPULATE_RETRIES):  # no longer VMA by VMA
         return each_populated(call, step.advice)
     hole, at = False, call.start
     for start, end, area in list(call.space.clipped(call.start, call.end)):
@@ -202,35 +201,50 @@ def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errn
 
 
 def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) -> Errno:
-    """madvise_vma_behavior()."""
-    if advice in ("MADV_POPULATE_READ", "MADV_POPULATE_WRITE"):
-        return populate_vma(call, area, start, end, advice)
-    if area.vma.locked and advice != "MADV_WILLNEED":
-        return "EINVAL"
-    if advice == "MADV_COLD" and call.world.arena is not None:
-        walk = Walk(start - call.family.base, end - start)
-        call.world.arena.cold(call.tally, call.family, walk, call.member)
-    event = advice_event(call, advice)
-    if event is not None:
-        call.send(start, end, event)
+    """madvise_vma_behavior(), for MADV_POPULATE_* madvise_populate()."""
+    errno = refusal(advice, area.vma)
+    if errno:
+        return errno
+    member, facts = call.member, call.world.facts
+    match advice.effect:
+        case Effect.PAGEOUT:
+            call.send(start, end, Pageout(member, facts))
+        case Effect.COLD:
+            cold(call, start, end)
+        case Effect.ZAP:
+            call.send(start, end, Dontneed(member, facts))
+        case Effect.FREE:
+            call.send(start, end, Free(member, facts))
+        case Effect.SWAP_IN:
+            call.send(start, end, SwapIn(member, facts, readahead=False))
+        case Effect.POPULATE_READ | Effect.POPULATE_WRITE:
+            write = advice.effect is Effect.POPULATE_WRITE
+            tried = call.world.follows(Rule.POPULATE_RETRIES)
+            populate(call, start, end, write=write, tried=tried)
     return None
 
 
-def advice_event(call: Call, advice: Advice) -> Event | None:
-    """What the advice means for a page; MADV_COLD changes nothing but the order in which a
-    memory limit reclaims."""
-    member, facts = call.member, call.world.facts
-    match advice:
-        case "MADV_PAGEOUT":
-            return Pageout(member, facts)
-        case "MADV_DONTNEED":
-            return Dontneed(member, facts)
-        case "MADV_FREE":
-            return Free(member, facts)
-        case "MADV_WILLNEED":
-            return SwapIn(member, facts, readahead=False)
-        case "MADV_COLD" | "MADV_POPULATE_READ" | "MADV_POPULATE_WRITE":
-            return None
+def refusal(advice: Advice, vma: Vma) -> Errno:
+    """The errno that a VMA is refused with, if it is."""
+    return next((errno for on, errno in advice.value.refused if is_on(vma, on)), None)
+
+
+def is_on(vma: Vma, on: On) -> bool:
+    """Whether the VMA is of that kind (can_madv_lru_vma(), check_vma_flags() of mm/gup.c)."""
+    match on:
+        case On.LOCKED:
+            return vma.locked
+        case On.UNREADABLE:
+            return not vma.readable
+        case On.UNWRITABLE:
+            return not vma.writable
+
+
+def cold(call: Call, start: int, end: int) -> None:
+    """MADV_COLD changes nothing but the order in which a memory limit reclaims."""
+    if call.world.arena is not None:
+        walk = Walk(start - call.family.base, end - start)
+        call.world.arena.cold(call.tally, call.family, walk, call.member)
 
 
 def each_populated(call: Call, advice: Advice) -> Errno:
@@ -239,20 +253,11 @@ def each_populated(call: Call, advice: Advice) -> Errno:
     for start, end, area in list(call.space.clipped(call.start, call.end)):
         if at < start:
             break
-        errno = populate_vma(call, area, start, end, advice)
+        errno = madvise_vma(call, area, start, end, advice)
         if errno:
             return errno
         at = end
     return "ENOMEM" if at < call.end else None
-
-
-def populate_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) -> Errno:
-    """Fault a part of a VMA in, if its protection permits (check_vma_flags)."""
-    write = advice == "MADV_POPULATE_WRITE"
-    if not area.vma.allows(write):
-        return "EINVAL"
-    populate(call, start, end, write=write, tried=call.world.follows(Rule.POPULATE_RETRIES))
-    return None
 
 
 def uffd_writeprotect(

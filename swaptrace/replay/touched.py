@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from swaptrace.scenario.schema import (
     Access,
@@ -22,8 +21,6 @@ from swaptrace.scenario.schema import (
     Step,
     Trace,
 )
-
-POPULATING: Final = ("MADV_POPULATE_READ", "MADV_POPULATE_WRITE")
 
 
 @dataclass
@@ -96,7 +93,7 @@ class Memory:
                 areas[step.region].scattered[step.span, step.stride] = pages * self.page_size
             case Access() | Memset() | Mlock():
                 areas[step.region].ranges.add(self.whole_pages(step.span))
-            case Madvise(advice=advice) if advice in POPULATING:
+            case Madvise(advice=advice) if advice.populates:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case _:  # all others change what is there, or nothing
                 pass

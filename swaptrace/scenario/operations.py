@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypedDict, TypeVar
 
+from swaptrace.advice import Advice
 from swaptrace.errors import quote
 from swaptrace.scenario import values
 from swaptrace.scenario.nodes import Entry, Node
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
-    Advice,
     ClearRefs,
     Exit,
     Fork,
@@ -196,7 +196,7 @@ def trace(f: Fields) -> Trace:
 
 
 def madvise(f: Fields) -> Madvise:
-    advice: Advice = f.require("advice", values.ADVICE, "MADV_COLD")
+    advice: Advice = f.require("advice", values.ADVICE, Advice.COLD)
     return Madvise(**f.base(), region=f.name(), advice=advice, span=f.span())
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from swaptrace.advice import Advice
 from swaptrace.files import Identity
 from swaptrace.kernels import KERNELS, implied
 
@@ -23,15 +24,6 @@ Reclaim = Literal["classic", "mglru", "lru"]
 Prot = Literal["rw", "r", "none"]
 Order = Literal["forward", "backward", "random"]
 Pattern = Literal["sequential", "uniform", "zipf", "hot"]
-Advice = Literal[
-    "MADV_PAGEOUT",
-    "MADV_COLD",
-    "MADV_DONTNEED",
-    "MADV_FREE",
-    "MADV_WILLNEED",
-    "MADV_POPULATE_READ",
-    "MADV_POPULATE_WRITE",
-]
 
 
 MGLRU_KERNEL = "6.12"

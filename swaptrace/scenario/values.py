@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, TypeAlias, TypeVar, get_args
 
+from swaptrace.advice import NOT_MODELLED, PREFIX, Advice
 from swaptrace.errors import nearest, quote
 from swaptrace.kernels import KERNELS, RANGES
 from swaptrace.scenario.nodes import Node, Scalar, a_kind
 from swaptrace.scenario.schema import (
-    Advice,
     Backend,
     KiB,
     Order,
@@ -171,10 +171,16 @@ def plain_text(text: str) -> str:
 
 
 def choice(
-    valid: Iterable[T], what: str, prefix: str = "", guess: bool = True, known: str = ""
+    valid: Iterable[T],
+    what: str,
+    prefix: str = "",
+    guess: bool = True,
+    known: str = "",
+    others: Collection[str] = (),
 ) -> Reader[T]:
     """One of a few names, which messages may call by ranges (`known`). A common `prefix` may be
-    left out; `guess` which one was meant."""
+    left out, and makes no names alike; `guess` which one was meant. `others` are such things as
+    well, of which nothing is known."""
     values = {str(value): value for value in valid}
     known = known or ", ".join(values)
 
@@ -182,11 +188,20 @@ def choice(
         value = values.get(text, values.get(prefix + text))
         if value is not None:
             return value
-        near = nearest(text, values) if guess else None
+        if text in others or prefix + text in others:
+            raise Invalid(f"{quote(text)} is not modelled; valid: {known}")
+        near = near_name(text, values, prefix) if guess else None
         hint = f"did you mean {quote(near)}? (valid: {known})" if near else f"valid: {known}"
         raise Invalid(f"{quote(text)} is not {what}; {hint}")
 
     return reader
+
+
+def near_name(text: str, names: Iterable[str], prefix: str) -> str | None:
+    """The name that was most likely meant, by what comes after their common prefix."""
+    start = len(prefix) if text[: len(prefix)].casefold() == prefix.casefold() else 0
+    near = nearest(text[start:], (name.removeprefix(prefix) for name in names))
+    return None if near is None else prefix + near
 
 
 def errno_name(text: str) -> str:
@@ -243,7 +258,7 @@ RECLAIM: Final[Reader[Reclaim]] = choice(get_args(Reclaim), "a way to reclaim")
 PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
 PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")
 ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
-ADVICE: Final[Reader[Advice]] = choice(get_args(Advice), "an advice", prefix="MADV_")
+ADVICE: Final[Reader[Advice]] = choice(Advice, "an advice", PREFIX, others=NOT_MODELLED)
 CLEAR_REFS: Final[Reader[str]] = choice(["soft_dirty"], "what it can clear")
 
 LENGTH: Final = size(1, ADDRESS_LIMIT)

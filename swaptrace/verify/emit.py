@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Final
 
+from swaptrace.advice import Advice
 from swaptrace.errors import printable
 from swaptrace.scenario.schema import Machine, Scenario
 from swaptrace.scenario.values import human
@@ -41,6 +42,7 @@ def emit_c(scenario: Scenario) -> str:
         source("steps.h"),
         "\n".join(
             [
+                *(line for advice in wanted.advice for line in numbered(advice)),
                 enumeration(processes, "PROCESSES"),
                 enumeration(regions, "REGIONS"),
                 names("process_names", wanted.processes),
@@ -61,6 +63,11 @@ def emit_c(scenario: Scenario) -> str:
         *(source(name) for name in RUNTIME),
     ]
     return "\n".join(parts)
+
+
+def numbered(advice: Advice) -> list[str]:
+    """The number of an advice, for headers that are older than it."""
+    return [f"#ifndef {advice}", f"#define {advice} {advice.number}", "#endif"]
 
 
 def source(name: str) -> str:

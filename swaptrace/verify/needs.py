@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from swaptrace.advice import Advice
 from swaptrace.replay.touched import Memory
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
     ClearRefs,
     Fork,
+    Madvise,
     Mlock,
     Mmap,
     Scenario,
@@ -37,12 +39,15 @@ class Needs:
     soft_dirty: bool
     uffd: bool
     mlock: bool
+    advice: tuple[Advice, ...]
+    """Which is given, oldest first."""
 
 
 def needs(scenario: Scenario) -> Needs:
     """Found by a look at every step."""
     steps = list(written(scenario.steps))
     forked = (step.child for step in steps if isinstance(step, Fork))
+    given = {step.advice for step in steps if isinstance(step, Madvise)}
     mapped = (step.region for step in steps if isinstance(step, Mmap))
     return Needs(
         processes=tuple(dict.fromkeys(("main", *forked))),
@@ -53,6 +58,7 @@ def needs(scenario: Scenario) -> Needs:
         soft_dirty=any(isinstance(step, ClearRefs) for step in steps),
         uffd=any(isinstance(step, UffdWriteprotect) for step in steps),
         mlock=any(isinstance(step, Mlock) for step in steps),
+        advice=tuple(each for each in Advice if each in given),
     )
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, Literal
 
+from swaptrace.advice import Advice, Effect
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
-    Advice,
     ClearRefs,
     Exit,
     Fork,
@@ -40,18 +40,27 @@ from swaptrace.scenario.schema import (
 )
 from swaptrace.verify.needs import needs
 
+
+def weight(advice: Advice) -> int:
+    """How often an advice is given, beside the others."""
+    match advice.effect:
+        case Effect.PAGEOUT:  # a kind of step of its own
+            return 0
+        case Effect.SWAP_IN:
+            return 3
+        case Effect.FREE:
+            return 2
+        case Effect.ZAP | Effect.COLD | Effect.POPULATE_READ | Effect.POPULATE_WRITE:
+            return 1
+
+
 MAX_PROCESSES: Final = 5
 SIZES: Final = (1, 2, 3, 4, 5, 7, 8, 12, 16, 24, 27, 33, 40, 55, 64, 200, 600)
 """Of regions, in pages; the last one has more than one page table."""
 
-ADVICE: Final[tuple[Advice, ...]] = (
-    *("MADV_WILLNEED",) * 3,
-    "MADV_DONTNEED",
-    *("MADV_FREE",) * 2,
-    "MADV_COLD",
-    "MADV_POPULATE_READ",
-    "MADV_POPULATE_WRITE",
-)
+ADVICE: Final = tuple(each for each in Advice for _ in range(weight(each)))
+"""Each as often as it is to be given."""
+
 PROTS: Final[tuple[Prot, ...]] = ("r", "r", "rw", "rw", "rw", "none")
 OPS: Final[tuple[Literal["read", "write", "read_write"], ...]] = (
     *("read",) * 2,
@@ -243,7 +252,7 @@ class Maker:
 
     def pageout(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.25)
-        return Madvise(line=1, process=process, region=region, advice="MADV_PAGEOUT", span=span)
+        return Madvise(line=1, process=process, region=region, advice=Advice.PAGEOUT, span=span)
 
     def advice(self, region: str, process: str, pages: int) -> Step:
         advice = self.random.choice(ADVICE)

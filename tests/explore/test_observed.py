@@ -58,7 +58,7 @@ def operations(step: Step, size: int, page_size: int) -> list[str] | None:
         case Memset():
             return ["write"]
         case Madvise():
-            name = step.advice.removeprefix("MADV_").lower()
+            name = step.advice.name.lower()
             return [name] if name in ALL else None
         case Mprotect(prot="r" | "rw"):
             return [f"mprotect_{step.prot}"]

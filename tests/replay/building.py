@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from swaptrace.advice import Advice
 from swaptrace.scenario.schema import (
     Access,
     Machine,
@@ -37,7 +38,7 @@ def memset(size: int, value: int = 1, region: str = "r", offset: int = 0, **more
 
 
 def pageout(size: int, region: str = "r", offset: int = 0, **more: Any) -> Madvise:
-    return advise("MADV_PAGEOUT", size, region, offset, **more)
+    return advise(Advice.PAGEOUT, size, region, offset, **more)
 
 
 def advise(advice: Any, size: int, region: str = "r", offset: int = 0, **more: Any) -> Madvise:

@@ -6,10 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from swaptrace.advice import Advice
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
-    Advice,
     ClearRefs,
     Exit,
     Fork,
@@ -32,17 +32,7 @@ from swaptrace.scenario.schema import (
 )
 
 PAGE = 4096
-ADVICE: tuple[Advice, ...] = (
-    "MADV_PAGEOUT",
-    "MADV_PAGEOUT",
-    "MADV_PAGEOUT",
-    "MADV_COLD",
-    "MADV_DONTNEED",
-    "MADV_FREE",
-    "MADV_WILLNEED",
-    "MADV_POPULATE_READ",
-    "MADV_POPULATE_WRITE",
-)
+ADVICE = (Advice.PAGEOUT, Advice.PAGEOUT, *Advice)
 
 
 @st.composite
@@ -147,7 +137,7 @@ def scenarios(draw: st.DrawFn, max_pages: int = 40, max_steps: int = 14) -> Scen
     steps.append(
         Access(line=1, op="write", region="r", span=Span(0, pages * PAGE), stride=PAGE)
         if draw(st.booleans())
-        else Madvise(line=1, region="r", advice="MADV_WILLNEED", span=Span(0, PAGE))
+        else Madvise(line=1, region="r", advice=Advice.WILLNEED, span=Span(0, PAGE))
     )
     alive = ["main"]
     for number in range(draw(st.integers(1, max_steps))):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from swaptrace import policies
+from swaptrace.advice import Advice
 from swaptrace.errors import ScenarioError, SwaptraceError
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.table import Table
@@ -310,7 +311,7 @@ def test_populating_for_write_dirties_the_folio_behind_a_clean_writable_pte() ->
     size = 8 * PAGE
     read_back = (mmap(size), memset(size), pageout(size), access("read", size))
     disk = Swap(backend="disk")
-    touched = (*read_back, advise("MADV_POPULATE_WRITE", size), pageout(size))
+    touched = (*read_back, advise(Advice.POPULATE_WRITE, size), pageout(size))
     assert counted(scenario(*touched, swap=disk), step=4) == {}
     assert counted(scenario(*touched, swap=disk)) == {"pswpout": 8, "rewrites": 8}
     assert counted(scenario(*read_back, pageout(size), swap=disk)) == {}
@@ -322,7 +323,7 @@ def test_madv_free_does_not_discard_what_another_process_has_locked() -> None:
     lock = Mlock(line=2, region="r", span=Span(0, size))
     steps = (
         *(mmap(size), lock, Fork(line=3, child="child")),
-        *(advise("MADV_FREE", size, process="child"), lock, pageout(size, process="child")),
+        *(advise(Advice.FREE, size, process="child"), lock, pageout(size, process="child")),
     )
     pages = replay(scenario(*steps), FINAL, pages=True).pages
     assert pages is not None
@@ -356,7 +357,7 @@ def test_populating_a_protected_page_counts_its_retry_as_the_version_does(
     size = 4 * PAGE
     steps = (
         *(mmap(size), memset(size), UffdWriteprotect(line=3, region="r", span=Span(0, size))),
-        advise("MADV_POPULATE_WRITE", size),
+        advise(Advice.POPULATE_WRITE, size),
     )
     counters = counted(scenario(*steps, kernel=kernel, write_upgrade=False))
     assert counters == {counter: 4, "uffd_wp": 4, "wp_reuse": 4}
@@ -386,7 +387,7 @@ def test_a_block_in_which_swap_stops_being_half_full_is_not_taken_for_another() 
 def test_populate_stops_at_a_hole_as_the_kernel_version_does() -> None:
     """Does MADV_POPULATE_WRITE pass over a hole before 6.9 and stop at it from then on?"""
     hole = Munmap(line=2, region="r", span=Span(PAGE, PAGE))
-    fill = advise("MADV_POPULATE_WRITE", 3 * PAGE, errno="ENOMEM")
+    fill = advise(Advice.POPULATE_WRITE, 3 * PAGE, errno="ENOMEM")
     old = replay(scenario(mmap(3 * PAGE), hole, fill, kernel="6.1"), FINAL, pages=True)
     new = replay(scenario(mmap(3 * PAGE), hole, fill), FINAL, pages=True)
     assert old.pages == {"main": {"r": "1PDX,1-,1PDX"}}

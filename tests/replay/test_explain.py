@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
+from swaptrace.advice import Advice
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.explain import explain
 from swaptrace.replay.explanation import ExplainedStep
@@ -78,7 +79,7 @@ def test_each_process_is_named_and_so_is_what_was_broken() -> None:
     """Does the loss by MADV_FREE show on the page of the process that suffers it?"""
     of = scenario(
         *(mmap(PAGE), memset(PAGE), pageout(PAGE), access("read", PAGE)),
-        *(Fork(line=5, child="child"), advise("MADV_FREE", PAGE, process="child")),
+        *(Fork(line=5, child="child"), advise(Advice.FREE, PAGE, process="child")),
         *(access("write", PAGE, process="child"), pageout(PAGE), access("read", PAGE)),
     )
     steps = explain(of, policies.find("final")).steps

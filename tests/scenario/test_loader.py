@@ -7,12 +7,12 @@ from typing import get_args
 
 import pytest
 
+from swaptrace.advice import Advice
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import (
     KERNEL_DEFAULTS,
     Access,
-    Advice,
     ClearRefs,
     Exit,
     Expected,
@@ -99,7 +99,7 @@ def test_reads_the_whole_example() -> None:
     assert scenario.steps == (
         Mmap(line=18, column=5, region="buf", size=2 * MiB),
         Memset(line=20, column=5, region="buf", value=0x11, span=whole),
-        Madvise(line=22, column=5, region="buf", advice="MADV_PAGEOUT", span=whole),
+        Madvise(line=22, column=5, region="buf", advice=Advice.PAGEOUT, span=whole),
         Measure(
             line=24,
             column=5,
@@ -161,7 +161,7 @@ def test_reads_every_step_with_every_key() -> None:
             value=0,
         ),
         Access(line=here, op="read_write", region="a", span=whole, stride=4 * KiB),
-        Madvise(line=here, region="a", advice="MADV_FREE", span=whole, errno="EINVAL"),
+        Madvise(line=here, region="a", advice=Advice.FREE, span=whole, errno="EINVAL"),
         Mlock(line=here, region="a", span=whole, errno="EAGAIN"),
         Munlock(line=here, region="a", span=whole),
         Fork(line=here, child="child"),
@@ -183,14 +183,14 @@ def test_every_step_of_the_schema_can_be_written() -> None:
     assert {cls.op for cls in classes} | {"read", "write", "read_write"} == set(OPERATIONS)
 
 
-@pytest.mark.parametrize("advice", get_args(Advice))
-def test_advice_with_and_without_prefix(advice: str) -> None:
+@pytest.mark.parametrize("advice", Advice)
+def test_advice_with_and_without_prefix(advice: Advice) -> None:
     """May the MADV_ be left out?"""
     text = "- {mmap: a, size: 4KiB}\n"
-    for name in (advice, advice.removeprefix("MADV_")):
+    for name in (str(advice), advice.name):
         step = steps(f"{text}- {{madvise: a, advice: {name}}}\n")[1]
         assert isinstance(step, Madvise)
-        assert step.advice == advice
+        assert step.advice is advice
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@
 #endif
 #ifndef MADV_COLD
 #define MADV_COLD 20
-#define MADV_PAGEOUT 21
 #endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22

@@ -36,6 +36,9 @@
 
 /* runtime/steps.h */
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 enum { P_main, P_child, PROCESSES };
 enum { R_buf, R_other, REGIONS };
 static const char *const process_names[] = { "main", "child" };

@@ -41,6 +41,9 @@
 
 /* runtime/steps.h */
 
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
 enum { P_main, PROCESSES };
 enum { R_buf, REGIONS };
 static const char *const process_names[] = { "main" };

@@ -1,0 +1,115 @@
+"""Every advice of madvise(2) that a scenario may give: one table, a line an advice.
+
+The parser and the JSON Schema take the names from it, the replays what an advice does and whom it
+is refused, importers and the fuzzer which there are, `emit-c` the numbers, `explain` the words, the
+documentation the table. What an advice is to the model is its `Effect`; who acts on it matches on
+that, all of them, so that a new one is an error wherever nobody has thought of it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+from swaptrace.kernels import Version
+
+
+class Effect(Enum):
+    """Which operation of the model an advice is."""
+
+    PAGEOUT = "pages are reclaimed at once"
+    COLD = "pages are the next to be reclaimed"
+    ZAP = "pages are given up"
+    FREE = "pages may be given up instead of swapped out"
+    SWAP_IN = "pages are read into the swap cache"
+    POPULATE_READ = "pages are faulted in for reading"
+    POPULATE_WRITE = "pages are faulted in for writing"
+
+
+class On(Enum):
+    """A kind of VMA that an advice is refused on."""
+
+    LOCKED = "locked"
+    UNREADABLE = "without PROT_READ"
+    UNWRITABLE = "without PROT_WRITE"
+
+
+class Refusal(NamedTuple):
+    """What madvise(2) returns on such a VMA."""
+
+    on: On
+    errno: str
+
+
+class Known(NamedTuple):
+    """What is known of an advice: its number in `<linux/mman.h>`, the kernel that brought it and in
+    which commit, what it is to the model, and on which VMAs of private anonymous memory it is
+    refused."""
+
+    number: int
+    since: Version
+    commit: str
+    effect: Effect
+    refused: tuple[Refusal, ...] = ()
+
+
+NOT_LOCKED: Final = (Refusal(On.LOCKED, "EINVAL"),)
+
+
+class Advice(Enum):
+    """The advice, by name without MADV_ (madvise_vma_behavior(), madvise_populate())."""
+
+    WILLNEED = Known(3, (2, 4), "", Effect.SWAP_IN)
+    DONTNEED = Known(4, (2, 4), "", Effect.ZAP, NOT_LOCKED)
+    FREE = Known(8, (4, 5), "854e9ed09ded", Effect.FREE, NOT_LOCKED)
+    COLD = Known(20, (5, 4), "9c276cc65a58", Effect.COLD, NOT_LOCKED)
+    PAGEOUT = Known(21, (5, 4), "1a4e58cce84e", Effect.PAGEOUT, NOT_LOCKED)
+    POPULATE_READ = Known(
+        22,
+        (5, 14),
+        "4ca9b3859dac",
+        Effect.POPULATE_READ,
+        (Refusal(On.UNREADABLE, "EINVAL"),),
+    )
+    POPULATE_WRITE = Known(
+        23,
+        (5, 14),
+        "4ca9b3859dac",
+        Effect.POPULATE_WRITE,
+        (Refusal(On.UNWRITABLE, "EINVAL"),),
+    )
+
+    def __str__(self) -> str:
+        """As the kernel's headers call it."""
+        return f"{PREFIX}{self.name}"
+
+    @property
+    def number(self) -> int:
+        """In `<linux/mman.h>`."""
+        return self.value.number
+
+    @property
+    def effect(self) -> Effect:
+        """What it is to the model."""
+        return self.value.effect
+
+    @property
+    def populates(self) -> bool:
+        """Whether the kernel faults pages in for it."""
+        return self.effect in (Effect.POPULATE_READ, Effect.POPULATE_WRITE)
+
+
+PREFIX: Final = "MADV_"
+
+BY_NAME: Final[dict[str, Advice]] = {str(advice): advice for advice in Advice}
+
+NOT_MODELLED: Final[tuple[str, ...]] = tuple(
+    f"{PREFIX}{name}"
+    for name in (
+        *("REMOVE", "HWPOISON", "SOFT_OFFLINE", "MERGEABLE", "UNMERGEABLE"),
+        *("HUGEPAGE", "NOHUGEPAGE", "COLLAPSE", "NORMAL", "RANDOM", "SEQUENTIAL"),
+        *("DONTFORK", "DOFORK", "DONTDUMP", "DODUMP", "WIPEONFORK", "KEEPONFORK"),
+        *("DONTNEED_LOCKED", "GUARD_INSTALL", "GUARD_REMOVE"),
+    )
+)
+"""What the kernel has, and the model has not."""
