@@ -275,11 +275,9 @@ def explore(
         raise SwaptraceError(f"explore takes one policy or two, not {len(found)}")
     if not 1 <= processes <= explorer.MOST_PROCESSES:
         raise SwaptraceError(f"processes must be from 1 to {explorer.MOST_PROCESSES}")
-    machine = explorer.machine_of(overrides, found)
     wanted = explorer.operations(None if operations is None else ",".join(operations))
-    request = explorer.Request(
-        found, machine, Limits(wanted, processes), Bounds(max_steps, max_states)
-    )
+    limits, bounds = Limits(wanted, processes), Bounds(max_steps, max_states)
+    request = explorer.request_of(found, overrides, limits, bounds)
     exploration = explorer.explore(request)
     return Searched(findings.explored(exploration, witness.witnesses(exploration)))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from swaptrace import policies
 from swaptrace.errors import PolicyError, SwaptraceError
-from swaptrace.exploration.explorer import machine_of
 from swaptrace.replay.engine import Replay
 from swaptrace.scenario.loader import load_text
 from swaptrace.verify.run import check_policy
@@ -59,12 +60,35 @@ def test_a_kernel_that_is_not_modelled_is_refused() -> None:
         policies.find("merged@6.2")
 
 
-def test_nothing_is_proved_of_policies_of_different_kernels() -> None:
-    """Does explore refuse two kernels, and take one that both have?"""
-    old, new, other = (policies.find(n) for n in ("merged@6.18", "merged@7.3", "prepatch@7.3"))
-    with pytest.raises(SwaptraceError, match=r"of the kernels 6\.18 and 7\.3"):
-        machine_of({}, [old, new])
-    assert machine_of({}, [new, other]).kernel == "7.3"
+OPS = ("--ops", "read,write,pageout,fork,exit")
+
+
+def test_explore_tells_kernels_apart() -> None:
+    """Is there a sequence for the same policy on two kernels, and is it said which they are?"""
+    words = ("explore", "--policies", "merged@6.19,merged@7.0", *OPS, "--format", "json")
+    done = run(*words)
+    found = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert found["kernels"] == {"merged@6.19": "6.19", "merged@7.0": "7.0"}
+    assert "kernel" not in found["machine"]
+    assert "of the kernels 6.19 and 7.0" in found["proof"]
+    assert {"wp_reuse", "minflt"} <= {each["kind"] for each in found["differences"]}
+
+
+def test_explore_proves_kernels_equal() -> None:
+    """Of two between which nothing about one page changed: by states, as equal decisions on two
+    kernels are no proof?"""
+    done = run("explore", "--policies", "merged@6.18,merged@6.19", *OPS)
+    assert (done.exit_code, "proof by enumeration" in done.stdout) == (0, True)
+
+
+def test_two_policies_on_one_kernel_of_their_own_are_decided_on_that() -> None:
+    """Is nothing said of two kernels?"""
+    done = run("explore", "--policies", "final@7.3,merged@7.3", *OPS)
+    assert done.exit_code == 0
+    assert "proof by equal decisions" in done.stdout
+    assert "machine.kernel=7.3" in done.stdout
+    assert "of the kernels" not in done.stdout
 
 
 def test_verify_has_the_kernel_that_runs() -> None:

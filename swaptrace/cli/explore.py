@@ -115,12 +115,9 @@ def explore(
     if len(found) > 2:
         message = f"explore takes one policy or two, not {len(found)}"
         raise click.UsageError(message, click.get_current_context())
-    request = explorer.Request(
-        tuple(found),
-        explorer.machine_of(options["overrides"], found),
-        Limits(explorer.operations(ops), processes),
-        Bounds(max_steps, max_states),
-    )
+    limits = Limits(explorer.operations(ops), processes)
+    bounds = Bounds(max_steps, max_states)
+    request = explorer.request_of(found, options["overrides"], limits, bounds)
     with status(output.color) as tell:
         exploration = explorer.explore(request, lambda states: tell(f"{states:,} states"))
     shown = witness.witnesses(exploration)
@@ -175,7 +172,7 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
     if output is not None:
         check_writable(Path(output))
     found = from_argument(policy, options["defines"])
-    machine = explorer.machine_of(options["overrides"], [found])
+    machine = explorer.machine_of(options["overrides"], found)
     limits = Limits(explorer.operations(ops), 1)
     warn_of([found])
     drawing = draw(Graph(found, machine, limits))

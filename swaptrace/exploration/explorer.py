@@ -37,12 +37,22 @@ ONE_IN = 17
 
 
 class Request(NamedTuple):
-    """What is to be explored: one policy or two, on a machine, with these operations."""
+    """What is to be explored: one policy or two, on a machine, with these operations.
+
+    `own` are the machines of policies on kernels of their own, which differ; none where both are on
+    `machine`.
+    """
 
     policies: tuple[Policy, ...]
     machine: Machine
     limits: Limits
     bounds: Bounds
+    own: tuple[Machine, ...] = ()
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """That of each policy."""
+        return self.own or (self.machine,) * len(self.policies)
 
 
 class Exploration(NamedTuple):
@@ -88,7 +98,8 @@ class Exploration(NamedTuple):
         """How it is known that there is nothing else, or that it is not; and of what."""
         request = self.request
         operations = None if self.questions else request.limits.operations
-        of_what = scope(request.machine, request.limits.processes, operations)
+        kernels = [machine.kernel for machine in request.own]
+        of_what = scope(request.machine, request.limits.processes, operations, kernels)
         parts = [self._compared, of_what]
         if self.reservations:
             nothing = f"not a proof: {'; '.join(self.reservations)}"
@@ -124,22 +135,27 @@ class Exploration(NamedTuple):
         return f"not a proof: the search was cut off; {visited}, sequences up to {found.depth} long"
 
 
-def machine_of(overrides: Mapping[str, str], policies: Sequence[Policy] = ()) -> Machine:
-    """The machine of `--set`; a page has no neighbours, so that nothing is read ahead.
+def request_of(
+    policies: Sequence[Policy], overrides: Mapping[str, str], limits: Limits, bounds: Bounds
+) -> Request:
+    """What is to be explored, each policy on its own kernel. Raises `SwaptraceError`."""
+    machines = tuple(machine_of(overrides, policy) for policy in policies)
+    alike = len(set(machines)) == 1
+    base = machines[0] if alike else machine_of(overrides)
+    return Request(tuple(policies), base, limits, bounds, () if alike else machines)
 
-    Raises `SwaptraceError` where a setting makes no sense for a single page, and where the
-    policies are of different kernels: what is proved of two policies holds for one.
+
+def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Machine:
+    """The machine of `--set`, with the kernel of the policy; a page has no neighbours, so that
+    nothing is read ahead.
+
+    Raises `SwaptraceError` where a setting makes no sense for a single page.
     """
     text = "machine: {swap: {page_cluster: 0}}\nsteps: [{mmap: page, size: 64KiB}]\n"
     scenario = load_text(text.encode(), "--set", overrides, name="explore")
-    machines = {scenario.machine_under(each.kernel, each.pinned) for each in policies}
-    if len(machines) > 1:
-        kernels = " and ".join(sorted({machine.kernel for machine in machines}))
-        raise SwaptraceError(
-            f"the policies are of the kernels {kernels}; explore compares two on one kernel: give "
-            "--set machine.kernel=VERSION and leave @VERSION out"
-        )
-    machine = next(iter(machines), scenario.machine)
+    machine = scenario.machine
+    if policy is not None:
+        machine = scenario.machine_under(policy.kernel, policy.pinned)
     if machine.swap.page_cluster:
         raise SwaptraceError(
             "machine.swap.page_cluster must be 0: explore looks at one page, and read-ahead is "
@@ -185,7 +201,8 @@ def explore(
     decide = tuple(policy for policy in policies if not policy.functions)
     asked = Backwards(decide, limits.processes, static_facts(request.machine))
     with elsewhere(asked) as backwards:
-        questions = decided_alike(asked)
+        # What is decided alike on two kernels need not come to the same.
+        questions = 0 if request.own else decided_alike(asked)
         check_steady(backwards, asked, 1 if questions else ONE_IN)
     if questions:
         return Exploration(request, Found((), 0, 0, 0, True), questions)
@@ -201,13 +218,14 @@ def explore(
     kinds = KINDS - {(each.kind, each.flag) for each in found.differences}
     with _no_collections():
         settled = settle(
-            policies, request.machine, limits, kinds, lambda states: tick(found.states + states)
+            policies, request.machines, limits, kinds, lambda states: tick(found.states + states)
         )
     return Exploration(request, found, settled=settled)
 
 
 def _enumerated(request: Request, bounds: Bounds, tick: Callable[[int], None]) -> Found:
-    graphs = [Graph(policy, request.machine, request.limits) for policy in request.policies]
+    each = zip(request.policies, request.machines, strict=True)
+    graphs = [Graph(policy, machine, request.limits) for policy, machine in each]
     try:
         return _searched(graphs, True, bounds, tick)
     except ToldApart:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from swaptrace.exploration.explorer import Exploration
+from swaptrace.exploration.explorer import Exploration, Request
 from swaptrace.exploration.witness import Witness, short, short_steps
 from swaptrace.replay.result import machine_mapping
 from swaptrace.report.explored import Explored, Line
@@ -28,11 +28,20 @@ def explored(
         )
         for number, each in enumerate(shown)
     )
+    request = exploration.request
     return Explored(
         exploration.names,
-        machine_mapping(exploration.request.machine),
+        _machine(exploration.request),
         exploration.complete,
         exploration.states,
         exploration.proof,
         lines,
+        {policy.name: on.kernel for policy, on in zip(request.policies, request.own, strict=False)},
     )
+
+
+def _machine(request: Request) -> dict[str, object]:
+    """The settings that the machines of all policies have in common."""
+    machines = [machine_mapping(each) for each in request.machines]
+    first, *others = machines
+    return {key: value for key, value in first.items() if all(o[key] == value for o in others)}

@@ -100,7 +100,7 @@ class Machinery:
 
 def settle(
     policies: Sequence[Policy],
-    machine: Machine,
+    machines: Sequence[Machine],
     limits: Limits,
     kinds: Collection[Kind],
     tick: Tick = lambda _states: None,
@@ -119,7 +119,7 @@ def settle(
             def tell(more: int, known: int = known) -> None:
                 tick(known + more)
 
-            settled = _Settling(policies, machine, limits, some).settled(tell)
+            settled = _Settling(policies, machines, limits, some).settled(tell)
             found += settled.differences
             states += settled.states
             transitions += settled.transitions
@@ -130,15 +130,16 @@ class _Settling:
     def __init__(
         self,
         policies: Sequence[Policy],
-        machine: Machine,
+        machines: Sequence[Machine],
         limits: Limits,
         kinds: Collection[Kind],
     ) -> None:
         self.kinds = {*kinds}
         self.limits = limits._replace(after_loss=True)
-        self.whole = [Graph(policy, machine, self.limits) for policy in policies]
+        each = list(zip(policies, machines, strict=True))
+        self.whole = [Graph(policy, machine, self.limits) for policy, machine in each]
         kept = kept_for({kind for kind, _ in kinds})
-        self.graphs = [Graph(policy, machine, self.limits, kept) for policy in policies]
+        self.graphs = [Graph(policy, machine, self.limits, kept) for policy, machine in each]
 
     def settled(self, tick: Tick) -> Settled:
         try:

@@ -16,10 +16,16 @@ NO_READAHEAD: Final = "machine.swap.page_cluster=0"
 NOT_COMPARED: Final = "how far they read ahead is not compared"
 
 
-def scope(machine: Machine, processes: int, operations: tuple[str, ...] | None) -> str:
+def scope(
+    machine: Machine,
+    processes: int,
+    operations: tuple[str, ...] | None,
+    kernels: Sequence[str] = (),
+) -> str:
     """How many processes, which operations and which machine.
 
-    None: it does not matter which. Operations do not fill the swap device: beyond half of it, the
+    None: it does not matter which. `kernels` are those of the policies where they are not one
+    and the same. Operations do not fill the swap device: beyond half of it, the
     kernel frees the swap cache of what it maps (vm_swap_full()).
     """
     mapped = "1 process maps" if processes == 1 else f"up to {processes} processes map"
@@ -31,6 +37,8 @@ def scope(machine: Machine, processes: int, operations: tuple[str, ...] | None) 
         by = f"the operations {', '.join(operations)}"
     settings = [each for each in _settings(unusual(machine)) if each != NO_READAHEAD]
     on = f"a machine with {', '.join(settings)}" if settings else "the default machine"
+    if kernels:
+        on += f", of the kernels {' and '.join(kernels)},"
     full = "" if operations is None else ", while no more than half of the swap is in use"
     return f"for one page that {mapped}, with {by}, on {on} without read-ahead{full}"
 

@@ -31,7 +31,10 @@ class Line(NamedTuple):
 
 
 class Explored(NamedTuple):
-    """The whole report. `proof` says how it is known that there is nothing else."""
+    """The whole report. `proof` says how it is known that there is nothing else.
+
+    `machine` is what all policies run on; `kernels` are theirs where they are not one and the same.
+    """
 
     policies: tuple[str, ...]
     machine: Mapping[str, object]
@@ -39,6 +42,7 @@ class Explored(NamedTuple):
     states: int
     proof: str
     lines: tuple[Line, ...]
+    kernels: Mapping[str, str]
 
     @property
     def failures(self) -> tuple[Line, ...]:
@@ -113,6 +117,7 @@ def explore_json(explored: Explored) -> str:
     document = {
         "complete": explored.complete,
         "differences": [_line_json(line) for line in explored.lines],
+        **({"kernels": dict(sorted(explored.kernels.items()))} if explored.kernels else {}),
         "machine": dict(sorted(explored.machine.items())),
         "policies": list(explored.policies),
         "proof": explored.proof,

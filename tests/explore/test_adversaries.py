@@ -102,7 +102,7 @@ def test_a_search_finds_what_is_there(name: str, machine: str, alphabet: str) ->
 def test_automata_find_what_is_there(name: str, machine: str, alphabet: str) -> None:
     """Beside `final`, kind by kind, with as much forgotten as can be: the same lengths?"""
     policies, limits = (SOUND[name](), Final()), limits_of(alphabet)
-    found = settle(policies, MACHINES[machine], limits, KINDS)
+    found = settle(policies, (MACHINES[machine],) * len(policies), limits, KINDS)
     expected = plain(policies, machine, limits._replace(after_loss=True))
     assert lengths(found.differences) == expected
 

@@ -66,7 +66,7 @@ def test_automata_find_what_pairs_of_states_find(
 ) -> None:
     """The same kinds and lengths as a plain search over all pairs that does not stop at a loss?"""
     limits = Limits(tuple(ops.split(",")), processes)
-    settled = settle(named(names), MACHINES[backend], limits, KINDS)
+    settled = settle(named(names), (MACHINES[backend],) * 2, limits, KINDS)
     limits = limits._replace(after_loss=True)
     naive = Naive([Graph(policy, MACHINES[backend], limits) for policy in named(names)])
     assert lengths(settled.differences) == naive.lengths
@@ -115,7 +115,9 @@ def test_policies_that_are_alike_have_the_same_automaton(monkeypatch: pytest.Mon
 
 
 def settled(*found: Policy, ops: str, processes: int = 1) -> Settled:
-    return settle(found, MACHINES["disk"], Limits(operations(ops), processes), KINDS)
+    return settle(
+        found, (MACHINES["disk"],) * len(found), Limits(operations(ops), processes), KINDS
+    )
 
 
 def test_a_policy_that_looks_at_the_registration_is_told_apart() -> None:
