@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from swaptrace.interruption import leave_at_once
+from swaptrace.terminal.interruption import leave_at_once
 
 
 def main() -> None:

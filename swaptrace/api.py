@@ -15,23 +15,24 @@ from os import PathLike, fspath
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Final, TypeAlias
 
-from swaptrace import commands, inputs
+from swaptrace import inputs
 from swaptrace.counters import ALL_COUNTERS
 from swaptrace.errors import SwaptraceError
-from swaptrace.files import read_text
-from swaptrace.jsonfile import MAX_BYTES
 from swaptrace.mm.policy import Policy
-from swaptrace.replay.explanation import ExplainedStep, Explanation, Transition
-from swaptrace.replay.result import Result, ScenarioResult, Violation, to_json
-from swaptrace.report.changes import Change, changes, counters_in, windows_of
-from swaptrace.report.differences import Diff, difference
-from swaptrace.report.snapshot import Snapshot, of_result, read_saved
+from swaptrace.replay import scenarios as commands
+from swaptrace.result.changes import Change, changes, counters_in, windows_of
+from swaptrace.result.differences import Diff, difference
+from swaptrace.result.explanation import ExplainedStep, Explanation, Transition
+from swaptrace.result.jsonfile import MAX_BYTES
+from swaptrace.result.result import Result, ScenarioResult, Violation, to_json
+from swaptrace.result.snapshot import Snapshot, of_result, read_saved
 from swaptrace.scenario.schema import Scenario
+from swaptrace.terminal.files import read_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from swaptrace.report.explored import Explored
+    from swaptrace.result.explored import Explored
 
 Path: TypeAlias = str | PathLike[str]
 Scenarios: TypeAlias = Scenario | Path | Iterable[Scenario | Path]
@@ -93,7 +94,7 @@ class Replayed(Shown):
         return to_json(self.result)
 
     def report(self) -> RenderableType:
-        from swaptrace.report.tables import run_report
+        from swaptrace.report.run import run_report
 
         return run_report(self.result)
 
@@ -107,7 +108,7 @@ class Compared(Replayed):
         return [row for scenario in self.result.scenarios for row in _beside(scenario)]
 
     def report(self) -> RenderableType:
-        from swaptrace.report.compared import compare_report
+        from swaptrace.report.compare import compare_report
 
         return compare_report(self.result)
 
@@ -132,12 +133,12 @@ class Differed(Shown):
 
     def to_json(self) -> str:
         """What differs as `swaptrace.diff/1`."""
-        from swaptrace.report.diffed import diff_json
+        from swaptrace.report.diff import diff_json
 
         return diff_json(self.diff)
 
     def report(self) -> RenderableType:
-        from swaptrace.report.diffed import diff_report
+        from swaptrace.report.diff import diff_report
 
         return diff_report(self.diff)
 
@@ -161,7 +162,7 @@ class Explained(Shown):
         return self.explanation.to_json()
 
     def report(self) -> RenderableType:
-        from swaptrace.report.explained import explain_report
+        from swaptrace.report.explain import explain_report
 
         return explain_report(self.explanation)
 
@@ -190,12 +191,12 @@ class Searched(Shown):
 
     def to_json(self) -> str:
         """What was found as `swaptrace.explore/1`."""
-        from swaptrace.report.explored import explore_json
+        from swaptrace.report.explore import explore_json
 
         return explore_json(self.explored)
 
     def report(self) -> RenderableType:
-        from swaptrace.report.explored import explore_report
+        from swaptrace.report.explore import explore_report
 
         return explore_report(self.explored)
 

@@ -7,7 +7,7 @@ escaped (`printable`), so that it cannot send control sequences to a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from unicodedata import combining, east_asian_width
@@ -141,3 +141,26 @@ def _cells(character: str) -> int:
     if combining(character):
         return 0
     return 2 if east_asian_width(character) in "WF" else 1
+
+
+class InputErrors(SwaptraceError):
+    """Several inputs that cannot be used, in the order of the command line.
+
+    A problem that all files share, as that of an override, is kept once.
+    """
+
+    def __init__(self, errors: Iterable[SwaptraceError]) -> None:
+        self.errors = tuple(_without_repetition(errors))
+        super().__init__("\n".join(str(error) for error in self.errors))
+
+
+def _without_repetition(errors: Iterable[SwaptraceError]) -> Iterator[SwaptraceError]:
+    seen: set[Problem] = set()
+    for error in errors:
+        if isinstance(error, ScenarioError):
+            problems = [problem for problem in error.problems if problem not in seen]
+            seen.update(problems)
+            if problems:
+                yield ScenarioError(problems)
+        else:
+            yield error

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from swaptrace import bundled
-from swaptrace.errors import Problem, ScenarioError, SwaptraceError, did_you_mean, printable, quote
-from swaptrace.files import read_at_most, read_text, reason
+from swaptrace.errors import InputErrors, SwaptraceError, did_you_mean, printable, quote
 from swaptrace.mm.policy import Policy
 from swaptrace.scenario.schema import Scenario
+from swaptrace.terminal.files import read_at_most, read_text, reason
 
 STDIN = "-"
 ALL = "all"
@@ -22,29 +22,6 @@ LABEL = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 SCENARIOS = "scenarios"
 """The directory that `compare` looks for. Where there is none it stands for the bundled scenarios,
 which say that they are in it: a result must not depend on where swaptrace is installed."""
-
-
-class InputErrors(SwaptraceError):
-    """Several inputs that cannot be used, in the order of the command line.
-
-    A problem that all files share, as that of an override, is kept once.
-    """
-
-    def __init__(self, errors: Iterable[SwaptraceError]) -> None:
-        self.errors = tuple(_without_repetition(errors))
-        super().__init__("\n".join(str(error) for error in self.errors))
-
-
-def _without_repetition(errors: Iterable[SwaptraceError]) -> Iterator[SwaptraceError]:
-    seen: set[Problem] = set()
-    for error in errors:
-        if isinstance(error, ScenarioError):
-            problems = [problem for problem in error.problems if problem not in seen]
-            seen.update(problems)
-            if problems:
-                yield ScenarioError(problems)
-        else:
-            yield error
 
 
 class Source(NamedTuple):

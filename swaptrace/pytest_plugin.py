@@ -22,8 +22,8 @@ import pytest
 
 if TYPE_CHECKING:
     from swaptrace.mm.policy import Policy
-    from swaptrace.replay.result import Expectation, PolicyResult
     from swaptrace.replay.table import Table
+    from swaptrace.result.result import Expectation, PolicyResult
     from swaptrace.scenario.schema import Scenario
 
 SUFFIX = ".swaptrace.yaml"
@@ -120,7 +120,7 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[ScenarioItem]:
         from swaptrace.errors import SwaptraceError
-        from swaptrace.expecting import unknown
+        from swaptrace.replay.expecting import unknown
 
         try:
             scenario = self.load()
@@ -164,8 +164,8 @@ class ScenarioItem(pytest.Item):
         self.policy = policy
 
     def runtest(self) -> None:
-        from swaptrace.commands import expectations
         from swaptrace.replay.engine import replay
+        from swaptrace.replay.scenarios import expectations
 
         result = replay(self.scenario, self.table())
         checked = list(expectations(self.scenario, {self.policy.name: result}))
@@ -189,7 +189,7 @@ class ScenarioItem(pytest.Item):
     def report(self, checked: Sequence[Expectation], result: PolicyResult) -> Iterator[str]:
         """What differs, as a table; and the promises to user space that were broken."""
         from swaptrace.errors import printable
-        from swaptrace.report.changes import violation_text
+        from swaptrace.result.changes import violation_text
 
         wrong = [expectation for expectation in checked if not expectation.ok]
         place = f"{printable(self.scenario.file)} under {self.policy.name}"

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from swaptrace.processes import dying_with_this
+from swaptrace.terminal.processes import dying_with_this
 
 PATIENCE: Final = 600.0
 """Seconds after which something hangs. No test waits that long for anything that it asks: it is

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
-from swaptrace.replay.result import (
+from swaptrace.result.result import (
     Expectation,
     PolicyResult,
     Result,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swaptrace.replay.result import from_json, to_json
 from swaptrace.report.checkpoints import BLOCKS, sparkline
+from swaptrace.result.result import from_json, to_json
 from tests.commandline import run, start
 from tests.effort import some
 from tests.goldens import check_golden

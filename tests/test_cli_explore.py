@@ -12,7 +12,7 @@ import pydot
 import pytest
 from markdown_it import MarkdownIt
 
-from swaptrace.replay.result import from_json
+from swaptrace.result.result import from_json
 from swaptrace.scenario.loader import load_text
 from tests.commandline import finished, run, start
 from tests.goldens import check_golden

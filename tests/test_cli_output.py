@@ -10,7 +10,7 @@ import pytest
 
 from swaptrace import __version__
 from swaptrace.cli.program import COMMANDS
-from swaptrace.replay.result import from_json, to_json
+from swaptrace.result.result import from_json, to_json
 from tests.commandline import LOST, READ_WRITE, run
 from tests.goldens import check_golden
 

@@ -36,7 +36,7 @@ class Mine(Policy):
 
 IMPATIENT = """\
 import sys
-from swaptrace import output
+from swaptrace.terminal import output
 output.PATIENCE = 0.05
 from swaptrace.cli import main
 main(sys.argv[1:], prog_name="swaptrace")

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from swaptrace.exitcodes import PRECEDENCE, ExitCode, foremost
+from swaptrace.terminal.exitcodes import PRECEDENCE, ExitCode, foremost
 from tests.commandline import ROOT
 
 

@@ -211,5 +211,5 @@ def until_it_can_catch_one(process: subprocess.Popen[str]) -> None:
     Python that starts, and says that it was interrupted."""
     assert process.stderr is not None
     imported = (line.split()[-1] for line in process.stderr)
-    assert "swaptrace.interruption" in imported
+    assert "swaptrace.terminal.interruption" in imported
     next(imported)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from swaptrace import atomic, files, policies
+from swaptrace import policies
 from swaptrace.errors import PolicyError, SwaptraceError
-from swaptrace.files import read_bytes, read_text
+from swaptrace.terminal import atomic, files
+from swaptrace.terminal.files import read_bytes, read_text
 from tests.commandline import READ_WRITE, environment, run
 from tests.processes import completed
 

@@ -9,7 +9,7 @@ import pytest
 
 from swaptrace.errors import PolicyError
 from swaptrace.mm.policy import Policy
-from swaptrace.parallel import replaying
+from swaptrace.replay.parallel import replaying
 from tests.replay.building import MiB, microbenchmark, scenario
 
 

@@ -9,8 +9,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from swaptrace import commands, inputs, policies
+from swaptrace import inputs, policies
 from swaptrace.replay import engine
+from swaptrace.replay import scenarios as commands
 from swaptrace.scenario import loader
 from tests.commandline import LOST, READ_WRITE, ROOT, environment
 

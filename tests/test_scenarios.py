@@ -11,12 +11,12 @@ from unittest import mock
 import pytest
 
 from swaptrace import bundled, policies
-from swaptrace.commands import expectations
 from swaptrace.counters import WARNINGS
 from swaptrace.mm.transition import transition
 from swaptrace.replay.engine import replay
-from swaptrace.replay.result import Counters, PolicyResult
+from swaptrace.replay.scenarios import expectations
 from swaptrace.replay.table import Table
+from swaptrace.result.result import Counters, PolicyResult
 from swaptrace.scenario.loader import load_file
 from swaptrace.scenario.schema import Measure, Mmap, Repeat, Scenario, Step
 from tests.effort import part

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
-from swaptrace import bundled, schemas
-from swaptrace.replay.result import Result, to_json
+from swaptrace import bundled
+from swaptrace.result import schemas
+from swaptrace.result.result import Result, to_json
 from tests import results
 from tests.commandline import run
 from tests.effort import examples

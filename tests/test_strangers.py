@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from swaptrace import output
 from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.workers import elsewhere
 from swaptrace.importers import perf
-from swaptrace.jsonfile import parse
+from swaptrace.result.jsonfile import parse
+from swaptrace.terminal import output
 from tests.commandline import READ_WRITE, run
 from tests.importers.logs import blocks_of
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swaptrace.atomic import check_writable, replace_file
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.files import read_text
-from swaptrace.jsonfile import MAX_BYTES
-from swaptrace.output import complain
-from swaptrace.report.diffed import summary
-from swaptrace.report.differences import difference
+from swaptrace.report.diff import summary
 from swaptrace.report.reports import Against
-from swaptrace.report.snapshot import Snapshot, baseline_text, of_result, read_baseline, value_lines
+from swaptrace.result.differences import difference
+from swaptrace.result.jsonfile import MAX_BYTES
+from swaptrace.result.snapshot import Snapshot, baseline_text, of_result, read_baseline, value_lines
+from swaptrace.terminal.atomic import check_writable, replace_file
+from swaptrace.terminal.files import read_text
+from swaptrace.terminal.output import complain
 
 if TYPE_CHECKING:
-    from swaptrace.replay.result import Result
+    from swaptrace.result.result import Result
 
 
 def read(path: Path, updating: bool) -> Snapshot:

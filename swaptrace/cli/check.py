@@ -14,8 +14,8 @@ from swaptrace.cli.options import (
     set_option,
 )
 from swaptrace.cli.standard import stdin
-from swaptrace.errors import SwaptraceError, printable
-from swaptrace.output import Output
+from swaptrace.errors import InputErrors, SwaptraceError, printable
+from swaptrace.terminal.output import Output
 
 if TYPE_CHECKING:
     from swaptrace.scenario.schema import Scenario
@@ -47,7 +47,8 @@ def check(
     swaptrace check scenarios
     swaptrace check my.yaml --policies final,my.py
     """
-    from swaptrace import expecting, inputs
+    from swaptrace import inputs
+    from swaptrace.replay import expecting
 
     given = [] if policies is None else inputs.policies(policies, defines)
     fine: list[Scenario] = []
@@ -61,4 +62,4 @@ def check(
             fine.append(found)
     Output().write("".join(f"{printable(each.file)}: ok\n" for each in fine))
     if errors:
-        raise inputs.InputErrors(errors)
+        raise InputErrors(errors)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swaptrace.atomic import check_writable
 from swaptrace.cli.options import (
     color_option,
     judge,
@@ -16,12 +15,13 @@ from swaptrace.cli.options import (
     report_format_option,
 )
 from swaptrace.cli.reporting import finish
-from swaptrace.files import read_text
-from swaptrace.jsonfile import MAX_BYTES
-from swaptrace.output import Output
+from swaptrace.result.jsonfile import MAX_BYTES
+from swaptrace.terminal.atomic import check_writable
+from swaptrace.terminal.files import read_text
+from swaptrace.terminal.output import Output
 
 if TYPE_CHECKING:
-    from swaptrace.report.judge import FailOn, Thresholds
+    from swaptrace.result.judge import FailOn, Thresholds
 
 
 @click.command()
@@ -52,10 +52,10 @@ def diff(
     swaptrace diff old.json new.json --fail-on increase --threshold minflt=5%
     swaptrace diff old.json new.json --all --format csv
     """
-    from swaptrace.report.differences import difference
-    from swaptrace.report.judge import between_results
     from swaptrace.report.reports import Differed
-    from swaptrace.report.snapshot import read_saved
+    from swaptrace.result.differences import difference
+    from swaptrace.result.judge import between_results
+    from swaptrace.result.snapshot import read_saved
 
     asked = judge(fail_on, thresholds)
     output = Output(options["color"], options["output"])

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from swaptrace.atomic import check_writable
 from swaptrace.cli.options import complete_scenario, output_option, set_option
 from swaptrace.cli.standard import stdin
 from swaptrace.errors import SwaptraceError
-from swaptrace.output import Output
+from swaptrace.terminal.atomic import check_writable
+from swaptrace.terminal.output import Output
 
 
 @click.command("emit-c")

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from swaptrace.atomic import check_writable
 from swaptrace.cli.options import (
     color_option,
     complete_scenario,
@@ -19,7 +18,8 @@ from swaptrace.cli.options import (
     warn_of_machines,
 )
 from swaptrace.cli.standard import stdin
-from swaptrace.output import Output
+from swaptrace.terminal.atomic import check_writable
+from swaptrace.terminal.output import Output
 
 
 @click.command()
@@ -47,8 +47,9 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
     swaptrace explain my.yaml --policies my.py --step 3.0
     swaptrace explain my.yaml --format json
     """
-    from swaptrace import commands, inputs
+    from swaptrace import inputs
     from swaptrace.policies import from_argument
+    from swaptrace.replay import scenarios as commands
 
     output = Output(options["color"], options["output"])
     if output.path is not None:
@@ -62,6 +63,6 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
     if options["fmt"] == "json":
         output.write(explanation.to_json())
         return
-    from swaptrace.report.explained import explain_report
+    from swaptrace.report.explain import explain_report
 
     output.show(explain_report(explanation))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swaptrace.atomic import check_writable
 from swaptrace.cli.options import (
     PoliciesOption,
     color_option,
@@ -19,11 +18,12 @@ from swaptrace.cli.options import (
     set_option,
     warn_of,
 )
-from swaptrace.exitcodes import ExitCode
-from swaptrace.output import Output, status
+from swaptrace.terminal.atomic import check_writable
+from swaptrace.terminal.exitcodes import ExitCode
+from swaptrace.terminal.output import Output, status
 
 if TYPE_CHECKING:
-    from swaptrace.report.explored import Explored
+    from swaptrace.result.explored import Explored
 
 
 def complete_operations(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -128,7 +128,7 @@ def explore(
 
 
 def _print(explored: Explored, fmt: str, output: Output) -> None:
-    from swaptrace.report import explored as report
+    from swaptrace.report import explore as report
 
     if fmt == "table":
         output.show(report.explore_report(explored))

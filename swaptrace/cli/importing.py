@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from swaptrace.errors import printable, quote, shorten
-from swaptrace.output import complain
+from swaptrace.terminal.output import complain
 
 if TYPE_CHECKING:
     from swaptrace.importers.convert import Counted

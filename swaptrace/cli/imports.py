@@ -14,8 +14,8 @@ import click
 
 from swaptrace.cli.importing import finish, name_after, target_options
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.files import NotRegular, opened, reason
-from swaptrace.output import reading
+from swaptrace.terminal.files import NotRegular, opened, reason
+from swaptrace.terminal.output import reading
 
 if TYPE_CHECKING:
     from swaptrace.importers.convert import Counted

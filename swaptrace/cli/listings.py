@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from swaptrace.atomic import replace_file
 from swaptrace.cli.options import (
     color_option,
     complete_policy,
@@ -15,9 +14,10 @@ from swaptrace.cli.options import (
     define_option,
     warn_of,
 )
-from swaptrace.errors import SwaptraceError, did_you_mean, printable, quote
-from swaptrace.files import reason
-from swaptrace.output import Color, Output
+from swaptrace.errors import InputErrors, SwaptraceError, did_you_mean, printable, quote
+from swaptrace.terminal.atomic import replace_file
+from swaptrace.terminal.files import reason
+from swaptrace.terminal.output import Color, Output
 
 
 @click.command()
@@ -43,7 +43,7 @@ def policies(name: str | None, defines: tuple[str, ...], color: Color) -> None:
     rows, errors = inputs.list_policies()
     _list(["name", "alias", "what it does on swap-in", "origin"], rows, color)
     if errors:
-        raise inputs.InputErrors(errors)
+        raise InputErrors(errors)
 
 
 @click.command()

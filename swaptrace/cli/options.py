@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 import click
 
 from swaptrace.errors import SwaptraceError, quote
-from swaptrace.exitcodes import ExitCode, foremost
-from swaptrace.output import Color
+from swaptrace.terminal.exitcodes import ExitCode, foremost
+from swaptrace.terminal.output import Color
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from swaptrace.mm.policy import Policy
-    from swaptrace.report.judge import FailOn, Judge, Thresholds
+    from swaptrace.result.judge import FailOn, Judge, Thresholds
     from swaptrace.scenario.schema import Scenario
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -96,7 +96,7 @@ def _picture(_ctx: click.Context, _param: click.Parameter, path: str | None) -> 
 
 
 def _thresholds(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Thresholds:
-    from swaptrace.report.judge import thresholds
+    from swaptrace.result.judge import thresholds
 
     try:
         return {} if text is None else thresholds(text)
@@ -174,7 +174,7 @@ def policy_option(default: str, meaning: str) -> Callable[[Command], Command]:
 
 def warn_of(policies: Iterable[Policy]) -> None:
     """Say on standard error what the user of these policies must know beside any result."""
-    from swaptrace.output import complain
+    from swaptrace.terminal.output import complain
 
     for policy in policies:
         for reason in policy.undecided:
@@ -191,7 +191,7 @@ def judged(code: ExitCode, policies: Iterable[Policy]) -> ExitCode:
 
 def warn_of_machines(scenarios: Iterable[Scenario]) -> None:
     """Say once on standard error what of the machines is only approximately as a kernel does it."""
-    from swaptrace.output import complain
+    from swaptrace.terminal.output import complain
 
     for reason in dict.fromkeys(scenario.machine.approximate for scenario in scenarios):
         if reason:
@@ -305,7 +305,7 @@ def judge_options(command: Command) -> Command:
 
 def judge(fail_on: tuple[FailOn, ...], thresholds: Thresholds) -> Judge:
     """What both options ask for. Raises `UsageError` for a threshold that nothing looks at."""
-    from swaptrace.report.judge import Judge
+    from swaptrace.result.judge import Judge
 
     if thresholds and not fail_on:
         message = "--threshold needs --fail-on, as in --fail-on increase"

@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print, exit code (`swaptrace.exitcodes`)."""
+"""The command line: parse, call one function, print, exit code (`swaptrace.terminal.exitcodes`)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 import click
 
 from swaptrace import __version__
-from swaptrace.errors import ScenarioError, SwaptraceError
-from swaptrace.exitcodes import ExitCode
-from swaptrace.interruption import leave_at_once, raise_instead
-from swaptrace.output import complain, discard
+from swaptrace.errors import InputErrors, ScenarioError, SwaptraceError
+from swaptrace.terminal.exitcodes import ExitCode
+from swaptrace.terminal.interruption import leave_at_once, raise_instead
+from swaptrace.terminal.output import complain, discard
 
 COMMANDS = {
     "run": "replays",
@@ -82,8 +82,6 @@ def outcome(error: BaseException) -> ExitCode:
 
 def complain_of(error: SwaptraceError) -> None:
     """Print an error; what is wrong in a file speaks for itself."""
-    from swaptrace.inputs import InputErrors
-
     if isinstance(error, InputErrors):
         for each in error.errors:
             complain_of(each)

@@ -8,7 +8,7 @@ import click
 
 from swaptrace.cli.importing import finish, name_after, target_options
 from swaptrace.errors import SwaptraceError
-from swaptrace.output import reading
+from swaptrace.terminal.output import reading
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from swaptrace.atomic import check_writable, replace_file
 from swaptrace.cli.options import (
     complete_scenario,
     judge,
@@ -20,12 +19,13 @@ from swaptrace.cli.options import (
 )
 from swaptrace.cli.reporting import check_format, finish
 from swaptrace.cli.standard import stdin
-from swaptrace.output import Output, progress
+from swaptrace.terminal.atomic import check_writable, replace_file
+from swaptrace.terminal.output import Output, progress
 
 if TYPE_CHECKING:
     from swaptrace.mm.policy import Policy
-    from swaptrace.replay.result import Result
-    from swaptrace.report.judge import FailOn, Thresholds
+    from swaptrace.result.judge import FailOn, Thresholds
+    from swaptrace.result.result import Result
 
 PLOTTED: Final = 50
 """How many checkpoints a picture has, unless `--checkpoints` says it."""
@@ -72,8 +72,8 @@ def run(
 
         before = baselines.read(Path(baseline), updating=update_baseline)
     result = _replay(scenario, policies, options, output)
-    from swaptrace.report.judge import against_baseline, unmet
     from swaptrace.report.reports import Ran
+    from swaptrace.result.judge import against_baseline, unmet
 
     findings = list(unmet(result))
     against = None
@@ -119,8 +119,8 @@ def compare(
         message = "compare needs at least two policies, as in --policies old,new"
         raise click.UsageError(message, click.get_current_context())
     result = _replay(scenario, policies, options, output)
-    from swaptrace.report.judge import between_policies, unmet
     from swaptrace.report.reports import Compared
+    from swaptrace.result.judge import between_policies, unmet
 
     findings = (*unmet(result), *between_policies(result, asked))
     code = finish(
@@ -147,7 +147,8 @@ def _replay(
     names: Sequence[str], policies: Sequence[Policy], options: Mapping[str, Any], output: Output
 ) -> Result:
     """Load and replay everything, with a progress bar where it takes long."""
-    from swaptrace import commands, inputs
+    from swaptrace import inputs
+    from swaptrace.replay import scenarios as commands
 
     sources, errors = inputs.find_all(names) if names else (inputs.defaults(), [])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)

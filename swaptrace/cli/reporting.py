@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swaptrace.exitcodes import ExitCode
-from swaptrace.output import Output, complain
+from swaptrace.terminal.exitcodes import ExitCode
+from swaptrace.terminal.output import Output, complain
 
 if TYPE_CHECKING:
     from swaptrace.report.reports import Report
@@ -40,8 +40,8 @@ def check_format(options: Mapping[str, Any]) -> None:
 
 def finish(report: Report, fmt: str, output: Output) -> ExitCode:
     """Print the report, say to standard error why it is a failure; the exit code."""
-    from swaptrace.report.judge import reasons
     from swaptrace.report.reports import SHOWN
+    from swaptrace.result.judge import reasons
 
     if fmt == "table":
         from swaptrace.report.reports import tables

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from swaptrace.cli.options import output_option
-from swaptrace.output import Output
+from swaptrace.terminal.output import Output
 
 
 @click.command()
@@ -21,6 +21,6 @@ def schema(name: str, output: str | None) -> None:
     swaptrace schema scenario -o scenario.schema.json
     swaptrace schema result
     """
-    from swaptrace.schemas import files
+    from swaptrace.result.schemas import files
 
     Output(path=output).write(files()[f"{name}.schema.json"])

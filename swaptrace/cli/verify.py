@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from swaptrace.atomic import check_writable
 from swaptrace.cli.options import (
     color_option,
     complete_scenario,
@@ -19,14 +18,15 @@ from swaptrace.cli.options import (
     warn_of,
 )
 from swaptrace.cli.standard import stdin
-from swaptrace.output import Output, progress
+from swaptrace.terminal.atomic import check_writable
+from swaptrace.terminal.output import Output, progress
 
 if TYPE_CHECKING:
-    from swaptrace.exitcodes import ExitCode
+    from swaptrace.result.verdict import Run
+    from swaptrace.terminal.exitcodes import ExitCode
     from swaptrace.verify.build import Compiler
     from swaptrace.verify.place import Place
     from swaptrace.verify.run import Judged, Verifier
-    from swaptrace.verify.verdict import Run
 
     Work = Callable[[Verifier, Place], list[Judged]]
 
@@ -244,11 +244,11 @@ def _random(number: int, options: Mapping[str, Any]) -> Work:
 
 def _show(runs: Sequence[Run], fmt: str, output: Output, only_notable: bool) -> None:
     if fmt == "json":
-        from swaptrace.verify.verdict import to_json
+        from swaptrace.result.verdict import to_json
 
         output.write(to_json(runs))
         return
-    from swaptrace.report import verified
+    from swaptrace.report import verify as verified
 
     if fmt == "ktap":
         output.write(verified.ktap(runs))

@@ -18,7 +18,7 @@ from swaptrace.csource.preprocess import defined_with
 from swaptrace.csource.source import MAX_BYTES, Place, Source, source_of
 from swaptrace.csource.tokens import PAIRS, Token, blanks, closing, tokens_of
 from swaptrace.errors import PolicyError, did_you_mean, printable, quote
-from swaptrace.files import read_at_most, reason
+from swaptrace.terminal.files import read_at_most, reason
 
 FUNCTIONS: Final[Mapping[str, Point]] = {
     "should_try_to_free_swap": "should_free_swap",

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.graph import START, Graph
 from swaptrace.mm.column import Column, Mapping, Pte
-from swaptrace.processes import dying_with_this
-from swaptrace.report.explored import quoted
+from swaptrace.report.dot import quoted
+from swaptrace.terminal.processes import dying_with_this
 
 LEGIBLE: Final = 64
 """States of a picture that one can still read, on a sheet of paper or a screen. With some thousand,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from swaptrace.exploration.explorer import Exploration, Request
 from swaptrace.exploration.witness import Witness, short, short_steps
-from swaptrace.replay.result import machine_mapping
-from swaptrace.report.explored import Explored, Line
+from swaptrace.result.explored import Explored, Line
+from swaptrace.result.result import machine_mapping
 
 
 def explored(

@@ -13,7 +13,7 @@ from swaptrace.mm.policy import Policy
 from swaptrace.mm.steady import Steady
 from swaptrace.mm.transition import NOUGHT, transition
 from swaptrace.replay.pagemap import flags_of
-from swaptrace.replay.visit import NEW_ANON
+from swaptrace.replay.runs.visit import NEW_ANON
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.schema import Machine
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.mm.policy import Policy
-from swaptrace.replay.result import machine_mapping
+from swaptrace.result.result import machine_mapping
 from swaptrace.scenario.schema import Machine
 
 NO_READAHEAD: Final = "machine.swap.page_cluster=0"

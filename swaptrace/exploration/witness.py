@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swaptrace.atomic import replace_file
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.alphabet import OPERATIONS, REGION
@@ -16,10 +15,11 @@ from swaptrace.exploration.scope import unusual
 from swaptrace.exploration.search import PAGE_MAP, Difference, Taken
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.engine import replay
-from swaptrace.replay.result import PolicyResult
 from swaptrace.replay.table import Table
-from swaptrace.report.changes import FAULTS
+from swaptrace.result.changes import FAULTS
+from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
+from swaptrace.terminal.atomic import replace_file
 
 Steps = list[dict[str, Any]]
 

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.processes import dying_with_this, uninterrupted
+from swaptrace.terminal.processes import dying_with_this, uninterrupted
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -7,13 +7,13 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.files import guarded
 from swaptrace.importers import csvtext, drmemtrace, lackey, perf
 from swaptrace.importers.accesses import Accesses
 from swaptrace.importers.lines import Block, LogError, blocks
 from swaptrace.importers.placing import Placing
 from swaptrace.importers.recorder import Recorder
 from swaptrace.importers.strace import Call, Calls, MalformedCall
+from swaptrace.terminal.files import guarded
 
 FORMATS: Final = ("lackey", "perf", "drmemtrace", "csv")
 

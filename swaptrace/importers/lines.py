@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swaptrace.errors import Problem, SwaptraceError, printable
-from swaptrace.unpacking import DAMAGED, GZIP_BEGINS, XZ_BEGINS, from_gzip, from_xz
+from swaptrace.traces.unpacking import DAMAGED, GZIP_BEGINS, XZ_BEGINS, from_gzip, from_xz
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

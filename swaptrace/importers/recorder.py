@@ -16,12 +16,12 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 
 from swaptrace.advice import BY_NAME, Advice
-from swaptrace.atomic import cannot_write
 from swaptrace.errors import SwaptraceError
 from swaptrace.importers.accesses import FIRST_PAGE, LAST_PAGE, PAGE_SHIFT, Flags, Pages
 from swaptrace.importers.merge import Last, merged
 from swaptrace.importers.space import FEW, Area, Kind, Ranges, Space
 from swaptrace.importers.strace import Call
+from swaptrace.terminal.atomic import cannot_write
 
 SPOOLED: Final = 1 << 16
 """How many accesses are read back at a time."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, quote
 from swaptrace.importers.strace import FORKS
-from swaptrace.processes import dying_with_this
+from swaptrace.terminal.processes import dying_with_this
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

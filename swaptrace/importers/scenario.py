@@ -10,14 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from swaptrace.atomic import replace_file
 from swaptrace.errors import ScenarioError, SwaptraceError, printable
-from swaptrace.files import read_at_most, reason
 from swaptrace.importers.accesses import PAGE_SIZE
 from swaptrace.importers.recorder import Recorder
 from swaptrace.importers.steps import Composer, Region, Step, distinct, regions
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.source import MAX_BYTES
+from swaptrace.terminal.atomic import replace_file
+from swaptrace.terminal.files import read_at_most, reason
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import DIGITS, TraceWriter
 

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from swaptrace.errors import PolicyError, printable
-from swaptrace.files import read_at_most, reason
+from swaptrace.terminal.files import read_at_most, reason
 
 MEBIBYTE = 1024 * 1024
 

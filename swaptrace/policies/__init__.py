@@ -19,9 +19,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, printable, quote
-from swaptrace.files import read_bytes
 from swaptrace.kernels import KERNELS, RANGES
 from swaptrace.mm.policy import Policy
+from swaptrace.terminal.files import read_bytes
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

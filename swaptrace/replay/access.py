@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from swaptrace.mm.event import Access, Populate, Store
-from swaptrace.replay.readahead import send_reading
-from swaptrace.replay.region import Walk, check_listable, listed
+from swaptrace.replay.runs.readahead import send_reading
+from swaptrace.replay.runs.region import Walk, check_listable, listed
+from swaptrace.replay.runs.visit import NEW_ANON, Met, send, survey
 from swaptrace.replay.space import VmArea, find_mergeable_anon_vma
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.visit import NEW_ANON, Met, send, survey
 from swaptrace.replay.world import Family, Process, World
 from swaptrace.scenario.schema import Access as AccessStep
 from swaptrace.scenario.schema import Memset
 from swaptrace.traces.generator import order
 
 if TYPE_CHECKING:
-    from swaptrace.replay.arena import Arena
+    from swaptrace.replay.pages.arena import Arena
 
 Faulting: TypeAlias = Access | Populate
 

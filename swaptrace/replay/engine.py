@@ -14,11 +14,11 @@ from swaptrace.mm.policy import Policy
 from swaptrace.replay import syscalls
 from swaptrace.replay.access import access
 from swaptrace.replay.pagemap import page_maps
-from swaptrace.replay.placing import is_placed
-from swaptrace.replay.result import Checkpoint, PolicyResult, StepResult, Violation
+from swaptrace.replay.pages.placing import is_placed
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Record, Tally
 from swaptrace.replay.world import World
+from swaptrace.result.result import Checkpoint, PolicyResult, StepResult, Violation
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -190,7 +190,7 @@ class Replay:
     ) -> None:
         """Replay a long sequence of accesses, with checkpoints if they are wanted."""
         # What a sequence needs takes longer to import than a small replay takes.
-        from swaptrace.replay import sequence
+        from swaptrace.replay.pages import sequence
 
         def mark(accesses: int) -> None:
             counters = tally.counters()
@@ -274,7 +274,7 @@ def world_of(machine: Machine, table: Table, placed: bool = False) -> World:
         raise SwaptraceError(machine.unmodelled)
     if placed or machine.memory is not None:
         # What it needs takes longer to import than a small replay takes.
-        from swaptrace.replay.arena import Arena
+        from swaptrace.replay.pages.arena import Arena
 
         world.arena = Arena(world, placed)
     return world

@@ -33,9 +33,9 @@ from swaptrace.mm.event import (
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.citing import cited_lines
 from swaptrace.replay.engine import Replay
-from swaptrace.replay.explanation import ExplainedStep, Explanation, Transition
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Taken, Tally
+from swaptrace.result.explanation import ExplainedStep, Explanation, Transition
 from swaptrace.scenario.schema import Fork as ForkStep
 from swaptrace.scenario.schema import Scenario, Step
 

@@ -28,10 +28,10 @@ from swaptrace.mm.event import (
 )
 from swaptrace.mm.event import Fork as ForkEvent
 from swaptrace.replay.access import touch
-from swaptrace.replay.region import Walk
+from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.visit import send
 from swaptrace.replay.world import Family, Process, World
 from swaptrace.scenario.schema import (
     Madvise,

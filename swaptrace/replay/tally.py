@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from swaptrace.counters import ALL_COUNTERS, COUNTERS, ReclaimCounter, ViolationKind
 from swaptrace.mm.event import Event
-from swaptrace.replay.result import Checkpoint, StepResult, Violation
 from swaptrace.replay.table import Row
+from swaptrace.result.result import Checkpoint, StepResult, Violation
 
 if TYPE_CHECKING:
     from swaptrace.replay.world import Family

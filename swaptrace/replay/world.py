@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from swaptrace.addresses import first_fit
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.backend import BACKENDS
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Facts
-from swaptrace.replay.region import Region
+from swaptrace.replay.runs.region import Region
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.table import Table
+from swaptrace.scenario.addresses import first_fit
 from swaptrace.scenario.schema import Machine
 
 if TYPE_CHECKING:
-    from swaptrace.replay.arena import Arena
+    from swaptrace.replay.pages.arena import Arena
 
 
 @dataclass(slots=True)

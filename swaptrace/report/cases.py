@@ -1,4 +1,4 @@
-"""Reports as test results, a case for each scenario and policy: KTAP and JUnit.
+"""Reports as test results: a case for each scenario and policy.
 
 A case fails for what makes exit code 1. It is skipped where nothing was asked of it: it has no
 expectation, there is no baseline and no `--fail-on`.
@@ -6,15 +6,14 @@ expectation, there is no baseline and no `--fail-on`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from swaptrace.errors import printable
-from swaptrace.replay.result import ScenarioResult
-from swaptrace.report.changes import violation_text
-from swaptrace.report.differences import Diff
-from swaptrace.report.judge import Finding
 from swaptrace.report.reports import Compared, Differed, Ran, Report
+from swaptrace.result.changes import violation_text
+from swaptrace.result.differences import Diff
+from swaptrace.result.judge import Finding
+from swaptrace.result.result import ScenarioResult
 
 WHOLE = "scenario"
 """The case of what concerns all of a scenario, as that it is gone."""
@@ -95,64 +94,3 @@ def by_scenario(report: Report) -> dict[str, list[Case]]:
     for case in cases(report):
         found.setdefault(case.scenario, []).append(case)
     return found
-
-
-# KTAP version 1, Documentation/dev-tools/ktap.rst: a test for each scenario, with a subtest for
-# each policy.
-
-
-def ktap(report: Report) -> str:
-    """The report as KTAP."""
-    return "".join(f"{line}\n" for line in _ktap(by_scenario(report)))
-
-
-def _ktap(scenarios: Mapping[str, list[Case]]) -> Iterator[str]:
-    yield "KTAP version 1"
-    yield f"1..{len(scenarios)}"
-    for number, (scenario, found) in enumerate(scenarios.items(), 1):
-        yield from (f"  {line}" for line in _subtests(scenario, found))
-        failed = any(case.failures for case in found)
-        skip = " # SKIP nothing to check" if all(case.skipped for case in found) else ""
-        yield f"{_ok(failed)} {number} {_name(scenario)}{skip}"
-
-
-def _subtests(scenario: str, found: Sequence[Case]) -> Iterator[str]:
-    yield "KTAP version 1"
-    yield f"# Subtest: {_name(scenario)}"
-    yield f"1..{len(found)}"
-    for number, case in enumerate(found, 1):
-        yield from (f"# {printable(line)}" for line in (*case.failures, *case.notes))
-        skip = " # SKIP nothing to check" if case.skipped else ""
-        yield f"{_ok(bool(case.failures))} {number} {_name(case.policy)}{skip}"
-
-
-def _ok(failed: bool) -> str:
-    return "not ok" if failed else "ok"
-
-
-def _name(text: str) -> str:
-    """A name; a # would begin a directive."""
-    return printable(text).replace("#", "\\x23")
-
-
-def junit(report: Report) -> str:
-    """The report as JUnit's XML: a test suite for each scenario, a test case for each policy."""
-    from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
-
-    document = JUnitXml("swaptrace")
-    for scenario, found in by_scenario(report).items():
-        suite = TestSuite(printable(scenario))
-        for case in found:
-            made = TestCase(printable(case.policy), classname=printable(scenario))
-            if case.failures:
-                failure = Failure(printable(case.failures[0]))
-                failure.text = "\n".join(map(printable, case.failures))
-                made.result = [failure]
-            elif case.skipped:
-                made.result = [Skipped("nothing to check")]
-            if case.notes:
-                made.system_out = "\n".join(map(printable, case.notes))
-            suite.add_testcase(made)
-        document.add_testsuite(suite)
-    text: bytes = document.tostring()  # type: ignore[no-untyped-call]
-    return text.decode().rstrip("\n") + "\n"

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from rich.console import RenderableType
 
-from swaptrace.replay.result import Checkpoint, ScenarioResult
-from swaptrace.report.changes import used
 from swaptrace.report.layout import FirstFit, Table, spaced, words
+from swaptrace.result.changes import used
+from swaptrace.result.result import Checkpoint, ScenarioResult
 
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from swaptrace.replay.result import to_json
-from swaptrace.report.diffed import diff_json
+from swaptrace.report.diff import diff_json
 from swaptrace.report.reports import Differed, Report
+from swaptrace.result.result import to_json
 
 
 def render(fmt: str, report: Report) -> str:
@@ -28,31 +28,31 @@ def _markdown(report: Report) -> str:
 
 
 def _text(report: Report) -> str:
-    from swaptrace.report.plain import plain
+    from swaptrace.report.text import plain
 
     return plain(report)
 
 
 def _csv(report: Report) -> str:
-    from swaptrace.report.values import comma_separated
+    from swaptrace.report.csv import comma_separated
 
     return comma_separated(report)
 
 
 def _github_benchmark(report: Report) -> str:
-    from swaptrace.report.values import github_benchmark
+    from swaptrace.report.benchmark import github_benchmark
 
     return github_benchmark(report)
 
 
 def _ktap(report: Report) -> str:
-    from swaptrace.report.cases import ktap
+    from swaptrace.report.ktap import ktap
 
     return ktap(report)
 
 
 def _junit(report: Report) -> str:
-    from swaptrace.report.cases import junit
+    from swaptrace.report.junit import junit
 
     return junit(report)
 

@@ -9,9 +9,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from swaptrace.counters import NAMED, Named, ViolationKind
-from swaptrace.replay.result import Result
-from swaptrace.report.changes import counters_in, used, windows_of
 from swaptrace.report.layout import FirstFit, listing, words
+from swaptrace.result.changes import counters_in, used, windows_of
+from swaptrace.result.result import Result
 
 MODEL: Final = "the model only"
 

@@ -7,8 +7,8 @@ from io import BytesIO
 from typing import Any, Final
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.replay.result import Result
 from swaptrace.report.checkpoints import LongStep, long_steps
+from swaptrace.result.result import Result
 
 SHOWN: Final = ("majflt", "minflt", "pswpin", "pswpout", "zswpin", "zswpout")
 """The counters that get a panel each, where they are not 0 throughout."""

@@ -6,14 +6,14 @@ from typing import Final, NamedTuple
 
 from rich.console import Group, RenderableType
 
-from swaptrace.replay.result import Result
-from swaptrace.report.compared import compare_report
-from swaptrace.report.diffed import diff_report
-from swaptrace.report.differences import Diff
+from swaptrace.report.compare import compare_report
+from swaptrace.report.diff import diff_report
 from swaptrace.report.glossary import beneath
-from swaptrace.report.judge import Finding
 from swaptrace.report.layout import Lines
-from swaptrace.report.tables import run_report
+from swaptrace.report.run import run_report
+from swaptrace.result.differences import Diff
+from swaptrace.result.judge import Finding
+from swaptrace.result.result import Result
 
 
 class Against(NamedTuple):

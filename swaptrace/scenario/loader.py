@@ -18,7 +18,6 @@ from typing import Final
 
 from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
 from swaptrace.errors import did_you_mean, printable, quote
-from swaptrace.files import Identity, identity
 from swaptrace.scenario.machine import read_machine
 from swaptrace.scenario.names import Names
 from swaptrace.scenario.nodes import Entry, Mapping, Node, a_kind, known_entries, parse
@@ -35,6 +34,7 @@ from swaptrace.scenario.schema import (
 from swaptrace.scenario.source import Report, decode, read_file
 from swaptrace.scenario.steps import StepReader
 from swaptrace.scenario.values import Reader, integer, line_of_text, plain_text, read
+from swaptrace.terminal.files import Identity, identity
 
 KEYS: Final = ("name", "description", "machine", "steps", "expect")
 COUNT: Final = integer(0, None)

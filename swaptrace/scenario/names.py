@@ -13,8 +13,8 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from swaptrace.addresses import first_fit
 from swaptrace.errors import did_you_mean, quote
+from swaptrace.scenario.addresses import first_fit
 from swaptrace.scenario.schema import (
     AccessPattern,
     ClearRefs,

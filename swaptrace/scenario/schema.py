@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from swaptrace.advice import Advice
-from swaptrace.files import Identity
 from swaptrace.kernels import KERNELS, implied
+from swaptrace.terminal.files import Identity
 
 KiB = 1024
 MiB = 1024 * KiB

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
 
 from swaptrace.errors import Problem, ScenarioError
-from swaptrace.files import A_FIFO, NotRegular, read_at_most, reason
+from swaptrace.terminal.files import A_FIFO, NotRegular, read_at_most, reason
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 """The largest scenario file that is read."""

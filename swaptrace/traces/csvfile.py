@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from swaptrace.errors import did_you_mean, quote
-from swaptrace.traces.files import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
-from swaptrace.unpacking import DAMAGED, from_gzip, from_xz
+from swaptrace.traces.columns import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
+from swaptrace.traces.unpacking import DAMAGED, from_gzip, from_xz
 
 COLUMNS: Final = ("page", "write", "region", "process")
 NAMED: Final = ("region", "process")

@@ -11,8 +11,8 @@ from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 
-from swaptrace.files import guarded
-from swaptrace.traces.files import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
+from swaptrace.terminal.files import guarded
+from swaptrace.traces.columns import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
 
 LONGEST_HEADER: Final = 4096
 

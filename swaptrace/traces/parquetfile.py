@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from swaptrace.files import guarded
-from swaptrace.traces.files import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
+from swaptrace.terminal.files import guarded
+from swaptrace.traces.columns import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
 from swaptrace.traces.parquetpages import Page, chunks, pages
 
 LARGEST_PAGE: Final = 128 << 20

@@ -14,10 +14,10 @@ from typing import IO, Final
 
 import numpy as np
 
-from swaptrace.atomic import making
-from swaptrace.files import reason
+from swaptrace.terminal.atomic import making
+from swaptrace.terminal.files import reason
 from swaptrace.traces.chunk import Chunk
-from swaptrace.traces.files import TraceError, shown
+from swaptrace.traces.columns import TraceError, shown
 
 KINDS: Final = {
     "page": np.dtype(np.uint32),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from swaptrace.verify.verdict import Difference
+from swaptrace.result.verdict import Difference
 
 RUN: Final = re.compile(r"(\d+)([^,]+)")
 UNMAPPED: Final = ""

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, Any, Final
 
-from swaptrace.processes import dying_with_this
+from swaptrace.terminal.processes import dying_with_this
 from swaptrace.verify.signals import deferred
 
 Stream = int | IO[Any]

@@ -11,11 +11,11 @@ from swaptrace.replay.engine import Replay
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally
+from swaptrace.result.verdict import Difference, Side, Status, Verdict
 from swaptrace.scenario.schema import Scenario, Step
 from swaptrace.verify.fitting import Unfit, machine_for
 from swaptrace.verify.leaves import executed, leaves
 from swaptrace.verify.observed import Damaged, Observed, ObservedStep, PageMaps
-from swaptrace.verify.verdict import Difference, Side, Status, Verdict
 
 
 class Beside(Replay):

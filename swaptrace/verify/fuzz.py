@@ -9,11 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from swaptrace.atomic import replace_file
 from swaptrace.errors import SwaptraceError
-from swaptrace.output import complain
+from swaptrace.result.verdict import Status
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
+from swaptrace.terminal.atomic import replace_file
+from swaptrace.terminal.output import complain
 from swaptrace.verify.cause import Cause, cause_of
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.observed import Facts
@@ -22,7 +23,6 @@ from swaptrace.verify.random_steps import Maker
 from swaptrace.verify.run import Judged, Verifier
 from swaptrace.verify.settle import settled
 from swaptrace.verify.shrink import smaller
-from swaptrace.verify.verdict import Status
 
 PROBE: Final = "steps:\n- mmap: page\n  size: 4KiB\n"
 """The shortest scenario, to learn what the kernel has."""

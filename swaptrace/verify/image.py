@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.files import opened, reason
+from swaptrace.terminal.files import opened, reason
 
 MAGIC_AT: Final = 0x202
 MAGIC: Final = b"HdrS"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.output import complain
+from swaptrace.terminal.output import complain
 
 DIRECTORY: Final = Path("/run/swaptrace")
 LOCKS: Final = Path("/proc/locks")

@@ -15,8 +15,8 @@ from subprocess import PIPE
 from typing import BinaryIO, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.files import opened
-from swaptrace.unpacking import from_xz
+from swaptrace.terminal.files import opened
+from swaptrace.traces.unpacking import from_xz
 from swaptrace.verify.children import running
 
 WANTED: Final = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from swaptrace.advice import Advice
-from swaptrace.replay.touched import Memory
+from swaptrace.replay.pages.touched import Memory
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,

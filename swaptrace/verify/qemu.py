@@ -18,8 +18,8 @@ from time import monotonic
 from typing import Final
 
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.output import complain
 from swaptrace.scenario.values import human
+from swaptrace.terminal.output import complain
 from swaptrace.verify.build import Compiler
 from swaptrace.verify.children import Program, running
 from swaptrace.verify.image import modules_of, version_of

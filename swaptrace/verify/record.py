@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from swaptrace.atomic import replace_file
-from swaptrace.files import read_text
-from swaptrace.replay.result import machine_mapping
+from swaptrace.result.result import machine_mapping
+from swaptrace.result.verdict import Status
 from swaptrace.scenario.schema import Scenario
+from swaptrace.terminal.atomic import replace_file
+from swaptrace.terminal.files import read_text
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.observed import Observed, PageMaps
 from swaptrace.verify.run import Judged
-from swaptrace.verify.verdict import Status
 
 MAX_BYTES: Final = 256 << 20
 """How long a file of observations may be."""

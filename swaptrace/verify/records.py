@@ -8,7 +8,8 @@ from typing import Final
 from swaptrace.errors import printable, quote
 from swaptrace.scenario.schema import Scenario, Trace
 from swaptrace.traces.chunk import CHUNK, Chunk
-from swaptrace.traces.files import TraceError, TraceFile, open_trace, shown
+from swaptrace.traces.columns import TraceError, shown
+from swaptrace.traces.files import TraceFile, open_trace
 from swaptrace.verify.emit_steps import Names
 from swaptrace.verify.fitting import Unfit
 from swaptrace.verify.leaves import written

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from swaptrace.counters import VMSTAT
-from swaptrace.verify.verdict import Difference, Side, Status, Verdict
+from swaptrace.result.verdict import Difference, Side, Status, Verdict
 
 Codes = Mapping[str, Mapping[str, str]]
 

@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 
 from swaptrace import policies
 from swaptrace.errors import SwaptraceError
-from swaptrace.exitcodes import ExitCode, foremost
 from swaptrace.kernels import modelled, policy_of
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.table import Table
+from swaptrace.result.verdict import Run, Status, Verdict
 from swaptrace.scenario.schema import Scenario
+from swaptrace.terminal.exitcodes import ExitCode, foremost
 from swaptrace.verify.build import Compilation, Compiler
 from swaptrace.verify.compare import Stop, verify_one
 from swaptrace.verify.emit import emit_c
@@ -25,7 +26,6 @@ from swaptrace.verify.place import Ending, Job, Outcome, Place
 from swaptrace.verify.records import check_traces
 from swaptrace.verify.repeat import confirmed
 from swaptrace.verify.signals import deferred
-from swaptrace.verify.verdict import Run, Status, Verdict
 
 AUTO: Final = "auto"
 """The policy that the kernel has by its version."""

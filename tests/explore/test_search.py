@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from swaptrace import policies
-from swaptrace.commands import expectations
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import PolicyError
 from swaptrace.exploration.alphabet import OPERATIONS
@@ -25,7 +24,8 @@ from swaptrace.mm.policy import FolioRefs, SwapinFault, SwapinPte
 from swaptrace.policies import SERIES
 from swaptrace.policies.final import Final
 from swaptrace.replay.engine import replay
-from swaptrace.replay.result import PolicyResult
+from swaptrace.replay.scenarios import expectations
+from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine, Swap
 from tests.effort import ALL, exhaustive, part, some

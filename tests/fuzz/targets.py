@@ -31,8 +31,8 @@ from swaptrace.importers.scenario import Target as Files
 from swaptrace.importers.scenario import write
 from swaptrace.ktree.diff import patches_of
 from swaptrace.policies import from_argument
-from swaptrace.report.judge import thresholds
-from swaptrace.report.snapshot import read_saved
+from swaptrace.result.judge import thresholds
+from swaptrace.result.snapshot import read_saved
 from swaptrace.scenario.loader import load_text
 from swaptrace.traces.files import open_trace
 from swaptrace.verify.image import version_of

@@ -19,7 +19,7 @@ import numpy as np
 
 from swaptrace import policies
 from swaptrace.replay.engine import replay
-from swaptrace.replay.result import PolicyResult
+from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.schema import Access, Machine, Mmap, Reclaim, Scenario, Span, Swap, Trace
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import TraceWriter

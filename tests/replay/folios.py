@@ -17,7 +17,7 @@ from swaptrace.mm.event import (
     Reclaim,
 )
 from swaptrace.mm.moves import moves
-from swaptrace.replay.region import Walk
+from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import Family, World
 from tests.replay.placed import Slots

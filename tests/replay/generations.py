@@ -9,7 +9,7 @@ from swaptrace.errors import OutOfMemory
 from swaptrace.mm.column import Pte
 from swaptrace.mm.event import Access, Activate, Event, Populate, Reclaim
 from swaptrace.mm.moves import moves
-from swaptrace.replay.region import Walk
+from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import Family, World
 from tests.replay.aging import NaiveAging
@@ -18,7 +18,7 @@ from tests.replay.limited import NaiveArena
 
 
 class NaiveGenerations(NaiveAging):
-    """Takes the place of `swaptrace.replay.arena.Arena` where the LRU has generations."""
+    """Takes the place of `swaptrace.replay.pages.arena.Arena` where the LRU has generations."""
 
     # eviction
 

@@ -22,15 +22,15 @@ from swaptrace.mm.event import (
     Unmap,
 )
 from swaptrace.mm.moves import moves
-from swaptrace.replay.readahead import Pass
-from swaptrace.replay.region import Walk
+from swaptrace.replay.runs.readahead import Pass
+from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import Family
 from tests.replay.folios import Folio, NaiveMemory
 
 
 class NaiveArena(NaiveMemory):
-    """Takes the place of `swaptrace.replay.arena.Arena`."""
+    """Takes the place of `swaptrace.replay.pages.arena.Arena`."""
 
     # reclaim
 

@@ -17,14 +17,15 @@ from swaptrace.mm.column import Column
 from swaptrace.mm.event import Access, Event, FreeSwap, Pageout, SwapIn
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
-from swaptrace.replay import access, engine, sequence, syscalls
+from swaptrace.replay import access, engine, syscalls
 from swaptrace.replay.engine import Replay
-from swaptrace.replay.region import Walk
-from swaptrace.replay.result import PolicyResult
+from swaptrace.replay.pages import sequence
+from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import Family, Process, World
+from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.schema import AccessPattern, Machine, Repeat, Scenario
 from swaptrace.traces.patterns import accesses
 from tests.replay.placed import Slots

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from swaptrace.mm.event import Event, Pageout, Reclaim
 from swaptrace.mm.moves import moves
-from swaptrace.replay.region import Walk
+from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.world import Family, World
 from tests.replay.clusters import Clusters, Holder
 

@@ -8,9 +8,10 @@ from unittest import mock
 
 import pytest
 
-from swaptrace import commands, policies
+from swaptrace import policies
+from swaptrace.replay import scenarios as commands
 from swaptrace.replay.engine import Replay, replay
-from swaptrace.replay.result import Checkpoint, PolicyResult, Result, from_json, to_json
+from swaptrace.result.result import Checkpoint, PolicyResult, Result, from_json, to_json
 from swaptrace.scenario.loader import load_text
 from tests.replay.naive import repeat
 

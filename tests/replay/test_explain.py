@@ -13,7 +13,7 @@ from swaptrace import policies
 from swaptrace.advice import Advice
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.explain import explain
-from swaptrace.replay.explanation import ExplainedStep
+from swaptrace.result.explanation import ExplainedStep
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Fork, Scenario, Swap
 from tests.effort import examples

@@ -11,8 +11,8 @@ from swaptrace import policies
 from swaptrace.errors import ScenarioError, SwaptraceError
 from swaptrace.replay.engine import replay
 from swaptrace.replay.explain import explain
-from swaptrace.replay.result import PolicyResult, Result, ScenarioResult, from_json, to_json
-from swaptrace.report.explained import explain_report
+from swaptrace.report.explain import explain_report
+from swaptrace.result.result import PolicyResult, Result, ScenarioResult, from_json, to_json
 from swaptrace.scenario.loader import load_text
 
 HOT = """\

@@ -14,9 +14,9 @@ from swaptrace import policies
 from swaptrace.counters import RECLAIM_COUNTERS
 from swaptrace.errors import ScenarioError
 from swaptrace.reclaim import memory
-from swaptrace.replay.arena import Arena
 from swaptrace.replay.engine import Replay, replay
-from swaptrace.replay.result import PolicyResult
+from swaptrace.replay.pages.arena import Arena
+from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import MGLRU_KERNEL, Access, Machine, Mmap, Scenario, Span
 from tests.effort import examples
@@ -88,8 +88,8 @@ def test_arrays_reclaim_what_lists_of_objects_do(scenario: Scenario, policy: str
     """Does the arena agree with a second implementation that knows no arrays?"""
     fast = replayed(scenario, policy)
     with (
-        mock.patch("swaptrace.replay.arena.Arena", naive_arena),
-        mock.patch("swaptrace.replay.sequence.replay_pattern", replay_pattern),
+        mock.patch("swaptrace.replay.pages.arena.Arena", naive_arena),
+        mock.patch("swaptrace.replay.pages.sequence.replay_pattern", replay_pattern),
     ):
         slow = replayed(scenario, policy)
     assert fast == slow

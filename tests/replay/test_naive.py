@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.replay.engine import Replay, replay
-from swaptrace.replay.result import StepResult
+from swaptrace.result.result import StepResult
 from swaptrace.scenario.schema import Scenario
 from tests.effort import examples
 from tests.replay.naive import naive_replay

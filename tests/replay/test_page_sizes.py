@@ -8,8 +8,8 @@ from swaptrace import policies
 from swaptrace.mm.policy import Policy
 from swaptrace.reclaim import memory
 from swaptrace.reclaim.vmscan import inactive_is_low
-from swaptrace.replay.arena import Arena
 from swaptrace.replay.engine import replay
+from swaptrace.replay.pages.arena import Arena
 from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
 from swaptrace.scenario.loader import load_text

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from swaptrace import policies
 from swaptrace.errors import ScenarioError
 from swaptrace.replay.engine import Replay, replay
-from swaptrace.replay.result import PolicyResult
+from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import MGLRU_KERNEL, Mmap, Reclaim, Repeat, Scenario
 from tests.effort import examples, part

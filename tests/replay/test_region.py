@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swaptrace.replay.region import Region, Walk, listed
+from swaptrace.replay.runs.region import Region, Walk, listed
 
 
 @st.composite

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.replay.result import PolicyResult, Result, from_json, to_json
+from swaptrace.result.result import PolicyResult, Result, from_json, to_json
 from tests.effort import examples
 from tests.results import EXAMPLE, results
 

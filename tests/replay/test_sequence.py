@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.errors import ScenarioError
-from swaptrace.replay import sequence
 from swaptrace.replay.engine import replay
-from swaptrace.replay.result import PolicyResult
+from swaptrace.replay.pages import sequence
+from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import AccessPattern
 from swaptrace.traces import patterns

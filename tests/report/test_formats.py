@@ -17,11 +17,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from swaptrace.errors import printable
-from swaptrace.replay.result import Result, from_json, to_json
-from swaptrace.report.changes import FAULTS, counters_in, windows_of
-from swaptrace.report.differences import difference
 from swaptrace.report.formats import FORMATS, render
-from swaptrace.report.judge import (
+from swaptrace.report.reports import Against, Compared, Differed, Ran, Report
+from swaptrace.result.changes import FAULTS, counters_in, windows_of
+from swaptrace.result.differences import difference
+from swaptrace.result.judge import (
     FAIL_ON,
     Judge,
     against_baseline,
@@ -29,8 +29,8 @@ from swaptrace.report.judge import (
     between_results,
     unmet,
 )
-from swaptrace.report.reports import Against, Compared, Differed, Ran, Report
-from swaptrace.report.snapshot import of_result, value_lines
+from swaptrace.result.result import Result, from_json, to_json
+from swaptrace.result.snapshot import of_result, value_lines
 from tests import ktap
 from tests.effort import examples
 from tests.goldens import check_golden

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from swaptrace.counters import ALL_COUNTERS
 from swaptrace.errors import SwaptraceError
-from swaptrace.replay.result import PolicyResult, Result, Violation
-from swaptrace.report.changes import FAULTS, Change
-from swaptrace.report.differences import Part, difference
-from swaptrace.report.judge import (
+from swaptrace.result.changes import FAULTS, Change
+from swaptrace.result.differences import Part, difference
+from swaptrace.result.judge import (
     FAIL_ON,
     FailOn,
     Judge,
@@ -21,7 +20,8 @@ from swaptrace.report.judge import (
     between_results,
     thresholds,
 )
-from swaptrace.report.snapshot import of_result
+from swaptrace.result.result import PolicyResult, Result, Violation
+from swaptrace.result.snapshot import of_result
 from tests.results import COMPARED, results
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.replay.result import Result, from_json, to_json
-from swaptrace.report.changes import TOTAL
-from swaptrace.report.snapshot import (
+from swaptrace.result.changes import TOTAL
+from swaptrace.result.result import Result, from_json, to_json
+from swaptrace.result.snapshot import (
     baseline_text,
     of_result,
     read_baseline,

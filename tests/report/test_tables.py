@@ -14,11 +14,11 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from swaptrace.counters import ALL_COUNTERS
-from swaptrace.replay.result import Expectation, PolicyResult, Result, ScenarioResult, Violation
-from swaptrace.report.changes import used
-from swaptrace.report.compared import compare_report
+from swaptrace.report.compare import compare_report
 from swaptrace.report.layout import listing
-from swaptrace.report.tables import run_report
+from swaptrace.report.run import run_report
+from swaptrace.result.changes import used
+from swaptrace.result.result import Expectation, PolicyResult, Result, ScenarioResult, Violation
 from tests.effort import examples
 from tests.goldens import check_golden
 from tests.results import COMPARED, EXAMPLE, results

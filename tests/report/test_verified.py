@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from swaptrace.output import Output
-from swaptrace.report.verified import ktap, verify_report
-from swaptrace.verify.jsonschema import verify_schema
-from swaptrace.verify.verdict import Difference, Run, Side, Status, Verdict, to_json
+from swaptrace.report.verify import ktap, verify_report
+from swaptrace.result.verdict import Difference, Run, Side, Status, Verdict, to_json
+from swaptrace.result.verdictschema import verify_schema
+from swaptrace.terminal.output import Output
 from tests.goldens import check_golden
 from tests.schemas import closed, mistakes
 

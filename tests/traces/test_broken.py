@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swaptrace.traces.files import TraceError, open_trace
+from swaptrace.traces.columns import TraceError
+from swaptrace.traces.files import open_trace
 from tests.effort import examples
 from tests.traces.making import ROWS, SHAPE, WRITERS, consumed, header, of_text, saved
 

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swaptrace.commands import replay_all
 from swaptrace.errors import SwaptraceError
 from swaptrace.policies import find
+from swaptrace.replay.scenarios import replay_all
 from swaptrace.scenario.loader import load_file
-from swaptrace.traces.files import TraceError, open_trace
+from swaptrace.traces.columns import TraceError
+from swaptrace.traces.files import open_trace
 from swaptrace.traces.writer import TraceWriter
 from tests.effort import examples
 from tests.traces.making import (

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from swaptrace.traces import parquetfile, parquetpages
-from swaptrace.traces.files import TraceError, open_trace
+from swaptrace.traces.columns import TraceError
+from swaptrace.traces.files import open_trace
 from tests.processes import completed
 from tests.traces.making import consumed, of_text, read, to_parquet
 
@@ -97,7 +98,8 @@ def test_what_once_ended_the_program_is_an_error(path: Path) -> None:
     """Is a file that a library aborts on told, in a process of its own?"""
     pytest.importorskip("pyarrow")
     code = (
-        "import sys\nfrom swaptrace.traces.files import TraceError, open_trace\n"
+        "import sys\nfrom swaptrace.traces.columns import TraceError\n"
+        "from swaptrace.traces.files import open_trace\n"
         "try:\n    list(open_trace(sys.argv[1]).chunks())\n"
         "except TraceError as error:\n    print(error)\n"
     )

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swaptrace.result.verdict import Difference, Side
 from swaptrace.verify.cause import cause_of, differing
-from swaptrace.verify.verdict import Difference, Side
 
 
 def difference(

@@ -11,12 +11,12 @@ import pytest
 from swaptrace import bundled, policies
 from swaptrace.errors import SwaptraceError
 from swaptrace.replay.table import Table
+from swaptrace.result.verdict import Status, Verdict
 from swaptrace.scenario.loader import load_file
 from swaptrace.verify.compare import Stop, verify_one
 from swaptrace.verify.fitting import MAX_EXECUTED
 from swaptrace.verify.leaves import executed, leaves
 from swaptrace.verify.observed import Observed, ObservedStep
-from swaptrace.verify.verdict import Status, Verdict
 from tests.verify.programs import FACTS, FORKING, READ_WRITE, scenario, shown
 
 

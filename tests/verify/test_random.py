@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from swaptrace.result.verdict import Status
 from swaptrace.scenario.loader import load_file, load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import Measure, Mmap, Pattern, Repeat, Scenario, Step
@@ -22,7 +23,6 @@ from swaptrace.verify.observed import Facts, Observed
 from swaptrace.verify.place import Place
 from swaptrace.verify.random_steps import SIZES
 from swaptrace.verify.run import Judged, Verifier
-from swaptrace.verify.verdict import Status
 from tests.effort import some
 from tests.verify.programs import FACTS, shown
 

@@ -12,7 +12,7 @@ import pytest
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
 from swaptrace.traces.chunk import Chunk
-from swaptrace.traces.files import TraceError
+from swaptrace.traces.columns import TraceError
 from swaptrace.traces.writer import TraceWriter
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit import emit_c

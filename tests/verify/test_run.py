@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from swaptrace.exitcodes import ExitCode
+from swaptrace.result.verdict import Run, Status, Verdict
 from swaptrace.scenario.schema import Scenario
+from swaptrace.terminal.exitcodes import ExitCode
 from swaptrace.verify.build import Compilation, Compiler
 from swaptrace.verify.observed import Observed
 from swaptrace.verify.place import Ending, Job, Outcome
 from swaptrace.verify.record import observations
 from swaptrace.verify.run import Verifier, exit_code, summary
-from swaptrace.verify.verdict import Run, Status, Verdict
 from tests.commandline import run
 from tests.verify.programs import READ_WRITE, scenario, shown
 

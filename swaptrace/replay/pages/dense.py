@@ -1,0 +1,52 @@
+"""A region whose columns lie in an array, one place for each page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from swaptrace.replay.runs.region import Pages, Region
+
+if TYPE_CHECKING:
+    from swaptrace.replay.world import Family
+
+
+class Columns(Protocol):
+    """Who has the array, by page."""
+
+    column: np.ndarray[Any, Any]
+
+
+class Dense(Region):
+    """A region whose columns lie in an arena, from page `first` on."""
+
+    __slots__ = ("arena", "first")
+
+    def __init__(self, arena: Columns, first: int, pages: int) -> None:
+        self.arena = arena
+        self.first = first
+        self.pages = pages
+
+    @property
+    def columns(self) -> np.ndarray[Any, Any]:
+        """The column of each page."""
+        return self.arena.column[self.first : self.first + self.pages]
+
+    @property
+    def starts(self) -> Pages:  # type: ignore[override]
+        columns = self.columns
+        return np.append(0, np.flatnonzero(columns[1:] != columns[:-1]) + 1)
+
+    @property
+    def ids(self) -> Pages:  # type: ignore[override]
+        return self.columns[self.starts].astype(np.int64)
+
+    def at(self, pages: Pages) -> Pages:
+        return self.columns[pages].astype(np.int64)
+
+
+def first_page(family: Family) -> int:
+    """Where the region lies in the arena."""
+    assert isinstance(family.region, Dense)
+    return family.region.first

@@ -1,0 +1,127 @@
+"""What the multi-generational LRU asks of address spaces: processes, addresses, VMAs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from swaptrace.reclaim import memory
+from swaptrace.replay.pages.dense import first_page
+from swaptrace.result.lrugen import TYPES, Generation, LruGen, Tier
+
+if TYPE_CHECKING:
+    from swaptrace.replay.pages.arena import Arena
+    from swaptrace.replay.world import Family, Process
+
+Stamp: TypeAlias = tuple[tuple[object, ...], ...]
+
+ENTRY: int = 8
+"""Bytes that a PTE takes."""
+
+
+class PageTables:
+    """Numbers the processes in the order in which they came to be (lru_gen_add_mm), and tells the
+    inner loop whose page tables the regions are in."""
+
+    def __init__(self) -> None:
+        self._numbered: dict[str, tuple[Process, int]] = {}
+        self._stamp: Stamp = ()
+
+    def number(self, arena: Arena, name: str) -> int:
+        """A process's number; another process by the same name has another."""
+        process = arena.world.processes[name]
+        known = self._numbered.get(name)
+        if known is None or known[0] is not process:
+            number = int(arena.v[memory.PROCESSES])
+            arena.v[memory.PROCESSES] += 1
+            known = self._numbered[name] = process, number
+        return known[1]
+
+    def name(self, number: int) -> str:
+        """The process that has a number; empty if none that lives."""
+        return next((name for name, known in self._numbered.items() if known[1] == number), "")
+
+    def changed(self, arena: Arena) -> bool:
+        """Whether processes, regions or VMAs are others than when it was last asked."""
+        for name in arena.world.processes:
+            self.number(arena, name)
+        stamp = tuple(stamp_of(arena, family) for family in arena.families)
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        for family in arena.families:
+            mark_areas(arena, family)
+        return True
+
+    def describe(self, arena: Arena) -> None:
+        """Fill in the tables."""
+        arrays = arena.table.arrays
+        arrays["process"][:] = -1
+        for at, family in enumerate(arena.families):
+            arrays["address"][at] = family.base
+            arrays["end"][at] = first_page(family) + family.region.pages
+            arrays["split"][at] = any(
+                area_starts(arena, family, name) != [0] for name in family.members
+            )
+            for k, name in enumerate(family.members):
+                if name in arena.world.processes:
+                    arrays["process"][at, k] = self.number(arena, name)
+
+
+def stamp_of(arena: Arena, family: Family) -> tuple[object, ...]:
+    """Equal as long as a region lies where it did, and its VMAs begin where they did."""
+    starts = (tuple(area_starts(arena, family, name)) for name in family.members)
+    return first_page(family), family.base, tuple(family.members), tuple(starts)
+
+
+def area_starts(arena: Arena, family: Family, name: str) -> list[int]:
+    """The pages of a region with which a VMA of the process begins; and holes end VMAs."""
+    process = arena.world.processes.get(name)
+    if process is None:
+        return []
+    areas = process.space.within(family.base, family.end)
+    edges = {edge for area in areas for edge in (area.start, area.end)}
+    return sorted(edge - family.base for edge in edges if family.base <= edge < family.end)
+
+
+def mark_areas(arena: Arena, family: Family) -> None:
+    """VMA_START, for all pages of a region."""
+    base, width = int(arena.v[memory.BASE]), int(arena.v[memory.WIDTH])
+    places: np.ndarray[Any, Any] = arena.nodes["flags"][base:].reshape(-1, width)
+    first = first_page(family)
+    pages = places[first : first + family.region.pages]
+    pages &= np.uint16(~memory.VMA_START & 0xFFFF)
+    for k, name in enumerate(family.members):
+        pages[area_starts(arena, family, name), k] |= np.uint16(memory.VMA_START)
+
+
+def lru_gen(v: np.ndarray[Any, Any]) -> LruGen:
+    """The generations and tiers as they are."""
+    oldest, newest = int(v[memory.MIN_SEQ]), int(v[memory.MAX_SEQ])
+    pages = v[memory.GEN_PAGES :][: memory.HEADS].reshape(-1, memory.TYPES).tolist()
+    return LruGen(
+        generations=tuple(
+            Generation(seq, *pages[seq % memory.MAX_NR_GENS]) for seq in range(oldest, newest + 1)
+        ),
+        tiers=tuple(
+            Tier(kind, tier, *counts)
+            for number, kind in enumerate(TYPES)
+            for tier in range(memory.MAX_NR_TIERS)
+            if any(counts := tier_counts(v, number * memory.MAX_NR_TIERS + tier))
+        ),
+    )
+
+
+def tier_counts(v: np.ndarray[Any, Any], at: int) -> list[int]:
+    """Refaulted, evicted, protected."""
+    places = (memory.TIER_REFAULTED, memory.TIER_EVICTED, memory.TIER_PROTECTED)
+    return [int(v[place + at]) for place in places]
+
+
+def start_generations(v: np.ndarray[Any, Any], page_size: int) -> None:
+    """lru_gen_init_lruvec()"""
+    v[memory.MGLRU] = 1
+    v[memory.MAX_SEQ] = memory.MIN_NR_GENS + 1
+    v[memory.IN_FAULT] = 1
+    v[memory.PTRS_PER_PTE] = page_size // ENTRY

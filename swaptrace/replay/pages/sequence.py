@@ -1,0 +1,245 @@
+"""Replaying `access` and `trace` steps: long sequences of accesses, page by page in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+
+from swaptrace.counters import POSITION, Counter
+from swaptrace.errors import did_you_mean, quote
+from swaptrace.mm.column import Pte
+from swaptrace.mm.event import Access
+from swaptrace.replay.access import anon_vma_prepare
+from swaptrace.replay.pages.arena import Arena
+from swaptrace.replay.pages.dense import first_page
+from swaptrace.replay.runs.region import Pages, Region, check_listable
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import Family, Process, World
+from swaptrace.scenario.schema import AccessPattern, Scenario, Trace
+from swaptrace.traces.chunk import CHUNK, Chunk
+from swaptrace.traces.columns import TraceError, shown
+from swaptrace.traces.files import TraceFile, open_trace
+from swaptrace.traces.patterns import accesses
+
+SIGSEGV = POSITION[Counter.SIGSEGV]
+
+Place = tuple[Process, Family]
+"""A process and a region of it."""
+
+Find = Callable[[int, int], Place]
+"""The place that the numbers of a process and of a region mean."""
+
+Named = TypeVar("Named", Process, Family)
+
+Mark = Callable[[int], None]
+"""Called between two accesses, with how many there have been."""
+
+
+class Player:
+    """Plays chunks of accesses to an arena.
+
+    `first` is the page of a region that page 0 of a chunk is. `marks` are the numbers of accesses,
+    ascending, after which `mark` is called.
+    """
+
+    def __init__(self, arena: Arena, tally: Tally, marks: Iterable[int], mark: Mark) -> None:
+        self.arena = arena
+        self.tally = tally
+        self.marks = list(marks)
+        self.mark = mark
+        self.played = 0
+        self.places: list[Place] = []
+
+    def play(self, chunk: Chunk, place: Find, first: int = 0) -> bool:
+        """All accesses of a chunk; its numbers mean `place(process, region)`. False if one ended
+        the step."""
+        pages, events, outside = self.prepared(chunk, place, first)
+        for start, end in self.stretches(len(pages)):
+            going = self.arena.drive_all(pages[start:end], events[start:end])
+            self.arena.settle(self.tally)
+            if not going:
+                return False
+            self.played += end - start
+            while self.marks and self.marks[0] <= self.played:
+                self.mark(self.marks.pop(0))
+        if outside:
+            self.tally.counts[SIGSEGV] += 1
+        return not outside
+
+    def stretches(self, count: int) -> Iterator[tuple[int, int]]:
+        """The accesses of a chunk, cut at the marks."""
+        inner = [mark - self.played for mark in self.marks if 0 < mark - self.played < count]
+        yield from pairwise([0, *inner, count])
+
+    def prepared(self, chunk: Chunk, place: Find, first: int) -> tuple[Pages, Pages, bool]:
+        """Pages of the arena and events, up to the first access that leaves its region; whether
+        there is one."""
+        pages, events = chunk.page.astype(np.int64) + first, np.zeros(len(chunk.page), np.int64)
+        outside = np.zeros(len(pages), np.bool_)
+        for which, numbers in selected(chunk):
+            found = place(*numbers)
+            family = self.admit(found)
+            reads, writes = self.numbers(found)
+            outside[which] = pages[which] >= family.region.pages
+            events[which] = np.where(chunk.write[which], writes, reads)
+            pages[which] += first_page(family)
+        end = int(outside.argmax()) if outside.any() else len(pages)
+        return pages[:end], events[:end], end < len(pages)
+
+    def admit(self, place: Place) -> Family:
+        """The region, in the arena."""
+        if place not in self.places:
+            self.places.append(place)
+        family = place[1]
+        if not self.arena.limited and family not in self.arena.families:
+            lend(self.arena, family)
+        return family
+
+    def numbers(self, place: Place) -> tuple[int, int]:
+        """The events of a read and of a write."""
+        process, family = place
+        member, facts = family.members.index(process.name), self.arena.world.facts
+        read = Access(member, facts, read=True, store=None)
+        write = Access(member, facts, read=False, store="fresh")
+        return self.arena.table.number(read), self.arena.table.number(write)
+
+    def prepare_anon_vmas(self) -> None:
+        """Every VMA in which a process has got a page of its own has an anon_vma."""
+        for process, family in self.places:
+            member = family.members.index(process.name)
+            for start, end, area in list(process.space.clipped(family.base, family.end)):
+                if area.anon_vma is None and self.owns_any(family, member, start, end):
+                    anon_vma_prepare(self.arena.world, process, area)
+
+    def owns_any(self, family: Family, member: int, start: int, end: int) -> bool:
+        """Whether a page of the range is one of the process's own, in memory or in swap."""
+        columns = np.unique(family.region.at(np.arange(start, end) - family.base)).tolist()
+        entries = (self.arena.world.table.columns[c].maps[member].pte for c in columns)
+        return any(
+            pte is not None and not (isinstance(pte, Pte) and pte.is_zero_page) for pte in entries
+        )
+
+
+def selected(chunk: Chunk) -> Iterator[tuple[Pages | slice, tuple[int, int]]]:
+    """Which accesses of a chunk are those of which process and region."""
+    if chunk.region is None and chunk.process is None:
+        yield slice(None), (0, 0)
+        return
+    pairs = np.zeros(len(chunk.page), np.uint32)
+    if chunk.process is not None:
+        pairs |= chunk.process.astype(np.uint32) << np.uint32(16)
+    if chunk.region is not None:
+        pairs |= chunk.region
+    for pair in np.unique(pairs).tolist():
+        yield np.flatnonzero(pairs == pair), divmod(pair, 1 << 16)
+
+
+def lend(arena: Arena, family: Family) -> None:
+    """Give a region of runs to an arena, until `borrowed` is over."""
+    region = family.region
+    check_listable(region.pages)
+    runs = list(region.runs())
+    arena.place(family, region.pages, 0)
+    columns = np.repeat([column for _, _, column in runs], [pages for _, pages, _ in runs])
+    at = first_page(family)
+    arena.widen_columns()
+    arena.column[at : at + region.pages] = columns
+
+
+@contextmanager
+def borrowed(world: World) -> Iterator[Arena]:
+    """The world's arena; without a memory limit one for the time being."""
+    if world.arena is not None:
+        yield world.arena
+        return
+    arena = Arena(world)
+    try:
+        yield arena
+    finally:
+        for family in arena.families:
+            dense, family.region = family.region, Region(family.region.pages, 0)
+            family.region.splice(0, dense.pages, dense.starts, dense.ids)
+
+
+def replay_pattern(
+    world: World, tally: Tally, process: Process, step: AccessPattern, marks: list[int], mark: Mark
+) -> None:
+    """The accesses of an `access` step, up to a SIGSEGV."""
+    family, size = process.regions[step.region], world.machine.page_size
+    first = step.span.offset // size
+    pages = -(-(step.span.offset + step.span.length) // size) - first
+    check_listable(pages)
+    with borrowed(world) as arena:
+        player = Player(arena, tally, marks, mark)
+        for chunk in accesses(step, pages):
+            if not player.play(chunk, lambda _process, _region: (process, family), first):
+                break
+        player.prepare_anon_vmas()
+
+
+def replay_trace(
+    world: World,
+    tally: Tally,
+    process: Process,
+    step: Trace,
+    trace: TraceFile,
+    marks: list[int],
+    mark: Mark,
+) -> None:
+    """The accesses of a `trace` step, up to a SIGSEGV. Raises `TraceError`."""
+
+    def place(number: int, region: int) -> Place:
+        executor = process
+        if trace.processes:
+            executor = named(world.processes, trace.processes[number], trace, "process")
+        return executor, region_of(executor, region, step, trace)
+
+    with borrowed(world) as arena:
+        player = Player(arena, tally, marks, mark)
+        for chunk in trace.chunks(CHUNK):
+            if not player.play(chunk, place):
+                break
+        player.prepare_anon_vmas()
+
+
+def parts(count: int, number: int) -> list[int]:
+    """Where so many equal parts of a sequence end."""
+    return [count * part // number for part in range(1, number + 1)]
+
+
+def trace_of(step: Trace, scenario: Scenario) -> TraceFile:
+    """The trace of a step, the file that it was when the scenario was loaded."""
+    return open_trace(scenario.trace_path(step.path), scenario.traces.get(step.path))
+
+
+def length(trace: TraceFile) -> int:
+    """How many accesses a trace has."""
+    return trace.count(CHUNK)
+
+
+def region_of(process: Process, number: int, step: Trace, trace: TraceFile) -> Family:
+    """The region of a process that a number in the trace means."""
+    if trace.regions and step.region is not None:
+        raise TraceError(f"{shown(trace.path)} names its regions itself; leave 'region' out")
+    if trace.regions:
+        return named(process.regions, trace.regions[number], trace, "region")
+    if step.region is not None:
+        return named(process.regions, step.region, trace, "region")
+    if len(process.regions) != 1:
+        raise TraceError(
+            f"{shown(trace.path)} does not say which region its pages lie in, and process "
+            f"{quote(process.name)} has {len(process.regions)}; give the step a 'region'"
+        )
+    return next(iter(process.regions.values()))
+
+
+def named(there_are: dict[str, Named], name: str, trace: TraceFile, what: str) -> Named:
+    """A process or region by its name in the trace."""
+    if name not in there_are:
+        hint = did_you_mean(name, there_are) or "there are none"
+        raise TraceError(f"{shown(trace.path)} has a {what} {quote(name)}, not here; {hint}")
+    return there_are[name]

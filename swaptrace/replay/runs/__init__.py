@@ -1,0 +1,1 @@
+"""The replay of runs: neighbouring pages that are alike, moved together."""

@@ -1,0 +1,110 @@
+"""Sending one event to many pages.
+
+Where pages do not depend on one another, each distinct column is looked up once and the
+counts come from a histogram. Where a swap device crosses a threshold on the way, the walk is
+cut there.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+
+from swaptrace.counters import POSITION, Counter
+from swaptrace.mm.event import Event, Pageout
+from swaptrace.replay.runs.region import Pages, Walk
+from swaptrace.replay.table import Row
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import Family, World
+
+Met: TypeAlias = dict[int, tuple[Row, int]]
+"""Column to its transition and the number of pages that take it."""
+
+NEW_ANON = (POSITION[Counter.ZERO_FILL], POSITION[Counter.WP_COPY])
+
+
+def send(
+    world: World,
+    tally: Tally,
+    family: Family,
+    walk: Walk,
+    event: Event,
+    met: Met | None = None,
+) -> None:
+    """Let `event` happen to each page of the walk, in its order; `met` is its survey, if known."""
+    if world.arena is not None:
+        world.arena.send(tally, family, walk, event)
+        return
+    if met is None:
+        met = survey(world, family, walk, event)
+    if facts_hold(world, met):
+        commit(world, tally, family, walk, with_facts(world, event), met)
+    else:
+        send_in_order(world, tally, family, walk.ordered(), event)
+
+
+def with_facts(world: World, event: Event) -> Event:
+    """The event with the facts as they are for the next page."""
+    return event._replace(facts=world.facts_now(isinstance(event, Pageout)))
+
+
+def survey(world: World, family: Family, walk: Walk, event: Event) -> Met:
+    """The transition of each column that the walk meets, and how many of its pages take it."""
+    event, row = with_facts(world, event), world.table.row
+    return {c: (row(event, c), pages) for c, pages in family.region.histogram(walk).items()}
+
+
+def facts_hold(world: World, met: Met) -> bool:
+    """Whether no threshold of the swap device can be crossed within the walk."""
+    deltas = [(row.slots, pages) for row, pages in met.values() if row.slots]
+    if not deltas:
+        return True
+    for sign in (1, -1):
+        change = sum(delta * pages for delta, pages in deltas if delta * sign > 0)
+        alike = world.device.pages_alike(sign)
+        if alike is not None and abs(change) > alike:
+            return False
+    return True
+
+
+def send_in_order(world: World, tally: Tally, family: Family, walk: Walk, event: Event) -> None:
+    """Stretch by stretch, cut where the facts change."""
+    for start, count, column in list(family.region.segments(walk)):
+        done = 0
+        while done < count:
+            now = with_facts(world, event)
+            row = world.table.row(now, column)
+            alike = world.device.pages_alike(row.slots)
+            pages = count - done if alike is None else min(alike, count - done)
+            part = walk.part(start + done, pages)
+            commit(world, tally, family, part, now, {column: (row, pages)})
+            done += pages
+
+
+def commit(world: World, tally: Tally, family: Family, walk: Walk, event: Event, met: Met) -> None:
+    """Count the transitions of a walk and change its pages."""
+    for column, (row, pages) in sorted(met.items(), key=lambda each: -each[1][1]):
+        tally.take(family, event, column, row, pages)
+        world.device.used += row.slots * pages
+        if row.violations:
+            note_violations(tally, family, walk, column, row, pages)
+    if all(row.new == column for column, (row, _) in met.items()):
+        return
+    old = np.array(sorted(met), dtype=np.int64)
+    new = np.array([met[column][0].new for column in old.tolist()], dtype=np.int64)
+    family.region.replace(walk, lambda ids: translate(ids, old, new))
+
+
+def translate(ids: Pages, old: Pages, new: Pages) -> Pages:
+    """Each id of `old` (ascending) becomes the one at the same place in `new`."""
+    return new[np.searchsorted(old, ids)]
+
+
+def note_violations(
+    tally: Tally, family: Family, walk: Walk, column: int, row: Row, pages: int
+) -> None:
+    """What a transition broke, and the first page that shows it."""
+    page = family.region.first_page(walk, column)
+    for kind, process in row.violations:
+        tally.see(kind, family.members[process], family.name, page, pages)

@@ -1,0 +1,1 @@
+"""What a replay comes to, as frozen values: counters, differences, verdicts, and their JSON."""

@@ -1,0 +1,252 @@
+"""Where output goes: standard output or a file, with colours and a width or without; messages
+and the progress bar to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
+
+from swaptrace.errors import SwaptraceError, printable
+from swaptrace.terminal.atomic import cannot_write, replace_file
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.progress import Progress, TaskID
+
+Color = Literal["auto", "always", "never"]
+
+UNBOUNDED = 1_000_000
+"""The width of what is no terminal: nothing wraps, whatever COLUMNS says."""
+
+BLOCKS_AS_DIGITS = str.maketrans("▁▂▃▄▅▆▇█", "12345678")
+"""A sparkline where there are no blocks."""
+
+PATIENCE = 1.0
+"""Seconds until a progress bar appears."""
+
+
+def complain(message: str) -> None:
+    """Print a message to standard error, whatever has become of that."""
+    text = "\n".join(printable(line) for line in message.split("\n")) + "\n"
+    if sys.stderr is not None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except OSError:
+            discard(sys.stderr)
+
+
+def discard(stream: TextIO | None) -> None:
+    """Let what could not be written go nowhere, lest the interpreter tries again at its end."""
+    if stream is None:
+        return
+    with suppress(OSError, ValueError):  # a stream without a descriptor needs nothing
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+class Output(NamedTuple):
+    """Where a command's output goes: standard output, or a file if `path` is given."""
+
+    color: Color = "auto"
+    path: str | None = None
+
+    def show(self, report: RenderableType) -> None:
+        """Write a report as text."""
+        from rich.console import Console
+
+        colored = self._colored()
+        text = StringIO()
+        console = Console(
+            file=text,
+            width=self._width(),
+            height=25,  # without one, rich takes its own idea of the width on a dumb terminal
+            force_terminal=colored,
+            color_system="standard" if colored else None,
+            no_color=not colored,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+        )
+        console.print(report)
+        self.write(text.getvalue())
+
+    def write(self, text: str) -> None:
+        """Write text as it is, all of it or, into a file, nothing."""
+        if self.path is None:
+            _write_stdout(text)
+        else:
+            replace_file(Path(self.path), text)
+
+    def _terminal(self) -> bool:
+        return self.path is None and sys.stdout is not None and sys.stdout.isatty()
+
+    def _colored(self) -> bool:
+        if self.color != "auto":
+            return self.color == "always"
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        return self._terminal() and not plain
+
+    def _width(self) -> int:
+        if not self._terminal():
+            return UNBOUNDED
+        from shutil import get_terminal_size
+
+        return get_terminal_size().columns
+
+
+def _write_stdout(text: str) -> None:
+    stream = sys.stdout
+    if stream is None:
+        raise SwaptraceError("cannot write to standard output: it is closed")
+    encoding = stream.encoding or "utf-8"
+    text = text if _has_blocks(encoding) else text.translate(BLOCKS_AS_DIGITS)
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise cannot_write("standard output", error) from error
+
+
+def _has_blocks(encoding: str) -> bool:
+    try:
+        "▁█".encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextmanager
+def progress(total: int, color: Color = "auto") -> Iterator[Callable[[str, str], None]]:
+    """Show how far `total` replays are, if they take long and standard error is a terminal.
+
+    What it gives is to be called with the scenario and the policy as each replay begins.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _scenario, _policy: None
+        return
+    bar = _Bar(total, color)
+    try:
+        yield bar.begin
+    finally:
+        bar.close()
+
+
+@contextmanager
+def status(color: Color = "auto") -> Iterator[Callable[[str], None]]:
+    """Show what is being done, if it takes long and standard error is a terminal.
+
+    What it gives is to be called with a text now and then.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+    from time import monotonic
+
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, no_color=True if color == "never" else None)
+    shown = console.status("", spinner="line")
+    begun = monotonic()
+
+    def tell(text: str) -> None:
+        if monotonic() - begun > PATIENCE:
+            shown.update(Text(printable(text)))  # what stands in it is no markup
+            shown.start()
+
+    try:
+        yield tell
+    finally:
+        shown.stop()
+
+
+@contextmanager
+def reading(total: int | None, name: str) -> Iterator[Callable[[int], None]]:
+    """Show how much of a file of `total` bytes (None: as many as come) has been read, if that takes
+    long and standard error is a terminal.
+
+    What it gives is to be called with the number of bytes now and then.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _bytes: None
+        return
+    from time import monotonic
+
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    task = bar.add_task(printable(name), total=total)
+    begun = monotonic()
+
+    def tell(done: int) -> None:
+        if monotonic() - begun > PATIENCE:
+            bar.start()
+            bar.update(task, completed=done)
+
+    try:
+        yield tell
+    finally:
+        bar.stop()
+
+
+class _Bar:
+    """A progress bar that appears when `PATIENCE` is over; a thread of its own draws it."""
+
+    def __init__(self, total: int, color: Color) -> None:
+        from threading import Timer
+
+        self.color = color
+        self.total = total
+        self.begun = 0
+        self.doing = ""
+        self.shown: tuple[Progress, TaskID] | None = None
+        self.timer = Timer(PATIENCE, self.appear)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def begin(self, scenario: str, policy: str) -> None:
+        self.begun += 1
+        self.doing = printable(f"{scenario} under {policy}")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Let the bar, if there is one, show what is being done now."""
+        if self.shown:
+            bar, task = self.shown
+            bar.update(task, completed=max(0, self.begun - 1), description=self.doing)
+
+    def appear(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        console = Console(stderr=True, no_color=True if self.color == "never" else None)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn())
+        bar = Progress(
+            *columns,
+            MofNCompleteColumn(),
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self.shown = (bar, bar.add_task(self.doing, total=self.total))
+        self.refresh()
+        bar.start()
+
+    def close(self) -> None:
+        self.timer.cancel()
+        self.timer.join()
+        if self.shown:
+            self.shown[0].stop()
