@@ -72,7 +72,10 @@ def test_record_says_which_package_is_missing(here: Path) -> None:
 def test_a_bar_is_on_a_terminal_and_leaves_nothing_on_it() -> None:
     """Is the last that is shown the summary, however narrow?"""
     feed = "cat some.log; until [ -e out ]; do sleep 0.1; done; sleep 0.3; cat some.log"
-    code_of = "from swaptrace import output; output.PATIENCE = 0; from swaptrace.cli import main; "
+    code_of = (
+        "from swaptrace.terminal import output; output.PATIENCE = 0; "
+        "from swaptrace.cli import main; "
+    )
     swaptrace = shlex.join([sys.executable, "-c", f"{code_of}main()"])
     command = f"({feed}) | {swaptrace} import lackey - -o out"
     shown, code = on_terminal("bash", "-c", command, env={"COLUMNS": "20"}, progress=True)

@@ -184,7 +184,7 @@ def test_killed_while_it_writes_it_leaves_nothing() -> None:
     """Is a file in the making gone with its process, by SIGKILL as well?"""
     before = set(os.listdir())
     code = (
-        "import os, signal, pathlib\nfrom swaptrace import atomic\n"
+        "import os, signal, pathlib\nfrom swaptrace.terminal import atomic\n"
         "with atomic.making(pathlib.Path('out')) as made:\n"
         "    made.file.write(b'half')\n    made.file.flush()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -105,6 +105,22 @@ def test_no_part_imports_what_it_must_not_know(path: Path) -> None:
     assert wrong == set()
 
 
+def depends(path: Path) -> set[Path]:
+    """The files whose modules a file imports, for the types as well."""
+    inside = {name.removeprefix("swaptrace.") for name in imports(path) if "." in name}
+    found = {PACKAGE.joinpath(*name.split(".")).with_suffix(".py") for name in inside}
+    return (found & set(FILES)) - {path}
+
+
+def test_nothing_goes_round_in_a_circle() -> None:
+    """Can the files be put in an order in which each imports only what is before it?"""
+    left = {path: depends(path) for path in FILES}
+    while free := [path for path, needed in left.items() if not needed & left.keys()]:
+        for path in free:
+            del left[path]
+    assert {str(path.relative_to(PACKAGE)) for path in left} == set()
+
+
 def test_the_top_level_is_held_too() -> None:
     """May a module beside the parts of the package import only what its own entry says?"""
     top = {path.name for path in FILES if path.parent == PACKAGE}
@@ -141,6 +157,7 @@ def test_numpy_is_known_to_few() -> None:
         "replay/pages/flat.py",
         "replay/pages/nodes.py",
         "replay/pages/pagetables.py",
+        "replay/pages/parts.py",
         "replay/pages/placing.py",
         "replay/runs/readahead.py",
         "replay/pages/recurring.py",

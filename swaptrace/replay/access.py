@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from swaptrace.mm.event import Access, Populate, Store
+from swaptrace.replay.family import Family, Process
+from swaptrace.replay.pages.protocol import SinglePages
 from swaptrace.replay.runs.readahead import send_reading
 from swaptrace.replay.runs.region import Walk, check_listable, listed
 from swaptrace.replay.runs.visit import NEW_ANON, Met, send, survey
 from swaptrace.replay.space import VmArea, find_mergeable_anon_vma
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import Family, Process, World
+from swaptrace.replay.world import World
 from swaptrace.scenario.schema import Access as AccessStep
 from swaptrace.scenario.schema import Memset
 from swaptrace.traces.generator import order
-
-if TYPE_CHECKING:
-    from swaptrace.replay.pages.arena import Arena
 
 Faulting: TypeAlias = Access | Populate
 
@@ -116,7 +115,7 @@ def touch(
     The VMA gets its anon_vma with its first own page, and its read-ahead state moves on.
     """
     if world.arena is not None:
-        return touch_limited(world.arena, tally, process, family, walk, event)
+        return touch_limited(world, world.arena, tally, process, family, walk, event)
     met = survey(world, family, walk, event)
     ends = {column for column, (row, _) in met.items() if row.ends}
     if ends:
@@ -139,14 +138,20 @@ def touch(
 
 
 def touch_limited(
-    arena: Arena, tally: Tally, process: Process, family: Family, walk: Walk, event: Faulting
+    world: World,
+    arena: SinglePages,
+    tally: Tally,
+    process: Process,
+    family: Family,
+    walk: Walk,
+    event: Faulting,
 ) -> bool:
     """The same under a memory limit, where each access may reclaim other pages."""
     before = new_anon_pages(tally)
     goes_on = arena.send(tally, family, walk, event)
     if new_anon_pages(tally) > before:
         page = family.base + walk.bounds[0]
-        anon_vma_prepare(arena.world, process, next(iter(process.space.within(page, page + 1))))
+        anon_vma_prepare(world, process, next(iter(process.space.within(page, page + 1))))
     return goes_on
 
 

@@ -28,11 +28,12 @@ from swaptrace.mm.event import (
 )
 from swaptrace.mm.event import Fork as ForkEvent
 from swaptrace.replay.access import touch
+from swaptrace.replay.family import Family, Process
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import Family, Process, World
+from swaptrace.replay.world import World
 from swaptrace.scenario.schema import (
     Madvise,
     Mlock,

@@ -11,7 +11,7 @@ from swaptrace.replay.table import Row
 from swaptrace.result.result import Checkpoint, StepResult, Violation
 
 if TYPE_CHECKING:
-    from swaptrace.replay.world import Family
+    from swaptrace.replay.family import Family
 
 
 class Taken(NamedTuple):

@@ -1,57 +1,21 @@
-"""The state of a replay: processes, their regions, and the swap device.
-
-A `Family` is a region with all processes that share it since a fork: one array of columns,
-in which process number i of `members` is mapping number i.
-"""
+"""The state of a replay: processes, their regions, and the swap device."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.backend import BACKENDS
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Facts
+from swaptrace.replay.family import Family, Process
+from swaptrace.replay.pages.protocol import SinglePages
 from swaptrace.replay.runs.region import Region
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.table import Table
 from swaptrace.scenario.addresses import first_fit
 from swaptrace.scenario.schema import Machine
-
-if TYPE_CHECKING:
-    from swaptrace.replay.pages.arena import Arena
-
-
-@dataclass(slots=True)
-class Family:
-    """A region: its name, its first page's address (in pages), its pages, who shares it."""
-
-    name: str
-    base: int
-    region: Region
-    members: list[str]
-
-    @property
-    def end(self) -> int:
-        """One past the last page's address."""
-        return self.base + self.region.pages
-
-
-@dataclass(slots=True)
-class Process:
-    """`regions` by name; `families` are all that it is a member of. `registered` names those
-    that its userfaultfd has been registered for, which a child's has not."""
-
-    name: str
-    space: AddressSpace
-    regions: dict[str, Family] = field(default_factory=dict)
-    registered: set[str] = field(default_factory=set)
-
-    def families(self) -> list[Family]:
-        """Each region that the process shares in, once, in order of mapping."""
-        return list(self.regions.values())
 
 
 @dataclass(slots=True)
@@ -98,7 +62,7 @@ class World:
         self.processes: dict[str, Process] = {"main": Process("main", AddressSpace())}
         self.facts = static_facts(machine)
         self._anon_vmas = 0
-        self.arena: Arena | None = None
+        self.arena: SinglePages | None = None
 
     def follows(self, rule: Rule) -> bool:
         """Whether the machine's kernel has a rule."""

@@ -6,7 +6,8 @@ from collections import Counter
 
 from swaptrace.counters import ReclaimCounter
 from swaptrace.mm.column import Pte
-from swaptrace.replay.world import Family, Process, World
+from swaptrace.replay.family import Family, Process
+from swaptrace.replay.world import World
 from tests.replay.folios import Folio, Shadow
 from tests.replay.limited import NaiveArena
 

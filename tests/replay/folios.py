@@ -17,9 +17,10 @@ from swaptrace.mm.event import (
     Reclaim,
 )
 from swaptrace.mm.moves import moves
+from swaptrace.replay.family import Family
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import Family, World
+from swaptrace.replay.world import World
 from tests.replay.placed import Slots
 
 ADVISED = "on advice"

@@ -9,9 +9,10 @@ from swaptrace.errors import OutOfMemory
 from swaptrace.mm.column import Pte
 from swaptrace.mm.event import Access, Activate, Event, Populate, Reclaim
 from swaptrace.mm.moves import moves
+from swaptrace.replay.family import Family
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import Family, World
+from swaptrace.replay.world import World
 from tests.replay.aging import NaiveAging
 from tests.replay.folios import Folio
 from tests.replay.limited import NaiveArena

@@ -22,10 +22,10 @@ from swaptrace.mm.event import (
     Unmap,
 )
 from swaptrace.mm.moves import moves
+from swaptrace.replay.family import Family
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import Family
 from tests.replay.folios import Folio, NaiveMemory
 
 

@@ -19,12 +19,13 @@ from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
 from swaptrace.replay import access, engine, syscalls
 from swaptrace.replay.engine import Replay
+from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages import sequence
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import Family, Process, World
+from swaptrace.replay.world import World
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.schema import AccessPattern, Machine, Repeat, Scenario
 from swaptrace.traces.patterns import accesses

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from swaptrace.mm.event import Event, Pageout, Reclaim
 from swaptrace.mm.moves import moves
+from swaptrace.replay.family import Family
 from swaptrace.replay.runs.region import Walk
-from swaptrace.replay.world import Family, World
+from swaptrace.replay.world import World
 from tests.replay.clusters import Clusters, Holder
 
 GiveBack = Callable[[World, Family, int, int], None]

@@ -100,7 +100,12 @@ def test_arrays_reclaim_what_lists_of_objects_do(scenario: Scenario, policy: str
 def test_every_folio_is_in_one_place_and_charged_once(scenario: Scenario, policy: str) -> None:
     """Do lists, batch, flags and charges fit the columns, after every step?"""
     run = Replay(scenario, policies.find(policy))
-    run.observe = lambda *_: consistent(run.world.arena)
+
+    def observe(*_: object) -> None:
+        assert isinstance(run.world.arena, Arena)
+        consistent(run.world.arena)
+
+    run.observe = observe
     with mock.patch.object(Replay, "check_errno"):
         try:
             run.steps(scenario.steps, "", None, run.record)
@@ -184,7 +189,7 @@ def test_a_page_takes_less_than_sixteen_bytes() -> None:
     )
     run.steps(run.scenario.steps, "", None, run.record)
     arena = run.world.arena
-    assert arena is not None
+    assert isinstance(arena, Arena)
     by_page = [arena.column, *arena.nodes.values()]
     assert sum(array.nbytes for array in by_page) < 16 * pages
 

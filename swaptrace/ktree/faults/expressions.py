@@ -25,12 +25,12 @@ from swaptrace.ktree.faults.fields import FIELDS, KNOWN_FIELDS
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure
+from swaptrace.ktree.faults.reading import Reading
 from swaptrace.ktree.faults.tables import PRIMITIVES
 from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF, Pointer, are_equal, is_true, named
 from swaptrace.mm.column import Vma
 
 if TYPE_CHECKING:
-    from swaptrace.ktree.faults.program import Program
     from swaptrace.ktree.faults.source import Definition
 
 Env = dict[str, Any]
@@ -76,7 +76,7 @@ def constant(number: int) -> Value:
 class Expressions:
     """Reads the expressions of one function."""
 
-    def __init__(self, program: Program, definition: Definition) -> None:
+    def __init__(self, program: Reading, definition: Definition) -> None:
         self.program, self.definition = program, definition
         self.scopes: list[dict[str, Variable]] = [{}]
         self.declared = 0
@@ -356,7 +356,7 @@ class Expressions:
         return run
 
     def _followed(self, node: Any, name: str, arguments: list[Any]) -> Value:
-        function = self.program.function(name, self, node)
+        function = self.program.function(name, lambda text: self.error(node, text))
         if len(function.parameters) != len(arguments):
             wanted = len(function.parameters)
             raise self.error(node, f"{name}() takes {wanted} arguments, not {len(arguments)}")

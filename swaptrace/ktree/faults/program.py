@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
 
 from swaptrace.errors import PolicyError, quote
-from swaptrace.ktree.faults.expressions import Env, Expressions
+from swaptrace.ktree.faults.expressions import Env
 from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.source import Definition, Sources, error_of
@@ -93,13 +93,13 @@ class Program:
         """Remember a function that the model has."""
         self.primitives[name] = primitive
 
-    def function(self, name: str, caller: Expressions, node: Any) -> Function:
+    def function(self, name: str, error: Callable[[str], PolicyError]) -> Function:
         """A function of the tree that C calls. Raises `PolicyError`."""
         if name in self._reading:
-            raise caller.error(node, f"{name}() calls itself, which is not understood")
+            raise error(f"{name}() calls itself, which is not understood")
         found = self._read(name)
         if found is None:
-            raise caller.error(node, f"there is no function {quote(name)} in the model or the tree")
+            raise error(f"there is no function {quote(name)} in the model or the tree")
         return found
 
     def _read(self, name: str) -> Function | None:

@@ -34,7 +34,8 @@ from swaptrace.replay.tally import Tally
 from swaptrace.result.lrugen import LruGen
 
 if TYPE_CHECKING:
-    from swaptrace.replay.world import Family, World
+    from swaptrace.replay.family import Family
+    from swaptrace.replay.world import World
 
 PORTION = 1 << 16
 """How many pages of a walk are listed at a time."""
@@ -299,7 +300,7 @@ class Arena:
 
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""
-        return recurring_key(self)
+        return recurring_key(self, self.page_tables.name(int(self.v[memory.CURRENT])))
 
     def lru_gen(self) -> LruGen | None:
         """Generations and tiers, where the LRU has any."""

@@ -9,7 +9,7 @@ import numpy as np
 from swaptrace.replay.runs.region import Pages, Region
 
 if TYPE_CHECKING:
-    from swaptrace.replay.world import Family
+    from swaptrace.replay.family import Family
 
 
 class Columns(Protocol):

@@ -12,10 +12,10 @@ from swaptrace.replay.pages.dense import first_page
 from swaptrace.replay.runs.readahead import Pass
 
 if TYPE_CHECKING:
-    from swaptrace.replay.pages.arena import Arena
+    from swaptrace.replay.pages.parts import Parts
 
 
-def look_up(arena: Arena, page: int, number: int) -> int:
+def look_up(arena: Parts, page: int, number: int) -> int:
     """Let the fault happen to a page of the arena; what `loop.happen` says of it."""
     family = arena.locate(page)
     event = arena.table.events[number]
@@ -35,7 +35,7 @@ def look_up(arena: Arena, page: int, number: int) -> int:
     return why
 
 
-def swap_vma_readahead(arena: Arena, ahead: Pass, page: int, number: int) -> int:
+def swap_vma_readahead(arena: Parts, ahead: Pass, page: int, number: int) -> int:
     """The window is read page by page, that of the fault in its place, and then mapped."""
     first = first_page(ahead.family)
     start, end = ahead.window(ahead.family.base + page - first)
@@ -56,7 +56,7 @@ def swap_vma_readahead(arena: Arena, ahead: Pass, page: int, number: int) -> int
     return map_read(arena, page, number, before, arena.table.number(reading), moment)
 
 
-def map_read(arena: Arena, page: int, number: int, before: int, reading: int, moment: int) -> int:
+def map_read(arena: Parts, page: int, number: int, before: int, reading: int, moment: int) -> int:
     """The fault goes on with the folio that it has read, and counts as the one event that it is."""
     family = arena.families.index(arena.locate(page))
     read, full = int(arena.column[page]), at_hand(arena.memory(), number)
@@ -70,7 +70,7 @@ def map_read(arena: Arena, page: int, number: int, before: int, reading: int, mo
     return why
 
 
-def untake(arena: Arena, at: tuple[int, int, int]) -> None:
+def untake(arena: Parts, at: tuple[int, int, int]) -> None:
     """Forget the last page that took a transition."""
     taken, first = arena.table.arrays["taken"], arena.table.arrays["first"]
     taken[at] -= 1
@@ -78,7 +78,7 @@ def untake(arena: Arena, at: tuple[int, int, int]) -> None:
         first[at] = -1
 
 
-def retake(arena: Arena, at: tuple[int, int, int], page: int, moment: int) -> None:
+def retake(arena: Parts, at: tuple[int, int, int], page: int, moment: int) -> None:
     """Note a page that has taken a transition."""
     taken, first = arena.table.arrays["taken"], arena.table.arrays["first"]
     if not taken[at]:

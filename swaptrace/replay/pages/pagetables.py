@@ -11,8 +11,8 @@ from swaptrace.replay.pages.dense import first_page
 from swaptrace.result.lrugen import TYPES, Generation, LruGen, Tier
 
 if TYPE_CHECKING:
-    from swaptrace.replay.pages.arena import Arena
-    from swaptrace.replay.world import Family, Process
+    from swaptrace.replay.family import Family, Process
+    from swaptrace.replay.pages.parts import Parts
 
 Stamp: TypeAlias = tuple[tuple[object, ...], ...]
 
@@ -28,7 +28,7 @@ class PageTables:
         self._numbered: dict[str, tuple[Process, int]] = {}
         self._stamp: Stamp = ()
 
-    def number(self, arena: Arena, name: str) -> int:
+    def number(self, arena: Parts, name: str) -> int:
         """A process's number; another process by the same name has another."""
         process = arena.world.processes[name]
         known = self._numbered.get(name)
@@ -42,7 +42,7 @@ class PageTables:
         """The process that has a number; empty if none that lives."""
         return next((name for name, known in self._numbered.items() if known[1] == number), "")
 
-    def changed(self, arena: Arena) -> bool:
+    def changed(self, arena: Parts) -> bool:
         """Whether processes, regions or VMAs are others than when it was last asked."""
         for name in arena.world.processes:
             self.number(arena, name)
@@ -54,7 +54,7 @@ class PageTables:
             mark_areas(arena, family)
         return True
 
-    def describe(self, arena: Arena) -> None:
+    def describe(self, arena: Parts) -> None:
         """Fill in the tables."""
         arrays = arena.table.arrays
         arrays["process"][:] = -1
@@ -69,13 +69,13 @@ class PageTables:
                     arrays["process"][at, k] = self.number(arena, name)
 
 
-def stamp_of(arena: Arena, family: Family) -> tuple[object, ...]:
+def stamp_of(arena: Parts, family: Family) -> tuple[object, ...]:
     """Equal as long as a region lies where it did, and its VMAs begin where they did."""
     starts = (tuple(area_starts(arena, family, name)) for name in family.members)
     return first_page(family), family.base, tuple(family.members), tuple(starts)
 
 
-def area_starts(arena: Arena, family: Family, name: str) -> list[int]:
+def area_starts(arena: Parts, family: Family, name: str) -> list[int]:
     """The pages of a region with which a VMA of the process begins; and holes end VMAs."""
     process = arena.world.processes.get(name)
     if process is None:
@@ -85,7 +85,7 @@ def area_starts(arena: Arena, family: Family, name: str) -> list[int]:
     return sorted(edge - family.base for edge in edges if family.base <= edge < family.end)
 
 
-def mark_areas(arena: Arena, family: Family) -> None:
+def mark_areas(arena: Parts, family: Family) -> None:
     """VMA_START, for all pages of a region."""
     base, width = int(arena.v[memory.BASE]), int(arena.v[memory.WIDTH])
     places: np.ndarray[Any, Any] = arena.nodes["flags"][base:].reshape(-1, width)

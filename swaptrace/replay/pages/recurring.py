@@ -17,9 +17,9 @@ from swaptrace.replay.pages.dense import first_page
 from swaptrace.replay.pages.flat import SHAPES
 
 if TYPE_CHECKING:
-    from swaptrace.replay.pages.arena import Arena
     from swaptrace.replay.pages.flat import Integers
     from swaptrace.replay.pages.nodes import Nodes
+    from swaptrace.replay.pages.parts import Parts
 
 TABLES: Final = tuple(shape.place for shape in SHAPES.values())
 """The scalars that say where tables begin, which grow with what is known."""
@@ -38,8 +38,8 @@ WITHOUT_A_FUTURE: Final = (
 knows what is in use."""
 
 
-def recurring_key(arena: Arena) -> tuple[object, ...]:
-    """Equal for two moments after which the same happens.
+def recurring_key(arena: Parts, running: str) -> tuple[object, ...]:
+    """Equal for two moments after which the same happens; `running` is the process that runs.
 
     Ages wrap after 2^31 evictions; a cycle that is multiplied beyond that is not followed there.
     """
@@ -63,7 +63,6 @@ def recurring_key(arena: Arena) -> tuple[object, ...]:
         for family in arena.families
     )
     nodes = relative(arena.nodes, arena.v)
-    running = arena.page_tables.name(int(v[memory.CURRENT]))
     relative_generations(v)
     device = arena.swap.tobytes()
     return (v.tobytes(), due, places, running, device, *(array.tobytes() for array in nodes))

@@ -14,11 +14,12 @@ from swaptrace.errors import did_you_mean, quote
 from swaptrace.mm.column import Pte
 from swaptrace.mm.event import Access
 from swaptrace.replay.access import anon_vma_prepare
+from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages.arena import Arena
 from swaptrace.replay.pages.dense import first_page
 from swaptrace.replay.runs.region import Pages, Region, check_listable
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import Family, Process, World
+from swaptrace.replay.world import World
 from swaptrace.scenario.schema import AccessPattern, Scenario, Trace
 from swaptrace.traces.chunk import CHUNK, Chunk
 from swaptrace.traces.columns import TraceError, shown
@@ -154,6 +155,7 @@ def lend(arena: Arena, family: Family) -> None:
 def borrowed(world: World) -> Iterator[Arena]:
     """The world's arena; without a memory limit one for the time being."""
     if world.arena is not None:
+        assert isinstance(world.arena, Arena)
         yield world.arena
         return
     arena = Arena(world)

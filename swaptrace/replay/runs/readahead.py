@@ -21,12 +21,13 @@ from swaptrace.errors import PolicyError
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.mm.event import Access, Event, Populate, SwapIn
 from swaptrace.mm.policy import ask
+from swaptrace.replay.family import Family
 from swaptrace.replay.runs.region import Pages, Region, Walk
 from swaptrace.replay.runs.visit import with_facts
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.table import Row
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import Family, World
+from swaptrace.replay.world import World
 
 ORDER_CEILING = 5
 """No window is larger than 1 << 5 pages, whatever page-cluster says (SWAP_RA_ORDER_CEILING)."""

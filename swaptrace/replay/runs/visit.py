@@ -13,10 +13,11 @@ import numpy as np
 
 from swaptrace.counters import POSITION, Counter
 from swaptrace.mm.event import Event, Pageout
+from swaptrace.replay.family import Family
 from swaptrace.replay.runs.region import Pages, Walk
 from swaptrace.replay.table import Row
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import Family, World
+from swaptrace.replay.world import World
 
 Met: TypeAlias = dict[int, tuple[Row, int]]
 """Column to its transition and the number of pages that take it."""

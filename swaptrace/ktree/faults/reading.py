@@ -1,0 +1,46 @@
+"""What a reader of C asks of the program that its function belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from swaptrace.errors import PolicyError
+from swaptrace.ktree.faults.fault import Fault
+from swaptrace.ktree.faults.primitive import Primitive
+
+
+class Callee(Protocol):
+    """A function that can be called."""
+
+    parameters: list[str]
+
+    def call(self, fault: Fault, arguments: Sequence[Any]) -> Any:
+        """What it returns."""
+
+
+class Reading(Protocol):
+    """The functions that are interpreted, and what was assumed to read them."""
+
+    @property
+    def defined(self) -> Collection[str]:
+        """The configuration's names."""
+
+    @property
+    def known(self) -> Mapping[str, tuple[Primitive, ...]]:
+        """The model's functions."""
+
+    doubts: list[str]
+
+    def note_error(self, error: PolicyError) -> None:
+        """Remember what is wrong, to tell it with the rest."""
+
+    def note_ruled_out(self, function: str, text: str) -> None:
+        """Remember what is not read, since a constant rules it out."""
+
+    def note_primitive(self, name: str, primitive: Primitive) -> None:
+        """Remember a function that the model has."""
+
+    def function(self, name: str, error: Callable[[str], PolicyError]) -> Callee:
+        """A function of the tree that C calls; `error` makes the one of that call, which is
+        raised."""

@@ -1,0 +1,30 @@
+"""What a world asks of the replay of single pages."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from swaptrace.mm.event import Event
+from swaptrace.replay.family import Family
+from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.tally import Tally
+from swaptrace.result.lrugen import LruGen
+
+
+class SinglePages(Protocol):
+    """All pages of a world, where their order matters."""
+
+    def place(self, family: Family, pages: int, column: int) -> None:
+        """Room for a new region, all of one column."""
+
+    def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
+        """Let an event happen to the pages of a walk, in order; False if one ended the step."""
+
+    def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
+        """MADV_COLD"""
+
+    def key(self) -> tuple[object, ...]:
+        """Equal for two moments after which the same happens."""
+
+    def lru_gen(self) -> LruGen | None:
+        """Generations and tiers, where the LRU has any."""
