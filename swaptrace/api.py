@@ -70,10 +70,13 @@ class Replayed(Shown):
 
     @property
     def ok(self) -> bool:
-        """Whether every value that the scenarios expect of these policies was counted, and nothing
-        of them is undecided."""
-        met = (e.ok for scenario in self.result.scenarios for e in scenario.expectations)
-        return all(met) and not self.undecided
+        """Whether every value that the scenarios expect of these policies was counted, every check
+        holds, and nothing of them is undecided."""
+        scenarios = self.result.scenarios
+        met = all(e.ok for scenario in scenarios for e in scenario.expectations)
+        policies = (policy for scenario in scenarios for policy in scenario.policies.values())
+        hold = all(checked.ok for policy in policies for checked in policy.checks)
+        return met and hold and not self.undecided
 
     @property
     def violations(self) -> tuple[tuple[str, str, Violation], ...]:

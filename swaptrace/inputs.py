@@ -164,7 +164,8 @@ def policies(text: str, defines: Collection[str] = ()) -> list[Policy]:
 
     `defines` are the names of `--define`.
     """
-    from swaptrace.policies import ALIASES, available
+    from swaptrace.mm.policy import ALIASES
+    from swaptrace.policies import available
 
     wanted = [name.strip() for name in text.split(",")]
     if not all(wanted):
@@ -183,7 +184,8 @@ def policies(text: str, defines: Collection[str] = ()) -> list[Policy]:
 
 def _labelled(text: str, defines: Collection[str]) -> Policy:
     """The policy of `NAME` or `LABEL=NAME`."""
-    from swaptrace.policies import ALIASES, available, from_argument
+    from swaptrace.mm.policy import ALIASES
+    from swaptrace.policies import available, from_argument
 
     label, _, name = text.partition("=")
     if not name or not LABEL.fullmatch(label) or Path(text).exists():
@@ -203,7 +205,8 @@ def _twice(name: str, first: str, second: str) -> str:
 
 def list_policies() -> tuple[list[tuple[str, str, str, str]], list[SwaptraceError]]:
     """Name, alias, title and origin of every policy, and of those that cannot be loaded why."""
-    from swaptrace.policies import ALIASES, available, find
+    from swaptrace.mm.policy import ALIASES
+    from swaptrace.policies import available, find
 
     aliases = {name: alias for alias, name in ALIASES.items()}
     rows: list[tuple[str, str, str, str]] = []

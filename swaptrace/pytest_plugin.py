@@ -3,8 +3,9 @@
 Every file `*.swaptrace.yaml` that pytest comes across is collected. `--swaptrace` adds to
 what pytest collects anyway: it names scenarios as `swaptrace run` does. A file has one test
 for each policy that its `expect:` names, as `read-then-write.yaml::final`; it passes if all
-that is expected of the policy is counted. A file that cannot be used is a collection error in
-the loader's words.
+that is expected of the policy is counted. Each claim of a `check` step is a test of its own, as
+`cow.yaml::final: line 12, pages of buf in main`. A file that cannot be used is a collection error
+in the loader's words.
 
 pytest loads this module in every project of its environment, so that it imports nothing of
 swaptrace before there is a scenario.
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from swaptrace.mm.policy import Policy
     from swaptrace.replay.table import Table
     from swaptrace.result.result import Expectation, PolicyResult
-    from swaptrace.scenario.schema import Scenario
+    from swaptrace.scenario.schema import Check, Scenario
 
 SUFFIX = ".swaptrace.yaml"
 
@@ -116,11 +117,13 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
 
 
 class ScenarioFile(pytest.File):
-    """A scenario file, with one item for each policy."""
+    """A scenario file, with an item for each policy and for each claim."""
 
-    def collect(self) -> Iterator[ScenarioItem]:
+    def collect(self) -> Iterator[ScenarioItem | CheckItem]:
         from swaptrace.errors import SwaptraceError
         from swaptrace.replay.expecting import unknown
+
+        self.results: dict[str, PolicyResult] = {}
 
         try:
             scenario = self.load()
@@ -129,11 +132,41 @@ class ScenarioFile(pytest.File):
             if error is not None:
                 raise error
             for policy in _expected_policies(scenario) if policies is None else policies:
-                yield ScenarioItem.from_parent(
-                    self, name=policy.name, scenario=scenario, policy=policy
-                )
+                yield from self.items(scenario, policy)
         except SwaptraceError as error:
             raise self.CollectError(str(error)) from None
+
+    def items(self, scenario: Scenario, policy: Policy) -> Iterator[ScenarioItem | CheckItem]:
+        """What is expected, if anything is or nothing is checked; and each claim."""
+        from swaptrace.mm.policy import is_called
+        from swaptrace.replay.checking import checks_in, claims_of, is_made_of
+        from swaptrace.result.changes import claim_text
+
+        checks = [each for each in checks_in(scenario.steps) if is_made_of(each, policy)]
+        of = {"scenario": scenario, "policy": policy}
+        if not checks or any(is_called(policy, expected.policy) for expected in scenario.expect):
+            yield ScenarioItem.from_parent(self, name=policy.name, **of)
+        for check in checks:
+            for claim in claims_of(check):
+                name = f"{policy.name}: {claim_text(*claim)}"
+                yield CheckItem.from_parent(self, name=name, check=check, claim=claim, **of)
+
+    def replayed(self, scenario: Scenario, policy: Policy) -> PolicyResult:
+        """The result under a policy, which all tests of the file share."""
+        from swaptrace.replay.engine import replay
+
+        if policy.name not in self.results:
+            self.results[policy.name] = replay(scenario, self.table(policy))
+        return self.results[policy.name]
+
+    def table(self, policy: Policy) -> Table:
+        """The transitions under a policy, which all scenarios share."""
+        from swaptrace.replay.table import Table
+
+        tables = self.config.stash.setdefault(TABLES, {})
+        if policy.name not in tables:
+            tables[policy.name] = Table(policy)
+        return tables[policy.name]
 
     def load(self) -> Scenario:
         """The scenario, whose messages call the file as seen from where pytest was started."""
@@ -148,43 +181,88 @@ class ScenarioFile(pytest.File):
 
 
 def _expected_policies(scenario: Scenario) -> list[Policy]:
-    """The policies that the scenario expects something of, in the order of the file."""
-    from swaptrace.policies import ALIASES, find
+    """The policies that the scenario expects or checks something of, in the order of the file; if
+    it checks without naming any and expects nothing, that of the scenario's kernel as well."""
+    from swaptrace.kernels import policy_of
+    from swaptrace.mm.policy import ALIASES
+    from swaptrace.policies import find
+    from swaptrace.replay.checking import checks_in
 
-    names = [ALIASES.get(expected.policy, expected.policy) for expected in scenario.expect]
+    named = [expected.policy for expected in scenario.expect]
+    checks = list(checks_in(scenario.steps))
+    named += [name for check in checks for name in check.claims.policies]
+    if any(not check.claims.policies for check in checks) and not scenario.expect:
+        named.append(policy_of(scenario.machine.kernel))
+    names = [ALIASES.get(name, name) for name in named]
     return [find(name) for name in dict.fromkeys(names)]
 
 
-class ScenarioItem(pytest.Item):
-    """What one scenario expects of one policy."""
+class Item(pytest.Item):
+    """A test of one scenario under one policy."""
+
+    parent: ScenarioFile
 
     def __init__(self, *, scenario: Scenario, policy: Policy, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scenario = scenario
         self.policy = policy
 
+    def replayed(self) -> PolicyResult:
+        """The result, which all tests of the file share."""
+        return self.parent.replayed(self.scenario, self.policy)
+
+    def check_decided(self) -> None:
+        """Raise `Differs` where what was counted is not the last word."""
+        if self.policy.undecided:
+            doubts = (f"not decided: {self.policy.name}: {why}" for why in self.policy.undecided)
+            raise Differs("\n".join(doubts))
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any
+    ) -> Any:
+        """The message alone, where the scenario or the policy is to blame."""
+        from swaptrace.errors import SwaptraceError
+
+        if isinstance(excinfo.value, Differs | SwaptraceError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, *args, **kwargs)
+
+
+class CheckItem(Item):
+    """One claim of a `check` step under one policy."""
+
+    def __init__(self, *, check: Check, claim: tuple[str, int, str, str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.check = check
+        self.claim = claim
+
     def runtest(self) -> None:
-        from swaptrace.replay.engine import replay
+        from swaptrace.errors import printable
+        from swaptrace.result.judge import failed_check
+
+        for checked in self.replayed().checks:
+            if checked.claim == self.claim and not checked.ok:
+                failure = failed_check(self.policy.name, checked)
+                raise Differs(f"{printable(self.scenario.file)}: {failure}")
+        self.check_decided()
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, self.check.line - 1, f"{self.scenario.name} under {self.name}"
+
+
+class ScenarioItem(Item):
+    """What one scenario expects of one policy."""
+
+    def runtest(self) -> None:
         from swaptrace.replay.scenarios import expectations
 
-        result = replay(self.scenario, self.table())
+        result = self.replayed()
         checked = list(expectations(self.scenario, {self.policy.name: result}))
         if not checked:
             pytest.skip(f"expects nothing of {self.policy.name}")
         if not all(expectation.ok for expectation in checked):
             raise Differs("\n".join(self.report(checked, result)))
-        if self.policy.undecided:
-            doubts = (f"not decided: {self.policy.name}: {why}" for why in self.policy.undecided)
-            raise Differs("\n".join(doubts))
-
-    def table(self) -> Table:
-        """The transitions under the policy, which all scenarios share."""
-        from swaptrace.replay.table import Table
-
-        tables = self.config.stash.setdefault(TABLES, {})
-        if self.policy.name not in tables:
-            tables[self.policy.name] = Table(self.policy)
-        return tables[self.policy.name]
+        self.check_decided()
 
     def report(self, checked: Sequence[Expectation], result: PolicyResult) -> Iterator[str]:
         """What differs, as a table; and the promises to user space that were broken."""
@@ -201,25 +279,14 @@ class ScenarioItem(pytest.Item):
             yield ""
         yield from (printable(violation_text(each)) for each in result.violations)
 
-    def repr_failure(
-        self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any
-    ) -> Any:
-        """The message alone, where the scenario or the policy is to blame."""
-        from swaptrace.errors import SwaptraceError
-
-        if isinstance(excinfo.value, Differs | SwaptraceError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, *args, **kwargs)
-
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """The line of the first value that is expected, counted from 0."""
-        from swaptrace.policies import ALIASES
+        from swaptrace.mm.policy import is_called
 
-        name = self.policy.name
-        expected = (e for e in self.scenario.expect if ALIASES.get(e.policy, e.policy) == name)
+        expected = (e for e in self.scenario.expect if is_called(self.policy, e.policy))
         first = next(expected, None)
         line = None if first is None else first.line - 1
-        return self.path, line, f"{self.scenario.name} under {name}"
+        return self.path, line, f"{self.scenario.name} under {self.policy.name}"
 
 
 def _table(rows: Sequence[tuple[str, str, str, str]]) -> Iterator[str]:

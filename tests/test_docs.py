@@ -26,7 +26,6 @@ from typing import NamedTuple
 
 import pytest
 
-from swaptrace import policies
 from swaptrace.cli.options import FORMATS
 from swaptrace.cli.program import COMMANDS
 from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
@@ -35,6 +34,7 @@ from swaptrace.csource.functions import FUNCTIONS, UNCHANGED
 from swaptrace.csource.ignored import ALL_IGNORED
 from swaptrace.csource.kinds import CONSTANTS
 from swaptrace.csource.preprocess import MODELLED
+from swaptrace.mm.policy import ALIASES
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.machine import READERS
 from swaptrace.scenario.operations import OPERATIONS
@@ -211,7 +211,7 @@ def test_the_reference_knows_the_whole_format() -> None:
     text = REFERENCE.read_text()
     keys = {key for operation in OPERATIONS.values() for key in operation.keys}
     known = {path.removeprefix("swap.") for path in READERS}
-    words = [*keys, *known, *ALL_COUNTERS, *VIOLATIONS, *KERNEL_DEFAULTS, *policies.ALIASES]
+    words = [*keys, *known, *ALL_COUNTERS, *VIOLATIONS, *KERNEL_DEFAULTS, *ALIASES]
     assert [word for word in words if f"`{word}`" not in text] == []
     assert [name for name in OPERATIONS if f"`{name}: " not in text] == []
 

@@ -36,7 +36,7 @@ ALLOWED = {
     "ktree": {"ktree", "csource", "mm"},
     "result": {"result", "scenario"},
     "replay": {"replay", "mm", "reclaim", "traces", "policies", "result"}
-    | {"scenario.addresses", "scenario.schema", "scenario.source"},
+    | {"scenario.addresses", "scenario.claims", "scenario.schema", "scenario.source"},
     "report": {"report", "result"},
     "verify": {"verify", "mm", "replay", "result", "scenario", "policies", "traces", "terminal"},
     "importers": {"importers", "traces", "scenario.source", "scenario.loader"},

@@ -11,7 +11,7 @@ import pytest
 
 from swaptrace import policies
 from swaptrace.errors import PolicyError
-from swaptrace.mm.policy import Policy
+from swaptrace.mm.policy import ALIASES, Policy
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.schema import Swap
 from tests.replay.building import MiB, microbenchmark, scenario
@@ -34,10 +34,10 @@ def test_each_draft_of_the_series_is_registered_under_its_name(name: str) -> Non
     assert policies.available()[name].load() is type(policy)
 
 
-@pytest.mark.parametrize("alias", policies.ALIASES)
+@pytest.mark.parametrize("alias", ALIASES)
 def test_aliases_name_the_same_policy(alias: str) -> None:
     """Is the policy behind an alias known by its own name?"""
-    assert policies.find(alias).name == policies.ALIASES[alias]
+    assert policies.find(alias).name == ALIASES[alias]
 
 
 def test_the_series_comes_first_and_in_its_order() -> None:

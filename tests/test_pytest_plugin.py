@@ -269,3 +269,52 @@ def test_the_ini_names_policies(pytester: pytest.Pytester, run: Run) -> None:
     result.stdout.fnmatch_lines(["*::evil PASSED*"])
     run("-v", "sub", "--swaptrace-policies", "old").assert_outcomes(errors=1)
     run("-v", "sub", "--swaptrace-policies", "new,evil.py").assert_outcomes(passed=1, skipped=1)
+
+
+CHECKED = """\
+steps:
+- {mmap: buf, size: 64KiB}
+- check: {pages: {buf: 16-}, violations: []}
+- write: buf
+- check: {pages: {buf: 16P}}
+- check: {pages: {buf: 16PX}, policies: [old]}
+"""
+
+
+def test_each_claim_is_a_test(pytester: pytest.Pytester, run: Run) -> None:
+    """Of policies that are named, and of the kernel's; does a failure say what there was?"""
+    write(pytester, c_swaptrace=CHECKED)
+    result = run("-v")
+    result.assert_outcomes(passed=5, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "c.swaptrace.yaml::prepatch: line 3, pages of buf in main PASSED*",
+            "c.swaptrace.yaml::prepatch: line 3, violations PASSED*",
+            "c.swaptrace.yaml::prepatch: line 5, pages of buf in main FAILED*",
+            "c.swaptrace.yaml::prepatch: line 6, pages of buf in main PASSED*",
+            "c.swaptrace.yaml::merged: line 3, pages of buf in main PASSED*",
+        ]
+    )
+    result.stdout.fnmatch_lines(
+        ["c.swaptrace.yaml: line 5, pages of buf in main, merged: 16PX in step 3, expected 16P"]
+    )
+
+
+def test_with_expectations_there_are_both(pytester: pytest.Pytester, run: Run) -> None:
+    """Is there a test of what is expected of a policy besides those of its claims?"""
+    write(pytester, c_swaptrace=CHECKED + "expect: {total: {final: {minflt: 16}}}\n")
+    result = run("-v", "-k", "final or prepatch")
+    result.assert_outcomes(passed=6, failed=2)
+    result.stdout.fnmatch_lines(["c.swaptrace.yaml::final PASSED*"])
+
+
+def test_a_check_of_an_unknown_policy_is_a_collection_error(
+    pytester: pytest.Pytester, run: Run
+) -> None:
+    """Does a mistyped name not pass?"""
+    write(pytester, c_swaptrace=CHECKED.replace("old", "finl"))
+    result = run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["c.swaptrace.yaml:6:42: check: no policy 'finl'; did you mean 'final'?*"]
+    )

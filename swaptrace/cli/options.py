@@ -38,7 +38,8 @@ def complete_scenario(
 
 def complete_policy(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """The name of one policy."""
-    from swaptrace.policies import ALIASES, available
+    from swaptrace.mm.policy import ALIASES
+    from swaptrace.policies import available
 
     return [name for name in (*available(), *ALIASES) if name.startswith(incomplete)]
 

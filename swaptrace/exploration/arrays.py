@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swaptrace.errors import PolicyError
-from swaptrace.exploration.graph import START, Edge, Effect, Graph, lost
+from swaptrace.exploration.graph import START, Edge, Effect, Graph
 from swaptrace.exploration.views import Own, View, own, shared
+from swaptrace.mm.checks import lost
 from swaptrace.mm.column import Column, canonical
 
 Numbers = NDArray[np.int64]

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from swaptrace.exploration.alphabet import Situation, tried
 from swaptrace.exploration.forgetting import EVERYTHING, MISREAD, Kept, forgotten
-from swaptrace.mm.column import ZERO, Column, Mapping, Pte, Vma
+from swaptrace.mm.checks import lost
+from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Event, Fork, Unmap
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.steady import Steady
@@ -131,26 +132,6 @@ def add(counts: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
     if more is NOUGHT or counts is NOUGHT:
         return counts if more is NOUGHT else more
     return tuple(one + other for one, other in zip(counts, more, strict=True))
-
-
-def lost(column: Column, mapping: Mapping) -> bool:
-    """Whether a process's data are no longer what it may expect, read or not.
-
-    A load would find what the process last wrote, or zeroes after MADV_FREE.
-    """
-    seen = content(column, mapping)
-    return seen != mapping.data and not (mapping.freed and seen == ZERO)
-
-
-def content(column: Column, mapping: Mapping) -> int | None:
-    """The data token that a load would find, wherever it is now."""
-    pte = mapping.pte
-    if pte is None or (isinstance(pte, Pte) and pte.is_zero_page):
-        return ZERO
-    if isinstance(pte, Pte):
-        return column.folios[pte.folio].data
-    cached = (folio.data for folio in column.folios if folio.slot == pte.slot)
-    return next(cached, column.slots[pte.slot].data)
 
 
 def after(anon_vmas: tuple[bool, ...], event: Event, own_page: bool) -> tuple[bool, ...]:

@@ -31,7 +31,7 @@ from swaptrace.exploration.search import (
 )
 from swaptrace.exploration.workers import Here, Worker, both, elsewhere
 from swaptrace.mm.policy import Policy
-from swaptrace.replay.pagemap import LETTERS
+from swaptrace.scenario.claims import LETTERS
 from swaptrace.scenario.schema import Machine
 
 KINDS: frozenset[Kind] = frozenset(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from swaptrace.counters import Counter, ViolationKind
-from swaptrace.mm.column import ZERO, Column, Mapping, Pte
+from swaptrace.mm.column import ZERO, Column, Mapping, Pte, byte_of
 from swaptrace.mm.event import Store
 from swaptrace.mm.page import Page
 
@@ -23,6 +23,26 @@ def load(page: Page, p: int) -> None:
     elif seen != mapping.data:
         page.broken.append((misread(page, p, seen), p))
         page.set_map(p, data=seen, freed=False)
+
+
+def lost(column: Column, mapping: Mapping) -> bool:
+    """Whether a process's data are no longer what it may expect, read or not.
+
+    A load would find what the process last wrote, or zeroes after MADV_FREE.
+    """
+    seen = content(column, mapping)
+    return seen != mapping.data and not (mapping.freed and seen == ZERO)
+
+
+def content(column: Column, mapping: Mapping) -> int | None:
+    """The data token that a load would find, wherever it is now."""
+    pte = mapping.pte
+    if pte is None or (isinstance(pte, Pte) and pte.is_zero_page):
+        return ZERO
+    if isinstance(pte, Pte):
+        return column.folios[pte.folio].data
+    cached = (folio.data for folio in column.folios if folio.slot == pte.slot)
+    return next(cached, column.slots[pte.slot].data)
 
 
 def misread(page: Page, p: int, seen: int) -> ViolationKind:
@@ -44,8 +64,10 @@ def store(page: Page, p: int, what: Store) -> None:
         page.broken.append((ViolationKind.LOST_UFFD_WP, p))
     if what == "zero" or (what == "same" and page.content(p) == ZERO):
         data = ZERO
+    elif what == "same":
+        data = page.new_token(byte_of(page.content(p)) or 0)
     else:
-        data = page.new_token()
+        data = page.new_token(what if isinstance(what, int) else 0)
     page.set_folio(pte.folio, data=data)
     dirty = Pte(pte.folio, pte.write, True, pte.soft_dirty, pte.uffd_wp)
     page.maps[p] = Mapping(mapping.vma, dirty, data, freed=False, written=True, armed=False)

@@ -24,6 +24,11 @@ ENTRY_BYTES: Final = 8
 ZERO: Final = 0
 """The data token of a page whose every byte is zero."""
 
+NUMBER_BITS: Final = 16
+NUMBERS: Final = (1 << NUMBER_BITS) - 1
+"""The lower bits of a token number it within its column. Above them is the byte that was written,
+where a scenario asks what the data are, and 0 where it does not."""
+
 
 class Vma(NamedTuple):
     """What a fault needs of `vm_area_struct`.
@@ -195,6 +200,16 @@ def _number(numbers: _Numbers, old: int) -> int:
     return numbers.setdefault(old, len(numbers))
 
 
+def _token(numbers: _Numbers, old: int) -> int:
+    """The new number of a data token, with its byte."""
+    return numbers.setdefault(old, len(numbers) | old & ~NUMBERS)
+
+
+def byte_of(token: int) -> int | None:
+    """The byte that was written; None where nobody keeps it."""
+    return 0 if token == ZERO else token >> NUMBER_BITS or None
+
+
 def canonical(
     maps: Sequence[Mapping], folios: Sequence[Folio], slots: Sequence[SwapSlot]
 ) -> Column:
@@ -254,7 +269,7 @@ def numbering(maps: Sequence[Mapping], folios: Sequence[Folio]) -> tuple[_Number
 def _renumber_mapping(
     m: Mapping, folio_of: _Numbers, slot_of: _Numbers, token_of: _Numbers
 ) -> Mapping:
-    pte, data = m.pte, _number(token_of, m.data)
+    pte, data = m.pte, _token(token_of, m.data)
     if type(pte) is Pte:
         if pte.folio != ZERO_PAGE and folio_of[pte.folio] != pte.folio:
             pte = pte._replace(folio=folio_of[pte.folio])
@@ -266,7 +281,7 @@ def _renumber_mapping(
 
 
 def _renumber_folio(folio: Folio, slot_of: _Numbers, token_of: _Numbers) -> Folio:
-    data = _number(token_of, folio.data)
+    data = _token(token_of, folio.data)
     slot = None if folio.slot is None else _number(slot_of, folio.slot)
     if data == folio.data and slot == folio.slot:
         return folio
@@ -276,5 +291,5 @@ def _renumber_folio(folio: Folio, slot_of: _Numbers, token_of: _Numbers) -> Foli
 def _renumber_slot(slot: SwapSlot, token_of: _Numbers) -> SwapSlot:
     if slot.data is None:
         return slot
-    data = _number(token_of, slot.data)
+    data = _token(token_of, slot.data)
     return slot if data == slot.data else SwapSlot(data)

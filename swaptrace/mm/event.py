@@ -40,9 +40,10 @@ class Facts(NamedTuple):
     readahead: bool = True
 
 
-Store = Literal["fresh", "zero", "same"]
+Store = Literal["fresh", "zero", "same"] | int
 """What a write leaves: data never seen before, a page of zeroes, or (writing back what was
-read) zeroes where there were zeroes and fresh data elsewhere."""
+read) zeroes where there were zeroes and fresh data elsewhere. A number is fresh data of that byte,
+which is not zero: where a scenario asks what the data are."""
 
 
 class Access(NamedTuple):

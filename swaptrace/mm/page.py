@@ -10,6 +10,8 @@ from typing import Any
 
 from swaptrace.counters import POSITION, Counter, ViolationKind
 from swaptrace.mm.column import (
+    NUMBER_BITS,
+    NUMBERS,
     ZERO,
     Column,
     Folio,
@@ -107,12 +109,12 @@ class Page:
         self.slots.append(SwapSlot(None))
         return len(self.slots) - 1
 
-    def new_token(self) -> int:
-        """A data token that is nowhere in use."""
+    def new_token(self, byte: int = 0) -> int:
+        """A data token that is nowhere in use, of a byte if that is kept."""
         used = [m.data for m in self.maps]
         used += [folio.data for folio in self.folios]
         used += [slot.data for slot in self.slots if slot.data is not None]
-        return max(used, default=ZERO) + 1
+        return max((token & NUMBERS for token in used), default=ZERO) + 1 | byte << NUMBER_BITS
 
     def mapcount(self, f: int) -> int:
         """folio_mapcount()."""

@@ -24,6 +24,15 @@ SLOT: Final = 0
 an order of appearance, which a patch cannot see; so no policy can depend on it. A PTE that was not
 made of the one of the fault is found out by its folio."""
 
+ALIASES: Final[Mapping[str, str]] = {"old": "prepatch", "new": "final", "v2": "suggested"}
+"""Other names of shipped policies."""
+
+
+def is_called(policy: Policy, name: str) -> bool:
+    """Whether a scenario means the policy by the name."""
+    return ALIASES.get(name, name) == policy.name
+
+
 Held = Literal[0, 1, 2]
 """References to a folio besides those of its mappings and of the swap cache: that of the fault,
 and that of the per-CPU batch which a new folio is put into."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, printable, quote
 from swaptrace.kernels import KERNELS, RANGES
-from swaptrace.mm.policy import Policy
+from swaptrace.mm.policy import ALIASES, Policy
 from swaptrace.terminal.files import read_bytes
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ GROUP: Final = "swaptrace.policies"
 
 _LOADED: Final = count()
 """Numbers the files as they are loaded."""
-
-ALIASES: Final[Mapping[str, str]] = {"old": "prepatch", "new": "final", "v2": "suggested"}
 
 HOME: Final = re.compile(r"(?:^|(?<=^kernel:)|(?<=\+))~(?=/)")
 """`~/`, where a path begins: of the policy, of a tree, of a patch."""

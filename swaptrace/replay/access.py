@@ -30,19 +30,22 @@ def access(world: World, tally: Tally, process: Process, step: AccessStep | Mems
     family = process.regions[step.region]
     walk = walk_of(step, world.machine.page_size)
     member = family.members.index(process.name)
-    event = Access(member, world.facts, read=step.op.startswith("read"), store=store_of(step))
+    store = store_of(step, world.keeps_bytes)
+    event = Access(member, world.facts, read=step.op.startswith("read"), store=store)
     for part in by_vma(process, family, walk):
         if not touch(world, tally, process, family, part, event):
             return
 
 
-def store_of(step: AccessStep | Memset) -> Store | None:
-    """What the step leaves in a page that it writes."""
+def store_of(step: AccessStep | Memset, keeps_bytes: bool) -> Store | None:
+    """What the step leaves in a page that it writes, with its byte if somebody asks for that."""
     if step.op == "read":
         return None
     if step.op == "read_write":
         return "same"
-    return "zero" if step.value == 0 else "fresh"
+    if step.value == 0:
+        return "zero"
+    return step.value or "fresh" if keeps_bytes else "fresh"
 
 
 def walk_of(step: AccessStep | Memset, page_size: int) -> Walk:

@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar
 
 from swaptrace.errors import OutOfMemory, Problem, ScenarioError, SwaptraceError, TooManyPages
 from swaptrace.mm.policy import Policy
-from swaptrace.replay import syscalls
+from swaptrace.replay import checking, syscalls
 from swaptrace.replay.access import access
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.pages.placing import is_placed
@@ -22,6 +22,7 @@ from swaptrace.result.result import Checkpoint, PolicyResult, StepResult, Violat
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
+    Check,
     ClearRefs,
     Exit,
     Fork,
@@ -87,6 +88,10 @@ class Replay:
         own = table.policy
         machine = scenario.machine_under(own.kernel, own.pinned)
         self.world = world_of(machine, table, is_placed(scenario, machine))
+        checks = list(checking.checks_in(scenario.steps))
+        self.world.keeps_bytes = any(check.claims.data for check in checks)
+        self.watches = any(check.claims.violations is not None for check in checks)
+        self.broken: set[str] = set()
         self.parts = checkpoints
         self.record = Record(steps=[] if steps else None, checkpoints=[] if checkpoints else None)
 
@@ -100,6 +105,7 @@ class Replay:
             steps=None if record.steps is None else tuple(record.steps),
             pages=page_maps(self.world) if pages else None,
             checkpoints=None if record.checkpoints is None else tuple(record.checkpoints),
+            checks=tuple(checked for _, checked in sorted(record.checks.items())),
         )
 
     def steps(
@@ -163,13 +169,18 @@ class Replay:
         """A digest that is equal for equal states of the world."""
         from hashlib import blake2b  # few scenarios need it, and it is slow to import
 
-        return blake2b(repr(self.world.state_key()).encode(), digest_size=16).digest()
+        key = self.world.state_key()
+        if self.watches:
+            key = (*key, tuple(sorted(self.broken)))
+        return blake2b(repr(key).encode(), digest_size=16).digest()
 
     def leaf(self, step: Step, path: str, window: str | None, record: Record) -> None:
         """Execute one step and note what it counted."""
         tally = Tally()
         if isinstance(step, AccessPattern | Trace):
             self.sequence(step, path, tally, record)
+        elif isinstance(step, Check):
+            self.check(step, path, record)
         else:
             try:
                 errno = self.execute(step, tally)
@@ -184,6 +195,13 @@ class Replay:
             place = path, step.line, process, region
             violation = Violation(kind.value, *place, seen.page, seen.pages)
             record.add_violation(violation, step.column)
+            self.broken.add(kind.value)
+
+    def check(self, step: Check, path: str, record: Record) -> None:
+        """Hold a step's claims against what there is, if they are made of this policy."""
+        if checking.is_made_of(step, self.world.table.policy):
+            for checked in checking.found(self.world, step, path, self.broken):
+                record.add_check(checked, step.column)
 
     def sequence(
         self, step: AccessPattern | Trace, path: str, tally: Tally, record: Record
@@ -240,7 +258,7 @@ class Replay:
                 syscalls.exit_process(world, tally, process)
             case ClearRefs():
                 syscalls.clear_refs(world, tally, process)
-            case AccessPattern() | Trace() | Measure() | Repeat():
+            case AccessPattern() | Trace() | Check() | Measure() | Repeat():
                 raise AssertionError(f"{step.op} has a method of its own")
         return None
 

@@ -1,4 +1,4 @@
-"""Expectations of a policy that does not exist: an error, since nobody would check them."""
+"""Expectations and checks of a policy that does not exist: an error, since nobody would look."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ OPTION = "--policies"
 
 
 def check_all(scenarios: Sequence[Scenario], given: Sequence[Policy]) -> None:
-    """Raise `InputErrors` where a scenario expects something of a policy that does not exist and
-    that is not among those given."""
+    """Raise `InputErrors` where a scenario expects or checks something of a policy that does not
+    exist and that is not among those given."""
     wrong = [error for each in scenarios if (error := unknown(each, given)) is not None]
     if wrong:
         raise InputErrors(wrong)
@@ -30,17 +30,20 @@ def unknown(
 
 
 def _problems(scenario: Scenario, given: Sequence[Policy], option: str) -> Iterator[Problem]:
-    from swaptrace.policies import ALIASES, SERIES, available
+    from swaptrace.mm.policy import ALIASES
+    from swaptrace.policies import SERIES, available
 
     known = {policy.name for policy in given} | set(ALIASES) | set(SERIES)
     if all(named.name in known for named in scenario.named):
         return
     known |= set(available())
     unknown = {each.name: each for each in reversed(scenario.named) if each.name not in known}
-    for name, line, column in islice(reversed(unknown.values()), MAX_REPORTED):
+    for name, line, column, where in islice(reversed(unknown.values()), MAX_REPORTED):
         hint = f"{did_you_mean(name, known)}; one of your own is given by {option}"
         text = scenario.text[line - 1] if line <= len(scenario.text) else ""
-        yield Problem(scenario.file, line, column, f"expect: no policy {quote(name)}; {hint}", text)
+        yield Problem(
+            scenario.file, line, column, f"{where}: no policy {quote(name)}; {hint}", text
+        )
     if len(unknown) > MAX_REPORTED:
         rest = len(unknown) - MAX_REPORTED
-        yield Problem(scenario.file, line, column, f"expect: … and {rest} policies more")
+        yield Problem(scenario.file, line, column, f"{where}: … and {rest} policies more")

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from typing import Final
-
 from swaptrace.mm.checks import reads_soft_dirty
 from swaptrace.mm.column import Column, Pte, SwapPte
 from swaptrace.replay.world import World
-
-LETTERS: Final = "PSDXU"
-"""P present, S swapped, D soft-dirty, X mapped once, U uffd-wp."""
+from swaptrace.scenario.claims import NO_FLAGS, PageRun, merged, page_code
 
 
 def page_maps(world: World) -> dict[str, dict[str, str]]:
@@ -23,14 +18,17 @@ def page_maps(world: World) -> dict[str, dict[str, str]]:
 
 def page_map(world: World, region: str, process: str) -> str:
     """One region: `512PDX` or `8PX,504SD`."""
+    return page_code(page_runs(world, region, process))
+
+
+def page_runs(world: World, region: str, process: str) -> tuple[PageRun, ...]:
+    """The page map of one region as runs."""
     family = world.processes[process].regions[region]
     member = family.members.index(process)
-    flags = [
-        (pages, flags_of(world.table.columns[column], member, world.machine.soft_dirty))
+    return merged(
+        PageRun(pages, flags_of(world.table.columns[column], member, world.machine.soft_dirty))
         for _, pages, column in family.region.runs()
-    ]
-    runs = groupby(flags, key=lambda run: run[1])
-    return ",".join(f"{sum(pages for pages, _ in group)}{letters}" for letters, group in runs)
+    )
 
 
 def flags_of(column: Column, member: int, soft_dirty: bool) -> str:
@@ -44,4 +42,4 @@ def flags_of(column: Column, member: int, soft_dirty: bool) -> str:
         letters += "X"
     if pte is not None and pte.uffd_wp:
         letters += "U"
-    return letters or "-"
+    return letters or NO_FLAGS

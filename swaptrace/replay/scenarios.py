@@ -137,11 +137,11 @@ def is_within(path: str, step: str) -> bool:
 
 def expectations(scenario: Scenario, results: Mapping[str, PolicyResult]) -> Iterator[Expectation]:
     """What the scenario expects of the policies that were replayed, and what they counted."""
-    from swaptrace.policies import ALIASES
-    from swaptrace.result.changes import counters_in
+    from swaptrace.mm.policy import ALIASES
+    from swaptrace.result.changes import all_in
 
     for expected in scenario.expect:
         policy = ALIASES.get(expected.policy, expected.policy)
         if policy in results:
-            actual = counters_in(results[policy], expected.window).get(expected.counter, 0)
+            actual = all_in(results[policy], expected.window).get(expected.counter, 0)
             yield Expectation(expected.window, policy, expected.counter, expected.value, actual)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from swaptrace.counters import ALL_COUNTERS, COUNTERS, ReclaimCounter, ViolationKind
 from swaptrace.mm.event import Event
 from swaptrace.replay.table import Row
-from swaptrace.result.result import Checkpoint, StepResult, Violation
+from swaptrace.result.result import Checked, Checkpoint, StepResult, Violation
 
 if TYPE_CHECKING:
     from swaptrace.replay.family import Family
@@ -81,6 +81,7 @@ class Record:
     total: dict[str, int] = field(default_factory=dict)
     windows: dict[str, dict[str, int]] = field(default_factory=dict)
     violations: dict[tuple[str, int, int, str, str], Violation] = field(default_factory=dict)
+    checks: dict[tuple[int, int, str, str], Checked] = field(default_factory=dict)
     steps: list[StepResult] | None = None
     checkpoints: list[Checkpoint] | None = None
 
@@ -105,6 +106,13 @@ class Record:
         v = violation
         self.violations.setdefault((v.kind, v.line, column, v.process, v.region), v)
 
+    def add_check(self, checked: Checked, column: int) -> None:
+        """Of each claim of the scenario one is kept: the first that does not hold, or else the
+        first."""
+        key = checked.line, column, checked.kind, checked.region
+        if self.checks.setdefault(key, checked).ok and not checked.ok:
+            self.checks[key] = checked
+
     def merge(self, other: Record, times: int = 1) -> None:
         """Add what another record has counted, `times` over; its steps are left alone."""
         add_counters(self.total, other.total, times)
@@ -112,3 +120,5 @@ class Record:
             add_counters(self.windows.setdefault(label, {}), counters, times)
         for key, violation in other.violations.items():
             self.violations.setdefault(key, violation)
+        for (_, column, *_), checked in other.checks.items():
+            self.add_check(checked, column)

@@ -52,7 +52,8 @@ class SwapDevice:
 class World:
     """Everything that changes during a replay, and the table of the policy it runs under.
 
-    Under a memory limit `arena` holds the pages of all regions.
+    Under a memory limit `arena` holds the pages of all regions. `keeps_bytes` is that a scenario
+    asks what the data of pages are.
     """
 
     def __init__(self, machine: Machine, table: Table) -> None:
@@ -63,6 +64,7 @@ class World:
         self.facts = static_facts(machine)
         self._anon_vmas = 0
         self.arena: SinglePages | None = None
+        self.keeps_bytes = False
 
     def follows(self, rule: Rule) -> bool:
         """Whether the machine's kernel has a rule."""

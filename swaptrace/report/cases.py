@@ -1,7 +1,8 @@
 """Reports as test results: a case for each scenario and policy.
 
-A case fails for what makes exit code 1. It is skipped where nothing was asked of it: it has no
-expectation, there is no baseline and no `--fail-on`.
+Each claim of a `check` step is a case of its own. A case fails for what makes exit code 1. It is
+skipped where nothing was asked of it: it has no expectation, there is no baseline and no
+`--fail-on`. A policy of which nothing is asked but claims has no other case.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from swaptrace.report.reports import Compared, Differed, Ran, Report
-from swaptrace.result.changes import violation_text
+from swaptrace.result.changes import claim_text, violation_text
 from swaptrace.result.differences import Diff
-from swaptrace.result.judge import Finding
+from swaptrace.result.judge import CHECK, Finding, failed_check
 from swaptrace.result.result import ScenarioResult
 
 WHOLE = "scenario"
@@ -20,14 +21,20 @@ WHOLE = "scenario"
 
 
 class Case(NamedTuple):
-    """One policy in one scenario: why it fails, what else there is to say, whether it was asked
-    anything."""
+    """One policy in one scenario, or one claim of a `check` step under it (`check` says which): why
+    it fails, what else there is to say, whether it was asked anything."""
 
     scenario: str
     policy: str
     failures: tuple[str, ...]
     notes: tuple[str, ...]
     asked: bool
+    check: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the test is called within its scenario."""
+        return f"{self.policy}: {self.check}" if self.check else self.policy
 
     @property
     def skipped(self) -> bool:
@@ -58,11 +65,17 @@ def _of_scenario(
     for name, policy in scenario.policies.items():
         notes = tuple(violation_text(violation) for violation in policy.violations)
         failures = _texts(findings, scenario.name, name)
-        yield Case(scenario.name, name, failures, notes, asked or name in expected)
+        case = Case(scenario.name, name, failures, notes, asked or name in expected)
+        if not (case.skipped and policy.checks):
+            yield case
+        for checked in policy.checks:
+            wrong = () if checked.ok else (f"{CHECK}: {failed_check(name, checked)}",)
+            yield Case(scenario.name, name, wrong, (), True, claim_text(*checked.claim))
 
 
 def _texts(findings: Sequence[Finding], scenario: str, policy: str) -> tuple[str, ...]:
-    found = (each for each in findings if (each.scenario, each.policy) == (scenario, policy))
+    place = scenario, policy
+    found = (f for f in findings if (f.scenario, f.policy) == place and f.kind != CHECK)
     return tuple(f"{finding.kind}: {finding.text}" for finding in found)
 
 

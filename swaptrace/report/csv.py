@@ -13,12 +13,12 @@ from swaptrace.report.reports import Compared, Differed, Ran, Report
 from swaptrace.result.changes import (
     TOTAL,
     Change,
-    counters_in,
+    all_in,
     used,
     windows_of,
 )
 from swaptrace.result.differences import Diff, Part, Promise
-from swaptrace.result.result import Counters, PolicyResult, Result, ScenarioResult
+from swaptrace.result.result import Result, ScenarioResult
 from swaptrace.result.snapshot import Snapshot
 
 FORMULA: Final = ("=", "+", "-", "@")
@@ -67,18 +67,10 @@ def _lines(report: Report) -> Iterator[Line]:
 def _of_run(result: Result) -> Iterator[Line]:
     for scenario in result.scenarios:
         for window in windows_of(scenario.policies.values()):
-            found = {name: _all_in(each, window) for name, each in scenario.policies.items()}
+            found = {name: all_in(each, window) for name, each in scenario.policies.items()}
             for counter in used(found.values()):
                 for policy, counters in found.items():
                     yield scenario.name, policy, window, counter, counters.get(counter, 0)
-
-
-def _all_in(policy: PolicyResult, window: str) -> Counters:
-    """The counters of the window and, in the total, the violations by kind, in pages."""
-    counters = dict(counters_in(policy, window))
-    for violation in policy.violations if window == TOTAL else ():
-        counters[violation.kind] = counters.get(violation.kind, 0) + violation.pages
-    return counters
 
 
 def _of_comparison(result: Result) -> Iterator[Line]:
@@ -93,7 +85,7 @@ def _of_comparison(result: Result) -> Iterator[Line]:
 def _pairs(
     scenario: ScenarioResult, window: str, base: str, others: Sequence[str]
 ) -> Iterator[tuple[Change, str]]:
-    found = {name: _all_in(each, window) for name, each in scenario.policies.items()}
+    found = {name: all_in(each, window) for name, each in scenario.policies.items()}
     for counter in used(found.values()):
         for name in others:
             old, new = found[base].get(counter, 0), found[name].get(counter, 0)

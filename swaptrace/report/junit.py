@@ -15,7 +15,7 @@ def junit(report: Report) -> str:
     for scenario, found in by_scenario(report).items():
         suite = TestSuite(printable(scenario))
         for case in found:
-            made = TestCase(printable(case.policy), classname=printable(scenario))
+            made = TestCase(printable(case.name), classname=printable(scenario))
             if case.failures:
                 failure = Failure(printable(case.failures[0]))
                 failure.text = "\n".join(map(printable, case.failures))

@@ -66,4 +66,4 @@ def _scenario(name: str, cases: Sequence[Case]) -> Test:
 
 def _policy(case: Case) -> Test:
     directive = NOTHING_ASKED if case.skipped else ""
-    return Test(case.policy, not case.failures, directive, (*case.failures, *case.notes))
+    return Test(case.name, not case.failures, directive, (*case.failures, *case.notes))

@@ -12,7 +12,7 @@ from swaptrace.report.glossary import beneath
 from swaptrace.report.layout import Lines
 from swaptrace.report.run import run_report
 from swaptrace.result.differences import Diff
-from swaptrace.result.judge import Finding
+from swaptrace.result.judge import CHECK, Finding
 from swaptrace.result.result import Result
 
 
@@ -52,7 +52,7 @@ class Differed(NamedTuple):
 
 Report = Ran | Compared | Differed
 
-SHOWN: Final = ("expect", "baseline")
+SHOWN: Final = ("expect", CHECK, "baseline")
 """The kinds of findings that the tables show themselves."""
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from swaptrace.report.checkpoints import checkpoint_report
 from swaptrace.report.layout import FirstFit, Indented, Table, spaced, words
 from swaptrace.result.changes import TOTAL, counters_in, used, violation_text, windows_of
-from swaptrace.result.judge import failure
+from swaptrace.result.judge import failed_check, failure
 from swaptrace.result.result import (
     Counters,
     PolicyResult,
@@ -127,6 +127,18 @@ def _findings(scenario: ScenarioResult) -> Iterator[Text]:
         yield words(f"expect: {failure(expectation)}", "red")
     if checked:
         verdict = f"expect: {len(checked) - len(failed)} of {len(checked)} hold"
+        yield words(verdict, "bold red" if failed else "green")
+    yield from _checks(scenario)
+
+
+def _checks(scenario: ScenarioResult) -> Iterator[Text]:
+    """The claims of `check` steps that do not hold, and how many do."""
+    made = [(name, each) for name, policy in scenario.policies.items() for each in policy.checks]
+    failed = [(name, each) for name, each in made if not each.ok]
+    for name, each in failed:
+        yield words(f"check: {failed_check(name, each)}", "red")
+    if made:
+        verdict = f"check: {len(made) - len(failed)} of {len(made)} hold"
         yield words(verdict, "bold red" if failed else "green")
 
 

@@ -45,6 +45,14 @@ def counters_in(policy: PolicyResult, window: str) -> Counters:
     return policy.total if window == TOTAL else policy.windows.get(window, {})
 
 
+def all_in(policy: PolicyResult, window: str) -> Counters:
+    """The counters of the window and, in the total, the violations by kind, in pages."""
+    counters = dict(counters_in(policy, window))
+    for violation in policy.violations if window == TOTAL else ():
+        counters[violation.kind] = counters.get(violation.kind, 0) + violation.pages
+    return counters
+
+
 def used(counters: Iterable[Counters]) -> list[str]:
     """minflt and majflt, then every counter that is not zero everywhere, in the order of tables."""
     seen = {name for each in counters for name, count in each.items() if count}
@@ -58,6 +66,12 @@ def changes(old: PolicyResult, new: PolicyResult) -> Iterator[Change]:
         before, after = counters_in(old, window), counters_in(new, window)
         for counter in used([before, after]):
             yield Change(window, counter, before.get(counter, 0), after.get(counter, 0))
+
+
+def claim_text(kind: str, line: int, process: str, region: str) -> str:
+    """Which claim of a `check` step it is; the fields are those of `Checked`."""
+    of = f" of {region} in {process}" if region else ""
+    return f"line {line}, {kind}{of}"
 
 
 def violation_text(v: Violation, under: str = "") -> str:

@@ -120,6 +120,12 @@ class Node(NamedTuple):
             raise self.error(f"a whole number of at most {MOST}")
         return self.value
 
+    def boolean(self) -> bool:
+        """The value, which must be true or false."""
+        if not isinstance(self.value, bool):
+            raise self.error("true or false")
+        return self.value
+
     def setting(self) -> object:
         """A machine key: a scalar, or a mapping of them."""
         if isinstance(self.value, dict):

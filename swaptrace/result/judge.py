@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from swaptrace.counters import ALL_COUNTERS
 from swaptrace.errors import SwaptraceError, did_you_mean, printable, quote
-from swaptrace.result.changes import FAULTS, Change, changes
+from swaptrace.result.changes import FAULTS, Change, changes, claim_text
 from swaptrace.result.differences import Diff, Part, Row
 from swaptrace.result.result import (
+    Checked,
     Expectation,
     PolicyResult,
     Result,
@@ -28,6 +29,10 @@ AMOUNT = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?%?", re.ASCII)
 
 FailOn = Literal["increase", "decrease", "change", "violation", "any-violation"]
 FAIL_ON: tuple[FailOn, ...] = get_args(FailOn)
+
+
+CHECK: Final = "check"
+"""The kind of a finding that a claim of a `check` step does not hold."""
 
 
 class Finding(NamedTuple):
@@ -102,8 +107,12 @@ def _threshold(text: str) -> tuple[str, Threshold]:
 
 
 def unmet(result: Result) -> Iterator[Finding]:
-    """The expectations that do not hold."""
+    """The expectations and checks that do not hold."""
     for scenario in result.scenarios:
+        for name, policy in scenario.policies.items():
+            for checked in policy.checks:
+                if not checked.ok:
+                    yield Finding(CHECK, scenario.name, name, failed_check(name, checked))
         for expectation in scenario.expectations:
             if not expectation.ok:
                 yield Finding("expect", scenario.name, expectation.policy, failure(expectation))
@@ -112,6 +121,12 @@ def unmet(result: Result) -> Iterator[Finding]:
 def failure(e: Expectation) -> str:
     """What a failed expectation expected, and what there was."""
     return f"{e.window}, {e.policy}: {e.counter} is {e.actual}, expected {e.expected}"
+
+
+def failed_check(policy: str, checked: Checked) -> str:
+    """What a check that failed claimed, and what there was."""
+    where = f"{claim_text(*checked.claim)}, {policy}"
+    return f"{where}: {checked.actual} in step {checked.step}, expected {checked.expected}"
 
 
 def between_policies(result: Result, judge: Judge) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Literal, cast, get_args
 
 from swaptrace.counters import WARNINGS
 from swaptrace.result.jsonfile import Node, parse
@@ -18,6 +19,7 @@ from swaptrace.scenario.schema import LIMITED, Machine
 SCHEMA = "swaptrace.result/1"
 
 Counters = Mapping[str, int]
+ClaimKind = Literal["pages", "data", "violations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,26 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """A claim of a `check` step beside what there was: the first time that it did not hold, or else
+    the first time. `region` is empty where the claim is of violations."""
+
+    kind: ClaimKind
+    step: str
+    line: int
+    process: str
+    region: str
+    expected: str
+    actual: str
+    ok: bool
+
+    @property
+    def claim(self) -> tuple[ClaimKind, int, str, str]:
+        """Which claim it is: its kind, line, process and region."""
+        return self.kind, self.line, self.process, self.region
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """What an `access` or `trace` step has counted after `accesses` of its accesses.
 
@@ -78,7 +100,8 @@ class PolicyResult:
 
     `windows` is in order of first appearance; `steps` is empty unless asked for;
     `pages` maps process to region to the run-length code of its page map at the end
-    (None unless asked for). `checkpoints` are in order (None unless asked for).
+    (None unless asked for). `checkpoints` are in order (None unless asked for), `checks` in the
+    order of the file.
     """
 
     total: Counters
@@ -87,6 +110,7 @@ class PolicyResult:
     steps: tuple[StepResult, ...] | None = None
     pages: Mapping[str, Mapping[str, str]] | None = None
     checkpoints: tuple[Checkpoint, ...] | None = None
+    checks: tuple[Checked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +187,8 @@ def _policy_json(policy: PolicyResult) -> dict[str, object]:
         document["steps"] = [_entry_json(step) for step in policy.steps]
     if policy.pages is not None:
         document["pages"] = {process: dict(maps) for process, maps in policy.pages.items()}
+    if policy.checks:
+        document["checks"] = [asdict(checked) for checked in policy.checks]
     if policy.checkpoints is not None:
         document["checkpoints"] = [_entry_json(point) for point in policy.checkpoints]
     return document
@@ -206,6 +232,7 @@ def _read_scenario(node: Node) -> ScenarioResult:
 def _read_policy(node: Node) -> PolicyResult:
     fields = node.fields()
     steps, pages, points = (fields.get(key) for key in ("steps", "pages", "checkpoints"))
+    checks = fields.get("checks")
     windows = node.key("windows").fields().items()
     return PolicyResult(
         total=_read_counters(node.key("total")),
@@ -214,6 +241,7 @@ def _read_policy(node: Node) -> PolicyResult:
         steps=None if steps is None else tuple(_read_step(child) for child in steps.array()),
         pages=None if pages is None else _read_pages(pages),
         checkpoints=None if points is None else tuple(map(_read_checkpoint, points.array())),
+        checks=tuple(map(_read_checked, checks.array())) if checks is not None else (),
     )
 
 
@@ -283,6 +311,22 @@ def _read_violation(node: Node) -> Violation:
         region=node.key("region").text(),
         page=node.key("page").count(),
         pages=node.key("pages").count(1),
+    )
+
+
+def _read_checked(node: Node) -> Checked:
+    kind = node.key("kind")
+    if kind.text() not in get_args(ClaimKind):
+        raise kind.error(" or ".join(get_args(ClaimKind)))
+    return Checked(
+        kind=cast("ClaimKind", kind.text()),
+        step=node.key("step").text(),
+        line=node.key("line").count(1),
+        process=node.key("process").text(),
+        region=node.key("region").text(),
+        expected=node.key("expected").text(),
+        actual=node.key("actual").text(),
+        ok=node.key("ok").boolean(),
     )
 
 

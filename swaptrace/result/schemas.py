@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 from swaptrace.counters import NAMED, VIOLATIONS
 from swaptrace.result.result import (
     SCHEMA,
+    Checked,
     Checkpoint,
     Expectation,
     PolicyResult,
@@ -38,6 +39,7 @@ OPTIONAL: Final = {
     (PolicyResult, "steps"),
     (PolicyResult, "pages"),
     (PolicyResult, "checkpoints"),
+    (PolicyResult, "checks"),
     *((Machine, key) for key in LIMITED),
 }
 """The keys that `to_json` may leave out."""
@@ -82,6 +84,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "expected": "What the scenario says.",
     "actual": "What the replay counts.",
     "checkpoints": "With --checkpoints: what long steps have counted after equal parts of them.",
+    "checks": "Each claim of a `check` step; left out without one.",
+    "ok": "Whether it holds.",
     "lru_gen": "The multi-generational LRU at this moment; left out without one.",
     "generations": "From the oldest to the youngest.",
     "generation": "Its number.",
@@ -95,11 +99,20 @@ MEANINGS: Final[Mapping[str, str]] = {
     "protected": "Pages that eviction spared.",
     "accesses": "How many of the step's accesses there have been.",
 }
-OF_VIOLATIONS: Final[Mapping[str, str]] = {
-    "step": "The path of the step where it first shows.",
-    "pages": "How many pages.",
+OF_CLASS: Final[Mapping[type, Mapping[str, str]]] = {
+    Violation: {
+        "step": "The path of the step where it first shows.",
+        "pages": "How many pages.",
+    },
+    Checked: {
+        "kind": "What the claim is of.",
+        "step": "The path of the step, where it does not hold the first that shows it.",
+        "process": "Whose pages.",
+        "region": "The region's name; empty where the claim is of violations.",
+        "actual": "What there was.",
+    },
 }
-"""Keys that mean something else in a violation."""
+"""Keys that mean something else in these objects."""
 
 
 def files() -> dict[str, str]:
@@ -159,7 +172,7 @@ def meaning(cls: type[Any], name: str) -> str:
     """What a key means in the object of this class."""
     if cls in (Machine, Swap):
         return MACHINE[f"swap.{name}" if cls is Swap else name]
-    return OF_VIOLATIONS.get(name, MEANINGS[name]) if cls is Violation else MEANINGS[name]
+    return OF_CLASS.get(cls, MEANINGS).get(name, MEANINGS[name])
 
 
 def of_type(hint: Any, name: str, definitions: dict[str, Schema]) -> Schema:

@@ -15,7 +15,8 @@ SECTIONS: Final[Mapping[str, str]] = {
     "description": "What the scenario does, in a sentence.",
     "machine": "The machine that it runs on. Every key may be left out.",
     "steps": "What the processes do, in this order.",
-    "expect": "What each policy is expected to count: WINDOW: {POLICY: {COUNTER: VALUE}}.",
+    "expect": "What each policy is expected to count: WINDOW: {POLICY: {COUNTER: VALUE}}; for "
+    "total also how many pages show a violation.",
 }
 
 MACHINE: Final[Mapping[str, str]] = {
@@ -49,11 +50,22 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "fork": "The name of the new process.",
     "exit": "The process that exits.",
     "clear_refs": "What is cleared: the soft-dirty bits.",
+    "check": "What must be true: of pages, of data, of promises.",
     "measure": "The label of the window. One that is repeated adds up.",
     "repeat": "How often.",
     "trace": "The file, relative to the scenario's.",
 }
 """The value beside the operation, where it is not the region that the step works on."""
+
+CLAIMS: Final[Mapping[str, str]] = {
+    "pages": "The page map of each region, as --pages shows it: 8PX,8S. Soft-dirty (D) is looked "
+    "at only where some run names it.",
+    "data": "What each region holds: a byte (0x11), zero, unchanged (what the process wrote last, "
+    "or inherited), or - where nothing is mapped; or runs of these: 8:0x11,8:zero.",
+    "violations": "The kinds of violations so far, [] for none.",
+    "policies": "Under which policies it must be true. Default: under all.",
+}
+"""The keys within the argument of a `check`."""
 
 REGION: Final = "The region."
 

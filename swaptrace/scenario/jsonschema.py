@@ -18,8 +18,9 @@ from dataclasses import asdict
 from inspect import cleandoc, getclosurevars
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from swaptrace.counters import NAMED
-from swaptrace.scenario import described, loader, machine, values
+from swaptrace.counters import NAMED, ViolationKind
+from swaptrace.scenario import checks, described, loader, machine, values
+from swaptrace.scenario.claims import Claims
 from swaptrace.scenario.nodes import Scalar
 from swaptrace.scenario.operations import OPERATIONS, TOTAL, Fields
 from swaptrace.scenario.schema import Access, Machine, Step
@@ -98,26 +99,29 @@ def setting(path: str, default: object) -> Schema:
 
 def expect_section() -> Schema:
     """`expect:`, where windows and policies have any name."""
-    policies = {
-        "type": "object",
-        "propertyNames": {"pattern": LINE},
-        "additionalProperties": {"$ref": "#/$defs/counters"},
-    }
-    total = {"description": "The whole run.", **policies}
-    return {"type": "object", "properties": {TOTAL: total}, "additionalProperties": policies}
+    policies = {"type": "object", "propertyNames": {"pattern": LINE}}
+    total = {**policies, "additionalProperties": {"$ref": "#/$defs/counts_of_the_run"}}
+    window = {**policies, "additionalProperties": {"$ref": "#/$defs/counters"}}
+    known = {TOTAL: {"description": "The whole run.", **total}}
+    return {"type": "object", "properties": known, "additionalProperties": window}
 
 
-def counters() -> Schema:
-    """The counters that a policy is expected to have."""
+def counters(violations: bool) -> Schema:
+    """The counters that a policy is expected to have; of the whole run also the violations."""
     count = of_reader(loader.COUNT)
-    return mapping({str(each): {"description": each.meaning, **count} for each in NAMED})
+    known = {str(each): {"description": each.meaning, **count} for each in NAMED}
+    if violations:
+        promises = {kind.value: f"Broken: {kind.promise}" for kind in ViolationKind}
+        known |= {kind: {"description": text, **count} for kind, text in promises.items()}
+    return mapping(known)
 
 
 def definitions() -> dict[str, Schema]:
     """The steps, which refer to each other, and the counters."""
     inside = [op for op in OPERATIONS if op != "measure"]
     return {
-        "counters": counters(),
+        "counters": counters(violations=False),
+        "counts_of_the_run": counters(violations=True),
         "steps": steps(OPERATIONS),
         "steps_of_measure": steps(f"{op}_in_measure" if op == "repeat" else op for op in inside),
         **{op: operation(op) for op in OPERATIONS},
@@ -147,6 +151,11 @@ class Recorder(Fields):
         super().__init__(op, mark, Scalar(mark, ""), {}, "main", Report(), Machine().page_size)
         self.argument_reader: Reader[Any] = values.name
         self.taken: dict[str, Taken] = {}
+        self.reads_claims = False
+
+    def claims(self) -> Claims:
+        self.reads_claims = True
+        return Claims()
 
     def main(self, reader: Reader[T], otherwise: T) -> T:
         self.argument_reader = reader
@@ -168,7 +177,8 @@ def operation(op: str, within_measure: bool = False) -> Schema:
     what = described.ARGUMENTS.get(op, described.REGION)
     # An editor shows the text of the key and not that of the step.
     shown = f"{of_step(op, step)} The value: {what[0].lower()}{what[1:]}"
-    argument: Schema = {"description": shown, **of_reader(recorder.argument_reader)}
+    reads = check_argument() if recorder.reads_claims else of_reader(recorder.argument_reader)
+    argument: Schema = {"description": shown, **reads}
     if op == "measure":
         argument["not"] = {"const": TOTAL}
         within_measure = True
@@ -183,6 +193,30 @@ def operation(op: str, within_measure: bool = False) -> Schema:
         random: Schema = {"properties": {"order": {"const": "random"}}, "required": ["order"]}
         schema["dependentSchemas"] = {"seed": random}
     return schema
+
+
+def check_argument() -> Schema:
+    """The claims of a `check`, of which there is at least one; regions have any name."""
+    pages = a_string(checks.PAGE_CODE, examples=["16PX", "8PX,8S"])
+    data = {"anyOf": [an_integer(1, 255), a_string(checks.DATA_CODE, examples=["zero", "0x11"])]}
+    parts: dict[str, Schema] = {
+        "pages": by_region(pages),
+        "data": by_region(data),
+        "violations": {
+            "type": "array",
+            "items": of_reader(checks.VIOLATION),
+            "uniqueItems": True,
+        },
+        "policies": {"type": "array", "items": {"type": [*TEXT], "pattern": LINE}, "minItems": 1},
+    }
+    known = {key: {"description": described.CLAIMS[key], **parts[key]} for key in checks.KEYS}
+    either = [{"required": [key]} for key in checks.KEYS if key != "policies"]
+    return {**mapping(known), "anyOf": either}
+
+
+def by_region(claim: Schema) -> Schema:
+    """A claim for each region."""
+    return {"type": "object", "minProperties": 1, "additionalProperties": claim}
 
 
 def inner_steps(within_measure: bool) -> Schema:

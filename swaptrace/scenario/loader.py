@@ -23,6 +23,7 @@ from swaptrace.scenario.names import Names
 from swaptrace.scenario.nodes import Entry, Mapping, Node, a_kind, known_entries, parse
 from swaptrace.scenario.operations import TOTAL
 from swaptrace.scenario.schema import (
+    Check,
     Expected,
     Measure,
     NamedPolicy,
@@ -32,17 +33,18 @@ from swaptrace.scenario.schema import (
     Trace,
 )
 from swaptrace.scenario.source import Report, decode, read_file
-from swaptrace.scenario.steps import StepReader
+from swaptrace.scenario.steps import Parsed, StepReader
 from swaptrace.scenario.values import Reader, integer, line_of_text, plain_text, read
 from swaptrace.terminal.files import Identity, identity
 
 KEYS: Final = ("name", "description", "machine", "steps", "expect")
 COUNT: Final = integer(0, None)
 NO_OVERRIDES: Final[Map[str, str]] = MappingProxyType({})
-NOT_EXPECTED: Final = {
-    kind: f"{kind} is a violation, not a counter; only counters can be expected"
+OF_THE_RUN: Final = {
+    kind: f"{kind} is a violation, which only the whole run has; expect it of 'total'"
     for kind in VIOLATIONS
 }
+"""What to say of violations that are expected of a window."""
 
 
 def load_file(path: str, overrides: Map[str, str] = NO_OVERRIDES) -> Scenario:
@@ -81,7 +83,7 @@ def load_text(
         machine=machine,
         steps=steps,
         expect=tuple(expectations(section.get("expect"), reader, report)),
-        named=tuple(named_policies(section.get("expect"))),
+        named=(*named_policies(section.get("expect")), *checked_policies(parsed)),
         file=file,
         text=source.lines,
         said=said,
@@ -109,12 +111,16 @@ def text_of(
 
 
 def expectations(node: Node | None, steps: StepReader, report: Report) -> Iterator[Expected]:
-    """The `expect:` section: for each window, for each policy, counters and their values."""
+    """The `expect:` section: for each window, for each policy, counters and their values; for the
+    whole run violations as well, in pages."""
     windows = (TOTAL, *steps.labels)
     for window, in_window in members(node, report):
         if window not in windows and window not in steps.lost:
             hint = did_you_mean(window, windows)
             report.add(in_window.key, f"no step measures {quote(window)}; {hint}")
+        valid, why = ALL_COUNTERS, OF_THE_RUN
+        if window == TOTAL:
+            valid, why = (*ALL_COUNTERS, *VIOLATIONS), {}
         for policy, counts in members(in_window.node, report):
             if not policy.strip() or not policy.isprintable():
                 report.add(
@@ -123,7 +129,7 @@ def expectations(node: Node | None, steps: StepReader, report: Report) -> Iterat
             if not isinstance(counts.node, Mapping):
                 members(counts.node, report)
                 continue
-            known = known_entries(counts.node, ALL_COUNTERS, "expect", report, NOT_EXPECTED)
+            known = known_entries(counts.node, valid, "expect", report, why)
             for counter, (mark, value) in known.items():
                 count = read(report, value, counter, COUNT, 0)
                 yield Expected(window, policy, counter, count, mark.line)
@@ -136,6 +142,16 @@ def named_policies(node: Node | None) -> Iterator[NamedPolicy]:
         if isinstance(window.node, Mapping):
             for name, entry in window.node.entries.items():
                 yield NamedPolicy(name, entry.key.line, entry.key.column)
+
+
+def checked_policies(steps: Iterable[Parsed]) -> Iterator[NamedPolicy]:
+    """The policies that `check` steps name."""
+    for parsed in steps:
+        if isinstance(parsed.step, Check):
+            for number, name in enumerate(parsed.step.claims.policies):
+                mark = parsed.mark(f"policies {number}")
+                yield NamedPolicy(name, mark.line, mark.column, "check")
+        yield from checked_policies(parsed.steps)
 
 
 def members(node: Node | None, report: Report) -> list[tuple[str, Entry]]:

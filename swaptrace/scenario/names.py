@@ -17,6 +17,7 @@ from swaptrace.errors import did_you_mean, quote
 from swaptrace.scenario.addresses import first_fit
 from swaptrace.scenario.schema import (
     AccessPattern,
+    Check,
     ClearRefs,
     Exit,
     Fork,
@@ -110,6 +111,8 @@ class Names:
                 pass
             case Trace():
                 self.trace(step, process, parsed)
+            case Check():
+                self.check(step, process, parsed)
             case _:
                 return self.on_region(step, process, parsed)
         return step
@@ -200,6 +203,17 @@ class Names:
         """The region of a trace, where the step names one; what the file names is known later."""
         if step.region is not None and step.region not in process.regions:
             self.no_region(step, step.region, process, parsed.mark("region"))
+
+    def check(self, step: Check, process: Process, parsed: Parsed) -> None:
+        """The regions of a check, and whether what is said of one is of all its pages."""
+        for key, said in (("pages", step.claims.pages), ("data", step.claims.data)):
+            for name, claim in said:
+                mark, area = parsed.mark(f"{key} {name}"), process.regions.get(name)
+                if area is None:
+                    self.no_region(step, name, process, mark)
+                elif area.size and claim.pages not in (None, area.size // self.page_size):
+                    pages = f"{claim.pages} pages, and region {quote(name)} has"
+                    self.wrong(mark, f"{key}: this is {pages} {area.size // self.page_size}")
 
     def on_region(self, step: OnRange, process: Process, parsed: Parsed) -> Step:
         """A step on a region that the process has, with the range made definite."""

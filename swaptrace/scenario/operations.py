@@ -8,16 +8,18 @@ process exists there is for `names` to say; so a step whose `length` is left out
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypedDict, TypeVar
 
 from swaptrace.advice import Advice
 from swaptrace.errors import quote
 from swaptrace.scenario import values
+from swaptrace.scenario.claims import Claims
 from swaptrace.scenario.nodes import Entry, Node
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
+    Check,
     ClearRefs,
     Exit,
     Fork,
@@ -66,7 +68,8 @@ class Base(TypedDict):
 class Fields:
     """A step as it is read: its operation, that one's position and argument, its other keys.
 
-    `executor` is the process that executes it if it does not say.
+    `executor` is the process that executes it if it does not say. `marks` are positions within the
+    argument, as `checks.read_claims` calls them.
     """
 
     op: str
@@ -76,6 +79,7 @@ class Fields:
     executor: str
     report: Report
     page_size: int
+    marks: dict[str, Mark] = field(default_factory=dict)
 
     def base(self) -> Base:
         """What every step has."""
@@ -104,6 +108,12 @@ class Fields:
         if key not in self.entries:
             self.report.add(self.mark, f"{self.op} needs {quote(key)}")
         return self.get(key, reader, otherwise)
+
+    def claims(self) -> Claims:
+        """The argument of a `check`."""
+        from swaptrace.scenario.checks import read_claims  # few scenarios have one
+
+        return read_claims(self.argument, self.report, self.marks)
 
     def span(self) -> Span:
         """The range; length 0 for one to the end of the region."""
@@ -231,6 +241,10 @@ def uffd_writeprotect(f: Fields) -> UffdWriteprotect:
     return UffdWriteprotect(**f.base(), region=f.name(), span=f.span(), wp=wp)
 
 
+def check(f: Fields) -> Check:
+    return Check(**f.base(), claims=f.claims())
+
+
 def measure(f: Fields) -> Measure:
     label = f.name()
     if label == TOTAL:
@@ -277,6 +291,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "exit": Operation(exit_, ("process",)),
     "clear_refs": Operation(clear_refs, ("process",)),
     "uffd_writeprotect": Operation(uffd_writeprotect, ("wp", *SYSCALL)),
+    "check": Operation(check, ("process",)),
     "measure": Operation(measure, ("steps", "process")),
     "repeat": Operation(repeat, ("steps", "process")),
 }

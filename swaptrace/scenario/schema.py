@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from swaptrace.advice import Advice
 from swaptrace.kernels import KERNELS, implied
+from swaptrace.scenario.claims import Claims
 from swaptrace.terminal.files import Identity
 
 KiB = 1024
@@ -262,6 +263,14 @@ class UffdWriteprotect(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Check(BaseStep):
+    """What must be true at this place, of pages, data or promises; changes nothing."""
+
+    op = "check"
+    claims: Claims
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measure(BaseStep):
     """A named window: what its inner steps count is also counted under `label`."""
 
@@ -300,6 +309,7 @@ Step: TypeAlias = (
     | Exit
     | ClearRefs
     | UffdWriteprotect
+    | Check
     | Measure
     | Repeat
 )
@@ -317,11 +327,12 @@ class Expected:
 
 
 class NamedPolicy(NamedTuple):
-    """A policy that `expect:` names, and where; counted from 1."""
+    """A policy that `expect:` or a `check` (see `where`) names, and where; counted from 1."""
 
     name: str
     line: int
     column: int
+    where: str = "expect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +346,7 @@ class Scenario:
     steps: tuple[Step, ...]
     expect: tuple[Expected, ...] = ()
     named: tuple[NamedPolicy, ...] = field(default=(), repr=False, compare=False)
-    """Of what policies anything is expected, each time that the file names one."""
+    """Of what policies anything is expected or checked, each time that the file names one."""
     file: str = "<string>"
     text: tuple[str, ...] = field(default=(), repr=False, compare=False)
     said: frozenset[str] = field(default=frozenset(), repr=False, compare=False)

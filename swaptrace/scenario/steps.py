@@ -76,7 +76,7 @@ class StepReader:
         fields = Fields(op, mark, argument, entries, executor, self.report, self.page_size)
         step = OPERATIONS[op].build(fields)
         marks = {key: entry.node.mark for key, entry in entries.items()}
-        parsed = Parsed(step, {**marks, "step": mark, "argument": argument.mark})
+        parsed = Parsed(step, {**marks, **fields.marks, "step": mark, "argument": argument.mark})
         if "steps" not in keys:
             return parsed
         return self.nesting(parsed, entries, outer)

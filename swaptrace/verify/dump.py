@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from decimal import Decimal
 
+from swaptrace.scenario.claims import Claims
 from swaptrace.scenario.machine import PERIODS
 from swaptrace.scenario.schema import (
     LIMITED,
     Access,
     AccessPattern,
+    Check,
     ClearRefs,
     Exit,
     Fork,
@@ -94,6 +96,8 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield "exit", step.process
         case ClearRefs():
             yield "clear_refs", "soft_dirty"
+        case Check():
+            yield "check", claims_text(step.claims)
         case Trace():
             yield "trace", json.dumps(step.path)
             if step.region is not None:
@@ -124,6 +128,20 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
                 yield "seed", step.seed
             if step.value is not None:
                 yield "value", step.value
+
+
+def claims_text(claims: Claims) -> str:
+    """The argument of a `check`, on one line."""
+    pages = ", ".join(f'{region}: "{said}"' for region, said in claims.pages)
+    data = ", ".join(f'{region}: "{said}"' for region, said in claims.data)
+    kinds = claims.violations
+    parts = [
+        *([f"pages: {{{pages}}}"] if pages else []),
+        *([f"data: {{{data}}}"] if data else []),
+        *([f"violations: [{', '.join(kinds)}]"] if kinds is not None else []),
+        *([f"policies: [{', '.join(claims.policies)}]"] if claims.policies else []),
+    ]
+    return f"{{{', '.join(parts)}}}"
 
 
 def range_keys(step: OnRange, **more: object) -> Iterator[tuple[str, object]]:

@@ -21,6 +21,7 @@ RUNTIME: Final = (
     "access.c",
     "process.c",
     "controller.c",
+    "check.c",
     "main.c",
 )
 """The parts that are the same for every program, in this order behind its steps."""
@@ -36,7 +37,7 @@ def emit_c(scenario: Scenario) -> str:
     wanted = needs(scenario)
     processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
     tables = Tables(scenario, regions)
-    body = Writer(processes, regions, tables.calls).steps(scenario.steps)
+    body = Writer(processes, regions, tables.calls, wanted.data_pages > 0).steps(scenario.steps)
     parts = [
         comment(scenario),
         source("steps.h"),
@@ -54,6 +55,7 @@ def emit_c(scenario: Scenario) -> str:
                 f"#define NEEDS_MLOCK {int(wanted.mlock)}",
                 f"#define LONGEST_SHUFFLE {max(1, wanted.shuffled)}",
                 f"#define MOST_RANKS {max(1, wanted.ranks)}",
+                f"#define DATA_PAGES {max(1, wanted.data_pages)}",
                 f"static const unsigned long needed_bytes = {size(wanted.memory)};",
                 *tables.definitions,
                 "",

@@ -6,9 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from swaptrace.advice import Effect
+from swaptrace.mm.policy import ALIASES
+from swaptrace.scenario.claims import UNCHANGED, Claims
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
+    Check,
     ClearRefs,
     Exit,
     Fork,
@@ -30,6 +34,26 @@ from swaptrace.traces.generator import threshold
 
 UNITS: Final = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 PROT: Final = {"rw": "PROT_READ | PROT_WRITE", "r": "PROT_READ", "none": "PROT_NONE"}
+
+
+def byte_or_name(value: int | str | None) -> str:
+    """Data as C has them."""
+    if isinstance(value, int):
+        return f"{value:#x}"
+    return "UNCHANGED" if value == UNCHANGED else "UNMAPPED"
+
+
+def given_up(effect: Effect) -> str | None:
+    """What notes that the range's data are now zero, or may become it."""
+    match effect:
+        case Effect.ZAP:
+            return "now_zero"
+        case Effect.FREE:
+            return "maybe_zero"
+        case Effect.PAGEOUT | Effect.COLD | Effect.SWAP_IN:
+            return None
+        case Effect.POPULATE_READ | Effect.POPULATE_WRITE:
+            return None
 
 
 class Names:
@@ -56,17 +80,20 @@ def size(number: int) -> str:
 
 
 class Writer:
-    """Writes the steps of one scenario; `traces` are the calls that replay its traces."""
+    """Writes the steps of one scenario; `traces` are the calls that replay its traces, `notes_data`
+    is that a check asks what the data are."""
 
     def __init__(
         self,
         processes: Names,
         regions: Names,
         traces: Mapping[tuple[str, str | None, str], str],
+        notes_data: bool,
     ) -> None:
         self.processes = processes
         self.regions = regions
         self.traces = traces
+        self.notes_data = notes_data
 
     def steps(self, steps: tuple[Step, ...], path: str = "", depth: int = 1) -> Iterator[str]:
         """The lines of a list of steps. `path` is the format of what the steps are within."""
@@ -84,15 +111,24 @@ class Writer:
             yield f"{indent}for (long {i} = 0; {i} < {step.count}; {i}++) {{"
             yield from self.steps(step.steps, f"{path}[%ld].", depth + 1)
             yield f"{indent}}}"
+        elif isinstance(step, Check):
+            process = self.processes[step.process]
+            yield f"{indent}CHECK({process}, {step.line}, {self.path(path, depth)}) {{"
+            yield from (f"{indent}\t{claim};" for claim in self.claims(step.claims))
+            yield f"{indent}}}"
         else:
             yield f"{indent}{self.head(step, path, depth)}\n{indent}\t{self.statement(step)};"
 
     def head(self, step: Step, path: str, depth: int) -> str:
-        """Who executes the step, and its path; the loops around it are named after their depth."""
+        """Who executes the step, and its path."""
+        return f"STEP({self.processes[step.process]}, {self.path(path, depth)})"
+
+    def path(self, path: str, depth: int) -> str:
+        """The path of a step; the loops around it are named after their depth."""
         loops = re.findall(r"%ld", path)
         variables = self.loops(path, depth) if loops else []
         arguments = "".join(f", {variable}" for variable in variables)
-        return f'STEP({self.processes[step.process]}, "{path}"{arguments})'
+        return f'"{path}"{arguments}'
 
     @staticmethod
     def loops(path: str, depth: int) -> list[str]:
@@ -122,7 +158,7 @@ class Writer:
             case Mprotect(region=region):
                 return f"call(mprotect({self.memory(region, step.span)}, {PROT[step.prot]}))"
             case Madvise(region=region):
-                return f"call(madvise({self.memory(region, step.span)}, {step.advice}))"
+                return self.advise(step)
             case Mlock(region=region):
                 return f"call(mlock({self.memory(region, step.span)}))"
             case Munlock(region=region):
@@ -136,8 +172,29 @@ class Writer:
                 return "exit_process()"
             case ClearRefs():
                 return "clear_soft_dirty()"
-            case Measure() | Repeat():
+            case Check() | Measure() | Repeat():
                 raise AssertionError("no step of its own")
+
+    def claims(self, claims: Claims) -> Iterator[str]:
+        """What is held against the kernel. Of broken promises one shows nothing."""
+        if claims.policies:
+            named = {ALIASES.get(name, name) for name in claims.policies}
+            of_kernels = (str(policy in named).lower() for policy in ("prepatch", "merged"))
+            yield f"only_of({', '.join(of_kernels)})"
+        for region, pages in claims.pages:
+            aware = str(pages.names_soft_dirty).lower()
+            yield f'expect_pages({self.regions[region]}, "{pages}", {aware})'
+        for region, data in claims.data:
+            runs = data.runs or [("ALL_PAGES", data.everywhere)]
+            listed = "".join(f", RUN({pages}, {byte_or_name(value)})" for pages, value in runs)
+            yield f'expect_data({self.regions[region]}, "{data}"{listed})'
+
+    def advise(self, step: Madvise) -> str:
+        """Advice, and what it means for the data."""
+        region = step.region
+        called = f"call(madvise({self.memory(step.region, step.span)}, {step.advice}))"
+        means = given_up(step.advice.effect) if self.notes_data else None
+        return called if means is None else f"{called}, {means}({self.range(region, step.span)})"
 
     def access(self, step: Access) -> str:
         order = f"RANDOM({step.seed})" if step.order == "random" else step.order.upper()

@@ -23,6 +23,9 @@ MAX_EXECUTED: Final = 20_000
 MAX_ACCESSES: Final = 10_000_000
 """How many accesses a pattern may have: a kernel takes seconds for them."""
 
+MAX_DATA_PAGES: Final = 1 << 16
+"""How many pages a region may have of which data are checked: writes are noted for each."""
+
 TURN: Final = (1 << 47) - (1 << 44)
 """Regions lie by 2^44 higher in an emitted program than in the scenario, and those from here on at
 the beginning of the address space (`moved` in runtime/access.c)."""
@@ -45,6 +48,8 @@ def check_runnable(scenario: Scenario) -> None:
     )
     if accesses > MAX_ACCESSES:
         raise Unfit(f"it has {accesses} accesses in a step; at most {MAX_ACCESSES} are compared")
+    if needs(scenario).data_pages > MAX_DATA_PAGES:
+        raise Unfit(f"it checks data, in a region of more than {MAX_DATA_PAGES} pages")
     if scenario.machine.memory is not None:
         raise Unfit("it has a memory limit, under which a kernel's counts vary from run to run")
     for step in written(scenario.steps):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,7 @@ from swaptrace.replay.pages.touched import Memory
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
+    Check,
     ClearRefs,
     Fork,
     Madvise,
@@ -29,13 +31,15 @@ MOST_RECORDS: Final = 100_000
 class Needs:
     """`processes` and `regions` in order of appearance, `main` first; `memory` in bytes, as much
     as is touched at a time, at most, counted for each process; `shuffled` is how many accesses
-    or pages are put into random order at most, `ranks` how many pages a zipf pattern has."""
+    or pages are put into random order at most, `ranks` how many pages a zipf pattern has,
+    `data_pages` how many the largest region has where a check asks what the data are (else 0)."""
 
     processes: tuple[str, ...]
     regions: tuple[str, ...]
     memory: int
     shuffled: int
     ranks: int
+    data_pages: int
     soft_dirty: bool
     uffd: bool
     mlock: bool
@@ -55,11 +59,26 @@ def needs(scenario: Scenario) -> Needs:
         memory=Memory(scenario.machine.page_size, MOST_RECORDS).run(scenario.steps),
         shuffled=max((shuffled(step, scenario.machine.page_size) for step in steps), default=0),
         ranks=max((ranks(step, scenario.machine.page_size) for step in steps), default=0),
-        soft_dirty=any(isinstance(step, ClearRefs) for step in steps),
+        data_pages=data_pages(steps, scenario.machine.page_size),
+        soft_dirty=any(isinstance(step, ClearRefs) or names_soft_dirty(step) for step in steps),
         uffd=any(isinstance(step, UffdWriteprotect) for step in steps),
         mlock=any(isinstance(step, Mlock) for step in steps),
         advice=tuple(each for each in Advice if each in given),
     )
+
+
+def data_pages(steps: Sequence[Step], page_size: int) -> int:
+    """Of how many pages, of each region, it is noted what was written there."""
+    if not any(isinstance(step, Check) and step.claims.data for step in steps):
+        return 0
+    pages = max((step.size for step in steps if isinstance(step, Mmap)), default=0) // page_size
+    return max(2, pages)
+
+
+def names_soft_dirty(step: Step) -> bool:
+    """Whether a check speaks of soft-dirty pages."""
+    maps = step.claims.pages if isinstance(step, Check) else ()
+    return any(said.names_soft_dirty for _, said in maps)
 
 
 def shuffled(step: Step, page_size: int) -> int:

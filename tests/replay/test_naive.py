@@ -35,6 +35,7 @@ def agree(scenario: Scenario, policy: str) -> None:
     assert fast.total == slow.total
     assert fast.pages == slow.pages
     assert fast.violations == slow.violations
+    assert fast.checks == slow.checks
     assert expand(fast.steps) == expand(slow.steps)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from swaptrace import bundled
 from swaptrace.errors import ScenarioError
-from swaptrace.scenario import described, loader, machine, values
+from swaptrace.scenario import checks, described, loader, machine, values
 from swaptrace.scenario.jsonschema import Recorder, accepts, of_reader, scenario_schema
 from swaptrace.scenario.loader import COUNT, load_text
 from swaptrace.scenario.operations import OPERATIONS
@@ -51,10 +51,13 @@ steps:
 - {exit: child, process: child}
 - {measure: w, steps: [{repeat: 0x3, process: main, steps: [{repeat: 1, steps: [read: a]}]}]}
 - {repeat: 2, steps: [{measure: w, steps: [read: a]}]}
+- check: {pages: {a: '8P,8-'}, data: {a: 0x11}, violations: [lost_write], policies: [final]}
+  process: main
+- check: {pages: {a: 16PX}, data: {a: '1:0x11,12:zero,2:unchanged,1:-'}, violations: []}
 - {munmap: a, offset: 60KiB, errno: ENOMEM}
 expect:
   w: {final: {minflt: 0}, my-policy: {}}
-  total: {new: {majflt: "7", pswpin: 0x10}}
+  total: {new: {majflt: "7", pswpin: 0x10, lost_write: 1}}
 """
 
 GOOD: Final = {
@@ -73,6 +76,7 @@ PAGE_SIZE = "needs the page size to see what is aligned"
 YAML = "is lost once the YAML is read"
 
 BEYOND: Final = {
+    "check-pages": STATE,
     "expect-window": "holds the windows against the labels of the steps",
     "far-too-many-problems": STATE,
     "machine-swap-size-huge": "needs the value of a size that has a unit",
@@ -231,3 +235,4 @@ def test_no_description_is_left_over() -> None:
     assert set(described.ARGUMENTS) <= set(OPERATIONS)
     assert set(described.MACHINE) == {*machine.READERS, "swap"}
     assert set(described.SECTIONS) == set(loader.KEYS)
+    assert set(described.CLAIMS) == set(checks.KEYS)

@@ -5,6 +5,45 @@ static void on_fault(int signal UNUSED)
 	siglongjmp(escape, 1);
 }
 
+/* What is written is noted where a check asks what the data are. */
+
+static void wrote(const char *byte, int value)
+{
+	for (int i = 0; DATA_PAGES > 1 && i < REGIONS; i++) {
+		struct region r = shared->regions[me][i];
+		size_t offset = byte - r.start;
+
+		if (r.start && byte >= r.start && offset < r.size)
+			shared->data[me][i][offset / page_size % DATA_PAGES] =
+				(struct datum){offset % page_size, value, false};
+	}
+}
+
+/* After advice on a range that gives its pages up, or may do so later. */
+
+static void give_up(int region, size_t offset, size_t length, bool later)
+{
+	size_t end = (offset + length + page_size - 1) / page_size;
+
+	for (size_t i = offset / page_size; DATA_PAGES > 1 && i < end; i++) {
+		struct datum *page = &shared->data[me][region][i % DATA_PAGES];
+
+		page->freed = later;
+		if (!later)
+			page->value = 0;
+	}
+}
+
+static void now_zero(int region, size_t offset, size_t length)
+{
+	give_up(region, offset, length, false);
+}
+
+static void maybe_zero(int region, size_t offset, size_t length)
+{
+	give_up(region, offset, length, true);
+}
+
 enum kind { READ, WRITE, READ_WRITE };
 
 static void touch(enum kind kind, volatile char *byte, int value)
@@ -19,8 +58,10 @@ static void touch(enum kind kind, volatile char *byte, int value)
 		value = 1 + (steps * 31 + (uintptr_t)page / page_size) % 255;
 	if (kind == READ)
 		(void)*byte;
-	else if (kind == WRITE)
+	else if (kind == WRITE) {
 		*byte = (char)value;
+		wrote((char *)byte, (uint8_t)value);
+	}
 	else
 		*byte = *byte;
 }
@@ -81,6 +122,7 @@ static __attribute__((noinline)) void fill_pages(char *start, char *limit, int b
 
 		settle();
 		memset(start, byte, length);
+		wrote(start, byte);
 		start += length;
 	}
 }
@@ -210,6 +252,7 @@ static void map(int region, size_t size, int prot, unsigned long at)
 	mapped->start = NULL;		/* the name may have been used before */
 	start = at == ANYWHERE ? first_fit(size) : moved(at);
 	errno = EPERM;			/* root may map there, but a region at 0 is none */
+	memset(shared->data[me][region], 0, sizeof(shared->data[me][region]));
 	if (start >= (char *)LOWEST && mmap(start, size, prot, flags, -1, 0) == start) {
 		*mapped = (struct region){start, size, false};
 		return;

@@ -30,8 +30,15 @@ struct region {
 	bool registered;		/* with the userfaultfd of the process */
 };
 
+struct datum {				/* what a process last wrote to a page, where checks ask */
+	uint16_t at;			/* that byte of the page */
+	uint8_t value;
+	bool freed;			/* it may read as zero instead: MADV_FREE */
+};
+
 struct shared {				/* by all processes */
 	struct region regions[PROCESSES][REGIONS];
+	struct datum data[PROCESSES][REGIONS][DATA_PAGES];
 	pid_t pid[PROCESSES];		/* 0: does not live */
 };
 

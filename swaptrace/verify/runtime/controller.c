@@ -44,15 +44,15 @@ static void append_flags(char *to, uint64_t entry)
 		*to++ = 'U';
 }
 
-static void print_run(size_t length, uint64_t entry, const char *after)
+static void print_run(FILE *out, size_t length, uint64_t entry, const char *after)
 {
 	char flags[8] = "";
 
 	append_flags(flags, entry);
-	printf("%zu%s%s", length, *flags ? flags : "-", after);
+	fprintf(out, "%zu%s%s", length, *flags ? flags : "-", after);
 }
 
-static void print_page_map(int fd, struct region region)
+static void write_page_map(FILE *out, int fd, struct region region, uint64_t shown)
 {
 	static uint64_t entries[4 * KiB];
 	size_t first = (uintptr_t)region.start / page_size, pages = region.size / page_size;
@@ -64,16 +64,16 @@ static void print_page_map(int fd, struct region region)
 		if (pread(fd, entries, length * 8, (first + done) * 8) != (ssize_t)length * 8)
 			fail("cannot read pagemap: ");
 		for (size_t i = 0; i < length; i++, run++) {
-			uint64_t entry = entries[i] & PM_SHOWN;
+			uint64_t entry = entries[i] & shown;
 
 			if (run && entry != before) {
-				print_run(run, before, ",");
+				print_run(out, run, before, ",");
 				run = 0;
 			}
 			before = entry;
 		}
 	}
-	print_run(run, before, "");
+	print_run(out, run, before, "");
 }
 
 static void print_page_maps(void)
@@ -98,7 +98,7 @@ static void print_page_maps(void)
 			if (!shared->regions[p][r].start)
 				continue;
 			printf("%s\"%s\":\"", comma, region_names[r]);
-			print_page_map(fd, shared->regions[p][r]);
+			write_page_map(stdout, fd, shared->regions[p][r], PM_SHOWN);
 			printf("\"");
 			comma = ",";
 		}

@@ -178,5 +178,7 @@ int main(void)
 	for (int p = 0; p < PROCESSES; p++)
 		if (shared->pid[p])
 			await_exit(p);
+	if (*unmet)
+		end_with("failed", "a check does not hold: ", unmet, 1);
 	return 0;
 }

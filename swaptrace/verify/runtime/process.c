@@ -23,6 +23,7 @@ static void fork_process(int child)
 	pid_t pid;
 
 	memcpy(shared->regions[child], shared->regions[me], sizeof(shared->regions[me]));
+	memcpy(shared->data[child], shared->data[me], sizeof(shared->data[me]));
 	for (int i = 0; i < REGIONS; i++)
 		shared->regions[child][i].registered = false;
 	pid = fork();

@@ -60,6 +60,24 @@ struct pattern {
 	uint64_t hot_pages, hot_below;	/* of HOT */
 };
 
+/*
+ * CHECK(process, line, path) { claims } holds what the scenario says at this place against what is
+ * there: page maps, and data in runs of pages. That changes nothing.
+ */
+#define CHECK(process, line, ...) \
+	for (bool mine = begin_check(process, line, __VA_ARGS__); mine; mine = end_check())
+
+#define UNCHANGED (-1)			/* what the process wrote last, or inherited */
+#define UNMAPPED (-2)
+#define UNREAD (-3)
+#define ALL_PAGES SIZE_MAX
+
+struct run {
+	size_t pages;
+	int value;			/* a byte, UNCHANGED, or UNMAPPED */
+};
+#define RUN(pages, value) ((struct run){pages, value})
+
 struct record {				/* an access of a trace */
 	uint32_t page;
 	uint16_t region;
@@ -82,5 +100,13 @@ static void access_pages(int region, size_t offset, size_t length, struct patter
 static void replay_trace(const struct record *records, size_t count) UNUSED;
 static int uffd_writeprotect(int region, size_t offset, size_t length, bool protect) UNUSED;
 static void clear_soft_dirty(void) UNUSED;
+static bool begin_check(int process, int line, const char *path, ...)
+	__attribute__((format(printf, 3, 4))) UNUSED;
+static bool end_check(void) UNUSED;
+static void only_of(bool before, bool since) UNUSED;
+static void expect_pages(int region, const char *expected, bool soft_dirty) UNUSED;
+static void expect_data(int region, const char *expected, struct run claimed, ...) UNUSED;
+static void now_zero(int region, size_t offset, size_t length) UNUSED;
+static void maybe_zero(int region, size_t offset, size_t length) UNUSED;
 static void fork_process(int child) UNUSED;
 static void exit_process(void) UNUSED;

@@ -1,0 +1,115 @@
+"""What a `check` step finds: its claims beside the pages and the promises as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
+
+from swaptrace.counters import VIOLATIONS
+from swaptrace.mm.checks import content, lost
+from swaptrace.mm.column import Column, Mapping, byte_of
+from swaptrace.mm.policy import Policy, is_called
+from swaptrace.replay.pagemap import page_runs
+from swaptrace.replay.world import World
+from swaptrace.result.result import Checked, ClaimKind
+from swaptrace.scenario.claims import (
+    UNCHANGED,
+    UNMAPPED,
+    Data,
+    DataRun,
+    PageMap,
+    data_code,
+    merged_data,
+)
+from swaptrace.scenario.schema import Check, Measure, Repeat, Step
+
+OTHER: Final = "other"
+"""Data that are not zero, and of which the scenario does not say the byte."""
+
+
+def checks_in(steps: Iterable[Step]) -> Iterator[Check]:
+    """Every `check` step, once, in the order of the file."""
+    for step in steps:
+        if isinstance(step, Measure | Repeat):
+            yield from checks_in(step.steps)
+        elif isinstance(step, Check):
+            yield step
+
+
+def claims_of(step: Check) -> Iterator[tuple[ClaimKind, int, str, str]]:
+    """Each claim of a step, as `Checked.claim` says which it is."""
+    claims = step.claims
+    regions: list[tuple[ClaimKind, str]] = [("pages", region) for region, _ in claims.pages]
+    regions += [("data", region) for region, _ in claims.data]
+    for kind, region in regions:
+        yield kind, step.line, step.process, region
+    if claims.violations is not None:
+        yield "violations", step.line, step.process, ""
+
+
+def is_made_of(step: Check, policy: Policy) -> bool:
+    """Whether the step is to be checked under a policy."""
+    names = step.claims.policies
+    return not names or any(is_called(policy, name) for name in names)
+
+
+def found(world: World, step: Check, path: str, broken: Collection[str]) -> Iterator[Checked]:
+    """Each claim of a step and what there is; `broken` are the kinds of violations so far."""
+    place = path, step.line, step.process
+    for region, claimed in step.claims.pages:
+        there = PageMap(page_runs(world, region, step.process))
+        if not claimed.names_soft_dirty:
+            there = there.without_soft_dirty()
+        yield Checked("pages", *place, region, str(claimed), str(there), there == claimed)
+    for region, data in step.claims.data:
+        ok, code = data_found(world, region, step.process, data)
+        yield Checked("data", *place, region, str(data), code, ok)
+    if step.claims.violations is not None:
+        expected, seen = _listed(step.claims.violations), _listed(broken)
+        yield Checked("violations", *place, "", expected, seen, seen == expected)
+
+
+def _listed(kinds: Collection[str]) -> str:
+    """Violations in the order of their listing."""
+    return ", ".join(kind for kind in VIOLATIONS if kind in kinds) or "none"
+
+
+def data_found(world: World, region: str, process: str, claimed: Data) -> tuple[bool, str]:
+    """Whether the data of a region are those, and what they are."""
+    family = world.processes[process].regions[region]
+    member, columns = family.members.index(process), world.table.columns
+    beside = [
+        (pages, value, data_of(columns[column], columns[column].maps[member], value))
+        for pages, value, column in _beside(claimed.over(family.region.pages), family.region.runs())
+    ]
+    ok = all(value == there for _, value, there in beside)
+    runs = merged_data(DataRun(pages, there) for pages, _, there in beside)
+    return ok, data_code(runs)
+
+
+def data_of(column: Column, mapping: Mapping, claimed: int | str) -> int | str:
+    """A page's data, in the words of the claim if they are that."""
+    if mapping.vma is None:
+        return UNMAPPED
+    if claimed == UNCHANGED and not lost(column, mapping):
+        return UNCHANGED
+    token = content(column, mapping)
+    byte = None if token is None else byte_of(token)
+    return OTHER if byte is None else byte
+
+
+def _beside(
+    claimed: Iterable[DataRun], runs: Iterable[tuple[int, int, int]]
+) -> Iterator[tuple[int, int | str, int]]:
+    """How many pages, what is claimed of them, and their column, where both are the same."""
+    said = iter(claimed)
+    run = next(said)
+    for _, pages, column in runs:
+        rest = pages
+        while rest:
+            if not run.pages:
+                run = next(said)
+            both = min(run.pages, rest)
+            yield both, run.value, column
+            rest -= both
+            run = DataRun(run.pages - both, run.value)

@@ -1,0 +1,193 @@
+"""The argument of a `check` step: the claims that it makes, each with its position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+from swaptrace.counters import VIOLATIONS
+from swaptrace.errors import quote
+from swaptrace.scenario.claims import (
+    LETTERS,
+    NO_FLAGS,
+    UNCHANGED,
+    UNMAPPED,
+    ZEROES,
+    Claims,
+    Data,
+    DataRun,
+    PageMap,
+    PageRun,
+    merged,
+)
+from swaptrace.scenario.nodes import Listing, Mapping, Node, Scalar, a_kind, known_entries
+from swaptrace.scenario.source import Mark, Report
+from swaptrace.scenario.values import BYTE, Invalid, Reader, choice, line_of_text, read
+
+T = TypeVar("T")
+
+KEYS: Final = ("pages", "data", "violations", "policies")
+FORM: Final = "`{pages: {buf: 16PX}}`"
+OF_THE_STEP: Final = {
+    "process": "process is a key of the step; write it beside 'check', not within"
+}
+
+COUNT: Final = r"[1-9][0-9]{0,17}"
+PAGE_RUN: Final = re.compile(rf"({COUNT})([A-Za-z]*|-)", re.ASCII)
+DATA_RUN: Final = re.compile(rf"({COUNT}) *: *(.*)", re.ASCII)
+
+PAGE_CODE: Final = rf"{COUNT}([{LETTERS}]+|-)( *, *{COUNT}([{LETTERS}]+|-))*"
+VALUE: Final = rf"{UNCHANGED}|{UNMAPPED}|{ZEROES}|[0-9][0-9a-fA-FxXo]*"
+DATA_CODE: Final = rf"({VALUE})|{COUNT} *: *({VALUE})( *, *{COUNT} *: *({VALUE}))*"
+"""What an editor takes for a code."""
+
+VIOLATION: Final[Reader[str]] = choice(VIOLATIONS, "a violation")
+
+Marks = dict[str, Mark]
+
+
+def read_claims(node: Node, report: Report, marks: Marks) -> Claims:
+    """What the step claims; `marks` gets the position of each region and policy.
+
+    A region's is called `pages REGION` or `data REGION`, a policy's `policies NUMBER`.
+    """
+    if not isinstance(node, Mapping):
+        report.add(node.mark, f"check is a mapping, as {FORM}, not {a_kind(node)}")
+        return Claims()
+    entries = known_entries(node, KEYS, "check", report, OF_THE_STEP)
+    if not entries.keys() & {"pages", "data", "violations"}:
+        report.add(node.mark, f"check needs 'pages', 'data' or 'violations', as {FORM}")
+    found = {key: entry.node for key, entry in entries.items()}
+    listed = _listed(found.get("violations"), "violations", report)
+    return Claims(
+        pages=tuple(_by_region(found.get("pages"), "pages", page_map, report, marks)),
+        data=tuple(_by_region(found.get("data"), "data", page_data, report, marks)),
+        violations=None if listed is None else tuple(_kinds(listed, report)),
+        policies=tuple(_policies(found.get("policies"), report, marks)),
+    )
+
+
+def _by_region(
+    node: Node | None, key: str, reader: Callable[[str], T], report: Report, marks: Marks
+) -> Iterator[tuple[str, T]]:
+    """The regions and what is claimed of each."""
+    if node is None:
+        return
+    if not isinstance(node, Mapping) or not node.entries:
+        form = "`{buf: 16PX}`" if key == "pages" else "`{buf: 0x11}`"
+        report.add(node.mark, f"{key} is a mapping of regions, as {form}, not {a_kind(node)}")
+        return
+    for region, (mark, value) in node.entries.items():
+        if _is_cut(region, value):
+            whole = "a code with a comma is quoted within { }, as {buf: '8PX,8S'}"
+            report.add(mark, f"{key}: {quote(region)} is no region; {whole}")
+            return
+    for region, (mark, value) in node.entries.items():
+        marks[f"{key} {region}"] = mark
+        claim = read(report, value, f"{key} of {region}", reader, None)
+        if claim is not None:
+            yield region, claim
+
+
+def _is_cut(region: str, value: Node) -> bool:
+    """Whether YAML took what stands behind a comma of a code for a key of its own."""
+    empty = isinstance(value, Scalar) and not value.text
+    return empty and (PAGE_RUN.fullmatch(region) is not None or region[:1].isdigit())
+
+
+def _listed(node: Node | None, key: str, report: Report) -> tuple[Node, ...] | None:
+    """The items of a list that may be left out."""
+    if node is None:
+        return None
+    if isinstance(node, Listing):
+        return node.items
+    report.add(node.mark, f"{key} is a list, as [{a_name(key)}], not {a_kind(node)}")
+    return None
+
+
+def a_name(key: str) -> str:
+    """What could stand in the list."""
+    return VIOLATIONS[0] if key == "violations" else "final"
+
+
+def _kinds(items: tuple[Node, ...], report: Report) -> Iterator[str]:
+    seen: set[str] = set()
+    for item in items:
+        kind = read(report, item, "violations", VIOLATION, None)
+        if kind in seen:
+            report.add(item.mark, f"violations: {quote(kind)} is given twice")
+        elif kind is not None:
+            seen.add(kind)
+            yield kind
+
+
+def _policies(node: Node | None, report: Report, marks: Marks) -> Iterator[str]:
+    items = _listed(node, "policies", report)
+    if items == () and node is not None:
+        report.add(
+            node.mark, "policies is an empty list; leave it out, to check under every policy"
+        )
+    for number, item in enumerate(items or ()):
+        policy = read(report, item, "policies", line_of_text, None)
+        if policy is not None:
+            marks[f"policies {number}"] = item.mark
+            yield policy
+
+
+# The codes.
+
+
+def page_map(text: str) -> PageMap:
+    """Read a page map."""
+    return PageMap(merged(_page_run(part.strip()) for part in text.split(",")))
+
+
+def _page_run(text: str) -> PageRun:
+    found = PAGE_RUN.fullmatch(text)
+    if found is None or not found[2]:
+        raise Invalid(
+            f"{quote(text)} is no run of pages; write how many, then their flags, as '8PX,8S', "
+            "and '-' for none"
+        )
+    flags = found[2].replace(NO_FLAGS, "")
+    unknown = next((letter for letter in flags if letter not in LETTERS), None)
+    if unknown is not None:
+        raise Invalid(f"{quote(unknown)} is no flag of a page; valid: {', '.join(LETTERS)}, or -")
+    twice = next((letter for letter in flags if flags.count(letter) > 1), None)
+    if twice is not None:
+        raise Invalid(f"{quote(text)} has the flag {twice} twice")
+    if "P" in flags and "S" in flags:
+        raise Invalid(f"{quote(text)}: a page is present or in swap, not both")
+    ordered = "".join(letter for letter in LETTERS if letter in flags)
+    return PageRun(int(found[1]), ordered or NO_FLAGS)
+
+
+def page_data(text: str) -> Data:
+    """Read data."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) == 1 and DATA_RUN.fullmatch(text) is None:
+        return Data(everywhere=_value(text))
+    return Data(tuple(map(_data_run, parts)))
+
+
+def _data_run(text: str) -> DataRun:
+    found = DATA_RUN.fullmatch(text)
+    if found is None:
+        raise Invalid(
+            f"{quote(text)} is no run of data; write how many pages, then what they hold, as "
+            "'8:0x11,8:zero'"
+        )
+    return DataRun(int(found[1]), _value(found[2]))
+
+
+def _value(text: str) -> int | str:
+    if text in (UNCHANGED, UNMAPPED):
+        return text
+    if text == ZEROES:
+        return 0
+    try:
+        return BYTE(text)
+    except Invalid:
+        valid = "a byte such as 0x11, zero, unchanged, or - for pages that are not mapped"
+        raise Invalid(f"{quote(text)} is no data of a page; valid: {valid}") from None

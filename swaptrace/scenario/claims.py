@@ -1,0 +1,116 @@
+"""What a `check` step says that pages are: page maps and data, as run-length codes.
+
+A code is runs with commas between: how many pages, then what they are. A page map is written as
+`--pages` shows it (`8PX,8S`); data as `8:0x11,8:zero`, or as one value for all pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Final, NamedTuple
+
+LETTERS: Final = "PSDXU"
+"""P present, S swapped, D soft-dirty, X mapped once, U uffd-wp."""
+
+SOFT_DIRTY: Final = "D"
+NO_FLAGS: Final = "-"
+
+UNCHANGED: Final = "unchanged"
+ZEROES: Final = "zero"
+UNMAPPED: Final = "-"
+
+
+class PageRun(NamedTuple):
+    """So many pages that have just these flags, in the order of `LETTERS`; `-` for none."""
+
+    pages: int
+    flags: str
+
+
+class PageMap(NamedTuple):
+    """A page map of a whole region, equal neighbours merged."""
+
+    runs: tuple[PageRun, ...]
+
+    @property
+    def pages(self) -> int:
+        """Of how many pages."""
+        return sum(run.pages for run in self.runs)
+
+    @property
+    def names_soft_dirty(self) -> bool:
+        """Whether it speaks of soft-dirty pages; if not, they are not looked at."""
+        return any(SOFT_DIRTY in run.flags for run in self.runs)
+
+    def without_soft_dirty(self) -> PageMap:
+        """The map without that flag."""
+        blind = (PageRun(n, f.replace(SOFT_DIRTY, "") or NO_FLAGS) for n, f in self.runs)
+        return PageMap(merged(blind))
+
+    def __str__(self) -> str:
+        return page_code(self.runs)
+
+
+class DataRun(NamedTuple):
+    """So many pages with this data: a byte, `UNCHANGED`, or `UNMAPPED`."""
+
+    pages: int
+    value: int | str
+
+
+class Data(NamedTuple):
+    """The data of a whole region; `everywhere` instead of runs where all pages have the same."""
+
+    runs: tuple[DataRun, ...] = ()
+    everywhere: int | str | None = None
+
+    @property
+    def pages(self) -> int | None:
+        """Of how many pages it is; None: of as many as there are."""
+        return None if self.everywhere is not None else sum(run.pages for run in self.runs)
+
+    def over(self, pages: int) -> tuple[DataRun, ...]:
+        """The runs of a region of so many pages."""
+        return self.runs if self.everywhere is None else (DataRun(pages, self.everywhere),)
+
+    def __str__(self) -> str:
+        return data_code(self.runs) if self.everywhere is None else value_text(self.everywhere)
+
+
+class Claims(NamedTuple):
+    """All that a `check` step says; `violations` is None where it says nothing of them."""
+
+    pages: tuple[tuple[str, PageMap], ...] = ()
+    data: tuple[tuple[str, Data], ...] = ()
+    violations: tuple[str, ...] | None = None
+    policies: tuple[str, ...] = ()
+
+
+def page_code(runs: tuple[PageRun, ...]) -> str:
+    """The code of a page map."""
+    return ",".join(f"{pages}{flags}" for pages, flags in runs)
+
+
+def data_code(runs: tuple[DataRun, ...]) -> str:
+    """The code of data."""
+    return ",".join(f"{pages}:{value_text(value)}" for pages, value in runs)
+
+
+def value_text(value: int | str) -> str:
+    """A page's data as they are written."""
+    if isinstance(value, str):
+        return value
+    return ZEROES if value == 0 else f"{value:#04x}"
+
+
+def merged(runs: Iterator[PageRun]) -> tuple[PageRun, ...]:
+    """The runs, equal neighbours as one."""
+    groups = groupby(runs, key=lambda run: run.flags)
+    return tuple(PageRun(sum(run.pages for run in group), flags) for flags, group in groups)
+
+
+def merged_data(runs: Iterator[DataRun]) -> tuple[DataRun, ...]:
+    """The same of runs of data."""
+    groups = groupby(runs, key=lambda run: run.value)
+    return tuple(DataRun(sum(run.pages for run in group), value) for value, group in groups)
