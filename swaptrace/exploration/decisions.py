@@ -9,10 +9,10 @@ or a field that is new is asked about in all its values, or is an error here.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from inspect import isfunction, signature
-from itertools import product
+from itertools import chain, islice, product, repeat
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 from swaptrace.errors import PolicyError
@@ -31,8 +31,14 @@ BETWEEN_PAGES: Final = frozenset({"readahead_window"})
 ANYWAY: Final = 500
 """How many questions of each method are asked in any case."""
 
+TWICE: Final = 23
+"""Of the questions one in so many is asked twice at once."""
+
 ERROR: Final = "an error"
 """In the place of an answer."""
+
+Answers = tuple[object, ...]
+"""What each of some policies answers to a question."""
 
 Domains = Mapping[type, Sequence[Any]]
 """All values of some types."""
@@ -46,65 +52,79 @@ class Question(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-def differing(
-    one: Policy, other: Policy, processes: int, facts: Facts
-) -> tuple[int, Question | None]:
-    """How many questions there are, and the first that is answered differently.
+class Decided(NamedTuple):
+    """What two policies answer alike, up to the first question that they do not, if there is one:
+    then nothing else was asked."""
 
-    None: both answer alike to every question about a page that up to so many processes map, on a
-    machine with such facts. Raises `PolicyError` where a policy fails.
-    """
-    count = 0
+    answers: Sequence[Answers]
+    different: Question | None
+
+
+def differing(one: Policy, other: Policy, processes: int, facts: Facts) -> Decided:
+    """Ask both every question about a page that up to so many processes map, on a machine with such
+    facts, until they answer differently. Raises `PolicyError` where a policy fails."""
+    same: list[Answers] = []
     for question in questions(processes, facts):
-        count += 1
-        if answer(one, question) != answer(other, question):
-            return count, question
-    return count, None
+        answers = answer(one, question), answer(other, question)
+        if answers[0] != answers[1]:
+            return Decided(same, question)
+        same.append(answers)
+    return Decided(same, None)
 
 
-class Backwards(NamedTuple):
-    """Asks policies from the last question to the first.
-
-    That is for a process that was forked before they were asked anything (`check_steady`): nothing
-    that they remember, wherever they keep it, can be the same there.
-    """
+class Asked(NamedTuple):
+    """Policies, and the questions that they are asked."""
 
     policies: tuple[Policy, ...]
     processes: int
     facts: Facts
 
-    def answers(self, one_in: int) -> list[list[object]]:
-        """What each policy answers to `some` questions, in the order of those."""
-        asked = list(self.some(one_in))
-        known: dict[object, object] = {}  # the same ones are sent once
-        found = [
-            [known.setdefault(each, each) for each in _answers(self.policies, question)]
-            for question in reversed(asked)
-        ]
+    def some(self, one_in: int) -> list[Question]:
+        """Of each method the first `ANYWAY` questions and then one in so many; 1: all."""
+        found: list[Question] = []
+        for method, kind, arguments in _asked_for(self.processes, self.facts):
+            some = chain(islice(arguments, ANYWAY), islice(arguments, 0, None, one_in))
+            found += map(Question, repeat(method), repeat(kind), some)
+        return found
+
+    def backwards(self, one_in: int) -> list[Answers]:
+        """What the policies answer to `some` questions, asked from the last to the first.
+
+        That is for a process that was forked before they were asked anything: nothing that they
+        remember, wherever they keep it, can be the same there. One in `TWICE` is asked twice, so
+        that who goes by how often it was asked gets out of step.
+        """
+        known: dict[Answers, Answers] = {}  # the same ones are sent once
+        found = list[Answers]()
+        for number, question in enumerate(reversed(self.some(one_in))):
+            answers = _answers(self.policies, question)
+            if number % TWICE == 0:
+                self.compare(question, answers, _answers(self.policies, question))
+            found.append(known.setdefault(answers, answers))
         return found[::-1]
 
-    def some(self, one_in: int) -> Iterator[Question]:
-        """Of each method the first `ANYWAY` questions and then one in so many."""
-        times: Counter[str] = Counter()
-        for question in questions(self.processes, self.facts):
-            number = times[question.method]
-            times[question.method] += 1
-            if number < ANYWAY or number % one_in == 0:
-                yield question
+    def compare(self, question: Question, first: Answers, then: Answers) -> None:
+        """Raises `UnsteadyPolicy` where an answer differs."""
+        if first != then:
+            for policy, one, other in zip(self.policies, first, then, strict=True):
+                if one != other:
+                    raise unsteady(policy, question.method, one, other)
 
 
-def check_steady(backwards: Worker, asked: Backwards, one_in: int) -> None:
-    """Ask the policies questions from the first to the last, while another process asks `asked`
-    the same from the last to the first. Raises `UnsteadyPolicy` where an answer differs."""
-    backwards.ask("answers", one_in)
-    here = [(question, _answers(asked.policies, question)) for question in asked.some(one_in)]
-    for (question, first), then in zip(here, backwards.answer(), strict=True):
-        for policy, one, other in zip(asked.policies, first, then, strict=True):
-            if one != other:
-                raise unsteady(policy, question.method, one, other)
+def check_steady(
+    backwards: Worker, asked: Asked, one_in: int, forwards: Sequence[Answers] = ()
+) -> None:
+    """Ask the policies questions from the first to the last, unless they have been, while another
+    process asks the same from the last to the first. Raises `UnsteadyPolicy` where an answer
+    differs."""
+    backwards.ask("backwards", one_in)
+    some = asked.some(one_in)
+    forwards = forwards or [_answers(asked.policies, question) for question in some]
+    for question, first, then in zip(some, forwards, backwards.answer(), strict=True):
+        asked.compare(question, first, then)
 
 
-def _answers(policies: Iterable[Policy], question: Question) -> list[object]:
+def _answers(policies: Iterable[Policy], question: Question) -> Answers:
     """What each answers; one need not have an answer to what no state leads to."""
     found: list[object] = []
     for policy in policies:
@@ -112,7 +132,7 @@ def _answers(policies: Iterable[Policy], question: Question) -> list[object]:
             found.append(answer(policy, question))
         except PolicyError:
             found.append(ERROR)
-    return found
+    return tuple(found)
 
 
 def answer(policy: Policy, question: Question) -> object:
@@ -122,7 +142,15 @@ def answer(policy: Policy, question: Question) -> object:
 
 
 def questions(processes: int, facts: Facts) -> Iterator[Question]:
-    """Every question about one page, also those that no state can lead to.
+    """Every question about one page, also those that no state can lead to."""
+    for method, kind, arguments in _asked_for(processes, facts):
+        yield from map(Question, repeat(method), repeat(kind), arguments)
+
+
+def _asked_for(
+    processes: int, facts: Facts
+) -> Iterator[tuple[str, type, Iterator[tuple[Any, ...]]]]:
+    """Of each method what it answers, and all that it can be asked.
 
     Only do_wp_page() asks whether to reuse a folio, and never one that nobody maps.
     """
@@ -134,8 +162,7 @@ def questions(processes: int, facts: Facts) -> Iterator[Question]:
         if method == "can_reuse_anon":
             (folios,) = choices
             choices = [[folio for folio in folios if folio.mapcount]]
-        for arguments in product(*choices):
-            yield Question(method, kinds["return"], arguments)
+        yield method, kinds["return"], product(*choices)
 
 
 def methods() -> list[str]:
@@ -147,6 +174,7 @@ def methods() -> list[str]:
     ]
 
 
+@lru_cache(maxsize=4)
 def domains_of(processes: int, facts: Facts) -> Domains:
     """All that a policy can be handed, by type."""
     folios = list(references(processes))

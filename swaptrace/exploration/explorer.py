@@ -10,7 +10,7 @@ from typing import NamedTuple
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, quote
 from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.exploration.arrays import Expander, ToldApart
-from swaptrace.exploration.decisions import Backwards, check_steady, differing
+from swaptrace.exploration.decisions import Answers, Asked, answer, check_steady, differing
 from swaptrace.exploration.graph import Graph, Limits
 from swaptrace.exploration.remaining import KINDS, Settled, settle
 from swaptrace.exploration.scope import NOT_COMPARED, same_window, scope
@@ -199,13 +199,13 @@ def explore(
     """
     policies, limits = request.policies, request.limits
     decide = tuple(policy for policy in policies if not policy.functions)
-    asked = Backwards(decide, limits.processes, static_facts(request.machine))
+    asked = Asked(decide, limits.processes, static_facts(request.machine))
     with elsewhere(asked) as backwards:
         # What is decided alike on two kernels need not come to the same.
-        questions = 0 if request.own else decided_alike(asked)
-        check_steady(backwards, asked, 1 if questions else ONE_IN)
-    if questions:
-        return Exploration(request, Found((), 0, 0, 0, True), questions)
+        alike = () if request.own else decided_alike(asked)
+        check_steady(backwards, asked, 1 if alike else ONE_IN, alike)
+    if alike:
+        return Exploration(request, Found((), 0, 0, 0, True), len(alike))
     bounded = len(policies) == 1 or request.bounds != Bounds()
     bounds = request.bounds if bounded else Bounds(states=pairs)
     found = _enumerated(request, bounds, tick)
@@ -239,18 +239,22 @@ def _searched(
         return search(sides, graphs[0].limits, bounds, tick)
 
 
-def decided_alike(asked: Backwards) -> int:
-    """How many questions two policies answer alike; 0 where they do not, or are not two.
+def decided_alike(asked: Asked) -> Sequence[Answers]:
+    """The answers of two policies that answer all questions alike; none where they do not, or are
+    not two. Most differ in `some`, which are asked first.
 
     A policy need not have an answer to questions that no state leads to.
     """
     if len(asked.policies) != 2:
-        return 0
+        return ()
+    one, other = asked.policies
     try:
-        questions, different = differing(*asked.policies, asked.processes, asked.facts)
+        if any(answer(one, each) != answer(other, each) for each in asked.some(ONE_IN)):
+            return ()
+        answers, different = differing(one, other, asked.processes, asked.facts)
     except PolicyError:
-        return 0
-    return 0 if different else questions
+        return ()
+    return () if different else answers
 
 
 @contextmanager

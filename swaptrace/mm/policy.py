@@ -24,6 +24,9 @@ SLOT: Final = 0
 an order of appearance, which a patch cannot see; so no policy can depend on it. A PTE that was not
 made of the one of the fault is found out by its folio."""
 
+SWAPIN_PTE: Final = (int, *[bool] * 6)
+"""The types of what is in a `SwapinPte`, those of its PTE first."""
+
 ALIASES: Final[Mapping[str, str]] = {"old": "prepatch", "new": "final", "v2": "suggested"}
 """Other names of shipped policies."""
 
@@ -201,8 +204,9 @@ def ask(policy: Policy, method: str, kind: type[T], *args: object) -> T:
             f"policy {policy.name!r}: {method}() maps {what} that is not the folio of the fault; "
             "its PTE must be made of fault.pte"
         )
-    plain = SwapinPte(Pte(*answer.pte), answer.write_handled, answer.exclusive)
-    return cast("T", plain)
+    if type(answer.pte) is not Pte or type(answer) is not SwapinPte:
+        answer = SwapinPte(Pte(*answer.pte), answer.write_handled, answer.exclusive)
+    return cast("T", answer)
 
 
 def _where(policy: Policy, method: str, error: Exception) -> str:
@@ -219,8 +223,8 @@ def _where(policy: Policy, method: str, error: Exception) -> str:
 def _well_formed(answer: object) -> bool:
     if not isinstance(answer, SwapinPte):
         return True
-    flags = (answer.write_handled, answer.exclusive)
-    if not isinstance(answer.pte, Pte) or not all(isinstance(flag, bool) for flag in flags):
+    if not isinstance(answer.pte, Pte):
         return False
-    folio, *bits = answer.pte
-    return type(folio) is int and all(isinstance(bit, bool) for bit in bits)
+    # Nothing can be derived from bool.
+    kinds = (*map(type, answer.pte), type(answer.write_handled), type(answer.exclusive))
+    return kinds == SWAPIN_PTE

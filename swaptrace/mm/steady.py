@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import Vma
@@ -15,16 +16,25 @@ class UnsteadyPolicy(PolicyError):
     """A policy that answers the same question one way and then another."""
 
 
+@dataclass(slots=True)
+class _Remembered:
+    """An answer, and how often its question came."""
+
+    answer: object
+    times: int = 0
+
+
 class Steady(Policy):
     """Answers about one page as another policy does, whose answers it remembers.
 
-    Each question is asked twice. `UnsteadyPolicy` is raised where the policy turns out not to be a
-    function of what it is asked: a question gets another answer, at once or when it comes again.
+    Each question is asked twice at once, and again when it comes for the second, fourth, eighth ...
+    time. `UnsteadyPolicy` is raised where the policy turns out not to be a function of what it is
+    asked. In between the first answer holds: whatever comes of it is that of one function.
     """
 
     def __init__(self, policy: Policy) -> None:
         self.name, self.policy, self.functions = policy.name, policy, policy.functions
-        self.answers: dict[tuple[object, ...], object] = {}
+        self.answers: dict[tuple[object, ...], _Remembered] = {}
 
     def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
         """As `Policy`."""
@@ -43,12 +53,16 @@ class Steady(Policy):
         return ask(self.policy, "readahead_window", int, *args)
 
     def _same(self, method: str, kind: type[T], *args: Any) -> T:
-        answer = ask(self.policy, method, kind, *args)
-        known = self.answers.setdefault((method, *args), answer)
-        for then in (answer, ask(self.policy, method, kind, *args)):
-            if known != then:
-                raise unsteady(self.policy, method, known, then)
-        return answer
+        known = self.answers.get((method, *args))
+        if known is None:
+            known = _Remembered(ask(self.policy, method, kind, *args))
+            self.answers[method, *args] = known
+        known.times += 1
+        if not known.times & (known.times - 1):  # a power of two
+            then = ask(self.policy, method, kind, *args)
+            if known.answer != then:
+                raise unsteady(self.policy, method, known.answer, then)
+        return cast("T", known.answer)
 
 
 def unsteady(policy: Policy, method: str, first: object, then: object) -> UnsteadyPolicy:

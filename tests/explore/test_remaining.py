@@ -105,7 +105,7 @@ def test_a_bound_of_the_user_is_kept_to() -> None:
 
 def test_policies_that_are_alike_have_the_same_automaton(monkeypatch: pytest.MonkeyPatch) -> None:
     """Is it a proof that nothing tells them apart, with what both lose?"""
-    monkeypatch.setattr(explorer, "decided_alike", lambda *_: 0)
+    monkeypatch.setattr(explorer, "decided_alike", lambda *_: ())
     limits = Limits(operations(LOSING), 2)
     found = explore(
         Request((policies.find("final"), Picky()), MACHINES["zram"], limits, Bounds()), pairs=9
