@@ -20,6 +20,7 @@ from swaptrace.scenario.claims import (
     PageMap,
     data_code,
     merged_data,
+    without_soft_dirty,
 )
 from swaptrace.scenario.schema import Check, Measure, Repeat, Step
 
@@ -57,9 +58,10 @@ def found(world: World, step: Check, path: str, broken: Collection[str]) -> Iter
     """Each claim of a step and what there is; `broken` are the kinds of violations so far."""
     place = path, step.line, step.process
     for region, claimed in step.claims.pages:
-        there = PageMap(page_runs(world, region, step.process))
-        if not claimed.names_soft_dirty:
-            there = there.without_soft_dirty()
+        runs = page_runs(world, region, step.process)
+        if not claimed.soft_dirty:
+            runs = without_soft_dirty(runs)
+        there = PageMap(runs, claimed.soft_dirty)
         yield Checked("pages", *place, region, str(claimed), str(there), there == claimed)
     for region, data in step.claims.data:
         ok, code = data_found(world, region, step.process, data)

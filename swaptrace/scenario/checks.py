@@ -11,6 +11,8 @@ from swaptrace.errors import quote
 from swaptrace.scenario.claims import (
     LETTERS,
     NO_FLAGS,
+    NOT_SOFT_DIRTY,
+    SOFT_DIRTY,
     UNCHANGED,
     UNMAPPED,
     ZEROES,
@@ -37,7 +39,8 @@ COUNT: Final = r"[1-9][0-9]{0,17}"
 PAGE_RUN: Final = re.compile(rf"({COUNT})([A-Za-z]*|-)", re.ASCII)
 DATA_RUN: Final = re.compile(rf"({COUNT}) *: *(.*)", re.ASCII)
 
-PAGE_CODE: Final = rf"{COUNT}([{LETTERS}]+|-)( *, *{COUNT}([{LETTERS}]+|-))*"
+ONE_RUN: Final = rf"{COUNT}([{LETTERS}{NOT_SOFT_DIRTY}]+|-)"
+PAGE_CODE: Final = rf"{ONE_RUN}( *, *{ONE_RUN})*"
 VALUE: Final = rf"{UNCHANGED}|{UNMAPPED}|{ZEROES}|[0-9][0-9a-fA-FxXo]*"
 DATA_CODE: Final = rf"({VALUE})|{COUNT} *: *({VALUE})( *, *{COUNT} *: *({VALUE}))*"
 """What an editor takes for a code."""
@@ -140,7 +143,9 @@ def _policies(node: Node | None, report: Report, marks: Marks) -> Iterator[str]:
 
 def page_map(text: str) -> PageMap:
     """Read a page map."""
-    return PageMap(merged(_page_run(part.strip()) for part in text.split(",")))
+    parts = [part.strip() for part in text.split(",")]
+    speaks = any(letter in part for part in parts for letter in (SOFT_DIRTY, NOT_SOFT_DIRTY))
+    return PageMap(merged(map(_page_run, parts)), speaks)
 
 
 def _page_run(text: str) -> PageRun:
@@ -151,9 +156,12 @@ def _page_run(text: str) -> PageRun:
             "and '-' for none"
         )
     flags = found[2].replace(NO_FLAGS, "")
-    unknown = next((letter for letter in flags if letter not in LETTERS), None)
+    unknown = next((letter for letter in flags if letter not in (*LETTERS, NOT_SOFT_DIRTY)), None)
     if unknown is not None:
-        raise Invalid(f"{quote(unknown)} is no flag of a page; valid: {', '.join(LETTERS)}, or -")
+        valid = f"{', '.join(LETTERS)}, {NOT_SOFT_DIRTY} for not soft-dirty, or -"
+        raise Invalid(f"{quote(unknown)} is no flag of a page; valid: {valid}")
+    if SOFT_DIRTY in flags and NOT_SOFT_DIRTY in flags:
+        raise Invalid(f"{quote(text)}: a page is soft-dirty or not, not both")
     twice = next((letter for letter in flags if flags.count(letter) > 1), None)
     if twice is not None:
         raise Invalid(f"{quote(text)} has the flag {twice} twice")

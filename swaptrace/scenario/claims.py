@@ -14,6 +14,7 @@ LETTERS: Final = "PSDXU"
 """P present, S swapped, D soft-dirty, X mapped once, U uffd-wp."""
 
 SOFT_DIRTY: Final = "D"
+NOT_SOFT_DIRTY: Final = "d"
 NO_FLAGS: Final = "-"
 
 UNCHANGED: Final = "unchanged"
@@ -29,27 +30,23 @@ class PageRun(NamedTuple):
 
 
 class PageMap(NamedTuple):
-    """A page map of a whole region, equal neighbours merged."""
+    """A page map of a whole region, equal neighbours merged. `soft_dirty` is that it speaks of
+    soft-dirty pages; if it does not, they are not looked at."""
 
     runs: tuple[PageRun, ...]
+    soft_dirty: bool
 
     @property
     def pages(self) -> int:
         """Of how many pages."""
         return sum(run.pages for run in self.runs)
 
-    @property
-    def names_soft_dirty(self) -> bool:
-        """Whether it speaks of soft-dirty pages; if not, they are not looked at."""
-        return any(SOFT_DIRTY in run.flags for run in self.runs)
-
-    def without_soft_dirty(self) -> PageMap:
-        """The map without that flag."""
-        blind = (PageRun(n, f.replace(SOFT_DIRTY, "") or NO_FLAGS) for n, f in self.runs)
-        return PageMap(merged(blind))
-
     def __str__(self) -> str:
-        return page_code(self.runs)
+        """As it is read: one in which no page is soft-dirty has a `d` to say so."""
+        code = page_code(self.runs)
+        if not self.soft_dirty or SOFT_DIRTY in code:
+            return code
+        return ",".join(f"{n}{f.replace(NO_FLAGS, '')}{NOT_SOFT_DIRTY}" for n, f in self.runs)
 
 
 class DataRun(NamedTuple):
@@ -102,6 +99,11 @@ def value_text(value: int | str) -> str:
     if isinstance(value, str):
         return value
     return ZEROES if value == 0 else f"{value:#04x}"
+
+
+def without_soft_dirty(runs: tuple[PageRun, ...]) -> tuple[PageRun, ...]:
+    """The runs without that flag."""
+    return merged(PageRun(n, f.replace(SOFT_DIRTY, "") or NO_FLAGS) for n, f in runs)
 
 
 def merged(runs: Iterator[PageRun]) -> tuple[PageRun, ...]:

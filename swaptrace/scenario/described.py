@@ -58,8 +58,8 @@ ARGUMENTS: Final[Mapping[str, str]] = {
 """The value beside the operation, where it is not the region that the step works on."""
 
 CLAIMS: Final[Mapping[str, str]] = {
-    "pages": "The page map of each region, as --pages shows it: 8PX,8S. Soft-dirty (D) is looked "
-    "at only where some run names it.",
+    "pages": "The page map of each region, as --pages shows it: 8PX,8S. Soft-dirty is looked "
+    "at only where some run has a D, or a d for not soft-dirty.",
     "data": "What each region holds: a byte (0x11), zero, unchanged (what the process wrote last, "
     "or inherited), or - where nothing is mapped; or runs of these: 8:0x11,8:zero.",
     "violations": "The kinds of violations so far, [] for none.",

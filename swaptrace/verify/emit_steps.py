@@ -8,7 +8,7 @@ from typing import Final
 
 from swaptrace.advice import Effect
 from swaptrace.mm.policy import ALIASES
-from swaptrace.scenario.claims import UNCHANGED, Claims
+from swaptrace.scenario.claims import UNCHANGED, Claims, page_code
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -182,8 +182,8 @@ class Writer:
             of_kernels = (str(policy in named).lower() for policy in ("prepatch", "merged"))
             yield f"only_of({', '.join(of_kernels)})"
         for region, pages in claims.pages:
-            aware = str(pages.names_soft_dirty).lower()
-            yield f'expect_pages({self.regions[region]}, "{pages}", {aware})'
+            aware = str(pages.soft_dirty).lower()
+            yield f'expect_pages({self.regions[region]}, "{page_code(pages.runs)}", {aware})'
         for region, data in claims.data:
             runs = data.runs or [("ALL_PAGES", data.everywhere)]
             listed = "".join(f", RUN({pages}, {byte_or_name(value)})" for pages, value in runs)

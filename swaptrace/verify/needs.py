@@ -78,7 +78,7 @@ def data_pages(steps: Sequence[Step], page_size: int) -> int:
 def names_soft_dirty(step: Step) -> bool:
     """Whether a check speaks of soft-dirty pages."""
     maps = step.claims.pages if isinstance(step, Check) else ()
-    return any(said.names_soft_dirty for _, said in maps)
+    return any(said.soft_dirty for _, said in maps)
 
 
 def shuffled(step: Step, page_size: int) -> int:

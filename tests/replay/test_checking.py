@@ -45,10 +45,12 @@ def test_a_page_map_is_that_of_the_moment() -> None:
 def test_soft_dirty_is_looked_at_where_it_is_named() -> None:
     """Is it compared for all pages of a code in which one run has a D, and else for none?"""
     start = "- write: buf\n- clear_refs: soft_dirty\n- write: buf\n  length: 4KiB\n"
-    maps = ["16PX", "1PDX,15PX", "1PX,15PDX"]
+    maps = ["16PX", "1PDX,15PX", "1PX,15PDX", "16PXd", "1DXP,15PXd"]
     text = start + "".join(f"- check: {{pages: {{buf: '{code}'}}}}\n" for code in maps)
-    assert [each.ok for each in checked(text)] == [True, True, False]
-    assert found(text) == ["16PX", "1PDX,15PX", "1PDX,15PX"]
+    assert [each.ok for each in checked(text)] == [True, True, False, False, True]
+    assert found(text) == ["16PX", *["1PDX,15PX"] * 4]
+    (none,) = checked("- clear_refs: soft_dirty\n- check: {pages: {buf: 16d}}\n")
+    assert (none.ok, none.expected, none.actual) == (True, "16d", "16d")
 
 
 def test_data_are_bytes() -> None:
