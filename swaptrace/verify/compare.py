@@ -34,6 +34,7 @@ class Beside(Replay):
 
     def show(self, path: str, step: Step, counted: frozenset[str]) -> ObservedStep:
         """Replay one leaf step; what a kernel that counts this much shows of it."""
+        self.errno = None  # of a step that is no system call
         self.leaf(step, path, None, self.record)
         counters = {name: n for name, n in self.tally.counters().items() if name in counted}
         return ObservedStep(path, self.errno, counters, page_maps(self.world))

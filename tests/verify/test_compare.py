@@ -40,6 +40,21 @@ def test_another_policy_differs_at_its_step() -> None:
     assert (found.model.pages, found.kernel.pages) == ({}, {})
 
 
+def test_a_step_that_is_no_system_call_has_no_errno() -> None:
+    """Does that of a call before it not stick to a check, or to accesses by a pattern?"""
+    text = """\
+steps:
+- {mmap: buf, size: 16KiB}
+- {mlock: buf}
+- {madvise: buf, advice: PAGEOUT, errno: EINVAL}
+- check: {pages: {buf: 4PX}}
+- {madvise: buf, advice: PAGEOUT, errno: EINVAL}
+- {access: buf, count: 3}
+"""
+    errnos = [step.errno for step in shown(scenario(text)).steps]
+    assert errnos == [None, None, "EINVAL", None, "EINVAL", None]
+
+
 CHANGES: dict[str, tuple[Callable[[ObservedStep], ObservedStep], str, str]] = {
     "a counter": (
         lambda s: replace(s, counters={**s.counters, "pswpin": 99}),
