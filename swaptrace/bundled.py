@@ -22,3 +22,9 @@ def scenarios() -> dict[str, Path]:
     if found is None:
         return {}
     return {path.stem: path for path in sorted(found.glob("*.yaml"))}
+
+
+def selftests() -> dict[str, Path]:
+    """The same of those that say what the kernel's own tests do."""
+    found = directory()
+    return {} if found is None else {p.stem: p for p in sorted(found.glob("selftests/*.yaml"))}

@@ -24,6 +24,10 @@ SCENARIOS = "scenarios"
 which say that they are in it: a result must not depend on where swaptrace is installed."""
 
 
+SELFTESTS = "selftests"
+"""Stands for the bundled scenarios of the kernel's own tests, where there is no such directory."""
+
+
 class Source(NamedTuple):
     """Where a scenario is to be read from: a path, or None for standard input.
 
@@ -65,6 +69,9 @@ def find(argument: str) -> list[Source]:
         return [_bundled(argument, shipped[argument])]
     if argument == SCENARIOS and shipped:
         return list(all_bundled().values())
+    if argument.removesuffix("/") in (SELFTESTS, f"{SCENARIOS}/{SELFTESTS}"):
+        found = bundled.selftests()
+        return [Source(f"{SCENARIOS}/{SELFTESTS}/{p.name}", str(p)) for p in found.values()]
     if "/" not in argument and path.suffix not in (".yaml", ".yml"):
         hint = f"; {did_you_mean(argument, shipped)}" if shipped else ""
         raise SwaptraceError(f"no file, directory or bundled scenario {quote(argument)}{hint}")

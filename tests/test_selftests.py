@@ -1,0 +1,139 @@
+"""Do the scenarios of the kernel's own tests hold, and does the documentation say which there are?
+
+`scenarios/selftests/tests.csv` lists the test functions, how many assertions each makes, and how
+many of them its scenario says; there, a comment numbers each. `pytest --promote` makes the table of
+docs/selftests.md anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from swaptrace import bundled, policies
+from swaptrace.replay.engine import replay
+from swaptrace.scenario.loader import load_file
+from swaptrace.verify.leaves import written
+from tests.commandline import run
+from tests.kernel.selftests import recorded
+from tests.replay.naive import naive_replay
+
+FILES = bundled.selftests()
+PAGE = Path(__file__).parent.parent / "docs" / "selftests.md"
+TABLE: Final = re.compile(r"(?<=<!-- selftests -->\n).*?(?=<!-- /selftests -->)", re.DOTALL)
+NUMBERED: Final = re.compile(r"#.*\bassertions? (\d+)(?: and (\d+))?")
+LARGE: Final = 2 << 20
+"""Regions of more bytes are not replayed page by page."""
+
+
+class Row(NamedTuple):
+    """A line of the list."""
+
+    source: str
+    test: str
+    assertions: int
+    said: int
+    scenario: str
+    missing: str
+
+
+def rows() -> list[Row]:
+    """The list."""
+    folder = bundled.directory()
+    assert folder is not None
+    with (folder / "selftests" / "tests.csv").open() as file:
+        return [
+            Row(r["source"], r["test"], int(r["assertions"]), int(r["said"]), *rest(r))
+            for r in csv.DictReader(file)
+        ]
+
+
+def rest(row: Mapping[str, str]) -> tuple[str, str]:
+    return row["scenario"], row["missing"]
+
+
+def table() -> str:
+    """The table of the page, and its sums."""
+    return "".join(f"{line}\n" for line in _table())
+
+
+def _table() -> Iterator[str]:
+    kernels = recorded()
+    head = ["source", "test", "assertions", "said", "scenario", "model", *kernels, "missing"]
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'|'.join('--:' if name in ('assertions', 'said') else '---' for name in head)}|"
+    for row in rows():
+        link = f"[{row.scenario}](../scenarios/selftests/{row.scenario}.yaml)"
+        seen = [kernels[release].get(row.scenario, "not run") for release in kernels]
+        found = [link, model(row.scenario), *seen] if row.scenario else [""] * (2 + len(kernels))
+        cells = [row.source, row.test, str(row.assertions), str(row.said), *found, row.missing]
+        yield f"| {' | '.join(cells)} |"
+    sums = [str(sum(getattr(row, key) for row in rows())) for key in ("assertions", "said")]
+    yield f"| all | | {' | '.join(sums)} |{' |' * (3 + len(kernels))}"
+
+
+def model(name: str) -> str:
+    """Whether the model does what the test asserts."""
+    checks = replay(load_file(str(FILES[name])), policies.find("merged")).checks
+    return "agrees" if all(check.ok for check in checks) else "differs"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_holds_under_every_kernels_own_policy(name: str) -> None:
+    """Does every claim hold, before and after 6.11, and does the other replay say the same?"""
+    scenario = load_file(str(FILES[name]))
+    sizes = [getattr(step, "size", 0) for step in written(scenario.steps)]
+    for policy in ("prepatch", "merged"):
+        found = replay(scenario, policies.find(policy))
+        assert [check for check in found.checks if not check.ok] == []
+        if max(sizes) <= LARGE:
+            assert naive_replay(scenario, policies.find(policy)).checks == found.checks
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_numbers_its_assertions_and_names_its_test(name: str) -> None:
+    """Has each assertion of the list a place in the file, whose head says where it is from?"""
+    (row,) = [row for row in rows() if row.scenario == name]
+    text = FILES[name].read_text()
+    numbers = {int(n) for found in NUMBERED.findall(text) for n in found if n}
+    assert numbers == set(range(1, row.said + 1))
+    assert row.source.rpartition("/")[2].removeprefix("LTP ") in text.splitlines()[0]
+
+
+def test_the_list_and_the_files_are_the_same() -> None:
+    """Is no file without a line, and none said that is not there, or more than there is to say?"""
+    assert sorted(row.scenario for row in rows() if row.scenario) == sorted(FILES)
+    for row in rows():
+        assert bool(row.said) == bool(row.scenario)
+        assert (row.said < row.assertions) == bool(row.missing)
+        assert row.said <= row.assertions
+
+
+def test_the_page_has_the_table(request: pytest.FixtureRequest) -> None:
+    """Does docs/selftests.md say what is so?"""
+    text = PAGE.read_text()
+    if request.config.getoption("--promote", default=False):
+        text = TABLE.sub(lambda _: table(), text)
+        PAGE.write_text(text)
+    assert TABLE.findall(text) == [table()]
+
+
+def test_kernels_agree() -> None:
+    """Has each scenario run on a kernel, and does it differ on none?"""
+    statuses = list(recorded().values())
+    assert {status for seen in statuses for status in seen.values()} <= {"agrees", "skipped"}
+    for name in FILES:
+        assert any(seen.get(name) == "agrees" for seen in statuses), name
+
+
+def test_they_are_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does `swaptrace run selftests/` know them, wherever it is called?"""
+    monkeypatch.chdir(tmp_path)
+    for argument in ("selftests/", "selftests", "scenarios/selftests"):
+        shown = run("check", argument).stdout.splitlines()
+        assert shown == [f"scenarios/selftests/{name}.yaml: ok" for name in FILES]
