@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.effort import ALL, examples
+from tests.effort import examples
 from tests.processes import adopt_orphans, children, end_all, left
 
 # Where Python must not write bytecode beside the sources, pytest's own cache keeps it: otherwise
@@ -48,7 +48,7 @@ time.tzset()
 settings.register_profile(
     "swaptrace",
     deadline=None,
-    derandomize=not ALL,
+    derandomize="SWAPTRACE_TEST_RANDOM" not in os.environ,
     max_examples=examples(100),
     suppress_health_check=[
         HealthCheck.too_slow,

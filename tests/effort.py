@@ -1,8 +1,8 @@
 """How much is tried: a part by default, all of it with SWAPTRACE_TEST_ALL=1 in the environment.
 
 The default run asks every question, of a part of what there is to ask it of: of every scenario, but
-not under each policy of each kernel, and of fewer random examples, the same every time. `.ci/run`
-sets the variable: there all are asked, and random examples are new ones.
+not under each policy of each kernel, and of fewer random examples. `.ci/run` sets the variable:
+there all are asked. Random examples are the same every time, unless SWAPTRACE_TEST_RANDOM is set.
 """
 
 from __future__ import annotations

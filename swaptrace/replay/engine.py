@@ -13,12 +13,13 @@ from swaptrace.errors import OutOfMemory, Problem, ScenarioError, SwaptraceError
 from swaptrace.mm.policy import Policy
 from swaptrace.replay import checking, syscalls
 from swaptrace.replay.access import access
+from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.pages.placing import is_placed
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Record, Tally
 from swaptrace.replay.world import World
-from swaptrace.result.result import Checkpoint, PolicyResult, StepResult, Violation
+from swaptrace.result.result import Checkpoint, Note, PolicyResult, StepResult, Violation
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -106,6 +107,7 @@ class Replay:
             pages=page_maps(self.world) if pages else None,
             checkpoints=None if record.checkpoints is None else tuple(record.checkpoints),
             checks=tuple(checked for _, checked in sorted(record.checks.items())),
+            notes=tuple(Note(line, text) for line, text in record.notes.items()),
         )
 
     def steps(
@@ -189,6 +191,8 @@ class Replay:
             self.check_errno(step, errno)
         if self.observe is not None:
             self.observe(path, step, tally)
+        if isinstance(step, Madvise) and (note := left_mapped(tally, self.world.table.columns)):
+            record.add_note(step.line, note)
         counters = tally.counters()
         record.add_step(StepResult(path, step.line, step.process, step.op, counters), window)
         for (kind, process, region), seen in tally.sightings.items():

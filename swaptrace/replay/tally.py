@@ -84,6 +84,7 @@ class Record:
     checks: dict[tuple[int, int, str, str], Checked] = field(default_factory=dict)
     steps: list[StepResult] | None = None
     checkpoints: list[Checkpoint] | None = None
+    notes: dict[int, str] = field(default_factory=dict)
 
     def fresh(self) -> Record:
         """An empty record that keeps the same things."""
@@ -100,6 +101,10 @@ class Record:
             add_counters(self.windows.setdefault(window, {}), counters)
         if self.steps is not None:
             self.steps.append(result)
+
+    def add_note(self, line: int, text: str) -> None:
+        """What a line's step gives occasion to say, the first time."""
+        self.notes.setdefault(line, text)
 
     def add_violation(self, violation: Violation, column: int) -> None:
         """Only the first time that a step of the scenario shows it is kept."""
@@ -122,3 +127,5 @@ class Record:
             self.violations.setdefault(key, violation)
         for (_, column, *_), checked in other.checks.items():
             self.add_check(checked, column)
+        for line, text in other.notes.items():
+            self.add_note(line, text)

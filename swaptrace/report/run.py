@@ -14,6 +14,7 @@ from swaptrace.result.changes import TOTAL, counters_in, used, violation_text, w
 from swaptrace.result.judge import failed_check, failure
 from swaptrace.result.result import (
     Counters,
+    Note,
     PolicyResult,
     Result,
     ScenarioResult,
@@ -121,6 +122,7 @@ def _findings(scenario: ScenarioResult) -> Iterator[Text]:
     for name, policy in scenario.policies.items():
         for violation in policy.violations:
             yield _violation(name, violation)
+    yield from _notes(scenario)
     checked = scenario.expectations
     failed = [expectation for expectation in checked if not expectation.ok]
     for expectation in failed:
@@ -140,6 +142,17 @@ def _checks(scenario: ScenarioResult) -> Iterator[Text]:
     if made:
         verdict = f"check: {len(made) - len(failed)} of {len(made)} hold"
         yield words(verdict, "bold red" if failed else "green")
+
+
+def _notes(scenario: ScenarioResult) -> Iterator[Text]:
+    """Each once, and under which policies, unless it is all of them."""
+    said: dict[Note, list[str]] = {}
+    for name, policy in scenario.policies.items():
+        for note in policy.notes:
+            said.setdefault(note, []).append(name)
+    for note, names in said.items():
+        under = "" if len(names) == len(scenario.policies) else f" under {', '.join(names)}"
+        yield words(f"note: line {note.line}: {note.text}{under}", "dim")
 
 
 def _violation(policy: str, violation: Violation) -> Text:

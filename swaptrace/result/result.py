@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from swaptrace.counters import WARNINGS
 from swaptrace.result.jsonfile import Node, parse
@@ -94,6 +94,13 @@ class Checkpoint:
     lru_gen: LruGen | None = None
 
 
+class Note(NamedTuple):
+    """What is to be said of the step in a line of the scenario."""
+
+    line: int
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyResult:
     """One scenario under one policy.
@@ -101,7 +108,7 @@ class PolicyResult:
     `windows` is in order of first appearance; `steps` is empty unless asked for;
     `pages` maps process to region to the run-length code of its page map at the end
     (None unless asked for). `checkpoints` are in order (None unless asked for), `checks` in the
-    order of the file.
+    order of the file. `notes` are what is to be said of a line's step; they are not part of the JSON, which holds what is counted.
     """
 
     total: Counters
@@ -111,6 +118,7 @@ class PolicyResult:
     pages: Mapping[str, Mapping[str, str]] | None = None
     checkpoints: tuple[Checkpoint, ...] | None = None
     checks: tuple[Checked, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

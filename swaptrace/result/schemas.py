@@ -44,6 +44,9 @@ OPTIONAL: Final = {
 }
 """The keys that `to_json` may leave out."""
 
+NOT_IN_JSON: Final = {(PolicyResult, "notes")}
+"""What values hold and `to_json` does not write."""
+
 FROM_ONE: Final = ("line", "pages", "times")
 """The numbers that are never 0."""
 
@@ -159,6 +162,7 @@ def of_class(cls: type[Any], definitions: dict[str, Schema]) -> Schema:
             **LIMITS.get((cls, field.name), {}),
         }
         for field in fields(cls)
+        if (cls, field.name) not in NOT_IN_JSON
     }
     return {
         "description": summary(cls),
