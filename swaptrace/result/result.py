@@ -108,7 +108,8 @@ class PolicyResult:
     `windows` is in order of first appearance; `steps` is empty unless asked for;
     `pages` maps process to region to the run-length code of its page map at the end
     (None unless asked for). `checkpoints` are in order (None unless asked for), `checks` in the
-    order of the file. `notes` are what is to be said of a line's step; they are not part of the JSON, which holds what is counted.
+    order of the file. `notes` are what is to be said of a line's step; they are not part of the
+    JSON, which holds what is counted.
     """
 
     total: Counters
