@@ -56,7 +56,7 @@ class Rule(Enum):
     )
     WRITABLE_AFTER_READ = Change(
         (6, 11),
-        "",
+        "c18160dba5ff",
         "a page that is swapped in for reading is mapped writable where nobody needs to see the "
         "write: the policy `merged`, `prepatch` before it",
     )
@@ -87,7 +87,7 @@ class Rule(Enum):
     )
     SYNC_THROUGH_CACHE = Change(
         (7, 0),
-        "",
+        "f1879e8a0c60",
         "a synchronous device (zram) swaps in through the swap cache, never reads ahead, and the "
         "swap cache is always let go; before it is bypassed where one PTE has the slot, and read "
         "ahead where several have",
