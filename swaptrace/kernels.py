@@ -7,6 +7,7 @@ run, and the table in the documentation are made of the same lines.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
@@ -119,29 +120,45 @@ class Rule(Enum):
         return self.value.since
 
 
+LAST: Final[dict[int, int]] = {6: 19, 7: 3}
+"""The last minor version of each major one that is modelled."""
+
 OLDEST: Final[Version] = (6, 1)
-NEWEST: Final[Version] = (7, 3)
+NEWEST: Final[Version] = (max(LAST), LAST[max(LAST)])
 
 HALVES: Final[tuple[Version, ...]] = ((6, 2),)
 """What is not modelled in between: 6.2 has one half of WRITE_UPGRADE."""
 
 KERNELS: Final[tuple[str, ...]] = tuple(
     f"{major}.{minor}"
-    for major, minors in ((6, range(1, 20)), (7, range(4)))
-    for minor in minors
-    if (major, minor) not in HALVES
+    for major, last in LAST.items()
+    for minor in range(last + 1)
+    if (major, minor) >= OLDEST and (major, minor) not in HALVES
 )
 """The kernels that are modelled."""
 
 
-RANGES: Final = "6.1, 6.3 to 6.19, 7.0 to 7.3"
-"""The same, to be read."""
+def ranges() -> Iterator[str]:
+    """The kernels without a gap between them, as "6.3 to 6.19"."""
+    runs: list[list[str]] = []
+    for kernel in KERNELS:
+        major, minor = version(kernel)
+        follows_on = runs and version(runs[-1][-1]) == (major, minor - 1)
+        if follows_on:
+            runs[-1].append(kernel)
+        else:
+            runs.append([kernel])
+    return (run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
 def version(kernel: str) -> Version:
     """The numbers of a version."""
     major, minor = kernel.split(".")
     return int(major), int(minor)
+
+
+RANGES: Final = ", ".join(ranges())
+"""The same, to be read."""
 
 
 def follows(kernel: str, rule: Rule) -> bool:

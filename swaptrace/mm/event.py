@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from swaptrace.backends import BACKENDS, Backend
 from swaptrace.counters import ViolationKind
-from swaptrace.mm.backend import BACKENDS, Backend
 from swaptrace.mm.column import Column, Vma
 
 

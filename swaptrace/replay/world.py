@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from swaptrace.backends import BACKENDS
 from swaptrace.kernels import Rule, follows
-from swaptrace.mm.backend import BACKENDS
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Facts
 from swaptrace.replay.family import Family, Process

@@ -15,6 +15,7 @@ from dataclasses import fields, is_dataclass
 from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
+from swaptrace.backends import BACKENDS
 from swaptrace.counters import NAMED, VIOLATIONS
 from swaptrace.result.result import (
     SCHEMA,
@@ -56,6 +57,7 @@ LIMITS: Final[Mapping[tuple[type, str], Schema]] = {
     },
     (Violation, "kind"): {"enum": list(VIOLATIONS)},
     (Machine, "kernel"): {"enum": list(KERNEL_DEFAULTS)},
+    (Swap, "backend"): {"enum": list(BACKENDS)},
 }
 """What is said of a key beyond its type."""
 

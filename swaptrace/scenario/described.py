@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from swaptrace.backends import WORDS as BACKENDS
+
 SECTIONS: Final[Mapping[str, str]] = {
     "name": "What results call the scenario. Default: the file's name without .yaml.",
     "description": "What the scenario does, in a sentence.",
@@ -31,7 +33,7 @@ MACHINE: Final[Mapping[str, str]] = {
     "write_upgrade": "mprotect() and userfaultfd make PTEs writable at once where they may "
     "(since 6.2), so that the next write takes no fault.",
     "swap": "The swap device.",
-    "swap.backend": "zram; zswap in front of a disk; or disk, an SSD.",
+    "swap.backend": f"{BACKENDS}.",
     "swap.size": "How many bytes of it can be used.",
     "swap.page_cluster": "/proc/sys/vm/page-cluster: read-ahead is up to 2 to the power of it "
     "pages.",

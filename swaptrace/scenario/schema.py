@@ -20,7 +20,9 @@ from swaptrace.terminal.files import Identity
 KiB = 1024
 MiB = 1024 * KiB
 
-Backend = Literal["zram", "zswap", "disk"]
+Backend: TypeAlias = str
+"""A name of `swaptrace.backends`."""
+
 Reclaim = Literal["classic", "mglru", "lru"]
 Prot = Literal["rw", "r", "none"]
 Order = Literal["forward", "backward", "random"]

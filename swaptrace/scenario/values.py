@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Final, TypeAlias, TypeVar, get_args
 
 from swaptrace.advice import NOT_MODELLED, PREFIX, Advice
+from swaptrace.backends import KNOWN
 from swaptrace.errors import nearest, quote
 from swaptrace.kernels import KERNELS, RANGES
 from swaptrace.scenario.nodes import Node, Scalar, a_kind
@@ -252,7 +253,7 @@ def page_size(text: str) -> int:
     return value
 
 
-BACKEND: Final[Reader[Backend]] = choice(get_args(Backend), "a swap backend")
+BACKEND: Final[Reader[Backend]] = choice(tuple(KNOWN), "a swap backend")
 KERNEL: Final[Reader[str]] = choice(KERNELS, "a kernel that is modelled", guess=False, known=RANGES)
 RECLAIM: Final[Reader[Reclaim]] = choice(get_args(Reclaim), "a way to reclaim")
 PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")

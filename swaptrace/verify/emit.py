@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Final
 
 from swaptrace.advice import Advice
+from swaptrace.backends import BACKENDS
 from swaptrace.errors import printable
 from swaptrace.scenario.schema import Machine, Scenario
 from swaptrace.scenario.values import human
@@ -37,6 +38,7 @@ def emit_c(scenario: Scenario) -> str:
     wanted = needs(scenario)
     processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
     tables = Tables(scenario, regions)
+    swap = BACKENDS[scenario.machine.swap.backend]
     body = Writer(processes, regions, tables.calls, wanted.data_pages > 0).steps(scenario.steps)
     parts = [
         comment(scenario),
@@ -49,7 +51,7 @@ def emit_c(scenario: Scenario) -> str:
                 names("process_names", wanted.processes),
                 names("region_names", wanted.regions),
                 f"#define EXPECTED_PAGE_SIZE {scenario.machine.page_size}UL",
-                f"#define WAITS_FOR_IO {int(scenario.machine.swap.backend != 'zram')}",
+                f"#define WAITS_FOR_IO {int(not swap.synchronous_io)}",
                 f"#define NEEDS_SOFT_DIRTY {int(wanted.soft_dirty)}",
                 f"#define NEEDS_UFFD {int(wanted.uffd)}",
                 f"#define NEEDS_MLOCK {int(wanted.mlock)}",

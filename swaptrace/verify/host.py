@@ -11,6 +11,7 @@ from subprocess import PIPE
 from time import monotonic
 from typing import ClassVar, Final
 
+from swaptrace.backends import BACKENDS
 from swaptrace.scenario.schema import Backend
 from swaptrace.scenario.values import human
 from swaptrace.verify import swap
@@ -116,7 +117,7 @@ def _kind(name: str) -> str:
 
 def unfit(job: Job, existing: str) -> str | None:
     """Why a job cannot run with the swap that is there."""
-    if existing in ("zram", "zswap", "disk"):
+    if existing in BACKENDS:
         if existing == job.backend:
             return None
         return f"it wants swap on {job.backend}, and what is active is {existing}; {_advice(job)}"

@@ -51,7 +51,7 @@ def under_all_policies(of: Scenario) -> None:
 @pytest.mark.parametrize("backend", ["zram", "zswap", "disk"])
 def test_all_policies(benchmark: BenchmarkFixture, size: int, backend: str) -> None:
     """What does a terabyte cost over a megabyte?"""
-    swap = Swap(backend=backend, size=4 * TiB)  # type: ignore[arg-type]
+    swap = Swap(backend=backend, size=4 * TiB)
     benchmark(under_all_policies, scenario(*microbenchmark(size), swap=swap))
 
 

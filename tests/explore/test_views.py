@@ -32,7 +32,7 @@ def named(name: str) -> Policy:
 
 
 def on(backend: str, policy: Policy, processes: int = 2) -> Graph:
-    swap = Swap(backend=backend, page_cluster=0)  # type: ignore[arg-type]
+    swap = Swap(backend=backend, page_cluster=0)
     return graph(policy, processes, swap=swap)
 
 

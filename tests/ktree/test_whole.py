@@ -13,12 +13,12 @@ from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swaptrace.backends import BACKENDS
 from swaptrace.csource.preprocess import defined_with
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.policy import TreePolicy, program_of
 from swaptrace.ktree.faults.source import Sources
 from swaptrace.ktree.faults.tables import primitives
-from swaptrace.mm.backend import BACKENDS
 from swaptrace.mm.column import Column, Mapping, Pte, Vma
 from swaptrace.mm.event import Access, Facts, Fork, Pageout
 from swaptrace.mm.policy import Policy

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hypothesis import strategies as st
 
-from swaptrace.mm.backend import BACKENDS
+from swaptrace.backends import BACKENDS
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import (
     Access,

@@ -19,7 +19,7 @@ HEADER = "Filename\tType\tSize\tUsed\tPriority\n"
 
 def job(binary: Path = Path("/bin/true"), backend: str = "zram", timeout: float = 10) -> Job:
     assert backend in ("zram", "zswap", "disk")
-    return Job("job", binary, backend, 1 << 20, 3, timeout)  # type: ignore[arg-type]
+    return Job("job", binary, backend, 1 << 20, 3, timeout)
 
 
 class Machine:

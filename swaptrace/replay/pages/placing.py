@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from swaptrace.advice import Effect
+from swaptrace.backends import BACKENDS
 from swaptrace.kernels import Rule, follows
 from swaptrace.reclaim import slots
 from swaptrace.replay.pages.nodes import Layout
@@ -28,7 +29,7 @@ def is_placed(scenario: Scenario, machine: Machine) -> bool:
         return False
     if 2 * Memory(machine.page_size).run(scenario.steps) <= machine.swap.size:
         return False
-    return machine.swap.backend != "zram" or keeps_cached(scenario.steps)
+    return not BACKENDS[machine.swap.backend].synchronous_io or keeps_cached(scenario.steps)
 
 
 def keeps_cached(steps: tuple[Step, ...]) -> bool:
