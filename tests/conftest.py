@@ -66,6 +66,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What programs keep for the user, tests keep elsewhere."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _orphans() -> None:
     """What a test leaves behind is a child of the process that runs the tests."""
     adopt_orphans()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swaptrace.counters import ALL_COUNTERS
 from swaptrace.report.checkpoints import BLOCKS, sparkline
 from swaptrace.result.result import from_json, to_json
 from tests.commandline import run, start
@@ -130,7 +132,6 @@ def test_iterations_that_are_not_replayed_are_drawn_as_often_as_they_are() -> No
     [
         (["long.yaml", "--plot", "a.gif"], "must end with .svg or .png"),
         (["long.yaml", "--plot", "nowhere/a.png"], "there is no directory"),
-        (["short.yaml", "--plot", "a.png"], "there is no access or trace step to draw"),
         (["long.yaml", "--checkpoints", "0"], "0 is not in the range"),
     ],
 )
@@ -140,6 +141,38 @@ def test_what_cannot_be_drawn_is_refused(arguments: list[str], message: str) -> 
     assert result.exit_code == 2
     assert message in result.stderr
     assert not list(Path().glob("*.png"))
+
+
+WINDOWS = """\
+name: $of x$
+steps:
+- mmap: buf
+  size: 16KiB
+- memset: buf
+  value: 1
+- madvise: buf
+  advice: PAGEOUT
+- measure: back_in
+  steps:
+  - read_write: buf
+"""
+
+
+@pytest.mark.parametrize(("more", "what"), [([], "back_in"), (["--steps"], "3.0")])
+@pytest.mark.parametrize("command", ["run", "compare"])
+def test_a_scenario_without_long_steps_is_drawn_by_window_or_step(
+    command: str, more: list[str], what: str
+) -> None:
+    """Do counters that differ come first, are ticks whole, and names no mathematics?"""
+    Path("windows.yaml").write_text(WINDOWS)
+    words = [command, "windows.yaml", "-p", "old,rfc", *more]
+    drawn, plain = run(*words, "--plot", "a.svg"), run(*words)
+    assert drawn.stdout == plain.stdout
+    shown = list(ElementTree.parse("a.svg").getroot().itertext())
+    assert {"$of x$", what, "prepatch", "rfc"} <= set(shown)
+    titles = [word for word in shown if word in ALL_COUNTERS]
+    assert titles == ["minflt", "wp_reuse", "spurious_dirty", "majflt", "pswpin", "pswpout"]
+    assert not [word for word in shown if re.fullmatch(r"\d+\.\d*[1-9]", word)]
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

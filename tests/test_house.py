@@ -39,6 +39,8 @@ ALLOWED = {
     "replay": {"replay", "mm", "reclaim", "traces", "policies", "result"}
     | {"scenario.addresses", "scenario.claims", "scenario.schema", "scenario.source"},
     "report": {"report", "result"},
+    "sweep": {"sweep", "csource.policy", "ktree.faults.policy", "mm", "policies", "replay"}
+    | {"result", "scenario"},
     "verify": {"verify", "mm", "replay", "result", "scenario", "policies", "traces", "terminal"},
     "importers": {"importers", "traces", "scenario.source", "scenario.loader"},
     "exploration": {"exploration", "mm", "replay", "result", "scenario", "report.dot"},

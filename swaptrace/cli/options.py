@@ -90,7 +90,7 @@ def _file(_ctx: click.Context, _param: click.Parameter, path: str | None) -> str
     return None if path == "-" else path
 
 
-def _picture(_ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
+def picture(_ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
     if path is not None and not path.endswith((".svg", ".png")):
         raise click.BadParameter("the file's name must end with .svg or .png")
     return path
@@ -270,9 +270,9 @@ def replay_options(command: Command) -> Command:
             "--plot",
             metavar="FILE",
             type=click.Path(),
-            callback=_picture,
-            help="Draw the counters of access and trace steps, per policy, as FILE.svg or "
-            "FILE.png.",
+            callback=picture,
+            help="Draw the counters, those first that differ, along access and trace steps, or by "
+            "window (with --steps: by step), as FILE.svg or FILE.png.",
         ),
         set_option,
         jobs_option,

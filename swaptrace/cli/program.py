@@ -21,6 +21,7 @@ from swaptrace.terminal.output import complain, discard
 COMMANDS = {
     "run": "replays",
     "compare": "replays",
+    "sweep": "sweep",
     "diff": "diff",
     "explore": "explore",
     "graph": "explore",

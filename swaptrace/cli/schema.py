@@ -9,13 +9,13 @@ from swaptrace.terminal.output import Output
 
 
 @click.command()
-@click.argument("name", metavar="NAME", type=click.Choice(["scenario", "result"]))
+@click.argument("name", metavar="NAME", type=click.Choice(["scenario", "result", "sweep"]))
 @output_option
 def schema(name: str, output: str | None) -> None:
-    """Print the JSON Schema of scenarios or of results.
+    """Print the JSON Schema of scenarios, of results or of sweeps.
 
-    An editor checks a scenario by the first while you write it; NAME is scenario
-    or result.
+    An editor checks a scenario by the first while you write it; NAME is scenario,
+    result or sweep.
 
     \b
     swaptrace schema scenario -o scenario.schema.json

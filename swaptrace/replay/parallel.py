@@ -11,7 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import ForkContext, ForkProcess
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeVar
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.mm.policy import Policy
@@ -21,29 +21,21 @@ from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.schema import Scenario
 from swaptrace.terminal.processes import dying_with_this, uninterrupted
 
-
-class Work(NamedTuple):
-    """What the workers are forked with."""
-
-    scenarios: Sequence[Scenario]
-    tables: Sequence[Table]
-    wanted: Mapping[str, Any]
+T = TypeVar("T")
 
 
-_FORKED: Final[list[Work]] = []
+_FORKED: Final[list[Callable[[int], Any]]] = []
 """In a worker, its only entry is what to do."""
 
 
-def _begin(work: Work, prepare: Callable[[], None]) -> None:
+def _begin(do: Callable[[int], Any], prepare: Callable[[], None]) -> None:
     """The start of a worker."""
     prepare()
-    _FORKED.append(work)
+    _FORKED.append(do)
 
 
-def _one(scenario: int, policy: int) -> PolicyResult:
-    work = _FORKED[0]
-    chosen = work.scenarios[scenario], work.tables[policy]
-    return replay(*chosen, **work.wanted)
+def _one(number: int) -> Any:
+    return _FORKED[0](number)
 
 
 class Forking(ForkContext):
@@ -61,23 +53,19 @@ class Forking(ForkContext):
 
 
 @contextmanager
-def replaying(
-    scenarios: Sequence[Scenario], policies: Sequence[Policy], wanted: Mapping[str, Any], jobs: int
-) -> Iterator[Iterator[PolicyResult]]:
-    """The result of each scenario under each policy, the policies of a scenario together.
+def forked(do: Callable[[int], T], numbers: Sequence[int], jobs: int) -> Iterator[list[Future[T]]]:
+    """What `do` gives for each number, computed in so many processes at a time.
 
-    `wanted` are the keywords of `engine.replay`. The first replay in that order that fails raises
-    what it raised. However it ends, no worker is left.
+    However it ends, no worker is left. A future of which the worker was killed raises
+    `BrokenProcessPool` (`killed` says what that means).
     """
-    work = Work(scenarios, [Table(policy) for policy in policies], wanted)
-    pairs = [(one, other) for one in range(len(scenarios)) for other in range(len(policies))]
     context = Forking()
-    size = max(1, min(jobs, len(pairs)))
-    executor = ProcessPoolExecutor(size, context, _begin, (work, dying_with_this()))
+    size = max(1, min(jobs, len(numbers)))
+    executor = ProcessPoolExecutor(size, context, _begin, (do, dying_with_this()))
     try:
         with uninterrupted():
-            futures = [executor.submit(_one, *pair) for pair in pairs]
-        yield _results(futures)
+            futures = [executor.submit(_one, number) for number in numbers]
+        yield futures
     except BaseException:
         for worker in context.workers:
             if worker.pid is not None:
@@ -87,9 +75,35 @@ def replaying(
         executor.shutdown(cancel_futures=True)
 
 
-def _results(futures: Sequence[Future[PolicyResult]]) -> Iterator[PolicyResult]:
+@contextmanager
+def killed() -> Iterator[None]:
+    """Say what it means that a worker has gone. Raises `SwaptraceError`."""
     try:
-        yield from (future.result() for future in futures)
+        yield
     except BrokenProcessPool:
         message = "a process of --jobs was killed, perhaps for want of memory; try --jobs 1"
         raise SwaptraceError(message) from None
+
+
+@contextmanager
+def replaying(
+    scenarios: Sequence[Scenario], policies: Sequence[Policy], wanted: Mapping[str, Any], jobs: int
+) -> Iterator[Iterator[PolicyResult]]:
+    """The result of each scenario under each policy, the policies of a scenario together.
+
+    `wanted` are the keywords of `engine.replay`. The first replay in that order that fails raises
+    what it raised. However it ends, no worker is left.
+    """
+    tables = [Table(policy) for policy in policies]
+    pairs = [(scenario, table) for scenario in scenarios for table in tables]
+
+    def one(number: int) -> PolicyResult:
+        return replay(*pairs[number], **wanted)
+
+    with forked(one, range(len(pairs)), jobs) as futures:
+        yield _results(futures)
+
+
+def _results(futures: Sequence[Future[PolicyResult]]) -> Iterator[PolicyResult]:
+    with killed():
+        yield from (future.result() for future in futures)

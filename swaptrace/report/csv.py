@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from typing import Final
 
@@ -37,9 +37,14 @@ def comma_separated(report: Report) -> str:
     A violation is a row as well: its kind in the place of the counter, under `total`, and how
     many pages.
     """
+    return written(_lines(report))
+
+
+def written(lines: Iterable[Line]) -> str:
+    """Lines of cells as CSV."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    for line in _lines(report):
+    for line in lines:
         writer.writerow([_cell(cell) for cell in line])
     return text.getvalue()
 

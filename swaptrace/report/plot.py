@@ -1,17 +1,24 @@
-"""`--plot`: the counts of long steps along the way, drawn by matplotlib (the extra `plot`)."""
+"""`--plot`: counts along long steps, or by steps or windows, drawn by matplotlib (extra `plot`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.report.checkpoints import LongStep, long_steps
-from swaptrace.result.result import Result
+from swaptrace.result.changes import counters_in, used, windows_of
+from swaptrace.result.result import Counters, Result, ScenarioResult
 
 SHOWN: Final = ("majflt", "minflt", "pswpin", "pswpout", "zswpin", "zswpout")
-"""The counters that get a panel each, where they are not 0 throughout."""
+"""The counters that get a panel although all policies agree, where they are not 0 throughout."""
+
+PANELS: Final = 6
+"""How many counters have one at most."""
+
+TICKS: Final = 20
+"""How many steps are named below a panel at most."""
 
 STYLES: Final = ("-", "--", "-.", ":")
 """Policies often lie on top of each other: a dashed line lets the one below show."""
@@ -36,50 +43,122 @@ def check_library() -> None:
         ) from error
 
 
-def drawn(result: Result, kind: str) -> bytes:
-    """A picture of every long step, as `svg` or `png`: a row each, a panel for each counter.
-
-    Raises `SwaptraceError` where there is none.
-    """
-    rows = [(scenario.name, step) for scenario in result.scenarios for step in long_steps(scenario)]
-    if not rows:
-        raise SwaptraceError("--plot: there is no access or trace step to draw")
+def pictured(draw: Callable[[], Any], kind: str) -> bytes:
+    """What `draw` makes, a figure, as `svg` or `png`: the same picture from the same counts."""
     import matplotlib
-    from matplotlib.figure import Figure
 
-    columns = max(len(counters_of(step)) for _, step in rows)
-    # The same picture from the same counts, so that it can be kept and compared.
     # A matplotlibrc in the current directory can have TeX run; nothing of it is taken.
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)
-        figure = Figure(figsize=(4.5 * columns, 3.2 * len(rows)), layout="constrained")
-        grid = figure.subplots(len(rows), columns, squeeze=False)
-        for panels, (name, step) in zip(grid, rows, strict=True):
-            draw_step(panels, f"{name}, {step.title}", step)
-        picture = BytesIO()
+        figure, picture = draw(), BytesIO()
         metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(picture, format=kind, dpi=120, metadata=metadata)
     return picture.getvalue()
 
 
-def counters_of(step: LongStep) -> list[str]:
-    """What is drawn of a step."""
-    return [counter for counter in SHOWN if counter in step.counters] or ["majflt"]
+def whole_ticks(panel: Any) -> None:
+    """Counts are whole numbers, and so is what stands beside them."""
+    from matplotlib.ticker import MaxNLocator
+
+    panel.yaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
 
 
-def draw_step(panels: Sequence[Any], title: str, step: LongStep) -> None:
-    """The panels of one step; those that it does not need are blank."""
-    counters = counters_of(step)
-    for panel in panels[len(counters) :]:
-        panel.set_axis_off()
-    for panel, counter in zip(panels, counters, strict=False):
+class Strip(NamedTuple):
+    """A row of a picture: a panel for each of `counters`, of which `draw` makes one."""
+
+    title: str
+    counters: Sequence[str]
+    draw: Callable[[Any, str], None]
+
+
+def drawn(result: Result, kind: str) -> bytes:
+    """A picture as `svg` or `png`: of every long step a row of curves, of a scenario without one a
+    row of bars, by its steps where the result has them, else by its windows."""
+    strips = [strip for scenario in result.scenarios for strip in _strips(scenario)]
+
+    def draw() -> Any:
+        from matplotlib.figure import Figure
+
+        columns = max(len(strip.counters) for strip in strips)
+        figure = Figure(figsize=(4.5 * columns, 3.4 * len(strips)), layout="constrained")
+        rows = figure.subfigures(len(strips), 1, squeeze=False)
+        for (row,), strip in zip(rows, strips, strict=True):
+            row.suptitle(strip.title)
+            panels = row.subplots(1, columns, squeeze=False)[0]
+            for panel in panels[len(strip.counters) :]:
+                panel.set_axis_off()
+            for panel, counter in zip(panels, strip.counters, strict=False):
+                strip.draw(panel, counter)
+                panel.set_title(counter)
+                panel.set_ylim(bottom=0)
+                whole_ticks(panel)
+            panels[0].legend()
+        return figure
+
+    return pictured(draw, kind)
+
+
+def _strips(scenario: ScenarioResult) -> Iterator[Strip]:
+    long = long_steps(scenario)
+    for step in long:
+        yield _curves(scenario.name, step)
+    if not long:
+        yield _bars(scenario)
+
+
+def chosen(series: Sequence[Sequence[Mapping[str, int]]]) -> list[str]:
+    """The counters that get a panel, those first in which two policies differ somewhere; `series`
+    has for each policy what it has counted at each place."""
+    seen = used(counters for each in series for counters in each)
+
+    def column(counter: str, each: Sequence[Mapping[str, int]]) -> list[int]:
+        return [counters.get(counter, 0) for counters in each]
+
+    differ = [
+        counter for counter in seen if len({tuple(column(counter, each)) for each in series}) > 1
+    ]
+    alike = [c for c in SHOWN if c in seen and any(any(column(c, each)) for each in series)]
+    wanted = dict.fromkeys([*differ, *alike])
+    return list(wanted)[:PANELS] or ["majflt"]
+
+
+def _curves(name: str, step: LongStep) -> Strip:
+    def draw(panel: Any, counter: str) -> None:
         for number, (policy, points) in enumerate(step.points.items()):
             x = [0, *(point.accesses for point in points)]
             y = [0, *(point.counters.get(counter, 0) for point in points)]
             panel.plot(x, y, STYLES[number % len(STYLES)], label=policy)
-        panel.set_title(counter)
         panel.set_xlabel("accesses")
-        panel.set_ylim(bottom=0)
-    panels[0].set_ylabel(title)
-    panels[0].legend()
+
+    counters = chosen([[each.counters for each in points] for points in step.points.values()])
+    return Strip(f"{name}, {step.title}", counters, draw)
+
+
+def _bars(scenario: ScenarioResult) -> Strip:
+    policies = list(scenario.policies)
+    places, what = _places(scenario)
+
+    def draw(panel: Any, counter: str) -> None:
+        width = 0.8 / len(policies)
+        for number, policy in enumerate(policies):
+            x = [place - 0.4 + width * (number + 0.5) for place in range(len(places))]
+            y = [counts[number].get(counter, 0) for counts in places.values()]
+            panel.bar(x, y, width, label=policy)
+        every = -(-len(places) // TICKS)
+        panel.set_xticks(range(0, len(places), every), [*places][::every], rotation=30, ha="right")
+        panel.set_xlabel(what)
+
+    series = [[counts[number] for counts in places.values()] for number in range(len(policies))]
+    return Strip(scenario.name, chosen(series), draw)
+
+
+def _places(scenario: ScenarioResult) -> tuple[dict[str, list[Counters]], str]:
+    """What each policy counts at each place that has a bar, and what these are."""
+    results = list(scenario.policies.values())
+    if all(each.steps for each in results):
+        paths = dict.fromkeys(step.step for each in results for step in each.steps or ())
+        steps = [{step.step: step.counters for step in each.steps or ()} for each in results]
+        return {path: [each.get(path, {}) for each in steps] for path in paths}, "step"
+    windows = windows_of(results)
+    return {label: [counters_in(each, label) for each in results] for label in windows}, "window"

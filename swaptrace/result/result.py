@@ -181,12 +181,13 @@ def _scenario_json(scenario: ScenarioResult) -> dict[str, object]:
         "name": scenario.name,
         "file": scenario.file,
         "machine": scenario.machine,
-        "policies": {name: _policy_json(policy) for name, policy in policies},
+        "policies": {name: policy_json(policy) for name, policy in policies},
         "expectations": [{**asdict(e), "ok": e.ok} for e in scenario.expectations],
     }
 
 
-def _policy_json(policy: PolicyResult) -> dict[str, object]:
+def policy_json(policy: PolicyResult) -> dict[str, object]:
+    """One scenario under one policy, as `to_json` has it."""
     document: dict[str, object] = {
         "total": _nonzero(policy.total),
         "windows": {label: _nonzero(counters) for label, counters in policy.windows.items()},
@@ -233,19 +234,20 @@ def _read_scenario(node: Node) -> ScenarioResult:
         name=node.key("name").text(),
         file=node.key("file").text(),
         machine={name: child.setting() for name, child in node.key("machine").fields().items()},
-        policies={name: _read_policy(child) for name, child in policies},
+        policies={name: read_policy(child) for name, child in policies},
         expectations=tuple(_read_expectation(child) for child in node.key("expectations").array()),
     )
 
 
-def _read_policy(node: Node) -> PolicyResult:
+def read_policy(node: Node) -> PolicyResult:
+    """What `policy_json` wrote. Raises `SwaptraceError`."""
     fields = node.fields()
     steps, pages, points = (fields.get(key) for key in ("steps", "pages", "checkpoints"))
     checks = fields.get("checks")
     windows = node.key("windows").fields().items()
     return PolicyResult(
-        total=_read_counters(node.key("total")),
-        windows={label: _read_counters(child) for label, child in windows},
+        total=read_counters(node.key("total")),
+        windows={label: read_counters(child) for label, child in windows},
         violations=tuple(_read_violation(child) for child in node.key("violations").array()),
         steps=None if steps is None else tuple(_read_step(child) for child in steps.array()),
         pages=None if pages is None else _read_pages(pages),
@@ -254,7 +256,8 @@ def _read_policy(node: Node) -> PolicyResult:
     )
 
 
-def _read_counters(node: Node) -> dict[str, int]:
+def read_counters(node: Node) -> dict[str, int]:
+    """Counts by name, those of 0 left out. Raises `SwaptraceError`."""
     return _nonzero({name: child.count() for name, child in node.fields().items()})
 
 
@@ -271,7 +274,7 @@ def _read_step(node: Node) -> StepResult:
         line=node.key("line").count(1),
         process=node.key("process").text(),
         op=node.key("op").text(),
-        counters=_read_counters(node.key("counters")),
+        counters=read_counters(node.key("counters")),
         times=_read_times(node),
     )
 
@@ -283,7 +286,7 @@ def _read_checkpoint(node: Node) -> Checkpoint:
         process=node.key("process").text(),
         op=node.key("op").text(),
         accesses=node.key("accesses").count(),
-        counters=_read_counters(node.key("counters")),
+        counters=read_counters(node.key("counters")),
         times=_read_times(node),
         lru_gen=_read_lru_gen(node),
     )

@@ -27,6 +27,7 @@ from swaptrace.result.result import (
     StepResult,
     Violation,
 )
+from swaptrace.result.swept import SCHEMA as SWEEP
 from swaptrace.result.verdictschema import verify_schema
 from swaptrace.scenario.described import MACHINE
 from swaptrace.scenario.jsonschema import DIALECT, Schema, scenario_schema, summary
@@ -125,6 +126,7 @@ def files() -> dict[str, str]:
     made = {
         "scenario.schema.json": scenario_schema(),
         "result.schema.json": result_schema(),
+        "sweep.schema.json": sweep_schema(),
         "verify.schema.json": verify_schema(),
     }
     return {name: json.dumps(schema, indent=2) + "\n" for name, schema in made.items()}
@@ -145,6 +147,42 @@ def result_schema() -> Schema:
         **whole,
         "$defs": definitions,
     }
+
+
+def sweep_schema() -> Schema:
+    """The schema of `swaptrace.sweep/1`."""
+    definitions: dict[str, Schema] = {"Counters": counters()}
+    text: Schema = {"type": "string"}
+    texts: Schema = {"type": "array", "items": text}
+    by_window = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+    cell: dict[str, Schema] = {
+        "settings": {"type": "object", "additionalProperties": text},
+        "machine": of_type(Machine, "machine", definitions),
+        "policy": text,
+        "working_set": {"type": "integer", "minimum": 0},
+        "counted": of_class(PolicyResult, definitions),
+        "accesses": {**by_window, "description": "Of access and trace steps, by window."},
+        "misses": {**by_window, "description": "How many of them found no page."},
+        "killed": of_keys({"line": {"type": "integer", "minimum": 1}, "message": text}),
+    }
+    ends = [{"required": ["counted", "accesses", "misses"]}, {"required": ["killed"]}]
+    always = {"required": ["settings", "machine", "policy"], "oneOf": ends}
+    whole: dict[str, Schema] = {
+        "schema": {"const": SWEEP},
+        "version": text,
+        "name": text,
+        "file": text,
+        "axes": {"type": "array", "items": of_keys({"key": text, "values": texts})},
+        "policies": texts,
+        "cells": {"type": "array", "items": {"type": "object", "properties": cell, **always}},
+    }
+    head = {"$schema": DIALECT, "title": f"swaptrace sweep ({SWEEP})"}
+    return {**head, **of_keys(whole), "$defs": definitions}
+
+
+def of_keys(properties: dict[str, Schema]) -> Schema:
+    """An object that has all of these."""
+    return {"type": "object", "properties": properties, "required": [*properties]}
 
 
 def counters() -> Schema:

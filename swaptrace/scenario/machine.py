@@ -6,14 +6,14 @@ implies comes first, then the file, then the overrides, whichever of them names 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Map
 from dataclasses import fields, replace
 from typing import Any, Final
 
 from swaptrace.errors import nearest, quote
 from swaptrace.scenario.nodes import Mapping, Node, Scalar, a_kind, known_entries
-from swaptrace.scenario.schema import KERNEL_DEFAULTS, LIMITED, Machine, Swap
+from swaptrace.scenario.schema import KERNEL_DEFAULTS, LIMITED, Machine, Scenario, Swap
 from swaptrace.scenario.source import Mark, Report, Source
 from swaptrace.scenario.values import (
     BACKEND,
@@ -53,10 +53,34 @@ def read_machine(
 ) -> tuple[Machine, frozenset[str]]:
     """The machine, and what of it is said; one whose page size was given wrong has pages of 1
     byte, which fit all."""
-    values: dict[str, Any] = {}
-    marks: dict[str, Mark] = {}
     settings = list(of_file(node, report)) if node is not None else []
-    for path, setting in [*settings, *of_overrides(overrides, report)]:
+    return settled({}, [*settings, *of_overrides(overrides, report)], report)
+
+
+def overridden(
+    scenario: Scenario, overrides: Map[str, str], report: Report
+) -> tuple[Machine, frozenset[str]]:
+    """The machine that a scenario would have been given with further overrides, and what of it is
+    said. They must leave its page size alone, which steps depend on."""
+    said = {path: setting_of(scenario.machine, path) for path in scenario.said}
+    return settled(said, of_overrides(overrides, report), report)
+
+
+def setting_of(machine: Machine, path: str) -> Any:
+    """The value of a setting by its path."""
+    whole: Any = machine
+    for name in path.split("."):
+        whole = getattr(whole, name)
+    return whole
+
+
+def settled(
+    said: Map[str, Any], settings: Iterable[tuple[str, Node]], report: Report
+) -> tuple[Machine, frozenset[str]]:
+    """The machine of what was said before and of further settings, where it makes sense."""
+    values: dict[str, Any] = dict(said)
+    marks: dict[str, Mark] = {}
+    for path, setting in settings:
         otherwise = 1 if path == "page_size" else None
         value = read(report, setting, path, READERS[path], otherwise)
         if value is not None:
@@ -67,8 +91,9 @@ def read_machine(
         report.add(marks["swap.size"], f"swap.size: {text}, {human(machine.page_size)}")
     if machine.memory is not None and machine.memory < machine.page_size:
         report.add(marks["memory"], "memory: not even one page fits into this limit")
-    if machine.unmodelled and "reclaim" in marks:
-        report.add(marks["reclaim"], machine.unmodelled)
+    reclaimed = marks.get("reclaim", marks.get("kernel"))
+    if machine.unmodelled and reclaimed is not None:
+        report.add(reclaimed, machine.unmodelled)
     if machine.memory is None:
         for path in [path for path in LIMITED if path in marks]:
             report.add(marks[path], f"{path}: means nothing without a limit; give 'memory' as well")

@@ -1,0 +1,306 @@
+"""`swaptrace sweep`: one scenario on a grid of machines, under several policies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swaptrace.cli.options import (
+    DEFAULT_POLICIES,
+    PoliciesOption,
+    color_option,
+    complete_override,
+    complete_policies,
+    complete_scenario,
+    define_option,
+    format_option,
+    judged,
+    output_option,
+    picture,
+    set_option,
+    warn_of,
+    warn_of_machines,
+)
+from swaptrace.cli.standard import stdin
+from swaptrace.errors import SwaptraceError, did_you_mean, quote
+from swaptrace.terminal.atomic import check_writable, replace_file
+from swaptrace.terminal.exitcodes import ExitCode
+from swaptrace.terminal.output import Output, complain, progress
+
+if TYPE_CHECKING:
+    from swaptrace.mm.policy import Policy
+    from swaptrace.result.swept import Swept
+    from swaptrace.scenario.schema import Scenario
+    from swaptrace.sweep.axes import Axis
+    from swaptrace.sweep.grid import Point
+    from swaptrace.sweep.running import Done
+
+
+def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(dict.fromkeys(each.strip() for each in text.split(",")))
+
+
+@click.command()
+@click.argument("scenario", shell_complete=complete_scenario)
+@click.option(
+    "--over",
+    metavar="KEY=VALUES",
+    multiple=True,
+    required=True,
+    shell_complete=complete_override,
+    help="A machine key and its values: a list, as in machine.reclaim=classic,lru; LOW..HIGH/N, "
+    "N values at equal distances; LOW..HIGH*N, at equal ratios. Sizes may be shares of the working "
+    "set: 50%. May be repeated, for a grid.",
+)
+@click.option(
+    "policies",
+    cls=PoliciesOption,
+    metavar="A,B,...",
+    shell_complete=complete_policies,
+    default=DEFAULT_POLICIES,
+    show_default=True,
+    help="The policies to replay under, as of `swaptrace run`.",
+)
+@define_option
+@click.option(
+    "--counter",
+    "counters",
+    metavar="A,B,...",
+    callback=_names,
+    help="Show and draw these: counters, accesses, misses, or miss_ratio, the share of the "
+    "accesses of access and trace steps that found no page.",
+)
+@click.option("--window", metavar="LABEL", default="total", help="Of this window, not the total.")
+@click.option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(),
+    callback=picture,
+    help="Draw each --counter (or the miss ratio, or majflt) over an axis, a line for each policy, "
+    "as FILE.svg or FILE.png.",
+)
+@click.option("--along", metavar="KEY", default="", help="The axis of --plot.")
+@click.option(
+    "--cells",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Where the result of each cell is kept, so that the same command, or one of a larger "
+    "grid, computes only what is missing.  [default: swaptrace/cells in the user's cache]",
+)
+@format_option("table", "json", "csv")
+@output_option
+@set_option
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Replay in N processes at a time; the output is the same.  [default: one per processor]",
+)
+@color_option
+def sweep(scenario: str, **options: Any) -> ExitCode:
+    """Replay a scenario on a grid of machines.
+
+    Every combination of the values of --over is a machine. Prints a row for each
+    machine and policy. What is computed is kept: after ^C the same command goes on.
+
+    \b
+    swaptrace sweep my.yaml --over machine.memory=4MiB..64MiB/8
+    swaptrace sweep my.yaml --over machine.memory=10%..100%/10 --plot curve.svg
+    swaptrace sweep my.yaml --over machine.memory=50%,75% --over machine.reclaim=classic,lru
+    """
+    from swaptrace import inputs
+    from swaptrace.sweep.axes import axes_of
+
+    output = _output(options)
+    axes = axes_of(options["over"], options["overrides"])
+    policies = inputs.policies(options["policies"], options["defines"])
+    warn_of(policies)
+    _check_counters(options["counters"])
+    if options["along"] and options["along"] not in (axis.key for axis in axes):
+        hint = did_you_mean(options["along"], [axis.key for axis in axes])
+        raise SwaptraceError(f"--along {quote(options['along'])}: no --over has this key; {hint}")
+    machines = _machines(scenario, axes, options["overrides"])
+    warn_of_machines(point.scenario for point in machines)
+    done = _computed(machines, policies, options, output)
+    swept = _swept(axes, policies, machines, done)
+    _check_window(swept, options["window"])
+    if options["plot"] is not None:
+        _plot(swept, options)
+    _print(swept, options, output)
+    return judged(ExitCode.OK, policies)
+
+
+def _output(options: Mapping[str, Any]) -> Output:
+    """Where the report goes; whether it can go there is found out before the work."""
+    output = Output(options["color"], options["output"])
+    if output.path is not None:
+        check_writable(Path(output.path))
+    if options["plot"] is not None:
+        from swaptrace.report.plot import check_library
+
+        check_library()
+        check_writable(Path(options["plot"]), "--plot")
+    elif options["along"]:
+        raise click.UsageError("--along needs --plot FILE", click.get_current_context())
+    return output
+
+
+def _check_counters(names: Sequence[str]) -> None:
+    """Raises `SwaptraceError` for a name that nothing is counted under."""
+    from swaptrace.counters import ALL_COUNTERS
+    from swaptrace.result.swept import DERIVED
+
+    known = (*ALL_COUNTERS, *DERIVED)
+    for name in names:
+        if name not in known:
+            raise SwaptraceError(f"--counter {quote(name)}: {did_you_mean(name, known)}")
+
+
+def _check_window(swept: Swept, window: str) -> None:
+    if window not in swept.windows:
+        hint = did_you_mean(window, swept.windows)
+        raise SwaptraceError(f"--window {quote(window)}: no step measures it; {hint}")
+
+
+def _machines(name: str, axes: tuple[Axis, ...], overrides: Mapping[str, str]) -> list[Point]:
+    """Every machine of the grid, with the scenario on it."""
+    from swaptrace import inputs
+    from swaptrace.errors import InputErrors
+    from swaptrace.scenario.source import MAX_BYTES
+    from swaptrace.sweep.grid import points
+    from swaptrace.sweep.workingset import working_set
+
+    sources, errors = inputs.find_all([name])
+    if len(sources) > 1:
+        raise SwaptraceError(f"sweep takes one scenario; there are {len(sources)}")
+    given = stdin() if sources == [inputs.FROM_STDIN] else None
+    text = b"" if given is None else given.read(MAX_BYTES + 1)
+
+    def load(settings: Mapping[str, str]) -> Scenario:
+        whole = {**overrides, **settings}
+        stream = None if given is None else BytesIO(text)
+        try:
+            (found,) = inputs.load_all(sources, whole, stream, errors)
+        except InputErrors as error:
+            raise error.errors[0] if len(error.errors) == 1 else error from None
+        return found
+
+    return points(axes, load, _remembered(working_set))
+
+
+def _remembered(measure: Callable[[Scenario], int]) -> Callable[[Scenario], int]:
+    """The same, asked once for each machine that differs in more than its limit."""
+    from swaptrace.scenario.schema import Machine
+    from swaptrace.sweep.workingset import unlimited
+
+    known: dict[Machine, int] = {}
+
+    def ask(scenario: Scenario) -> int:
+        machine = unlimited(scenario).machine
+        if machine not in known:
+            known[machine] = measure(scenario)
+        return known[machine]
+
+    return ask
+
+
+def _computed(
+    machines: Sequence[Point],
+    policies: Sequence[Policy],
+    options: Mapping[str, Any],
+    output: Output,
+) -> Done:
+    """The outcomes; says on standard error how many were computed."""
+    from swaptrace.sweep.running import cells_of, completed, here
+    from swaptrace.sweep.store import Store, default_place
+
+    store = Store(Path(options["cells"]) if options["cells"] else default_place(os.environ))
+    cells = cells_of([point.scenario for point in machines], policies)
+    jobs = options["jobs"] or len(os.sched_getaffinity(0))
+    kept = 0
+    with progress(len(cells), output.color) as begin:
+
+        def told(done: int, of: int) -> None:
+            nonlocal kept
+            kept = done
+            begin(f"{done} of {of} cells", f"{len(policies)} policies")
+
+        try:
+            done = completed(
+                cells, store, partial(here, jobs=jobs), done=told, spoilt=_complain_of_file
+            )
+        except KeyboardInterrupt:
+            complain(f"interrupted; {kept} cells more are kept, and the same command goes on there")
+            raise
+    again = len(cells) - done.computed
+    complain(f"{len(cells)} cells: {done.computed} replayed, {again} taken from before")
+    return done
+
+
+def _complain_of_file(error: SwaptraceError) -> None:
+    complain(f"Warning: {error}; the cell is replayed again")
+
+
+def _swept(
+    axes: Sequence[Axis], policies: Sequence[Policy], machines: Sequence[Point], done: Done
+) -> Swept:
+    from swaptrace import __version__
+    from swaptrace.result.result import machine_mapping
+    from swaptrace.result.swept import Swept, SweptAxis, SweptCell
+    from swaptrace.sweep.axes import Share
+
+    outcomes = iter(done.outcomes)
+    cells = [
+        SweptCell(
+            point.values,
+            machine_mapping(point.scenario.machine),
+            policy.name,
+            next(outcomes),
+            point.working_set,
+        )
+        for point in machines
+        for policy in policies
+    ]
+    shown = [
+        SweptAxis(
+            axis.key,
+            tuple(map(str, axis.values)),
+            axis.is_number,
+            axis.is_size,
+            all(isinstance(value, Share) for value in axis.values),
+            axis.ratios,
+        )
+        for axis in axes
+    ]
+    first, names = machines[0].scenario, tuple(policy.name for policy in policies)
+    return Swept(__version__, first.name, first.file, tuple(shown), names, tuple(cells))
+
+
+def _plot(swept: Swept, options: Mapping[str, Any]) -> None:
+    from swaptrace.report.curves import Wanted, curves
+    from swaptrace.result.swept import MISS_RATIO
+
+    usual = MISS_RATIO if swept.known(MISS_RATIO, options["window"]) else "majflt"
+    wanted = Wanted(options["counters"] or (usual,), options["window"], options["along"])
+    path = Path(options["plot"])
+    replace_file(path, curves(swept, wanted, path.suffix[1:]))
+
+
+def _print(swept: Swept, options: Mapping[str, Any], output: Output) -> None:
+    from swaptrace.report.sweep import sweep_csv, sweep_report
+    from swaptrace.result.swept import to_json
+
+    counters, window = options["counters"], options["window"]
+    match options["fmt"]:
+        case "json":
+            output.write(to_json(swept))
+        case "csv":
+            output.write(sweep_csv(swept, counters, window))
+        case _:
+            output.show(sweep_report(swept, counters, window))
