@@ -35,10 +35,10 @@ from swaptrace.reclaim.memory import (
     RAN,
     REFERENCED,
     REGION_END,
-    RESCHEDULED,
     SINCE_WALK,
     SPLIT,
     STARTS,
+    SWITCHED,
     TIER_EVICTED,
     TIER_PROTECTED,
     TIER_REFAULTED,
@@ -180,7 +180,7 @@ def walk_mm(m: Memory, process: int, force: bool) -> None:
 def has_run(m: Memory, process: int) -> bool:
     """lru_gen_use_mm(): whether the process was switched to since the last walk."""
     ran = sweep(m, process, RAN)
-    return ran or (process == m.v[CURRENT] and m.v[SINCE_WALK] >= RESCHEDULED)
+    return ran or (process == m.v[CURRENT] and m.v[SINCE_WALK] >= m.v[SWITCHED])
 
 
 @compiled

@@ -256,7 +256,9 @@ FREES: Final = 332
 """Of a slot's number: the event that takes it back from the swap cache."""
 ONLY_CACHED: Final = 333
 """Of a column: the slots that only the swap cache holds, as bits."""
-SCALARS: Final = 334
+SWITCHED: Final = 334
+"""After so many folios written to swap the process that reclaims was switched from and to again."""
+SCALARS: Final = 335
 
 BATCH_SIZE: Final = 31
 """PAGEVEC_SIZE"""
@@ -265,8 +267,7 @@ CLUSTER: Final = 32
 MIN_LRU_BATCH: Final = 64
 """BITS_PER_LONG"""
 RESCHEDULED: Final = 64
-"""So many folios are written to swap before the process that reclaims has been switched from and
-to again. On a real machine that is up to its speed and the timer tick."""
+"""How many that are. On a real machine it is up to its speed and the timer tick."""
 MAX_LRU_BATCH: Final = 64 * MIN_LRU_BATCH
 DEAD: Final = -1
 """An entry of the batch whose folio has been freed; the batch holds its last reference."""

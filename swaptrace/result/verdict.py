@@ -26,7 +26,8 @@ class Status(StrEnum):
     """The program was killed or broke off, or the kernel panicked under it."""
 
     UNSTEADY = "unsteady"
-    """A step differed, and did not do so when the scenario was repeated."""
+    """A step differed, and did not do so when the scenario was repeated; or the model says that
+    what it counts there depends on time."""
 
     SKIPPED = "skipped"
     """This kernel, or its swap, is none that the scenario is for."""

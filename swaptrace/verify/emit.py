@@ -18,6 +18,7 @@ from swaptrace.verify.records import Tables
 RUNTIME: Final = (
     "base.c",
     "memory.c",
+    "limit.c",
     "random.c",
     "access.c",
     "process.c",
@@ -37,8 +38,8 @@ def emit_c(scenario: Scenario) -> str:
     """
     wanted = needs(scenario)
     processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
-    tables = Tables(scenario, regions)
-    swap = BACKENDS[scenario.machine.swap.backend]
+    tables, machine = Tables(scenario, regions), scenario.machine
+    swap = BACKENDS[machine.swap.backend]
     body = Writer(processes, regions, tables.calls, wanted.data_pages > 0).steps(scenario.steps)
     parts = [
         comment(scenario),
@@ -50,11 +51,14 @@ def emit_c(scenario: Scenario) -> str:
                 enumeration(regions, "REGIONS"),
                 names("process_names", wanted.processes),
                 names("region_names", wanted.regions),
-                f"#define EXPECTED_PAGE_SIZE {scenario.machine.page_size}UL",
+                f"#define EXPECTED_PAGE_SIZE {machine.page_size}UL",
                 f"#define WAITS_FOR_IO {int(not swap.synchronous_io)}",
                 f"#define NEEDS_SOFT_DIRTY {int(wanted.soft_dirty)}",
                 f"#define NEEDS_UFFD {int(wanted.uffd)}",
                 f"#define NEEDS_MLOCK {int(wanted.mlock)}",
+                f"#define LIMIT ({size(machine.memory or 0)})",
+                f"#define STAT_FLUSH {machine.stat_flush}",
+                f"#define LRU_DRAIN {machine.lru_drain}",
                 f"#define LONGEST_SHUFFLE {max(1, wanted.shuffled)}",
                 f"#define MOST_RANKS {max(1, wanted.ranks)}",
                 f"#define DATA_PAGES {max(1, wanted.data_pages)}",
@@ -100,10 +104,16 @@ def comment(scenario: Scenario) -> str:
 
 
 def limit(machine: Machine) -> list[str]:
-    """What the program leaves to whoever runs it."""
+    """What a program with a memory limit needs besides."""
     if machine.memory is None:
         return []
-    return [f"Its memory limit is {human(machine.memory)}, which is for a cgroup to set.", ""]
+    return [
+        f"Its memory limit is {human(machine.memory)}, for which it takes an empty memory cgroup:",
+        "",
+        "    mkdir /sys/fs/cgroup/scenario",
+        "    ./scenario /sys/fs/cgroup/scenario",
+        "",
+    ]
 
 
 def harmless(line: str) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from swaptrace.errors import SwaptraceError
 from swaptrace.kernels import implied, modelled
 from swaptrace.scenario.schema import AccessPattern, Machine, Mmap, Scenario
 from swaptrace.scenario.values import human
 from swaptrace.verify.leaves import executed, written
+from swaptrace.verify.limiting import Unfit, check_limit, check_lru
 from swaptrace.verify.needs import needs
 from swaptrace.verify.observed import Facts
 
@@ -34,10 +34,6 @@ X86: Final = {"hw_dirty": True, "mkwrite_dirties": False}
 """What an x86 does; of other architectures the scenario's word is taken."""
 
 
-class Unfit(SwaptraceError):
-    """A scenario that a kernel cannot be compared with; the text is the reason."""
-
-
 def check_runnable(scenario: Scenario) -> None:
     """Raise `Unfit` for what no kernel can run as an emitted program."""
     steps = executed(scenario.steps)
@@ -50,8 +46,7 @@ def check_runnable(scenario: Scenario) -> None:
         raise Unfit(f"it has {accesses} accesses in a step; at most {MAX_ACCESSES} are compared")
     if needs(scenario).data_pages > MAX_DATA_PAGES:
         raise Unfit(f"it checks data, in a region of more than {MAX_DATA_PAGES} pages")
-    if scenario.machine.memory is not None:
-        raise Unfit("it has a memory limit, under which a kernel's counts vary from run to run")
+    check_limit(scenario)
     for step in written(scenario.steps):
         if isinstance(step, Mmap) and step.at is not None and step.at < TURN < step.at + step.size:
             raise Unfit(
@@ -87,7 +82,9 @@ def machine_for(scenario: Scenario, facts: Facts) -> Machine:
         )
     check_swap(scenario, facts)
     kernel = modelled(facts.version)
-    return replace(replace(machine, **features), kernel=kernel, soft_dirty=facts.soft_dirty)
+    there = replace(machine, kernel=kernel, soft_dirty=facts.soft_dirty, **features)
+    check_lru(there, facts)
+    return there
 
 
 def _word(value: bool) -> str:

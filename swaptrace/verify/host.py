@@ -15,6 +15,7 @@ from swaptrace.backends import BACKENDS
 from swaptrace.scenario.schema import Backend
 from swaptrace.scenario.values import human
 from swaptrace.verify import swap
+from swaptrace.verify.cgroup import NoCgroup, hierarchy, own_cgroup
 from swaptrace.verify.children import running
 from swaptrace.verify.place import Ending, Job, Outcome, out_of_time
 from swaptrace.verify.zram import OwnSwap, own_swap
@@ -52,6 +53,8 @@ class Host:
 
     def unfit(self, job: Job) -> str | None:
         """Why a job cannot run here."""
+        if job.limited is not None and (reason := self.unlimited()) is not None:
+            return f"its memory limit takes a memory cgroup: {reason}"
         if self.own is None:
             return unfit(job, existing_backend())
         if job.backend != "zram":
@@ -59,6 +62,16 @@ class Host:
         if job.swap_size > self.most:
             wanted, most = human(job.swap_size), human(self.most)
             return f"it wants a swap area of {wanted}; --setup-zram allows {most}"
+        return None
+
+    def unlimited(self) -> str | None:
+        """Why there is no memory cgroup for a job."""
+        if self.own is None:
+            return "--setup-zram makes one for the run, with swap of its own (root)"
+        try:
+            hierarchy()
+        except NoCgroup as reason:
+            return str(reason)
         return None
 
 
@@ -82,9 +95,18 @@ def on_own_swap(own: OwnSwap, job: Job) -> Outcome:
     own.set(PAGE_CLUSTER, str(job.page_cluster))
     own.fresh(job.swap_size)
     try:
-        return execute(job)
+        return execute(job) if job.limited is None else in_own_cgroup(own, job)
     finally:
         own.off()
+
+
+def in_own_cgroup(own: OwnSwap, job: Job) -> Outcome:
+    """Run a job with a memory limit in a memory cgroup."""
+    try:
+        with own_cgroup(own.notes, hierarchy()) as directory:
+            return execute(job, directory)
+    except NoCgroup as reason:
+        return Outcome(job.name, ending=Ending.SKIPPED, reason=str(reason))
 
 
 def existing_backend() -> Backend | str:
@@ -130,10 +152,10 @@ def _advice(job: Job) -> str:
     return f"try --set machine.swap.backend=…, or make swap on {job.backend} active"
 
 
-def execute(job: Job) -> Outcome:
+def execute(job: Job, *arguments: Path) -> Outcome:
     """Run the program, for as long as it may take; whatever happens, nothing of it remains."""
     deadline = monotonic() + job.timeout
-    with running([job.binary], stdout=PIPE) as program:
+    with running([job.binary, *arguments], stdout=PIPE) as program:
         stdout = b"".join(program.output(deadline))
         program.end()
         if not program.ended_by_itself:

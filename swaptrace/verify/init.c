@@ -2,9 +2,11 @@
  * The first process of a guest: it loads the modules and runs the jobs of /plan, each with a fresh
  * swap area, and reports on the second serial port, where no message of the kernel comes between.
  *
- * /plan has a line for each module (`module PATH`) and each job (`job BACKEND SIZE CLUSTER MS`),
+ * /plan has a line for each module (`module PATH`) and each job (`job BACKEND SIZE CLUSTER MS LRU`),
  * where SIZE is that of the swap area in bytes, without its header page, CLUSTER is page-cluster
- * and MS how many milliseconds the job may take. The program of job N is /jobs/N.
+ * and MS how many milliseconds the job may take. LRU is the one that the kernel is to run, `classic`
+ * or `mglru`, for a job with a memory limit, which gets a memory cgroup; `-` for one without. The program
+ * of job N is /jobs/N; it is given the directory of its cgroup.
  *
  * The report is what the programs print, between lines that begin with `@`:
  *
@@ -45,6 +47,9 @@
 #define ZRAM "/sys/block/zram0"
 #define DISK "/sys/block/vda"
 #define ZSWAP "/sys/module/zswap/parameters/enabled"
+#define CGROUPS "/cgroups"
+#define CGROUP CGROUPS "/job"
+#define LRU_GEN "/sys/kernel/mm/lru_gen/enabled"
 
 #define SECTOR 512UL		/* the unit of a disk's size, whatever its own sectors are */
 #define VERSION_AT 1024		/* union swap_header: the version, then the last page */
@@ -55,6 +60,7 @@ struct job {
 	unsigned long size;
 	int page_cluster;
 	long milliseconds;
+	char lru[16];
 };
 
 static FILE *port;
@@ -217,8 +223,25 @@ static bool set_up_zswap(const struct job *job)
 	return set_up_disk(job);
 }
 
+/* A kernel that has no choice keeps its LRU; the program says which it is. */
+static bool set_up_limit(const struct job *job)
+{
+	if (!strcmp(job->lru, "-"))
+		return true;
+	mkdir(CGROUPS, 0755);
+	if ((mount("cgroup2", CGROUPS, "cgroup2", 0, NULL) && errno != EBUSY) ||
+	    !put(CGROUPS "/cgroup.subtree_control", "+memory")) {
+		say("skipped this kernel has no memory cgroups (CONFIG_MEMCG)");
+		return false;
+	}
+	put(LRU_GEN, strcmp(job->lru, "mglru") ? "n" : "y");
+	return !mkdir(CGROUP, 0755) || failed("the cgroup cannot be made");
+}
+
 static bool set_up(const struct job *job)
 {
+	if (!set_up_limit(job))
+		return false;
 	if (!put_number(PAGE_CLUSTER, job->page_cluster))
 		return failed("page-cluster cannot be set");
 	if (!strcmp(job->backend, "zram"))
@@ -233,6 +256,7 @@ static void take_down(void)
 	swapoff("/dev/zram0");
 	swapoff("/dev/vda");
 	put(ZSWAP, "N");
+	rmdir(CGROUP);
 }
 
 /* Its program. */
@@ -248,7 +272,7 @@ static void execute(const char *path)
 	dup2(null, 0);
 	dup2(fileno(port), 1);
 	dup2(null, 2);
-	execl(path, path, NULL);
+	execl(path, path, CGROUP, NULL);
 	_exit(127);
 }
 
@@ -330,8 +354,8 @@ int main(void)
 	while (fgets(line, sizeof(line), plan)) {
 		if (sscanf(line, "module %255s", path) == 1) {
 			load_module(path);
-		} else if (sscanf(line, "job %15s %lu %d %ld", job.backend, &job.size,
-				  &job.page_cluster, &job.milliseconds) == 4) {
+		} else if (sscanf(line, "job %15s %lu %d %ld %15s", job.backend, &job.size,
+				  &job.page_cluster, &job.milliseconds, job.lru) == 5) {
 			say("begin %d", number);
 			if (set_up(&job))
 				run_program(number, &job);

@@ -31,11 +31,12 @@ class Setting(NamedTuple):
 
 class Entries(NamedTuple):
     """What is to be undone: the number of the zram device (None: there is none), the UUID of its
-    swap area, and settings by path. Later ones are undone first."""
+    swap area, settings by path, and the directory of a cgroup. Later ones are undone first."""
 
     zram: int | None = None
     uuid: str = ""
     settings: Mapping[str, Setting] = {}
+    cgroup: str = ""
 
 
 class Journal:

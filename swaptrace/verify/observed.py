@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from errno import errorcode
 from typing import Any, Final
 
-from swaptrace.counters import VMSTAT, Counter
+from swaptrace.counters import RECLAIM_COUNTERS, VMSTAT, Counter
 from swaptrace.errors import SwaptraceError, quote, shorten
 
 SCHEMA: Final = "swaptrace.observed/1"
@@ -17,7 +17,9 @@ SCHEMA: Final = "swaptrace.observed/1"
 OF_A_PROCESS: Final = (Counter.MINFLT, Counter.MAJFLT, Counter.UFFD_WP, Counter.SIGSEGV)
 """The counters that every kernel shows; which of the others it has in /proc/vmstat it says."""
 
-COUNTED: Final = frozenset(counter.value for counter in (*OF_A_PROCESS, *VMSTAT))
+COUNTED: Final = frozenset(
+    (*(counter.value for counter in (*OF_A_PROCESS, *VMSTAT)), *RECLAIM_COUNTERS)
+)
 """Every counter that some kernel shows; the model counts more."""
 
 PageMaps = Mapping[str, Mapping[str, str]]
@@ -37,7 +39,9 @@ class Facts:
     """The kernel that a program ran on, before its first step.
 
     `kernel` is the version in digits, `release` all of `uname -r`; `smp` is a kernel for several
-    CPUs; `counters` are those of /proc/vmstat that it has.
+    CPUs; `counters` are those of /proc/vmstat that it has. Under a memory limit `lru_gen` are the
+    parts of the multi-generational LRU that are on, 0 if the kernel runs the classic one, and
+    `swappiness` is as the sysctl.
     """
 
     kernel: str
@@ -51,6 +55,8 @@ class Facts:
     zswap: bool
     swap: tuple[SwapArea, ...]
     counters: tuple[str, ...]
+    lru_gen: int = 0
+    swappiness: int = 60
 
     @property
     def version(self) -> tuple[int, int]:

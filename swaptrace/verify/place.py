@@ -7,15 +7,17 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from swaptrace.scenario.schema import Backend
+from swaptrace.scenario.schema import Backend, Reclaim
 
 
 class Job(NamedTuple):
     """A compiled scenario, and the swap that it is to find when it begins.
 
-    `name` is distinct within a run. `binary` is a static executable, which takes no arguments.
+    `name` is distinct within a run. `binary` is a static executable; under a memory limit its
+    argument is the directory of an empty memory cgroup.
     `swap_size` is how many bytes of pages fit into the swap area, its header page not counted.
-    `page_cluster` is as the sysctl; `timeout` is in seconds.
+    `page_cluster` is as the sysctl; `timeout` is in seconds. `limited` is the LRU under a memory
+    limit, which takes a cgroup; None where there is no limit.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Job(NamedTuple):
     swap_size: int
     page_cluster: int
     timeout: float
+    limited: Reclaim | None = None
 
 
 class Ending(Enum):

@@ -187,7 +187,8 @@ def guests(
 def planned(job: Job) -> str:
     """The line of the plan for a job (see init.c)."""
     milliseconds = max(1, round(job.timeout * 1000))
-    return f"job {job.backend} {job.swap_size} {job.page_cluster} {milliseconds}\n"
+    lru = job.limited or "-"
+    return f"job {job.backend} {job.swap_size} {job.page_cluster} {milliseconds} {lru}\n"
 
 
 def find_qemu() -> str:

@@ -11,8 +11,8 @@ from swaptrace.traces.chunk import CHUNK, Chunk
 from swaptrace.traces.columns import TraceError, shown
 from swaptrace.traces.files import TraceFile, open_trace
 from swaptrace.verify.emit_steps import Names
-from swaptrace.verify.fitting import Unfit
 from swaptrace.verify.leaves import written
+from swaptrace.verify.limiting import Unfit
 from swaptrace.verify.needs import MOST_RECORDS, needs
 
 PER_LINE: Final = 6

@@ -20,7 +20,8 @@ from swaptrace.terminal.exitcodes import ExitCode, foremost
 from swaptrace.verify.build import Compilation, Compiler
 from swaptrace.verify.compare import Stop, verify_one
 from swaptrace.verify.emit import emit_c
-from swaptrace.verify.fitting import Unfit, check_runnable
+from swaptrace.verify.fitting import check_runnable
+from swaptrace.verify.limiting import Unfit
 from swaptrace.verify.observed import Damaged, Facts, NotBegun, Observed, parse
 from swaptrace.verify.place import Ending, Job, Outcome, Place
 from swaptrace.verify.records import check_traces
@@ -137,9 +138,10 @@ class Verifier:
         self.begin(scenario.name, place.title)
         binary = compilation.result()
         building.popleft()
-        swap = scenario.machine.swap
-        timeout = self.timeout
-        return Job(binary.name, binary, swap.backend, swap.size, swap.page_cluster, timeout)
+        machine, swap = scenario.machine, scenario.machine.swap
+        limited = None if machine.memory is None else machine.reclaim
+        wanted = swap.backend, swap.size, swap.page_cluster
+        return Job(binary.name, binary, *wanted, self.timeout, limited)
 
     def judge(self, scenario: Scenario, outcome: Outcome) -> Judged:
         """What an outcome comes to."""

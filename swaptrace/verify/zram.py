@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import Final
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.verify import swap
+from swaptrace.verify import cgroup, swap
 from swaptrace.verify.journal import Entries, Journal, Setting, journal
 from swaptrace.verify.signals import held_off
 
@@ -101,8 +101,11 @@ def _need_zram() -> None:
 
 
 def undo(notes: Journal) -> None:
-    """Remove the device of the journal and put settings back, as far as they are still ours."""
+    """Remove the cgroup and the device of the journal, and put settings back, as far as they are
+    still ours."""
     entries = notes.entries
+    if entries.cgroup:
+        cgroup.remove(Path(entries.cgroup))
     for path, setting in entries.settings.items():
         with suppress(OSError):
             if Path(path).read_text().strip() == setting.since:

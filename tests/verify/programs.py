@@ -50,6 +50,14 @@ steps:
   - {read_write: buf}
 """
 
+LIMITED = """\
+machine: {memory: 64KiB, stat_flush: 3, lru_drain: 2, swap: {backend: zram, page_cluster: 0}}
+steps:
+- {mmap: buf, size: 128KiB}
+- {write: buf}
+- {access: buf, pattern: hot, hot_pages: 8, hot_share: 0.9, count: 200, write_share: 0.3}
+"""
+
 FORKING = """\
 steps:
 - {mmap: buf, size: 64KiB}

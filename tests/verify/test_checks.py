@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from swaptrace.verify.emit import emit_c
-from swaptrace.verify.fitting import MAX_DATA_PAGES, Unfit, check_runnable
+from swaptrace.verify.fitting import MAX_DATA_PAGES, check_runnable
+from swaptrace.verify.limiting import Unfit
 from tests.commandline import run
 from tests.verify.programs import on_this_kernel, scenario
 

@@ -19,7 +19,7 @@ from tests.commandline import run
 from tests.effort import part, some
 from tests.goldens import check_golden
 from tests.processes import completed
-from tests.verify.programs import FORKING, scenario
+from tests.verify.programs import FORKING, LIMITED, scenario
 
 STRICT = ("-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread")
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
@@ -88,7 +88,11 @@ def test_every_bundled_scenario_compiles_without_a_warning(compiler: str, tmp_pa
 
 @needs_compiler
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("text", [HOSTILE, EVERYTHING, FORKING], ids=["hostile", "all", "forks"])
+@pytest.mark.parametrize(
+    "text",
+    [HOSTILE, EVERYTHING, FORKING, LIMITED],
+    ids=["hostile", "all", "forks", "limited"],
+)
 def test_whatever_a_scenario_holds_compiles(compiler: str, text: str, tmp_path: Path) -> None:
     """Does no comment, name or step get in the way?"""
     assert warnings(compiler, emit_c(scenario(text)), tmp_path / "program.c") == ""
@@ -101,6 +105,7 @@ def specific(of: Scenario) -> str:
         "steps.h",
         "base.c",
         "memory.c",
+        "limit.c",
         "random.c",
         "access.c",
         "process.c",
@@ -112,7 +117,7 @@ def specific(of: Scenario) -> str:
     return text.replace(source("main.c"), "/* runtime/main.c */\n")
 
 
-@pytest.mark.parametrize("name", ["read-then-write", "everything"])
+@pytest.mark.parametrize("name", ["read-then-write", "everything", "half-the-memory"])
 def test_the_program_of_a_scenario(request: pytest.FixtureRequest, name: str) -> None:
     """Is it readable, and the same every time?"""
     if name == "everything":
@@ -139,7 +144,7 @@ def test_the_command_takes_one_scenario() -> None:
 
 def printed(text: str, main: str, tmp_path: Path) -> list[int]:
     """What an emitted program prints with another main()."""
-    text = text.replace("int main(void)", "static UNUSED int emitted(void)")
+    text = text.replace("int main(int count UNUSED", "static UNUSED int emitted(int count UNUSED")
     path = tmp_path / "program.c"
     path.write_text(f"{text}\nint main(void)\n{{\n{main}\treturn 0;\n}}\n")
     binary = path.with_suffix("")

@@ -9,10 +9,10 @@ import pytest
 
 from swaptrace.verify.fitting import (
     MAX_EXECUTED,
-    Unfit,
     check_runnable,
     machine_for,
 )
+from swaptrace.verify.limiting import Unfit
 from swaptrace.verify.observed import SwapArea
 from tests.verify.programs import FACTS, scenario
 

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from swaptrace.verify import host, swap
+from swaptrace.verify.cgroup import NoCgroup
 from swaptrace.verify.children import running
-from swaptrace.verify.host import Host, execute, existing_backend, unfit
+from swaptrace.verify.host import Host, execute, existing_backend, in_own_cgroup, unfit
+from swaptrace.verify.journal import journal
 from swaptrace.verify.place import Ending, Job, Outcome
+from swaptrace.verify.zram import OwnSwap
 from tests.processes import alive, until
 
 HEADER = "Filename\tType\tSize\tUsed\tPriority\n"
@@ -160,3 +163,40 @@ def until_gone(number: Path) -> None:
     """Wait for the end of the process whose number is in a file."""
     child = int(number.read_text())
     until(lambda: not alive(child))
+
+
+def test_a_job_with_a_memory_limit_is_skipped_where_it_can_have_no_cgroup(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without swap of its own, and where cgroups cannot be made?"""
+    machine.swaps("zram0")
+    limited = job()._replace(limited="classic")
+    (outcome,) = Host().run([limited])
+    assert outcome.reason == (
+        "its memory limit takes a memory cgroup: --setup-zram makes one for the run, with swap of "
+        "its own (root)"
+    )
+
+    def none() -> Path:
+        raise NoCgroup("there is none")
+
+    monkeypatch.setattr(host, "hierarchy", none)
+    with journal(machine.root / "notes") as notes:
+        (outcome,) = Host(OwnSwap(notes), 1 << 20).run([limited])
+    assert outcome.ending is Ending.SKIPPED
+    assert outcome.reason == "its memory limit takes a memory cgroup: there is none"
+
+
+def test_a_program_with_a_memory_limit_is_given_its_cgroup(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its argument; and is it gone afterwards?"""
+    program = machine.root / "program"
+    program.write_text('#!/bin/sh\necho "$1"; test -d "$1" && echo there\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(host, "hierarchy", lambda: machine.root)
+    with journal(machine.root / "notes") as notes:
+        outcome = in_own_cgroup(OwnSwap(notes), job(program)._replace(limited="classic"))
+    directory, there = outcome.stdout.splitlines()
+    assert (Path(directory).parent, there) == (machine.root, "there")
+    assert not Path(directory).exists()

@@ -94,7 +94,7 @@ def test_what_a_guest_is_given(setting: Setting) -> None:
         f"cp $initramfs seen; stat -c %s ${{console%console}}disk > disk; echo $* > words\n{DONE}"
     )
     assert setting.run(1)[0].ending is Ending.NOT_RUN
-    assert b"job disk 1048576 3 200\n" in (setting.root / "seen").read_bytes()
+    assert b"job disk 1048576 3 200 -\n" in (setting.root / "seen").read_bytes()
     assert int((setting.root / "disk").read_text()) == (1 << 20) + 4096
     words = (setting.root / "words").read_text()
     assert "-accel kvm -cpu host " in words

@@ -302,6 +302,10 @@ class Arena:
         """Equal for two moments after which the same happens."""
         return recurring_key(self, self.page_tables.name(int(self.v[memory.CURRENT])))
 
+    def switch_after(self, folios: int) -> None:
+        """The process that reclaims is switched from and to again after so many are written."""
+        self.v[memory.SWITCHED] = folios
+
     def lru_gen(self) -> LruGen | None:
         """Generations and tiers, where the LRU has any."""
         return lru_gen(self.v) if self.generations else None

@@ -122,6 +122,7 @@ def tier_counts(v: np.ndarray[Any, Any], at: int) -> list[int]:
 def start_generations(v: np.ndarray[Any, Any], page_size: int) -> None:
     """lru_gen_init_lruvec()"""
     v[memory.MGLRU] = 1
+    v[memory.SWITCHED] = memory.RESCHEDULED
     v[memory.MAX_SEQ] = memory.MIN_NR_GENS + 1
     v[memory.IN_FAULT] = 1
     v[memory.PTRS_PER_PTE] = page_size // ENTRY

@@ -26,5 +26,8 @@ class SinglePages(Protocol):
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""
 
+    def switch_after(self, folios: int) -> None:
+        """When the process that reclaims is switched from and to again (mglru)."""
+
     def lru_gen(self) -> LruGen | None:
         """Generations and tiers, where the LRU has any."""

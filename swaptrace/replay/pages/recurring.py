@@ -75,7 +75,7 @@ def relative_generations(v: Integers) -> None:
     v[memory.MAX_SEQ] = newest % memory.MAX_NR_GENS
     v[memory.WALKED] -= v[memory.PROCESSES]
     v[memory.PROCESSES] = v[memory.CURRENT] = 0
-    v[memory.SINCE_WALK] = min(int(v[memory.SINCE_WALK]), memory.RESCHEDULED)
+    v[memory.SINCE_WALK] = min(int(v[memory.SINCE_WALK]), int(v[memory.SWITCHED]))
 
 
 def relative(nodes: Nodes, v: Integers) -> list[np.ndarray[Any, Any]]:

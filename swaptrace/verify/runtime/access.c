@@ -44,15 +44,27 @@ static void maybe_zero(int region, size_t offset, size_t length)
 	give_up(region, offset, length, true);
 }
 
+/* A SIGSEGV has ended the step; the access was one. */
+static void segv(void)
+{
+	note.sigsegv = 1;
+	tick();
+}
+
+static char *page_of(char *byte)
+{
+	return (char *)((uintptr_t)byte & -page_size);
+}
+
 enum kind { READ, WRITE, READ_WRITE };
 
 static void touch(enum kind kind, volatile char *byte, int value)
 {
 	static char *last;
-	char *page = (char *)((uintptr_t)byte & -page_size);
+	char *page = page_of((char *)byte);
 
 	if (page != last || WAITS_FOR_IO)
-		settle();
+		quiet();
 	last = page;
 	if (value == FRESH)
 		value = 1 + (steps * 31 + (uintptr_t)page / page_size) % 255;
@@ -70,31 +82,37 @@ static __attribute__((noinline)) void walk(enum kind kind, char *start, size_t l
 					    size_t stride, long long order, int value)
 {
 	size_t count = (length + stride - 1) / stride;
+	char *last = NULL;
 
 	if (order >= 0 && stride < page_size) {	/* the pages in random order, each once */
-		char *last = start + (count - 1) * stride;
+		char *final = start + (count - 1) * stride;
 
-		start = (char *)((uintptr_t)start & -page_size);
+		start = page_of(start);
 		stride = page_size;
-		count = (last - start) / page_size + 1;
+		count = (final - start) / page_size + 1;
 	}
 	if (order >= 0)
 		shuffle(count, order);
 	for (size_t i = 0; i < count; i++) {
 		size_t index = order == FORWARD ? i : order == BACKWARD ? count - 1 - i : shuffled[i];
+		char *byte = start + index * stride;
 
-		touch(kind, start + index * stride, value);
+		if (i && page_of(byte) != last)
+			tick();		/* the accesses to one page in a row are one */
+		last = page_of(byte);
+		touch(kind, byte, value);
 	}
+	tick();
 }
 
 static void access_each(enum kind kind, char *start, size_t length, size_t stride,
 			long long order, int value)
 {
 	if (sigsetjmp(escape, 1))
-		note.sigsegv = 1;
+		segv();
 	else
 		walk(kind, start, length, stride, order, value);
-	settle();
+	quiet();
 }
 
 static void read_each(int region, size_t offset, size_t length, size_t stride, long long order)
@@ -120,9 +138,10 @@ static __attribute__((noinline)) void fill_pages(char *start, char *limit, int b
 		char *next = (char *)(((uintptr_t)start & -page_size) + page_size);
 		size_t length = (next < limit ? next : limit) - start;
 
-		settle();
+		quiet();
 		memset(start, byte, length);
 		wrote(start, byte);
+		tick();
 		start += length;
 	}
 }
@@ -130,10 +149,10 @@ static __attribute__((noinline)) void fill_pages(char *start, char *limit, int b
 static void fill(int region, size_t offset, size_t length, int byte)
 {
 	if (sigsetjmp(escape, 1))
-		note.sigsegv = 1;
+		segv();
 	else
 		fill_pages(at(region, offset), at(region, offset) + length, byte);
-	settle();
+	quiet();
 }
 
 /* Accesses by a pattern, and those of a trace. */
@@ -171,6 +190,7 @@ static __attribute__((noinline)) void walk_pattern(char *start, size_t pages,
 		enum kind kind = (drawn & 0xffffffffU) < of->writes_below ? WRITE : READ;
 
 		touch(kind, start + chosen(of, drawn, i, pages) * page_size, FRESH);
+		tick();
 	}
 }
 
@@ -181,10 +201,10 @@ static void access_pages(int region, size_t offset, size_t length, struct patter
 
 	prepare(&of, pages);
 	if (sigsetjmp(escape, 1))
-		note.sigsegv = 1;
+		segv();
 	else
 		walk_pattern(at(region, first * page_size), pages, &of);
-	settle();
+	quiet();
 }
 
 static __attribute__((noinline)) void walk_trace(const struct record *records, size_t count)
@@ -195,16 +215,17 @@ static __attribute__((noinline)) void walk_trace(const struct record *records, s
 		if (r.page >= shared->regions[me][r.region].size / page_size)
 			siglongjmp(escape, 1);	/* for what lies behind a region is not its own */
 		touch(r.write ? WRITE : READ, at(r.region, r.page * page_size), FRESH);
+		tick();
 	}
 }
 
 static void replay_trace(const struct record *records, size_t count)
 {
 	if (sigsetjmp(escape, 1))
-		note.sigsegv = 1;
+		segv();
 	else
 		walk_trace(records, count);
-	settle();
+	quiet();
 }
 
 /* Regions. */
@@ -253,8 +274,10 @@ static void map(int region, size_t size, int prot, unsigned long at)
 	start = at == ANYWHERE ? first_fit(size) : moved(at);
 	errno = EPERM;			/* root may map there, but a region at 0 is none */
 	memset(shared->data[me][region], 0, sizeof(shared->data[me][region]));
-	if (start >= (char *)LOWEST && mmap(start, size, prot, flags, -1, 0) == start) {
+	if (start >= (char *)LOWEST &&
+	    mmap(start, size, LIMIT ? prot | PROT_READ : prot, flags, -1, 0) == start) {
 		*mapped = (struct region){start, size, false};
+		prepare_region(start, size, prot);
 		return;
 	}
 	note.error = errno;
@@ -266,5 +289,5 @@ static void call(int result)
 {
 	if (result)
 		note.error = errno;
-	settle();
+	quiet();
 }

@@ -49,13 +49,29 @@ struct report {				/* of a process to the controller, after its step */
 	long uffd_wp, sigsegv;
 	bool uncounted;			/* its faults do not count: fork, clear_refs */
 	bool forked, born, leaving;
+	const char *missing;		/* what the kernel does not do here */
 	int unmapped;			/* 1 + the region that cannot lie where it has to */
 	unsigned long address;
 };
 
-static const char *const counters[] = {
-	"pswpin", "pswpout", "swap_ra", "swap_ra_hit",
-	"zswpin", "zswpout", "swpin_zero", "swpout_zero",
+static const struct { const char *name, *in_vmstat; } counters[] = {
+	{"pswpin", "pswpin"},
+	{"pswpout", "pswpout"},
+	{"swap_ra", "swap_ra"},
+	{"swap_ra_hit", "swap_ra_hit"},
+	{"zswpin", "zswpin"},
+	{"zswpout", "zswpout"},
+	{"swpin_zero", "swpin_zero"},
+	{"swpout_zero", "swpout_zero"},
+#if LIMIT
+	{"pgscan", "pgscan_anon"},
+	{"pgsteal", "pgsteal_anon"},
+	{"pgactivate", "pgactivate"},
+	{"pgdeactivate", "pgdeactivate"},
+	{"workingset_refault", "workingset_refault_anon"},
+	{"workingset_activate", "workingset_activate_anon"},
+	{"workingset_restore", "workingset_restore_anon"},
+#endif
 };
 #define COUNTERS (sizeof(counters) / sizeof(*counters))
 
@@ -73,6 +89,8 @@ static int turn[PROCESSES][2], reports[2], vmstat_fd;
 static int pidfds[PROCESSES];
 static long counted[COUNTERS];		/* by /proc/vmstat up to the end of the last step */
 static unsigned long steps;		/* so many were begun */
+static unsigned long accesses;		/* so many were made */
+static int cgroup_procs = -1;
 static char step_path[512];
 static bool in_line;			/* a line of output was begun */
 static struct report note;		/* on the step under way */

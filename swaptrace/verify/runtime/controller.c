@@ -25,9 +25,11 @@ static int open_pidfd(pid_t pid)
 
 static void count_vmstat(long *values)
 {
+	if (LIMIT)
+		read_text(refresh_fd);	/* what CPUs have of their own, added up */
 	read_text(vmstat_fd);
 	for (size_t i = 0; i < COUNTERS; i++)
-		values[i] = value_of(text, counters[i]);
+		values[i] = value_of(text, counters[i].in_vmstat);
 }
 
 static void append_flags(char *to, uint64_t entry)
@@ -149,7 +151,7 @@ static void print_elsewhere(const long *now)
 	for (size_t i = 0; i < COUNTERS; i++) {
 		if (now[i] == counted[i])
 			continue;
-		printf("%s\"%s\":%ld", between, counters[i], now[i] - counted[i]);
+		printf("%s\"%s\":%ld", between, counters[i].name, now[i] - counted[i]);
 		between = ",";
 	}
 	printf("},");
@@ -170,21 +172,23 @@ static void conduct(int process)
 	long before[COUNTERS], after[COUNTERS];
 	struct report report;
 
-	settle();
+	quiet();
 	count_vmstat(before);
 	if (write(turn[process][1], "", 1) != 1)
 		fail("cannot give the turn to a process: ");
 	report = collect_reports(process);
+	if (report.missing)
+		skip(report.missing);
 	if (report.unmapped)
 		skip_unmapped(report);
-	settle();
+	quiet();
 	count_vmstat(after);
 	in_line = true;
 	printf("{\"step\":\"%s\",\"errno\":%d,\"counters\":{\"minflt\":%ld,\"majflt\":%ld",
 	       step_path, report.error, report.minflt, report.majflt);
 	for (size_t i = 0; i < COUNTERS; i++)
 		if (after[i] >= 0)
-			printf(",\"%s\":%ld", counters[i], after[i] - before[i]);
+			printf(",\"%s\":%ld", counters[i].name, after[i] - before[i]);
 	printf(",\"uffd_wp\":%ld,\"sigsegv\":%ld},", report.uffd_wp, report.sigsegv);
 	print_elsewhere(before);
 	memcpy(counted, after, sizeof(counted));

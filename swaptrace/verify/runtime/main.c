@@ -50,11 +50,15 @@ static void print_facts(bool soft_dirty, bool uffd_wp)
 	printf(",\"zswap\":%s",
 	       *read_path("/sys/module/zswap/parameters/enabled") == 'Y' ? "true" : "false");
 	print_swap();
+	if (LIMIT)
+		printf(",\"lru_gen\":%ld,\"swappiness\":%d",
+		       strtol(read_path("/sys/kernel/mm/lru_gen/enabled"), NULL, 0),
+		       atoi(read_path("/proc/sys/vm/swappiness")));
 	printf(",\"counters\":[");
 	count_vmstat(counted);
 	for (size_t i = 0; i < COUNTERS; i++) {
 		if (counted[i] >= 0) {
-			printf("%s\"%s\"", comma, counters[i]);
+			printf("%s\"%s\"", comma, counters[i].name);
 			comma = ",";
 		}
 	}
@@ -151,6 +155,8 @@ static void become_main(pid_t controller)
 	start_process(0);
 	grow_stack();
 	learn_mappings();
+	if (LIMIT)
+		touch_own_memory();
 	note.born = true;
 	send_report();
 	scenario();
@@ -158,13 +164,14 @@ static void become_main(pid_t controller)
 	_exit(0);
 }
 
-int main(void)
+int main(int count UNUSED, char **arguments)
 {
 	pid_t pid, controller = getpid();
 
 	page_size = sysconf(_SC_PAGESIZE);
 	set_up();
 	check_kernel();
+	set_up_limit(arguments[1]);
 	pid = fork();
 	if (pid < 0)
 		fail("cannot fork: ");
@@ -172,6 +179,7 @@ int main(void)
 		become_main(controller);
 	pidfds[0] = open_pidfd(pid);
 	next_report(0);			/* it is ready */
+	limit_process(pid);
 	scenario();
 	for (int p = 0; p < PROCESSES; p++)
 		close(turn[p][1]);

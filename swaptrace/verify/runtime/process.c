@@ -65,8 +65,9 @@ static void wait_for_byte(void)
 static bool wait_for_turn(void)
 {
 	wait_for_byte();
-	touch_own_memory();
-	settle();
+	if (!LIMIT)			/* else it was touched once and for all */
+		touch_own_memory();
+	quiet();
 	memset(&note, 0, sizeof(note));
 	events_before = events;
 	getrusage(RUSAGE_THREAD, &usage_before);

@@ -48,6 +48,9 @@ static const char *const region_names[] = { "buf", "other" };
 #define NEEDS_SOFT_DIRTY 1
 #define NEEDS_UFFD 1
 #define NEEDS_MLOCK 1
+#define LIMIT (0)
+#define STAT_FLUSH 0
+#define LRU_DRAIN 0
 #define LONGEST_SHUFFLE 768
 #define MOST_RANKS 512
 #define DATA_PAGES 1
@@ -102,6 +105,8 @@ static void scenario(void)
 /* runtime/base.c */
 
 /* runtime/memory.c */
+
+/* runtime/limit.c */
 
 /* runtime/random.c */
 

@@ -53,6 +53,9 @@ static const char *const region_names[] = { "buf" };
 #define NEEDS_SOFT_DIRTY 0
 #define NEEDS_UFFD 0
 #define NEEDS_MLOCK 0
+#define LIMIT (0)
+#define STAT_FLUSH 0
+#define LRU_DRAIN 0
 #define LONGEST_SHUFFLE 1
 #define MOST_RANKS 1
 #define DATA_PAGES 1
@@ -75,6 +78,8 @@ static void scenario(void)
 /* runtime/base.c */
 
 /* runtime/memory.c */
+
+/* runtime/limit.c */
 
 /* runtime/random.c */
 

@@ -1,0 +1,156 @@
+/*
+ * A memory limit. The processes of the scenario are in a cgroup of their own, whose directory is the
+ * argument of the program. The limit is for their pages: what the kernel keeps for them besides, page
+ * tables for the most part, comes on top of it, and is there before the first page. What else depends on
+ * time is forced: after every access the TLB is flushed, so that accessed bits are true, and the batches
+ * are drained and the statistics flushed when the scenario says so, at no other time.
+ */
+#define FLIPPED 64			/* pages: more than a TLB flushes one by one */
+#define STAT_BATCH 64			/* MEMCG_CHARGE_BATCH */
+
+static char *flipped;			/* their protection changes to flush the TLB */
+static char *beyond;			/* the end of a file: faults here are counted and map nothing */
+static long uncertain;			/* updates that a read of memory.stat may overlook */
+static int cgroup_stat = -1, cgroup_max = -1, refresh_fd = -1;
+
+/* Between two accesses, or steps. */
+static void quiet(void)
+{
+	if (!LIMIT)
+		settle();
+}
+
+static void flush_tlb(void)
+{
+	mprotect(flipped, FLIPPED * page_size, PROT_NONE);
+	mprotect(flipped, FLIPPED * page_size, PROT_READ);
+}
+
+/*
+ * A read of memory.stat flushes where more updates are pending than a number for each CPU; failed faults
+ * make them. The text of memory.stat says whether it did: it has all of these faults.
+ */
+static void flush_statistics(void)
+{
+	static long before;
+	long faults;
+
+	for (long i = 0; i < uncertain; i++)
+		syscall(SYS_rt_sigprocmask, SIG_BLOCK, beyond, NULL, 8);
+	faults = value_of(read_text(cgroup_stat), "pgfault");
+	if (faults - before < uncertain)
+		note.missing = "the statistics of a cgroup cannot be flushed on this kernel";
+	before = faults;
+}
+
+static bool every(unsigned long period)
+{
+	return period && accesses % period == 0;
+}
+
+/* An access is over. */
+static void tick(void)
+{
+	if (!LIMIT)
+		return;
+	accesses++;
+	flush_tlb();
+	if (every(LRU_DRAIN))
+		settle();
+	if (every(STAT_FLUSH))
+		flush_statistics();
+}
+
+/* With the shared page of zeros, which is charged to nobody. */
+static void make_page_tables(char *start, size_t size)
+{
+	char *next;
+
+	for (char *page = start; page < start + size; page = next) {
+		next = (char *)(((uintptr_t)page & -ALIGNMENT) + ALIGNMENT);
+		madvise(page, page_size, MADV_POPULATE_READ);
+		madvise(page, page_size, MADV_DONTNEED);
+	}
+}
+
+static void set_limit(void)
+{
+	char number[32];
+	long kernel;
+	int length;
+
+	flush_statistics();
+	kernel = value_of(text, "kernel");
+	length = snprintf(number, sizeof(number), "%lu", LIMIT + kernel);
+	if (kernel < 0)
+		note.missing = "the kernel does not say what its own memory of a cgroup is (Linux 5.18)";
+	else if (pwrite(cgroup_max, number, length, 0) != length)
+		note.missing = "memory.max of the cgroup cannot be written";
+}
+
+/* A new region: its page tables are the kernel's. Their faults are nobody's. */
+static void prepare_region(char *start, size_t size, int prot)
+{
+	if (!LIMIT)
+		return;
+	make_page_tables(start, size);
+	if (!(prot & PROT_READ))
+		mprotect(start, size, prot);
+	set_limit();
+	getrusage(RUSAGE_THREAD, &usage_before);
+}
+
+/* In a page table that is there. */
+static void map_beyond(void)
+{
+	char *place = mmap(NULL, 2 * ALIGNMENT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *aligned = (char *)(((uintptr_t)place + ALIGNMENT - 1) & -ALIGNMENT);
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	off_t size = lseek(fd, 0, SEEK_END), last = (size - 1) & -page_size;
+
+	if (place == MAP_FAILED || fd < 0 || mmap(aligned, 2 * page_size, PROT_READ,
+						   MAP_PRIVATE | MAP_FIXED, fd, last) != aligned)
+		fail("cannot map the end of the program: ");
+	close(fd);
+	beyond = aligned + page_size;
+}
+
+static int open_in(const char *directory, const char *name, int flags)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0)
+		end_with("skip", name, " of the cgroup cannot be opened", SKIP);
+	return fd;
+}
+
+static void set_up_limit(const char *directory)
+{
+	if (!LIMIT)
+		return;
+	if (!directory)
+		skip("it has a memory limit: give the directory of an empty memory cgroup as argument");
+	cgroup_procs = open_in(directory, "cgroup.procs", O_WRONLY);
+	cgroup_max = open_in(directory, "memory.max", O_WRONLY);
+	cgroup_stat = open_in(directory, "memory.stat", O_RDONLY);
+	read_text(cgroup_stat);		/* the buffer of the file is not the cgroup's */
+	refresh_fd = open("/proc/sys/vm/stat_refresh", O_RDONLY | O_CLOEXEC);
+	if (refresh_fd < 0)
+		skip("the counters of reclaim are brought up to date by root alone (vm.stat_refresh)");
+	flipped = mmap(NULL, FLIPPED * page_size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (flipped == MAP_FAILED)
+		fail("cannot set up: ");
+	map_beyond();
+	uncertain = (sysconf(_SC_NPROCESSORS_ONLN) + 2) * STAT_BATCH;
+}
+
+/* What a process has of its own is not the cgroup's: it was there before. */
+static void limit_process(pid_t pid)
+{
+	if (LIMIT && dprintf(cgroup_procs, "%d\n", pid) < 0)
+		end_with("skip", "a process cannot be moved into the cgroup: ", strerror(errno), SKIP);
+}

@@ -1,0 +1,281 @@
+/*
+ * half-the-memory, as a program. It needs a swap area (zram, page-cluster 0) and prints, as JSON
+ * lines, what the kernel counts in each step and the page maps after it. To build and run:
+ *
+ *     cc -std=c11 -O1 -ffp-contract=off -Wall -Wextra -pthread scenario.c -o scenario
+ *     ./scenario
+ *
+ * Its memory limit is 1MiB, for which it takes an empty memory cgroup:
+ *
+ *     mkdir /sys/fs/cgroup/scenario
+ *     ./scenario /sys/fs/cgroup/scenario
+ *
+ * The scenario:
+ *
+ *     # What does the patch save a program that has half of the memory that it needs?
+ *     #
+ *     # A minor fault for each page that comes back by a read and is written before it is reclaimed
+ *     # again: 67 of them beside 360 major faults. The major faults are the same under every policy,
+ *     # since what the kernel reclaims depends on which pages were accessed, not on how their PTEs
+ *     # look. Nine accesses in ten go to a quarter of the pages, which the kernel has to find out
+ *     # first: it sees accesses only when it scans, and an exact LRU (`machine.reclaim=lru`) would take
+ *     # 330 major faults.
+ *     name: half-the-memory
+ *     description: Touch a buffer of 2 MiB at random under a memory limit of 1 MiB.
+ *     machine:
+ *       memory: 1MiB
+ *       swap: {backend: zram, page_cluster: 0}
+ *     steps:
+ *       - mmap: buf
+ *         size: 2MiB
+ *       - memset: buf
+ *         value: 0x11
+ *       - measure: random_accesses
+ *         steps:
+ *           - access: buf
+ *             pattern: hot
+ *             hot_pages: 128
+ *             hot_share: 0.9
+ *             count: 4096
+ *             write_share: 0.3
+ *             seed: 1
+ *     expect:
+ *       random_accesses:
+ *         prepatch: {minflt: 67, majflt: 360, pswpout: 403}
+ *         rfc: {minflt: 0, majflt: 360, pswpout: 403}
+ *         rework: {minflt: 0, majflt: 360, pswpout: 403}
+ *         suggested: {minflt: 0, majflt: 360, pswpout: 403}
+ *         simple: {minflt: 0, majflt: 360, pswpout: 403}
+ *         final: {minflt: 0, majflt: 360, pswpout: 403}
+ *         merged: {minflt: 0, majflt: 360, pswpout: 403}
+ */
+
+/* runtime/steps.h */
+
+enum { P_main, PROCESSES };
+enum { R_buf, REGIONS };
+static const char *const process_names[] = { "main" };
+static const char *const region_names[] = { "buf" };
+#define EXPECTED_PAGE_SIZE 4096UL
+#define WAITS_FOR_IO 0
+#define NEEDS_SOFT_DIRTY 0
+#define NEEDS_UFFD 0
+#define NEEDS_MLOCK 0
+#define LIMIT (1 * MiB)
+#define STAT_FLUSH 0
+#define LRU_DRAIN 0
+#define LONGEST_SHUFFLE 512
+#define MOST_RANKS 1
+#define DATA_PAGES 1
+static const unsigned long needed_bytes = 2 * MiB;
+
+static void scenario(void)
+{
+	STEP(P_main, "0")
+		map(R_buf, 2 * MiB, PROT_READ | PROT_WRITE, ANYWHERE);
+	STEP(P_main, "1")
+		fill(R_buf, 0, 2 * MiB, 0x11);
+	{	/* measure: random_accesses */
+		STEP(P_main, "2.0")
+			access_pages(R_buf, 0, 2 * MiB,
+			     (struct pattern){.kind = HOT, .count = 4096, .seed = 1, .writes_below = 1288490188, .hot_pages = 128, .hot_below = 3865470566});
+	}
+}
+
+/* runtime/base.c */
+
+/* runtime/memory.c */
+
+/* runtime/limit.c */
+
+/* runtime/random.c */
+
+/* runtime/access.c */
+
+/* runtime/process.c */
+
+/* runtime/controller.c */
+
+/* Checks: the controller holds what the scenario claims against the page maps and the memory. */
+
+static int checked;			/* the process that a check is of */
+static int check_line;
+static bool check_applies;		/* to this kernel */
+static const char *between_checks;
+static char unmet[512];			/* the first claim that does not hold */
+
+static bool is_mapped(pid_t pid, const char *address)
+{
+	unsigned long start, limit;
+	char path[64], line[512];
+	bool found = false;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	while (maps && !found && fgets(line, sizeof(line), maps))
+		found = sscanf(line, "%lx-%lx", &start, &limit) == 2 &&
+			start <= (uintptr_t)address && (uintptr_t)address < limit;
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+static int open_of(pid_t pid, const char *file)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		fail("cannot open the memory of a process: ");
+	return fd;
+}
+
+static bool begin_check(int process, int line, const char *path, ...)
+{
+	va_list arguments;
+	long now[COUNTERS];
+
+	steps++;
+	if (me != CONTROLLER)
+		return false;
+	va_start(arguments, path);
+	vsnprintf(step_path, sizeof(step_path), path, arguments);
+	va_end(arguments);
+	checked = process;
+	check_line = line;
+	check_applies = true;
+	between_checks = "";
+	count_vmstat(now);
+	in_line = true;
+	printf("{\"step\":\"%s\",\"errno\":0,\"counters\":{},", step_path);
+	print_elsewhere(now);
+	memcpy(counted, now, sizeof(counted));
+	printf("\"checks\":[");
+	return true;
+}
+
+static bool end_check(void)
+{
+	printf("],");
+	print_page_maps();
+	printf("}\n");
+	fflush(stdout);
+	in_line = false;
+	return false;
+}
+
+/* The claims that follow are made of kernels before 6.11, or from it on. */
+static void only_of(bool before, bool since)
+{
+	struct utsname kernel;
+	int major = 0, minor = 0;
+
+	uname(&kernel);
+	sscanf(kernel.release, "%d.%d", &major, &minor);
+	check_applies = major > 6 || (major == 6 && minor >= 11) ? since : before;
+}
+
+static void print_check(const char *kind, int region, const char *expected, const char *actual,
+			bool ok)
+{
+	printf("%s{\"line\":%d,\"kind\":\"%s\",\"region\":\"%s\",\"expected\":\"%s\","
+	       "\"actual\":\"%s\",\"applies\":%s,\"ok\":%s}", between_checks, check_line, kind,
+	       region_names[region], expected, actual, check_applies ? "true" : "false",
+	       ok ? "true" : "false");
+	between_checks = ",";
+	if (!ok && check_applies && !*unmet)
+		snprintf(unmet, sizeof(unmet), "line %d, %s of %s in %s: %.150s in step %.60s, "
+			 "expected %.150s", check_line, kind, region_names[region],
+			 process_names[checked], actual, step_path, expected);
+}
+
+static void expect_pages(int region, const char *expected, bool soft_dirty)
+{
+	uint64_t shown = soft_dirty ? PM_SHOWN : PM_SHOWN & ~PM_SOFT_DIRTY;
+	int fd = open_of(shared->pid[checked], "pagemap");
+	size_t length;
+	char *actual;
+	FILE *out = open_memstream(&actual, &length);
+
+	write_page_map(out, fd, shared->regions[checked][region], shown);
+	fclose(out);
+	close(fd);
+	print_check("pages", region, expected, actual, !strcmp(actual, expected));
+	free(actual);
+}
+
+/* What a page of the process checked holds, of which `claimed` is said. What is in swap is not
+ * read: that would bring it back. */
+static int data_of(int mem, int region, size_t page, uint64_t entry, int claimed)
+{
+	const char *start = shared->regions[checked][region].start + page * page_size;
+	struct datum wrote = shared->data[checked][region][page % DATA_PAGES];
+	unsigned char byte = 0;
+
+	if (entry & PM_SWAP)
+		return UNREAD;
+	if (!(entry & PM_PRESENT) && !is_mapped(shared->pid[checked], start))
+		return UNMAPPED;
+	if (entry & PM_PRESENT && pread(mem, &byte, 1, (uintptr_t)start + wrote.at) != 1)
+		fail("cannot read the memory of a process: ");
+	if (claimed == UNCHANGED && (byte == wrote.value || (wrote.freed && !byte)))
+		return UNCHANGED;
+	return byte;
+}
+
+static void print_data(FILE *out, size_t pages, int value, const char *after)
+{
+	fprintf(out, "%zu:", pages);
+	if (value == UNREAD)
+		fputs("unread", out);
+	else if (value == UNCHANGED)
+		fputs("unchanged", out);
+	else if (value == UNMAPPED)
+		fputs("-", out);
+	else if (value == 0)
+		fputs("zero", out);
+	else
+		fprintf(out, "0x%02x", value);
+	fputs(after, out);
+}
+
+static void expect_data(int region, const char *expected, struct run claimed, ...)
+{
+	struct region whole = shared->regions[checked][region];
+	int mem = open_of(shared->pid[checked], "mem");
+	int pagemap = open_of(shared->pid[checked], "pagemap");
+	size_t pages = whole.size / page_size, run = 0, length;
+	int before = 0, there;
+	bool ok = true;
+	uint64_t entry;
+	va_list more;
+	char *actual;
+	FILE *out = open_memstream(&actual, &length);
+
+	va_start(more, claimed);
+	for (size_t page = 0; page < pages; page++, run++, claimed.pages--) {
+		if (!claimed.pages)
+			claimed = va_arg(more, struct run);
+		if (pread(pagemap, &entry, 8, ((uintptr_t)whole.start / page_size + page) * 8) != 8)
+			fail("cannot read pagemap: ");
+		there = data_of(mem, region, page, entry, claimed.value);
+		ok = ok && (there == claimed.value || there == UNREAD);
+		if (run && there != before) {
+			print_data(out, run, before, ",");
+			run = 0;
+		}
+		before = there;
+	}
+	print_data(out, run, before, "");
+	va_end(more);
+	fclose(out);
+	close(mem);
+	close(pagemap);
+	print_check("data", region, expected, actual, ok);
+	free(actual);
+}
+
+/* runtime/main.c */
