@@ -166,10 +166,12 @@ def load_all(
     return loaded
 
 
-def policies(text: str, defines: Collection[str] = ()) -> list[Policy]:
+def policies(
+    text: str, defines: Collection[str] = (), builtin: Collection[str] = ()
+) -> list[Policy]:
     """The policies of `--policies`, in the order given; `all` stands for those not named there.
 
-    `defines` are the names of `--define`.
+    `defines` and `builtin` are the names of `--define` and `--builtin`.
     """
     from swaptrace.mm.policy import ALIASES
     from swaptrace.policies import available
@@ -182,24 +184,24 @@ def policies(text: str, defines: Collection[str] = ()) -> list[Policy]:
     found: dict[str, Policy] = {}
     given: dict[str, str] = {}
     for name in (name for item in wanted for name in (rest if item == ALL else [item])):
-        policy = _labelled(name, defines)
+        policy = _labelled(name, defines, builtin)
         if policy.name in found:
             raise SwaptraceError(_twice(policy.name, given[policy.name], name))
         found[policy.name], given[policy.name] = policy, name
     return list(found.values())
 
 
-def _labelled(text: str, defines: Collection[str]) -> Policy:
+def _labelled(text: str, defines: Collection[str], builtin: Collection[str]) -> Policy:
     """The policy of `NAME` or `LABEL=NAME`."""
     from swaptrace.mm.policy import ALIASES
     from swaptrace.policies import available, from_argument
 
     label, _, name = text.partition("=")
     if not name or not LABEL.fullmatch(label) or Path(text).exists():
-        return from_argument(text, defines)
+        return from_argument(text, defines, builtin)
     if label in ALIASES or label in available():
         raise SwaptraceError(f"--policies {quote(text)}: {label!r} is a policy; use another label")
-    policy = from_argument(name, defines)
+    policy = from_argument(name, defines, builtin)
     policy.name = label
     return policy
 
@@ -228,13 +230,15 @@ def list_policies() -> tuple[list[tuple[str, str, str, str]], list[SwaptraceErro
     return rows, errors
 
 
-def policy_source(name: str, defines: Collection[str] = ()) -> tuple[str, Policy]:
+def policy_source(
+    name: str, defines: Collection[str] = (), builtin: Collection[str] = ()
+) -> tuple[str, Policy]:
     """The text of the file that defines a policy, of one in C the lines that decide; and it."""
     from inspect import getsourcefile
 
     from swaptrace.policies import MAX_SOURCE, from_argument
 
-    policy = from_argument(name, defines)
+    policy = from_argument(name, defines, builtin)
     if name.startswith("kernel:") or name.endswith(".c"):
         return _in_c(policy), policy
     file = name if name.endswith(".py") else getsourcefile(type(policy))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from swaptrace.cli.options import (
+    builtin_option,
     color_option,
     complete_scenario,
     format_option,
@@ -24,6 +25,7 @@ from swaptrace.terminal.output import Output
 
 @click.command()
 @click.argument("scenario", shell_complete=complete_scenario)
+@builtin_option
 @policy_option(
     "final", "The policy to replay under: a name, an alias, a .py or .c file, or kernel:TREE+PATCH."
 )
@@ -57,7 +59,7 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
     sources, errors = inputs.find_all([scenario])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
     warn_of_machines(loaded)
-    found = from_argument(policy, options["defines"])
+    found = from_argument(policy, options["defines"], options["builtin"])
     warn_of([found])
     explanation = commands.explain_one(loaded, found, step)
     if options["fmt"] == "json":

@@ -9,6 +9,7 @@ import click
 
 from swaptrace.cli.options import (
     PoliciesOption,
+    builtin_option,
     color_option,
     complete_policies,
     define_option,
@@ -53,6 +54,7 @@ ops_option = click.option(
     help="Two policies to compare, or one to search for violations.",
 )
 @define_option
+@builtin_option
 @click.option(
     "--processes",
     type=click.IntRange(1, 3),
@@ -110,7 +112,7 @@ def explore(
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
-    found = inputs.policies(policies, options["defines"])
+    found = inputs.policies(policies, options["defines"], options["builtin"])
     warn_of(found)
     if len(found) > 2:
         message = f"explore takes one policy or two, not {len(found)}"
@@ -143,6 +145,7 @@ def _print(explored: Explored, fmt: str, output: Output) -> None:
 
 @click.command()
 @policy_option("final", "The policy: a name, an alias, a .py or .c file, or kernel:TREE+PATCH.")
+@builtin_option
 @ops_option
 @click.option(
     "--format",
@@ -171,7 +174,7 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
 
     if output is not None:
         check_writable(Path(output))
-    found = from_argument(policy, options["defines"])
+    found = from_argument(policy, options["defines"], options["builtin"])
     machine = explorer.machine_of(options["overrides"], found)
     limits = Limits(explorer.operations(ops), 1)
     warn_of([found])

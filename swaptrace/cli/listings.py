@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from swaptrace.cli.options import (
+    builtin_option,
     color_option,
     complete_policy,
     complete_scenario,
@@ -23,8 +24,11 @@ from swaptrace.terminal.output import Color, Output
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_policy)
 @define_option
+@builtin_option
 @color_option
-def policies(name: str | None, defines: tuple[str, ...], color: Color) -> None:
+def policies(
+    name: str | None, defines: tuple[str, ...], builtin: tuple[str, ...], color: Color
+) -> None:
     """List the policies, or print the source of one.
 
     \b
@@ -34,7 +38,7 @@ def policies(name: str | None, defines: tuple[str, ...], color: Color) -> None:
     from swaptrace import inputs
 
     if name is not None:
-        text, policy = inputs.policy_source(name, defines)
+        text, policy = inputs.policy_source(name, defines, builtin)
         warn_of([policy])
         # A file may have anything in it, also what a terminal would obey.
         lines = text.replace("\r\n", "\n").split("\n")

@@ -143,6 +143,15 @@ define_option = click.option(
 )
 
 
+builtin_option = click.option(
+    "--builtin",
+    metavar="NAME",
+    multiple=True,
+    callback=_names,
+    help="Leave the function NAME of a kernel tree to the built-in model. May be repeated.",
+)
+
+
 class PoliciesOption(click.Option):
     """`-p` or `--policies`, one name on all commands; `--policy` works as well and is not shown."""
 
@@ -250,6 +259,7 @@ def replay_options(command: Command) -> Command:
             "kernel:TREE+PATCH, or all. `swaptrace policies` lists them.",
         ),
         define_option,
+        builtin_option,
         report_format_option,
         output_option,
         click.option(

@@ -64,7 +64,7 @@ def run(
         message = "--update-baseline needs --baseline FILE"
         raise click.UsageError(message, click.get_current_context())
     output = _output(options)
-    policies = inputs.policies(options["policies"], options["defines"])
+    policies = inputs.policies(options["policies"], options["defines"], options["builtin"])
     warn_of(policies)
     before = None
     if baseline is not None:
@@ -113,7 +113,7 @@ def compare(
 
     asked = judge(fail_on, thresholds)
     output = _output(options)
-    policies = inputs.policies(options["policies"], options["defines"])
+    policies = inputs.policies(options["policies"], options["defines"], options["builtin"])
     warn_of(policies)
     if len(policies) < 2:
         message = "compare needs at least two policies, as in --policies old,new"

@@ -26,7 +26,9 @@ THREE: Final = (
 """Why no comparison with a tree is a proof."""
 
 
-def from_spec(text: str, defines: Collection[str] = ()) -> CPolicy | TreePolicy:
+def from_spec(
+    text: str, defines: Collection[str] = (), builtin: Collection[str] = ()
+) -> CPolicy | TreePolicy:
     """The policy that `kernel:PATH+FILE` names; it is called so.
 
     Where the file is mm/memory.c as a kernel has it, its functions are interpreted whole; of an
@@ -37,18 +39,25 @@ def from_spec(text: str, defines: Collection[str] = ()) -> CPolicy | TreePolicy:
     """
     spec = spec_of(text)
     if not spec.revision:
-        return _from_files(text, spec, defines)
+        return _from_files(text, spec, defines, builtin)
     wanted = ["Makefile", *FILES, *touched(spec.patches)]
     with checked_out(spec.path, spec.revision, wanted) as place:
         if not is_plain(place, MEMORY):
             raise PolicyError(f"{printable(spec.tree)}: no kernel tree: it has no {MEMORY}")
-        return _from_files(text, spec._replace(place=str(place)), defines)
+        return _from_files(text, spec._replace(place=str(place)), defines, builtin)
 
 
-def _from_files(text: str, spec: Spec, defines: Collection[str]) -> CPolicy | TreePolicy:
+def _from_files(
+    text: str, spec: Spec, defines: Collection[str], builtin: Collection[str]
+) -> CPolicy | TreePolicy:
     content = _read(spec.root / spec.within)
     if is_whole(content):
-        return from_tree(text, spec, content, defines)
+        return from_tree(text, spec, content, defines, builtin)
+    if builtin:
+        raise PolicyError(
+            f"--builtin: {printable(spec.file)} is an excerpt, of which three decisions are taken; "
+            "a function can be left out of a tree that is interpreted whole"
+        )
     before = decisions_of(spec.file, content, defines)
     if not spec.patches:
         return _policy(text, spec, before, (), (), defines)

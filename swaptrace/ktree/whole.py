@@ -12,6 +12,7 @@ from swaptrace.csource.preprocess import defined_with
 from swaptrace.errors import PolicyError, listed, printable
 from swaptrace.kernels import KERNELS, Version
 from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
+from swaptrace.ktree.faults.builtin import ALWAYS
 from swaptrace.ktree.faults.inert import is_inert, leaves_no_trace
 from swaptrace.ktree.faults.policy import TreePolicy, program_of
 from swaptrace.ktree.faults.program import ROOTS, Program
@@ -50,21 +51,27 @@ def is_whole(text: str) -> bool:
     return _LOOKS_UP.search(text) is not None
 
 
-def from_tree(name: str, spec: Spec, text: str, defines: Collection[str]) -> TreePolicy:
-    """The policy of a tree with its patches. Raises `PolicyError` with all that is wrong."""
+def from_tree(
+    name: str, spec: Spec, text: str, defines: Collection[str], builtin: Collection[str] = ()
+) -> TreePolicy:
+    """The policy of a tree with its patches; its functions called `builtin` are not read.
+
+    Raises `PolicyError` with all that is wrong.
+    """
     root = spec.root if spec.within == MEMORY else None
     defined = defined_with(defines)
     known = {MEMORY: text}
     shown = {path: f"{spec.tree.rstrip('/')}/{path}" for path in FILES} | {MEMORY: spec.file}
     number = _version(spec.root)
-    before = program_of(Sources(root, known, shown, defined, number))
+    before = program_of(Sources(root, known, shown, defined, number), builtin)
     if not spec.patches:
         return _policy(name, before, (), ())
     patch = patched(spec.root, spec.within, spec.patches, spec.tree)
     texts = {MEMORY if path == spec.within else path: new for path, new in patch.texts.items()}
     plus = "+".join(["", *(Path(each).name for each in spec.patches)])
     changed = {path: f"{shown.get(path, path)}{plus}" for path in texts}
-    after = program_of(Sources(root, known | texts, shown | changed, defined, number))
+    sources = Sources(root, known | texts, shown | changed, defined, number)
+    after = program_of(sources, builtin)
     notes, undecided = list(patch.notes), []
     ran, inert, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
     left += _untold(spec, text, texts, defined, {*before.functions, *after.functions})
@@ -84,14 +91,17 @@ def _policy(
     name: str, program: Program, notes: Collection[str], undecided: Collection[str]
 ) -> TreePolicy:
     policy = TreePolicy(name, program)
-    absent = [f"{root}()" for root in ROOTS if root not in program.functions]
+    asked = [f"{each}()" for each in program.builtin]
+    absent = [f"{root}()" for root in ROOTS if root not in {*program.functions, *program.builtin}]
     said = [f"left to the built-in model, as the tree has none: {', '.join(absent)}"] * bool(absent)
+    said += [f"left to the built-in model, by --builtin: {', '.join(asked)}"] * bool(asked)
     policy.notes = tuple(printable(note) for note in (*said, *notes))
     policy.undecided = tuple(printable(reason) for reason in (*program.doubts, *undecided))
     number = program.sources.version
     kernel = "" if number is None else f"{number[0]}.{number[1]}"
     policy.kernel = kernel if kernel in KERNELS else ""
-    policy.unproved = () if kernel else (UNKNOWN,)
+    left = [f"{each}() is the built-in one" for each in program.builtin if each not in ALWAYS]
+    policy.unproved = (*left, *((UNKNOWN,) * (not kernel)))
     return policy
 
 

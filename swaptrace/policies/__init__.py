@@ -88,9 +88,11 @@ def _under(policy: Policy, kernel: str) -> Policy:
     return policy
 
 
-def from_argument(text: str, defines: Collection[str] = ()) -> Policy:
+def from_argument(
+    text: str, defines: Collection[str] = (), builtin: Collection[str] = ()
+) -> Policy:
     """The policy that the user asks for: by its name, as a `.py` or `.c` file, or as `kernel:` and
-    a tree; in C, `defines` are defined.
+    a tree; in C, `defines` are defined. Functions of a tree called `builtin` are the built-in ones.
 
     A `.py` file is code, and runs: only what the user himself wrote, as on the command line, may
     be given. A path may begin with `~/`. Raises `PolicyError`.
@@ -100,7 +102,7 @@ def from_argument(text: str, defines: Collection[str] = ()) -> Policy:
         # Imported here, as below: nothing else needs the parser.
         from swaptrace.ktree.policy import from_spec
 
-        return from_spec(text, defines)
+        return from_spec(text, defines, builtin)
     if text.endswith(".py"):
         return from_file(text)
     if text.endswith(".c"):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,57 +25,20 @@ from swaptrace.policies import from_argument
 from swaptrace.replay.citing import Asked
 from tests.commandline import run
 from tests.effort import examples, some
-from tests.ktree.making import MEMORY, diff
-
-SMALL = Path(__file__).parent / "whole"
-
-KERNELS = {"before": "6.12", "after": "7.3"}
-
-Write = Callable[[str, str], Path]
-"""Makes a tree of the name of a small one and another text."""
-
-OPS = "read,write,pageout,fork,exit"
-
-FREES = """\
-	if (should_try_to_free_swap(folio, vma, vmf->flags))
-		folio_free_swap(folio);
-"""
-FREES_LATER = FREES.replace("(folio, vma, vmf", "(si, folio, vma, exclusive, vmf")
-SETS = "	set_ptes(vma->vm_mm, vmf->address, vmf->pte, pte, 1);\n"
-THROTTLES = "	folio_throttle_swaprate(folio, GFP_KERNEL);\n"
-
-
-def text_of(name: str) -> str:
-    return (SMALL / name / MEMORY).read_text()
-
-
-def edited(name: str, *edits: tuple[str, str]) -> str:
-    """The mm/memory.c of a small tree with the first of each old text replaced."""
-    text = text_of(name)
-    for old, new in edits:
-        assert old in text
-        text = text.replace(old, new, 1)
-    return text
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Write:
-    """Makes a tree of a text, in place of one of the small trees."""
-
-    def write(name: str, text: str) -> Path:
-        tree = Path(shutil.copytree(SMALL / name, tmp_path / f"linux-{name}"))
-        (tree / MEMORY).write_text(text)
-        return tree
-
-    return write
-
-
-def explored(one: object, other: object, kernel: str, backend: str = "zram") -> Result:
-    pair = ",".join(
-        str(each) if "/" not in str(each) else f"kernel:{each}" for each in (one, other)
-    )
-    machine = ("--set", f"machine.kernel={kernel}", "--set", f"machine.swap.backend={backend}")
-    return run("explore", "--policies", pair, *machine, "--ops", OPS)
+from tests.ktree.making import MEMORY
+from tests.ktree.wholes import (
+    FREES,
+    FREES_LATER,
+    KERNELS,
+    SETS,
+    SMALL,
+    THROTTLES,
+    Write,
+    edited,
+    explored,
+    text_of,
+)
+from tests.ktree.wholes import written as written  # a fixture
 
 
 @pytest.mark.parametrize("backend", ["zram", "zswap", "disk"])
@@ -294,97 +254,6 @@ def test_what_the_model_cannot_follow_is_an_error_and_no_count(what: str) -> Non
     disk = Facts(backend=BACKENDS["disk"], readahead=False)
     with pytest.raises(PolicyError, match=expected):
         swapped_in(policy, facts=disk if "model" in what else None)
-
-
-def patch(tmp_path: Path, old: str, new: str, path: str = MEMORY) -> Path:
-    file = tmp_path / "fix.patch"
-    file.write_text(diff(old, new, path))
-    return file
-
-
-def test_a_patch_that_runs_is_decided(tmp_path: Path) -> None:
-    """Is a change of interpreted functions told apart, without a word of what is not modelled?"""
-    new = edited("after", ("	return exclusive &&", "	return"))
-    spec = f"{SMALL / 'after'}+{patch(tmp_path, text_of('after'), new)}"
-    done = explored(SMALL / "after", spec, "7.3", backend="disk")
-    assert done.exit_code == 1
-    assert "Not decided" not in done.stderr
-    assert "changed, and run: mm/memory.c: should_try_to_free_swap()" in done.stderr
-    assert f"{MEMORY}+fix.patch:" in done.stdout
-
-
-LEFT = {
-    "what is ruled out": (
-        ("reuse_of_many_pages(folio, vma)", "false"),
-        "wp_can_reuse_anon_folio() changes in what",
-    ),
-    "around functions": (
-        ("#include <linux/mm.h>\n", "#define VM_WRITE 0\n"),
-        "mm/memory.c: outside of functions",
-    ),
-    "another function": (
-        (
-            "\nvm_fault_t do_swap_page",
-            "\nint f(void)\n{\n	return 0;\n}\n\nvm_fault_t do_swap_page",
-        ),
-        "mm/memory.c: f()",
-    ),
-}
-
-
-@pytest.mark.parametrize("what", some(sorted(LEFT), 3))
-def test_a_patch_of_what_does_not_run_is_not_decided(what: str, tmp_path: Path) -> None:
-    """Is the exit code 3, and is that named which is neither run nor without effect?"""
-    edit, expected = LEFT[what]
-    spec = f"{SMALL / 'after'}+{patch(tmp_path, text_of('after'), edited('after', edit))}"
-    done = explored(SMALL / "after", spec, "7.3")
-    assert done.exit_code == 3
-    assert expected in done.stderr
-
-
-MAKES = "	pte = mk_pte(&folio->page, vma->vm_page_prot);\n"
-
-PASSED_OVER = {
-    "a macro": (MAKES, "#define pte_mkwrite(pte, vma) (pte)\n" + MAKES, "preprocessor lines"),
-    "left out": (MAKES, MAKES + "#ifdef CONFIG_X86\n	f();\n#endif\n", "preprocessor lines"),
-    "accessed bit": (MAKES, MAKES + "	pte = pte_mkold(pte);\n", "pte_mkold()"),
-    "an LRU list": ("			folio_add_lru(folio);\n", "", "folio_add_lru()"),
-    "throttling": (THROTTLES, "", "folio_throttle_swaprate()"),
-}
-
-
-@pytest.mark.parametrize("what", some(PASSED_OVER, 3))
-def test_a_patch_of_what_is_passed_over_is_not_decided(what: str, tmp_path: Path) -> None:
-    """In a function that runs: is nothing proved, and is it named?"""
-    old, new, named = PASSED_OVER[what]
-    text = edited("before", (old, new))
-    spec = f"{SMALL / 'before'}+{patch(tmp_path, text_of('before'), text)}"
-    done = explored(SMALL / "before", spec, "6.12")
-    assert done.exit_code == 3
-    assert f"changes that are not modelled: mm/memory.c: {named} in do_swap_page()" in done.stderr
-    assert "not decided: no difference found\nnot a proof" in done.stdout
-
-
-def test_a_patch_of_the_architecture_points_to_the_machine(written: Write, tmp_path: Path) -> None:
-    """Is what makes pte_mkwrite() dirty said to be a setting of the machine?"""
-    path = "arch/arm64/include/asm/pgtable.h"
-    tree = written("after", text_of("after"))
-    (tree / path).parent.mkdir(parents=True)
-    (tree / path).write_text("pte_t pte_mkwrite(pte_t pte)\n{\n	return pte;\n}\n")
-    new = "pte_t pte_mkwrite(pte_t pte)\n{\n	return pte_mkdirty(pte);\n}\n"
-    spec = f"kernel:{tree}+{patch(tmp_path, (tree / path).read_text(), new, path)}"
-    reasons = from_argument(spec).undecided
-    assert any(f"{path}: pte_mkwrite()" in reason for reason in reasons)
-    assert any("machine.mkwrite_dirties" in reason for reason in reasons)
-
-
-def test_a_patch_of_comments_and_headers_changes_nothing(tmp_path: Path) -> None:
-    """And is it said so?"""
-    new = edited("after", ("in small", "in brief"), ("#include <linux/mm.h>\n", ""))
-    policy = from_argument(f"kernel:{SMALL / 'after'}+{patch(tmp_path, text_of('after'), new)}")
-    assert isinstance(policy, TreePolicy)
-    assert policy.undecided == ()
-    assert any("changes nothing of the functions" in note for note in policy.notes)
 
 
 def test_a_tree_knows_its_version(written: Write) -> None:

@@ -26,7 +26,6 @@ from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure
 from swaptrace.ktree.faults.reading import Reading
-from swaptrace.ktree.faults.tables import PRIMITIVES
 from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF, Pointer, are_equal, is_true, named
 from swaptrace.mm.column import Vma
 
@@ -284,7 +283,7 @@ class Expressions:
             return self._counted(node, arguments)
         if is_inert(name):
             raise self.error(node, f"{name}() is passed over by name, so that it has no value")
-        if name in PRIMITIVES:
+        if name in self.program.known:
             return self._primitive(node, name, arguments)
         return self._followed(node, name, arguments)
 

@@ -49,7 +49,8 @@ class TreePolicy(Policy):
         sources = self.program.sources
         said = (self.notes, self.undecided, self.unproved, self.kernel, self.pinned)
         texts = (sources.texts, sources.shown)
-        return _again, (self.name, texts, sources.defined, sources.version, said)
+        how = (sources.defined, self.program.builtin, sources.version)
+        return _again, (self.name, texts, *how, said)
 
     def executed(self, run: Callable[[], object]) -> list[Cited]:
         """The lines of C that are executed while something runs, in order."""
@@ -129,17 +130,18 @@ def _again(
     name: str,
     texts: tuple[Mapping[str, str], Mapping[str, str]],
     defined: Collection[str],
+    builtin: Collection[str],
     version: Version | None,
     said: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str, bool],
 ) -> TreePolicy:
-    policy = TreePolicy(name, program_of(Sources(None, *texts, defined, version)))
+    policy = TreePolicy(name, program_of(Sources(None, *texts, defined, version), builtin))
     policy.notes, policy.undecided, policy.unproved, policy.kernel, policy.pinned = said
     return policy
 
 
-def program_of(sources: Sources) -> Program:
+def program_of(sources: Sources, builtin: Collection[str] = ()) -> Program:
     """The functions of a tree, read. Raises `PolicyError` with all that is wrong."""
-    program = Program(sources)
+    program = Program(sources, builtin)
     try:
         program.read()
     except RecursionError:

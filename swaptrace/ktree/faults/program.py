@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
 
 from swaptrace.errors import PolicyError, quote
+from swaptrace.ktree.faults.builtin import replaced
 from swaptrace.ktree.faults.expressions import Env
 from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.primitive import Primitive
@@ -57,12 +58,14 @@ class Change(NamedTuple):
 class Program:
     """The functions that are interpreted, and what was assumed to read them.
 
-    `doubts` are calls that could change what is decided and are not known.
+    `doubts` are calls that could change what is decided and are not known. `builtin` are functions
+    that the tree's own are not interpreted of. Raises `PolicyError` if there is no such.
     """
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, builtin: Collection[str] = ()) -> None:
         self.sources, self.defined = sources, sources.defined
-        self.known = primitives(sources.version)
+        self.builtin = tuple(dict.fromkeys(builtin))
+        self.known = {**primitives(sources.version), **replaced(self.builtin)}
         self.functions: dict[str, Function] = {}
         self.primitives: dict[str, Primitive] = {}
         self.doubts: list[str] = []
@@ -73,6 +76,8 @@ class Program:
     def read(self) -> None:
         """Read every root that the tree has. Raises `PolicyError` with all that is wrong."""
         for name in ROOTS:
+            if name in self.builtin:
+                continue
             try:
                 if self._read(name) is None and name in NEEDED:
                     self.note_error(PolicyError(f"the tree has no function {name}()"))
