@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 import click
 
 from swaptrace.errors import SwaptraceError, quote
+from swaptrace.report import formats
 from swaptrace.terminal.exitcodes import ExitCode, foremost
 from swaptrace.terminal.output import Color
 
@@ -208,7 +209,7 @@ def warn_of_machines(scenarios: Iterable[Scenario]) -> None:
             complain(f"Warning: {reason}")
 
 
-FORMATS = ("table", "json", "markdown", "text", "csv", "github-benchmark", "ktap", "junit")
+FORMATS = ("table", *formats.FORMATS)
 """Of `run`, `compare` and `diff`."""
 
 

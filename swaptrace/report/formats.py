@@ -1,68 +1,31 @@
-"""The formats of `run`, `compare` and `diff`, apart from tables on a terminal."""
+"""The formats of `run`, `compare` and `diff`, apart from tables on a terminal: one list.
+
+What makes a format is imported when it is asked for; the command line takes the names from here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from swaptrace.report.diff import diff_json
-from swaptrace.report.reports import Differed, Report
-from swaptrace.result.result import to_json
+if TYPE_CHECKING:
+    from swaptrace.report.reports import Report
+
+FORMATS: Final[Mapping[str, str]] = {
+    "json": "json",
+    "markdown": "markdown",
+    "text": "plain",
+    "csv": "comma_separated",
+    "github-benchmark": "github_benchmark",
+    "ktap": "ktap",
+    "junit": "junit",
+}
+"""The function that makes each, in the module of this package that is called as the format is."""
 
 
 def render(fmt: str, report: Report) -> str:
     """The report in a format that does not depend on the terminal."""
-    return FORMATS[fmt](report)
-
-
-def _json(report: Report) -> str:
-    if isinstance(report, Differed):
-        return diff_json(report.diff, report.everything)
-    return to_json(report.result)
-
-
-def _markdown(report: Report) -> str:
-    from swaptrace.report.markdown import markdown
-
-    return markdown(report)
-
-
-def _text(report: Report) -> str:
-    from swaptrace.report.text import plain
-
-    return plain(report)
-
-
-def _csv(report: Report) -> str:
-    from swaptrace.report.csv import comma_separated
-
-    return comma_separated(report)
-
-
-def _github_benchmark(report: Report) -> str:
-    from swaptrace.report.benchmark import github_benchmark
-
-    return github_benchmark(report)
-
-
-def _ktap(report: Report) -> str:
-    from swaptrace.report.ktap import ktap
-
-    return ktap(report)
-
-
-def _junit(report: Report) -> str:
-    from swaptrace.report.junit import junit
-
-    return junit(report)
-
-
-FORMATS: Final[Mapping[str, Callable[[Report], str]]] = {
-    "json": _json,
-    "markdown": _markdown,
-    "text": _text,
-    "csv": _csv,
-    "github-benchmark": _github_benchmark,
-    "ktap": _ktap,
-    "junit": _junit,
-}
+    module = import_module(f"swaptrace.report.{fmt.replace('-', '_')}")
+    make: Callable[[Report], str] = getattr(module, FORMATS[fmt])
+    return make(report)

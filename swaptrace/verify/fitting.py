@@ -67,7 +67,7 @@ def features_of(facts: Facts) -> dict[str, Any]:
 def machine_for(scenario: Scenario, facts: Facts) -> Machine:
     """The scenario's machine as it is on this kernel. Raises `Unfit` where it cannot be that."""
     machine = scenario.machine
-    defaults = {**implied(machine.kernel), "hw_dirty": True, "mkwrite_dirties": False}
+    defaults = {name: getattr(Machine(), name) for name in X86} | implied(machine.kernel)
     features = features_of(facts)
     for name, value in features.items():
         wanted = getattr(machine, name)

@@ -1,0 +1,14 @@
+"""JSON: results as `swaptrace.result/1`, differences between two as `swaptrace.diff/1`."""
+
+from __future__ import annotations
+
+from swaptrace.report.diff import diff_json
+from swaptrace.report.reports import Differed, Report
+from swaptrace.result.result import to_json
+
+
+def json(report: Report) -> str:
+    """The report as JSON."""
+    if isinstance(report, Differed):
+        return diff_json(report.diff, report.everything)
+    return to_json(report.result)
