@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from swaptrace.scenario.schema import Scenario
     from swaptrace.sweep.axes import Axis
     from swaptrace.sweep.grid import Point
-    from swaptrace.sweep.running import Done
+    from swaptrace.sweep.running import Done, Engine
 
 
 def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...]:
@@ -102,6 +102,14 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tu
     type=click.IntRange(min=1),
     help="Replay in N processes at a time; the output is the same.  [default: one per processor]",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Where to replay: on this machine, or on the workers of a dask scheduler.",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="With dask: as in tcp://host:8786.")
 @color_option
 def sweep(scenario: str, **options: Any) -> ExitCode:
     """Replay a scenario on a grid of machines.
@@ -118,6 +126,7 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
     from swaptrace.sweep.axes import axes_of
 
     output = _output(options)
+    engine = _engine(options)
     axes = axes_of(options["over"], options["overrides"])
     policies = inputs.policies(options["policies"], options["defines"])
     warn_of(policies)
@@ -127,7 +136,7 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
         raise SwaptraceError(f"--along {quote(options['along'])}: no --over has this key; {hint}")
     machines = _machines(scenario, axes, options["overrides"])
     warn_of_machines(point.scenario for point in machines)
-    done = _computed(machines, policies, options, output)
+    done = _computed(machines, policies, engine, options, output)
     swept = _swept(axes, policies, machines, done)
     _check_window(swept, options["window"])
     if options["plot"] is not None:
@@ -149,6 +158,27 @@ def _output(options: Mapping[str, Any]) -> Output:
     elif options["along"]:
         raise click.UsageError("--along needs --plot FILE", click.get_current_context())
     return output
+
+
+def _engine(options: Mapping[str, Any]) -> Engine:
+    """What computes the cells. Raises `UsageError` for options that do not go together."""
+    context = click.get_current_context()
+    if options["engine"] == "local":
+        if options["scheduler"] is not None:
+            raise click.UsageError("--scheduler needs --engine dask", context)
+        from swaptrace.sweep.running import here
+
+        return partial(here, jobs=options["jobs"] or len(os.sched_getaffinity(0)))
+    if options["scheduler"] is None:
+        message = "--engine dask needs --scheduler ADDRESS, as in tcp://host:8786"
+        raise click.UsageError(message, context)
+    if options["jobs"] is not None:
+        message = "--jobs is for --engine local; of dask, the workers say how many they are"
+        raise click.UsageError(message, context)
+    from swaptrace.sweep.cluster import check_library, clustered
+
+    check_library()
+    return partial(clustered, address=options["scheduler"])
 
 
 def _check_counters(names: Sequence[str]) -> None:
@@ -213,16 +243,16 @@ def _remembered(measure: Callable[[Scenario], int]) -> Callable[[Scenario], int]
 def _computed(
     machines: Sequence[Point],
     policies: Sequence[Policy],
+    engine: Engine,
     options: Mapping[str, Any],
     output: Output,
 ) -> Done:
     """The outcomes; says on standard error how many were computed."""
-    from swaptrace.sweep.running import cells_of, completed, here
+    from swaptrace.sweep.running import cells_of, completed
     from swaptrace.sweep.store import Store, default_place
 
     store = Store(Path(options["cells"]) if options["cells"] else default_place(os.environ))
     cells = cells_of([point.scenario for point in machines], policies)
-    jobs = options["jobs"] or len(os.sched_getaffinity(0))
     kept = 0
     with progress(len(cells), output.color) as begin:
 
@@ -232,9 +262,7 @@ def _computed(
             begin(f"{done} of {of} cells", f"{len(policies)} policies")
 
         try:
-            done = completed(
-                cells, store, partial(here, jobs=jobs), done=told, spoilt=_complain_of_file
-            )
+            done = completed(cells, store, engine, done=told, spoilt=_complain_of_file)
         except KeyboardInterrupt:
             complain(f"interrupted; {kept} cells more are kept, and the same command goes on there")
             raise
