@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from swaptrace.backends import BACKENDS
 from swaptrace.errors import SwaptraceError
 from swaptrace.scenario.schema import Fork, Machine, Mmap, Munmap, Repeat, Scenario
 from swaptrace.verify.leaves import written
@@ -39,7 +40,7 @@ def check_limit(scenario: Scenario) -> None:
         return
     if machine.reclaim == "lru":
         raise Unfit("it wants reclaim: lru, which no kernel has")
-    if machine.swap.backend != "zram":
+    if not BACKENDS[machine.swap.backend].synchronous_io:
         raise Unfit(
             f"it has a memory limit, under which a kernel's counts with swap on "
             f"{machine.swap.backend} depend on time; only zram is compared"

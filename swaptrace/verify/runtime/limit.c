@@ -11,6 +11,7 @@
 static char *flipped;			/* their protection changes to flush the TLB */
 static char *beyond;			/* the end of a file: faults here are counted and map nothing */
 static long uncertain;			/* updates that a read of memory.stat may overlook */
+static long kernel_memory;		/* bytes charged for it when the limit was set; 0: it is not */
 static int cgroup_stat = -1, cgroup_max = -1, refresh_fd = -1;
 
 /* Between two accesses, or steps. */
@@ -41,6 +42,8 @@ static void flush_statistics(void)
 	if (faults - before < uncertain)
 		note.missing = "the statistics of a cgroup cannot be flushed on this kernel";
 	before = faults;
+	if (kernel_memory && value_of(text, "kernel") != kernel_memory)
+		note.missing = "what the kernel itself needs of the memory limit has changed meanwhile";
 }
 
 static bool every(unsigned long period)
@@ -76,13 +79,13 @@ static void make_page_tables(char *start, size_t size)
 static void set_limit(void)
 {
 	char number[32];
-	long kernel;
 	int length;
 
+	kernel_memory = 0;
 	flush_statistics();
-	kernel = value_of(text, "kernel");
-	length = snprintf(number, sizeof(number), "%lu", LIMIT + kernel);
-	if (kernel < 0)
+	kernel_memory = value_of(text, "kernel");
+	length = snprintf(number, sizeof(number), "%lu", LIMIT + kernel_memory);
+	if (kernel_memory < 0)
 		note.missing = "the kernel does not say what its own memory of a cgroup is (Linux 5.18)";
 	else if (pwrite(cgroup_max, number, length, 0) != length)
 		note.missing = "memory.max of the cgroup cannot be written";
