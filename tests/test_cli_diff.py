@@ -176,3 +176,16 @@ def test_does_compare_honour_a_threshold() -> None:
     more = ["compare", "rw.yaml", "--policies", "new,old", "--fail-on", "increase", "--threshold"]
     assert run(*more, "minflt=8").exit_code == 0
     assert run(*more, "minflt=7").exit_code == 1
+
+
+def test_a_saved_result_that_is_not_decided_is_none_later() -> None:
+    """Does `diff` say what was not decided when it was saved, on either side, with exit code 3?"""
+    saved = json.loads(Path("old.json").read_text())
+    saved["scenarios"][0]["policies"]["prepatch"]["undecided"] = ["more than is known"]
+    Path("doubted.json").write_text(json.dumps(saved))
+    for names in (("old.json", "doubted.json"), ("doubted.json", "old.json")):
+        result = run("diff", *names, "--fail-on", "change")
+        assert (result.exit_code, result.stderr) == (
+            3,
+            "Not decided: doubted.json: prepatch: more than is known\n",
+        )

@@ -139,3 +139,13 @@ def test_a_call_with_odd_arguments_is_told(here: Path, call: str, between: bool)
     result = run("import", "lackey", "log", *words, "-o", "out")
     assert result.exit_code == 2
     assert f"{'log' if between else 'calls'}:2:1: these are no arguments" in result.stderr
+
+
+def test_a_directory_without_a_name_is_refused(tmp_path: Path) -> None:
+    """And nothing is written to the current one instead?"""
+    log = tmp_path / "a.lackey"
+    log.write_text(" S 10000000,8\n")
+    before = sorted(tmp_path.iterdir())
+    result = run("import", "lackey", log, "-o", "")
+    assert (result.exit_code, "a directory has a name" in result.stderr) == (2, True)
+    assert sorted(tmp_path.iterdir()) == before

@@ -255,3 +255,11 @@ def test_where_are_the_bundled_scenarios(tmp_path: Path, monkeypatch: pytest.Mon
     assert bundled.directory() == tmp_path / "scenarios"
     (tmp_path / "swaptrace" / "scenarios").mkdir(parents=True)
     assert bundled.directory() == tmp_path / "swaptrace" / "scenarios"
+
+
+def test_a_key_of_any_length_is_shortened() -> None:
+    """Is a wrong --set told in some words?"""
+    for key in ("k" * 100_000, "machine." + "k" * 100_000):
+        result = run("run", "read-then-write", "--set", f"{key}=1")
+        assert result.exit_code == 2
+        assert len(result.stderr) < 1500

@@ -17,8 +17,9 @@ from swaptrace.cli.options import (
 from swaptrace.cli.reporting import finish
 from swaptrace.result.jsonfile import MAX_BYTES
 from swaptrace.terminal.atomic import check_writable
+from swaptrace.terminal.exitcodes import ExitCode, foremost
 from swaptrace.terminal.files import read_text
-from swaptrace.terminal.output import Output
+from swaptrace.terminal.output import Output, complain
 
 if TYPE_CHECKING:
     from swaptrace.result.judge import FailOn, Thresholds
@@ -55,7 +56,7 @@ def diff(
     from swaptrace.report.reports import Differed
     from swaptrace.result.differences import difference
     from swaptrace.result.judge import between_results
-    from swaptrace.result.snapshot import read_saved
+    from swaptrace.result.snapshot import doubts, read_saved
 
     asked = judge(fail_on, thresholds)
     output = Output(options["color"], options["output"])
@@ -65,4 +66,8 @@ def diff(
     found = difference(before, after)
     findings = tuple(between_results(found, asked))
     report = Differed(found, findings, bool(fail_on), everything)
-    return finish(report, options["fmt"], output)
+    doubted = [f"{each.source}: {why}" for each in (before, after) for why in doubts(each)]
+    for doubt in doubted:
+        complain(f"Not decided: {doubt}")
+    code = finish(report, options["fmt"], output)
+    return foremost([code, ExitCode.UNDECIDED] if doubted else [code])

@@ -35,6 +35,12 @@ SHOWN = 8
 """Programs that are named where a program started many, and system calls that were left out."""
 
 
+def _directory(_ctx: click.Context, _param: click.Parameter, path: str) -> Path:
+    if not path:
+        raise click.BadParameter("a directory has a name; for the current one give .")
+    return Path(path)
+
+
 def target_options(command: Command) -> Command:
     """Where the files go."""
     options = (
@@ -44,7 +50,8 @@ def target_options(command: Command) -> Command:
             "directory",
             metavar="DIR",
             required=True,
-            type=click.Path(path_type=Path),
+            type=click.Path(),
+            callback=_directory,
             help="The directory for the scenario and its trace; created if missing.",
         ),
         click.option(

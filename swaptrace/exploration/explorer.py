@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from swaptrace.exploration.search import Bounds, Difference, Found, search
 from swaptrace.exploration.workers import Here, Worker, elsewhere
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.world import static_facts
+from swaptrace.scenario.garbage import no_collections
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine
 
@@ -216,7 +216,7 @@ def explore(
     if bounded or found.complete:
         return Exploration(request, found)
     kinds = KINDS - {(each.kind, each.flag) for each in found.differences}
-    with _no_collections():
+    with no_collections():
         settled = settle(
             policies, request.machines, limits, kinds, lambda states: tick(found.states + states)
         )
@@ -235,7 +235,7 @@ def _enumerated(request: Request, bounds: Bounds, tick: Callable[[int], None]) -
 def _searched(
     graphs: Sequence[Graph], merging: bool, bounds: Bounds, tick: Callable[[int], None]
 ) -> Found:
-    with _no_collections(), workers(graphs, merging) as sides:
+    with no_collections(), workers(graphs, merging) as sides:
         return search(sides, graphs[0].limits, bounds, tick)
 
 
@@ -266,15 +266,3 @@ def workers(graphs: Sequence[Graph], merging: bool) -> Iterator[list[Worker]]:
         return
     with ExitStack() as stack:
         yield [stack.enter_context(elsewhere(each)) for each in services]
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """What is made here stays to the end; looking for what does not takes a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -13,6 +13,9 @@ from swaptrace.ktree.mails import Mail, is_mail, mails_of
 MAX_BYTES: Final = 16 * 1024 * 1024
 """More than any series that touches the fault path."""
 
+MOST_LINES: Final = 500_000
+"""More than so large a patch has, unless its lines are hardly any longer than their ends."""
+
 _HUNK: Final = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 
 _HEADER: Final = re.compile(
@@ -73,13 +76,21 @@ def patches_of(file: str, data: bytes) -> Patches:
 
     Raises `PolicyError` with the line of a mail or a hunk that cannot be read.
     """
+    check_lines(file, data.count(b"\n"))
     if not is_mail(data):
         return Patches(tuple(_some([Patch("", tuple(file_diffs(file, _text(data), 1)))])), ())
-    mails = mails_of(file, data)
+    mails = list(mails_of(file, data))
+    check_lines(file, sum(text.content.count(b"\n") for mail in mails for text in mail.texts))
     found = _some([Patch(mail.subject, tuple(_of_mail(file, mail))) for mail in mails])
     first = [patch for patch in found if not _REPLY.match(patch.subject)]
     replies = [patch.subject for patch in found if _REPLY.match(patch.subject)] if first else []
     return Patches(tuple(_in_order(first or found)), tuple(replies))
+
+
+def check_lines(file: str, lines: int) -> None:
+    """Raises `PolicyError` where a file, or what is encoded in it, has too many lines."""
+    if lines > MOST_LINES:
+        raise PolicyError(f"{printable(file)}: more than {MOST_LINES:,} lines are no patch's")
 
 
 def _some(patches: list[Patch]) -> list[Patch]:

@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping
 from email.header import decode_header, make_header
+from itertools import islice
 from quopri import decodestring
 from typing import Final, NamedTuple
 
@@ -18,8 +19,15 @@ from swaptrace.errors import PolicyError, printable
 MAX_HEADER: Final = 64 * 1024
 """Bytes of a header, `Received` fields and signatures included."""
 
+MOST_MAILS: Final = 10_000
+"""Of a mailbox."""
+
 MAX_FIELD: Final = 1_000
 """Characters of a field that are looked at."""
+
+READ: Final = ("text/", "application/octet-stream", "application/x-patch", "application/x-diff")
+"""The kinds of parts that may be a patch: programs for mail that do not know what a `.patch` is
+attach it as bytes."""
 
 MAX_NESTING: Final = 5
 """A mail within a mail, and so on."""
@@ -66,7 +74,11 @@ def mails_of(file: str, data: bytes) -> Iterator[Mail]:
     if not _is_mailbox(data):
         yield reader.mail(0, len(data))
         return
-    starts = list(_START.finditer(data))
+    starts = list(islice(_START.finditer(data), MOST_MAILS + 1))
+    if len(starts) > MOST_MAILS:
+        raise reader.error(
+            starts[-1].start(), f"a mailbox of more than {MOST_MAILS:,} mails is no patch series"
+        )
     ends = [*(match.start() for match in starts[1:]), len(data)]
     for match, end in zip(starts, ends, strict=True):
         yield reader.mail(match.end(), end)
@@ -124,7 +136,7 @@ class _Reader:
             for first, last in _parts(self.data, name, start, end):
                 inner, body = self.header(first, last)
                 yield from self.texts(inner, body, last, depth - 1)
-        elif kind.startswith("text/"):
+        elif kind.startswith(READ):
             yield self.text(fields, start, end)
 
     def text(self, fields: Mapping[str, str], start: int, end: int) -> Text:

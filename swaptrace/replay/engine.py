@@ -87,6 +87,7 @@ class Replay:
         self.observe = observe
         table = policy if isinstance(policy, Table) else Table(policy)
         own = table.policy
+        self.undecided = own.undecided
         machine = scenario.machine_under(own.kernel, own.pinned)
         self.world = world_of(machine, table, is_placed(scenario, machine))
         checks = list(checking.checks_in(scenario.steps))
@@ -108,6 +109,7 @@ class Replay:
             checkpoints=None if record.checkpoints is None else tuple(record.checkpoints),
             checks=tuple(checked for _, checked in sorted(record.checks.items())),
             notes=tuple(Note(line, text) for line, text in record.notes.items()),
+            undecided=self.undecided,
         )
 
     def steps(

@@ -22,7 +22,8 @@ WHOLE = "scenario"
 
 class Case(NamedTuple):
     """One policy in one scenario, or one claim of a `check` step under it (`check` says which): why
-    it fails, what else there is to say, whether it was asked anything."""
+    it fails, what else there is to say, whether it was asked anything, and why what was found is
+    not the last word: then it does not pass, as the exit code says."""
 
     scenario: str
     policy: str
@@ -30,6 +31,7 @@ class Case(NamedTuple):
     notes: tuple[str, ...]
     asked: bool
     check: str = ""
+    undecided: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -38,7 +40,11 @@ class Case(NamedTuple):
 
     @property
     def skipped(self) -> bool:
-        return not self.asked and not self.failures
+        return not (self.asked or self.failures or self.undecided)
+
+    @property
+    def passes(self) -> bool:
+        return not self.failures and not self.undecided
 
 
 def cases(report: Report) -> list[Case]:
@@ -65,12 +71,14 @@ def _of_scenario(
     for name, policy in scenario.policies.items():
         notes = tuple(violation_text(violation) for violation in policy.violations)
         failures = _texts(findings, scenario.name, name)
-        case = Case(scenario.name, name, failures, notes, asked or name in expected)
+        asked_of = asked or name in expected
+        case = Case(scenario.name, name, failures, notes, asked_of, undecided=policy.undecided)
         if not (case.skipped and policy.checks):
             yield case
         for checked in policy.checks:
             wrong = () if checked.ok else (f"{CHECK}: {failed_check(name, checked)}",)
-            yield Case(scenario.name, name, wrong, (), True, claim_text(*checked.claim))
+            claim = claim_text(*checked.claim)
+            yield Case(scenario.name, name, wrong, (), True, claim, policy.undecided)
 
 
 def _texts(findings: Sequence[Finding], scenario: str, policy: str) -> tuple[str, ...]:
@@ -84,7 +92,9 @@ def _of_diff(diff: Diff, findings: Sequence[Finding], asked: bool) -> Iterator[C
         policies = {**diff.new.scenarios.get(scenario, {}), **diff.old.scenarios.get(scenario, {})}
         for policy in policies:
             failures = _texts(findings, scenario, policy)
-            yield Case(scenario, policy, failures, (), asked)
+            both = (each.scenarios.get(scenario, {}).get(policy) for each in (diff.old, diff.new))
+            doubts = dict.fromkeys(why for each in both if each for why in each.undecided)
+            yield Case(scenario, policy, failures, (), asked, undecided=tuple(doubts))
         yield from _whole(scenario, findings)
 
 

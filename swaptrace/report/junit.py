@@ -9,7 +9,7 @@ from swaptrace.report.reports import Report
 
 def junit(report: Report) -> str:
     """The report as JUnit's XML: a test suite for each scenario, a test case for each policy."""
-    from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
+    from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
     document = JUnitXml("swaptrace")
     for scenario, found in by_scenario(report).items():
@@ -20,6 +20,10 @@ def junit(report: Report) -> str:
                 failure = Failure(printable(case.failures[0]))
                 failure.text = "\n".join(map(printable, case.failures))
                 made.result = [failure]
+            elif case.undecided:
+                doubt = Error(f"not decided: {printable(case.undecided[0])}")
+                doubt.text = "\n".join(map(printable, case.undecided))
+                made.result = [doubt]
             elif case.skipped:
                 made.result = [Skipped("nothing to check")]
             if case.notes:

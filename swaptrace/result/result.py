@@ -109,7 +109,8 @@ class PolicyResult:
     `pages` maps process to region to the run-length code of its page map at the end
     (None unless asked for). `checkpoints` are in order (None unless asked for), `checks` in the
     order of the file. `notes` are what is to be said of a line's step; they are not part of the
-    JSON, which holds what is counted.
+    JSON, which holds what is counted. `undecided` says why none of it is the
+    last word (`mm.policy.Policy`).
     """
 
     total: Counters
@@ -120,6 +121,7 @@ class PolicyResult:
     checkpoints: tuple[Checkpoint, ...] | None = None
     checks: tuple[Checked, ...] = ()
     notes: tuple[Note, ...] = ()
+    undecided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,8 @@ def policy_json(policy: PolicyResult) -> dict[str, object]:
         document["pages"] = {process: dict(maps) for process, maps in policy.pages.items()}
     if policy.checks:
         document["checks"] = [asdict(checked) for checked in policy.checks]
+    if policy.undecided:
+        document["undecided"] = list(policy.undecided)
     if policy.checkpoints is not None:
         document["checkpoints"] = [_entry_json(point) for point in policy.checkpoints]
     return document
@@ -243,7 +247,7 @@ def read_policy(node: Node) -> PolicyResult:
     """What `policy_json` wrote. Raises `SwaptraceError`."""
     fields = node.fields()
     steps, pages, points = (fields.get(key) for key in ("steps", "pages", "checkpoints"))
-    checks = fields.get("checks")
+    checks, undecided = fields.get("checks"), fields.get("undecided")
     windows = node.key("windows").fields().items()
     return PolicyResult(
         total=read_counters(node.key("total")),
@@ -253,6 +257,7 @@ def read_policy(node: Node) -> PolicyResult:
         pages=None if pages is None else _read_pages(pages),
         checkpoints=None if points is None else tuple(map(_read_checkpoint, points.array())),
         checks=tuple(map(_read_checked, checks.array())) if checks is not None else (),
+        undecided=tuple(each.text() for each in undecided.array()) if undecided else (),
     )
 
 

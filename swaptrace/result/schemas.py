@@ -42,6 +42,7 @@ OPTIONAL: Final = {
     (PolicyResult, "pages"),
     (PolicyResult, "checkpoints"),
     (PolicyResult, "checks"),
+    (PolicyResult, "undecided"),
     *((Machine, key) for key in LIMITED),
 }
 """The keys that `to_json` may leave out."""
@@ -91,6 +92,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "actual": "What the replay counts.",
     "checkpoints": "With --checkpoints: what long steps have counted after equal parts of them.",
     "checks": "Each claim of a `check` step; left out without one.",
+    "undecided": "Why nothing of it is the last word; left out where it is.",
     "ok": "Whether it holds.",
     "lru_gen": "The multi-generational LRU at this moment; left out without one.",
     "generations": "From the oldest to the youngest.",

@@ -47,10 +47,12 @@ class Broken(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What one scenario counts under one policy: counters by window, the total among them."""
+    """What one scenario counts under one policy: counters by window, the total among them, and why
+    that is not the last word."""
 
     windows: Mapping[str, Counters]
     broken: tuple[Broken, ...]
+    undecided: tuple[str, ...] = ()
 
 
 Machine = Mapping[str, object]
@@ -84,7 +86,19 @@ def of_result(result: Result, source: str) -> Snapshot:
 
 def _counted(policy: PolicyResult) -> Counted:
     broken = map(Broken.of, policy.violations)
-    return Counted({**policy.windows, TOTAL: policy.total}, tuple(sorted(broken)))
+    windows = {**policy.windows, TOTAL: policy.total}
+    return Counted(windows, tuple(sorted(broken)), policy.undecided)
+
+
+def doubts(snapshot: Snapshot) -> Iterator[str]:
+    """What of it is not decided, each policy's reasons once."""
+    found = dict.fromkeys(
+        f"{policy}: {reason}"
+        for policies in snapshot.scenarios.values()
+        for policy, counted in policies.items()
+        for reason in counted.undecided
+    )
+    yield from found
 
 
 def read_saved(text: str, source: str) -> Snapshot:
@@ -110,10 +124,13 @@ def baseline_text(snapshot: Snapshot) -> str:
 
 def _counted_json(counted: Counted) -> dict[str, object]:
     windows = counted.windows.items()
-    return {
+    document: dict[str, object] = {
         "windows": {window: _nonzero(counters) for window, counters in windows},
         "violations": [broken._asdict() for broken in counted.broken],
     }
+    if counted.undecided:
+        document["undecided"] = list(counted.undecided)
+    return document
 
 
 def _nonzero(counters: Counters) -> Counters:
@@ -135,7 +152,11 @@ def _read_counted(node: Node) -> Counted:
         window: {name: child.count() for name, child in counters.fields().items()}
         for window, counters in node.key("windows").fields().items()
     }
-    return Counted(windows, tuple(map(_read_broken, node.key("violations").array())))
+    broken = tuple(map(_read_broken, node.key("violations").array()))
+    undecided = node.fields().get("undecided")
+    return Counted(
+        windows, broken, tuple(each.text() for each in undecided.array()) if undecided else ()
+    )
 
 
 def _read_broken(node: Node) -> Broken:

@@ -11,7 +11,7 @@ from collections.abc import Mapping as Map
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from swaptrace.errors import nearest, quote
+from swaptrace.errors import nearest, quote, shorten
 from swaptrace.scenario.nodes import Mapping, Node, Scalar, a_kind, known_entries
 from swaptrace.scenario.schema import KERNEL_DEFAULTS, LIMITED, Machine, Scenario, Swap
 from swaptrace.scenario.source import Mark, Report, Source
@@ -128,7 +128,7 @@ def of_overrides(overrides: Map[str, str], report: Report) -> Iterator[tuple[str
     valid = (*READERS, "swap")
     for order, (key, value) in enumerate(overrides.items(), start=-len(overrides)):
         given = f"{key}={value}"
-        source = Source(f"--set {given}", (given,), order)
+        source = Source(f"--set {shorten(given)}", (given,), order)
         path = key.removeprefix(PREFIX)
         if path in valid and key != path:
             path = "swap.backend" if path == "swap" else path

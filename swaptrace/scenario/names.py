@@ -189,15 +189,20 @@ class Names:
         Two that touch would be one VMA on the kernel, and here every region is its own.
         """
         self.spend(len(process.regions) // SCANNED, parsed)
-        for name, area in process.regions.items():
+        start, end = new.base, new.end
+        near = [
+            (name, area)
+            for name, area in process.regions.items()
+            if area.base <= end and start <= area.base + area.size
+        ]
+        for name, area in near:
             where = f"region {quote(name)} of line {area.line}, {area.base:#x} to {area.end:#x}"
-            if new.base < area.end and area.base < new.end:
-                message = f"at: {new.base:#x} to {new.end:#x} overlaps {where}"
-                self.wrong(parsed.mark("at"), message)
-            elif area.end == new.base or area.base == new.end:
-                message = f"at: {new.base:#x} to {new.end:#x} touches {where}"
+            if start == area.end or area.base == end:
+                message = f"at: {start:#x} to {end:#x} touches {where}"
                 hint = "the kernel would make one mapping of both; leave a page between them"
                 self.wrong(parsed.mark("at"), f"{message}; {hint}")
+            else:
+                self.wrong(parsed.mark("at"), f"at: {start:#x} to {end:#x} overlaps {where}")
 
     def trace(self, step: Trace, process: Process, parsed: Parsed) -> None:
         """The region of a trace, where the step names one; what the file names is known later."""

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 import yaml
 
 from swaptrace.errors import did_you_mean, nearest, quote
+from swaptrace.scenario.garbage import no_collections
 from swaptrace.scenario.source import Mark, Report, Source
 
 MAX_DEPTH: Final = 64
@@ -54,7 +55,8 @@ Node: TypeAlias = Scalar | Listing | Mapping
 def parse(text: str, source: Source, report: Report) -> Node:
     """The one document of the text. What YAML itself refuses ends the report at once."""
     try:
-        return Composer(text, source, report).document()
+        with no_collections():
+            return Composer(text, source, report).document()
     except yaml.MarkedYAMLError as error:
         refuse(error, source, report)
     except yaml.YAMLError as error:

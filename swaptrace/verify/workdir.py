@@ -12,7 +12,9 @@ descriptor that follows no symbolic link, looked at through it, and removed rela
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
+import pwd
 import secrets
 import shutil
 import stat
@@ -68,12 +70,35 @@ def _made(within: int, place: Path) -> Iterator[Path]:
 
 def _check_safe(within: int, place: str) -> None:
     """Nobody else may rename our directory, nor put another one in its place."""
-    mode = os.fstat(within).st_mode
-    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        raise SwaptraceError(
-            f"{printable(place)}: everybody may exchange what lies in this directory; temporary "
-            "files need one with the sticky bit, or of your own (TMPDIR)"
-        )
+    found = os.fstat(within)
+    mode = found.st_mode
+    if found.st_uid not in (0, os.geteuid()):
+        owner = f"user {found.st_uid}, whom it belongs to,"
+    elif mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        owner = "everybody"
+    elif mode & stat.S_IWGRP and not mode & stat.S_ISVTX and not _alone(found.st_gid):
+        owner = f"group {found.st_gid}"
+    else:
+        return
+    raise SwaptraceError(
+        f"{printable(place)}: {owner} may exchange what lies in this directory; temporary files "
+        "need one of root's with the sticky bit, or one of your own that nobody else may write to "
+        "(TMPDIR)"
+    )
+
+
+def _alone(group: int) -> bool:
+    """Whether the group is root's, or nobody but the user is in it as far as is known."""
+    if group == 0:
+        return True
+    if os.geteuid() == 0:
+        return False
+    try:
+        members = {*grp.getgrgid(group).gr_mem}
+        others = {each.pw_name for each in pwd.getpwall() if each.pw_gid == group}
+        return {*members, *others} <= {pwd.getpwuid(os.geteuid()).pw_name}
+    except KeyError:
+        return False
 
 
 def remove_abandoned(within: int) -> None:

@@ -1,8 +1,8 @@
 """Fuzz readers: `python -m tests.fuzz [TARGET ...] [--seconds N | --inputs N] [--jobs N]`.
 
 Each target gets so many seconds (60), or inputs, from atheris, which follows the code that an input
-reaches, or from hypothesis where there is no atheris. A fault is printed with its input, which
-atheris also leaves in a file; the exit code is 1 then.
+reaches, or from hypothesis where there is no atheris. A fault is printed, and its input is kept
+in a file of the directory of --keep; the exit code is 1 then.
 
 A million inputs over all targets: python -m tests.fuzz --inputs 60000
 """
@@ -15,13 +15,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 EXECUTED: Final = re.compile(r"(?:Done|executed:?) (\d+)")
 LONGEST: Final = 4096
+KEEP: Final = Path(__file__).parents[2] / ".pytest_cache" / "fuzz"
+"""Where inputs are kept that a reader fails on."""
 
 
 def main() -> int:
@@ -32,6 +36,7 @@ def main() -> int:
     parser.add_argument("--inputs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--keep", type=Path, default=KEEP, metavar="DIR", help=f"{KEEP}")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
@@ -42,6 +47,8 @@ def main() -> int:
     wanted = asked.targets or list(all_targets())
     options = [f"--seconds={asked.seconds}", f"--seed={asked.seed}"]
     options += [f"--inputs={asked.inputs}"] if asked.inputs else []
+    asked.keep.mkdir(parents=True, exist_ok=True)
+    options.append(f"--keep={asked.keep.resolve()}")
     with ThreadPoolExecutor(asked.jobs) as pool:
         done = list(pool.map(lambda name: fuzz(name, options), wanted))
     print(f"{sum(count for count, _ in done):,} inputs, {sum(not ok for _, ok in done)} faults")
@@ -86,12 +93,24 @@ def by_atheris(name: str, asked: argparse.Namespace) -> None:
         for number, seed in enumerate(target.seeds):
             (Path(corpus) / str(number)).write_bytes(seed)
         bound = f"-runs={asked.inputs}" if asked.inputs else f"-max_total_time={asked.seconds}"
-        options = [bound, f"-seed={asked.seed + 1}", f"-max_len={LONGEST}", "-timeout=60"]
+        kept = f"-artifact_prefix={asked.keep}/{name}-"
+        options = [bound, kept, f"-seed={asked.seed + 1}", f"-max_len={LONGEST}", "-timeout=60"]
         flags = ["-rss_limit_mb=3072", "-print_final_stats=0", "-verbosity=1"]
         atheris.Setup(
             [sys.argv[0], *options, *flags, corpus], lambda data: examine(target.read, data)
         )
         atheris.Fuzz()
+
+
+@contextmanager
+def keeping(path: Path, data: bytes) -> Iterator[None]:
+    """Keep the input in a file if it is a fault; the last one is the smallest."""
+    try:
+        yield
+    except Exception:
+        path.write_bytes(data)
+        print(f"kept in {path}")
+        raise
 
 
 def by_hypothesis(name: str, asked: argparse.Namespace) -> None:
@@ -109,7 +128,8 @@ def by_hypothesis(name: str, asked: argparse.Namespace) -> None:
         nonlocal executed
         if asked.inputs or time.monotonic() < until:
             executed += 1
-            examine(target.read, data)
+            with keeping(asked.keep / f"{name}-fault", data):
+                examine(target.read, data)
 
     while executed < (asked.inputs or 1 << 62) and (asked.inputs or time.monotonic() < until):
         checks = settings(

@@ -5,11 +5,14 @@ The same targets at length: `python -m tests.fuzz`.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.effort import examples
 from tests.fuzz import targets
+from tests.fuzz.__main__ import keeping
 from tests.fuzz.mutations import mutated
 from tests.fuzz.targets import TooMuch, all_targets, examine
 
@@ -56,3 +59,14 @@ def test_a_fault_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(targets, "MEMORY", 1 << 20)
     with pytest.raises(TooMuch, match=r"takes \d+ MiB"):
         examine(lambda _: [bytes([1]) * (32 << 20) for _ in range(20)], b"")
+
+
+def test_an_input_that_a_reader_fails_on_is_kept(tmp_path: Path) -> None:
+    """In the file that is said, and nothing where all is well?"""
+    kept = tmp_path / "reader-fault"
+    with keeping(kept, b"well"):
+        pass
+    assert not kept.exists()
+    with pytest.raises(IndexError), keeping(kept, b"bad"):
+        raise IndexError
+    assert kept.read_bytes() == b"bad"

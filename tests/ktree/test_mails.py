@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace.errors import PolicyError
-from swaptrace.ktree.diff import patches_of
+from swaptrace.ktree.diff import MOST_LINES, patches_of
+from swaptrace.ktree.mails import MOST_MAILS
 from tests.effort import examples
 from tests.ktree.making import diff, mail
 
@@ -145,3 +148,27 @@ def test_whatever_looks_like_mail_is_read_or_refused(pieces: list[str]) -> None:
     except PolicyError as error:
         said = str(error)
     assert said.startswith("a.mbox:")
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "application/x-patch"])
+@pytest.mark.parametrize("encoding", ["7bit", "base64"])
+def test_an_attachment_of_bytes_is_read(kind: str, encoding: str) -> None:
+    """Is a patch found that a program for mail did not take for text?"""
+    content = b64encode(DIFF.encode()).decode() if encoding == "base64" else DIFF
+    part = f"Content-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n\n{content}\n"
+    text = (
+        "From: a@b\nSubject: one\nContent-Type: multipart/mixed; boundary=x\n\n"
+        f"--x\n{PART}see the attachment\n--x\n{part}--x--\n"
+    )
+    assert subjects(text) == ["one"]
+
+
+def test_more_lines_or_mails_than_a_series_has_are_refused() -> None:
+    """Before anything is done with them, also where they are encoded?"""
+    with pytest.raises(PolicyError, match=r"^a\.mbox: more than 500,000 lines are no patch's"):
+        subjects(mail("one", DIFF) + "+\n" * MOST_LINES)
+    encoded = b64encode(b"+\n" * (MOST_LINES + 1)).decode()
+    with pytest.raises(PolicyError, match="more than 500,000 lines"):
+        subjects(f"From: a@b\nContent-Transfer-Encoding: base64\n\n{encoded}\n")
+    with pytest.raises(PolicyError, match=r":10001: a mailbox of more than 10,000 mails"):
+        subjects(ENVELOPE * (MOST_MAILS + 1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -161,6 +163,18 @@ def test_all_errors_are_told_at_once_with_their_places(written: Write) -> None:
         assert f"{tree}/{MEMORY}:{line + number}:{column}: in do_swap_page(): " in done.stderr
         assert wrong in done.stderr
     assert done.stderr.count("^") == 3
+
+
+def test_what_is_nested_too_deeply_is_told_with_its_place(written: Write) -> None:
+    """Is it an error of a function in a file, not of whatever was read?"""
+    deep = "	if (" + "!(" * 150 + "pte.pte" + ")" * 150 + ")\n		return 0;\n"
+    wide = f"	if ({' + '.join(['1'] * 3000)})\n		return 0;\n"
+    for text in (deep, wide):
+        tree = written("after", edited("after", (SETS, text + SETS)))
+        done = run("policies", f"kernel:{tree}")
+        assert done.exit_code == 2
+        assert re.search(rf"{tree}/{MEMORY}:\d+:\d+: .*nested too deeply", done.stderr)
+        shutil.rmtree(tree)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from io import StringIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -30,7 +30,13 @@ from swaptrace.result.judge import (
     unmet,
 )
 from swaptrace.result.result import Result, from_json, to_json
-from swaptrace.result.snapshot import of_result, value_lines
+from swaptrace.result.snapshot import (
+    baseline_text,
+    doubts,
+    of_result,
+    read_baseline,
+    value_lines,
+)
 from tests import ktap
 from tests.effort import examples
 from tests.goldens import check_golden
@@ -320,3 +326,25 @@ def status_of(case: TestCase | TestSuite) -> str:
     assert isinstance(case, TestCase)
     kinds = {type(result) for result in case.result}
     return "fail" if Failure in kinds else "skip" if Skipped in kinds else "pass"
+
+
+def test_what_is_not_decided_passes_in_no_format() -> None:
+    """Is a case of a policy with doubts neither `ok` nor skipped, and does a saved result keep
+    them, and a baseline, so that a diff says so as well?"""
+    (scenario,) = EXAMPLE.scenarios
+    doubted = {
+        name: replace(each, violations=(), checks=(), undecided=("more than is known",))
+        for name, each in scenario.policies.items()
+    }
+    result = replace(EXAMPLE, scenarios=(replace(scenario, policies=doubted, expectations=()),))
+    assert from_json(to_json(result)) == result
+    saved = of_result(result, "saved.json")
+    assert read_baseline(baseline_text(saved), "saved.json").scenarios == saved.scenarios
+    assert list(doubts(saved)) == [f"{name}: more than is known" for name in doubted]
+    for report in (ran(result), differed(result, result)):
+        text = render("ktap", report)
+        assert text.count("# undecided") == text.count("  not ok ") == len(doubted)
+        assert "# SKIP" not in text
+        document = JUnitXml.fromstring(render("junit", report).encode())
+        found = [each for suite in document for case in suite for each in case.result]
+        assert [type(each) for each in found] == [Error] * len(doubted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,30 @@ def test_a_scenario_loads_at_once() -> None:
     load_text(READ_THEN_WRITE)
     with at_most(5000):
         load_text(READ_THEN_WRITE)
+
+
+def test_a_long_file_is_read_without_a_look_for_garbage() -> None:
+    """Nothing of it is any, and each look goes through all that was read."""
+    begun: list[str] = []
+
+    def note(phase: str, _about: dict[str, int]) -> None:
+        begun.append(phase)
+
+    text = "steps:\n" + "- {read: a}\n" * 5000
+    gc.collect()
+    gc.callbacks.append(note)
+    try:
+        nodes.parse(text, Source("f", tuple(text.split("\n"))), Report())
+    finally:
+        gc.callbacks.remove(note)
+    assert begun.count("start") <= 1  # that which was due
+    assert gc.isenabled()
+
+
+def test_a_region_is_looked_for_among_many_in_few_calls() -> None:
+    """Does it take no call for each region that lies elsewhere?"""
+    text = "steps:\n" + "".join(
+        f"- {{mmap: a{n}, size: 4KiB, at: {(n * 2 + 16) * 4096}}}\n" for n in range(1000)
+    )
+    with at_most(700_000):
+        assert outcome(text) == ""

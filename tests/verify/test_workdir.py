@@ -150,3 +150,22 @@ def test_one_that_is_just_being_made_is_left_alone(apart: Path) -> None:
     with work_directory():
         assert young.is_dir()
         assert not old.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory to somebody else")
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "who"),
+    [(65534, 0, 0o700, "user 65534"), (65534, 0, 0o1777, "user 65534"), (0, 65534, 0o770, "group")],
+)
+def test_a_place_where_somebody_else_can_exchange_names_is_refused(
+    apart: Path, owner: int, group: int, mode: int, who: str
+) -> None:
+    """Its owner, sticky bit or not, or a group?"""
+    os.chown(apart, owner, group)
+    apart.chmod(mode)
+    with pytest.raises(SwaptraceError, match=rf"{who}.* may exchange.*TMPDIR"), work_directory():
+        pass
+    os.chown(apart, 0, 0)
+    apart.chmod(0o770)
+    with work_directory():
+        pass

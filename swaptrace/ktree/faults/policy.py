@@ -142,8 +142,5 @@ def _again(
 def program_of(sources: Sources, builtin: Collection[str] = ()) -> Program:
     """The functions of a tree, read. Raises `PolicyError` with all that is wrong."""
     program = Program(sources, builtin)
-    try:
-        program.read()
-    except RecursionError:
-        raise PolicyError("the C of a fault is nested too deeply") from None
+    program.read()
     return program

@@ -124,6 +124,9 @@ class Program:
                 if getattr(each, "name", None) is not None:
                     function.parameters.append(reader.declare(each).key)
             function.step = reader.read(definition.tree)
+        except RecursionError:
+            source = definition.source
+            raise source.error(source.start, f"{name}() is nested too deeply") from None
         finally:
             self._reading.pop()
         return function
