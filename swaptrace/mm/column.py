@@ -53,9 +53,15 @@ class Vma(NamedTuple):
         """
         return not self.soft_dirty
 
+    @property
+    def accessible(self) -> bool:
+        """vma_is_accessible()."""
+        return self.readable or self.writable
+
     def allows(self, write: bool) -> bool:
-        """access_error() of arch/x86/mm/fault.c, the other way round."""
-        return self.writable if write else self.readable
+        """access_error() of arch/x86/mm/fault.c, the other way round: what can be written can be
+        read."""
+        return self.writable if write else self.accessible
 
 
 class Pte(NamedTuple):

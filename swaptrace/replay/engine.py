@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar
 
 from swaptrace.errors import OutOfMemory, Problem, ScenarioError, SwaptraceError, TooManyPages
 from swaptrace.mm.policy import Policy
-from swaptrace.replay import checking, syscalls
+from swaptrace.replay import checking, locking, syscalls
 from swaptrace.replay.access import access
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
@@ -32,9 +32,11 @@ from swaptrace.scenario.schema import (
     Measure,
     Memset,
     Mlock,
+    Mlockall,
     Mmap,
     Mprotect,
     Munlock,
+    Munlockall,
     Munmap,
     Repeat,
     Scenario,
@@ -253,9 +255,13 @@ class Replay:
             case Madvise():
                 return syscalls.madvise(world, tally, process, step)
             case Mlock():
-                return syscalls.mlock(world, tally, process, step)
+                return locking.mlock(world, tally, process, step)
             case Munlock():
-                return syscalls.munlock(world, tally, process, step)
+                return locking.munlock(world, tally, process, step)
+            case Mlockall():
+                return locking.mlockall(world, tally, process, step)
+            case Munlockall():
+                locking.munlockall(world, tally, process)
             case UffdWriteprotect():
                 return syscalls.uffd_writeprotect(world, tally, process, step)
             case Fork():

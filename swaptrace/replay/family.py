@@ -7,9 +7,11 @@ in which process number i of `members` is mapping number i.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from swaptrace.replay.runs.region import Region
 from swaptrace.replay.space import AddressSpace
+from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
 @dataclass(slots=True)
@@ -27,15 +29,35 @@ class Family:
         return self.base + self.region.pages
 
 
+class Lock(Enum):
+    """How memory is locked: not at all, with its pages faulted in, or as they come."""
+
+    NONE = "unlocked"
+    NOW = "locked"
+    ON_FAULT = "locked on fault"
+
+    @property
+    def locks(self) -> bool:
+        """VM_LOCKED."""
+        return self is not Lock.NONE
+
+    def flags_of(self, flags: VmFlag) -> VmFlag:
+        """The flags of a VMA that is locked so."""
+        on_fault = VmFlag.LOCKONFAULT if self is Lock.ON_FAULT else NO_FLAGS
+        return flags & ~VmFlag.LOCKONFAULT | on_fault
+
+
 @dataclass(slots=True)
 class Process:
     """`regions` by name; `families` are all that it is a member of. `registered` names those
-    that its userfaultfd has been registered for, which a child's has not."""
+    that its userfaultfd has been registered for, which a child's has not; `future` is how its new
+    mappings are locked (mm->def_flags), which a child's are not."""
 
     name: str
     space: AddressSpace
     regions: dict[str, Family] = field(default_factory=dict)
     registered: set[str] = field(default_factory=set)
+    future: Lock = Lock.NONE
 
     def families(self) -> list[Family]:
         """Each region that the process shares in, once, in order of mapping."""

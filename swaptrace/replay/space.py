@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from swaptrace.mm.column import Vma
+from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 NEW_VMA_HITS = 4
 """A new VMA starts as if read-ahead had been hit this often (GET_SWAP_RA_VAL)."""
@@ -27,7 +28,8 @@ class VmArea(NamedTuple):
     """One VMA, pages `start` to `end` (exclusive).
 
     `account` is VM_ACCOUNT; `anon_vma` numbers the anon_vma (None: nothing was ever written
-    here); `cloned` is that its chain has more than one link, as after a fork.
+    here); `cloned` is that its chain has more than one link, as after a fork; `flags` are the
+    others that matter to merging.
     """
 
     start: int
@@ -37,12 +39,13 @@ class VmArea(NamedTuple):
     anon_vma: int | None = None
     cloned: bool = False
     readahead: ReadAhead = ReadAhead()
+    flags: VmFlag = NO_FLAGS
 
     @property
     def mergeable_flags(self) -> tuple[object, ...]:
         """vm_flags as is_mergeable_vma() compares them: without VM_SOFTDIRTY."""
         v = self.vma
-        return (v.readable, v.writable, v.locked, v.uffd_wp, self.account)
+        return (v.readable, v.writable, v.locked, v.uffd_wp, self.account, self.flags)
 
     @property
     def singular(self) -> bool:
@@ -66,6 +69,10 @@ class AddressSpace:
         """(first page, one past the last, VMA) for each VMA in the range."""
         for area in self.within(start, end):
             yield max(start, area.start), min(end, area.end), area
+
+    def first_from(self, start: int) -> VmArea | None:
+        """The first VMA that ends after an address."""
+        return next((a for a in self.areas if start < a.end), None)
 
     def map(self, area: VmArea) -> None:
         """Insert a new VMA where nothing is mapped."""
@@ -107,16 +114,15 @@ class AddressSpace:
         area: VmArea,
         start: int,
         end: int,
-        vma: Vma,
-        account: bool,
+        new: VmArea,
         merges_unfaulted: bool,
     ) -> None:
-        """vma_modify(): new flags for a part of one VMA, which merges with its neighbours where
-        they are alike, and is split off where it is not.
+        """vma_modify(): the flags of `new` for a part of one VMA, which merges with its neighbours
+        where they are alike, and is split off where it is not.
 
         `merges_unfaulted`: a neighbour without an anon_vma takes over that of the part.
         """
-        part = area._replace(start=start, end=end, vma=vma, account=account)
+        part = new._replace(start=start, end=end)
         index = self.areas.index(area)
         left = self.areas[index - 1] if index and start == area.start else None
         right = self.areas[index + 1] if index + 1 < len(self.areas) and end == area.end else None

@@ -7,8 +7,7 @@ or None for success. Ranges are page addresses, `start` to `end`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swaptrace.advice import Advice, Effect, On
 from swaptrace.kernels import Rule
@@ -16,82 +15,27 @@ from swaptrace.mm.column import Vma
 from swaptrace.mm.event import (
     ClearRefs,
     Dontneed,
-    Event,
     Free,
     Mprotect,
     Pageout,
-    Populate,
-    SetVma,
     SwapIn,
     Unmap,
     Writeprotect,
 )
 from swaptrace.mm.event import Fork as ForkEvent
-from swaptrace.replay.access import touch
-from swaptrace.replay.family import Family, Process
+from swaptrace.replay.call import Call, Errno, begin, each_vma, populate, set_vma
+from swaptrace.replay.family import Family, Lock, Process
+from swaptrace.replay.locking import mm_populate
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import (
-    Madvise,
-    Mlock,
-    Mmap,
-    Munlock,
-    Munmap,
-    Span,
-    UffdWriteprotect,
-)
+from swaptrace.scenario.schema import Madvise, Mmap, Munmap, UffdWriteprotect
 from swaptrace.scenario.schema import (
     Mprotect as MprotectStep,
 )
-
-Errno = str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A system call under way on a region: who calls, and the range as page addresses."""
-
-    world: World
-    tally: Tally
-    process: Process
-    family: Family
-    start: int
-    end: int
-
-    @property
-    def space(self) -> AddressSpace:
-        return self.process.space
-
-    @property
-    def member(self) -> int:
-        """The caller's index in the region's columns."""
-        return self.family.members.index(self.process.name)
-
-    def modify(self, area: VmArea, start: int, end: int, vma: Vma, account: bool) -> None:
-        """New flags for a part of one VMA, which may split and merge as on the machine's kernel."""
-        self.space.modify(area, start, end, vma, account, self.world.follows(Rule.MERGES_UNFAULTED))
-
-    def send(self, start: int, end: int, event: Event) -> None:
-        """One event for each page of a part of the range."""
-        walk = Walk(start - self.family.base, end - start)
-        send(self.world, self.tally, self.family, walk, event)
-
-
-def populate(call: Call, start: int, end: int, **how: bool) -> None:
-    """Fault in a part of one VMA; `how` as in `Populate`."""
-    event = Populate(call.member, call.world.facts, **how)
-    walk = Walk(start - call.family.base, end - start)
-    touch(call.world, call.tally, call.process, call.family, walk, event)
-
-
-def begin(world: World, tally: Tally, process: Process, region: str, span: Span) -> Call:
-    """The call on a range that the loader has already rounded to pages."""
-    family = process.regions[region]
-    start = family.base + span.offset // world.machine.page_size
-    return Call(world, tally, process, family, start, start + world.pages(span.length))
+from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
 def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
@@ -99,16 +43,19 @@ def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
     if step.region in process.regions:  # unmapped before, and now the name is used again
         process.registered.discard(step.region)
         leave(world, tally, process, process.regions.pop(step.region))
-    pages = world.pages(step.size)
-    vma = Vma(readable=step.prot != "none", writable=step.prot == "rw")
-    world.add_region(process, step.region, pages, world.place(process, pages, step.at), vma)
+    pages, lock = world.pages(step.size), process.future
+    vma = Vma(readable=step.prot != "none", writable=step.prot == "rw", locked=process.future.locks)
+    base = world.place(process, pages, step.at)
+    world.add_region(process, step.region, pages, base, vma, lock.flags_of(NO_FLAGS))
+    if lock.locks:
+        mm_populate(Call(world, tally, process, base, base + pages))  # whose errors are ignored
     return None
 
 
 def munmap(world: World, tally: Tally, process: Process, step: Munmap) -> Errno:
     """Succeeds over holes as well."""
     call = begin(world, tally, process, step.region, step.span)
-    call.send(call.start, call.end, Unmap(call.member, world.facts, gone=False))
+    call.send(call.start, call.end, Unmap(0, world.facts, gone=False))
     call.space.unmap(call.start, call.end)
     return None
 
@@ -117,22 +64,6 @@ def mprotect(world: World, tally: Tally, process: Process, step: MprotectStep) -
     """do_mprotect_pkey(): VMA by VMA up to the first hole, which gives ENOMEM."""
     call = begin(world, tally, process, step.region, step.span)
     return each_vma(call, lambda c, a, lo, hi: mprotect_fixup(c, a, lo, hi, step.prot))
-
-
-def each_vma(call: Call, fixup: Callable[[Call, VmArea, int, int], None]) -> Errno:
-    """Apply `fixup` to each VMA's part of the range, from the start up to the first hole.
-
-    The VMAs may split and merge meanwhile.
-    """
-    at = call.start
-    while at < call.end:
-        area = next(iter(call.space.within(at, at + 1)), None)
-        if area is None:
-            return "ENOMEM"
-        end = min(area.end, call.end)
-        fixup(call, area, at, end)
-        at = end
-    return None
 
 
 def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: str) -> None:
@@ -145,45 +76,12 @@ def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: str) ->
         account = True
     elif area.anon_vma is None and call.world.follows(Rule.MPROTECT_UNACCOUNTS):
         account = False
-    call.modify(area, start, end, vma, account)
-    event = Mprotect(call.member, call.world.facts, vma.readable, vma.writable)
+    call.modify(area, start, end, area._replace(vma=vma, account=account))
+    event = Mprotect(0, call.world.facts, vma.readable, vma.writable)
     call.send(start, end, event)
-    if vma.locked and vma.writable:
+    if vma.locked and vma.writable and VmFlag.LOCKONFAULT not in area.flags:
         # COW is broken at once, to spare the locked page the fault; nothing waits or fails.
         populate(call, start, end, write=True, may_retry=False)
-
-
-def mlock(world: World, tally: Tally, process: Process, step: Mlock) -> Errno:
-    """do_mlock(): lock every VMA, then populate, unless there was a hole."""
-    call = begin(world, tally, process, step.region, step.span)
-    return each_vma(call, lambda c, a, lo, hi: lock_fixup(c, a, lo, hi, True)) or mm_populate(call)
-
-
-def munlock(world: World, tally: Tally, process: Process, step: Munlock) -> Errno:
-    """As mlock, without populating."""
-    call = begin(world, tally, process, step.region, step.span)
-    return each_vma(call, lambda c, a, lo, hi: lock_fixup(c, a, lo, hi, False))
-
-
-def lock_fixup(call: Call, area: VmArea, start: int, end: int, locked: bool) -> None:
-    """mlock_fixup()."""
-    if area.vma.locked != locked:
-        set_vma(call, area, start, end, area.vma._replace(locked=locked))
-
-
-def set_vma(call: Call, area: VmArea, start: int, end: int, vma: Vma) -> None:
-    """New flags for a part of a VMA, without a look at the page tables."""
-    call.modify(area, start, end, vma, area.account)
-    call.send(start, end, SetVma(call.member, call.world.facts, vma))
-
-
-def mm_populate(call: Call) -> Errno:
-    """__mm_populate(): write faults where the VMA is writable, else read faults."""
-    for start, end, area in list(call.space.clipped(call.start, call.end)):
-        if not area.vma.readable:
-            return "ENOMEM"  # what __mlock_posix_error_return() makes of EFAULT
-        populate(call, start, end, write=area.vma.writable)
-    return None
 
 
 def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errno:
@@ -206,18 +104,18 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
     errno = refusal(advice, area.vma)
     if errno:
         return errno
-    member, facts = call.member, call.world.facts
+    facts = call.world.facts
     match advice.effect:
         case Effect.PAGEOUT:
-            call.send(start, end, Pageout(member, facts))
+            call.send(start, end, Pageout(0, facts))
         case Effect.COLD:
             cold(call, start, end)
         case Effect.ZAP:
-            call.send(start, end, Dontneed(member, facts))
+            call.send(start, end, Dontneed(0, facts))
         case Effect.FREE:
-            call.send(start, end, Free(member, facts))
+            call.send(start, end, Free(0, facts))
         case Effect.SWAP_IN:
-            call.send(start, end, SwapIn(member, facts, readahead=False))
+            call.send(start, end, SwapIn(0, facts, readahead=False))
         case Effect.POPULATE_READ | Effect.POPULATE_WRITE:
             write = advice.effect is Effect.POPULATE_WRITE
             tried = call.world.follows(Rule.POPULATE_RETRIES)
@@ -244,8 +142,8 @@ def is_on(vma: Vma, on: On) -> bool:
 def cold(call: Call, start: int, end: int) -> None:
     """MADV_COLD changes nothing but the order in which a memory limit reclaims."""
     if call.world.arena is not None:
-        walk = Walk(start - call.family.base, end - start)
-        call.world.arena.cold(call.tally, call.family, walk, call.member)
+        for family, walk, member in call.pieces(start, end):
+            call.world.arena.cold(call.tally, family, walk, member)
 
 
 def each_populated(call: Call, advice: Advice) -> Errno:
@@ -267,7 +165,8 @@ def uffd_writeprotect(
     """Register the whole region on first use, then UFFDIO_WRITEPROTECT on the range."""
     call = begin(world, tally, process, step.region, step.span)
     if step.region not in process.registered:
-        errno = register(replace(call, start=call.family.base, end=call.family.end))
+        family = process.regions[step.region]
+        errno = register(replace(call, start=family.base, end=family.end))
         if errno:
             return errno
         process.registered.add(step.region)
@@ -293,7 +192,7 @@ def mwriteprotect_range(call: Call, wp: bool) -> Errno:
     if not pieces or not (one_vma or call.world.follows(Rule.UFFD_WP_SPANS_VMAS)):
         return "ENOENT"
     for start, end, _ in pieces:
-        call.send(start, end, Writeprotect(call.member, call.world.facts, wp))
+        call.send(start, end, Writeprotect(0, call.world.facts, wp))
     return None
 
 
@@ -302,16 +201,16 @@ def clear_refs(world: World, tally: Tally, process: Process) -> None:
     if not world.machine.soft_dirty:
         return
     for family in process.families():
-        call = Call(world, tally, process, family, family.base, family.end)
+        call = Call(world, tally, process, family.base, family.end)
         for start, end, _ in list(call.space.clipped(call.start, call.end)):
-            call.send(start, end, ClearRefs(call.member, world.facts))
+            call.send(start, end, ClearRefs(0, world.facts))
     process.space.update(lambda a: a._replace(vma=a.vma._replace(soft_dirty=False)))
 
 
 def fork(world: World, tally: Tally, process: Process, child: str) -> None:
     """dup_mmap(): the child gets the VMAs, and page tables where something was ever written."""
     for family in process.families():
-        call = Call(world, tally, process, family, family.base, family.end)
+        call = Call(world, tally, process, family.base, family.end)
         at = family.base
         for start, end, area in list(call.space.clipped(family.base, family.end)):
             copy_range(call, at, start, copy=False)
@@ -326,12 +225,13 @@ def fork(world: World, tally: Tally, process: Process, child: str) -> None:
 def copy_range(call: Call, start: int, end: int, copy: bool) -> None:
     """The child's view of a range, hole or not."""
     if start < end:
-        call.send(start, end, ForkEvent(call.member, call.world.facts, copy))
+        call.send(start, end, ForkEvent(0, call.world.facts, copy))
 
 
 def child_area(world: World, area: VmArea) -> VmArea:
     """anon_vma_fork(): an anon_vma of the child's own, in a chain with the parent's."""
     vma = area.vma._replace(locked=False, uffd_wp=False)
+    area = area._replace(flags=Lock.NONE.flags_of(area.flags))
     if area.anon_vma is None:
         return area._replace(vma=vma)
     return area._replace(vma=vma, anon_vma=world.new_anon_vma(), cloned=True)
@@ -346,7 +246,7 @@ def exit_process(world: World, tally: Tally, process: Process) -> None:
 
 def leave(world: World, tally: Tally, process: Process, family: Family) -> None:
     """The process is no longer one of those that share the region."""
-    call = Call(world, tally, process, family, family.base, family.end)
-    call.send(call.start, call.end, Unmap(call.member, world.facts, gone=True))
+    event = Unmap(family.members.index(process.name), world.facts, gone=True)
+    send(world, tally, family, Walk(0, family.region.pages), event)
     family.members.remove(process.name)
-    process.space.unmap(call.start, call.end)
+    process.space.unmap(family.base, family.end)

@@ -16,6 +16,7 @@ from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.table import Table
 from swaptrace.scenario.addresses import first_fit
 from swaptrace.scenario.schema import Machine
+from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
 @dataclass(slots=True)
@@ -103,13 +104,21 @@ class World:
         taken = ((family.base * size, family.end * size) for family in process.families())
         return (first_fit(taken, pages * size, size) if at is None else at) // size
 
-    def add_region(self, process: Process, name: str, pages: int, base: int, vma: Vma) -> None:
+    def add_region(
+        self,
+        process: Process,
+        name: str,
+        pages: int,
+        base: int,
+        vma: Vma,
+        flags: VmFlag = NO_FLAGS,
+    ) -> None:
         """A new private anonymous mapping."""
         column = self.table.intern(Column((Mapping(vma),)))
         family = process.regions[name] = Family(name, base, Region(pages, column), [process.name])
         if self.arena is not None:
             self.arena.place(family, pages, column)
-        process.space.map(VmArea(base, base + pages, vma, account=vma.writable))
+        process.space.map(VmArea(base, base + pages, vma, account=vma.writable, flags=flags))
 
     def state_key(self) -> tuple[object, ...]:
         """Equal for two moments exactly when nothing that follows can tell them apart."""
@@ -123,6 +132,7 @@ class World:
                     process.space.key(anon_vmas),
                     tuple(process.regions),
                     tuple(sorted(process.registered)),
+                    process.future.name,
                 )
                 for name, process in self.processes.items()
             ),

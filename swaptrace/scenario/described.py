@@ -53,6 +53,8 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "exit": "The process that exits.",
     "clear_refs": "What is cleared: the soft-dirty bits.",
     "check": "What must be true: of pages, of data, of promises.",
+    "mlockall": "What is locked: what is mapped, what will be; and whether pages come by faults.",
+    "munlockall": "Only true.",
     "measure": "The label of the window. One that is repeated adds up.",
     "repeat": "How often.",
     "trace": "The file, relative to the scenario's.",
@@ -98,6 +100,7 @@ KEYS: Final[Mapping[str, str]] = {
     "order": "The order in which they are touched.",
     "seed": "What the random numbers begin with. Default: 0.",
     "advice": "The advice; MADV_ may be left out.",
+    "flags": "Flags of the system call; a single one need not be a list.",
     "wp": "Write-protect; false takes the protection away.",
     "steps": "The inner steps.",
 }

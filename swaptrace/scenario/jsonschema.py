@@ -136,11 +136,20 @@ def steps(names: Iterable[str]) -> Schema:
 
 
 class Taken(NamedTuple):
-    """How an operation reads one of its keys."""
+    """How an operation reads one of its keys; `several` is that it takes a list of such values."""
 
     reader: Reader[Any]
     required: bool = False
     default: object = None
+    several: bool = False
+
+    @property
+    def schema(self) -> Schema:
+        """What is accepted."""
+        one = of_reader(self.reader)
+        if not self.several:
+            return one
+        return {"anyOf": [one, {"type": "array", "items": one, "uniqueItems": True}]}
 
 
 class Recorder(Fields):
@@ -149,7 +158,7 @@ class Recorder(Fields):
     def __init__(self, op: str) -> None:
         mark = Mark(Source("", ()), 1, 1)
         super().__init__(op, mark, Scalar(mark, ""), {}, "main", Report(), Machine().page_size)
-        self.argument_reader: Reader[Any] = values.name
+        self.argument_taken = Taken(values.name)
         self.taken: dict[str, Taken] = {}
         self.reads_claims = False
 
@@ -158,8 +167,16 @@ class Recorder(Fields):
         return Claims()
 
     def main(self, reader: Reader[T], otherwise: T) -> T:
-        self.argument_reader = reader
+        self.argument_taken = Taken(reader)
         return otherwise
+
+    def main_flags(self, reader: Reader[T]) -> tuple[T, ...]:
+        self.argument_taken = Taken(reader, several=True)
+        return ()
+
+    def flags(self, key: str, reader: Reader[T]) -> tuple[T, ...]:
+        self.taken[key] = Taken(reader, several=True)
+        return ()
 
     def get(self, key: str, reader: Reader[T], default: U) -> T | U:
         self.taken[key] = Taken(reader, default=default)
@@ -177,7 +194,7 @@ def operation(op: str, within_measure: bool = False) -> Schema:
     what = described.ARGUMENTS.get(op, described.REGION)
     # An editor shows the text of the key and not that of the step.
     shown = f"{of_step(op, step)} The value: {what[0].lower()}{what[1:]}"
-    reads = check_argument() if recorder.reads_claims else of_reader(recorder.argument_reader)
+    reads = check_argument() if recorder.reads_claims else recorder.argument_taken.schema
     argument: Schema = {"description": shown, **reads}
     if op == "measure":
         argument["not"] = {"const": TOTAL}
@@ -227,7 +244,7 @@ def inner_steps(within_measure: bool) -> Schema:
 
 def of_key(key: str, taken: Taken) -> Schema:
     """A key of a step, with its default where that is a name."""
-    schema: Schema = {"description": described.KEYS[key], **of_reader(taken.reader)}
+    schema: Schema = {"description": described.KEYS[key], **taken.schema}
     if isinstance(taken.default, bool) or taken.default in schema.get("enum", ()):
         schema["default"] = taken.default
     return schema
@@ -336,5 +353,6 @@ FUNCTIONS: Final[Mapping[Reader[Any], Callable[[], Schema]]] = {
     values.boolean: lambda: {
         "anyOf": [{"type": "boolean"}, a_string("true|True|TRUE|false|False|FALSE")]
     },
+    values.true: lambda: {"anyOf": [{"const": True}, a_string("true|True|TRUE")]},
 }
 """For the other readers."""

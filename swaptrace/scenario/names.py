@@ -22,7 +22,9 @@ from swaptrace.scenario.schema import (
     Exit,
     Fork,
     Measure,
+    Mlockall,
     Mmap,
+    Munlockall,
     Munmap,
     OnRange,
     Repeat,
@@ -107,7 +109,7 @@ class Names:
             case Exit():
                 self.exited[step.process] = step.line
                 del self.living[step.process]
-            case ClearRefs():
+            case ClearRefs() | Mlockall() | Munlockall():
                 pass
             case Trace():
                 self.trace(step, process, parsed)

@@ -27,9 +27,11 @@ from swaptrace.scenario.schema import (
     Measure,
     Memset,
     Mlock,
+    Mlockall,
     Mmap,
     Mprotect,
     Munlock,
+    Munlockall,
     Munmap,
     Order,
     Pattern,
@@ -41,7 +43,7 @@ from swaptrace.scenario.schema import (
     UffdWriteprotect,
 )
 from swaptrace.scenario.source import Mark, Report
-from swaptrace.scenario.values import Reader, read
+from swaptrace.scenario.values import Reader, read, read_flags
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -97,6 +99,15 @@ class Fields:
     def name(self) -> str:
         """The argument, where it is a name; empty if it is none."""
         return self.main(values.name, "")
+
+    def main_flags(self, reader: Reader[T]) -> tuple[T, ...]:
+        """The argument, where it is a list of flags."""
+        return read_flags(self.report, self.argument, self.op, reader)
+
+    def flags(self, key: str, reader: Reader[T]) -> tuple[T, ...]:
+        """A list of flags, empty where the key is left out."""
+        entry = self.entries.get(key)
+        return () if entry is None else read_flags(self.report, entry.node, key, reader)
 
     def get(self, key: str, reader: Reader[T], default: U) -> T | U:
         """The value of a key that may be left out."""
@@ -211,11 +222,21 @@ def madvise(f: Fields) -> Madvise:
 
 
 def mlock(f: Fields) -> Mlock:
-    return Mlock(**f.base(), region=f.name(), span=f.span())
+    flags = f.flags("flags", values.LOCK_FLAG)
+    return Mlock(**f.base(), region=f.name(), span=f.span(), flags=flags)
 
 
 def munlock(f: Fields) -> Munlock:
     return Munlock(**f.base(), region=f.name(), span=f.span())
+
+
+def mlockall(f: Fields) -> Mlockall:
+    return Mlockall(**f.base(), flags=f.main_flags(values.LOCK_ALL_FLAG))
+
+
+def munlockall(f: Fields) -> Munlockall:
+    f.main(values.true, True)
+    return Munlockall(**f.base())
 
 
 def fork(f: Fields) -> Fork:
@@ -285,8 +306,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "access": Operation(access_pattern, PATTERN),
     "trace": Operation(trace, ("region", "process")),
     "madvise": Operation(madvise, ("advice", *SYSCALL)),
-    "mlock": Operation(mlock, SYSCALL),
+    "mlock": Operation(mlock, ("flags", *SYSCALL)),
     "munlock": Operation(munlock, SYSCALL),
+    "mlockall": Operation(mlockall, ("process", "errno")),
+    "munlockall": Operation(munlockall, ("process",)),
     "fork": Operation(fork, ("process",)),
     "exit": Operation(exit_, ("process",)),
     "clear_refs": Operation(clear_refs, ("process",)),

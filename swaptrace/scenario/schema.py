@@ -29,6 +29,9 @@ Order = Literal["forward", "backward", "random"]
 Pattern = Literal["sequential", "uniform", "zipf", "hot"]
 
 
+LockFlag = Literal["MLOCK_ONFAULT"]
+LockAllFlag = Literal["MCL_CURRENT", "MCL_FUTURE", "MCL_ONFAULT"]
+
 MGLRU_KERNEL = "6.12"
 """The kernel whose multi-generational LRU `reclaim: mglru` is."""
 
@@ -216,11 +219,12 @@ class Madvise(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mlock(BaseStep):
-    """Lock a range, which populates it."""
+    """Lock a range, which populates it, unless a flag says that pages are to come by faults."""
 
     op = "mlock"
     region: str
     span: Span
+    flags: tuple[LockFlag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +234,21 @@ class Munlock(BaseStep):
     op = "munlock"
     region: str
     span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mlockall(BaseStep):
+    """Lock all that is mapped, or will be, or both; what is there is populated."""
+
+    op = "mlockall"
+    flags: tuple[LockAllFlag, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Munlockall(BaseStep):
+    """Unlock everything, what will be mapped as well."""
+
+    op = "munlockall"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,6 +326,8 @@ Step: TypeAlias = (
     | Madvise
     | Mlock
     | Munlock
+    | Mlockall
+    | Munlockall
     | Fork
     | Exit
     | ClearRefs

@@ -15,10 +15,12 @@ from swaptrace.advice import NOT_MODELLED, PREFIX, Advice
 from swaptrace.backends import KNOWN
 from swaptrace.errors import nearest, quote
 from swaptrace.kernels import KERNELS, RANGES
-from swaptrace.scenario.nodes import Node, Scalar, a_kind
+from swaptrace.scenario.nodes import Listing, Node, Scalar, a_kind
 from swaptrace.scenario.schema import (
     Backend,
     KiB,
+    LockAllFlag,
+    LockFlag,
     Order,
     Pattern,
     Prot,
@@ -70,6 +72,19 @@ def read(report: Report, node: Node, label: str, reader: Reader[T], otherwise: U
         message = str(invalid)
     report.add(node.mark, f"{label}: {message}")
     return otherwise
+
+
+def read_flags(report: Report, node: Node, label: str, reader: Reader[T]) -> tuple[T, ...]:
+    """A list of names without order, each once; a single one need not be in a list."""
+    nodes = node.items if isinstance(node, Listing) else (node,)
+    found: list[T] = []
+    for item in nodes:
+        value = read(report, item, label, reader, None)
+        if value is not None and value in found:
+            report.add(item.mark, f"{label}: {quote(str(value))} is given twice")
+        elif value is not None:
+            found.append(value)
+    return tuple(found)
 
 
 def integer(low: int, high: int | None, shown: Callable[[int], str] = str) -> Reader[int]:
@@ -144,6 +159,13 @@ def boolean(text: str) -> bool:
         f"{quote(text)} is not a boolean; "
         + (f"did you mean {quote(hint)}?" if hint else "valid: true, false")
     )
+
+
+def true(text: str) -> bool:
+    """The argument of an operation that needs none."""
+    if not boolean(text):
+        raise Invalid("can only be true; leave the step out if it is not to be")
+    return True
 
 
 def name(text: str) -> str:
@@ -260,6 +282,10 @@ PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
 PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")
 ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
 ADVICE: Final[Reader[Advice]] = choice(Advice, "an advice", PREFIX, others=NOT_MODELLED)
+LOCK_FLAG: Final[Reader[LockFlag]] = choice(get_args(LockFlag), "a flag of mlock2()", "MLOCK_")
+LOCK_ALL_FLAG: Final[Reader[LockAllFlag]] = choice(
+    get_args(LockAllFlag), "a flag of mlockall()", "MCL_"
+)
 CLEAR_REFS: Final[Reader[str]] = choice(["soft_dirty"], "what it can clear")
 
 LENGTH: Final = size(1, ADDRESS_LIMIT)

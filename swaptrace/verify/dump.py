@@ -21,9 +21,11 @@ from swaptrace.scenario.schema import (
     Measure,
     Memset,
     Mlock,
+    Mlockall,
     Mmap,
     Mprotect,
     Munlock,
+    Munlockall,
     Munmap,
     OnRange,
     Repeat,
@@ -116,8 +118,15 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield from range_keys(step, advice=step.advice)
         case UffdWriteprotect():
             yield from range_keys(step, wp=step.wp)
-        case Munmap() | Mlock() | Munlock():
+        case Munmap() | Munlock():
             yield from range_keys(step)
+        case Mlock():
+            yield from range_keys(step)
+            yield from flags_key(step.flags)
+        case Mlockall():
+            yield "mlockall", listing(step.flags)
+        case Munlockall():
+            yield "munlockall", "true"
         case AccessPattern():
             yield from range_keys(step)
             yield from pattern_keys(step)
@@ -150,6 +159,17 @@ def range_keys(step: OnRange, **more: object) -> Iterator[tuple[str, object]]:
     yield "offset", step.span.offset
     yield "length", step.span.length
     yield from more.items()
+
+
+def flags_key(flags: tuple[str, ...]) -> Iterator[tuple[str, object]]:
+    """The flags of a system call, where it has any."""
+    if flags:
+        yield "flags", listing(flags)
+
+
+def listing(flags: tuple[str, ...]) -> str:
+    """Flags as YAML writes a list."""
+    return f"[{', '.join(flags)}]"
 
 
 def pattern_keys(step: AccessPattern) -> Iterator[tuple[str, object]]:

@@ -59,6 +59,7 @@ def emit_c(scenario: Scenario) -> str:
                 f"#define LIMIT ({size(machine.memory or 0)})",
                 f"#define STAT_FLUSH {machine.stat_flush}",
                 f"#define LRU_DRAIN {machine.lru_drain}",
+                f"#define NEEDS_MLOCKALL {int(wanted.mlockall)}",
                 f"#define LONGEST_SHUFFLE {max(1, wanted.shuffled)}",
                 f"#define MOST_RANKS {max(1, wanted.ranks)}",
                 f"#define DATA_PAGES {max(1, wanted.data_pages)}",

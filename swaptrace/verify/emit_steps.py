@@ -20,9 +20,11 @@ from swaptrace.scenario.schema import (
     Measure,
     Memset,
     Mlock,
+    Mlockall,
     Mmap,
     Mprotect,
     Munlock,
+    Munlockall,
     Munmap,
     Repeat,
     Span,
@@ -77,6 +79,11 @@ def size(number: int) -> str:
         if number and number % unit == 0:
             return f"{number // unit} * {name}"
     return str(number)
+
+
+def ored(flags: tuple[str, ...]) -> str:
+    """Flags as C has them."""
+    return " | ".join(flags) or "0"
 
 
 class Writer:
@@ -159,10 +166,16 @@ class Writer:
                 return f"call(mprotect({self.memory(region, step.span)}, {PROT[step.prot]}))"
             case Madvise(region=region):
                 return self.advise(step)
+            case Mlock(region=region, flags=("MLOCK_ONFAULT",)):
+                return f"call(mlock2({self.memory(region, step.span)}, MLOCK_ONFAULT))"
             case Mlock(region=region):
                 return f"call(mlock({self.memory(region, step.span)}))"
             case Munlock(region=region):
                 return f"call(munlock({self.memory(region, step.span)}))"
+            case Mlockall(flags=flags):
+                return f"call(lock_all({ored(flags)}))"
+            case Munlockall():
+                return "call(munlockall())"
             case UffdWriteprotect(region=region):
                 protect = "true" if step.wp else "false"
                 return f"call(uffd_writeprotect({self.range(region, step.span)}, {protect}))"

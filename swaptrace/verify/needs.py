@@ -16,6 +16,7 @@ from swaptrace.scenario.schema import (
     Fork,
     Madvise,
     Mlock,
+    Mlockall,
     Mmap,
     Scenario,
     Step,
@@ -43,6 +44,7 @@ class Needs:
     soft_dirty: bool
     uffd: bool
     mlock: bool
+    mlockall: bool
     advice: tuple[Advice, ...]
     """Which is given, oldest first."""
 
@@ -63,6 +65,7 @@ def needs(scenario: Scenario) -> Needs:
         soft_dirty=any(isinstance(step, ClearRefs) or names_soft_dirty(step) for step in steps),
         uffd=any(isinstance(step, UffdWriteprotect) for step in steps),
         mlock=any(isinstance(step, Mlock) for step in steps),
+        mlockall=any(isinstance(step, Mlockall) for step in steps),
         advice=tuple(each for each in Advice if each in given),
     )
 

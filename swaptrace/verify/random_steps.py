@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from swaptrace.advice import Advice, Effect
 from swaptrace.mm.column import ENTRY_BYTES
@@ -19,14 +19,18 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
+    LockAllFlag,
+    LockFlag,
     Machine,
     Madvise,
     Measure,
     Memset,
     Mlock,
+    Mlockall,
     Mmap,
     Mprotect,
     Munlock,
+    Munlockall,
     Munmap,
     Order,
     Pattern,
@@ -266,9 +270,20 @@ class Maker:
 
     def lock(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.6)
-        if self.random.random() < 0.5:
-            return Mlock(line=1, process=process, region=region, span=span)
+        chance = self.random.random()
+        if chance < 0.15:
+            return self.lock_all(process)
+        if chance < 0.5:
+            flags: tuple[LockFlag, ...] = ("MLOCK_ONFAULT",) if chance < 0.25 else ()
+            return Mlock(line=1, process=process, region=region, span=span, flags=flags)
         return Munlock(line=1, process=process, region=region, span=span)
+
+    def lock_all(self, process: str) -> Step:
+        if self.random.random() < 0.4:
+            return Munlockall(line=1, process=process)
+        names: tuple[LockAllFlag, ...] = get_args(LockAllFlag)
+        flags = tuple(name for name in names if self.random.random() < 0.5)
+        return Mlockall(line=1, process=process, flags=flags)
 
     def munmap(self, region: str, process: str, pages: int) -> Step:
         return Munmap(line=1, process=process, region=region, span=self.span(pages, 1))

@@ -17,7 +17,7 @@ from swaptrace.mm.column import Column
 from swaptrace.mm.event import Access, Event, FreeSwap, Pageout, SwapIn
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
-from swaptrace.replay import access, engine, syscalls
+from swaptrace.replay import access, call, engine, syscalls
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages import sequence
@@ -46,6 +46,7 @@ def naive() -> Iterator[None]:
     with (
         mock.patch.object(access, "send", send),
         mock.patch.object(syscalls, "send", send),
+        mock.patch.object(call, "send", send),
         mock.patch.object(access, "send_reading", send_reading),
         mock.patch.object(Replay, "repeat", repeat),
         mock.patch.object(sequence, "replay_pattern", replay_pattern),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
@@ -13,13 +13,17 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
+    LockAllFlag,
+    LockFlag,
     Machine,
     Madvise,
     Memset,
     Mlock,
+    Mlockall,
     Mmap,
     Mprotect,
     Munlock,
+    Munlockall,
     Munmap,
     Pattern,
     Prot,
@@ -32,6 +36,7 @@ from swaptrace.scenario.schema import (
 )
 
 PAGE = 4096
+LOCK_ALL: tuple[LockAllFlag, ...] = get_args(LockAllFlag)
 ADVICE = (Advice.PAGEOUT, Advice.PAGEOUT, *Advice)
 
 
@@ -115,13 +120,16 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str) -> Step:
     if kind == "u":
         return UffdWriteprotect(**place, region="r", span=span, wp=draw(st.booleans()))
     if kind == "l":
-        return Mlock(**place, region="r", span=span)
+        flags: tuple[LockFlag, ...] = draw(st.sampled_from([(), ("MLOCK_ONFAULT",)]))
+        return Mlock(**place, region="r", span=span, flags=flags)
     if kind == "k":
         return Munlock(**place, region="r", span=span)
     if kind == "x":
         return Munmap(**place, region="r", span=span)
     others: list[Step] = [
         ClearRefs(**place),
+        Munlockall(**place),
+        Mlockall(**place, flags=tuple(sorted(draw(st.sets(st.sampled_from(LOCK_ALL)))))),
         Memset(**place, region="r", span=span, value=0),
         Memset(**place, region="r", span=span, value=1),
     ]

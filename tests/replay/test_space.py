@@ -20,7 +20,7 @@ def modified(
 ) -> list[VmArea]:
     """The areas after new flags for a part of one."""
     space = AddressSpace(tuple(areas))
-    space.modify(areas[index], start, end, vma, account=True, merges_unfaulted=since_6_18)
+    space.modify(areas[index], start, end, areas[index]._replace(vma=vma), since_6_18)
     return space.areas
 
 
@@ -93,7 +93,7 @@ def test_splitting_and_merging_loses_no_page(changes: list[tuple[int, int, bool]
             hit = space.within(at, at + 1)[0]
             stop = min(hit.end, end)
             if hit.vma != vma:
-                space.modify(hit, at, stop, vma, account=True, merges_unfaulted=False)
+                space.modify(hit, at, stop, hit._replace(vma=vma), merges_unfaulted=False)
             at = stop
         flags[start:end] = [vma] * (end - start)
     assert [a.vma for a in space.areas for _ in range(a.end - a.start)] == flags

@@ -44,7 +44,10 @@ steps:
 - {trace: a.npz, region: a, process: main}
 - {madvise: a, advice: FREE, errno: EINVAL}
 - {mlock: a, errno: EAGAIN}
+- {mlock: a, flags: [MLOCK_ONFAULT]}
 - munlock: a
+- {mlockall: [MCL_CURRENT, FUTURE], process: main}
+- munlockall: true
 - fork: child
 - {clear_refs: soft_dirty, process: child}
 - {uffd_writeprotect: a, wp: False, length: 8KiB, process: child}
@@ -198,7 +201,7 @@ def readers() -> dict[str, Reader[Any]]:
         recorder = Recorder(op)
         operation.build(recorder)
         taken = {key: each.reader for key, each in recorder.taken.items()}
-        found |= {op: recorder.argument_reader, **taken}
+        found |= {op: recorder.argument_taken.reader, **taken}
     return {
         name: reader for name, reader in found.items() if name == "name" or reader != values.name
     }

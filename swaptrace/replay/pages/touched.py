@@ -8,18 +8,25 @@ from dataclasses import dataclass, field, replace
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
+    Check,
+    ClearRefs,
     Exit,
     Fork,
     Madvise,
     Measure,
     Memset,
     Mlock,
+    Mlockall,
     Mmap,
+    Mprotect,
+    Munlock,
+    Munlockall,
     Munmap,
     Repeat,
     Span,
     Step,
     Trace,
+    UffdWriteprotect,
 )
 
 
@@ -54,6 +61,8 @@ class Memory:
         self.page_size = page_size
         self.records = records
         self.areas: dict[str, dict[str, Area]] = {"main": {}}
+        self.populating: set[str] = set()
+        """The processes whose new mappings are populated (mlockall)."""
         self.peak = 0
 
     def run(self, steps: tuple[Step, ...]) -> int:
@@ -77,12 +86,19 @@ class Memory:
         match step:
             case Mmap():
                 areas[step.region] = Area(step.size)
+                if step.process in self.populating:
+                    areas[step.region].ranges.add((0, step.size))
             case Munmap() if step.span == Span(0, areas[step.region].size):
                 areas[step.region] = Area(step.span.length)
             case Fork():
                 self.areas[step.child] = {name: _copied(area) for name, area in areas.items()}
             case Exit():
                 del self.areas[step.process]
+                self.populating.discard(step.process)
+            case Mlockall(flags=flags):
+                self.lock_all(step.process, "MCL_CURRENT" in flags, "MCL_FUTURE" in flags)
+            case Munlockall():
+                self.lock_all(step.process, now=False, later=False)
             case Trace():
                 self.replay(step, areas)
             case AccessPattern():
@@ -95,8 +111,21 @@ class Memory:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case Madvise(advice=advice) if advice.populates:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
-            case _:  # all others change what is there, or nothing
+            case Madvise() | Munmap() | Mprotect() | Munlock() | ClearRefs() | UffdWriteprotect():
+                pass  # they change what is there, or nothing
+            case Check():
                 pass
+            case Measure() | Repeat():
+                raise AssertionError("no step of its own")
+
+    def lock_all(self, process: str, now: bool, later: bool) -> None:
+        """mlockall(), as if every page came at once."""
+        self.populating.discard(process)
+        if later:
+            self.populating.add(process)
+        if now:
+            for area in self.areas[process].values():
+                area.ranges.add((0, area.size))
 
     def replay(self, step: Trace, areas: dict[str, Area]) -> None:
         """Any pages of the region, or of all if the trace names them."""

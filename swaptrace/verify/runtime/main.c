@@ -81,6 +81,8 @@ static void check_memory(void)
 	getrlimit(RLIMIT_MEMLOCK, &lock);
 	lock.rlim_cur = lock.rlim_max;
 	setrlimit(RLIMIT_MEMLOCK, &lock);
+	if (NEEDS_MLOCKALL && geteuid() && lock.rlim_cur != RLIM_INFINITY)
+		skip("the limit of locked memory (RLIMIT_MEMLOCK) is too low for mlockall");
 	if (NEEDS_MLOCK && geteuid() && lock.rlim_cur < needed_bytes)
 		skip("the limit of locked memory (RLIMIT_MEMLOCK) is too low for mlock");
 }

@@ -31,6 +31,17 @@ static void grow_stack(void)
 		below[i] = 1;
 }
 
+/* All of the process, but for what settle() needs not to be locked. */
+static int lock_all(int flags)
+{
+	int result = mlockall(flags);
+	int error = errno;
+
+	munlock(idle, page_size);
+	errno = error;
+	return result;
+}
+
 /* userfaultfd: the handler un-protects the page that faulted, which wakes the writer. */
 
 static void *handler(void *arg)

@@ -26,6 +26,12 @@
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT 1
+#endif
+#ifndef MCL_ONFAULT
+#define MCL_ONFAULT 4
+#endif
 #ifndef MADV_COLD
 #define MADV_COLD 20
 #endif
@@ -89,6 +95,7 @@ static bool end(void);
 static void map(int region, size_t size, int prot, unsigned long at) UNUSED;
 static char *at(int region, size_t offset) UNUSED;
 static void call(int result) UNUSED;	/* notes the errno of a system call that failed */
+static int lock_all(int flags) UNUSED;
 static void fill(int region, size_t offset, size_t length, int byte) UNUSED;
 static void read_each(int region, size_t offset, size_t length, size_t stride,
 		      long long order) UNUSED;

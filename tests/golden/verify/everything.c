@@ -51,6 +51,7 @@ static const char *const region_names[] = { "buf", "other" };
 #define LIMIT (0)
 #define STAT_FLUSH 0
 #define LRU_DRAIN 0
+#define NEEDS_MLOCKALL 0
 #define LONGEST_SHUFFLE 768
 #define MOST_RANKS 512
 #define DATA_PAGES 1

@@ -64,6 +64,7 @@ static const char *const region_names[] = { "buf" };
 #define LIMIT (1 * MiB)
 #define STAT_FLUSH 0
 #define LRU_DRAIN 0
+#define NEEDS_MLOCKALL 0
 #define LONGEST_SHUFFLE 512
 #define MOST_RANKS 1
 #define DATA_PAGES 1

@@ -56,6 +56,7 @@ static const char *const region_names[] = { "buf" };
 #define LIMIT (0)
 #define STAT_FLUSH 0
 #define LRU_DRAIN 0
+#define NEEDS_MLOCKALL 0
 #define LONGEST_SHUFFLE 1
 #define MOST_RANKS 1
 #define DATA_PAGES 1

@@ -1,0 +1,102 @@
+"""A system call under way: who calls, on which range, and how it reaches VMAs and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from swaptrace.kernels import Rule
+from swaptrace.mm.column import Vma
+from swaptrace.mm.event import Event, Populate, SetVma
+from swaptrace.replay.access import touch
+from swaptrace.replay.family import Family, Process
+from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.visit import send
+from swaptrace.replay.space import AddressSpace, VmArea
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import World
+from swaptrace.scenario.schema import Span
+from swaptrace.vmflags import VmFlag
+
+Errno: TypeAlias = str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A system call of a process on a range of page addresses, which may be of several regions."""
+
+    world: World
+    tally: Tally
+    process: Process
+    start: int
+    end: int
+
+    @property
+    def space(self) -> AddressSpace:
+        return self.process.space
+
+    def pieces(self, start: int, end: int) -> Iterator[tuple[Family, Walk, int]]:
+        """The part of a range in each region, and the caller's index in that one's columns."""
+        for family in self.process.families():
+            low, high = max(start, family.base), min(end, family.end)
+            if low < high:
+                member = family.members.index(self.process.name)
+                yield family, Walk(low - family.base, high - low), member
+
+    def modify(self, area: VmArea, start: int, end: int, new: VmArea) -> None:
+        """A part of one VMA gets the flags of `new`; it may split, and merge as on the machine's
+        kernel."""
+        self.space.modify(area, start, end, new, self.world.follows(Rule.MERGES_UNFAULTED))
+
+    def send(self, start: int, end: int, event: Event) -> None:
+        """One event of the caller's for each page of a part of the range."""
+        for family, walk, member in self.pieces(start, end):
+            send(self.world, self.tally, family, walk, event._replace(process=member))
+
+
+def begin(world: World, tally: Tally, process: Process, region: str, span: Span) -> Call:
+    """The call on a range that the loader has already rounded to pages."""
+    start = process.regions[region].base + span.offset // world.machine.page_size
+    return Call(world, tally, process, start, start + world.pages(span.length))
+
+
+def whole(world: World, tally: Tally, process: Process) -> Call:
+    """A call on the whole address space of a process."""
+    families = process.families()
+    start = min((family.base for family in families), default=0)
+    return Call(world, tally, process, start, max((f.end for f in families), default=0))
+
+
+def populate(call: Call, start: int, end: int, **how: bool) -> None:
+    """Fault in a part of one VMA; `how` as in `Populate`."""
+    for family, walk, member in call.pieces(start, end):
+        event = Populate(member, call.world.facts, **how)
+        touch(call.world, call.tally, call.process, family, walk, event)
+
+
+def each_vma(call: Call, fixup: Callable[[Call, VmArea, int, int], None]) -> Errno:
+    """Apply `fixup` to each VMA's part of the range, from the start up to the first hole.
+
+    The VMAs may split and merge meanwhile.
+    """
+    at = call.start
+    while at < call.end:
+        area = next(iter(call.space.within(at, at + 1)), None)
+        if area is None:
+            return "ENOMEM"
+        end = min(area.end, call.end)
+        fixup(call, area, at, end)
+        at = end
+    return None
+
+
+def set_vma(
+    call: Call, area: VmArea, start: int, end: int, vma: Vma, flags: VmFlag | None = None
+) -> None:
+    """New flags for a part of a VMA, without a look at the page tables."""
+    call.modify(
+        area, start, end, area._replace(vma=vma, flags=area.flags if flags is None else flags)
+    )
+    if vma != area.vma:
+        call.send(start, end, SetVma(0, call.world.facts, vma))

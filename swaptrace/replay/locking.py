@@ -1,0 +1,87 @@
+"""Locked memory (mm/mlock.c)."""
+
+from __future__ import annotations
+
+from swaptrace.replay.call import Call, Errno, begin, each_vma, populate, set_vma, whole
+from swaptrace.replay.family import Lock, Process
+from swaptrace.replay.space import VmArea
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import World
+from swaptrace.scenario.schema import Mlock, Mlockall, Munlock
+from swaptrace.vmflags import VmFlag
+
+
+def mlock(world: World, tally: Tally, process: Process, step: Mlock) -> Errno:
+    """do_mlock(): lock every VMA, then populate, unless there was a hole."""
+    call = begin(world, tally, process, step.region, step.span)
+    lock = Lock.ON_FAULT if "MLOCK_ONFAULT" in step.flags else Lock.NOW
+    return apply_vma_lock_flags(call, lock) or mm_populate(call)
+
+
+def munlock(world: World, tally: Tally, process: Process, step: Munlock) -> Errno:
+    """As mlock, without populating."""
+    call = begin(world, tally, process, step.region, step.span)
+    return apply_vma_lock_flags(call, Lock.NONE)
+
+
+def apply_vma_lock_flags(call: Call, lock: Lock) -> Errno:
+    """Of every VMA up to the first hole, which gives ENOMEM."""
+    return each_vma(call, lambda c, a, lo, hi: mlock_fixup(c, a, lo, hi, lock))
+
+
+def mlock_fixup(call: Call, area: VmArea, start: int, end: int, lock: Lock) -> None:
+    """VM_LOCKED and VM_LOCKONFAULT of a part of a VMA, if they are not so already."""
+    vma, flags = area.vma._replace(locked=lock.locks), lock.flags_of(area.flags)
+    if (vma, flags) != (area.vma, area.flags):
+        set_vma(call, area, start, end, vma, flags)
+
+
+def mm_populate(call: Call) -> Errno:
+    """__mm_populate(): write faults where the VMA is writable, else read faults."""
+    for start, end, area in list(call.space.clipped(call.start, call.end)):
+        if not populate_vma_page_range(call, area, start, end):
+            return "ENOMEM"  # what __mlock_posix_error_return() makes of EFAULT
+    return None
+
+
+def populate_vma_page_range(call: Call, area: VmArea, start: int, end: int) -> bool:
+    """Fault in a part of a VMA, unless it is locked on fault; False if it is not accessible."""
+    if VmFlag.LOCKONFAULT in area.flags:
+        return True
+    if not area.vma.accessible:
+        return False
+    populate(call, start, end, write=area.vma.writable)
+    return True
+
+
+def mlockall(world: World, tally: Tally, process: Process, step: Mlockall) -> Errno:
+    """mlockall(): flags for new mappings (mm->def_flags), and for all that there are.
+
+    Those for new ones are forgotten by a call without MCL_FUTURE.
+    """
+    now, later = "MCL_CURRENT" in step.flags, "MCL_FUTURE" in step.flags
+    if not now and not later:
+        return "EINVAL"
+    lock = Lock.ON_FAULT if "MCL_ONFAULT" in step.flags else Lock.NOW
+    process.future = lock if later else Lock.NONE
+    if now:
+        call = whole(world, tally, process)
+        lock_all(call, lock)
+        for start, end, area in list(call.space.clipped(call.start, call.end)):
+            populate_vma_page_range(call, area, start, end)  # mm_populate() ignores errors
+    return None
+
+
+def munlockall(world: World, tally: Tally, process: Process) -> None:
+    """munlockall(): nothing is locked, and nothing will be."""
+    process.future = Lock.NONE
+    lock_all(whole(world, tally, process), Lock.NONE)
+
+
+def lock_all(call: Call, lock: Lock) -> None:
+    """apply_mlockall_flags() for the VMAs that there are."""
+    at = call.start
+    while (area := call.space.first_from(at)) is not None:
+        start = max(area.start, at)
+        mlock_fixup(call, area, start, area.end, lock)
+        at = area.end

@@ -1,0 +1,119 @@
+"""Is memory locked, and faulted in, as mm/mlock.c has it?"""
+
+from __future__ import annotations
+
+import pytest
+
+from swaptrace import policies
+from swaptrace.errors import ScenarioError
+from swaptrace.replay.engine import replay
+from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.loader import load_text
+
+
+def run(steps: str) -> PolicyResult:
+    return replay(
+        load_text(f"steps:\n{steps}", "a"), policies.find("merged"), steps=True, pages=True
+    )
+
+
+def faults(steps: str) -> list[int]:
+    """The minor faults of each step."""
+    found = run(steps).steps
+    assert found is not None
+    return [step.counters.get("minflt", 0) for step in found]
+
+
+def test_mlock2_on_fault_locks_without_a_fault() -> None:
+    """Does nothing come at once, and is what comes later locked (mlock2-tests, lock_onfault)?"""
+    counted = faults("""
+- {mmap: a, size: 16KiB}
+- {mlock: a, flags: [MLOCK_ONFAULT]}
+- {write: a, length: 8KiB}
+- {madvise: a, advice: PAGEOUT, errno: EINVAL}
+""")
+    assert counted == [0, 0, 2, 0]
+
+
+def test_on_fault_and_not_are_two_kinds_of_vma() -> None:
+    """Does mlock of a part that was locked on fault populate that part, and split the VMA?"""
+    counted = faults("""
+- {mmap: a, size: 16KiB}
+- {mlock: a, flags: MLOCK_ONFAULT}
+- {mlock: a, length: 4KiB}
+- {mlock: a, flags: MLOCK_ONFAULT}
+- {mlock: a}
+""")
+    assert counted == [0, 0, 1, 0, 3]
+
+
+def test_mprotect_of_what_is_locked_on_fault_breaks_no_cow() -> None:
+    """Is populate_vma_page_range() without work there?"""
+    steps = """
+- {{mmap: a, size: 16KiB, prot: r}}
+- {{mlock: a, flags: [{}]}}
+- {{mprotect: a, prot: rw}}
+"""
+    assert faults(steps.format("")) == [0, 4, 4]
+    assert faults(steps.format("MLOCK_ONFAULT")) == [0, 0, 0]
+
+
+def test_mlockall_locks_what_is_there_in_the_order_of_addresses() -> None:
+    """Are all regions populated, those without access passed over, and the later ones left?"""
+    counted = faults("""
+- {mmap: b, size: 16KiB, at: 0x300000000}
+- {mmap: a, size: 8KiB, at: 0x200000000, prot: none}
+- {mlockall: [MCL_CURRENT]}
+- {mmap: c, size: 8KiB}
+- {madvise: b, advice: PAGEOUT, errno: EINVAL}
+- {madvise: c, advice: PAGEOUT}
+""")
+    assert counted == [0, 0, 4, 0, 0, 0]
+
+
+def test_mcl_future_is_of_new_regions_until_it_is_forgotten() -> None:
+    """Is a new region populated, unless on fault, and not in a child or after another mlockall?
+
+    What a fork shares is copied when it is locked.
+    """
+    counted = faults("""
+- {mmap: a, size: 4KiB}
+- {mlockall: [MCL_FUTURE]}
+- {mmap: b, size: 8KiB}
+- {mlockall: [MCL_FUTURE, MCL_ONFAULT]}
+- {mmap: c, size: 8KiB}
+- {madvise: c, advice: DONTNEED, errno: EINVAL}
+- {fork: child}
+- {mmap: d, size: 8KiB, process: child}
+- {madvise: c, advice: DONTNEED, process: child}
+- {mlockall: [MCL_CURRENT]}
+- {mmap: d, size: 8KiB}
+- {munlockall: true}
+- {madvise: c, advice: DONTNEED}
+""")
+    assert counted == [0, 0, 2, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0]
+
+
+@pytest.mark.parametrize("flags", ["[]", "[MCL_ONFAULT]"])
+def test_mlockall_needs_to_know_what(flags: str) -> None:
+    """Is EINVAL what mlockall() gives for flags without CURRENT and FUTURE, and to be stated?"""
+    assert faults(f"- {{mlockall: {flags}, errno: EINVAL}}\n") == [0]
+    with pytest.raises(ScenarioError, match="mlockall fails with EINVAL here"):
+        run(f"- mlockall: {flags}\n")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("mlockall: [MCL_CURENT]", "'MCL_CURENT' is not a flag of mlockall(); did you mean"),
+        ("mlockall: [MCL_CURRENT, CURRENT]", "'MCL_CURRENT' is given twice"),
+        ("mlock: a\n  flags: ONFOLT", "did you mean 'MLOCK_ONFAULT'?"),
+        ("munlockall: false", "can only be true"),
+        ("munlocall: true", "did you mean 'munlockall'?"),
+    ],
+)
+def test_what_is_wrong_is_said_once(step: str, said: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        load_text(f"steps:\n- {{mmap: a, size: 4KiB}}\n- {step}\n", "a")
+    (problem,) = caught.value.problems
+    assert said in problem.message
