@@ -11,8 +11,11 @@ from swaptrace.errors import PolicyError, printable, quote
 from swaptrace.ktree.applying import Effort, Exhausted, Refused, apply
 from swaptrace.ktree.cleaned import MAX_BYTES as MAX_SOURCE
 from swaptrace.ktree.diff import MAX_BYTES, FileDiff, Hunk, Patch, Patches, patches_of
+from swaptrace.ktree.mails import is_mail
 from swaptrace.ktree.regular import is_plain, read_regular
-from swaptrace.ktree.spec import MEMORY
+from swaptrace.ktree.spec import MAKEFILE, MEMORY
+from swaptrace.ktree.streaming import condensed
+from swaptrace.terminal.files import read_at_most, reason
 
 SUFFIXES: Final = (".patch", ".diff", ".mbox", ".eml")
 """What is taken from a directory of patches, in the order of the names."""
@@ -56,6 +59,7 @@ def touched(files: Iterable[str]) -> list[str]:
         for file in _listed(files)
         for patch in _read(file).patches
         for diff in patch.files
+        if diff.hunks
         for name in (diff.old, diff.new)
     ]
     both = [path for name in names for path in (name, name.partition("/")[2])]
@@ -97,13 +101,29 @@ def _listed(files: Iterable[str]) -> Iterator[str]:
 
 
 def _read(file: str) -> Patches:
-    found = patches_of(file, read_regular(Path(file), MAX_BYTES))
+    found = patches_of(file, _content(Path(file)))
     if not found.patches:
         raise PolicyError(
             f"{printable(file)}: no patch in it; a unified diff, or a mail or mailbox with one, "
             "begins each file with lines of '---', '+++' and '@@'"
         )
     return found
+
+
+def _content(path: Path) -> bytes:
+    """All of a file, or of a large diff what matters."""
+    try:
+        start = read_at_most(path, MAX_BYTES)
+    except OSError as error:
+        raise PolicyError(f"{printable(str(path))}: cannot be read: {reason(error)}") from None
+    if len(start) <= MAX_BYTES:
+        return start
+    if is_mail(start):
+        size = MAX_BYTES // 2**20
+        raise PolicyError(
+            f"{printable(str(path))}: larger than {size} MiB, which no mailbox may be"
+        )
+    return condensed(path, MAX_BYTES)
 
 
 class _Copy:
@@ -176,7 +196,8 @@ class _Copy:
         """Read a file; False if the tree has no such source."""
         if path in self.texts:
             return True
-        if path != self.wanted and not (_is_source(path) and is_plain(self.root, path)):
+        known = path == MAKEFILE or _is_source(path)
+        if path != self.wanted and not (known and is_plain(self.root, path)):
             return False
         data = read_regular(self.root / path, MAX_SOURCE)
         self.texts[path] = data.decode("utf-8", "surrogateescape")

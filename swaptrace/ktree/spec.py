@@ -13,6 +13,9 @@ PREFIX: Final = "kernel:"
 
 MEMORY: Final = "mm/memory.c"
 
+MAKEFILE: Final = "Makefile"
+"""The file of a tree that gives its version."""
+
 MAX_PLUS: Final = 12
 """Signs `+` in a spec; a name may have some itself, and all splits are tried."""
 

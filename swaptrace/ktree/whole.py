@@ -22,11 +22,16 @@ from swaptrace.ktree.patching import is_inert as is_no_code
 from swaptrace.ktree.patching import patched
 from swaptrace.ktree.regular import is_plain, read_regular
 from swaptrace.ktree.residue import Untold, differing, untold
-from swaptrace.ktree.spec import MEMORY, Spec
+from swaptrace.ktree.spec import MAKEFILE, MEMORY, Spec
 
 _LOOKS_UP: Final = re.compile(r"\bswap_cache_get_folio\s*\(")
 
 _VERSION: Final = re.compile(r"^(VERSION|PATCHLEVEL)\s*=\s*(\d{1,3})\s*$", re.MULTILINE)
+
+_NAMING: Final = re.compile(
+    r"^(?:VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION|NAME)\s*=[^\n]*\n", re.MULTILINE
+)
+"""What a Makefile says of the version."""
 
 _INCLUDE: Final = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
 
@@ -62,12 +67,15 @@ def from_tree(
     defined = defined_with(defines)
     known = {MEMORY: text}
     shown = {path: f"{spec.tree.rstrip('/')}/{path}" for path in FILES} | {MEMORY: spec.file}
-    number = _version(spec.root)
+    makefile = _makefile(spec.root)
+    number = _version(makefile)
     before = program_of(Sources(root, known, shown, defined, number), builtin)
     if not spec.patches:
         return _policy(name, before, (), ())
     patch = patched(spec.root, spec.within, spec.patches, spec.tree)
     texts = {MEMORY if path == spec.within else path: new for path, new in patch.texts.items()}
+    changed_makefile = texts.pop(MAKEFILE, makefile)
+    number = _version(changed_makefile)
     plus = "+".join(["", *(Path(each).name for each in spec.patches)])
     changed = {path: f"{shown.get(path, path)}{plus}" for path in texts}
     sources = Sources(root, known | texts, shown | changed, defined, number)
@@ -76,6 +84,7 @@ def from_tree(
     ran, inert, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
     left += _untold(spec, text, texts, defined, {*before.functions, *after.functions})
     left += [path for path in patch.others if not is_no_code(path)]
+    left += [MAKEFILE] * (_NAMING.sub("", makefile) != _NAMING.sub("", changed_makefile))
     if left:
         undecided.append(f"changes that are not modelled: {listed(left)}")
     undecided += [ARCHITECTURE] * any("pte_mkwrite" in place for place in left)
@@ -105,11 +114,15 @@ def _policy(
     return policy
 
 
-def _version(root: Path) -> Version | None:
-    """The version that a tree's Makefile gives it; None if there is none to be read."""
-    if not is_plain(root, "Makefile"):
-        return None
-    text = read_regular(root / "Makefile", MAX_MAKEFILE).decode("utf-8", "replace")
+def _makefile(root: Path) -> str:
+    """That of a tree; empty if it has none."""
+    if not is_plain(root, MAKEFILE):
+        return ""
+    return read_regular(root / MAKEFILE, MAX_MAKEFILE).decode("utf-8", "surrogateescape")
+
+
+def _version(text: str) -> Version | None:
+    """The version that a Makefile gives; None if it gives none."""
     found = dict(_VERSION.findall(text))
     if "VERSION" not in found or "PATCHLEVEL" not in found:
         return None

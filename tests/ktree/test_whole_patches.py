@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.policy import TreePolicy
 from swaptrace.policies import from_argument
 from tests.commandline import run
 from tests.effort import some
-from tests.ktree.making import MEMORY, diff
+from tests.ktree.making import MEMORY, diff, mail
 from tests.ktree.wholes import (
     KERNELS,
     OPS,
@@ -169,3 +170,50 @@ def test_a_policy_with_functions_left_out_goes_to_another_process() -> None:
     again = pickle.loads(pickle.dumps(policy))
     assert "do_wp_page" not in policy.functions
     assert again.functions.keys() == policy.functions.keys()
+
+
+def test_a_diff_of_two_versions_is_read_piece_by_piece(
+    written: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is what is modelled run under the new version, all else named, and no line number wrong?"""
+    tree = written("after", text_of("after"))
+    driver = "".join(f"+int x{number};\n" for number in range(2000))
+    other = (
+        "diff --git a/drivers/x.c b/drivers/x.c\n--- /dev/null\n+++ b/drivers/x.c\n"
+        f"@@ -0,0 +1,2000 @@\n{driver}"
+    )
+    new = edited("after", ("	return exclusive &&", "	return"))
+    version = (tree / "Makefile").read_text()
+    made = diff(version, version.replace("PATCHLEVEL = 3", "PATCHLEVEL = 2"), "Makefile")
+    file = tmp_path / "patch-7.2"
+    file.write_text(other + diff(text_of("after"), new) + other.replace("x.c", "y.c") + made)
+    monkeypatch.setattr("swaptrace.ktree.patching.MAX_BYTES", 10_000)
+    policy = from_argument(f"kernel:{tree}+{file}")
+    assert isinstance(policy, TreePolicy)
+    assert policy.kernel == "7.2"
+    assert policy.undecided == ("changes that are not modelled: drivers/x.c, drivers/y.c",)
+    assert policy.notes[1:] == ("changed, and run: mm/memory.c: should_try_to_free_swap()",)
+    file.write_text(file.read_text().replace("-	return exclusive", "-	return inclusive"))
+    line = file.read_text().split("\n").index("--- a/mm/memory.c") + 3
+    with pytest.raises(PolicyError, match=rf"patch-7\.2:{line}: hunk .* does not apply"):
+        from_argument(f"kernel:{tree}+{file}")
+
+
+def test_a_mailbox_is_not_read_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is one that is too large refused?"""
+    file = tmp_path / "series.mbox"
+    file.write_text(mail("[PATCH] x", diff(text_of("after"), edited("after", ("bool ", "int ")))))
+    monkeypatch.setattr("swaptrace.ktree.patching.MAX_BYTES", 100)
+    with pytest.raises(PolicyError, match="which no mailbox may be"):
+        from_argument(f"kernel:{SMALL / 'after'}+{file}")
+
+
+def test_a_macro_within_a_function_that_runs_is_doubted(written: Write) -> None:
+    """Of a tree without a patch, with its line?"""
+    text = edited("after", (MAKES, "#define pte_mkwrite(pte, vma) (pte)\n" + MAKES))
+    policy = from_argument(f"kernel:{written('after', text)}")
+    line = text.split("\n").index("#define pte_mkwrite(pte, vma) (pte)") + 1
+    (doubt,) = policy.undecided
+    assert doubt.endswith(f"/{MEMORY}:{line}: a macro within do_swap_page() is not expanded")

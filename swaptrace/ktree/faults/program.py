@@ -114,6 +114,10 @@ class Program:
         if definition is None:
             return None
         function = self.functions[name] = Function(definition)
+        file = definition.source.file
+        self.doubts += (
+            f"{file}:{line}: a macro within {name}() is not expanded" for line in definition.macros
+        )
         self._reading.append(name)
         try:
             reader = Statements(self, definition)

@@ -36,8 +36,12 @@ FILES: Final = (
 """Where a function is looked for that the model does not have, in this order."""
 
 
+_MACRO: Final = re.compile(r"[ \t]*#[ \t]*(?:define|undef)\b")
+
+
 class Definition(NamedTuple):
-    """A function, parsed; `words` is its text without comments, on one line."""
+    """A function, parsed; `words` is its text without comments, on one line. `macros` are the lines
+    within it that define a name, or no longer do: what follows is read as it stands."""
 
     name: str
     file: str
@@ -45,6 +49,7 @@ class Definition(NamedTuple):
     tree: Any
     declaration: Any
     words: str
+    macros: tuple[int, ...] = ()
 
 
 class _File(NamedTuple):
@@ -117,7 +122,9 @@ def _parsed(path: str, file: Cleaned, found: Function, defined: Collection[str])
     except RecursionError:
         raise shown.error(shown.start, f"{found.name}() is nested too deeply") from None
     words = " ".join(file.bare[found.start : found.end].split())
-    return Definition(found.name, path, shown, parsed.body, parsed.declaration, words)
+    inside = enumerate(file.bare[found.start : found.end].split("\n"), first)
+    macros = tuple(number for number, line in inside if _MACRO.match(line))
+    return Definition(found.name, path, shown, parsed.body, parsed.declaration, words, macros)
 
 
 def _compiled(file: Cleaned, start: int, found: Function) -> str:

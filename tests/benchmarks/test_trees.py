@@ -1,0 +1,51 @@
+"""What does a kernel tree cost over the built-in model? Compare within one run, as ratios: a replay
+under a tree is to take no more than 1.2 times as long, and a tree half a second to be read.
+
+SWAPTRACE_TEST_TREES=... pytest tests/benchmarks/test_trees.py --override-ini addopts=
+"""
+
+from __future__ import annotations
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from swaptrace import policies
+from swaptrace.replay.engine import replay
+from swaptrace.replay.table import Table
+from swaptrace.scenario.schema import Swap
+from tests.ktree.test_real import SHIPPED, TREES
+from tests.ktree.wholes import KERNELS, SMALL
+from tests.replay.building import MiB, access, memset, mmap, pageout, scenario
+
+SPECS = {
+    f"small-{version}": (f"kernel:{SMALL / name}", version) for name, version in KERNELS.items()
+}
+SPECS |= {version: (f"kernel:{tree}", version) for version, tree in sorted(TREES.items())}
+
+
+@pytest.mark.parametrize("kind", ["built-in", "tree"])
+@pytest.mark.parametrize("name", SPECS)
+def test_a_replay(benchmark: BenchmarkFixture, name: str, kind: str) -> None:
+    """With an empty table, under a policy that has been read already?"""
+    benchmark.group = f"replay {name}"
+    spec, version = SPECS[name]
+    size = 64 * MiB
+    of = scenario(
+        mmap(size),
+        memset(size),
+        pageout(size),
+        access("read_write", size),
+        pageout(size),
+        access("read", size, order="random"),
+        swap=Swap(backend="zswap", size=4 * size),
+    )
+    built_in = f"{SHIPPED[version]}@{version}"
+    policy = policies.from_argument(built_in if kind == "built-in" else spec)
+    benchmark(lambda: replay(of, Table(policy)))
+
+
+@pytest.mark.benchmark(group="read")
+@pytest.mark.parametrize("name", SPECS)
+def test_reading_a_tree(benchmark: BenchmarkFixture, name: str) -> None:
+    """How long until its functions can be run?"""
+    benchmark.pedantic(policies.from_argument, (SPECS[name][0],), rounds=3)  # type: ignore[no-untyped-call]
