@@ -7,6 +7,8 @@ import os
 import re
 import signal
 from pathlib import Path
+from shutil import which
+from xml.etree import ElementTree
 
 import pydot
 import pytest
@@ -241,3 +243,14 @@ def test_does_a_signal_end_it_and_its_workers(
     assert finished(process) == (code, "", "")
     until(lambda: not any(map(alive, workers)))
     assert list(here.iterdir()) == []
+
+
+def test_are_the_sequences_drawn() -> None:
+    """Is there a picture of what `--format dot` says, where Graphviz is there to draw it?"""
+    words = ("explore", "-p", "rfc,final", "--processes", "1", "--ops", "read,write,pageout")
+    if which("dot") is None:
+        pytest.skip("needs Graphviz")
+    shown = run(*words, "--format", "svg")
+    assert shown.exit_code == 1
+    texts = set(ElementTree.fromstring(shown.stdout).itertext())
+    assert {"mmap", "write", "pageout", "read"} <= texts

@@ -72,7 +72,7 @@ ops_option = click.option(
 @click.option(
     "--out", metavar="DIR", type=click.Path(), help="Write each sequence to a scenario file in DIR."
 )
-@format_option("table", "json", "markdown", "dot")
+@format_option("table", "json", "markdown", "dot", "svg")
 @output_option
 @set_option
 @color_option
@@ -139,8 +139,18 @@ def _print(explored: Explored, fmt: str, output: Output) -> None:
         "json": report.explore_json,
         "markdown": report.explore_markdown,
         "dot": report.explore_dot,
+        "svg": _drawn,
     }
     output.write(renderers[fmt](explored))
+
+
+def _drawn(explored: Explored) -> str:
+    """The sequences as a picture. Raises `SwaptraceError` where it would be illegible."""
+    from swaptrace.exploration.drawing import Drawing, picture
+    from swaptrace.report.explore import explore_dot
+
+    dot = explore_dot(explored)
+    return picture(Drawing(dot, dot.count("[label=")))
 
 
 @click.command()

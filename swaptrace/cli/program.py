@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "replays",
     "compare": "replays",
     "sweep": "sweep",
+    "watch": "watch",
     "diff": "diff",
     "explore": "explore",
     "graph": "explore",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from swaptrace.cli.hint import hinting
 from swaptrace.cli.options import (
     complete_scenario,
     judge,
@@ -153,7 +154,7 @@ def _replay(
     sources, errors = inputs.find_all(names) if names else (inputs.defaults(), [])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
     warn_of_machines(loaded)
-    with progress(len(loaded) * len(policies), output.color) as begin:
+    with progress(len(loaded) * len(policies), output.color) as begin, hinting(loaded):
         result = commands.replay_all(
             loaded,
             policies,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from typing import Final, NamedTuple
 
+from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import SwaptraceError
-from swaptrace.exploration.graph import START, Graph
+from swaptrace.exploration.graph import START, Edge, Graph
 from swaptrace.mm.column import Column, Mapping, Pte
 from swaptrace.report.dot import quoted
 from swaptrace.terminal.processes import dying_with_this
@@ -14,6 +15,9 @@ from swaptrace.terminal.processes import dying_with_this
 LEGIBLE: Final = 64
 """States of a picture that one can still read, on a sheet of paper or a screen. With some thousand,
 `dot` takes minutes and gigabytes."""
+
+
+FAULTS: Final = (Counter.MINFLT, Counter.MAJFLT)
 
 
 class Drawing(NamedTuple):
@@ -37,11 +41,19 @@ def draw(graph: Graph) -> Drawing:
             target = nodes.setdefault(edge.state, len(nodes))
             if target == len(states):
                 states.append(edge.state)
-            arrows.setdefault(target, []).append(graph.limits.operations[edge.operation])
+            arrows.setdefault(target, []).append(labelled(graph, edge))
         lines.append(f"  {node} [label={quoted(label(state.column))}];")
         for target, names in arrows.items():
             lines.append(f"  {node} -> {target} [label={quoted(', '.join(names))}];")
     return Drawing("\n".join([*lines, "}"]) + "\n", len(states))
+
+
+def labelled(graph: Graph, edge: Edge) -> str:
+    """An operation, and the faults that it takes."""
+    counts = edge.effect.counts
+    faults = [f"{counts[POSITION[each]]} {each}" for each in FAULTS if counts[POSITION[each]]]
+    name = graph.limits.operations[edge.operation]
+    return f"{name} ({', '.join(faults)})" if faults else name
 
 
 def picture(drawing: Drawing) -> str:

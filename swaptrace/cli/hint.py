@@ -1,0 +1,49 @@
+"""What would make a long replay shorter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Final
+
+from swaptrace.scenario.schema import AccessPattern, Measure, Repeat, Scenario, Step, Trace
+from swaptrace.terminal.output import complain
+
+LONG: Final = 10.0
+"""Seconds after which it is worth a word."""
+
+HINT: Final = (
+    "Hint: numba replays long accesses some hundred times as fast: pip install 'swaptrace-mm[fast]'"
+)
+
+
+@contextmanager
+def hinting(scenarios: Iterable[Scenario]) -> Iterator[None]:
+    """Say once on standard error what is missing, where that is so and the work takes long."""
+    if find_spec("numba") is not None or not any(map(_page_by_page, scenarios)):
+        yield
+        return
+    from threading import Timer
+
+    timer = Timer(LONG, complain, (HINT,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _page_by_page(scenario: Scenario) -> bool:
+    """Whether pages are replayed one by one, which is what numba compiles."""
+    return scenario.machine.memory is not None or _has_sequence(scenario.steps)
+
+
+def _has_sequence(steps: Iterable[Step]) -> bool:
+    return any(
+        _has_sequence(step.steps)
+        if isinstance(step, Measure | Repeat)
+        else isinstance(step, AccessPattern | Trace)
+        for step in steps
+    )
