@@ -178,6 +178,11 @@ class ViolationKind(StrEnum):
         "A page that was written since clear_refs reads as soft-dirty.",
     )
     LOST_UFFD_WP = ("lost_uffd_wp", "No write lands on a write-protected page without an event.")
+    PIN_BROKEN = (
+        "pin_broken",
+        "What is read through a pin is what the process that took it last wrote, and never what "
+        "another one did.",
+    )
     WRITE_WITHOUT_PERMISSION = (
         "write_without_permission",
         "No PTE is writable in a mapping without PROT_WRITE.",

@@ -81,6 +81,12 @@ class Rule(Enum):
         "a VMA into which nothing was ever written merges with a neighbour that becomes like it "
         "and has pages; before it is the VMA that is extended which must have them",
     )
+    LAZYFREE_STAYS = Change(
+        (6, 16),
+        "",
+        "a clean page that was given up with MADV_FREE stays that if reclaim finds another "
+        "reference to it; before it becomes an ordinary one again",
+    )
     NONFULL_CLUSTERS_FIRST = Change(
         (6, 18),
         "22a2126b703f",

@@ -71,6 +71,29 @@ def store(page: Page, p: int, what: Store) -> None:
     page.set_folio(pte.folio, data=data)
     dirty = Pte(pte.folio, pte.write, True, pte.soft_dirty, pte.uffd_wp)
     page.maps[p] = Mapping(mapping.vma, dirty, data, freed=False, written=True, armed=False)
+    if page.pins:
+        follow_store(page, p)
+
+
+def follow_store(page: Page, p: int) -> None:
+    """The process stored: what is read through its pin must be that, unless it has given the page
+    up since. Of a reference by FOLL_GET the kernel does not promise it, only that what another
+    process stores is not seen."""
+    data = page.maps[p].data
+    for number, pin in enumerate(page.pins):
+        if pin.process == p and not pin.detached:
+            seen = data if pin.longterm else page.folios[pin.folio].data
+            page.pins[number] = pin._replace(data=seen)
+
+
+def newly_broken_pins(before: Column, page: Page) -> list[tuple[ViolationKind, int]]:
+    """The pins through which not that is read which must be, and that were in order before."""
+    known = {pin.process for pin in before.pins if before.folios[pin.folio].data != pin.data}
+    return [
+        (ViolationKind.PIN_BROKEN, pin.process)
+        for pin in page.pins
+        if page.folios[pin.folio].data != pin.data and pin.process not in known
+    ]
 
 
 def reads_soft_dirty(mapping: Mapping) -> bool:

@@ -172,12 +172,29 @@ class SwapSlot(NamedTuple):
     data: int | None
 
 
+class Pinned(NamedTuple):
+    """A reference to folio number `folio` that process number `process` has taken besides its PTE.
+
+    `longterm` is FOLL_PIN with FOLL_WRITE and FOLL_LONGTERM, else it is FOLL_GET. The last two
+    are not the kernel's: `data` is the token that a read through it must give, and `detached` that
+    the process has given the page up since, so that its own writes go elsewhere.
+    """
+
+    process: int
+    folio: int
+    longterm: bool
+    data: int
+    detached: bool = False
+
+
 class Column(NamedTuple):
-    """One virtual page of one region: a mapping for each process that shares the region."""
+    """One virtual page of one region: a mapping for each process that shares the region, and what
+    pins have a reference to."""
 
     maps: tuple[Mapping, ...]
     folios: tuple[Folio, ...] = ()
     slots: tuple[SwapSlot, ...] = ()
+    pins: tuple[Pinned, ...] = ()
 
     def mapcount(self, folio: int) -> int:
         """folio_mapcount()."""
@@ -217,20 +234,24 @@ def byte_of(token: int) -> int | None:
 
 
 def canonical(
-    maps: Sequence[Mapping], folios: Sequence[Folio], slots: Sequence[SwapSlot]
+    maps: Sequence[Mapping],
+    folios: Sequence[Folio],
+    slots: Sequence[SwapSlot],
+    pins: Sequence[Pinned] = (),
 ) -> Column:
     """The one form of a state: unreachable and unobservable parts dropped, the rest renumbered.
 
-    Reachable is what a PTE refers to, the folio cached for a reachable slot, and the
+    Reachable is what a PTE or a pin refers to, the folio cached for a reachable slot, and the
     slot that a reachable folio is cached for. Idempotent.
     """
     new_maps = [_observable(m) for m in maps]
-    folio_of, slot_of = _reachable(new_maps, folios)
+    folio_of, slot_of = _reachable(new_maps, folios, pins)
     token_of: _Numbers = {ZERO: ZERO}
     out_maps = [_renumber_mapping(m, folio_of, slot_of, token_of) for m in new_maps]
     out_folios = [_renumber_folio(folios[old], slot_of, token_of) for old in folio_of]
     out_slots = [_renumber_slot(slots[old], token_of) for old in slot_of]
-    return Column(tuple(out_maps), tuple(out_folios), tuple(out_slots))
+    out_pins = [_renumber_pin(pin, folio_of, token_of) for pin in pins]
+    return Column(tuple(out_maps), tuple(out_folios), tuple(out_slots), tuple(out_pins))
 
 
 def _observable(m: Mapping) -> Mapping:
@@ -248,7 +269,9 @@ def _observable(m: Mapping) -> Mapping:
     return m
 
 
-def _reachable(maps: Sequence[Mapping], folios: Sequence[Folio]) -> tuple[_Numbers, _Numbers]:
+def _reachable(
+    maps: Sequence[Mapping], folios: Sequence[Folio], pins: Sequence[Pinned]
+) -> tuple[_Numbers, _Numbers]:
     folio_of: _Numbers = {}
     slot_of: _Numbers = {}
     for m in maps:
@@ -264,12 +287,19 @@ def _reachable(maps: Sequence[Mapping], folios: Sequence[Folio]) -> tuple[_Numbe
             for number, folio in enumerate(folios):
                 if folio.slot == pte.slot:
                     _number(folio_of, number)
+    for pin in pins:
+        _number(folio_of, pin.folio)
+        cached = folios[pin.folio].slot
+        if cached is not None:
+            _number(slot_of, cached)
     return folio_of, slot_of
 
 
-def numbering(maps: Sequence[Mapping], folios: Sequence[Folio]) -> tuple[_Numbers, _Numbers]:
+def numbering(
+    maps: Sequence[Mapping], folios: Sequence[Folio], pins: Sequence[Pinned]
+) -> tuple[_Numbers, _Numbers]:
     """The numbers that folios and slots have in the canonical form, by those that they have now."""
-    return _reachable([_observable(m) for m in maps], folios)
+    return _reachable([_observable(m) for m in maps], folios, pins)
 
 
 def _renumber_mapping(
@@ -284,6 +314,10 @@ def _renumber_mapping(
     if pte is m.pte and data == m.data:
         return m
     return Mapping(m.vma, pte, data, m.freed, m.written, m.armed)
+
+
+def _renumber_pin(pin: Pinned, folio_of: _Numbers, token_of: _Numbers) -> Pinned:
+    return pin._replace(folio=folio_of[pin.folio], data=_token(token_of, pin.data))
 
 
 def _renumber_folio(folio: Folio, slot_of: _Numbers, token_of: _Numbers) -> Folio:

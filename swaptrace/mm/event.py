@@ -18,12 +18,12 @@ class Facts(NamedTuple):
 
     `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty` and
     `mkwrite_dirties` are the machine features of the scenario format; `sync_through_cache`,
-    `maps_before_freeing` and `exclusive_alone` the rules of these names of the kernel
-    (`swaptrace.kernels`). `swap_full` is
-    mem_cgroup_swap_full() (more than half of the slots used), `slot_free` that
-    folio_alloc_swap() finds a slot; these two change during a replay. `readahead` is that a
-    swap-in through the cache reads more than the one page, after which the folios leave the
-    per-CPU batch that holds a reference to each (lru_add_drain() in swap_vma_readahead()).
+    `maps_before_freeing`, `exclusive_alone` and `lazyfree_stays` the rules of these names of the
+    kernel (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more than half of the slots
+    used), `slot_free` that folio_alloc_swap() finds a slot; these two change during a replay.
+    `readahead` is that a swap-in through the cache reads more than the one page, after which the
+    folios leave the per-CPU batch that holds a reference to each (lru_add_drain() in
+    swap_vma_readahead()).
     """
 
     backend: Backend = BACKENDS["zram"]
@@ -35,6 +35,7 @@ class Facts(NamedTuple):
     sync_through_cache: bool = False
     maps_before_freeing: bool = False
     exclusive_alone: bool = False
+    lazyfree_stays: bool = False
     swap_full: bool = False
     slot_free: bool = True
     readahead: bool = True
@@ -60,7 +61,8 @@ class Populate(NamedTuple):
 
     `tried` is that a retried fault carries FAULT_FLAG_TRIED, as it does for
     MADV_POPULATE_* (__get_user_pages_locked) and not for mlock. `may_retry` is FOLL_UNLOCKABLE:
-    without it (mprotect of a locked VMA) a fault cannot wait for a userfaultfd.
+    without it (mprotect of a locked VMA) a fault cannot wait for a userfaultfd. `pin` is that a
+    reference is taken: for a longterm pin, to write, or with FOLL_GET, to read.
     """
 
     process: int
@@ -68,6 +70,14 @@ class Populate(NamedTuple):
     write: bool
     tried: bool = False
     may_retry: bool = True
+    pin: bool = False
+
+
+class Unpin(NamedTuple):
+    """The process gives the references of its pin back (unpin_user_page(), put_page())."""
+
+    process: int
+    facts: Facts
 
 
 class Pageout(NamedTuple):
@@ -190,6 +200,7 @@ class Unmap(NamedTuple):
 Event: TypeAlias = (
     Access
     | Populate
+    | Unpin
     | Pageout
     | Reclaim
     | Activate

@@ -256,7 +256,9 @@ def copy_page_range(page: Page, p: int, copy: bool) -> None:
         return
     vma = parent.vma._replace(locked=False, uffd_wp=False)
     child = Mapping(vma, None, parent.data, parent.freed, parent.written)
-    if copy and isinstance(parent.pte, Pte):
+    if copy and isinstance(parent.pte, Pte) and needs_cow_for_dma(page, p, parent.pte):
+        child = copy_present_page(page, p, child)
+    elif copy and isinstance(parent.pte, Pte):
         shared = parent.pte.wrprotect()
         page.set_pte(p, shared)
         if not shared.is_zero_page:
@@ -268,6 +270,24 @@ def copy_page_range(page: Page, p: int, copy: bool) -> None:
         pte = SwapPte(entry.slot, False, entry.soft_dirty)
         child = Mapping(vma, pte, child.data, child.freed, child.written)
     page.maps.append(child)
+
+
+def needs_cow_for_dma(page: Page, p: int, pte: Pte) -> bool:
+    """folio_needs_cow_for_dma() of an exclusive page, which folio_try_dup_anon_rmap_pte() refuses:
+    the process has pinned pages (MMF_HAS_PINNED), and maybe this one."""
+    if not page.pins or pte.is_zero_page or not page.folios[pte.folio].anon_exclusive:
+        return False
+    return page.maybe_dma_pinned(pte.folio) and any(
+        pin.process == p and pin.longterm for pin in page.pins
+    )
+
+
+def copy_present_page(page: Page, p: int, child: Mapping) -> Mapping:
+    """The child gets a copy at once, and the parent keeps its page as it is."""
+    page.enter("copy_present_page")
+    assert child.vma is not None
+    pte = Pte(page.new_folio(page.content(p), anon_exclusive=True)).mkdirty()
+    return child._replace(pte=pte.mkwrite() if child.vma.writable else pte)
 
 
 def zap_pte(page: Page, p: int) -> None:

@@ -48,7 +48,7 @@ def moves(policy: Policy, column: Column, event: Event) -> Moves:
     """How the transition of `column` by `event` moves folios and slots."""
     page = Page(column, policy, event.facts)
     perform(page, event)
-    folio_of, slot_of = numbering(page.maps, page.folios)
+    folio_of, slot_of = numbering(page.maps, page.folios, page.pins)
     folios = tuple(folio_of.get(old, GONE) for old in range(len(column.folios)))
     slots = tuple(slot_of.get(old, GONE) for old in range(len(column.slots)))
     fresh = range(len(column.folios), len(page.folios))

@@ -46,6 +46,7 @@ class Page:
         "maps",
         "may_retry",
         "path",
+        "pins",
         "policy",
         "slots",
         "wp_fault",
@@ -57,6 +58,7 @@ class Page:
         self.maps = list(column.maps)
         self.folios = list(column.folios)
         self.slots = list(column.slots)
+        self.pins = list(column.pins)
         self.policy = policy
         self.facts = facts
         self.counts = [0] * len(POSITION)
@@ -70,7 +72,7 @@ class Page:
 
     def freeze(self) -> Column:
         """The column that the page has become, in canonical form."""
-        parts = tuple(self.maps), tuple(self.folios), tuple(self.slots)
+        parts = tuple(self.maps), tuple(self.folios), tuple(self.slots), tuple(self.pins)
         return self.column if parts == self.column else canonical(*parts)
 
     def enter(self, function: str) -> None:
@@ -114,6 +116,7 @@ class Page:
         used = [m.data for m in self.maps]
         used += [folio.data for folio in self.folios]
         used += [slot.data for slot in self.slots if slot.data is not None]
+        used += [pin.data for pin in self.pins]
         return max((token & NUMBERS for token in used), default=ZERO) + 1 | byte << NUMBER_BITS
 
     def mapcount(self, f: int) -> int:
@@ -139,7 +142,17 @@ class Page:
         """What a policy may know of folio `f`, of which the caller holds `held` references."""
         slot = self.folios[f].slot
         swap_count = None if slot is None else self.swap_count(slot)
-        return FolioRefs.of(self.mapcount(f), swap_count, self.mlocked(f), held)
+        refs = FolioRefs.of(self.mapcount(f), swap_count, self.mlocked(f), held)
+        pins = self.pin_count(f) if self.pins else 0
+        return refs._replace(ref_count=refs.ref_count + pins, pins=pins) if pins else refs
+
+    def pin_count(self, f: int) -> int:
+        """How many references to folio `f` pins hold."""
+        return sum(pin.folio == f for pin in self.pins)
+
+    def maybe_dma_pinned(self, f: int) -> bool:
+        """folio_maybe_dma_pinned()."""
+        return any(pin.longterm and pin.folio == f for pin in self.pins)
 
     def content(self, p: int) -> int:
         """The data token that process `p` sees through its present PTE."""
@@ -149,5 +162,7 @@ class Page:
 
 
 def drop_data(page: Page, p: int) -> None:
-    """The process gave its page up: it now relies on nothing but zeroes."""
+    """The process gave its page up: it now relies on nothing but zeroes, and its pin on no more
+    than what it has."""
     page.maps[p] = Mapping(page.maps[p].vma)
+    page.pins = [pin._replace(detached=True) if pin.process == p else pin for pin in page.pins]

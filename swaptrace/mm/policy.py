@@ -46,7 +46,8 @@ class FolioRefs(NamedTuple):
 
     `mapcount` is folio_mapcount(); `ref_count` folio_ref_count(), with the reference that
     the fault holds where there is one; `swapcache` folio_test_swapcache(); `swap_count` the
-    swap PTEs of its slot (0 where it is not cached); `mlocked` folio_test_mlocked().
+    swap PTEs of its slot (0 where it is not cached); `mlocked` folio_test_mlocked(). `pins` are
+    those of the references that pins hold, which the kernel cannot tell from others.
     """
 
     mapcount: int
@@ -54,6 +55,7 @@ class FolioRefs(NamedTuple):
     swapcache: bool
     swap_count: int
     mlocked: bool
+    pins: int = 0
 
     @classmethod
     def of(cls, mapcount: int, swap_count: int | None, mlocked: bool, held: Held) -> FolioRefs:

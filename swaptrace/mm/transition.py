@@ -28,9 +28,10 @@ from swaptrace.mm.event import (
     SetVma,
     SwapIn,
     Unmap,
+    Unpin,
     Writeprotect,
 )
-from swaptrace.mm.gup import populate
+from swaptrace.mm.gup import populate, unpin
 from swaptrace.mm.madvise import madvise_free, swapin_walk
 from swaptrace.mm.memory import (
     MAX_FAULTS,
@@ -60,6 +61,8 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
         if not isinstance(event, Access):
             checks.count_spurious_dirty(page, column.maps, writer=None)
         page.broken += checks.newly_broken(column, page.maps)
+        if page.pins:
+            page.broken += checks.newly_broken_pins(column, page)
     return Outcome(
         column=page.freeze(),
         counts=tuple(page.counts) if any(page.counts) else NOUGHT,
@@ -78,6 +81,8 @@ def perform(page: Page, event: Event) -> None:
             perform_access(page, event)
         case Populate():
             populate(page, p, event)
+        case Unpin():
+            unpin(page, p)
         case Pageout():
             madvise_pageout(page, p)
         case Reclaim():
@@ -155,5 +160,9 @@ def perform_unmap(page: Page, event: Unmap) -> None:
         zap_pte(page, p)
     if event.gone:
         del page.maps[p]
+        unpin(page, p)
+        page.pins = [
+            pin._replace(process=pin.process - 1) if pin.process > p else pin for pin in page.pins
+        ]
     else:
         page.set_map(p, vma=None)

@@ -17,10 +17,14 @@ def madvise_pageout(page: Page, p: int) -> None:
 
 
 def shrink_folio(page: Page, f: int, held: bool = False) -> None:
-    """shrink_folio_list() for one folio, whoever maps it; `held` as in `Reclaim`."""
+    """shrink_folio_list() for one folio, whoever maps it; `held` as in `Reclaim`. One that may be
+    pinned is left alone (folio_maybe_dma_pinned()), another reference keeps it from being freed."""
     if page.folios[f].lazyfree:
         shrink_lazyfree(page, f, held)
         return
+    if page.pins and page.maybe_dma_pinned(f):
+        return
+    held = held or page.pin_count(f) > 0
     if page.folios[f].slot is None and not add_to_swap(page, f):
         return
     try_to_unmap(page, f)
@@ -42,6 +46,9 @@ def shrink_lazyfree(page: Page, f: int, held: bool) -> None:
             page.set_folio(f, dirty=True)
         if page.folios[f].dirty:
             page.set_folio(f, lazyfree=False)
+            return
+        if page.pins and page.pin_count(f):
+            page.set_folio(f, lazyfree=page.facts.lazyfree_stays)
             return
         if held:
             return

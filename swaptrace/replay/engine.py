@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar
 
 from swaptrace.errors import OutOfMemory, Problem, ScenarioError, SwaptraceError, TooManyPages
 from swaptrace.mm.policy import Policy
-from swaptrace.replay import checking, locking, syscalls
+from swaptrace.replay import checking, locking, pinning, syscalls
 from swaptrace.replay.access import access
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
@@ -38,11 +38,13 @@ from swaptrace.scenario.schema import (
     Munlock,
     Munlockall,
     Munmap,
+    Pin,
     Repeat,
     Scenario,
     Step,
     Trace,
     UffdWriteprotect,
+    Unpin,
 )
 
 Entry = TypeVar("Entry", StepResult, Checkpoint)
@@ -264,6 +266,10 @@ class Replay:
                 locking.munlockall(world, tally, process)
             case UffdWriteprotect():
                 return syscalls.uffd_writeprotect(world, tally, process, step)
+            case Pin():
+                return pinning.pin(world, tally, process, step)
+            case Unpin():
+                pinning.unpin(world, tally, process, step)
             case Fork():
                 syscalls.fork(world, tally, process, step.child)
             case Exit():

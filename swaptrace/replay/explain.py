@@ -28,6 +28,7 @@ from swaptrace.mm.event import (
     SetVma,
     SwapIn,
     Unmap,
+    Unpin,
     Writeprotect,
 )
 from swaptrace.mm.policy import Policy
@@ -102,6 +103,10 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who} reads, then writes it back"
         case Access(store=store):
             return f"{who} writes" + (" zeroes" if store == "zero" else "")
+        case Populate(pin=True, write=longterm):
+            return f"{who} pins it" + (", to write" if longterm else " with FOLL_GET, to read")
+        case Unpin():
+            return f"{who} unpins it"
         case Populate(write=write):
             return f"the kernel faults it in for {who}, for " + ("writing" if write else "reading")
         case Pageout() | Dontneed() | Free():
@@ -179,6 +184,7 @@ def folio_words(column: Column, pte: Pte) -> str:
         *(["lazyfree"] if folio.lazyfree else []),
         *([f"mapped {count} times"] if count > 1 else []),
         *(["in the swap cache"] if folio.slot is not None else []),
+        *(["pinned"] if any(pin.folio == pte.folio for pin in column.pins) else []),
     ]
     return f"folio {_join(kinds)}"
 

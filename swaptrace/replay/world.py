@@ -158,5 +158,6 @@ def static_facts(machine: Machine) -> Facts:
         sync_through_cache=follows(machine.kernel, Rule.SYNC_THROUGH_CACHE),
         maps_before_freeing=follows(machine.kernel, Rule.MAPS_BEFORE_FREEING),
         exclusive_alone=follows(machine.kernel, Rule.EXCLUSIVE_ALONE),
+        lazyfree_stays=follows(machine.kernel, Rule.LAZYFREE_STAYS),
         readahead=machine.swap.page_cluster > 0,
     )

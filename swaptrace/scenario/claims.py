@@ -1,12 +1,14 @@
-"""What a `check` step says that pages are: page maps and data, as run-length codes.
+"""What a scenario states: what `expect:` and what `check` steps say that is.
 
-A code is runs with commas between: how many pages, then what they are. A page map is written as
-`--pages` shows it (`8PX,8S`); data as `8:0x11,8:zero`, or as one value for all pages.
+A `check` says what pages are: page maps and data, as run-length codes. A code is runs with commas
+between: how many pages, then what they are. A page map is written as `--pages` shows it (`8PX,8S`);
+data as `8:0x11,8:zero`, or as one value for all pages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -73,6 +75,26 @@ class Data(NamedTuple):
 
     def __str__(self) -> str:
         return data_code(self.runs) if self.everywhere is None else value_text(self.everywhere)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One expected value: `policy` may be an alias; `window` is a label or `total`."""
+
+    window: str
+    policy: str
+    counter: str
+    value: int
+    line: int
+
+
+class NamedPolicy(NamedTuple):
+    """A policy that `expect:` or a `check` (see `where`) names, and where; counted from 1."""
+
+    name: str
+    line: int
+    column: int
+    where: str = "expect"
 
 
 class Claims(NamedTuple):

@@ -101,6 +101,8 @@ KEYS: Final[Mapping[str, str]] = {
     "seed": "What the random numbers begin with. Default: 0.",
     "advice": "The advice; MADV_ may be left out.",
     "flags": "Flags of the system call; a single one need not be a list.",
+    "mode": "longterm, to write, as an io_uring registers a buffer (FOLL_LONGTERM); or get, to "
+    "read, as vmsplice() takes it (FOLL_GET).",
     "wp": "Write-protect; false takes the protection away.",
     "steps": "The inner steps.",
 }

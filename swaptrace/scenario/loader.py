@@ -18,15 +18,15 @@ from typing import Final
 
 from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
 from swaptrace.errors import did_you_mean, printable, quote
+from swaptrace.scenario.claims import Expected, NamedPolicy
 from swaptrace.scenario.machine import read_machine
 from swaptrace.scenario.names import Names
 from swaptrace.scenario.nodes import Entry, Mapping, Node, a_kind, known_entries, parse
 from swaptrace.scenario.operations import TOTAL
 from swaptrace.scenario.schema import (
     Check,
-    Expected,
     Measure,
-    NamedPolicy,
+    Pin,
     Repeat,
     Scenario,
     Step,
@@ -77,6 +77,8 @@ def load_text(
         report.add(root.mark, "a scenario needs 'steps'")
     parsed = reader.steps(section["steps"]) if "steps" in section else ()
     steps = Names(report, machine.page_size, reader.lost).steps(parsed)
+    if machine.memory is not None:
+        no_pins(parsed, report)
     scenario = Scenario(
         name=text_of(section, "name", line_of_text, name or "scenario", report),
         description=text_of(section, "description", plain_text, "", report),
@@ -142,6 +144,15 @@ def named_policies(node: Node | None) -> Iterator[NamedPolicy]:
         if isinstance(window.node, Mapping):
             for name, entry in window.node.entries.items():
                 yield NamedPolicy(name, entry.key.line, entry.key.column)
+
+
+def no_pins(steps: Iterable[Parsed], report: Report) -> None:
+    """What reclaim makes of a pinned page among others is not modelled."""
+    for parsed in steps:
+        if isinstance(parsed.step, Pin):
+            message = "pin is not modelled under a memory limit; leave machine.memory out"
+            report.add(parsed.marks["step"], message)
+        no_pins(parsed.steps, report)
 
 
 def checked_policies(steps: Iterable[Parsed]) -> Iterator[NamedPolicy]:

@@ -27,11 +27,13 @@ from swaptrace.scenario.schema import (
     Munlockall,
     Munmap,
     OnRange,
+    Pin,
     Repeat,
     Span,
     Step,
     SystemCall,
     Trace,
+    Unpin,
 )
 from swaptrace.scenario.source import Mark, Report
 from swaptrace.scenario.steps import Parsed
@@ -63,10 +65,11 @@ class Area:
 
 @dataclass(slots=True)
 class Process:
-    """A living process. `line` is where it was forked."""
+    """A living process. `line` is where it was forked; `pinned` in which line a region was."""
 
     line: int = field(compare=False)
     regions: dict[str, Area] = field(default_factory=dict)
+    pinned: dict[str, int] = field(default_factory=dict)
 
     def fork(self, line: int) -> Process:
         return Process(line, dict(self.regions))
@@ -107,6 +110,9 @@ class Names:
             case Mmap():
                 self.mmap(step, process, parsed)
             case Exit():
+                for name, line in process.pinned.items():
+                    message = f"process {quote(step.process)} has pinned region {quote(name)}"
+                    self.wrong(parsed.mark("argument"), f"{message} (line {line}); unpin it before")
                 self.exited[step.process] = step.line
                 del self.living[step.process]
             case ClearRefs() | Mlockall() | Munlockall():
@@ -115,6 +121,8 @@ class Names:
                 self.trace(step, process, parsed)
             case Check():
                 self.check(step, process, parsed)
+            case Unpin():
+                self.unpin(step, process, parsed)
             case _:
                 return self.on_region(step, process, parsed)
         return step
@@ -170,6 +178,10 @@ class Names:
                 f"{quote(step.process)} (line {old.line}); munmap it before, or use another name",
             )
             return
+        if step.region in process.pinned:
+            line = process.pinned[step.region]
+            message = f"region {quote(step.region)} is still pinned (line {line}); unpin it before"
+            self.wrong(parsed.mark("argument"), message)
         process.regions.pop(step.region, None)
         self.spend(len(process.regions) // SCANNED, parsed)
         taken = ((area.base, area.end) for area in process.regions.values())
@@ -211,6 +223,14 @@ class Names:
         if step.region is not None and step.region not in process.regions:
             self.no_region(step, step.region, process, parsed.mark("region"))
 
+    def unpin(self, step: Unpin, process: Process, parsed: Parsed) -> None:
+        """A region that the process has pinned."""
+        if step.region not in process.regions:
+            self.no_region(step, step.region, process, parsed.mark("argument"))
+        elif process.pinned.pop(step.region, None) is None:
+            message = f"region {quote(step.region)} is not pinned here by {quote(step.process)}"
+            self.wrong(parsed.mark("argument"), message)
+
     def check(self, step: Check, process: Process, parsed: Parsed) -> None:
         """The regions of a check, and whether what is said of one is of all its pages."""
         for key, said in (("pages", step.claims.pages), ("data", step.claims.data)):
@@ -231,6 +251,12 @@ class Names:
         span = self.span(step, area, parsed)
         if isinstance(step, AccessPattern):
             self.hot_pages(step, span, parsed)
+        if isinstance(step, Pin) and step.errno is None:
+            if step.region in process.pinned:
+                line = process.pinned[step.region]
+                message = f"region {quote(step.region)} is pinned already (line {line})"
+                self.wrong(parsed.mark("argument"), f"{message}; unpin it before")
+            process.pinned[step.region] = step.line
         if isinstance(step, Munmap) and step.errno is None:
             self.spend(len(area.mapped) // SCANNED, parsed)
             process.regions[step.region] = replace(area, mapped=without(area.mapped, span))
@@ -305,7 +331,7 @@ class Names:
         """A copy of everything that decides what is right later."""
         self.spend(sum(1 + len(process.regions) for process in self.living.values()), parsed)
         return {
-            name: replace(process, regions=dict(process.regions))
+            name: replace(process, regions=dict(process.regions), pinned=dict(process.pinned))
             for name, process in self.living.items()
         }
 

@@ -35,12 +35,15 @@ from swaptrace.scenario.schema import (
     Munmap,
     Order,
     Pattern,
+    Pin,
+    PinMode,
     Prot,
     Repeat,
     Span,
     Step,
     Trace,
     UffdWriteprotect,
+    Unpin,
 )
 from swaptrace.scenario.source import Mark, Report
 from swaptrace.scenario.values import Reader, read, read_flags
@@ -239,6 +242,15 @@ def munlockall(f: Fields) -> Munlockall:
     return Munlockall(**f.base())
 
 
+def pin(f: Fields) -> Pin:
+    mode: PinMode = f.get("mode", values.PIN_MODE, "longterm")
+    return Pin(**f.base(), region=f.name(), span=f.span(), mode=mode)
+
+
+def unpin(f: Fields) -> Unpin:
+    return Unpin(**f.base(), region=f.name())
+
+
 def fork(f: Fields) -> Fork:
     return Fork(**f.base(), child=f.name())
 
@@ -310,6 +322,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "munlock": Operation(munlock, SYSCALL),
     "mlockall": Operation(mlockall, ("process", "errno")),
     "munlockall": Operation(munlockall, ("process",)),
+    "pin": Operation(pin, ("mode", *SYSCALL)),
+    "unpin": Operation(unpin, ("process",)),
     "fork": Operation(fork, ("process",)),
     "exit": Operation(exit_, ("process",)),
     "clear_refs": Operation(clear_refs, ("process",)),

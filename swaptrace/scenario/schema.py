@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from swaptrace.advice import Advice
 from swaptrace.kernels import KERNELS, implied
-from swaptrace.scenario.claims import Claims
+from swaptrace.scenario.claims import Claims, Expected, NamedPolicy
 from swaptrace.terminal.files import Identity
 
 KiB = 1024
@@ -26,6 +26,7 @@ Backend: TypeAlias = str
 Reclaim = Literal["classic", "mglru", "lru"]
 Prot = Literal["rw", "r", "none"]
 Order = Literal["forward", "backward", "random"]
+PinMode = Literal["longterm", "get"]
 Pattern = Literal["sequential", "uniform", "zipf", "hot"]
 
 
@@ -252,6 +253,24 @@ class Munlockall(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pin(BaseStep):
+    """Take a reference to each page of a range, besides that of its PTE, as for direct I/O."""
+
+    op = "pin"
+    region: str
+    span: Span
+    mode: PinMode = "longterm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpin(BaseStep):
+    """Give back the references that the process's pin of a region holds."""
+
+    op = "unpin"
+    region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fork(BaseStep):
     """`process` forks a child named `child`, which inherits the regions under their names."""
 
@@ -309,7 +328,7 @@ class Repeat(BaseStep):
     steps: tuple[Step, ...]
 
 
-SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect
+SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect | Pin
 """The steps whose range the kernel takes in whole pages."""
 
 OnRange: TypeAlias = Memset | Access | AccessPattern | SystemCall
@@ -328,6 +347,8 @@ Step: TypeAlias = (
     | Munlock
     | Mlockall
     | Munlockall
+    | Pin
+    | Unpin
     | Fork
     | Exit
     | ClearRefs
@@ -336,26 +357,6 @@ Step: TypeAlias = (
     | Measure
     | Repeat
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """One expected value: `policy` may be an alias; `window` is a label or `total`."""
-
-    window: str
-    policy: str
-    counter: str
-    value: int
-    line: int
-
-
-class NamedPolicy(NamedTuple):
-    """A policy that `expect:` or a `check` (see `where`) names, and where; counted from 1."""
-
-    name: str
-    line: int
-    column: int
-    where: str = "expect"
 
 
 @dataclass(frozen=True, slots=True)

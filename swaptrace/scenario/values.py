@@ -23,6 +23,7 @@ from swaptrace.scenario.schema import (
     LockFlag,
     Order,
     Pattern,
+    PinMode,
     Prot,
     Reclaim,
 )
@@ -279,6 +280,7 @@ BACKEND: Final[Reader[Backend]] = choice(tuple(KNOWN), "a swap backend")
 KERNEL: Final[Reader[str]] = choice(KERNELS, "a kernel that is modelled", guess=False, known=RANGES)
 RECLAIM: Final[Reader[Reclaim]] = choice(get_args(Reclaim), "a way to reclaim")
 PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
+PIN_MODE: Final[Reader[PinMode]] = choice(get_args(PinMode), "a way to pin")
 PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")
 ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
 ADVICE: Final[Reader[Advice]] = choice(Advice, "an advice", PREFIX, others=NOT_MODELLED)

@@ -28,11 +28,13 @@ from swaptrace.scenario.schema import (
     Munlockall,
     Munmap,
     OnRange,
+    Pin,
     Repeat,
     Scenario,
     Step,
     Trace,
     UffdWriteprotect,
+    Unpin,
 )
 
 
@@ -116,6 +118,10 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield from range_keys(step, value=step.value)
         case Madvise():
             yield from range_keys(step, advice=step.advice)
+        case Pin():
+            yield from range_keys(step, mode=step.mode)
+        case Unpin():
+            yield "unpin", step.region
         case UffdWriteprotect():
             yield from range_keys(step, wp=step.wp)
         case Munmap() | Munlock():

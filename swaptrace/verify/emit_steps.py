@@ -26,11 +26,13 @@ from swaptrace.scenario.schema import (
     Munlock,
     Munlockall,
     Munmap,
+    Pin,
     Repeat,
     Span,
     Step,
     Trace,
     UffdWriteprotect,
+    Unpin,
 )
 from swaptrace.traces.generator import threshold
 
@@ -179,6 +181,10 @@ class Writer:
             case UffdWriteprotect(region=region):
                 protect = "true" if step.wp else "false"
                 return f"call(uffd_writeprotect({self.range(region, step.span)}, {protect}))"
+            case Pin(region=region):
+                return f"call(pin_{step.mode}({self.range(region, step.span)}))"
+            case Unpin(region=region):
+                return f"unpin({self.regions[region]})"
             case Fork():
                 return f"fork_process({self.processes[step.child]})"
             case Exit():

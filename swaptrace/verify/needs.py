@@ -18,6 +18,7 @@ from swaptrace.scenario.schema import (
     Mlock,
     Mlockall,
     Mmap,
+    Pin,
     Scenario,
     Step,
     UffdWriteprotect,
@@ -45,6 +46,7 @@ class Needs:
     uffd: bool
     mlock: bool
     mlockall: bool
+    pins: bool
     advice: tuple[Advice, ...]
     """Which is given, oldest first."""
 
@@ -64,6 +66,7 @@ def needs(scenario: Scenario) -> Needs:
         data_pages=data_pages(steps, scenario.machine.page_size),
         soft_dirty=any(isinstance(step, ClearRefs) or names_soft_dirty(step) for step in steps),
         uffd=any(isinstance(step, UffdWriteprotect) for step in steps),
+        pins=any(isinstance(step, Pin) for step in steps),
         mlock=any(isinstance(step, Mlock) for step in steps),
         mlockall=any(isinstance(step, Mlockall) for step in steps),
         advice=tuple(each for each in Advice if each in given),

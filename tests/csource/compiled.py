@@ -138,7 +138,7 @@ def _integers(question: Question) -> list[int]:
 
 
 def _folio(folio: FolioRefs) -> list[int]:
-    return [*map(int, folio)]
+    return [int(of) for of in folio[:-1]]  # C is not told what pins hold
 
 
 def packed(answer: object) -> int:

@@ -63,12 +63,22 @@ expect:
   total: {new: {majflt: "7", pswpin: 0x10, lost_write: 1}}
 """
 
+PINS = """\
+steps:
+- {mmap: a, size: 64KiB, prot: r}
+- {pin: a, mode: longterm, offset: 4KiB, length: 8KiB, errno: EFAULT}
+- {pin: a, mode: get, process: main}
+- {unpin: a, process: main}
+"""
+"""What no machine with a memory limit has."""
+
 GOOD: Final = {
     "example": READ_THEN_WRITE,
     "workout": WORKOUT,
     "read-write": READ_WRITE,
     "lost": LOST,
     "every-key": EVERY_KEY,
+    "pins": PINS,
     **{name: path.read_text() for name, path in bundled.scenarios().items()},
 }
 
@@ -112,6 +122,8 @@ BEYOND: Final = {
     "override-value": OVERRIDDEN,
     "override-without-prefix": OVERRIDDEN,
     "override-without-value": OVERRIDDEN,
+    "pin-names": STATE,
+    "pin-under-a-limit": OTHER_KEY,
     "step-address-space": STATE,
     "step-alignment": PAGE_SIZE,
     "step-at-overlaps": STATE,
@@ -150,7 +162,7 @@ def test_a_good_scenario_fits(name: str) -> None:
 
 def test_the_samples_use_every_key() -> None:
     """Does the one above leave no key of any operation out?"""
-    written = " ".join(EVERY_KEY.split())
+    written = " ".join((EVERY_KEY + PINS).split())
     keys = {key for operation in OPERATIONS.values() for key in operation.keys}
     keys |= {*OPERATIONS, *machine.KEYS, *machine.SWAP_KEYS}
     assert [key for key in keys if f"{key}:" not in written] == []

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from swaptrace.advice import Advice
+from swaptrace.scenario.claims import Expected
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import (
@@ -15,7 +16,6 @@ from swaptrace.scenario.schema import (
     Access,
     ClearRefs,
     Exit,
-    Expected,
     Fork,
     KiB,
     Machine,

@@ -118,12 +118,14 @@ class TreePolicy(Policy):
 def _copied(page: Page) -> Page:
     other = copy.copy(page)
     other.maps, other.folios, other.slots = list(page.maps), list(page.folios), list(page.slots)
+    other.pins = list(page.pins)
     other.counts, other.path, other.broken = page.counts.copy(), list(page.path), list(page.broken)
     return other
 
 
 def _state(page: Page) -> tuple[object, ...]:
-    return page.maps, page.folios, page.slots, page.counts, page.lookup, page.broken, page.wp_fault
+    state = page.maps, page.folios, page.slots, page.pins, page.counts
+    return *state, page.lookup, page.broken, page.wp_fault
 
 
 def _again(

@@ -22,11 +22,13 @@ from swaptrace.scenario.schema import (
     Munlock,
     Munlockall,
     Munmap,
+    Pin,
     Repeat,
     Span,
     Step,
     Trace,
     UffdWriteprotect,
+    Unpin,
 )
 
 
@@ -107,13 +109,13 @@ class Memory:
             case Access() if step.stride > self.page_size:
                 pages = -(-step.span.length // step.stride)
                 areas[step.region].scattered[step.span, step.stride] = pages * self.page_size
-            case Access() | Memset() | Mlock():
+            case Access() | Memset() | Mlock() | Pin():
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case Madvise(advice=advice) if advice.populates:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case Madvise() | Munmap() | Mprotect() | Munlock() | ClearRefs() | UffdWriteprotect():
                 pass  # they change what is there, or nothing
-            case Check():
+            case Check() | Unpin():
                 pass
             case Measure() | Repeat():
                 raise AssertionError("no step of its own")

@@ -105,6 +105,8 @@ static void check_kernel(void)
 		skip("the kernel has no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)");
 	if (NEEDS_UFFD && !uffd_wp)
 		skip(why);
+	if (NEEDS_PINS && !has_io_uring())
+		skip("the kernel has no io_uring for pins, or forbids it");
 	check_memory();
 	if (madvise(shared, page_size, MADV_POPULATE_WRITE))
 		skip("the kernel has no MADV_POPULATE_WRITE (Linux 5.14)");

@@ -34,6 +34,7 @@ static void fork_process(int child)
 		note.forked = true;
 		return;
 	}
+	forget_pins();
 	start_process(child);
 	note.born = true;
 }

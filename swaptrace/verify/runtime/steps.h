@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +39,11 @@
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
+#endif
+
+#ifndef SYS_io_uring_setup
+#define SYS_io_uring_setup 425
+#define SYS_io_uring_register 427
 #endif
 
 #define KiB (1UL << 10)
@@ -115,5 +121,8 @@ static void expect_pages(int region, const char *expected, bool soft_dirty) UNUS
 static void expect_data(int region, const char *expected, struct run claimed, ...) UNUSED;
 static void now_zero(int region, size_t offset, size_t length) UNUSED;
 static void maybe_zero(int region, size_t offset, size_t length) UNUSED;
+static int pin_longterm(int region, size_t offset, size_t length) UNUSED;
+static int pin_get(int region, size_t offset, size_t length) UNUSED;
+static void unpin(int region) UNUSED;
 static void fork_process(int child) UNUSED;
 static void exit_process(void) UNUSED;

@@ -52,6 +52,7 @@ static const char *const region_names[] = { "buf", "other" };
 #define STAT_FLUSH 0
 #define LRU_DRAIN 0
 #define NEEDS_MLOCKALL 0
+#define NEEDS_PINS 0
 #define LONGEST_SHUFFLE 768
 #define MOST_RANKS 512
 #define DATA_PAGES 1
@@ -112,6 +113,86 @@ static void scenario(void)
 /* runtime/random.c */
 
 /* runtime/access.c */
+
+/* Pins: a buffer that an io_uring has registered, or pages that a pipe has got by vmsplice(). */
+
+static int pinned[REGIONS][2];		/* descriptors plus 1; the second one of pipes only */
+
+static bool has_io_uring(void)
+{
+	char parameters[120] = "";	/* struct io_uring_params */
+	int fd = syscall(SYS_io_uring_setup, 1, parameters);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static int pin_longterm(int region, size_t offset, size_t length)
+{
+	char parameters[120] = "";
+	struct iovec range = {at(region, offset), length};
+	int fd = syscall(SYS_io_uring_setup, 1, parameters), error;
+
+	if (fd >= 0 && !syscall(SYS_io_uring_register, fd, 0 /* buffers */, &range, 1)) {
+		pinned[region][0] = fd + 1;
+		return 0;
+	}
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return -1;
+}
+
+static int pin_get(int region, size_t offset, size_t length)
+{
+	struct iovec left = {at(region, offset), length};
+	int ends[2], error;
+	ssize_t taken = 0;
+
+	if (pipe(ends) || fcntl(ends[1], F_SETPIPE_SZ, length + page_size) < 0)
+		fail("no pipe for the pages: ");
+	while (left.iov_len && (taken = vmsplice(ends[1], &left, 1, SPLICE_F_NONBLOCK)) > 0) {
+		left.iov_base = (char *)left.iov_base + taken;
+		left.iov_len -= taken;
+	}
+	if (!left.iov_len) {
+		pinned[region][0] = ends[0] + 1;
+		pinned[region][1] = ends[1] + 1;
+		return 0;
+	}
+	error = errno;
+	close(ends[0]);
+	close(ends[1]);
+	errno = error;
+	return -1;
+}
+
+static void close_pin(int region)
+{
+	for (int i = 0; i < 2; i++) {
+		if (pinned[region][i])
+			close(pinned[region][i] - 1);
+		pinned[region][i] = 0;
+	}
+}
+
+static void unpin(int region)
+{
+	if (!pinned[region][1] &&
+	    syscall(SYS_io_uring_register, pinned[region][0] - 1, 1 /* no buffers */, NULL, 0))
+		fail("cannot unpin: ");
+	close_pin(region);
+	settle();
+}
+
+/* A child has none of its parent's, but their descriptors. */
+static void forget_pins(void)
+{
+	for (int region = 0; region < REGIONS; region++)
+		close_pin(region);
+}
 
 /* runtime/process.c */
 
