@@ -71,14 +71,17 @@ class Patches(NamedTuple):
     replies: tuple[str, ...]
 
 
-def patches_of(file: str, data: bytes) -> Patches:
+def patches_of(file: str, data: bytes, first_line: int | None = 1) -> Patches:
     """Everything to apply in a file; nothing if there is no diff in it.
 
-    Raises `PolicyError` with the line of a mail or a hunk that cannot be read.
+    `first_line` is the number of the first line of a diff; None if its lines have none. Raises
+    `PolicyError` with the line of a mail or a hunk that cannot be read.
     """
     check_lines(file, data.count(b"\n"))
     if not is_mail(data):
-        return Patches(tuple(_some([Patch("", tuple(file_diffs(file, _text(data), 1)))])), ())
+        return Patches(
+            tuple(_some([Patch("", tuple(file_diffs(file, _text(data), first_line)))])), ()
+        )
     mails = list(mails_of(file, data))
     check_lines(file, sum(text.content.count(b"\n") for mail in mails for text in mail.texts))
     found = _some([Patch(mail.subject, tuple(_of_mail(file, mail))) for mail in mails])

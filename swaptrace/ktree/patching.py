@@ -10,7 +10,15 @@ from typing import Final, NamedTuple
 from swaptrace.errors import PolicyError, printable, quote
 from swaptrace.ktree.applying import Effort, Exhausted, Refused, apply
 from swaptrace.ktree.cleaned import MAX_BYTES as MAX_SOURCE
-from swaptrace.ktree.diff import MAX_BYTES, FileDiff, Hunk, Patch, Patches, patches_of
+from swaptrace.ktree.diff import (
+    MAX_BYTES,
+    MOST_LINES,
+    FileDiff,
+    Hunk,
+    Patch,
+    Patches,
+    patches_of,
+)
 from swaptrace.ktree.mails import is_mail
 from swaptrace.ktree.regular import is_plain, read_regular
 from swaptrace.ktree.spec import MAKEFILE, MEMORY
@@ -101,7 +109,7 @@ def _listed(files: Iterable[str]) -> Iterator[str]:
 
 
 def _read(file: str) -> Patches:
-    found = patches_of(file, _content(Path(file)))
+    found = patches_of(file, *_content(Path(file)))
     if not found.patches:
         raise PolicyError(
             f"{printable(file)}: no patch in it; a unified diff, or a mail or mailbox with one, "
@@ -110,20 +118,22 @@ def _read(file: str) -> Patches:
     return found
 
 
-def _content(path: Path) -> bytes:
-    """All of a file, or of a large diff what matters."""
+def _content(path: Path) -> tuple[bytes, int | None]:
+    """All of a file, and the number of its first line; or of a large diff what matters, whose lines
+    have no numbers."""
     try:
         start = read_at_most(path, MAX_BYTES)
     except OSError as error:
         raise PolicyError(f"{printable(str(path))}: cannot be read: {reason(error)}") from None
-    if len(start) <= MAX_BYTES:
-        return start
+    is_small = len(start) <= MAX_BYTES
+    if is_small and (start.count(b"\n") <= MOST_LINES or is_mail(start)):
+        return start, 1
     if is_mail(start):
         size = MAX_BYTES // 2**20
         raise PolicyError(
             f"{printable(str(path))}: larger than {size} MiB, which no mailbox may be"
         )
-    return condensed(path, MAX_BYTES)
+    return condensed(path, MAX_BYTES), None
 
 
 class _Copy:

@@ -28,8 +28,8 @@ _WANTED: Final = frozenset({MAKEFILE, *FILES})
 
 
 def condensed(path: Path, most: int) -> bytes:
-    """A plain diff that git made, with empty lines for what is left out, so that every line has the
-    number that it has in the file. Raises `PolicyError` where more than `most` is left."""
+    """What is left of a plain diff that git made. Raises `PolicyError` where that is more than
+    `most`."""
     shown = printable(str(path))
     kept = bytearray()
     try:
@@ -53,9 +53,9 @@ def _kept(file: BinaryIO, shown: str) -> Iterator[bytes]:
         header = _FILE.match(line) if begins else None
         if header is not None:
             wanted = any(_is_wanted(name.decode("utf-8", "replace")) for name in header.groups())
-        ends = line.endswith(b"\n")
-        yield line if wanted or header is not None else b"\n" * ends
-        begins = ends
+        if wanted or header is not None:
+            yield line
+        begins = line.endswith(b"\n")
 
 
 def _is_wanted(name: str) -> bool:
