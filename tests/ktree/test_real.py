@@ -114,6 +114,30 @@ def test_the_sole_owner_is_told_apart_from_the_exclusive_one(tmp_path: Path) -> 
     assert "write, pageout, fork child, write, write by child" in done.stdout
 
 
+def test_the_place_where_the_cache_is_let_go_tells_kernels_apart(tmp_path: Path) -> None:
+    """Is 7.2 another kernel than one that lets it go before it asks for the count of references?"""
+
+    def edit(text: str) -> str:
+        start = text.index("\nvm_fault_t do_swap_page(")
+        made = text.index("\tpte = mk_pte(page, vma->vm_page_prot);\n", start)
+        end = text.index("\tset_ptes(", made)
+        frees = (
+            "\tfolio_put_swap(folio, page);\n"
+            "\tif (should_try_to_free_swap(si, folio, vma, nr_pages, vmf->flags))\n"
+            "\t\tfolio_free_swap(folio);\n"
+        )
+        lines = text[made:end].splitlines(keepends=True)
+        rest = "".join(line for line in lines if "\tfolio_put_swap(" not in line)
+        return text[:made] + frees + rest + text[end:]
+
+    patch = tmp_path / "fix.patch"
+    patch.write_text(edited(edit, tree=tree("7.2")))
+    pair = f"kernel:{TREES['7.2']},kernel:{TREES['7.2']}+{patch}"
+    done = run("explore", "--policies", pair, "--ops", "read,write,pageout,fork,exit")
+    assert done.exit_code == 1, done.output
+    assert "wp_reuse" in done.stdout
+
+
 def test_a_patch_that_also_touches_reclaim_is_not_decided(tmp_path: Path) -> None:
     """Is mm/vmscan.c named, although the tree may have been unpacked without it?"""
     hunk = "--- a/mm/vmscan.c\n+++ b/mm/vmscan.c\n@@ -1 +1 @@\n-int a;\n+int b;\n"
