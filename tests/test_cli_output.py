@@ -56,7 +56,7 @@ def test_do_the_commands_come_in_the_order_of_their_use() -> None:
     commands = run("-h").output.partition("Commands:\n")[2]
     names = [line.split()[0] for line in commands.splitlines()]
     assert names == [
-        *("run", "compare", "diff", "explore", "graph", "explain", "check"),
+        *("run", "compare", "sweep", "watch", "diff", "explore", "graph", "explain", "check"),
         *("emit-c", "verify", "import", "record", "policies", "scenarios", "counters", "schema"),
     ]
 

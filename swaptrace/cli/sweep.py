@@ -119,8 +119,8 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
 
     \b
     swaptrace sweep my.yaml --over machine.memory=4MiB..64MiB/8
-    swaptrace sweep my.yaml --over machine.memory=10%..100%/10 --plot curve.svg
-    swaptrace sweep my.yaml --over machine.memory=50%,75% --over machine.reclaim=classic,lru
+    swaptrace sweep my.yaml --over machine.memory=10%..100%/10 --plot a.svg
+    swaptrace sweep my.yaml --over machine.kernel=6.1,6.12 --format csv
     """
     from swaptrace import inputs
     from swaptrace.sweep.axes import axes_of
