@@ -41,6 +41,9 @@ ALPHABETS = {
     "locked as read": ("write,read,pageout,fork,mprotect_r,mlock", 2),
 }
 
+USUAL = len(ALPHABETS) - 1
+"""By default the last, which leads to the most states, is for what was made for it."""
+
 AIMED = [("locksmith", "disk", "locked as read"), ("protector", "zram", "watched")]
 """What a policy was made for."""
 
@@ -53,8 +56,7 @@ def cases(shift: int) -> list[tuple[str, str, str]]:
         for (at, name), (number, machine), (place, alphabet) in product(
             enumerate(SOUND), enumerate(MACHINES), enumerate(ALPHABETS)
         )
-        if ALL
-        or (number == (at + place) % len(MACHINES) and place == (at + shift) % len(ALPHABETS))
+        if ALL or (number == (at + place) % len(MACHINES) and place == (at + shift) % USUAL)
     ]
     return found + [case for case in AIMED if case not in found]
 
