@@ -73,7 +73,7 @@ def test_a_format_without_a_place_for_them_says_so(fmt: str) -> None:
     """Is it an error, as with --steps?"""
     result = run(*TABLE, "--format", fmt)
     assert result.exit_code == 2
-    assert "has no place for --checkpoints; table, json and markdown have" in result.stderr
+    assert "has no place for --checkpoints; table, json, markdown and html have" in result.stderr
 
 
 def test_an_encoding_without_blocks_gets_digits() -> None:

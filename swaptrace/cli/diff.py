@@ -14,7 +14,7 @@ from swaptrace.cli.options import (
     output_option,
     report_format_option,
 )
-from swaptrace.cli.reporting import finish
+from swaptrace.cli.reporting import check_library, finish
 from swaptrace.result.jsonfile import MAX_BYTES
 from swaptrace.terminal.atomic import check_writable
 from swaptrace.terminal.exitcodes import ExitCode, foremost
@@ -59,6 +59,7 @@ def diff(
     from swaptrace.result.snapshot import doubts, read_saved
 
     asked = judge(fail_on, thresholds)
+    check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))

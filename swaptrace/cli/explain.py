@@ -18,6 +18,7 @@ from swaptrace.cli.options import (
     warn_of,
     warn_of_machines,
 )
+from swaptrace.cli.reporting import check_library
 from swaptrace.cli.standard import stdin
 from swaptrace.terminal.atomic import check_writable
 from swaptrace.terminal.output import Output
@@ -34,7 +35,7 @@ from swaptrace.terminal.output import Output
     metavar="PATH",
     help="Only this step, as --steps names them: 4.0 is the first within step 4, 4 all of them.",
 )
-@format_option("table", "json")
+@format_option("table", "json", "html")
 @output_option
 @set_option
 @color_option
@@ -53,6 +54,7 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
     from swaptrace.policies import from_argument
     from swaptrace.replay import scenarios as commands
 
+    check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
@@ -64,6 +66,14 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
     explanation = commands.explain_one(loaded, found, step)
     if options["fmt"] == "json":
         output.write(explanation.to_json())
+        return
+    if options["fmt"] == "html":
+        from swaptrace.report.html.documents import explanation_page
+
+        result = commands.replay_all(
+            loaded, [found], steps=False, pages=False, history=True, begin=lambda *_: None
+        )
+        output.write(explanation_page(explanation, result))
         return
     from swaptrace.report.explain import explain_report
 

@@ -19,6 +19,7 @@ from swaptrace.cli.options import (
     set_option,
     warn_of,
 )
+from swaptrace.cli.reporting import check_library
 from swaptrace.terminal.atomic import check_writable
 from swaptrace.terminal.exitcodes import ExitCode
 from swaptrace.terminal.output import Output, status
@@ -72,7 +73,7 @@ ops_option = click.option(
 @click.option(
     "--out", metavar="DIR", type=click.Path(), help="Write each sequence to a scenario file in DIR."
 )
-@format_option("table", "json", "markdown", "dot", "svg")
+@format_option("table", "json", "markdown", "dot", "svg", "html")
 @output_option
 @set_option
 @color_option
@@ -109,6 +110,7 @@ def explore(
     from swaptrace.exploration.graph import Limits
     from swaptrace.exploration.search import Bounds
 
+    check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
@@ -122,7 +124,7 @@ def explore(
     request = explorer.request_of(found, options["overrides"], limits, bounds)
     with status(output.color) as tell:
         exploration = explorer.explore(request, lambda states: tell(f"{states:,} states"))
-    shown = witness.witnesses(exploration)
+    shown = witness.witnesses(exploration, history=options["fmt"] == "html")
     files = witness.write_all(exploration, shown, Path(out)) if out is not None else None
     report = findings.explored(exploration, shown, files)
     _print(report, options["fmt"], output)
@@ -134,6 +136,11 @@ def _print(explored: Explored, fmt: str, output: Output) -> None:
 
     if fmt == "table":
         output.show(report.explore_report(explored))
+        return
+    if fmt == "html":
+        from swaptrace.report.html.documents import exploration_page
+
+        output.write(exploration_page(explored))
         return
     renderers = {
         "json": report.explore_json,

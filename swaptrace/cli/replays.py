@@ -18,7 +18,7 @@ from swaptrace.cli.options import (
     warn_of,
     warn_of_machines,
 )
-from swaptrace.cli.reporting import check_format, finish
+from swaptrace.cli.reporting import check_format, check_library, finish
 from swaptrace.cli.standard import stdin
 from swaptrace.terminal.atomic import check_writable, replace_file
 from swaptrace.terminal.output import Output, progress
@@ -133,13 +133,14 @@ def compare(
 def _output(options: Mapping[str, Any]) -> Output:
     """Where the report goes; whether it can go there is found out before the work."""
     check_format(options)
+    check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
     if options["plot"] is not None:
-        from swaptrace.report.plot import check_library
+        from swaptrace.report.plot import check_library as check
 
-        check_library()
+        check()
         check_writable(Path(options["plot"]), "--plot")
     return output
 
@@ -161,6 +162,7 @@ def _replay(
             steps=options["steps"],
             pages=options["pages"],
             checkpoints=options["checkpoints"] or (PLOTTED if options["plot"] else 0),
+            history=options["fmt"] == "html",
             begin=begin,
             jobs=options["jobs"],
         )

@@ -13,13 +13,13 @@ from swaptrace.terminal.output import Output, complain
 if TYPE_CHECKING:
     from swaptrace.report.reports import Report
 
-WITH_STEPS = ("table", "json", "markdown", "text")
+WITH_STEPS = ("table", "json", "markdown", "text", "html")
 """The formats that have a place for `--steps` and `--pages`."""
 
-WITH_CHECKPOINTS = ("table", "json", "markdown")
+WITH_CHECKPOINTS = ("table", "json", "markdown", "html")
 """The formats that have a place for `--checkpoints`."""
 
-WITH_FINDINGS = ("table", "markdown", "text")
+WITH_FINDINGS = ("table", "markdown", "text", "html")
 """The formats that show which expectations fail and what differs from a baseline."""
 
 
@@ -36,6 +36,14 @@ def check_format(options: Mapping[str, Any]) -> None:
             have = f"{', '.join(those[:-1])} and {those[-1]} have"
             message = f"--format {options['fmt']} has no place for --{option}; {have}"
             raise click.UsageError(message, click.get_current_context())
+
+
+def check_library(fmt: str) -> None:
+    """Find out before the work whether a format can be made. Raises `SwaptraceError`."""
+    if fmt == "html":
+        from swaptrace.report.html.rendering import check_library as check
+
+        check()
 
 
 def finish(report: Report, fmt: str, output: Output) -> ExitCode:

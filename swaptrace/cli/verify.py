@@ -17,6 +17,7 @@ from swaptrace.cli.options import (
     set_option,
     warn_of,
 )
+from swaptrace.cli.reporting import check_library
 from swaptrace.cli.standard import stdin
 from swaptrace.terminal.atomic import check_writable
 from swaptrace.terminal.output import Output, progress
@@ -139,7 +140,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
 @click.option(
     "--format",
     "fmt",
-    type=click.Choice(["table", "json", "ktap"]),
+    type=click.Choice(["table", "json", "ktap", "html"]),
     default="table",
     show_default=True,
     help="What to print.",
@@ -172,6 +173,7 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     if bool(scenario) == (number is not None):
         message = "name at least one SCENARIO, or let --random N make them; not both"
         raise click.UsageError(message, click.get_current_context())
+    check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     for path in (output.path, options["record"]):
         if path is not None:
@@ -247,6 +249,11 @@ def _show(runs: Sequence[Run], fmt: str, output: Output, only_notable: bool) -> 
         from swaptrace.result.verdict import to_json
 
         output.write(to_json(runs))
+        return
+    if fmt == "html":
+        from swaptrace.report.html.documents import verification_page
+
+        output.write(verification_page(runs, only_notable=only_notable))
         return
     from swaptrace.report import verify as verified
 

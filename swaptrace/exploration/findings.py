@@ -25,6 +25,7 @@ def explored(
             each.steps,
             files[number] if files else None,
             each.cited,
+            each.replayed,
         )
         for number, each in enumerate(shown)
     )

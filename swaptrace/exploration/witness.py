@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,9 @@ from swaptrace.exploration.search import PAGE_MAP, Difference, Taken
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
+from swaptrace.replay.telling import Historian
 from swaptrace.result.changes import FAULTS
-from swaptrace.result.result import PolicyResult
+from swaptrace.result.result import PolicyResult, ScenarioResult, machine_mapping
 from swaptrace.scenario.loader import load_text
 from swaptrace.terminal.atomic import replace_file
 
@@ -29,6 +31,7 @@ class Witness(NamedTuple):
 
     Of a counter that is the total, of a violation how often it is reported, of a page map the
     code of the process in which the flag differs. `cited` are the lines where policies in C part.
+    `replayed` is the whole replay, with its history, where that is wanted.
     """
 
     difference: Difference
@@ -36,6 +39,7 @@ class Witness(NamedTuple):
     values: Mapping[str, int | str]
     text: str
     cited: tuple[str, ...] = ()
+    replayed: ScenarioResult | None = None
 
     @property
     def title(self) -> str:
@@ -44,20 +48,26 @@ class Witness(NamedTuple):
         return f"{self.difference.kind} {flag}" if flag else self.difference.kind
 
 
-def witnesses(exploration: Exploration) -> list[Witness]:
-    """Every difference with its scenario, replayed.
+def witnesses(exploration: Exploration, history: bool = False) -> list[Witness]:
+    """Every difference with its scenario, replayed; `history` asks for the whole replay as well.
 
     Raises `SwaptraceError` if a replay does not show what was found: the two would disagree.
     """
     tables = {policy.name: Table(policy) for policy in exploration.request.policies}
-    return [_witness(exploration.request, each, tables) for each in exploration.differences]
+    request = exploration.request
+    return [_witness(request, each, tables, history) for each in exploration.differences]
 
 
-def _witness(request: Request, difference: Difference, tables: Mapping[str, Table]) -> Witness:
+def _witness(
+    request: Request, difference: Difference, tables: Mapping[str, Table], history: bool
+) -> Witness:
     steps = steps_of(difference.steps, request.machine.page_size)
     text = scenario_text(request, difference, steps)
     scenario = load_text(text.encode(), file_name(request.policies, difference))
-    results = {name: replay(scenario, table, pages=True) for name, table in tables.items()}
+    results = {
+        name: replay(scenario, table, pages=True, history=Historian if history else None)
+        for name, table in tables.items()
+    }
     values = _values(difference, results)
     if len(set(values.values())) == 1 and (len(values) == 2 or 0 in values.values()):
         raise SwaptraceError(
@@ -69,7 +79,14 @@ def _witness(request: Request, difference: Difference, tables: Mapping[str, Tabl
         for name, result in results.items()
     }
     text += _yaml({"expect": {"total": expected}})
-    return Witness(difference, steps, values, text, parting(request.policies, scenario))
+    replayed = None
+    if history:
+        shown = {name: replace(result, pages=None) for name, result in results.items()}
+        machine = machine_mapping(scenario.machine)
+        lines = tuple(text.splitlines())
+        replayed = ScenarioResult(scenario.name, scenario.file, machine, shown, source=lines)
+    cited = parting(request.policies, scenario)
+    return Witness(difference, steps, values, text, cited, replayed)
 
 
 def _values(difference: Difference, results: Mapping[str, PolicyResult]) -> dict[str, int | str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from swaptrace.errors import OutOfMemory, Problem, ScenarioError, SwaptraceError, TooManyPages
 from swaptrace.mm.policy import Policy
@@ -19,6 +19,7 @@ from swaptrace.replay.pages.placing import is_placed
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Record, Tally
 from swaptrace.replay.world import World
+from swaptrace.result.history import History
 from swaptrace.result.result import Checkpoint, Note, PolicyResult, StepResult, Violation
 from swaptrace.scenario.schema import (
     Access,
@@ -49,6 +50,15 @@ from swaptrace.scenario.schema import (
 
 Entry = TypeVar("Entry", StepResult, Checkpoint)
 
+
+class Historian(Protocol):
+    """Takes down a replay."""
+
+    def history(self) -> History:
+        """All that has been taken down."""
+        ...
+
+
 Observer: TypeAlias = Callable[[str, Step, Tally], None]
 
 
@@ -59,18 +69,22 @@ def replay(
     steps: bool = False,
     pages: bool = False,
     checkpoints: int = 0,
+    history: Callable[[Replay], Historian] | None = None,
 ) -> PolicyResult:
     """What the scenario counts under the policy.
 
     Where several scenarios are replayed under one policy, a `Table` of it in its place spares the
     transitions that are known already. `steps` and `pages` ask for the executed steps and
     for the page maps at the end, `checkpoints` for the counters after so many equal parts of each
-    `access` and `trace` step. Raises `ScenarioError` where a system call does not return
-    what its step says, and `PolicyError`.
+    `access` and `trace` step. `history` makes of a replay that is about to begin who takes down how
+    the address space looks after each step (`telling.Historian`). Raises `ScenarioError` where a
+    system call does not return what its step says, and `PolicyError`.
     """
     run = Replay(scenario, policy, steps, checkpoints=checkpoints)
+    historian = None if history is None else history(run)
     run.steps(scenario.steps, "", None, run.record)
-    return run.result(pages)
+    result = run.result(pages)
+    return result if historian is None else replace(result, history=historian.history())
 
 
 class Replay:

@@ -20,6 +20,7 @@ from swaptrace.result.result import (
 from swaptrace.scenario.schema import Scenario
 
 if TYPE_CHECKING:
+    from swaptrace.replay.engine import Historian, Replay
     from swaptrace.result.explanation import Explanation
 
 
@@ -29,6 +30,7 @@ class Wanted(NamedTuple):
     steps: bool = False
     pages: bool = False
     checkpoints: int = 0
+    history: Callable[[Replay], Historian] | None = None
 
 
 Begin = Callable[[str, str], None]
@@ -42,6 +44,7 @@ def replay_all(
     steps: bool,
     pages: bool,
     checkpoints: int = 0,
+    history: bool = False,
     begin: Begin,
     jobs: int = 1,
 ) -> Result:
@@ -52,12 +55,21 @@ def replay_all(
     from swaptrace.replay.expecting import check_all
 
     check_all(scenarios, policies)
-    wanted = Wanted(steps, pages, checkpoints)
+    wanted = Wanted(steps, pages, checkpoints, _historian() if history else None)
     with _replaying(scenarios, policies, wanted, jobs) as counted:
         return Result(
             __version__,
-            tuple(_replay_one(scenario, policies, counted, begin) for scenario in scenarios),
+            tuple(
+                _replay_one(scenario, policies, counted, begin, history) for scenario in scenarios
+            ),
         )
+
+
+def _historian() -> Callable[[Replay], Historian]:
+    """Who takes down a replay; one without pictures does not need it."""
+    from swaptrace.replay import telling
+
+    return telling.Historian
 
 
 @contextmanager
@@ -98,7 +110,11 @@ def without_checkpoints(result: Result) -> Result:
 
 
 def _replay_one(
-    scenario: Scenario, policies: Sequence[Policy], counted: Iterator[PolicyResult], begin: Begin
+    scenario: Scenario,
+    policies: Sequence[Policy],
+    counted: Iterator[PolicyResult],
+    begin: Begin,
+    history: bool,
 ) -> ScenarioResult:
     results: dict[str, PolicyResult] = {}
     for policy in policies:
@@ -110,6 +126,7 @@ def _replay_one(
         machine=machine_mapping(scenario.machine),
         policies=results,
         expectations=tuple(expectations(scenario, results)),
+        source=scenario.text if history else (),
     )
 
 

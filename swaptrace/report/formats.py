@@ -16,6 +16,7 @@ FORMATS: Final[Mapping[str, str]] = {
     "json": "json",
     "markdown": "markdown",
     "text": "plain",
+    "html": "page",
     "csv": "comma_separated",
     "github-benchmark": "github_benchmark",
     "ktap": "ktap",

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from swaptrace.counters import WARNINGS
+from swaptrace.result.result import ScenarioResult
 from swaptrace.terminal.exitcodes import ExitCode
 
 
 class Line(NamedTuple):
     """A kind of difference, what each policy shows, and the shortest sequence; of policies in C
-    the lines where they part."""
+    the lines where they part. `replayed` is the sequence as a scenario, with its history, where
+    that was asked for."""
 
     title: str
     kind: str
@@ -22,6 +24,7 @@ class Line(NamedTuple):
     steps: Sequence[Mapping[str, object]]
     file: str | None
     cited: tuple[str, ...] = ()
+    replayed: ScenarioResult | None = None
 
 
 class Explored(NamedTuple):

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple, cast, get_args
 
 from swaptrace.counters import WARNINGS
+from swaptrace.result.history import History
 from swaptrace.result.jsonfile import Node, parse
 from swaptrace.result.lrugen import TYPES, Generation, LruGen, Tier
 from swaptrace.scenario.schema import LIMITED, Machine
@@ -109,8 +110,8 @@ class PolicyResult:
     `pages` maps process to region to the run-length code of its page map at the end
     (None unless asked for). `checkpoints` are in order (None unless asked for), `checks` in the
     order of the file. `notes` are what is to be said of a line's step; they are not part of the
-    JSON, which holds what is counted. `undecided` says why none of it is the
-    last word (`mm.policy.Policy`).
+    JSON, which holds what is counted. Nor is `history`, which pictures are drawn from (None unless
+    asked for). `undecided` says why none of it is the last word (`mm.policy.Policy`).
     """
 
     total: Counters
@@ -122,6 +123,7 @@ class PolicyResult:
     checks: tuple[Checked, ...] = ()
     notes: tuple[Note, ...] = ()
     undecided: tuple[str, ...] = ()
+    history: History | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +143,18 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """One scenario under every policy that was asked for, in that order."""
+    """One scenario under every policy that was asked for, in that order.
+
+    `source` is its file, line by line, where histories were asked for; it is no part of the JSON
+    form.
+    """
 
     name: str
     file: str
     machine: Mapping[str, object]
     policies: Mapping[str, PolicyResult]
     expectations: tuple[Expectation, ...] = ()
+    source: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

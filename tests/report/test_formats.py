@@ -95,10 +95,10 @@ any_report = st.one_of(
 property_test = settings(max_examples=examples(15))
 
 
-@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("fmt", [fmt for fmt in FORMATS if fmt != "html"])
 @pytest.mark.parametrize("name", REPORTS)
 def test_does_a_format_look_as_it_did(request: pytest.FixtureRequest, name: str, fmt: str) -> None:
-    """Is every format of every report the same text as before?"""
+    """Is every format of every report the same text as before? (A page is looked at elsewhere.)"""
     check_golden(request, f"formats/{name}.{fmt}", render(fmt, REPORTS[name]))
 
 

@@ -1,0 +1,173 @@
+"""Replaying a scenario while taking down how the address space looks after each step."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Final
+
+from swaptrace.mm.column import Column, Mapping, SwapPte
+from swaptrace.replay.engine import Replay
+from swaptrace.replay.explain import mapping_words, transition
+from swaptrace.replay.family import Family
+from swaptrace.replay.pagemap import flags_of
+from swaptrace.replay.tally import Taken as TakenBy
+from swaptrace.replay.tally import Tally, add_counters
+from swaptrace.result.explanation import Transition
+from swaptrace.result.history import Frame, Gap, History, Kind, Run, State, Strip, Taken
+from swaptrace.scenario.schema import Fork as ForkStep
+from swaptrace.scenario.schema import Step
+
+FIRST: Final = 160
+"""How many steps are kept from the beginning."""
+
+LAST: Final = 40
+"""How many are kept from the end, where there are more."""
+
+PARTS: Final = 512
+"""Into how many parts a region is cut that has more than twice as many runs."""
+
+
+class Historian:
+    """The observer of a replay that is about to begin; it makes its history."""
+
+    def __init__(self, replay: Replay) -> None:
+        self.replay = replay
+        replay.observe = self.observe
+        self.first: list[Frame] = []
+        self.last: deque[Frame] = deque(maxlen=LAST)
+        self.steps = 0
+        self.counted: dict[str, int] = {}
+        self.states: dict[State, int] = {}
+        self.views: dict[tuple[int, int], int] = {}
+        self.numbers: dict[tuple[TakenBy, str], int] = {}
+        self.transitions: list[Transition] = []
+        self.known: dict[tuple[object, ...], int] = {}
+        self.pages: Counter[int] = Counter()
+
+    def observe(self, path: str, step: Step, tally: Tally) -> None:
+        """Take down one leaf step that has been executed."""
+        counters = tally.counters()
+        add_counters(self.counted, counters)
+        child = step.child if isinstance(step, ForkStep) else ""
+        taken = tuple(
+            Taken(self.transition(each, child), pages) for each, pages in tally.taken.items()
+        )
+        for number, pages in taken:
+            self.pages[number] += pages
+        self.steps += 1
+        strips = tuple(self.strips())
+        frame = Frame(path, step.line, step.process, step.op, counters, taken, strips)
+        if len(self.first) < FIRST:
+            self.first.append(frame)
+        else:
+            self.last.append(frame)
+
+    def transition(self, taken: TakenBy, child: str) -> int:
+        """The number of a transition; what is told in the same words is the same one."""
+        known = self.numbers.get((taken, child))
+        if known is None:
+            # In whichever region: that is said where pages take it.
+            told = transition(self.replay.world.table, taken._replace(region=""), 0, child)
+            key = (told.event, told.before, told.after, told.path, *told.counters.items())
+            known = self.known.setdefault(key, len(self.transitions))
+            if known == len(self.transitions):
+                self.transitions.append(told)
+            self.numbers[taken, child] = known
+            self.meet(taken)
+        return known
+
+    def meet(self, taken: TakenBy) -> None:
+        """Number the states of a transition, which pages may have only within a step."""
+        table = self.replay.world.table
+        for column in (taken.column, table.row(taken.event, taken.column).new):
+            for member in range(len(table.columns[column].maps)):
+                self.state(column, member)
+
+    def strips(self) -> Iterator[Strip]:
+        """Every region of every process that lives."""
+        for process in self.replay.world.processes.values():
+            for name, family in process.regions.items():
+                yield self.strip(process.name, name, family)
+
+    def strip(self, process: str, region: str, family: Family) -> Strip:
+        """One region as one process sees it."""
+        member = family.members.index(process)
+        runs = [(pages, self.state(column, member)) for _, pages, column in family.region.runs()]
+        found = list(_merged(runs))
+        if len(found) <= 2 * PARTS:
+            return Strip(process, region, tuple(found))
+        return Strip(process, region, tuple(_coarse(found, family.region.pages)), PARTS)
+
+    def state(self, column: int, member: int) -> int:
+        """The number of what a process sees of a column."""
+        known = self.views.get((column, member))
+        if known is None:
+            world = self.replay.world
+            found = state_of(world.table.columns[column], member, world.machine.soft_dirty)
+            known = self.views[column, member] = self.states.setdefault(found, len(self.states))
+        return known
+
+    def history(self) -> History:
+        """All that has been taken down."""
+        omitted = self.steps - len(self.first) - len(self.last)
+        return History(
+            tuple(self.states),
+            tuple(
+                told._replace(pages=self.pages[number])
+                for number, told in enumerate(self.transitions)
+            ),
+            (*self.first, *self.last),
+            Gap(len(self.first), omitted) if omitted else None,
+            repeated=self.counted != self.replay.record.total,
+        )
+
+
+def _merged(runs: Iterable[tuple[int, int]]) -> Iterator[Run]:
+    """Neighbours in the same state as one run: what tells their columns apart may be another
+    process's."""
+    for state, group in groupby(runs, key=lambda run: run[1]):
+        yield Run(sum(pages for pages, _ in group), state)
+
+
+def _coarse(runs: Iterable[Run], pages: int) -> Iterator[Run]:
+    """The runs cut at the ends of `PARTS` equal parts, in each part ordered by their states."""
+    ends = (pages * (part + 1) // PARTS for part in range(PARTS))
+    end, at = next(ends), 0
+    inside: Counter[int] = Counter()
+    for count, state in runs:
+        left = count
+        while left:
+            here = min(left, end - at)
+            inside[state] += here
+            at, left = at + here, left - here
+            if at == end:
+                yield from (Run(inside[each], each) for each in sorted(inside))
+                inside.clear()
+                end = next(ends, pages)
+
+
+def state_of(column: Column, member: int, soft_dirty: bool) -> State:
+    """What a process sees of a column; `soft_dirty` is that the machine's page map tells it."""
+    mapping = column.maps[member]
+    words = mapping_words(column, mapping)
+    return State(kind_of(column, mapping), words, flags_of(column, member, soft_dirty))
+
+
+def kind_of(column: Column, mapping: Mapping) -> Kind:
+    """What a page is for the process of the mapping."""
+    pte = mapping.pte
+    if mapping.vma is None:
+        return Kind.HOLE
+    if pte is None:
+        return Kind.NONE
+    if isinstance(pte, SwapPte):
+        if any(folio.slot == pte.slot for folio in column.folios):
+            return Kind.CACHED
+        return Kind.EXCLUSIVE if pte.exclusive else Kind.SHARED
+    if pte.is_zero_page:
+        return Kind.ZERO_PAGE
+    if pte.write:
+        return Kind.DIRTY if pte.dirty else Kind.CLEAN
+    return Kind.READ_ONLY_DIRTY if pte.dirty else Kind.READ_ONLY_CLEAN

@@ -1,0 +1,316 @@
+"""A scenario as it is shown: its source, its steps, and the strips of its policies over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from swaptrace.report.html.graph import Picture, picture
+from swaptrace.report.html.strips import Path, Scale, code, paths, scale
+from swaptrace.result.explanation import Transition
+from swaptrace.result.history import Frame, Gap, History, State, Strip, Taken
+from swaptrace.result.result import PolicyResult, ScenarioResult, Violation
+
+Column = tuple[str, str, int]
+"""A process, its region, and how many pages that has."""
+
+
+class Line(NamedTuple):
+    """A line of the source, and the steps that it is about."""
+
+    number: int
+    text: str
+    steps: tuple[int, ...]
+
+
+class Step(NamedTuple):
+    """An executed step, as the slider names it."""
+
+    path: str
+    line: int
+    title: str
+
+
+class Legend(NamedTuple):
+    """A state that occurs, by its letter; `shade` tells states of one kind apart."""
+
+    letter: str
+    state: State
+    kind: str
+    shade: int
+
+
+class Mark(NamedTuple):
+    """Where a broken promise shows."""
+
+    left: float
+    right: float
+
+
+class Cell(NamedTuple):
+    """A region after a step, drawn and as text."""
+
+    paths: tuple[Path, ...]
+    code: str
+    marks: tuple[Mark, ...]
+
+
+class Row(NamedTuple):
+    """A step under a policy: its regions (None: there is none), what it took and counted, what it
+    broke."""
+
+    at: int
+    step: Step
+    cells: tuple[Cell | None, ...]
+    taken: tuple[Taken, ...]
+    counters: Mapping[str, int]
+    broken: tuple[Violation, ...]
+
+
+class View(NamedTuple):
+    """What one process sees of a page; it is named where there are several."""
+
+    process: str
+    entry: Legend
+
+
+class Told(NamedTuple):
+    """A transition: its number from 1, and how many pages took it under the policies of each group
+    (0: there it does not happen)."""
+
+    number: int
+    transition: Transition
+    before: tuple[View, ...]
+    after: tuple[View, ...]
+    pages: tuple[int, ...]
+
+
+class Group(NamedTuple):
+    """Policies whose pages looked alike after every step."""
+
+    policies: tuple[str, ...]
+    rows: tuple[Row, ...]
+    gap: Gap | None
+    repeated: bool
+
+
+class Heading(NamedTuple):
+    """A column of strips."""
+
+    process: str
+    region: str
+    pages: int
+    scale: Scale
+    parts: int
+
+
+class Scene(NamedTuple):
+    """Everything that is drawn of a scenario; `start` is the step that is shown first."""
+
+    source: tuple[Line, ...]
+    steps: tuple[Step, ...]
+    headings: tuple[Heading, ...]
+    groups: tuple[Group, ...]
+    legend: tuple[Legend, ...]
+    told: tuple[Told, ...]
+    picture: Picture | None
+    start: int
+
+
+def scene(scenario: ScenarioResult) -> Scene | None:
+    """What is drawn of a scenario, if anything was taken down."""
+    told = {name: each for name, each in scenario.policies.items() if each.history is not None}
+    histories = [each.history for each in told.values() if each.history is not None]
+    steps = _steps(histories)
+    if not steps:
+        return None
+    legend = _legend(histories)
+    headings = _headings(histories)
+    alike = _alike(told)
+    happened = _happened([told[first].history for first, *_ in alike], legend)
+    numbers = {_key(each.transition): each.number for each in happened}
+    groups = tuple(
+        _group(names, told[names[0]], steps, headings, legend, numbers) for names in alike
+    )
+    return Scene(
+        tuple(_source(scenario.source, steps)),
+        tuple(steps),
+        headings,
+        groups,
+        tuple(legend.values()),
+        happened,
+        picture(
+            [each.transition for each in happened],
+            {state.words: (entry.letter, state.kind) for state, entry in legend.items()},
+            {each.number for each in happened if all(each.pages)},
+        ),
+        _start(groups, len(steps)),
+    )
+
+
+def _happened(
+    histories: Sequence[History | None], legend: Mapping[State, Legend]
+) -> tuple[Told, ...]:
+    """Every transition under any policy, once."""
+    entries = {state.words: entry for state, entry in legend.items()}
+    found: dict[object, tuple[Transition, list[int]]] = {}
+    for index, history in enumerate(histories):
+        for each in history.transitions if history is not None else ():
+            _, pages = found.setdefault(_key(each), (each, [0] * len(histories)))
+            pages[index] += each.pages
+    return tuple(
+        Told(number, each, _views(each.before, entries), _views(each.after, entries), tuple(pages))
+        for number, (each, pages) in enumerate(found.values(), 1)
+    )
+
+
+def _key(each: Transition) -> object:
+    """What is the same of the same transition under two policies."""
+    told = each.event, each.before, each.after, each.path, each.violations, each.cited
+    return (*told, *each.counters.items())
+
+
+def _steps(histories: Iterable[History]) -> list[Step]:
+    """The steps of all policies in the order of execution. Where policies repeat more or less
+    often before they end as before, one has steps that another has not."""
+    found: list[Step] = []
+    for history in histories:
+        at = 0
+        for frame in history.frames:
+            who = "" if frame.process == "main" else f" by {frame.process}"
+            step = Step(frame.step, frame.line, f"{frame.op}{who}")
+            known = next((i for i in range(at, len(found)) if found[i] == step), None)
+            if known is None:
+                found.insert(at, step)
+                known = at
+            at = known + 1
+    return found
+
+
+def _legend(histories: Iterable[History]) -> dict[State, Legend]:
+    """Every state that occurs, in the order in which they are met."""
+    found: dict[State, Legend] = {}
+    shades: dict[str, int] = {}
+    for history in histories:
+        for state in history.states:
+            if state not in found:
+                kind = state.kind.name.lower()
+                shade = shades.get(kind, 0)
+                shades[kind] = shade + 1
+                found[state] = Legend(letters(len(found)), state, kind, min(shade, 3))
+    return found
+
+
+def letters(number: int) -> str:
+    """A to Z, then AA, AB, …"""
+    more, last = divmod(number, 26)
+    return (letters(more - 1) if more else "") + chr(ord("A") + last)
+
+
+def _headings(histories: Sequence[History]) -> tuple[Heading, ...]:
+    """A column for each region of each process, with one scale for all policies and steps."""
+    found: dict[Column, list[Strip]] = {}
+    for history in histories:
+        for frame in history.frames:
+            for strip in frame.strips:
+                found.setdefault((strip.process, strip.region, strip.pages), []).append(strip)
+    return tuple(
+        Heading(*column, scale(strips), max(strip.parts for strip in strips))
+        for column, strips in found.items()
+    )
+
+
+def _alike(told: Mapping[str, PolicyResult]) -> list[tuple[str, ...]]:
+    """Policies whose histories and violations are the same, together."""
+    groups: list[list[str]] = []
+    for name, result in told.items():
+        for group in groups:
+            first = told[group[0]]
+            if (first.history, first.violations) == (result.history, result.violations):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return list(map(tuple, groups))
+
+
+def _group(
+    names: tuple[str, ...],
+    result: PolicyResult,
+    steps: Sequence[Step],
+    headings: Sequence[Heading],
+    legend: Mapping[State, Legend],
+    told: Mapping[object, int],
+) -> Group:
+    history = result.history
+    assert history is not None
+    where = {(step.path, step.line): at for at, step in enumerate(steps)}
+    order = list(legend)
+    states = {index: order.index(state) for index, state in enumerate(history.states)}
+    numbers = [told[_key(each)] for each in history.transitions]
+    rows = []
+    for frame in history.frames:
+        at = where[frame.step, frame.line]
+        broken = tuple(each for each in result.violations if each.step == frame.step)
+        cells = tuple(_cell(frame, each, broken, history, states) for each in headings)
+        taken = tuple(Taken(numbers[number], pages) for number, pages in frame.taken)
+        rows.append(Row(at, steps[at], cells, taken, frame.counters, broken))
+    return Group(names, tuple(rows), history.gap, history.repeated)
+
+
+def _cell(
+    frame: Frame,
+    heading: Heading,
+    broken: Sequence[Violation],
+    history: History,
+    states: Mapping[int, int],
+) -> Cell | None:
+    place = heading.process, heading.region
+    for strip in frame.strips:
+        if (strip.process, strip.region) == place and strip.pages == heading.pages:
+            marks = tuple(
+                _mark(heading.scale, each, strip.pages)
+                for each in broken
+                if (each.process, each.region) == place
+            )
+            return Cell(paths(strip, heading.scale, states), code(strip, history.states), marks)
+    return None
+
+
+def _mark(found: Scale, violation: Violation, pages: int) -> Mark:
+    """The first page of it; where the others lie is not known."""
+    page = min(violation.page, pages - 1)
+    return Mark(found.at(page), found.at(page + 1))
+
+
+def _views(views: Sequence[str], entries: Mapping[str, Legend]) -> tuple[View, ...]:
+    """What each process sees. The words of several begin with the name of theirs."""
+    found = []
+    for view in views:
+        process, _, words = view.partition(": ")
+        found.append(View("", entries[view]) if view in entries else View(process, entries[words]))
+    return tuple(found)
+
+
+def _source(source: Sequence[str], steps: Sequence[Step]) -> Iterator[Line]:
+    about: dict[int, list[int]] = {}
+    for at, step in enumerate(steps):
+        about.setdefault(step.line, []).append(at)
+    for number, text in enumerate(source, 1):
+        yield Line(number, text, tuple(about.get(number, ())))
+
+
+def _start(groups: Sequence[Group], steps: int) -> int:
+    """The first step that breaks a promise or, if none does, after which policies differ."""
+    broken = [row.at for group in groups for row in group.rows if row.broken]
+    if broken:
+        return min(broken)
+    first, *others = groups
+    shown = {row.at: (row.cells, row.counters) for row in first.rows}
+    differing = [
+        row.at
+        for group in others
+        for row in group.rows
+        if shown.get(row.at) != (row.cells, row.counters)
+    ]
+    return min(differing, default=steps - 1)

@@ -1,0 +1,183 @@
+"use strict";
+(() => {
+  const all = (selector, root) => [...(root || document).querySelectorAll(selector)];
+  const tip = document.getElementById("tip");
+  document.documentElement.classList.add("scripted");
+  for (const part of all(".script")) part.classList.remove("script");
+
+  // What may be too wide can be scrolled by keys.
+  const scrolled = { ".wide": "Table or picture", ".source": "Source", pre: "Text" };
+  for (const [selector, label] of Object.entries(scrolled)) {
+    for (const box of all(selector)) {
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", label);
+    }
+  }
+
+  // Steps.
+  const scenes = all(".scene");
+  let current = scenes[0];
+  const show = (scene, at) => {
+    current = scene;
+    const slider = scene.querySelector("input[type=range]");
+    slider.value = at;
+    at = Number(slider.value);
+    let title = "";
+    const taken = new Set();
+    for (const row of all("tr[data-at]", scene)) {
+      const here = Number(row.dataset.at) === at;
+      row.classList.toggle("now", here);
+      if (here) {
+        title = row.querySelector("th").textContent.trim();
+        row.setAttribute("aria-current", "step");
+        for (const [number] of numbers(row)) taken.add(number);
+      } else row.removeAttribute("aria-current");
+    }
+    for (const line of all(".source li", scene)) {
+      const here = (line.dataset.steps || "").includes(` ${at} `);
+      line.classList.toggle("now", here);
+      if (here) reveal(line);
+    }
+    for (const line of all("tr[data-number]", scene)) line.classList.toggle("now", taken.has(line.dataset.number));
+    const arrows = all(".arrow", scene);
+    all(".tag", scene).forEach((tag, index) => {
+      const took = tag.textContent.split(",").some((number) => taken.has(number));
+      for (const part of [tag, arrows[index]]) part.classList.toggle("now", took);
+    });
+    scene.querySelector(".stepper output").textContent = `step ${title}`;
+    slider.setAttribute("aria-valuetext", `step ${title}`);
+  };
+  const reveal = (line) => {
+    const box = line.closest(".source");
+    const from = line.offsetTop - box.offsetTop;
+    if (from < box.scrollTop || from + line.offsetHeight > box.scrollTop + box.clientHeight) {
+      box.scrollTop = from - box.clientHeight / 2;
+    }
+  };
+  const numbers = (row) => row.dataset.taken.trim().split(" ").filter(Boolean).map((one) => one.split(":"));
+  const step = (scene, by) => show(scene, Number(scene.querySelector("input[type=range]").value) + by);
+  for (const scene of scenes) {
+    scene.prepend(document.getElementById("stepper").content.cloneNode(true));
+    scene.querySelector("input[type=range]").max = scene.dataset.steps - 1;
+    scene.querySelector("input[type=range]").addEventListener("input", (event) => show(scene, event.target.value));
+    scene.querySelector(".back").addEventListener("click", () => step(scene, -1));
+    scene.querySelector(".on").addEventListener("click", () => step(scene, 1));
+    scene.addEventListener("click", (event) => {
+      const row = event.target.closest("tr[data-at]");
+      if (row) show(scene, row.dataset.at);
+      const line = event.target.closest("li[data-steps]");
+      if (line) show(scene, line.dataset.steps.trim().split(" ")[0]);
+    });
+    show(scene, scene.dataset.start);
+  }
+  current = scenes[0];
+  document.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const plain = !event.ctrlKey && !event.altKey && !event.metaKey && !event.shiftKey;
+    if (!by || !plain || !current || event.target.closest("input, textarea, select")) return;
+    event.preventDefault();
+    step(current, by);
+  });
+
+  // What lies under the pointer.
+  const pagesAt = (scale, place) => {
+    const cuts = scale.split(" ").map((cut) => cut.split(":").map(Number));
+    const next = Math.max(1, cuts.findIndex((cut) => cut[1] >= place));
+    const [low, left] = cuts[next - 1];
+    const [high, right] = cuts[next];
+    return Math.round(low + ((high - low) * (place - left)) / (right - left));
+  };
+  const describe = (path, clientX) => {
+    const svg = path.ownerSVGElement;
+    const row = path.closest("tr");
+    const scene = path.closest(".scene");
+    const box = svg.getBoundingClientRect();
+    const width = svg.viewBox.baseVal.width;
+    const heading = row.closest("table").querySelectorAll("thead th")[path.closest("td").cellIndex];
+    const place = ((clientX - box.left) / box.width) * width;
+    const slack = width / 2000;
+    let run = null;
+    for (const found of path.getAttribute("d").matchAll(/M([\d.e+-]+) 5h([\d.e+-]+)/g)) {
+      const [from, long] = [Number(found[1]), Number(found[2])];
+      if (from - slack <= place && place <= from + long + slack) run = [from, Math.min(width, from + long)];
+    }
+    if (!run) return null;
+    const [first, end] = run.map((each) => pagesAt(heading.dataset.scale, each));
+    const entry = all(".legend li", scene)[Number(path.dataset.state)];
+    const letter = entry.querySelector(".badge").textContent;
+    const lines = [
+      first + 1 >= end ? `page ${first}` : `pages ${first} to ${end - 1}`,
+      `${letter}: ${entry.querySelector(".words").textContent}`,
+      `page map: ${entry.querySelector("code").textContent}`,
+    ];
+    for (const [number, pages] of numbers(row)) {
+      const line = scene.querySelector(`.told tr[data-number="${number}"]`);
+      const leads = all(".after .badge", line).some((badge) => badge.textContent === letter);
+      if (!leads) continue;
+      lines.push(`in this step, by transition ${number} of ${pages} pages: ${line.querySelector(".event").textContent.trim()}`);
+      const by = line.querySelector(".path").textContent.trim();
+      if (by) lines.push(`decided by ${by}`);
+    }
+    return lines;
+  };
+  document.addEventListener("pointermove", (event) => {
+    const path = event.target.closest ? event.target.closest(".strips path[data-state]") : null;
+    const lines = path && describe(path, event.clientX);
+    tip.hidden = !lines;
+    if (!lines) return;
+    tip.replaceChildren(...lines.map((text) => {
+      const line = document.createElement("div");
+      line.textContent = text;
+      return line;
+    }));
+    tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8))}px`;
+    const below = event.clientY + 18;
+    tip.style.top = `${below + tip.offsetHeight > innerHeight ? event.clientY - tip.offsetHeight - 12 : below}px`;
+  });
+
+  // Filtering and folding.
+  const filter = document.getElementById("filter");
+  const notable = document.getElementById("notable");
+  if (filter) {
+    const apply = () => {
+      const part = filter.value.trim().toLowerCase();
+      let shown = 0;
+      for (const each of all("[data-name]")) {
+        const fits = each.dataset.name.toLowerCase().includes(part);
+        each.hidden = !fits || (notable.checked && each.dataset.notable !== "1");
+        if (!each.hidden && each.matches(".item")) shown += 1;
+      }
+      document.getElementById("matching").textContent = `${shown} shown`;
+    };
+    filter.addEventListener("input", apply);
+    notable.addEventListener("change", apply);
+    const unfold = document.getElementById("unfold");
+    unfold.addEventListener("click", () => {
+      const open = unfold.textContent === "Open all";
+      for (const each of all("details.item")) each.open = open;
+      unfold.textContent = open ? "Close all" : "Open all";
+    });
+  }
+  const follow = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target && target.matches("details")) {
+      target.open = true;
+      current = target.querySelector(".scene") || current;
+      target.scrollIntoView();
+    }
+  };
+  addEventListener("hashchange", follow);
+  follow();
+  for (const item of all("details.item")) {
+    item.addEventListener("toggle", () => { if (item.open) current = item.querySelector(".scene") || current; });
+  }
+
+  // Paper has no folds.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = all("details:not([open])");
+    for (const each of folded) each.open = true;
+  });
+  addEventListener("afterprint", () => { for (const each of folded) each.open = false; });
+})();

@@ -1,0 +1,103 @@
+"""How the address space looked after each step of a replay, as frozen values.
+
+A history is what pictures are drawn from. Pages are runs of equal states, so that a terabyte takes
+no more than a page. States and transitions are numbered, since most steps have the same few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from swaptrace.result.explanation import Transition
+
+
+class Kind(StrEnum):
+    """What a page is for one process, as coarsely as a colour can tell it."""
+
+    HOLE = "not mapped"
+    NONE = "no page"
+    ZERO_PAGE = "the zero page"
+    DIRTY = "writable, dirty"
+    CLEAN = "writable, clean"
+    READ_ONLY_DIRTY = "read-only, dirty"
+    READ_ONLY_CLEAN = "read-only, clean"
+    EXCLUSIVE = "in swap, exclusive"
+    SHARED = "in swap, not exclusive"
+    CACHED = "in swap, and cached"
+
+
+class State(NamedTuple):
+    """One process's view of a page: in words, and the letters of its page map."""
+
+    kind: Kind
+    words: str
+    flags: str
+
+
+class Run(NamedTuple):
+    """So many neighbouring pages in one state (its number)."""
+
+    pages: int
+    state: int
+
+
+class Strip(NamedTuple):
+    """A region of a process, from its first page on.
+
+    With `parts` it had more runs than can be drawn: it is cut into that many parts of equal length
+    (0: it is not), and within a part the runs are in the order of their states, not of their pages.
+    """
+
+    process: str
+    region: str
+    runs: tuple[Run, ...]
+    parts: int = 0
+
+    @property
+    def pages(self) -> int:
+        """How many it has."""
+        return sum(run.pages for run in self.runs)
+
+
+class Taken(NamedTuple):
+    """So many pages took a transition (its number)."""
+
+    transition: int
+    pages: int
+
+
+class Frame(NamedTuple):
+    """An executed leaf step: what it counted, the transitions that it took, and every region of
+    every process after it. `step` is its path, as of `StepResult`."""
+
+    step: str
+    line: int
+    process: str
+    op: str
+    counters: Mapping[str, int]
+    taken: tuple[Taken, ...]
+    strips: tuple[Strip, ...]
+
+
+class Gap(NamedTuple):
+    """So many steps that were left out, behind the first `after` of those that are there."""
+
+    after: int
+    steps: int
+
+
+class History(NamedTuple):
+    """A scenario under one policy, step by step.
+
+    `transitions` are all that happened, also in steps that were left out, each with the pages of
+    all steps. `repeated` says that iterations of a `repeat` are counted in the results which, since
+    they end as others do, were not replayed and are not here.
+    """
+
+    states: tuple[State, ...]
+    transitions: tuple[Transition, ...]
+    frames: tuple[Frame, ...]
+    gap: Gap | None = None
+    repeated: bool = False

@@ -1,0 +1,116 @@
+"""Does a page work in a real browser: Chromium of the system, driven by Playwright?
+
+Skipped where there is none, or where the extra `browser` is not installed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commandline import run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium; one for all questions."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the extra browser is missing")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class Opened:
+    """A page with what it said and asked for."""
+
+    def __init__(self, browser: Any, path: Path, **how: Any) -> None:
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page = browser.new_context(**how).new_page()
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def quiet(self) -> bool:
+        """Whether there was no message and no request but for the page itself."""
+        return not self.said and all(url == self.page.url or url == "data:," for url in self.asked)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of all bundled scenarios."""
+    path = tmp_path_factory.mktemp("page") / "compare.html"
+    done = run("compare", "--policies", "simple,final", "--format", "html", "-o", str(path))
+    assert done.exit_code == 0, done
+    return path
+
+
+def test_does_it_step_filter_and_unfold(browser: Any, compared: Path) -> None:
+    """Do keys, the slider, a click, the filter and the pointer do what they are for, in silence?"""
+    opened = Opened(browser, compared)
+    page = opened.page
+    page.fill("#filter", "tebi")
+    assert page.locator("details.item:visible").count() == 1
+    page.click("#unfold")
+    scene = page.locator("details.item:visible .scene")
+    rows = scene.locator("table.strips").first.locator("tr[data-at]")
+    page.click("details.item:visible summary >> nth=0")
+    page.click("details.item:visible summary >> nth=0")
+    rows.nth(1).click()
+    assert "memset" in scene.locator("output").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert rows.nth(2).get_attribute("aria-current") == "step"
+    assert rows.nth(1).get_attribute("aria-current") is None
+    scene.locator("input[type=range]").fill("3")
+    assert "read_write" in scene.locator("output").inner_text()
+    rows.nth(3).locator("svg").hover()
+    tip = page.locator("#tip").inner_text()
+    assert "pages 0 to 268435455" in tip
+    assert "do_swap_page" in tip
+    assert opened.quiet()
+
+
+def test_is_it_accessible(browser: Any, compared: Path) -> None:
+    """Does axe-core find nothing, in light and in dark, with everything unfolded?"""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    for scheme in ("light", "dark"):
+        opened = Opened(browser, compared, color_scheme=scheme, bypass_csp=True)
+        opened.page.fill("#filter", "soft-dirty")
+        opened.page.click("#unfold")
+        found = axe.Axe().run(opened.page)
+        assert found.response["violations"] == [], found.generate_report()
+
+
+def test_does_a_hostile_name_show_as_text(browser: Any, tmp_path: Path) -> None:
+    """Does nothing run, and does the name stand in the heading as it is?"""
+    (tmp_path / "a.yaml").write_text(
+        f"name: '{HOSTILE}'\nsteps:\n- mmap: buf\n  size: 8KiB\n- write: buf\n"
+    )
+    page = tmp_path / "a.html"
+    run("run", str(tmp_path / "a.yaml"), "--format", "html", "-o", str(page))
+    opened = Opened(browser, page)
+    assert HOSTILE in opened.page.locator("h1").inner_text()
+    assert opened.page.locator("img").count() == 0
+    assert opened.quiet()
+
+
+def test_does_it_read_without_javascript(browser: Any, compared: Path) -> None:
+    """Is the text there, and no button that does nothing?"""
+    opened = Opened(
+        browser, compared, java_script_enabled=False, viewport={"width": 420, "height": 900}
+    )
+    page = opened.page
+    page.click("details.item >> nth=0 >> summary >> nth=0")
+    assert page.locator("table.strips").first.is_visible()
+    assert not page.locator("button").first.is_visible()

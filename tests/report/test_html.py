@@ -1,0 +1,210 @@
+"""Is a page one file that shows every name as text, asks for nothing, and draws what happened?"""
+
+from __future__ import annotations
+
+import re
+import sys
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swaptrace import bundled, policies
+from swaptrace.errors import SwaptraceError, printable
+from swaptrace.replay.engine import replay
+from swaptrace.replay.scenarios import replay_all
+from swaptrace.replay.telling import Historian
+from swaptrace.report.formats import render
+from swaptrace.report.html.rendering import check_library
+from swaptrace.report.html.scenes import letters, scene
+from swaptrace.report.html.strips import WIDTH, paths, scale
+from swaptrace.report.reports import Compared, Ran
+from swaptrace.result.history import Run, Strip
+from swaptrace.result.result import Result
+from swaptrace.scenario.loader import load_file, load_text
+from tests.commandline import run
+from tests.effort import examples, part
+from tests.report.test_formats import REPORTS, ran
+from tests.results import results
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}"
+MOST_BYTES = 300 * 1024
+
+
+class Page(HTMLParser):
+    """What a browser would read: elements with their attributes, and all text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def replayed(names: list[str], *under: str) -> Result:
+    """Scenarios that are part of the package, with their histories."""
+    found = [load_file(str(bundled.scenarios()[name])) for name in names]
+    chosen = [policies.find(name) for name in under]
+    return replay_all(found, chosen, steps=False, pages=False, history=True, begin=lambda *_: None)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_does_a_page_ask_for_nothing(name: str) -> None:
+    """Does nothing name an address, and does the policy allow but its own style and script?"""
+    text = render("html", REPORTS[name])
+    page = Page(text)
+    for _, attributes in page.elements:
+        assert not any(key.startswith("on") or key in ("style", "src") for key in attributes)
+        assert (attributes.get("href") or "#").startswith(("#", "data:,"))
+    policy = next(a["content"] or "" for t, a in page.elements if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'; ")
+    for tag in ("style", "script"):
+        (inner,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        hashed = b64encode(sha256(inner.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{hashed}'" in policy
+
+
+@settings(max_examples=examples(15))
+@given(results)
+def test_is_every_name_text(result: Result) -> None:
+    """Whatever names are made of, are there no elements but the page's own, and the names whole?"""
+    page = Page(render("html", ran(result)))
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    assert not {"img", "iframe", "object", "base", "form"} & {tag for tag, _ in page.elements}
+    for scenario in result.scenarios:
+        assert printable(scenario.name) in page.text
+
+
+def test_is_a_hostile_scenario_text() -> None:
+    """Are a name, a region and a comment that would end the script shown as they are?"""
+    text = f"# {HOSTILE}\nname: '{HOSTILE.replace(chr(39), chr(39) * 2)}'\n"
+    scenario = load_text(f"{text}steps:\n- mmap: b\n  size: 8KiB\n- write: b\n".encode(), HOSTILE)
+    found = replay_all(
+        [scenario],
+        [policies.find("final")],
+        steps=False,
+        pages=False,
+        history=True,
+        begin=lambda *_: None,
+    )
+    page = Page(render("html", Ran(found, ())))
+    assert page.text.count(HOSTILE) >= 4
+    assert "img" not in {tag for tag, _ in page.elements}
+
+
+@pytest.mark.parametrize("name", part(bundled.scenarios(), 4))
+def test_does_a_history_end_as_the_page_map_does(name: str) -> None:
+    """Are the strips after the last step the page maps that `--pages` prints, run by run?"""
+    scenario = load_file(str(bundled.scenarios()[name]))
+    for policy in ("prepatch", "final"):
+        result = replay(scenario, policies.find(policy), pages=True, history=Historian)
+        history = result.history
+        assert history is not None
+        assert result.pages is not None
+        last = {(s.process, s.region): s for s in history.frames[-1].strips}
+        for process, regions in result.pages.items():
+            for region, code in regions.items():
+                merged: list[tuple[int, str]] = []
+                for run_ in last[process, region].runs:
+                    flags = history.states[run_.state].flags
+                    if merged and merged[-1][1] == flags:
+                        merged[-1] = merged[-1][0] + run_.pages, flags
+                    else:
+                        merged.append((run_.pages, flags))
+                assert ",".join(f"{pages}{flags}" for pages, flags in merged) == code
+
+
+def test_does_a_history_change_nothing_that_is_counted() -> None:
+    """Is the result with a history the same as without, but for it?"""
+    for name in part(bundled.scenarios(), 6):
+        scenario = load_file(str(bundled.scenarios()[name]))
+        told = replay(scenario, policies.find("rfc"), history=Historian)
+        assert replace(told, history=None) == replay(scenario, policies.find("rfc"))
+
+
+def test_are_policies_that_do_alike_drawn_once() -> None:
+    """Are there two groups where one policy differs, and does the first step shown differ?"""
+    (scenario,) = replayed(["soft-dirty"], "simple", "prepatch", "final").scenarios
+    drawn = scene(scenario)
+    assert drawn is not None
+    assert drawn.groups[0].policies == ("simple",)
+    (broken,) = {row.at for group in drawn.groups for row in group.rows if row.broken}
+    assert drawn.start == broken
+    assert any(each.transition.violations for each in drawn.told)
+
+
+def test_does_a_terabyte_take_no_more_than_a_page() -> None:
+    """Are there as few runs?"""
+    (scenario,) = replayed(["one-tebibyte"], "final").scenarios
+    drawn = scene(scenario)
+    assert drawn is not None
+    cells = [cell for row in drawn.groups[0].rows for cell in row.cells if cell is not None]
+    assert [len(cell.paths) for cell in cells] == [1, 1, 1, 1]
+
+
+@given(st.lists(st.integers(1, 2**40), min_size=1, max_size=40))
+@settings(max_examples=examples(30))
+def test_can_every_run_be_seen(lengths: list[int]) -> None:
+    """Is each run at least a thousandth as wide as the strip, and are all of them the whole?"""
+    strip = Strip("main", "buf", tuple(Run(n, i % 2) for i, n in enumerate(lengths)))
+    found = scale([strip])
+    assert found.at(0) == 0
+    assert found.at(strip.pages) == pytest.approx(found.width)
+    drawn = paths(strip, found, {0: 0, 1: 1})
+    widths = [float(w) for path in drawn for w in re.findall(r"h([\d.e+-]+)", path.d)]
+    assert len(widths) == len(lengths)
+    assert min(widths) >= found.width / WIDTH * 0.9
+    assert sum(widths) == pytest.approx(found.width, rel=0.01)
+
+
+def test_is_the_bundled_set_small() -> None:
+    """Is the page of all bundled scenarios below 300 KiB, compared and replayed?"""
+    found = replayed(list(bundled.scenarios()), "prepatch", "rfc", "final")
+    for report in (Ran(found, ()), Compared(found, ())):
+        assert len(render("html", report).encode()) < MOST_BYTES
+
+
+def test_do_differences_come_first() -> None:
+    """Does `compare` show what differs before what is equal?"""
+    found = replayed(["fork-after-pageout", "read-then-write"], "prepatch", "final")
+    text = render("html", Compared(found, ()))
+    assert text.index('id="s2"') < text.index('id="s1"')
+
+
+def test_does_every_command_make_a_page() -> None:
+    """Do `run`, `compare`, `explain` and `explore` write one, with all that was found?"""
+    assert (
+        "<h1>zero-pages under prepatch, rfc, final"
+        in run("run", "zero-pages", "--format", "html").stdout
+    )
+    assert "do_swap_page" in run("explain", "zero-pages", "--format", "html").stdout
+    words = ["explore", "-p", "simple,final", "--processes", "1", "--format", "html"]
+    text = run(*words, "--ops", "read,write,pageout,clear_refs").stdout
+    assert text.count('<details class="item"') == 4
+    assert text.count('class="scene"') == 4
+
+
+def test_is_it_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Jinja2, is the error the command that installs it?"""
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(SwaptraceError, match=r"pip install 'swaptrace-mm\[html\]'"):
+        check_library()
+    done = run("run", "zero-pages", "--format", "html")
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+def test_are_letters_like_those_of_a_spreadsheet() -> None:
+    """Z, then AA."""
+    assert [letters(number) for number in (0, 25, 26, 51, 52, 701, 702)] == [
+        *("A", "Z", "AA", "AZ", "BA", "ZZ", "AAA")
+    ]
