@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from swaptrace.kernels import Version
+from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
 class Effect(Enum):
@@ -24,6 +25,7 @@ class Effect(Enum):
     SWAP_IN = "pages are read into the swap cache"
     POPULATE_READ = "pages are faulted in for reading"
     POPULATE_WRITE = "pages are faulted in for writing"
+    FLAGS = "a flag of the VMA, which merges only with such as have it too"
 
 
 class On(Enum):
@@ -44,13 +46,20 @@ class Refusal(NamedTuple):
 class Known(NamedTuple):
     """What is known of an advice: its number in `<linux/mman.h>`, the kernel that brought it and in
     which commit, what it is to the model, and on which VMAs of private anonymous memory it is
-    refused."""
+    refused; and the flags that it sets and clears."""
 
     number: int
     since: Version
     commit: str
     effect: Effect
     refused: tuple[Refusal, ...] = ()
+    sets: VmFlag = NO_FLAGS
+    clears: VmFlag = NO_FLAGS
+
+
+def flags(number: int, since: Version, sets: VmFlag, clears: VmFlag, commit: str = "") -> Known:
+    """An advice that is a flag of the VMA, or takes one away."""
+    return Known(number, since, commit, Effect.FLAGS, sets=sets, clears=clears)
 
 
 NOT_LOCKED: Final = (Refusal(On.LOCKED, "EINVAL"),)
@@ -59,9 +68,18 @@ NOT_LOCKED: Final = (Refusal(On.LOCKED, "EINVAL"),)
 class Advice(Enum):
     """The advice, by name without MADV_ (madvise_vma_behavior(), madvise_populate())."""
 
+    NORMAL = flags(0, (2, 4), NO_FLAGS, VmFlag.RAND_READ | VmFlag.SEQ_READ)
+    RANDOM = flags(1, (2, 4), VmFlag.RAND_READ, VmFlag.SEQ_READ)
+    SEQUENTIAL = flags(2, (2, 4), VmFlag.SEQ_READ, VmFlag.RAND_READ)
     WILLNEED = Known(3, (2, 4), "", Effect.SWAP_IN)
     DONTNEED = Known(4, (2, 4), "", Effect.ZAP, NOT_LOCKED)
     FREE = Known(8, (4, 5), "854e9ed09ded", Effect.FREE, NOT_LOCKED)
+    DONTFORK = flags(10, (2, 6), VmFlag.DONTCOPY, NO_FLAGS)
+    DOFORK = flags(11, (2, 6), NO_FLAGS, VmFlag.DONTCOPY)
+    DONTDUMP = flags(16, (3, 4), VmFlag.DONTDUMP, NO_FLAGS)
+    DODUMP = flags(17, (3, 4), NO_FLAGS, VmFlag.DONTDUMP)
+    WIPEONFORK = flags(18, (4, 14), VmFlag.WIPEONFORK, NO_FLAGS, "d2cd9ede6e19")
+    KEEPONFORK = flags(19, (4, 14), NO_FLAGS, VmFlag.WIPEONFORK, "d2cd9ede6e19")
     COLD = Known(20, (5, 4), "9c276cc65a58", Effect.COLD, NOT_LOCKED)
     PAGEOUT = Known(21, (5, 4), "1a4e58cce84e", Effect.PAGEOUT, NOT_LOCKED)
     POPULATE_READ = Known(
@@ -78,6 +96,8 @@ class Advice(Enum):
         Effect.POPULATE_WRITE,
         (Refusal(On.UNWRITABLE, "EINVAL"),),
     )
+
+    DONTNEED_LOCKED = Known(24, (5, 18), "9457056ac426", Effect.ZAP)
 
     def __str__(self) -> str:
         """As the kernel's headers call it."""
@@ -107,9 +127,7 @@ NOT_MODELLED: Final[tuple[str, ...]] = tuple(
     f"{PREFIX}{name}"
     for name in (
         *("REMOVE", "HWPOISON", "SOFT_OFFLINE", "MERGEABLE", "UNMERGEABLE"),
-        *("HUGEPAGE", "NOHUGEPAGE", "COLLAPSE", "NORMAL", "RANDOM", "SEQUENTIAL"),
-        *("DONTFORK", "DOFORK", "DONTDUMP", "DODUMP", "WIPEONFORK", "KEEPONFORK"),
-        *("DONTNEED_LOCKED", "GUARD_INSTALL", "GUARD_REMOVE"),
+        *("HUGEPAGE", "NOHUGEPAGE", "COLLAPSE", "GUARD_INSTALL", "GUARD_REMOVE"),
     )
 )
 """What the kernel has, and the model has not."""

@@ -30,6 +30,10 @@ class TooManyPages(SwaptraceError):
     """Pages that can only be replayed one by one, and are too many for that."""
 
 
+class NotModelled(SwaptraceError):
+    """What a kernel does, and the model does not."""
+
+
 class OutOfMemory(SwaptraceError):
     """The kernel would kill a process: its memory is full, and none of it can be reclaimed."""
 

@@ -11,5 +11,15 @@ class VmFlag(Flag):
     LOCKONFAULT = auto()
     """Of a VMA that is locked: it is not populated."""
 
+    RAND_READ = auto()
+    SEQ_READ = auto()
+    DONTCOPY = auto()
+    """A child has a hole there."""
+
+    WIPEONFORK = auto()
+    """A child has the VMA, and nothing in it."""
+
+    DONTDUMP = auto()
+
 
 NO_FLAGS = VmFlag(0)

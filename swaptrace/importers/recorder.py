@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from swaptrace.advice import BY_NAME, Advice
+from swaptrace.advice import BY_NAME, Advice, Effect
 from swaptrace.errors import SwaptraceError
 from swaptrace.importers.accesses import FIRST_PAGE, LAST_PAGE, PAGE_SHIFT, Flags, Pages
 from swaptrace.importers.merge import Last, merged
@@ -286,7 +286,8 @@ def mprotect(recorder: Recorder, call: Call) -> None:
 
 def madvise(recorder: Recorder, call: Call) -> None:
     advice = call.arguments[2]
-    if advice in BY_NAME:
+    known = BY_NAME.get(advice)
+    if known is not None and known.effect is not Effect.FLAGS:
         recorder.on_anonymous("madvise", call, advice)
     elif advice not in WITHOUT_EFFECT:
         recorder.left.calls[f"madvise with {advice}"] += 1

@@ -193,7 +193,7 @@ class Composer:
                 return
             case Effect.ZAP:
                 self.empty(event)
-            case Effect.PAGEOUT | Effect.COLD | Effect.FREE | Effect.SWAP_IN:
+            case Effect.PAGEOUT | Effect.COLD | Effect.FREE | Effect.SWAP_IN | Effect.FLAGS:
                 pass
         yield self.step("madvise", event.start, event.end, advice=event.detail)
 

@@ -118,10 +118,11 @@ class FreeSwap(NamedTuple):
 
 
 class Dontneed(NamedTuple):
-    """MADV_DONTNEED, in a VMA that is not locked."""
+    """MADV_DONTNEED, in a VMA that is not locked, or MADV_DONTNEED_LOCKED."""
 
     process: int
     facts: Facts
+    locked: bool = False
 
 
 class Free(NamedTuple):
@@ -178,15 +179,21 @@ class ClearRefs(NamedTuple):
     facts: Facts
 
 
+Inherited = Literal["same", "wiped", "none"]
+
+
 class Fork(NamedTuple):
     """The process forks; the child becomes the last mapping.
 
-    `copy` is vma_needs_copy(): whether the VMA's page table is copied at all.
+    `copy` is vma_needs_copy(): whether the VMA's page table is copied at all. `child` is what the
+    child gets of the VMA (dup_mmap()): the same, one with nothing in it (VM_WIPEONFORK), or none
+    (VM_DONTCOPY).
     """
 
     process: int
     facts: Facts
     copy: bool
+    child: Inherited = "same"
 
 
 class Unmap(NamedTuple):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
-from swaptrace.mm.column import ZERO, ZERO_PAGE, Mapping, Pte, SwapPte, Vma
-from swaptrace.mm.event import Facts
+from swaptrace.mm.column import HOLE, ZERO, ZERO_PAGE, Mapping, Pte, SwapPte, Vma
+from swaptrace.mm.event import Facts, Inherited
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, SwapinFault, SwapinPte, ask
 from swaptrace.mm.swap import (
@@ -244,7 +244,7 @@ def wp_page_copy(page: Page, p: int, old: Pte) -> None:
         free_swap_cache(page, old.folio)
 
 
-def copy_page_range(page: Page, p: int, copy: bool) -> None:
+def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same") -> None:
     """fork(): the child's mapping, last in line; both sides write-protected, nothing exclusive.
 
     The child's VMA is neither locked nor registered, so uffd-wp bits are dropped.
@@ -254,7 +254,13 @@ def copy_page_range(page: Page, p: int, copy: bool) -> None:
     if parent.vma is None:
         page.maps.append(parent)
         return
+    if inherited == "none":
+        page.maps.append(HOLE)
+        return
     vma = parent.vma._replace(locked=False, uffd_wp=False)
+    if inherited == "wiped":
+        page.maps.append(Mapping(vma))
+        return
     child = Mapping(vma, None, parent.data, parent.freed, parent.written)
     if copy and isinstance(parent.pte, Pte) and needs_cow_for_dma(page, p, parent.pte):
         child = copy_present_page(page, p, child)

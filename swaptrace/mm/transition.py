@@ -106,7 +106,7 @@ def perform(page: Page, event: Event) -> None:
         case ClearRefs():
             clear_soft_dirty(page, p)
         case Fork():
-            copy_page_range(page, p, event.copy)
+            copy_page_range(page, p, event.copy, event.child)
         case Unmap():
             perform_unmap(page, event)
 

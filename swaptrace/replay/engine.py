@@ -9,7 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeAlias, TypeVar
 
-from swaptrace.errors import OutOfMemory, Problem, ScenarioError, SwaptraceError, TooManyPages
+from swaptrace.errors import (
+    NotModelled,
+    OutOfMemory,
+    Problem,
+    ScenarioError,
+    SwaptraceError,
+    TooManyPages,
+)
 from swaptrace.mm.policy import Policy
 from swaptrace.replay import checking, locking, pinning, syscalls
 from swaptrace.replay.access import access
@@ -206,7 +213,7 @@ class Replay:
         else:
             try:
                 errno = self.execute(step, tally)
-            except (OutOfMemory, TooManyPages) as error:
+            except (NotModelled, OutOfMemory, TooManyPages) as error:
                 raise self.problem(step, str(error)) from error
             self.check_errno(step, errno)
         if self.observe is not None:

@@ -8,14 +8,17 @@ or None for success. Ranges are page addresses, `start` to `end`.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from swaptrace.advice import Advice, Effect, On
+from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
 from swaptrace.mm.column import Vma
 from swaptrace.mm.event import (
     ClearRefs,
     Dontneed,
     Free,
+    Inherited,
     Mprotect,
     Pageout,
     SwapIn,
@@ -89,6 +92,8 @@ def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errn
     call = begin(world, tally, process, step.region, step.span)
     if step.advice.populates and world.follows(Rule.POPULATE_RETRIES):  # no longer VMA by VMA
         return each_populated(call, step.advice)
+    if world.machine.memory is not None and step.advice.value.sets & RECENCY:
+        raise NotModelled(f"{step.advice} under a memory limit is not modelled: {WHY}")
     hole, at = False, call.start
     for start, end, area in list(call.space.clipped(call.start, call.end)):
         hole = hole or at < start
@@ -111,16 +116,30 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
         case Effect.COLD:
             cold(call, start, end)
         case Effect.ZAP:
-            call.send(start, end, Dontneed(0, facts))
+            call.send(start, end, Dontneed(0, facts, locked=area.vma.locked))
         case Effect.FREE:
             call.send(start, end, Free(0, facts))
         case Effect.SWAP_IN:
             call.send(start, end, SwapIn(0, facts, readahead=False))
+        case Effect.FLAGS:
+            madvise_update_vma(call, start, end, advice)
         case Effect.POPULATE_READ | Effect.POPULATE_WRITE:
             write = advice.effect is Effect.POPULATE_WRITE
             tried = call.world.follows(Rule.POPULATE_RETRIES)
             populate(call, start, end, write=write, tried=tried)
     return None
+
+
+RECENCY: Final = VmFlag.RAND_READ | VmFlag.SEQ_READ
+WHY: Final = "reclaim does not look at the accessed bits of such a VMA (vma_has_recency())"
+
+
+def madvise_update_vma(call: Call, start: int, end: int, advice: Advice) -> None:
+    """Other flags for a part of a VMA, which may have merged with what is before it."""
+    area = next(iter(call.space.within(start, start + 1)))
+    flags = area.flags & ~advice.value.clears | advice.value.sets
+    if flags != area.flags:
+        call.modify(area, start, end, area._replace(flags=flags))
 
 
 def refusal(advice: Advice, vma: Vma) -> Errno:
@@ -214,26 +233,35 @@ def fork(world: World, tally: Tally, process: Process, child: str) -> None:
         at = family.base
         for start, end, area in list(call.space.clipped(family.base, family.end)):
             copy_range(call, at, start, copy=False)
-            copy_range(call, start, end, copy=area.anon_vma is not None)
+            copy_range(call, start, end, area.anon_vma is not None, inherited(area))
             at = end
         copy_range(call, at, family.end, copy=False)
         family.members.append(child)
-    space = AddressSpace(tuple(child_area(world, area) for area in process.space.areas))
+    space = AddressSpace(
+        tuple(child_area(world, a) for a in process.space.areas if inherited(a) != "none")
+    )
     world.processes[child] = Process(child, space, dict(process.regions))
 
 
-def copy_range(call: Call, start: int, end: int, copy: bool) -> None:
+def inherited(area: VmArea) -> Inherited:
+    """What a child gets of a VMA."""
+    if VmFlag.DONTCOPY in area.flags:
+        return "none"
+    return "wiped" if VmFlag.WIPEONFORK in area.flags else "same"
+
+
+def copy_range(call: Call, start: int, end: int, copy: bool, child: Inherited = "same") -> None:
     """The child's view of a range, hole or not."""
     if start < end:
-        call.send(start, end, ForkEvent(0, call.world.facts, copy))
+        call.send(start, end, ForkEvent(0, call.world.facts, copy, child))
 
 
 def child_area(world: World, area: VmArea) -> VmArea:
     """anon_vma_fork(): an anon_vma of the child's own, in a chain with the parent's."""
     vma = area.vma._replace(locked=False, uffd_wp=False)
     area = area._replace(flags=Lock.NONE.flags_of(area.flags))
-    if area.anon_vma is None:
-        return area._replace(vma=vma)
+    if area.anon_vma is None or inherited(area) == "wiped":
+        return area._replace(vma=vma, anon_vma=None, cloned=False)
     return area._replace(vma=vma, anon_vma=world.new_anon_vma(), cloned=True)
 
 

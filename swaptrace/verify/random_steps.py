@@ -51,10 +51,12 @@ def weight(advice: Advice) -> int:
         case Effect.PAGEOUT:  # a kind of step of its own
             return 0
         case Effect.SWAP_IN:
-            return 3
+            return 9
         case Effect.FREE:
-            return 2
+            return 6
         case Effect.ZAP | Effect.COLD | Effect.POPULATE_READ | Effect.POPULATE_WRITE:
+            return 3
+        case Effect.FLAGS:
             return 1
 
 

@@ -37,7 +37,11 @@ from swaptrace.scenario.schema import (
 
 PAGE = 4096
 LOCK_ALL: tuple[LockAllFlag, ...] = get_args(LockAllFlag)
-ADVICE = (Advice.PAGEOUT, Advice.PAGEOUT, *Advice)
+ADVICE = (
+    *(Advice.PAGEOUT, Advice.PAGEOUT),
+    *(each for each in Advice if each not in (Advice.RANDOM, Advice.SEQUENTIAL)),
+)
+"""All that is modelled under a memory limit as well."""
 
 
 @st.composite

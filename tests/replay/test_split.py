@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
+from swaptrace.advice import Effect
 from swaptrace.replay.engine import Replay
 from swaptrace.scenario.schema import Access, Madvise, Memset, Mmap, Scenario, Span
 from tests.effort import examples
@@ -28,7 +29,7 @@ SPLITTABLE = st.one_of(
                 line=1, advice=advice, region="r", span=span, process=process
             )
         ),
-        st.sampled_from(ADVICE),
+        st.sampled_from([each for each in ADVICE if each.effect is not Effect.FLAGS]),
     ),
     st.just(lambda span, process: Memset(line=1, region="r", span=span, value=3, process=process)),
 )
