@@ -47,7 +47,7 @@ OPTIONAL: Final = {
 }
 """The keys that `to_json` may leave out."""
 
-NOT_IN_JSON: Final = {(PolicyResult, "notes")}
+NOT_IN_JSON: Final = {(PolicyResult, "notes"), (PolicyResult, "history")}
 """What values hold and `to_json` does not write."""
 
 FROM_ONE: Final = ("line", "pages", "times")
