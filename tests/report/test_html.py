@@ -19,12 +19,15 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.scenarios import replay_all
 from swaptrace.replay.telling import Historian
 from swaptrace.report.formats import render
+from swaptrace.report.html.documents import verification_page
 from swaptrace.report.html.rendering import check_library
 from swaptrace.report.html.scenes import letters, scene
 from swaptrace.report.html.strips import WIDTH, paths, scale
 from swaptrace.report.reports import Compared, Ran
-from swaptrace.result.history import Run, Strip
+from swaptrace.result.history import Gap, Run, Strip
 from swaptrace.result.result import Result
+from swaptrace.result.verdict import Difference, Side, Status, Verdict
+from swaptrace.result.verdict import Run as KernelRun
 from swaptrace.scenario.loader import load_file, load_text
 from tests.commandline import run
 from tests.effort import examples, part
@@ -208,3 +211,32 @@ def test_are_letters_like_those_of_a_spreadsheet() -> None:
     assert [letters(number) for number in (0, 25, 26, 51, 52, 701, 702)] == [
         *("A", "Z", "AA", "AZ", "BA", "ZZ", "AAA")
     ]
+
+
+def test_does_verify_make_a_page() -> None:
+    """Are the verdicts there, the names as text, and what differs?"""
+    sides = (Side(None, {"minflt": count}, {}) for count in (3, 4))
+    difference = Difference("1", 3, "main", "write", *sides)
+    verdict = Verdict(HOSTILE, "a.yaml", "merged", Status.DIFFERS, first_difference=difference)
+    page = Page(verification_page([KernelRun("here", "6.18", (verdict,))], only_notable=False))
+    assert HOSTILE in page.text
+    assert "first at step 1, line 3: write by main, under merged" in page.text
+    assert "img" not in {tag for tag, _ in page.elements}
+
+
+def test_is_what_is_left_out_said() -> None:
+    """Of many steps and of many runs, does the history say what it leaves out, and no page?"""
+    steps = "- mmap: buf\n  size: 16MiB\n" + "".join(
+        f"- write: buf\n  offset: {page * 4096}\n  length: 4096\n" for page in range(0, 600, 2)
+    )
+    text = f"steps:\n{steps}- write: buf\n  stride: 8KiB\n"
+    told = replay(load_text(text.encode(), "a"), policies.find("final"), history=Historian)
+    history = told.history
+    assert history is not None
+    assert history.gap == Gap(160, 302 - 200)
+    assert len(history.frames) == 200
+    last = history.frames[-1].strips[0]
+    assert (last.parts, last.pages) == (512, 4096)
+    assert (
+        sum(run_.pages for run_ in last.runs if history.states[run_.state].flags == "PDX") == 2048
+    )
