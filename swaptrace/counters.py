@@ -102,6 +102,42 @@ class Counter(Named):
         "PTEs made dirty although nothing was written through them.",
         "do_swap_page",
     )
+    MTHP_FAULT_ALLOC = (
+        "mthp_fault_alloc",
+        "Large folios that first writes were served with.",
+        "do_anonymous_page",
+        "hugepages-*/stats/anon_fault_alloc, 2 MiB included",
+    )
+    MTHP_SWPIN = (
+        "mthp_swpin",
+        "Large folios read from the swap device whole.",
+        "swap_read_folio",
+        "hugepages-*/stats/swpin",
+    )
+    MTHP_SWPIN_FALLBACK = (
+        "mthp_swpin_fallback",
+        "Sizes that a swap-in through the swap cache tried in vain.",
+        "swap_cache_alloc_folio",
+        "hugepages-*/stats/swpin_fallback",
+    )
+    MTHP_SWPOUT = (
+        "mthp_swpout",
+        "Large folios written to the swap device whole.",
+        "count_swpout_vm_event",
+        "hugepages-*/stats/swpout",
+    )
+    MTHP_SWPOUT_FALLBACK = (
+        "mthp_swpout_fallback",
+        "Large folios that were split as they found no room in a row on the swap device.",
+        "shrink_folio_list",
+        "hugepages-*/stats/swpout_fallback",
+    )
+    MTHP_SPLIT = (
+        "mthp_split",
+        "Large folios that were split.",
+        "split_huge_page_to_list_to_order",
+        "hugepages-*/stats/split",
+    )
     REWRITES = (
         "rewrites",
         "Pages written to swap although their slot already held the same data.",

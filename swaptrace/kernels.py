@@ -75,6 +75,12 @@ class Rule(Enum):
         "0ff67f990bd4",
         "no per-CPU cache of 64 swap slots, which counts as used, lies before the allocator",
     )
+    REUSES_LARGE = Change(
+        (6, 15),
+        "1da190f4d0a6",
+        "a page of a large folio that is not known to be exclusive is reused where all references "
+        "to the folio are of one process; before it is copied",
+    )
     MERGES_UNFAULTED = Change(
         (6, 16),
         "879bca0a2c4f",

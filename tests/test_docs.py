@@ -213,7 +213,7 @@ def test_the_reference_knows_the_whole_format() -> None:
     """Is every key, counter and violation of the scenario format explained?"""
     text = REFERENCE.read_text()
     keys = {key for operation in OPERATIONS.values() for key in operation.keys}
-    known = {path.removeprefix("swap.") for path in READERS}
+    known = {path.rpartition(".")[2] for path in READERS}
     words = [*keys, *known, *ALL_COUNTERS, *VIOLATIONS, *KERNEL_DEFAULTS, *ALIASES]
     assert [word for word in words if f"`{word}`" not in text] == []
     assert [name for name in OPERATIONS if f"`{name}: " not in text] == []

@@ -38,7 +38,13 @@ ALLOWED = {
     "ktree": {"ktree", "csource", "mm"},
     "result": {"result", "scenario"},
     "replay": {"replay", "mm", "reclaim", "traces", "policies", "result"}
-    | {"scenario.addresses", "scenario.claims", "scenario.schema", "scenario.source"},
+    | {
+        "scenario.addresses",
+        "scenario.claims",
+        "scenario.schema",
+        "scenario.source",
+        "scenario.thp",
+    },
     "report": {"report", "result"},
     "sweep": {"sweep", "csource.policy", "ktree.faults.policy", "mm", "policies", "replay"}
     | {"result", "scenario"},

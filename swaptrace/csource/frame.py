@@ -54,8 +54,9 @@ class Frame:
     )
 
     def __init__(self, folio: FolioRefs, vma: Vma, values: dict[str, Any], held: int) -> None:
-        self.mapcount, self.ref_count, self.swapcache, self.swap_count, self.mlocked, pins = folio
-        self.batched = max(0, folio.ref_count - folio.mapcount - folio.swapcache - held - pins)
+        self.mapcount, self.ref_count, self.swapcache, self.swap_count, self.mlocked = folio[:5]
+        known = folio.mapcount + folio.swapcache + held + folio.pins
+        self.batched = max(0, folio.ref_count - known)
         self.vma, self.values = vma, values
         self.swap_full = self.write = self.freed = False
         self.made: Pte | None = None

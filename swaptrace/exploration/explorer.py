@@ -20,6 +20,7 @@ from swaptrace.replay.world import static_facts
 from swaptrace.scenario.garbage import no_collections
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Machine
+from swaptrace.scenario.thp import large_folios
 
 MOST_PROCESSES = 3
 """With more, not even the operations of the default machine come to an end."""
@@ -165,6 +166,10 @@ def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Ma
         raise SwaptraceError(
             "machine.memory must not be set: explore looks at one page, and a limit is about how "
             "many there are"
+        )
+    if large_folios(machine.thp):
+        raise SwaptraceError(
+            "machine.thp must not be set: explore looks at one page, and a large folio has more"
         )
     if machine.swap.size < LEAST_SLOTS * machine.page_size:
         raise SwaptraceError(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
-from swaptrace.mm.column import HOLE, ZERO, ZERO_PAGE, Mapping, Pte, SwapPte, Vma
+from swaptrace.mm.column import HOLE, ZERO_PAGE, Mapping, Pte, SwapPte, Vma
 from swaptrace.mm.event import Facts, Inherited
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, SwapinFault, SwapinPte, ask
@@ -99,18 +99,18 @@ def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:
         page.set_pte(p, Pte(ZERO_PAGE))
         return FaultResult()
     page.count(Counter.ZERO_FILL)
-    f = page.new_folio(ZERO, anon_exclusive=True)
+    f = page.alloc_anon_folio(p)
     pte = mk_pte(page.facts, f)
     if page.vma(p).writable:
         pte = pte.mkdirty().mkwrite()
-    page.set_pte(p, Pte(*pte))
+    page.set_ptes(p, Pte(*pte), f)
     return FaultResult()
 
 
 def do_swap_page(page: Page, p: int, orig: SwapPte, write: bool) -> FaultResult:
     """Swap the page in; a write that the policy has not handled goes on to do_wp_page()."""
     page.enter("do_swap_page")
-    f, major = swapin_folio(page, orig)
+    f, major = swapin_folio(page, p, orig)
     finish = map_and_free if page.facts.maps_before_freeing else free_and_map
     if finish(page, p, f, orig, write):
         result = do_wp_page(page, p)
@@ -122,14 +122,16 @@ def free_and_map(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool
     """The second half up to 6.19: the swap cache is let go, if it is to be, and then the PTE is
     made. Whether a write is still to be handled."""
     exclusive = orig.exclusive or page.folios[f].slot is None
-    page.set_pte(p, None)  # swap_free(): the slot has one reference less
+    whole = page.maps_whole(p, f, orig)
+    page.set_ptes(p, None, f if whole else None)  # swap_free_nr(): one reference less
     vma, refs = page.vma(p), page.refs(f, held=1)
     if ask(page.policy, "should_free_swap", bool, refs, vma, write, page.facts.swap_full):
         folio_free_swap(page, f)
     # A write fault drains the per-CPU batch of new folios; a read fault only if it read ahead.
     batched = page.lookup == "read" and not write and not page.facts.readahead
     refs = page.refs(f, held=2 if batched else 1)
-    answer = map_swapped_in(page, p, f, fault_of(page, vma, write, orig, exclusive, refs))
+    fault = fault_of(page, vma, write, orig, exclusive, refs)
+    answer = map_swapped_in(page, p, f, fault, whole)
     return write and not answer.write_handled
 
 
@@ -142,7 +144,8 @@ def map_and_free(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool
     """
     vma = page.vma(p)
     refs = page.refs(f, held=1)
-    answer = map_swapped_in(page, p, f, fault_of(page, vma, write, orig, orig.exclusive, refs))
+    fault = fault_of(page, vma, write, orig, orig.exclusive, refs)
+    answer = map_swapped_in(page, p, f, fault, page.maps_whole(p, f, orig))
     if page.facts.exclusive_alone:
         left, frees = write and not answer.pte.write, write and orig.exclusive
     else:
@@ -153,7 +156,7 @@ def map_and_free(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool
     return left
 
 
-def swapin_folio(page: Page, orig: SwapPte) -> tuple[int, bool]:
+def swapin_folio(page: Page, p: int, orig: SwapPte) -> tuple[int, bool]:
     """The folio for a swap entry, and whether it had to be read (a major fault).
 
     A synchronous device bypasses the swap cache where the slot's count is one, up to 6.19; since
@@ -162,6 +165,7 @@ def swapin_folio(page: Page, orig: SwapPte) -> tuple[int, bool]:
     cached = page.cached_folio(orig.slot)
     if cached is not None:
         page.lookup = "readahead_hit" if page.folios[cached].readahead else "hit"
+        page.note_lookup(p, page.folios[cached].readahead)
         if page.folios[cached].readahead:
             page.count(Counter.SWAP_RA_HIT)
             page.set_folio(cached, readahead=False)
@@ -169,13 +173,17 @@ def swapin_folio(page: Page, orig: SwapPte) -> tuple[int, bool]:
     if page.facts.backend.synchronous_io:
         if page.facts.sync_through_cache:
             page.enter("swapin_sync")
-            return read_swap_cache(page, orig.slot), True
+            f = page.alloc_swap_folio(p, orig)
+            page.set_folio(f, slot=orig.slot)
+            swap_read_folio(page, orig.slot, f)
+            return f, True
         if page.swap_count(orig.slot) == 1:
-            f = page.new_folio(ZERO)
+            f = page.alloc_swap_folio(p, orig)
             swap_read_folio(page, orig.slot, f)
             return f, True
     page.lookup = "read"
     page.enter("swapin_readahead")
+    page.swapin_readahead(p)
     return read_swap_cache(page, orig.slot), True
 
 
@@ -187,12 +195,13 @@ def fault_of(
     return SwapinFault(vma, write, entry, pte, exclusive, refs)
 
 
-def map_swapped_in(page: Page, p: int, f: int, fault: SwapinFault) -> SwapinPte:
-    """folio_add_anon_rmap_ptes() and set_ptes() of folio `f`, as the policy says."""
+def map_swapped_in(page: Page, p: int, f: int, fault: SwapinFault, whole: bool) -> SwapinPte:
+    """folio_add_anon_rmap_ptes() and set_ptes() of folio `f`, as the policy says: of all of its
+    pages, or of the one of the fault."""
     answer = ask(page.policy, "swapin_pte", SwapinPte, fault)
     if answer.exclusive:
-        page.set_folio(f, anon_exclusive=True)
-    page.set_pte(p, answer.pte._replace(folio=f))
+        page.set_exclusive(f, whole)
+    page.set_ptes(p, answer.pte._replace(folio=f), f if whole else None)
     return answer
 
 
@@ -221,6 +230,8 @@ def do_wp_page(page: Page, p: int) -> FaultResult:
 
 def wp_can_reuse_anon_folio(page: Page, f: int) -> bool:
     """Whether a folio not marked exclusive is ours alone; if so it leaves the swap cache."""
+    if page.nr_pages(f) > 1:
+        return page.wp_can_reuse_large_anon_folio(f)
     if not ask(page.policy, "can_reuse_anon", bool, page.refs(f)):
         return False
     folio_free_swap(page, f)

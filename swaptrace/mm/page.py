@@ -134,6 +134,63 @@ class Page:
                 return number
         return None
 
+    def nr_pages(self, _f: int) -> int:
+        """folio_nr_pages()."""
+        return 1
+
+    def folio_swapped(self, f: int) -> bool:
+        """folio_swapped(): whether a swap PTE needs a slot of the folio, which is cached."""
+        slot = self.folios[f].slot
+        return slot is not None and self.swap_count(slot) > 0
+
+    def alloc_anon_folio(self, _p: int) -> int:
+        """A folio of zeroes for a first write: of one page."""
+        return self.new_folio(ZERO, anon_exclusive=True)
+
+    def alloc_swap_folio(self, _p: int, _orig: SwapPte) -> int:
+        """A folio for a swap-in that bypasses the swap cache: of one page."""
+        return self.new_folio(ZERO)
+
+    def load(self, s: int, f: int) -> bool:
+        """Give folio `f` what its slot `s` holds; whether the slot is marked as one of zeroes."""
+        stored = self.slots[s].data
+        assert stored is not None, "a slot without a copy has its folio in the swap cache"
+        self.set_folio(f, data=stored)
+        return stored == ZERO
+
+    def store(self, f: int) -> bool:
+        """Give the slot of folio `f` what that holds; whether it is marked as one of zeroes."""
+        s, data = self.folios[f].slot, self.folios[f].data
+        assert s is not None
+        self.count(Counter.REWRITES, self.slots[s].data == data)
+        self.slots[s] = SwapSlot(data)
+        return data == ZERO
+
+    def count_swpout(self, f: int) -> None:
+        """count_swpout_vm_event(), of what is counted for large folios alone."""
+
+    def maps_whole(self, _p: int, _f: int, _orig: SwapPte) -> bool:
+        """Whether a fault maps all pages of a folio, of which there is but one."""
+        return False
+
+    def set_ptes(self, p: int, pte: Pte | None, _f: int | None = None) -> None:
+        """set_ptes(): of all pages of a folio, here of the one that there is."""
+        self.set_pte(p, pte)
+
+    def set_exclusive(self, f: int, _whole: bool) -> None:
+        """RMAP_EXCLUSIVE: of this page of the folio, or of all."""
+        self.set_folio(f, anon_exclusive=True)
+
+    def wp_can_reuse_large_anon_folio(self, _f: int) -> bool:
+        """__wp_can_reuse_large_anon_folio(); no folio is large here."""
+        return False
+
+    def swapin_readahead(self, p: int) -> None:
+        """swap_vma_readahead() around a fault that reads: the replay's business."""
+
+    def note_lookup(self, p: int, ahead: bool) -> None:
+        """What a hit in the swap cache is to read-ahead: the replay's business."""
+
     def mlocked(self, f: int) -> bool:
         """folio_test_mlocked(): mapped by a locked VMA."""
         return any(m.vma is not None and m.vma.locked for m in mappers(self.maps, f))
@@ -142,7 +199,8 @@ class Page:
         """What a policy may know of folio `f`, of which the caller holds `held` references."""
         slot = self.folios[f].slot
         swap_count = None if slot is None else self.swap_count(slot)
-        refs = FolioRefs.of(self.mapcount(f), swap_count, self.mlocked(f), held)
+        mapcount, nr_pages = self.mapcount(f), self.nr_pages(f)
+        refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), held, nr_pages)
         pins = self.pin_count(f) if self.pins else 0
         return refs._replace(ref_count=refs.ref_count + pins, pins=pins) if pins else refs
 

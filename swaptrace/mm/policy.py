@@ -47,7 +47,8 @@ class FolioRefs(NamedTuple):
     `mapcount` is folio_mapcount(); `ref_count` folio_ref_count(), with the reference that
     the fault holds where there is one; `swapcache` folio_test_swapcache(); `swap_count` the
     swap PTEs of its slot (0 where it is not cached); `mlocked` folio_test_mlocked(). `pins` are
-    those of the references that pins hold, which the kernel cannot tell from others.
+    those of the references that pins hold, which the kernel cannot tell from others; `nr_pages`
+    folio_nr_pages(): each page of a large folio that is mapped, or cached, is a reference.
     """
 
     mapcount: int
@@ -56,12 +57,16 @@ class FolioRefs(NamedTuple):
     swap_count: int
     mlocked: bool
     pins: int = 0
+    nr_pages: int = 1
 
     @classmethod
-    def of(cls, mapcount: int, swap_count: int | None, mlocked: bool, held: Held) -> FolioRefs:
+    def of(
+        cls, mapcount: int, swap_count: int | None, mlocked: bool, held: Held, nr_pages: int = 1
+    ) -> FolioRefs:
         """Of a folio that so many page tables map, and so many swap PTEs if it is cached."""
         cached = swap_count is not None
-        return cls(mapcount, mapcount + cached + held, cached, swap_count or 0, mlocked)
+        refs = mapcount + cached * nr_pages + held
+        return cls(mapcount, refs, cached, swap_count or 0, mlocked, nr_pages=nr_pages)
 
 
 class SwapinFault(NamedTuple):
@@ -157,7 +162,7 @@ class Policy:
         if swap_full or vma.locked or folio.mlocked:
             return True
         # The cache and the fault: it is likely that we are the exclusive user.
-        return write and folio.ref_count == 2
+        return write and folio.ref_count == 1 + folio.nr_pages
 
     def can_reuse_anon(self, folio: FolioRefs) -> bool:
         """wp_can_reuse_anon_folio(): whether a page that is not marked exclusive is ours alone."""

@@ -8,16 +8,15 @@ from swaptrace.mm.page import Page
 
 
 def swap_read_folio(page: Page, s: int, f: int) -> None:
-    """Fill folio `f` from slot `s` and count where the data came from."""
-    stored = page.slots[s].data
-    assert stored is not None, "a slot without a copy has its folio in the swap cache"
-    page.set_folio(f, data=stored)
-    if page.facts.zeromap and stored == ZERO:
-        page.count(Counter.SWPIN_ZERO)
+    """Fill folio `f` from swap, slot `s` being this page's, and count where the data came from."""
+    zeroes, pages = page.load(s, f), page.nr_pages(f)
+    if page.facts.zeromap and zeroes:
+        page.count(Counter.SWPIN_ZERO, pages)
     elif page.facts.backend.compressed:
         zswap_load(page, s, f)
     else:
-        page.count(Counter.PSWPIN)
+        page.count(Counter.PSWPIN, pages)
+        page.count(Counter.MTHP_SWPIN, pages > 1)
 
 
 def zswap_load(page: Page, s: int, f: int) -> None:
@@ -48,26 +47,22 @@ def swap_writepage(page: Page, f: int) -> bool:
     """
     page.enter("swap_writepage")
     page.written = True
-    s = page.folios[f].slot
-    assert s is not None
-    data = page.folios[f].data
-    page.count(Counter.REWRITES, page.slots[s].data == data)
-    page.slots[s] = SwapSlot(data)
+    zeroes, pages = page.store(f), page.nr_pages(f)
     page.set_folio(f, dirty=False)
-    if page.facts.zeromap and data == ZERO:
-        page.count(Counter.SWPOUT_ZERO)
+    if page.facts.zeromap and zeroes:
+        page.count(Counter.SWPOUT_ZERO, pages)
         return True
     if page.facts.backend.compressed:
-        page.count(Counter.ZSWPOUT)
+        page.count(Counter.ZSWPOUT, pages)
         return True
-    page.count(Counter.PSWPOUT)
+    page.count(Counter.PSWPOUT, pages)
+    page.count_swpout(f)
     return page.facts.backend.synchronous_io
 
 
 def folio_free_swap(page: Page, f: int) -> bool:
     """Take the folio out of the swap cache if no swap PTE needs the slot; it is then dirty."""
-    slot = page.folios[f].slot
-    if slot is None or page.swap_count(slot):
+    if page.folios[f].slot is None or page.folio_swapped(f):
         return False
     page.enter("folio_free_swap")
     page.set_folio(f, slot=None, dirty=True)

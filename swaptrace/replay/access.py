@@ -149,7 +149,8 @@ def touch_limited(
     walk: Walk,
     event: Faulting,
 ) -> bool:
-    """The same under a memory limit, where each access may reclaim other pages."""
+    """The same where each access may concern other pages: under a memory limit, which may reclaim
+    them, and with large folios."""
     before = new_anon_pages(tally)
     goes_on = arena.send(tally, family, walk, event)
     if new_anon_pages(tally) > before:

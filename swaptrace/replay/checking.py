@@ -9,7 +9,7 @@ from swaptrace.counters import VIOLATIONS
 from swaptrace.mm.checks import content, lost
 from swaptrace.mm.column import Column, Mapping, byte_of
 from swaptrace.mm.policy import Policy, is_called
-from swaptrace.replay.pagemap import page_runs
+from swaptrace.replay.pagemap import column_runs, page_runs
 from swaptrace.replay.world import World
 from swaptrace.result.result import Checked, ClaimKind
 from swaptrace.scenario.claims import (
@@ -79,14 +79,14 @@ def _listed(kinds: Collection[str]) -> str:
 def data_found(world: World, region: str, process: str, claimed: Data) -> tuple[bool, str]:
     """Whether the data of a region are those, and what they are."""
     family = world.processes[process].regions[region]
-    member, columns = family.members.index(process), world.table.columns
+    member, runs = family.members.index(process), column_runs(world, family)
     beside = [
-        (pages, value, data_of(columns[column], columns[column].maps[member], value))
-        for pages, value, column in _beside(claimed.over(family.region.pages), family.region.runs())
+        (pages, value, data_of(column, column.maps[member], value))
+        for pages, value, column in _beside(claimed.over(family.region.pages), runs)
     ]
-    ok = all(value == there for _, value, there in beside)
-    runs = merged_data(DataRun(pages, there) for pages, _, there in beside)
-    return ok, data_code(runs)
+    ok = all(value == found for _, value, found in beside)
+    there = merged_data(DataRun(pages, found) for pages, _, found in beside)
+    return ok, data_code(there)
 
 
 def data_of(column: Column, mapping: Mapping, claimed: int | str) -> int | str:
@@ -101,12 +101,12 @@ def data_of(column: Column, mapping: Mapping, claimed: int | str) -> int | str:
 
 
 def _beside(
-    claimed: Iterable[DataRun], runs: Iterable[tuple[int, int, int]]
-) -> Iterator[tuple[int, int | str, int]]:
+    claimed: Iterable[DataRun], runs: Iterable[tuple[int, Column]]
+) -> Iterator[tuple[int, int | str, Column]]:
     """How many pages, what is claimed of them, and their column, where both are the same."""
     said = iter(claimed)
     run = next(said)
-    for _, pages, column in runs:
+    for pages, column in runs:
         rest = pages
         while rest:
             if not run.pages:

@@ -54,6 +54,7 @@ from swaptrace.scenario.schema import (
     UffdWriteprotect,
     Unpin,
 )
+from swaptrace.scenario.thp import large_folios
 
 Entry = TypeVar("Entry", StepResult, Checkpoint)
 
@@ -238,6 +239,8 @@ class Replay:
         self, step: AccessPattern | Trace, path: str, tally: Tally, record: Record
     ) -> None:
         """Replay a long sequence of accesses, with checkpoints if they are wanted."""
+        if large_folios(self.world.machine.thp):
+            raise self.problem(step, f"{step.op} is not modelled with large folios (machine.thp)")
         # What a sequence needs takes longer to import than a small replay takes.
         from swaptrace.replay.pages import sequence
 
@@ -329,7 +332,11 @@ def world_of(machine: Machine, table: Table, placed: bool = False) -> World:
     world = World(machine, table)
     if machine.memory is not None and machine.unmodelled:
         raise SwaptraceError(machine.unmodelled)
-    if placed or machine.memory is not None:
+    if large_folios(machine.thp):
+        from swaptrace.replay.folios.memory import Folios
+
+        world.arena = Folios(world)
+    elif placed or machine.memory is not None:
         # What it needs takes longer to import than a small replay takes.
         from swaptrace.replay.pages.arena import Arena
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from swaptrace.advice import Advice
 from swaptrace.counters import COUNTERS
+from swaptrace.errors import SwaptraceError
 from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma
 from swaptrace.mm.event import (
     Access,
@@ -39,6 +40,7 @@ from swaptrace.replay.tally import Taken, Tally
 from swaptrace.result.explanation import ExplainedStep, Explanation, Transition
 from swaptrace.scenario.schema import Fork as ForkStep
 from swaptrace.scenario.schema import Scenario, Step
+from swaptrace.scenario.thp import large_folios
 
 
 def explain(scenario: Scenario, policy: Policy) -> Explanation:
@@ -64,6 +66,11 @@ def explain(scenario: Scenario, policy: Policy) -> Explanation:
         )
 
     run = Replay(scenario, table, observe=observe)
+    if large_folios(run.world.machine.thp):
+        raise SwaptraceError(
+            f"{scenario.file}: explain does not tell of large folios (machine.thp); "
+            "`swaptrace run --steps` counts their splits step by step"
+        )
     run.steps(scenario.steps, "", None, run.record)
     return Explanation(scenario.name, scenario.file, policy.name, tuple(explained))
 

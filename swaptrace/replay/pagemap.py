@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from swaptrace.mm.checks import reads_soft_dirty
 from swaptrace.mm.column import Column, Pte, SwapPte
+from swaptrace.replay.family import Family
 from swaptrace.replay.world import World
 from swaptrace.scenario.claims import NO_FLAGS, PageRun, merged, page_code
 
@@ -26,9 +29,19 @@ def page_runs(world: World, region: str, process: str) -> tuple[PageRun, ...]:
     family = world.processes[process].regions[region]
     member = family.members.index(process)
     return merged(
-        PageRun(pages, flags_of(world.table.columns[column], member, world.machine.soft_dirty))
-        for _, pages, column in family.region.runs()
+        PageRun(pages, flags_of(column, member, world.machine.soft_dirty))
+        for pages, column in column_runs(world, family)
     )
+
+
+def column_runs(world: World, family: Family) -> Iterator[tuple[int, Column]]:
+    """The pages of a region, runs of equal ones together, and the column of each."""
+    single = None if world.arena is None else world.arena.columns(family)
+    if single is not None:
+        yield from ((1, column) for column in single)
+        return
+    for _, pages, number in family.region.runs():
+        yield pages, world.table.columns[number]
 
 
 def flags_of(column: Column, member: int, soft_dirty: bool) -> str:

@@ -159,7 +159,8 @@ def is_on(vma: Vma, on: On) -> bool:
 
 
 def cold(call: Call, start: int, end: int) -> None:
-    """MADV_COLD changes nothing but the order in which a memory limit reclaims."""
+    """MADV_COLD changes nothing but the order in which a memory limit reclaims, and splits large
+    folios."""
     if call.world.arena is not None:
         for family, walk, member in call.pieces(start, end):
             call.world.arena.cold(call.tally, family, walk, member)

@@ -53,8 +53,8 @@ class SwapDevice:
 class World:
     """Everything that changes during a replay, and the table of the policy it runs under.
 
-    Under a memory limit `arena` holds the pages of all regions. `keeps_bytes` is that a scenario
-    asks what the data of pages are.
+    Under a memory limit, and with large folios, `arena` holds the pages of all regions.
+    `keeps_bytes` is that a scenario asks what the data of pages are.
     """
 
     def __init__(self, machine: Machine, table: Table) -> None:
@@ -159,5 +159,6 @@ def static_facts(machine: Machine) -> Facts:
         maps_before_freeing=follows(machine.kernel, Rule.MAPS_BEFORE_FREEING),
         exclusive_alone=follows(machine.kernel, Rule.EXCLUSIVE_ALONE),
         lazyfree_stays=follows(machine.kernel, Rule.LAZYFREE_STAYS),
+        reuses_large=follows(machine.kernel, Rule.REUSES_LARGE),
         readahead=machine.swap.page_cluster > 0,
     )

@@ -33,6 +33,7 @@ from swaptrace.scenario.described import MACHINE
 from swaptrace.scenario.jsonschema import DIALECT, Schema, scenario_schema, summary
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import KERNEL_DEFAULTS, LIMITED, Machine, Swap
+from swaptrace.scenario.thp import ThpEnabled, ThpSize
 
 OPTIONAL: Final = {
     (StepResult, "times"),
@@ -43,6 +44,7 @@ OPTIONAL: Final = {
     (PolicyResult, "checkpoints"),
     (PolicyResult, "checks"),
     (PolicyResult, "undecided"),
+    (Machine, "thp"),
     *((Machine, key) for key in LIMITED),
 }
 """The keys that `to_json` may leave out."""
@@ -225,6 +227,12 @@ def of_type(hint: Any, name: str, definitions: dict[str, Schema]) -> Schema:
     """The JSON of a type; the machine is kept as a mapping, but of its class's keys."""
     if name == "machine":
         hint = Machine
+    if name == "thp":
+        return {
+            "type": "object",
+            "propertyNames": {"enum": list(get_args(ThpSize))},
+            "additionalProperties": {"enum": list(get_args(ThpEnabled))},
+        }
     if is_dataclass(hint) and isinstance(hint, type):
         if hint.__name__ not in definitions:
             definitions[hint.__name__] = of_class(hint, definitions)

@@ -8,9 +8,10 @@ made.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, get_args
 
 from swaptrace.backends import WORDS as BACKENDS
+from swaptrace.scenario.thp import ThpSize
 
 SECTIONS: Final[Mapping[str, str]] = {
     "name": "What results call the scenario. Default: the file's name without .yaml.",
@@ -37,6 +38,11 @@ MACHINE: Final[Mapping[str, str]] = {
     "swap.size": "How many bytes of it can be used.",
     "swap.page_cluster": "/proc/sys/vm/page-cluster: read-ahead is up to 2 to the power of it "
     "pages.",
+    "thp": "The sizes of large folios that anonymous memory may have. Default: none.",
+    **{
+        f"thp.{size}": f"hugepages-{size}/enabled: where folios of {size} are used."
+        for size in get_args(ThpSize)
+    },
     "memory": "What the pages of all processes may occupy: memory.max of their cgroup, less what "
     "the kernel itself is charged for. Default: there is no limit.",
     "reclaim": "What reclaims under the limit: classic, the kernel's active and inactive lists "

@@ -82,10 +82,14 @@ def machine_section() -> Schema:
     swap_defaults = defaults.pop("swap")
     swap = {key: setting(f"swap.{key}", swap_defaults[key]) for key in machine.SWAP_KEYS}
     backend = of_reader(machine.READERS["swap.backend"])
-    keys = {key: setting(key, defaults[key]) for key in machine.KEYS if key != "swap"}
+    keys = {key: setting(key, defaults[key]) for key in machine.KEYS if key not in machine.SECTIONS}
+    sizes = {key: setting(f"thp.{key}", None) for key in machine.THP_KEYS}
+    one = {"if": {"type": "object"}, "then": mapping(sizes), "else": of_reader(values.THP_SIZE)}
     either: Schema = {"if": {"type": "object"}, "then": mapping(swap), "else": backend}
     what = f"{described.MACHINE['swap']} In short only its backend: `swap: zram`."
-    return mapping({**keys, "swap": {"description": what, **either}})
+    folios = f"{described.MACHINE['thp']} In short one size that is always used: `thp: 64KiB`."
+    sections = {"swap": {"description": what, **either}, "thp": {"description": folios, **one}}
+    return mapping({**keys, **sections})
 
 
 def setting(path: str, default: object) -> Schema:

@@ -9,18 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Map
 from dataclasses import fields, replace
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 from swaptrace.errors import nearest, quote, shorten
 from swaptrace.scenario.nodes import Mapping, Node, Scalar, a_kind, known_entries
-from swaptrace.scenario.schema import KERNEL_DEFAULTS, LIMITED, Machine, Scenario, Swap
+from swaptrace.scenario.schema import (
+    KERNEL_DEFAULTS,
+    LIMITED,
+    Machine,
+    Scenario,
+    Swap,
+)
 from swaptrace.scenario.source import Mark, Report, Source
+from swaptrace.scenario.thp import Thp, ThpSize
 from swaptrace.scenario.values import (
     BACKEND,
     KERNEL,
     LENGTH,
     MAX_PAGE_CLUSTER,
     RECLAIM,
+    THP_ENABLED,
+    THP_SIZE,
     Reader,
     boolean,
     human,
@@ -37,6 +46,7 @@ READERS: Final[Map[str, Reader[Any]]] = {
     "swap.backend": BACKEND,
     "swap.size": LENGTH,
     "swap.page_cluster": integer(0, MAX_PAGE_CLUSTER),
+    **{f"thp.{size}": THP_ENABLED for size in get_args(ThpSize)},
     "memory": LENGTH,
     "reclaim": RECLAIM,
     "stat_flush": period,
@@ -45,6 +55,9 @@ READERS: Final[Map[str, Reader[Any]]] = {
 PERIODS: Final = tuple(path for path, reader in READERS.items() if reader is period)
 KEYS: Final = tuple(f.name for f in fields(Machine))
 SWAP_KEYS: Final = tuple(f.name for f in fields(Swap))
+THP_KEYS: Final[tuple[str, ...]] = get_args(ThpSize)
+SECTIONS: Final[Map[str, tuple[str, ...]]] = {"swap": SWAP_KEYS, "thp": THP_KEYS}
+"""The keys that are mappings themselves, or one value in short (`in_short`)."""
 PREFIX: Final = "machine."
 
 
@@ -69,6 +82,8 @@ def overridden(
 def setting_of(machine: Machine, path: str) -> Any:
     """The value of a setting by its path."""
     whole: Any = machine
+    if path.startswith("thp."):
+        return dict(machine.thp)[cast("ThpSize", path[4:])]
     for name in path.split("."):
         whole = getattr(whole, name)
     return whole
@@ -104,8 +119,9 @@ def build(values: Map[str, Any]) -> Machine:
     """What is given over what the kernel implies over the defaults."""
     kernel = values.get("kernel", Machine().kernel)
     swap = {path[5:]: value for path, value in values.items() if path.startswith("swap.")}
-    rest = {path: value for path, value in values.items() if not path.startswith("swap.")}
-    return Machine(**{**KERNEL_DEFAULTS[kernel], **rest}, swap=replace(Swap(), **swap))
+    thp = tuple(Thp(s, values[f"thp.{s}"]) for s in get_args(ThpSize) if f"thp.{s}" in values)
+    rest = {path: value for path, value in values.items() if "." not in path}
+    return Machine(**{**KERNEL_DEFAULTS[kernel], **rest}, swap=replace(Swap(), **swap), thp=thp)
 
 
 def of_file(node: Node, report: Report) -> Iterator[tuple[str, Node]]:
@@ -114,28 +130,39 @@ def of_file(node: Node, report: Report) -> Iterator[tuple[str, Node]]:
         report.add(node.mark, f"machine is a mapping, as `kernel: '6.12'`, not {a_kind(node)}")
         return
     for key, entry in known_entries(node, KEYS, "machine", report).items():
-        if key != "swap":
+        if key not in SECTIONS:
             yield key, entry.node
         elif isinstance(entry.node, Mapping):
-            known = known_entries(entry.node, SWAP_KEYS, "swap", report)
-            yield from ((f"swap.{name}", inner.node) for name, inner in known.items())
-        else:  # in short: only the backend
-            yield "swap.backend", entry.node
+            known = known_entries(entry.node, SECTIONS[key], key, report)
+            yield from ((f"{key}.{name}", inner.node) for name, inner in known.items())
+        else:
+            yield from in_short(key, entry.node, report)
+
+
+def in_short(section: str, node: Node, report: Report) -> Iterator[tuple[str, Node]]:
+    """A section as one value: of `swap` the back end, of `thp` the one size that is always used."""
+    if section == "swap":
+        yield "swap.backend", node
+        return
+    size = read(report, node, section, THP_SIZE, None)
+    if size is not None:
+        yield f"thp.{size}", Scalar(node.mark, "always")
 
 
 def of_overrides(overrides: Map[str, str], report: Report) -> Iterator[tuple[str, Node]]:
     """The settings of the command line; the caret of a problem points into the override."""
-    valid = (*READERS, "swap")
+    valid = (*READERS, *SECTIONS)
     for order, (key, value) in enumerate(overrides.items(), start=-len(overrides)):
         given = f"{key}={value}"
         source = Source(f"--set {shorten(given)}", (given,), order)
         path = key.removeprefix(PREFIX)
         if path in valid and key != path:
-            path = "swap.backend" if path == "swap" else path
-            yield path, Scalar(Mark(source, 1, len(key) + 2), value)
+            node = Scalar(Mark(source, 1, len(key) + 2), value)
+            yield from in_short(path, node, report) if path in SECTIONS else [(path, node)]
             continue
         near = nearest(path, valid)
         hint = f"did you mean '{PREFIX}{near}'?"
         if near is None:
-            hint = f"valid: {', '.join(PREFIX + known for known in sorted(valid))}"
+            sections = sorted(known for known in valid if not known.startswith("thp."))
+            hint = f"valid: {', '.join(PREFIX + known for known in sections)}"
         report.add(Mark(source, 1, 1), f"unknown key {quote(key)}; {hint}")

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 from swaptrace.advice import Advice
 from swaptrace.kernels import KERNELS, implied
 from swaptrace.scenario.claims import Claims, Expected, NamedPolicy
+from swaptrace.scenario.thp import Thp
 from swaptrace.terminal.files import Identity
 
 KiB = 1024
@@ -59,6 +60,8 @@ class Machine:
     zeromap: bool = True
     write_upgrade: bool = True
     swap: Swap = Swap()
+    thp: tuple[Thp, ...] = ()
+    """The sizes of large folios, smallest first."""
     memory: int | None = None
     """What the pages of all processes may occupy, in bytes (memory.max of their cgroup without the
     kernel's own pages). None: there is no limit."""

@@ -28,6 +28,7 @@ from swaptrace.scenario.schema import (
     Reclaim,
 )
 from swaptrace.scenario.source import Report
+from swaptrace.scenario.thp import ThpEnabled, ThpSize
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -279,6 +280,8 @@ def page_size(text: str) -> int:
 BACKEND: Final[Reader[Backend]] = choice(tuple(KNOWN), "a swap backend")
 KERNEL: Final[Reader[str]] = choice(KERNELS, "a kernel that is modelled", guess=False, known=RANGES)
 RECLAIM: Final[Reader[Reclaim]] = choice(get_args(Reclaim), "a way to reclaim")
+THP_SIZE: Final[Reader[ThpSize]] = choice(get_args(ThpSize), "a size of large folios", guess=False)
+THP_ENABLED: Final[Reader[ThpEnabled]] = choice(get_args(ThpEnabled), "where large folios are used")
 PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
 PIN_MODE: Final[Reader[PinMode]] = choice(get_args(PinMode), "a way to pin")
 PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")

@@ -42,6 +42,9 @@ def to_yaml(scenario: Scenario) -> str:
     """The document, with every key of the machine; what is expected is left out."""
     machine = {key: value for key, value in asdict(scenario.machine).items() if said(key, scenario)}
     swap = machine.pop("swap")
+    if "thp" in machine:
+        sizes = (f"{each.size}: {each.enabled}" for each in scenario.machine.thp)
+        machine["thp"] = f"{{{', '.join(sizes)}}}"
     lines = [
         f"name: {json.dumps(scenario.name)}",
         *([f"description: {json.dumps(scenario.description)}"] if scenario.description else []),
@@ -57,7 +60,7 @@ def to_yaml(scenario: Scenario) -> str:
 def said(key: str, scenario: Scenario) -> bool:
     """Whether a key of the machine can stand in the document: what has no effect may not."""
     machine = scenario.machine
-    if key in PERIODS and not getattr(machine, key):
+    if key in (*PERIODS, "thp") and not getattr(machine, key):
         return False
     return key not in LIMITED or machine.memory is not None
 

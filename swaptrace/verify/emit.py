@@ -7,8 +7,9 @@ from typing import Final
 
 from swaptrace.advice import Advice
 from swaptrace.backends import BACKENDS
-from swaptrace.errors import printable
+from swaptrace.errors import SwaptraceError, printable
 from swaptrace.scenario.schema import Machine, Scenario
+from swaptrace.scenario.thp import large_folios
 from swaptrace.scenario.values import human
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit_steps import Names, Writer, size
@@ -37,6 +38,8 @@ def emit_c(scenario: Scenario) -> str:
     counted and the page maps after it (`observed` reads them). Raises `SwaptraceError` where a
     trace cannot be read, or not be held by a program.
     """
+    if large_folios(scenario.machine.thp):
+        raise SwaptraceError("a program cannot set the sizes of large folios (machine.thp)")
     wanted = needs(scenario)
     processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
     tables, machine = Tables(scenario, regions), scenario.machine

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from swaptrace.kernels import implied, modelled
 from swaptrace.scenario.schema import AccessPattern, Machine, Mmap, Scenario
+from swaptrace.scenario.thp import large_folios
 from swaptrace.scenario.values import human
 from swaptrace.verify.leaves import executed, written
 from swaptrace.verify.limiting import Unfit, check_limit, check_lru
@@ -36,6 +37,8 @@ X86: Final = {"hw_dirty": True, "mkwrite_dirties": False}
 
 def check_runnable(scenario: Scenario) -> None:
     """Raise `Unfit` for what no kernel can run as an emitted program."""
+    if large_folios(scenario.machine.thp):
+        raise Unfit("it has large folios (machine.thp), whose sizes no program sets")
     steps = executed(scenario.steps)
     if steps > MAX_EXECUTED:
         raise Unfit(f"it executes {steps} steps; at most {MAX_EXECUTED} are compared")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tests.kernel import limits
 from tests.kernel.known import KNOWN_DIFFERENCES
-from tests.kernel.observed import Observation, first_difference, observations
+from tests.kernel.observed import FOLIOS, Observation, first_difference, observations
 
 INTRODUCTION = """\
 # Fidelity
@@ -31,6 +31,16 @@ OUTLOOK = """\
 ## Known differences
 
 {known}
+
+## Large folios
+
+Linux 6.18.4, and an untouched Debian 7.3.4, with the sizes named always used
+(`hugepages-*/enabled`) and memory in plenty. Counted as well is what `hugepages-*/stats` counts,
+but not where there were two sizes.
+
+| kernel | sizes | back end | page-cluster | scenarios | observations | agree |
+|---|---|---|--:|--:|--:|--:|
+{folios}
 
 ## Under a memory limit
 
@@ -71,7 +81,11 @@ def report() -> str:
                 "",
                 *by_policy(),
                 "",
-                OUTLOOK.format(known="\n".join(known) or "None.", limits="\n".join(limited())),
+                OUTLOOK.format(
+                    known="\n".join(known) or "None.",
+                    folios="\n".join(large()),
+                    limits="\n".join(limited()),
+                ),
             ]
         ).rstrip()
         + "\n"
@@ -115,6 +129,18 @@ def by_policy() -> Iterator[str]:
     yield "|---|--:|--:|"
     for policy in sorted(total):
         yield f"| {policy} | {total[policy]} | {good[policy]} |"
+
+
+def large() -> Iterator[str]:
+    """Machines with large folios."""
+    grouped: dict[tuple[str, str, str, int], list[Observation]] = {}
+    for o in observations(FOLIOS):
+        key = (o.kernel, ", ".join(o.machine["thp"]), o.backend, o.machine["swap"]["page_cluster"])
+        grouped.setdefault(key, []).append(o)
+    for key, seen in sorted(grouped.items()):
+        total = sum(len(o.policies) for o in seen)
+        counts = f"{len({o.scenario for o in seen})} | {total} | {sum(map(agrees, seen))}"
+        yield f"| {' | '.join(map(str, key))} | {counts} |"
 
 
 def limited() -> Iterator[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from swaptrace import policies
+from swaptrace.counters import COUNTERS
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.table import Table
@@ -20,7 +21,13 @@ from swaptrace.verify.leaves import leaves
 from swaptrace.verify.observed import COUNTED
 
 FOLDER = Path(__file__).parent / "observations"
+FOLIOS = Path(__file__).parent / "folios"
+"""Those of machines with large folios."""
+
 SCENARIOS = "scenarios"
+
+OF_FOLIOS = frozenset(name for name in COUNTERS if name.startswith("mthp_"))
+"""Counted for large folios alone, in hugepages-*/stats."""
 
 PageMaps = Mapping[str, Mapping[str, str]]
 
@@ -39,6 +46,11 @@ class Observation:
     @property
     def backend(self) -> str:
         return str(self.machine["swap"]["backend"])
+
+    @property
+    def counted(self) -> frozenset[str]:
+        """What was counted: where there were two sizes of folios, not what is counted by size."""
+        return COUNTED if len(self.machine.get("thp", ())) > 1 else COUNTED | OF_FOLIOS
 
     def load(self) -> Scenario:
         """The scenario on the machine of the observation."""
@@ -68,9 +80,9 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 @cache
-def recorded() -> dict[str, list[dict[str, Any]]]:
+def recorded(folder: Path = FOLDER) -> dict[str, list[dict[str, Any]]]:
     """What each file of observations holds, by its name without endings."""
-    paths = sorted([*FOLDER.glob("*.jsonl.xz"), *FOLDER.glob("*.jsonl")])
+    paths = sorted([*folder.glob("*.jsonl.xz"), *folder.glob("*.jsonl")])
     return {path.name.partition(".jsonl")[0]: list(lines(path)) for path in paths}
 
 
@@ -81,7 +93,7 @@ def scenario_texts() -> dict[str, str]:
     A recorded observation has it in itself. Two of the same name must have the same text.
     """
     texts: dict[str, str] = {}
-    for file, items in recorded().items():
+    for file, items in [*recorded().items(), *recorded(FOLIOS).items()]:
         for item in items:
             name = item["name"] if file == SCENARIOS else item["scenario"]
             text = item.get("yaml")
@@ -90,7 +102,7 @@ def scenario_texts() -> dict[str, str]:
 
 
 @cache
-def observations() -> tuple[Observation, ...]:
+def observations(folder: Path = FOLDER) -> tuple[Observation, ...]:
     """All of them, file by file."""
     return tuple(
         Observation(
@@ -101,7 +113,7 @@ def observations() -> tuple[Observation, ...]:
             policies=tuple(item["policies"]),
             steps=tuple(item["steps"]),
         )
-        for file, items in recorded().items()
+        for file, items in recorded(folder).items()
         if file != SCENARIOS
         for item in items
     )
@@ -151,7 +163,7 @@ def first_difference(observation: Observation, policy: str) -> Difference | None
         replay.leaf(step, path, None, replay.record)
         assert replay.record.steps is not None
         counted = replay.record.steps[-1].counters
-        counters = {name: n for name, n in counted.items() if name in COUNTED}
+        counters = {name: n for name, n in counted.items() if name in observation.counted}
         before, seen = seen, shown.get("pages", seen)
         model = (counters, page_maps(replay.world))
         kernel = (shown.get("counters", {}), seen)

@@ -11,7 +11,7 @@ import pytest
 from tests.effort import exhaustive, part
 from tests.kernel.fidelity import report
 from tests.kernel.known import KNOWN_DIFFERENCES
-from tests.kernel.observed import Observation, first_difference, observations
+from tests.kernel.observed import FOLIOS, Observation, first_difference, observations
 
 
 @cache
@@ -30,6 +30,16 @@ def test_agrees_with_every_kernel_that_was_observed(scenario: str) -> None:
     for observation, policy in part(observed, 7, first=sorted(by_scenario()).index(scenario)):
         difference = first_difference(observation, policy)
         assert difference is None or scenario in KNOWN_DIFFERENCES, str(difference)
+
+
+@pytest.mark.parametrize("file", sorted({o.file for o in observations(FOLIOS)}))
+def test_agrees_with_kernels_that_had_large_folios(file: str) -> None:
+    """Are they also where memory came in folios of 16 or 64 KiB, whole or split?"""
+    those = [o for o in observations(FOLIOS) if o.file == file]
+    observed = [(o, policy) for o in those for policy in o.policies]
+    for observation, policy in part(observed, 30):
+        difference = first_difference(observation, policy)
+        assert difference is None, str(difference)
 
 
 def test_a_difference_names_the_step_and_shows_both_sides() -> None:

@@ -31,7 +31,7 @@ machine:
   {kernel: 6.10, page_size: 0x1000, soft_dirty: TRUE, hw_dirty: "true", mkwrite_dirties: False,
    per_vma_lock: true, zeromap: true, write_upgrade: false,
    memory: 8MiB, reclaim: lru, stat_flush: 64, lru_drain: never,
-   swap: {backend: disk, size: 1G, page_cluster: 0o3}}
+   swap: {backend: disk, size: 1G, page_cluster: 0o3}, thp: {16KiB: madvise, 2MiB: never}}
 steps:
 - {mmap: a, size: 64KiB, prot: r, at: 0x10000000}
 - {mprotect: a, prot: rw, offset: 4KiB, length: 4K}
@@ -248,6 +248,6 @@ def test_no_description_is_left_over() -> None:
     keys = {key for operation in OPERATIONS.values() for key in operation.keys}
     assert set(described.KEYS) == keys
     assert set(described.ARGUMENTS) <= set(OPERATIONS)
-    assert set(described.MACHINE) == {*machine.READERS, "swap"}
+    assert set(described.MACHINE) == {*machine.READERS, *machine.SECTIONS}
     assert set(described.SECTIONS) == set(loader.KEYS)
     assert set(described.CLAIMS) == set(checks.KEYS)

@@ -306,6 +306,9 @@ class Arena:
         """The process that reclaims is switched from and to again after so many are written."""
         self.v[memory.SWITCHED] = folios
 
+    def columns(self, family: Family) -> None:
+        """The region's say it."""
+
     def lru_gen(self) -> LruGen | None:
         """Generations and tiers, where the LRU has any."""
         return lru_gen(self.v) if self.generations else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
+from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event
 from swaptrace.replay.family import Family
 from swaptrace.replay.runs.region import Walk
@@ -28,6 +30,9 @@ class SinglePages(Protocol):
 
     def switch_after(self, folios: int) -> None:
         """When the process that reclaims is switched from and to again (mglru)."""
+
+    def columns(self, family: Family) -> Iterator[Column] | None:
+        """Each page of a region by itself, where the region's columns do not say it."""
 
     def lru_gen(self) -> LruGen | None:
         """Generations and tiers, where the LRU has any."""

@@ -1,0 +1,203 @@
+"""The pages that one page table maps, with the large folios among them.
+
+Where folios have several pages, what happens to one page depends on its neighbours. A `Block` is a
+stretch of pages that nothing crosses: no folio, no window of read-ahead, no walk of the kernel is
+larger than the range of one page table. It is changed in place, as the kernel changes its page
+tables; `BlockPage` (mm/blockpage.py) is one of its pages to the kernel functions of this package.
+
+Folios are numbered within the block. A folio lies naturally aligned and is never moved, so that
+page `i` of the block can only be mapped to page `i - first` of it. Slots are positions on the
+swap device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from swaptrace.mm.column import Mapping, Pte, SwapPte
+from swaptrace.mm.event import Facts
+
+
+@dataclass(slots=True)
+class BlockFolio:
+    """An anonymous folio of one page or more: pages `first`, ... of its block.
+
+    `data` and `exclusive` (PageAnonExclusive) are by page; `slot` is the first of the slots that
+    it is cached for, `partially_mapped` PG_partially_mapped. The rest is as in `Folio`.
+    """
+
+    first: int
+    data: list[int]
+    exclusive: list[bool]
+    dirty: bool = False
+    lazyfree: bool = False
+    readahead: bool = False
+    slot: int | None = None
+    partially_mapped: bool = False
+
+    @property
+    def nr_pages(self) -> int:
+        """folio_nr_pages()."""
+        return len(self.data)
+
+    @property
+    def pages(self) -> range:
+        """The pages of the block that it is for."""
+        return range(self.first, self.first + len(self.data))
+
+
+class BlockSlot(NamedTuple):
+    """What a slot of the swap device holds for `page` of the block.
+
+    `data` as in `SwapSlot`; `zeroes` is that it is marked in the zeromap, which a page of zeroes
+    is not that was written with others.
+    """
+
+    page: int
+    data: int | None
+    zeroes: bool = False
+
+
+class Surroundings(Protocol):
+    """What lies around a block: the machine, address spaces, the swap device."""
+
+    @property
+    def facts(self) -> Facts:
+        """As they are now."""
+
+    def orders(self) -> tuple[int, ...]:
+        """The orders of large folios that are allowed, largest first."""
+
+    def bounds(self, p: int, i: int) -> tuple[int, int]:
+        """The part of the block that the VMA of page `i` of process `p` covers."""
+
+    def allocate(self, order: int) -> int | None:
+        """Slots in a row on the swap device: the first."""
+
+    def release(self, slot: int) -> None:
+        """A slot is free again."""
+
+    def window(self, p: int, i: int) -> range:
+        """The pages that a fault reads, and read-ahead with it (swap_vma_ra_win)."""
+
+    def hit(self, p: int, i: int, ahead: bool) -> None:
+        """A fault found page `i` in the swap cache."""
+
+
+class Block:
+    """`pages` pages, the first at address `base` (in pages).
+
+    `maps[i]` are the mappings of page `i`, one for each process; `cached` is the swap cache, by
+    slot. `stale` are slots that may have become free, `touched` the mappings of pages as they were
+    before the event that is under way.
+    """
+
+    __slots__ = (
+        "base",
+        "cached",
+        "folios",
+        "maps",
+        "next_folio",
+        "slots",
+        "stale",
+        "touched",
+    )
+
+    def __init__(self, base: int, maps: list[list[Mapping]]) -> None:
+        self.base = base
+        self.maps = maps
+        self.folios: dict[int, BlockFolio] = {}
+        self.slots: dict[int, BlockSlot] = {}
+        self.cached: dict[int, int] = {}
+        self.stale: set[int] = set()
+        self.touched: dict[int, list[Mapping]] = {}
+        self.next_folio = 0
+
+    def aligned(self, i: int, nr_pages: int) -> range:
+        """The naturally aligned pages around page `i`."""
+        first = i - (self.base + i) % nr_pages
+        return range(first, first + nr_pages)
+
+    def add_folio(self, pages: range, data: int, exclusive: bool = False) -> int:
+        """A new folio for these pages; its number."""
+        number, self.next_folio = self.next_folio, self.next_folio + 1
+        size = len(pages)
+        self.folios[number] = BlockFolio(pages.start, [data] * size, [exclusive] * size)
+        return number
+
+    def mappings(self, f: int, i: int) -> int:
+        """How many processes map page `i` as a page of folio `f`."""
+        return sum(type(m.pte) is Pte and m.pte.folio == f for m in self.maps[i])
+
+    def mapcount(self, f: int) -> int:
+        """folio_mapcount()."""
+        return sum(self.mappings(f, i) for i in self.folios[f].pages)
+
+    def mapped_by(self, f: int) -> set[int]:
+        """The processes that map a page of the folio."""
+        return {
+            p
+            for i in self.folios[f].pages
+            for p, m in enumerate(self.maps[i])
+            if type(m.pte) is Pte and m.pte.folio == f
+        }
+
+    def swap_count(self, slot: int) -> int:
+        """__swap_count(): the swap PTEs of a slot."""
+        maps = self.maps[self.slots[slot].page]
+        return sum(type(m.pte) is SwapPte and m.pte.slot == slot for m in maps)
+
+    def folio_swapped(self, f: int) -> bool:
+        """folio_swapped(): whether a swap PTE refers to a slot of the folio."""
+        folio = self.folios[f]
+        if folio.slot is None:
+            return False
+        slots = range(folio.slot, folio.slot + folio.nr_pages)
+        return any(self.swap_count(slot) for slot in slots)
+
+    def cache(self, f: int, slot: int | None) -> None:
+        """swap_cache_add_folio() for slots from `slot` on, or swap_cache_del_folio()."""
+        folio = self.folios[f]
+        if folio.slot is not None:
+            for old in range(folio.slot, folio.slot + folio.nr_pages):
+                del self.cached[old]
+                self.stale.add(old)
+        folio.slot = slot
+        if slot is not None:
+            for at, page in enumerate(folio.pages):
+                self.cached[slot + at] = f
+                self.slots.setdefault(slot + at, BlockSlot(page, None))
+
+    def touch(self, i: int) -> None:
+        """Note how a page was mapped, as it is about to be changed."""
+        if i not in self.touched:
+            self.touched[i] = list(self.maps[i])
+
+    def settle(self, around: Surroundings) -> None:
+        """What nothing refers to any more is free."""
+        for slot in sorted(self.stale):
+            if slot in self.slots and slot not in self.cached and not self.swap_count(slot):
+                del self.slots[slot]
+                around.release(slot)
+        self.stale.clear()
+
+    def forget_folios(self) -> None:
+        """Folios that nothing maps and that are not in the swap cache are free."""
+        mapped = {m.pte.folio for maps in self.maps for m in maps if type(m.pte) is Pte}
+        for f in [f for f, folio in self.folios.items() if f not in mapped and folio.slot is None]:
+            del self.folios[f]
+
+    def key(self) -> tuple[object, ...]:
+        """What its pages by themselves do not say: which of them are one folio, and the slots."""
+        number: dict[int, int] = {}
+        ptes = [m.pte for maps in self.maps for m in maps if m.pte is not None]
+        entries = tuple(
+            pte.slot if isinstance(pte, SwapPte) else number.setdefault(pte.folio, len(number))
+            for pte in ptes
+        )
+        folios = (
+            (number.get(f, -1), folio.first, folio.nr_pages, folio.slot, folio.partially_mapped)
+            for f, folio in self.folios.items()
+        )
+        return entries, tuple(sorted(folios, key=repr)), tuple(sorted(self.slots))

@@ -1,0 +1,310 @@
+"""One page of a block, as the kernel functions see it (mm/memory.c, mm/huge_memory.c)."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from swaptrace.counters import Counter
+from swaptrace.mm.block import Block, BlockFolio, BlockSlot, Surroundings
+from swaptrace.mm.column import (
+    NUMBER_BITS,
+    NUMBERS,
+    ZERO,
+    Column,
+    Entry,
+    Folio,
+    Mapping,
+    Pte,
+    SwapPte,
+    SwapSlot,
+    canonical,
+)
+from swaptrace.mm.page import Page
+from swaptrace.mm.policy import Policy
+from swaptrace.mm.swap import read_swap_cache
+
+NOTHING = Column(())
+
+
+class FoliosOf:
+    """The folios of a block as those of one of its pages."""
+
+    __slots__ = ("block", "i")
+
+    def __init__(self, block: Block, i: int) -> None:
+        self.block, self.i = block, i
+
+    def __getitem__(self, f: int) -> Folio:
+        folio = self.block.folios[f]
+        at = self.i - folio.first
+        slot = None if folio.slot is None else folio.slot + at
+        bits = folio.dirty, folio.lazyfree, folio.readahead
+        return Folio(folio.data[at], folio.exclusive[at], *bits, slot)
+
+
+class SlotsOf:
+    """The slots of a block as those of one of its pages."""
+
+    __slots__ = ("block", "i")
+
+    def __init__(self, block: Block, i: int) -> None:
+        self.block, self.i = block, i
+
+    def __getitem__(self, s: int) -> SwapSlot:
+        return SwapSlot(self.block.slots[s].data)
+
+    def __setitem__(self, s: int, slot: SwapSlot) -> None:
+        self.block.slots[s] = BlockSlot(self.i, slot.data, slot.data == ZERO)
+
+
+class BlockPage(Page):
+    """Page `i` of a block. `around` is what lies around the block."""
+
+    __slots__ = ("around", "block", "i")
+
+    def __init__(self, block: Block, i: int, policy: Policy, around: Surroundings) -> None:
+        super().__init__(NOTHING, policy, around.facts)
+        self.block, self.i, self.around = block, i, around
+        self.maps = block.maps[i]
+        self.folios: Any = FoliosOf(block, i)
+        self.slots: Any = SlotsOf(block, i)
+
+    def at(self, i: int) -> BlockPage:
+        """Another page of the block, which counts with this one."""
+        page = BlockPage(self.block, i, self.policy, self.around)
+        page.counts, page.path, page.broken = self.counts, self.path, self.broken
+        return page
+
+    def set_map(self, p: int, **changes: Any) -> None:
+        self.block.touch(self.i)
+        super().set_map(p, **changes)
+
+    def set_pte(self, p: int, pte: Pte | SwapPte | None) -> None:
+        """set_pte_at(), and what folio_remove_rmap_pte() notes of a folio."""
+        old = self.maps[p].pte
+        self.block.touch(self.i)
+        super().set_pte(p, pte)
+        if type(old) is SwapPte:
+            self.block.stale.add(old.slot)
+        elif type(old) is Pte and not old.is_zero_page and not maps(pte, old.folio):
+            self.deferred_split_folio(old.folio)
+
+    def deferred_split_folio(self, f: int) -> None:
+        """A page of a folio of more than two pages is mapped no more, and others are."""
+        folio = self.block.folios[f]
+        if folio.nr_pages > 2 and folio.slot is None and not self.block.mappings(f, self.i):
+            folio.partially_mapped = True
+
+    def set_folio(self, f: int, **changes: Any) -> None:
+        folio = self.block.folios[f]
+        at = self.i - folio.first
+        for field, value in changes.items():
+            if field == "slot":
+                self.block.cache(f, None if value is None else value - at)
+            elif field == "data":
+                folio.data[at] = value
+            elif field == "anon_exclusive":
+                folio.exclusive[at] = value
+            else:
+                setattr(folio, field, value)
+
+    def new_folio(self, data: int, **fields: Any) -> int:
+        f = self.block.add_folio(range(self.i, self.i + 1), data)
+        self.set_folio(f, **fields)
+        return f
+
+    def new_slot(self) -> int:
+        raise AssertionError("slots of a block have positions")
+
+    def new_token(self, byte: int = 0) -> int:
+        column = self.as_column()
+        used = {m.data & NUMBERS for m in column.maps}
+        used |= {folio.data & NUMBERS for folio in column.folios}
+        used |= {slot.data & NUMBERS for slot in column.slots if slot.data is not None}
+        return next(n for n in count(1) if n not in used) | byte << NUMBER_BITS
+
+    def as_column(self, numbered: bool = False) -> Column:
+        """The page by itself; in canonical form if `numbered`, else with its own data tokens."""
+        folios: list[int] = []
+        slots: list[int] = []
+        for mapping in self.maps:
+            pte = mapping.pte
+            if isinstance(pte, SwapPte):
+                slots.append(pte.slot)
+                folios += [self.block.cached[s] for s in (pte.slot,) if s in self.block.cached]
+            elif pte is not None and not pte.is_zero_page:
+                folios.append(pte.folio)
+                slots += [s for s in (self.folios[pte.folio].slot,) if s is not None]
+        folios, slots = list(dict.fromkeys(folios)), list(dict.fromkeys(slots))
+        maps = tuple(m._replace(pte=renumbered(m.pte, folios, slots)) for m in self.maps)
+        held = [self.folios[f] for f in folios]
+        cached = [f._replace(slot=None if f.slot is None else slots.index(f.slot)) for f in held]
+        stored = [self.slots[s] for s in slots]
+        return (canonical if numbered else Column)(maps, tuple(cached), tuple(stored))
+
+    def mapcount(self, f: int) -> int:
+        return self.block.mapcount(f)
+
+    def cached_folio(self, s: int) -> int | None:
+        return self.block.cached.get(s)
+
+    def nr_pages(self, f: int) -> int:
+        return self.block.folios[f].nr_pages
+
+    def folio_swapped(self, f: int) -> bool:
+        return self.block.folio_swapped(f)
+
+    def mlocked(self, f: int) -> bool:
+        """PG_mlocked: of a large folio only where a locked VMA maps all of it."""
+        folio = self.block.folios[f]
+        return any(
+            all(mlocks(self.block.maps[i][p], f) for i in folio.pages)
+            for p in self.block.mapped_by(f)
+        )
+
+    def alloc_anon_folio(self, p: int) -> int:
+        """alloc_anon_folio(): the largest allowed folio whose range is empty."""
+        pages = self.pages_to_fault_in(p)
+        f = self.block.add_folio(pages, ZERO, exclusive=True)
+        self.count(Counter.MTHP_FAULT_ALLOC, len(pages) > 1)
+        return f
+
+    def pages_to_fault_in(self, p: int) -> range:
+        """The pages that a first write brings in."""
+        maps = self.block.maps
+        for pages in self.suitable(p):
+            if all(maps[i][p].pte is None for i in pages):
+                return pages
+        return range(self.i, self.i + 1)
+
+    def suitable(self, p: int) -> list[range]:
+        """thp_vma_suitable_orders(), as ranges of pages, largest first; none in a VMA that is
+        registered with a userfaultfd, which wants to know of every page."""
+        if self.vma(p).uffd_wp:
+            return []
+        low, high = self.around.bounds(p, self.i)
+        ranges = [self.block.aligned(self.i, 1 << order) for order in self.around.orders()]
+        return [pages for pages in ranges if low <= pages.start and pages.stop <= high]
+
+    def alloc_swap_folio(self, p: int, orig: SwapPte) -> int:
+        """alloc_swap_folio(): the largest folio that all of swap holds in order."""
+        for pages in self.suitable(p) if not self.facts.backend.compressed else []:
+            first = orig.slot - (self.i - pages.start)
+            if first % len(pages) or not self.can_swapin_thp(p, pages, orig):
+                continue
+            if self.uniform(range(first, first + len(pages))):
+                return self.block.add_folio(pages, ZERO)
+            self.count(Counter.MTHP_SWPIN_FALLBACK, self.facts.sync_through_cache)
+        return self.block.add_folio(range(self.i, self.i + 1), ZERO)
+
+    def can_swapin_thp(self, p: int, pages: range, orig: SwapPte) -> bool:
+        """Whether the PTEs are swap entries in order with the same bits (swap_pte_batch)."""
+        first = orig.slot - (self.i - pages.start)
+        return all(
+            self.block.maps[i][p].pte == orig._replace(slot=first + at)
+            for at, i in enumerate(pages)
+        )
+
+    def uniform(self, slots: range) -> bool:
+        """Whether no slot is in the swap cache, and all or none are marked as zeroes."""
+        if any(slot in self.block.cached for slot in slots):
+            return False
+        return len({self.block.slots[slot].zeroes for slot in slots}) == 1
+
+    def maps_whole(self, p: int, f: int, orig: SwapPte) -> bool:
+        """Whether a fault maps all of a large folio, as its PTEs are all still in swap."""
+        folio = self.block.folios[f]
+        if folio.nr_pages == 1:
+            return False
+        low, high = self.around.bounds(p, self.i)
+        within = low <= folio.pages.start and folio.pages.stop <= high
+        return within and self.can_swapin_thp(p, folio.pages, orig)
+
+    def set_ptes(self, p: int, pte: Pte | None, f: int | None = None) -> None:
+        if f is None:
+            self.set_pte(p, pte)
+            return
+        for i in self.block.folios[f].pages:
+            (self if i == self.i else self.at(i)).set_pte(p, pte)
+
+    def set_exclusive(self, f: int, whole: bool) -> None:
+        folio = self.block.folios[f]
+        if whole:
+            folio.exclusive = [True] * folio.nr_pages
+        else:
+            folio.exclusive[self.i - folio.first] = True
+
+    def load(self, s: int, f: int) -> bool:
+        folio, slots = self.block.folios[f], self.block.slots
+        first = s - (self.i - folio.first)
+        for at in range(folio.nr_pages):
+            data = slots[first + at].data
+            assert data is not None, "a slot without a copy has its folio in the swap cache"
+            folio.data[at] = data
+        return slots[s].zeroes
+
+    def store(self, f: int) -> bool:
+        folio, slots = self.block.folios[f], self.block.slots
+        assert folio.slot is not None
+        zeroes = not any(folio.data)
+        for at, (page, data) in enumerate(zip(folio.pages, folio.data, strict=True)):
+            self.count(Counter.REWRITES, slots[folio.slot + at].data == data)
+            slots[folio.slot + at] = BlockSlot(page, data, zeroes)
+        return zeroes
+
+    def count_swpout(self, f: int) -> None:
+        self.count(Counter.MTHP_SWPOUT, self.nr_pages(f) > 1)
+
+    def swapin_readahead(self, p: int) -> None:
+        window = self.around.window(p, self.i)
+        if len(window) <= 1:
+            self.facts = self.facts._replace(readahead=False)
+        for i in window:
+            pte = self.block.maps[i][p].pte
+            if i != self.i and isinstance(pte, SwapPte):
+                read_swap_cache(self.at(i), pte.slot, readahead=True)
+
+    def note_lookup(self, p: int, ahead: bool) -> None:
+        self.around.hit(p, self.i, ahead)
+
+    def wp_can_reuse_large_anon_folio(self, f: int) -> bool:
+        """__wp_can_reuse_large_anon_folio(), since 1da190f4d0a6 (6.15): all that refers to the
+        folio is this process, and more than one of its pages is mapped."""
+        if not self.facts.reuses_large:
+            return False
+        if self.mapcount(f) <= 1 or len(self.block.mapped_by(f)) > 1:
+            return False
+        folio = self.block.folios[f]
+        if folio.slot is not None and not self.block.folio_swapped(f):
+            self.enter("folio_free_swap")
+            self.block.cache(f, None)
+            folio.dirty = True
+        return folio.slot is None
+
+
+def renumbered(pte: Entry, folios: list[int], slots: list[int]) -> Entry:
+    """The entry with the places of its folio or slot in these lists."""
+    if isinstance(pte, SwapPte):
+        return pte._replace(slot=slots.index(pte.slot))
+    if pte is None or pte.is_zero_page:
+        return pte
+    return pte._replace(folio=folios.index(pte.folio))
+
+
+def maps(pte: Entry, f: int) -> bool:
+    """Whether an entry maps the folio."""
+    return type(pte) is Pte and pte.folio == f
+
+
+def mlocks(mapping: Mapping, f: int) -> bool:
+    """Whether a locked VMA maps the folio here."""
+    return maps(mapping.pte, f) and mapping.vma is not None and mapping.vma.locked
+
+
+def folio_of(block: Block, p: int, i: int) -> tuple[int, BlockFolio] | None:
+    """vm_normal_folio(): the folio that a process maps at page `i`, unless it is the zero page."""
+    pte = block.maps[i][p].pte
+    if not isinstance(pte, Pte) or pte.is_zero_page:
+        return None
+    return pte.folio, block.folios[pte.folio]

@@ -1,0 +1,197 @@
+"""Advice on a range of a block: large folios are taken whole, or split (mm/madvise.c, mm/vmscan.c).
+
+The order matters where a swap device fills, and for which slots lie side by side.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from swaptrace.counters import Counter
+from swaptrace.mm.blockpage import BlockPage, folio_of
+from swaptrace.mm.column import Pte, SwapPte
+from swaptrace.mm.huge_memory import maps_dirty, split_folio
+from swaptrace.mm.madvise import madvise_free
+from swaptrace.mm.page import drop_data
+from swaptrace.mm.swap import folio_free_swap, swap_writepage
+from swaptrace.mm.vmscan import mappings
+
+
+def folio_pte_batch(page: BlockPage, p: int, end: int) -> int:
+    """madvise_folio_pte_batch(): how many PTEs from this one on, before page `end`, map a folio's
+    pages in order; dirty, soft-dirty and write bits may differ."""
+    first = page.maps[p].pte
+    assert isinstance(first, Pte)
+    alike = (first.folio, first.uffd_wp)
+    stop = min(page.block.folios[first.folio].pages.stop, end)
+    for i in range(page.i, stop):
+        pte = page.block.maps[i][p].pte
+        if not isinstance(pte, Pte) or (pte.folio, pte.uffd_wp) != alike:
+            return i - page.i
+    return stop - page.i
+
+
+def maybe_mapped_shared(page: BlockPage, f: int) -> bool:
+    """folio_maybe_mapped_shared(): whether another process maps it, too."""
+    return len(page.block.mapped_by(f)) > 1
+
+
+def whole_or_split(page: BlockPage, p: int, end: int) -> int | None:
+    """How many PTEs to go on by where a walk comes to a large folio that it cannot take whole: 0
+    if it has been split, so that its first page is next; None if it can."""
+    pte = page.maps[p].pte
+    assert isinstance(pte, Pte)
+    batch = folio_pte_batch(page, p, end)
+    if batch == page.nr_pages(pte.folio):
+        return None
+    if maybe_mapped_shared(page, pte.folio):
+        return batch
+    split_folio(page, pte.folio)
+    return 0
+
+
+def madvise_pageout_range(page: BlockPage, p: int, pages: range) -> None:
+    """madvise_cold_or_pageout_pte_range(), reclaim_pages(): folios that nobody else maps."""
+    shrink_folio_list(page, isolate(page, p, pages))
+
+
+def isolate(page: BlockPage, p: int, pages: range) -> deque[int]:
+    """The folios in a range that the process alone maps; those in it in part are split."""
+    page.enter("madvise_cold_or_pageout_pte_range")
+    isolated: deque[int] = deque()
+    i = pages.start
+    while i < pages.stop:
+        here, step = page.at(i), 1
+        found = folio_of(page.block, p, i)
+        if found is not None:
+            f, folio = found
+            large = folio.nr_pages > 1
+            left = whole_or_split(here, p, pages.stop) if large else None
+            step = folio.nr_pages if left is None else left
+            alone = page.mapcount(f) == folio.nr_pages
+            if left is None and alone and not here.mlocked(f):
+                isolated.append(f)
+        i += step
+    return isolated
+
+
+def shrink_folio_list(page: BlockPage, folios: deque[int]) -> None:
+    """shrink_folio_list() of folios to be reclaimed. Where one is split, its first page goes on in
+    its place, and then come the others, the last one first."""
+    while folios:
+        f = folios.popleft()
+        here = page.at(page.block.folios[f].first)
+        folio = page.block.folios[f]
+        if folio.lazyfree:
+            shrink_lazyfree(here, f)
+        elif folio.slot is not None or add_to_swap(here, f):
+            write_out(here, f)
+        elif folio.nr_pages > 1:
+            here.count(Counter.MTHP_SWPOUT_FALLBACK)
+            first, *rest = split_folio(here, f).values()
+            if add_to_swap(here, first):
+                write_out(here, first)
+            folios.extendleft(rest)
+
+
+def add_to_swap(page: BlockPage, f: int) -> bool:
+    """folio_alloc_swap(): slots in a row, and a place in the swap cache; fails where none are."""
+    page.enter("add_to_swap")
+    slot = page.around.allocate(page.nr_pages(f).bit_length() - 1)
+    if slot is None:
+        return False
+    page.block.cache(f, slot)
+    page.block.folios[f].dirty = True
+    return True
+
+
+def write_out(page: BlockPage, f: int) -> None:
+    """try_to_unmap() and pageout(), of a folio that is in the swap cache. One that nothing maps
+    needs no slot (swap_writeout())."""
+    folio = page.block.folios[f]
+    for i in folio.pages:
+        try_to_unmap(page.at(i), f)
+    if folio.dirty:
+        if folio_free_swap(page, f):
+            page.block.settle(page.around)
+            return
+        if not swap_writepage(page, f):
+            return  # writeback is over later, and the folio stays in the swap cache
+    page.block.cache(f, None)
+
+
+def try_to_unmap(page: BlockPage, f: int) -> None:
+    """try_to_unmap_one(), of one page of a folio that is in the swap cache."""
+    slot, exclusive = page.folios[f].slot, page.folios[f].anon_exclusive
+    assert slot is not None
+    for p, pte in mappings(page, f):
+        page.set_pte(p, SwapPte(slot, exclusive, pte.soft_dirty, pte.uffd_wp))
+        page.set_folio(f, anon_exclusive=False, dirty=page.folios[f].dirty or pte.dirty)
+
+
+def shrink_lazyfree(page: BlockPage, f: int) -> None:
+    """After MADV_FREE: discard the folio, or keep it if it was written since. Its PTEs go run by
+    run (folio_unmap_pte_batch()), until one is found to be dirty."""
+    page.enter("try_to_unmap_one")
+    folio = page.block.folios[f]
+    for p in sorted(page.block.mapped_by(f)):
+        for run in lazyfree_runs(page, p, f):
+            folio.dirty = folio.dirty or any(maps_dirty(page.at(i), f) for i in run)
+            if folio.dirty:
+                folio.lazyfree = False
+                return
+            for i in run:
+                here = page.at(i)
+                here.set_pte(p, None)
+                if here.maps[p].freed:
+                    drop_data(here, p)
+
+
+def lazyfree_runs(page: BlockPage, p: int, f: int) -> list[list[int]]:
+    """The PTEs of a process that map the folio, those alike in a row together."""
+    runs: list[list[int]] = []
+    alike: tuple[object, ...] = ()
+    for i in page.block.folios[f].pages:
+        pte, vma = page.block.maps[i][p].pte, page.block.maps[i][p].vma
+        if not isinstance(pte, Pte) or pte.folio != f:
+            alike = ()
+            continue
+        bits = (pte.write, pte.soft_dirty, pte.uffd_wp, vma)
+        if bits != alike or (vma is not None and vma.uffd_wp):
+            runs.append([])
+        runs[-1].append(i)
+        alike = bits
+    return runs
+
+
+def madvise_free_range(page: BlockPage, p: int, pages: range) -> None:
+    """madvise_free_pte_range(): a large folio is marked whole, or split."""
+    i = pages.start
+    while i < pages.stop:
+        here, step = page.at(i), 1
+        found = folio_of(page.block, p, i)
+        if found is None or found[1].nr_pages == 1:
+            madvise_free(here, p)
+        else:
+            left = whole_or_split(here, p, pages.stop)
+            step = found[1].nr_pages if left is None else left
+            if left is None:
+                free_whole(here, p, found[0])
+        i += step
+
+
+def free_whole(page: BlockPage, p: int, f: int) -> None:
+    """The same for a large folio, all of whose PTEs are in the range."""
+    folio = page.block.folios[f]
+    if folio.slot is not None or folio.dirty:
+        if page.mapcount(f) != folio.nr_pages:
+            return
+        if folio.slot is not None and not folio_free_swap(page, f):
+            return
+    folio.dirty = False
+    folio.lazyfree = folio.lazyfree or not page.mlocked(f)
+    for i in folio.pages:
+        here = page.at(i)
+        mapping = here.maps[p]
+        assert isinstance(mapping.pte, Pte)
+        here.set_map(p, pte=mapping.pte.mkclean(), freed=mapping.freed or folio.lazyfree)

@@ -1,0 +1,64 @@
+"""Splitting large folios (mm/huge_memory.c, mm/migrate.c)."""
+
+from __future__ import annotations
+
+from swaptrace.counters import Counter
+from swaptrace.mm.blockpage import BlockPage
+from swaptrace.mm.column import ZERO, ZERO_PAGE, Pte
+
+
+def split_folio(page: BlockPage, f: int) -> dict[int, int]:
+    """split_folio(): a folio for each page, by page; those that nothing maps are let go.
+
+    A page of zeroes is not kept: its PTEs map the shared zero page instead, unless one of them is
+    in a locked VMA (b1f202060afe, 6.12). A dirty PTE makes the folio dirty, so all of its pages,
+    and comes back clean (migration entries are taken to have no room for the bit, as where the CPU
+    is affected by L1TF: migration_entry_supports_ad()).
+    """
+    block, old = page.block, page.block.folios[f]
+    page.enter("split_folio")
+    page.count(Counter.MTHP_SPLIT)
+    old.dirty = old.dirty or any(maps_dirty(page.at(i), f) for i in old.pages)
+    new: dict[int, int] = {}
+    slot, mlocked = old.slot, page.mlocked(f)
+    block.cache(f, None)
+    for at, i in enumerate(old.pages):
+        number = block.add_folio(range(i, i + 1), old.data[at], old.exclusive[at])
+        tail = block.folios[number]
+        tail.dirty, tail.lazyfree = old.dirty, old.lazyfree
+        if slot is not None:
+            block.cache(number, slot + at)
+        remove_migration_ptes(page.at(i), f, number, unused=not mlocked)
+        new[i] = number
+    return new
+
+
+def maps_dirty(page: BlockPage, f: int) -> bool:
+    """Whether a process maps this page of the folio by a dirty PTE."""
+    ptes = (m.pte for m in page.maps)
+    return any(isinstance(pte, Pte) and pte.folio == f and pte.dirty for pte in ptes)
+
+
+def remove_migration_ptes(page: BlockPage, old: int, new: int, unused: bool) -> None:
+    """remove_migration_pte(), of all processes; `unused` that zeroes need no page of their own
+    (try_to_map_unused_to_zeropage)."""
+    for p, mapping in enumerate(page.maps):
+        pte = mapping.pte
+        if not isinstance(pte, Pte) or pte.folio != old:
+            continue
+        zero = unused and page.block.folios[new].data[0] == ZERO and not page.vma(p).locked
+        page.block.touch(page.i)
+        if zero:
+            entry = Pte(ZERO_PAGE, False, False, pte.soft_dirty, pte.uffd_wp)
+        else:
+            entry = pte._replace(folio=new, dirty=False)
+        page.maps[p] = mapping._replace(pte=entry)
+    if not page.block.mapcount(new):
+        free_folio(page, new)
+
+
+def free_folio(page: BlockPage, f: int) -> None:
+    """free_folio_and_swap_cache(), of a page that nothing maps."""
+    folio = page.block.folios[f]
+    if folio.slot is not None and not page.block.folio_swapped(f):
+        page.block.cache(f, None)

@@ -1,0 +1,1 @@
+"""The replay of large folios: pages in blocks, a page table each."""
