@@ -24,6 +24,7 @@ from swaptrace.result.result import (
     Expectation,
     PolicyResult,
     Result,
+    ScenarioResult,
     StepResult,
     Violation,
 )
@@ -49,7 +50,11 @@ OPTIONAL: Final = {
 }
 """The keys that `to_json` may leave out."""
 
-NOT_IN_JSON: Final = {(PolicyResult, "notes"), (PolicyResult, "history")}
+NOT_IN_JSON: Final = {
+    (PolicyResult, "notes"),
+    (PolicyResult, "history"),
+    (ScenarioResult, "source"),
+}
 """What values hold and `to_json` does not write."""
 
 FROM_ONE: Final = ("line", "pages", "times")
