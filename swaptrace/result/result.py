@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal, NamedTuple, cast, get_args
 
 from swaptrace.counters import WARNINGS
@@ -121,7 +121,7 @@ class PolicyResult:
     pages: Mapping[str, Mapping[str, str]] | None = None
     checkpoints: tuple[Checkpoint, ...] | None = None
     checks: tuple[Checked, ...] = ()
-    notes: tuple[Note, ...] = ()
+    notes: tuple[Note, ...] = field(default=(), compare=False)
     undecided: tuple[str, ...] = ()
     history: History | None = None
 

@@ -138,7 +138,8 @@ def _integers(question: Question) -> list[int]:
 
 
 def _folio(folio: FolioRefs) -> list[int]:
-    return [int(of) for of in folio[:-1]]  # C is not told what pins hold
+    *told, _pins, _nr_pages = folio  # C is not told what pins hold, and folios have one page
+    return [int(of) for of in told]
 
 
 def packed(answer: object) -> int:

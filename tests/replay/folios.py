@@ -89,6 +89,9 @@ class NaiveMemory:
         self.reclaim: dict[str, int] = {}
         self.tally = Tally()
 
+    def columns(self, _family: Family) -> None:
+        """The region's say it."""
+
     def place(self, family: Family, _pages: int, _column: int) -> None:
         self.of[id(family)] = family
 
