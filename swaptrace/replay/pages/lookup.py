@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from swaptrace.mm.column import Column, SwapPte, SwapSlot, canonical
 from swaptrace.mm.event import Access, Populate, SwapIn
 from swaptrace.reclaim import memory
 from swaptrace.reclaim.lists import lru_add_drain
@@ -61,13 +63,52 @@ def map_read(arena: Parts, page: int, number: int, before: int, reading: int, mo
     family = arena.families.index(arena.locate(page))
     read, full = int(arena.column[page]), at_hand(arena.memory(), number)
     why = arena.happen(page, number)
-    whole = arena.world.table.row(arena.table.events[full], before)
-    if read != before and whole.new == arena.column[page]:
-        event = reading if arena.table.arrays["taken"][family, reading, before] else reading + 1
-        untake(arena, (family, event, before))
+    if read == before:
+        return why
+    start = next(
+        (at for at in starts(arena, full, before, read) if fits(arena, full, at, page)), -1
+    )
+    if start >= 0:
+        taken = arena.table.arrays["taken"]
+        places = [(family, r, at) for at in (before, start) for r in (reading, reading + 1)]
+        untake(arena, next(place for place in places if taken[place]))
         untake(arena, (family, full, read))
-        retake(arena, (family, full, before), page, moment)
+        retake(arena, (family, full, start), page, moment)
     return why
+
+
+def starts(arena: Parts, full: int, before: int, read: int) -> Iterator[int]:
+    """The columns that the fault may be said to have begun with: the one that it found, or where
+    reclaim took another process's page of it meanwhile, that which was read but not yet read."""
+    yield before
+    table = arena.world.table
+    column, event = table.columns[read], arena.table.events[full]
+    assert isinstance(event, Access | Populate)
+    pte = column.maps[event.process].pte
+    if isinstance(pte, SwapPte):
+        yield known(arena, full, table.intern(unread(column, pte.slot)))
+
+
+def unread(column: Column, slot: int) -> Column:
+    """The column without the folio that the swap cache holds for a slot."""
+    data = next(folio.data for folio in column.folios if folio.slot == slot)
+    folios = [f._replace(slot=None) if f.slot == slot else f for f in column.folios]
+    slots = list(column.slots)
+    slots[slot] = SwapSlot(data)
+    return canonical(column.maps, folios, slots, column.pins)
+
+
+def known(arena: Parts, event: int, column: int) -> int:
+    """The column, whose transition the tables have."""
+    arena.v[memory.ASKED : memory.ASKED + 2] = event, column
+    arena.fill()
+    return column
+
+
+def fits(arena: Parts, full: int, start: int, page: int) -> bool:
+    """Whether the fault as one event leads from a column to that of the page."""
+    row = arena.world.table.row(arena.table.events[full], start)
+    return bool(row.new == arena.column[page])
 
 
 def untake(arena: Parts, at: tuple[int, int, int]) -> None:

@@ -28,6 +28,9 @@ class Parts(Protocol):
     def memory(self) -> Memory:
         """Everything as the inner loop takes it."""
 
+    def fill(self) -> None:
+        """Look up the transition that `v` asks for."""
+
     def happen(self, page: int, number: int) -> int:
         """One event of one page; what `loop.happen` says of it."""
 
