@@ -224,3 +224,29 @@ def test_too_large_a_region_is_refused_at_once() -> None:
     text = "machine: {memory: 1MiB}\nsteps: [{mmap: a, size: 8TiB}]\n"
     with pytest.raises(ScenarioError, match=r"big.yaml:2:10: .* under a memory limit; at most"):
         replay(load_text(text.encode(), "big.yaml"), policies.find("final"))
+
+
+EVICTED_MEANWHILE = """\
+machine:
+  {kernel: '6.1', soft_dirty: false, hw_dirty: false, swap: {backend: zswap}, memory: 12KiB}
+steps:
+  - {mmap: r, size: 16KiB}
+  - {write: r}
+  - fork: child
+  - {read: r, length: 4KiB}
+  - exit: main
+  - {fork: other, process: child}
+  - {write: r, process: child, order: backward}
+  - {read: r, process: other}
+"""
+
+
+def test_a_fault_that_read_is_major_whatever_reclaim_took_meanwhile() -> None:
+    """Where read-ahead evicts another process's page of the same place, in the midst of a fault?"""
+    scenario = load_text(EVICTED_MEANWHILE, "evicted.yaml")
+    fast = replay(scenario, policies.find("final"), steps=True)
+    with mock.patch("swaptrace.replay.pages.arena.Arena", naive_arena):
+        slow = replay(scenario, policies.find("final"), steps=True)
+    assert fast.steps is not None
+    assert fast == slow
+    assert sum(step.counters.get("majflt", 0) for step in fast.steps) > 0

@@ -66,12 +66,15 @@ def map_read(arena: Parts, page: int, number: int, before: int, reading: int, mo
     if read == before:
         return why
     start = next(
-        (at for at in starts(arena, full, before, read) if fits(arena, full, at, page)), -1
+        (at for at in starts(arena, full, before, read) if fits(arena, full, at, page)), None
     )
-    if start >= 0:
-        taken = arena.table.arrays["taken"]
-        places = [(family, r, at) for at in (before, start) for r in (reading, reading + 1)]
-        untake(arena, next(place for place in places if taken[place]))
+    if start is None:
+        return why
+    taken = arena.table.arrays["taken"]
+    places = [(family, r, at) for at in (before, start) for r in (reading, reading + 1)]
+    place = next((place for place in places if taken[place]), None)
+    if place is not None:
+        untake(arena, place)
         untake(arena, (family, full, read))
         retake(arena, (family, full, start), page, moment)
     return why
@@ -85,7 +88,7 @@ def starts(arena: Parts, full: int, before: int, read: int) -> Iterator[int]:
     column, event = table.columns[read], arena.table.events[full]
     assert isinstance(event, Access | Populate)
     pte = column.maps[event.process].pte
-    if isinstance(pte, SwapPte):
+    if isinstance(pte, SwapPte) and any(folio.slot == pte.slot for folio in column.folios):
         yield known(arena, full, table.intern(unread(column, pte.slot)))
 
 
