@@ -16,7 +16,7 @@ from swaptrace.result.result import (
     Violation,
     machine_mapping,
 )
-from swaptrace.scenario.schema import Machine, MiB, Swap
+from swaptrace.scenario.hardware import Machine, MiB, Swap
 
 EXAMPLE = Result(
     version="0.1.0",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from swaptrace.kernels import implied
-from swaptrace.scenario.schema import Machine
+from swaptrace.scenario.hardware import Machine
 from swaptrace.verify.fitting import X86
 from tests.commandline import ROOT
 from tests.effort import exhaustive, some

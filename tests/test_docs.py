@@ -36,10 +36,10 @@ from swaptrace.csource.ignored import ALL_IGNORED
 from swaptrace.csource.kinds import CONSTANTS
 from swaptrace.csource.preprocess import MODELLED
 from swaptrace.mm.policy import ALIASES
+from swaptrace.scenario.hardware import KERNEL_DEFAULTS
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.machine import READERS
 from swaptrace.scenario.operations import OPERATIONS
-from swaptrace.scenario.schema import KERNEL_DEFAULTS
 from tests.commandline import ROOT, run
 from tests.shell import Done, bash
 

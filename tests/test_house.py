@@ -41,6 +41,7 @@ ALLOWED = {
     | {
         "scenario.addresses",
         "scenario.claims",
+        "scenario.hardware",
         "scenario.schema",
         "scenario.source",
         "scenario.thp",

@@ -18,7 +18,7 @@ from swaptrace.kernels import (
     policy_of,
     version,
 )
-from swaptrace.scenario.schema import KERNEL_DEFAULTS
+from swaptrace.scenario.hardware import KERNEL_DEFAULTS
 
 
 def test_every_rule_begins_with_a_kernel_that_is_modelled() -> None:

@@ -13,7 +13,7 @@ from swaptrace import policies
 from swaptrace.errors import PolicyError
 from swaptrace.mm.policy import ALIASES, Policy
 from swaptrace.replay.engine import replay
-from swaptrace.scenario.schema import Swap
+from swaptrace.scenario.hardware import Swap
 from tests.replay.building import MiB, microbenchmark, scenario
 
 HEADER = "from swaptrace.mm.policy import Policy, SwapinPte\n"

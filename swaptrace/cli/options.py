@@ -56,7 +56,7 @@ def complete_override(_ctx: click.Context, _param: click.Parameter, incomplete: 
     """The keys of a machine."""
     from dataclasses import asdict
 
-    from swaptrace.scenario.schema import Machine
+    from swaptrace.scenario.hardware import Machine
 
     keys = machine_keys(asdict(Machine()), "machine")
     return [f"{key}=" for key in keys if key.startswith(incomplete)]

@@ -226,7 +226,7 @@ def _machines(name: str, axes: tuple[Axis, ...], overrides: Mapping[str, str]) -
 
 def _remembered(measure: Callable[[Scenario], int]) -> Callable[[Scenario], int]:
     """The same, asked once for each machine that differs in more than its limit."""
-    from swaptrace.scenario.schema import Machine
+    from swaptrace.scenario.hardware import Machine
     from swaptrace.sweep.workingset import unlimited
 
     known: dict[Machine, int] = {}

@@ -18,8 +18,8 @@ from swaptrace.exploration.workers import Here, Worker, elsewhere
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.garbage import no_collections
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Machine
 from swaptrace.scenario.thp import large_folios
 
 MOST_PROCESSES = 3

@@ -16,7 +16,7 @@ from swaptrace.mm.transition import NOUGHT, transition
 from swaptrace.replay.pagemap import flags_of
 from swaptrace.replay.runs.visit import NEW_ANON
 from swaptrace.replay.world import static_facts
-from swaptrace.scenario.schema import Machine
+from swaptrace.scenario.hardware import Machine
 
 SHOWS_LOSS = "read"
 """The only operation that is tried where a process's data are lost."""

@@ -32,7 +32,7 @@ from swaptrace.exploration.search import (
 from swaptrace.exploration.workers import Here, Worker, both, elsewhere
 from swaptrace.mm.policy import Policy
 from swaptrace.scenario.claims import LETTERS
-from swaptrace.scenario.schema import Machine
+from swaptrace.scenario.hardware import Machine
 
 KINDS: frozenset[Kind] = frozenset(
     [(name, "") for name in (*COUNTERS, *VIOLATIONS)] + [(PAGE_MAP, letter) for letter in LETTERS]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.mm.policy import Policy
 from swaptrace.result.result import machine_mapping
-from swaptrace.scenario.schema import Machine
+from swaptrace.scenario.hardware import Machine
 
 NO_READAHEAD: Final = "machine.swap.page_cluster=0"
 """What every machine has here."""

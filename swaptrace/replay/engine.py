@@ -28,6 +28,7 @@ from swaptrace.replay.tally import Record, Tally
 from swaptrace.replay.world import World
 from swaptrace.result.history import History
 from swaptrace.result.result import Checkpoint, Note, PolicyResult, StepResult, Violation
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -35,7 +36,6 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
-    Machine,
     Madvise,
     Measure,
     Memset,

@@ -15,7 +15,7 @@ from swaptrace.replay.runs.region import Region
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.table import Table
 from swaptrace.scenario.addresses import first_fit
-from swaptrace.scenario.schema import Machine
+from swaptrace.scenario.hardware import Machine
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 

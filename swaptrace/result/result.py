@@ -15,7 +15,7 @@ from swaptrace.counters import WARNINGS
 from swaptrace.result.history import History
 from swaptrace.result.jsonfile import Node, parse
 from swaptrace.result.lrugen import TYPES, Generation, LruGen, Tier
-from swaptrace.scenario.schema import LIMITED, Machine
+from swaptrace.scenario.hardware import LIMITED, Machine
 
 SCHEMA = "swaptrace.result/1"
 

@@ -31,9 +31,9 @@ from swaptrace.result.result import (
 from swaptrace.result.swept import SCHEMA as SWEEP
 from swaptrace.result.verdictschema import verify_schema
 from swaptrace.scenario.described import MACHINE
+from swaptrace.scenario.hardware import KERNEL_DEFAULTS, LIMITED, Machine, Swap
 from swaptrace.scenario.jsonschema import DIALECT, Schema, scenario_schema, summary
 from swaptrace.scenario.operations import OPERATIONS
-from swaptrace.scenario.schema import KERNEL_DEFAULTS, LIMITED, Machine, Swap
 from swaptrace.scenario.thp import ThpEnabled, ThpSize
 
 OPTIONAL: Final = {

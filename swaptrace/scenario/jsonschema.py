@@ -21,9 +21,10 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from swaptrace.counters import NAMED, ViolationKind
 from swaptrace.scenario import checks, described, loader, machine, values
 from swaptrace.scenario.claims import Claims
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.nodes import Scalar
 from swaptrace.scenario.operations import OPERATIONS, TOTAL, Fields
-from swaptrace.scenario.schema import Access, Machine, Step
+from swaptrace.scenario.schema import Access, Step
 from swaptrace.scenario.source import Mark, Report, Source
 from swaptrace.scenario.values import Invalid, Reader
 

@@ -12,14 +12,9 @@ from dataclasses import fields, replace
 from typing import Any, Final, cast, get_args
 
 from swaptrace.errors import nearest, quote, shorten
+from swaptrace.scenario.hardware import KERNEL_DEFAULTS, LIMITED, Machine, Swap
 from swaptrace.scenario.nodes import Mapping, Node, Scalar, a_kind, known_entries
-from swaptrace.scenario.schema import (
-    KERNEL_DEFAULTS,
-    LIMITED,
-    Machine,
-    Scenario,
-    Swap,
-)
+from swaptrace.scenario.schema import Scenario
 from swaptrace.scenario.source import Mark, Report, Source
 from swaptrace.scenario.thp import Thp, ThpSize
 from swaptrace.scenario.values import (

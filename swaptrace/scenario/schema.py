@@ -1,4 +1,4 @@
-"""A scenario as frozen values: the machine, the steps, and what is expected.
+"""A scenario as frozen values: the steps, and what is expected.
 
 Everything here has been validated: sizes are bytes, names exist, ranges lie within
 their region and are aligned where the kernel demands it. `loader` makes these values
@@ -13,18 +13,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from swaptrace.advice import Advice
-from swaptrace.kernels import KERNELS, implied
+from swaptrace.kernels import implied
 from swaptrace.scenario.claims import Claims, Expected, NamedPolicy
-from swaptrace.scenario.thp import Thp
+from swaptrace.scenario.hardware import Machine
 from swaptrace.terminal.files import Identity
 
-KiB = 1024
-MiB = 1024 * KiB
-
-Backend: TypeAlias = str
-"""A name of `swaptrace.backends`."""
-
-Reclaim = Literal["classic", "mglru", "lru"]
 Prot = Literal["rw", "r", "none"]
 Order = Literal["forward", "backward", "random"]
 PinMode = Literal["longterm", "get"]
@@ -33,72 +26,6 @@ Pattern = Literal["sequential", "uniform", "zipf", "hot"]
 
 LockFlag = Literal["MLOCK_ONFAULT"]
 LockAllFlag = Literal["MCL_CURRENT", "MCL_FUTURE", "MCL_ONFAULT"]
-
-MGLRU_KERNEL = "6.12"
-"""The kernel whose multi-generational LRU `reclaim: mglru` is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """The swap device: `size` in bytes (all of it usable), `page_cluster` as the sysctl."""
-
-    backend: Backend = "zram"
-    size: int = 256 * MiB
-    page_cluster: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """The machine that a scenario runs on; see `KERNEL_DEFAULTS` for what `kernel` implies."""
-
-    kernel: str = "6.12"
-    page_size: int = 4 * KiB
-    soft_dirty: bool = True
-    hw_dirty: bool = True
-    mkwrite_dirties: bool = False
-    per_vma_lock: bool = True
-    zeromap: bool = True
-    write_upgrade: bool = True
-    swap: Swap = Swap()
-    thp: tuple[Thp, ...] = ()
-    """The sizes of large folios, smallest first."""
-    memory: int | None = None
-    """What the pages of all processes may occupy, in bytes (memory.max of their cgroup without the
-    kernel's own pages). None: there is no limit."""
-    reclaim: Reclaim = "classic"
-    """What reclaims under it: the kernel's active and inactive lists, its multi-generational LRU,
-    or an exact LRU."""
-    stat_flush: int = 0
-    """After how many accesses the cgroup's statistics are flushed; 0: never."""
-    lru_drain: int = 0
-    """After how many accesses the per-CPU batch of new folios is drained; 0: when it is full."""
-
-    @property
-    def unmodelled(self) -> str:
-        """What of it no model is there for; empty if nothing."""
-        if self.reclaim != "mglru" or self.kernel == MGLRU_KERNEL:
-            return ""
-        return (
-            f"reclaim: mglru is modelled as in Linux {MGLRU_KERNEL}, not as in {self.kernel}; give "
-            f"'kernel: {MGLRU_KERNEL}', or another way to reclaim"
-        )
-
-    @property
-    def approximate(self) -> str:
-        """What of it is not known to be as a kernel does it; empty if nothing."""
-        if self.memory is None or self.reclaim != "mglru":
-            return ""
-        return (
-            "machine.reclaim: mglru is approximate: whether a walk of the page tables leaves a "
-            "process out depends on when the kernel switched to it last"
-        )
-
-
-LIMITED = ("memory", "reclaim", "stat_flush", "lru_drain")
-"""The keys that mean something only under a memory limit."""
-
-KERNEL_DEFAULTS: Mapping[str, Mapping[str, bool]] = {kernel: implied(kernel) for kernel in KERNELS}
-"""What a kernel version sets where the scenario does not say."""
 
 
 @dataclass(frozen=True, slots=True)

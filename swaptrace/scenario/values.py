@@ -15,18 +15,9 @@ from swaptrace.advice import NOT_MODELLED, PREFIX, Advice
 from swaptrace.backends import KNOWN
 from swaptrace.errors import nearest, quote
 from swaptrace.kernels import KERNELS, RANGES
+from swaptrace.scenario.hardware import Backend, KiB, Reclaim
 from swaptrace.scenario.nodes import Listing, Node, Scalar, a_kind
-from swaptrace.scenario.schema import (
-    Backend,
-    KiB,
-    LockAllFlag,
-    LockFlag,
-    Order,
-    Pattern,
-    PinMode,
-    Prot,
-    Reclaim,
-)
+from swaptrace.scenario.schema import LockAllFlag, LockFlag, Order, Pattern, PinMode, Prot
 from swaptrace.scenario.source import Report
 from swaptrace.scenario.thp import ThpEnabled, ThpSize
 

@@ -10,7 +10,8 @@ from swaptrace.replay.engine import Replay
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import LIMITED, Machine, Scenario
+from swaptrace.scenario.hardware import LIMITED, Machine
+from swaptrace.scenario.schema import Scenario
 
 if TYPE_CHECKING:
     from swaptrace.mm.column import Column

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from decimal import Decimal
 
 from swaptrace.scenario.claims import Claims
+from swaptrace.scenario.hardware import LIMITED
 from swaptrace.scenario.machine import PERIODS
 from swaptrace.scenario.schema import (
-    LIMITED,
     Access,
     AccessPattern,
     Check,

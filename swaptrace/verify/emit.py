@@ -8,7 +8,8 @@ from typing import Final
 from swaptrace.advice import Advice
 from swaptrace.backends import BACKENDS
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.scenario.schema import Machine, Scenario
+from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.schema import Scenario
 from swaptrace.scenario.thp import large_folios
 from swaptrace.scenario.values import human
 from swaptrace.verify.dump import to_yaml

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from swaptrace.kernels import implied, modelled
-from swaptrace.scenario.schema import AccessPattern, Machine, Mmap, Scenario
+from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.schema import AccessPattern, Mmap, Scenario
 from swaptrace.scenario.thp import large_folios
 from swaptrace.scenario.values import human
 from swaptrace.verify.leaves import executed, written

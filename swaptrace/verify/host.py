@@ -12,7 +12,7 @@ from time import monotonic
 from typing import ClassVar, Final
 
 from swaptrace.backends import BACKENDS
-from swaptrace.scenario.schema import Backend
+from swaptrace.scenario.hardware import Backend
 from swaptrace.scenario.values import human
 from swaptrace.verify import swap
 from swaptrace.verify.cgroup import NoCgroup, hierarchy, own_cgroup

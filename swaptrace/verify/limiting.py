@@ -10,7 +10,8 @@ from typing import Final
 
 from swaptrace.backends import BACKENDS
 from swaptrace.errors import SwaptraceError
-from swaptrace.scenario.schema import Fork, Machine, Mmap, Munmap, Repeat, Scenario
+from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.schema import Fork, Mmap, Munmap, Repeat, Scenario
 from swaptrace.verify.leaves import written
 from swaptrace.verify.needs import needs
 from swaptrace.verify.observed import Facts

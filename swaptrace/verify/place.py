@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from swaptrace.scenario.schema import Backend, Reclaim
+from swaptrace.scenario.hardware import Backend, Reclaim
 
 
 class Job(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args
 
 from swaptrace.advice import Advice, Effect
 from swaptrace.mm.column import ENTRY_BYTES
+from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -21,7 +22,6 @@ from swaptrace.scenario.schema import (
     Fork,
     LockAllFlag,
     LockFlag,
-    Machine,
     Madvise,
     Measure,
     Memset,
@@ -39,7 +39,6 @@ from swaptrace.scenario.schema import (
     Scenario,
     Span,
     Step,
-    Swap,
     UffdWriteprotect,
 )
 from swaptrace.verify.needs import needs

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
-    Machine,
     Measure,
     Mmap,
     OnRange,

@@ -16,7 +16,7 @@ from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import ask
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
-from swaptrace.scenario.schema import Swap
+from swaptrace.scenario.hardware import Swap
 from tests.replay.building import MiB, access, memset, mmap, pageout, scenario
 
 TWINS = Path(__file__).parents[1] / "csource" / "twins"

@@ -16,7 +16,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
-from swaptrace.scenario.schema import Repeat, Scenario, Swap
+from swaptrace.scenario.hardware import Swap
+from swaptrace.scenario.schema import Repeat, Scenario
 from tests.replay.building import MiB, TiB, access, memset, microbenchmark, mmap, pageout, scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"

@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
-from swaptrace.scenario.schema import Swap
+from swaptrace.scenario.hardware import Swap
 from tests.ktree.test_real import SHIPPED, TREES
 from tests.ktree.wholes import KERNELS, SMALL
 from tests.replay.building import MiB, access, memset, mmap, pageout, scenario

@@ -13,8 +13,9 @@ from swaptrace.exploration.graph import START, Edge, Graph, Limits, State
 from swaptrace.exploration.search import Taken
 from swaptrace.exploration.witness import steps_of
 from swaptrace.mm.policy import Policy
+from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Machine, Scenario, Swap
+from swaptrace.scenario.schema import Scenario
 
 MACHINES = {
     backend: Machine(swap=Swap(backend=backend, page_cluster=0))

@@ -17,7 +17,7 @@ from swaptrace.exploration.search import Bounds, Difference
 from swaptrace.exploration.witness import witnesses
 from swaptrace.mm.policy import Policy
 from swaptrace.policies.final import Final
-from swaptrace.scenario.schema import Machine, Swap
+from swaptrace.scenario.hardware import Machine, Swap
 from tests.effort import ALL, part
 from tests.explore.adversaries import SOUND, Afterwards, Taker
 from tests.explore.naive import Naive

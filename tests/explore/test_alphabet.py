@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from swaptrace import policies
 from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.replay.engine import replay
-from swaptrace.scenario.schema import Machine, Swap
+from swaptrace.scenario.hardware import Machine, Swap
 from tests.effort import examples
 from tests.explore.sequences import ALL, Follower, graph, scenario_of, states_of
 from tests.replay.naive import naive_replay

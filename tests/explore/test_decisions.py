@@ -21,8 +21,8 @@ from swaptrace.mm.steady import UnsteadyPolicy
 from swaptrace.policies.final import Final
 from swaptrace.replay.engine import replay
 from swaptrace.replay.world import static_facts
+from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Machine, Swap
 from tests.effort import some
 from tests.explore.adversaries import ByHand, Elsewhere, Fickle, Impressed, hasty, infectious
 from tests.explore.sequences import graph, states_of

@@ -21,7 +21,7 @@ from swaptrace.mm.column import Vma
 from swaptrace.mm.policy import FolioRefs, Policy, SwapinFault, SwapinPte
 from swaptrace.policies import SERIES
 from swaptrace.policies.final import Final
-from swaptrace.scenario.schema import Backend
+from swaptrace.scenario.hardware import Backend
 from tests.effort import some
 from tests.explore.capricious import Capricious
 from tests.explore.naive import Naive

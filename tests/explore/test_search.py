@@ -26,8 +26,8 @@ from swaptrace.policies.final import Final
 from swaptrace.replay.engine import replay
 from swaptrace.replay.scenarios import expectations
 from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Machine, Swap
 from tests.effort import ALL, exhaustive, part, some
 from tests.explore.sequences import MACHINES, every, graph, scenario_of, states_of
 from tests.explore.unable import Picky, Wrong

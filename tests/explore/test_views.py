@@ -18,7 +18,7 @@ from swaptrace.exploration.views import View, bare, dressed, own, shared
 from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma, canonical
 from swaptrace.mm.policy import Policy
 from swaptrace.policies import SERIES
-from swaptrace.scenario.schema import Swap
+from swaptrace.scenario.hardware import Swap
 from tests.effort import examples
 from tests.explore.capricious import Capricious
 from tests.explore.naive import permuted

@@ -20,7 +20,8 @@ import numpy as np
 from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
-from swaptrace.scenario.schema import Access, Machine, Mmap, Reclaim, Scenario, Span, Swap, Trace
+from swaptrace.scenario.hardware import Machine, Reclaim, Swap
+from swaptrace.scenario.schema import Access, Mmap, Scenario, Span, Trace
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import TraceWriter
 

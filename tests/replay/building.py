@@ -5,17 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from swaptrace.advice import Advice
-from swaptrace.scenario.schema import (
-    Access,
-    Machine,
-    Madvise,
-    Memset,
-    Mmap,
-    Scenario,
-    Span,
-    Step,
-    Swap,
-)
+from swaptrace.scenario.hardware import Machine, Swap
+from swaptrace.scenario.schema import Access, Madvise, Memset, Mmap, Scenario, Span, Step
 
 PAGE = 4096
 MiB = 1 << 20

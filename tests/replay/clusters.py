@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from swaptrace.kernels import version
-from swaptrace.scenario.schema import Machine
+from swaptrace.scenario.hardware import Machine
 
 Holder = tuple[int, int, int]
 """The family (by id), the page and the number of the slot."""

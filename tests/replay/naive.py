@@ -27,7 +27,8 @@ from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.result.result import PolicyResult
-from swaptrace.scenario.schema import AccessPattern, Machine, Repeat, Scenario
+from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.schema import AccessPattern, Repeat, Scenario
 from swaptrace.traces.patterns import accesses
 from tests.replay.placed import Slots
 

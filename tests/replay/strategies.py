@@ -7,6 +7,7 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 
 from swaptrace.advice import Advice
+from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -15,7 +16,6 @@ from swaptrace.scenario.schema import (
     Fork,
     LockAllFlag,
     LockFlag,
-    Machine,
     Madvise,
     Memset,
     Mlock,
@@ -31,7 +31,6 @@ from swaptrace.scenario.schema import (
     Scenario,
     Span,
     Step,
-    Swap,
     UffdWriteprotect,
 )
 

@@ -11,6 +11,7 @@ from swaptrace.advice import Advice
 from swaptrace.errors import ScenarioError, SwaptraceError
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.table import Table
+from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
@@ -24,7 +25,6 @@ from swaptrace.scenario.schema import (
     Scenario,
     Span,
     Step,
-    Swap,
     UffdWriteprotect,
 )
 from tests.replay.building import (

@@ -14,8 +14,9 @@ from swaptrace.advice import Advice
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.explain import explain
 from swaptrace.result.explanation import ExplainedStep
+from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Fork, Scenario, Swap
+from swaptrace.scenario.schema import Fork, Scenario
 from tests.effort import examples
 from tests.replay.building import (
     PAGE,

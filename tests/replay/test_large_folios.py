@@ -14,8 +14,9 @@ from swaptrace.errors import SwaptraceError
 from swaptrace.replay import engine
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.folios.slotmap import SlotMap
+from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import AccessPattern, Repeat, Scenario, Step, Swap
+from swaptrace.scenario.schema import AccessPattern, Repeat, Scenario, Step
 from swaptrace.scenario.thp import Thp
 from tests.effort import examples
 from tests.replay.strategies import scenarios

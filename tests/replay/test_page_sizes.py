@@ -12,8 +12,8 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.pages.arena import Arena
 from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Machine
 from tests.effort import some
 from tests.replay.naive import naive_replay
 

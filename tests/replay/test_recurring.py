@@ -15,8 +15,9 @@ from swaptrace import policies
 from swaptrace.errors import ScenarioError
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.hardware import MGLRU_KERNEL, Reclaim
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import MGLRU_KERNEL, Mmap, Reclaim, Repeat, Scenario
+from swaptrace.scenario.schema import Mmap, Repeat, Scenario
 from tests.effort import examples, part
 from tests.replay.naive import repeat
 from tests.replay.strategies import PAGE, leaf_steps, machines

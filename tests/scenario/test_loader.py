@@ -9,20 +9,17 @@ import pytest
 
 from swaptrace.advice import Advice
 from swaptrace.scenario.claims import Expected
+from swaptrace.scenario.hardware import KERNEL_DEFAULTS, KiB, Machine, MiB, Swap
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import (
-    KERNEL_DEFAULTS,
     Access,
     ClearRefs,
     Exit,
     Fork,
-    KiB,
-    Machine,
     Madvise,
     Measure,
     Memset,
-    MiB,
     Mlock,
     Mmap,
     Mprotect,
@@ -31,7 +28,6 @@ from swaptrace.scenario.schema import (
     Repeat,
     Span,
     Step,
-    Swap,
     UffdWriteprotect,
 )
 

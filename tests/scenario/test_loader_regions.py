@@ -7,13 +7,9 @@ import pytest
 from swaptrace.errors import ScenarioError
 from swaptrace.policies import find
 from swaptrace.replay.engine import Replay, replay
+from swaptrace.scenario.hardware import KiB, MiB
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import (
-    Access,
-    KiB,
-    MiB,
-    Repeat,
-)
+from swaptrace.scenario.schema import Access, Repeat
 from tests.scenario.test_loader import steps
 
 

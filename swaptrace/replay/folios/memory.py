@@ -40,7 +40,7 @@ from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
-from swaptrace.scenario.schema import Machine
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.thp import ThpSize
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from swaptrace.kernels import Rule, follows
 from swaptrace.reclaim import slots
 from swaptrace.replay.pages.nodes import Layout
 from swaptrace.replay.pages.touched import Memory
-from swaptrace.scenario.schema import Fork, Machine, Madvise, Measure, Repeat, Scenario, Step
+from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.schema import Fork, Madvise, Measure, Repeat, Scenario, Step
 
 NOT_PLACED = np.zeros(1, np.int64)
 """A device without positions."""

@@ -1,0 +1,84 @@
+"""The machine that a scenario runs on, as frozen values; `machine` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from swaptrace.kernels import KERNELS, implied
+from swaptrace.scenario.thp import Thp
+
+KiB = 1024
+MiB = 1024 * KiB
+
+Backend: TypeAlias = str
+"""A name of `swaptrace.backends`."""
+
+Reclaim = Literal["classic", "mglru", "lru"]
+
+MGLRU_KERNEL = "6.12"
+"""The kernel whose multi-generational LRU `reclaim: mglru` is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """The swap device: `size` in bytes (all of it usable), `page_cluster` as the sysctl."""
+
+    backend: Backend = "zram"
+    size: int = 256 * MiB
+    page_cluster: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine that a scenario runs on; see `KERNEL_DEFAULTS` for what `kernel` implies."""
+
+    kernel: str = "6.12"
+    page_size: int = 4 * KiB
+    soft_dirty: bool = True
+    hw_dirty: bool = True
+    mkwrite_dirties: bool = False
+    per_vma_lock: bool = True
+    zeromap: bool = True
+    write_upgrade: bool = True
+    swap: Swap = Swap()
+    thp: tuple[Thp, ...] = ()
+    """The sizes of large folios, smallest first."""
+    memory: int | None = None
+    """What the pages of all processes may occupy, in bytes (memory.max of their cgroup without the
+    kernel's own pages). None: there is no limit."""
+    reclaim: Reclaim = "classic"
+    """What reclaims under it: the kernel's active and inactive lists, its multi-generational LRU,
+    or an exact LRU."""
+    stat_flush: int = 0
+    """After how many accesses the cgroup's statistics are flushed; 0: never."""
+    lru_drain: int = 0
+    """After how many accesses the per-CPU batch of new folios is drained; 0: when it is full."""
+
+    @property
+    def unmodelled(self) -> str:
+        """What of it no model is there for; empty if nothing."""
+        if self.reclaim != "mglru" or self.kernel == MGLRU_KERNEL:
+            return ""
+        return (
+            f"reclaim: mglru is modelled as in Linux {MGLRU_KERNEL}, not as in {self.kernel}; give "
+            f"'kernel: {MGLRU_KERNEL}', or another way to reclaim"
+        )
+
+    @property
+    def approximate(self) -> str:
+        """What of it is not known to be as a kernel does it; empty if nothing."""
+        if self.memory is None or self.reclaim != "mglru":
+            return ""
+        return (
+            "machine.reclaim: mglru is approximate: whether a walk of the page tables leaves a "
+            "process out depends on when the kernel switched to it last"
+        )
+
+
+LIMITED = ("memory", "reclaim", "stat_flush", "lru_drain")
+"""The keys that mean something only under a memory limit."""
+
+KERNEL_DEFAULTS: Mapping[str, Mapping[str, bool]] = {kernel: implied(kernel) for kernel in KERNELS}
+"""What a kernel version sets where the scenario does not say."""
