@@ -138,6 +138,24 @@ class Counter(Named):
         "split_huge_page_to_list_to_order",
         "hugepages-*/stats/split",
     )
+    THP_FAULT_ALLOC = (
+        "thp_fault_alloc",
+        "Folios of 2 MiB that first writes were served with; `mthp_fault_alloc` has them as well.",
+        "vma_alloc_anon_folio_pmd",
+        "/proc/vmstat",
+    )
+    THP_SWPOUT = (
+        "thp_swpout",
+        "Folios of 2 MiB written to the swap device whole; `mthp_swpout` has them as well.",
+        "count_swpout_vm_event",
+        "/proc/vmstat",
+    )
+    THP_SPLIT_PAGE = (
+        "thp_split_page",
+        "Folios of 2 MiB that were split; `mthp_split` has them as well.",
+        "split_huge_page_to_list_to_order",
+        "/proc/vmstat",
+    )
     REWRITES = (
         "rewrites",
         "Pages written to swap although their slot already held the same data.",

@@ -13,10 +13,25 @@ swap device.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from enum import Enum
+from typing import Final, NamedTuple, Protocol
 
 from swaptrace.mm.column import Mapping, Pte, SwapPte
 from swaptrace.mm.event import Facts
+
+PMD_ORDER: Final = 9
+"""The order of a folio that one PMD entry can map, with pages of 4 KiB."""
+
+
+class Pmd(Enum):
+    """What the PMD entry of a process is: pmd_none(), a page table, or pmd_trans_huge()."""
+
+    NONE = "nothing"
+    TABLE = "a page table"
+    HUGE = "a huge page"
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 @dataclass(slots=True)
@@ -72,6 +87,9 @@ class Surroundings(Protocol):
     def bounds(self, p: int, i: int) -> tuple[int, int]:
         """The part of the block that the VMA of page `i` of process `p` covers."""
 
+    def anon_vma_prepare(self, p: int, i: int) -> None:
+        """The VMA of page `i` gets an anon_vma."""
+
     def allocate(self, order: int) -> int | None:
         """Slots in a row on the swap device: the first."""
 
@@ -88,9 +106,10 @@ class Surroundings(Protocol):
 class Block:
     """`pages` pages, the first at address `base` (in pages).
 
-    `maps[i]` are the mappings of page `i`, one for each process; `cached` is the swap cache, by
-    slot. `stale` are slots that may have become free, `touched` the mappings of pages as they were
-    before the event that is under way.
+    `maps[i]` are the mappings of page `i`, one for each process, and `pmds` their PMD entries; of
+    one that is huge, the PTEs are what its parts would be, all alike but for the page. `cached` is
+    the swap cache, by slot. `stale` are slots that may have become free, `touched` the mappings of
+    pages as they were before the event that is under way.
     """
 
     __slots__ = (
@@ -99,6 +118,7 @@ class Block:
         "folios",
         "maps",
         "next_folio",
+        "pmds",
         "slots",
         "stale",
         "touched",
@@ -107,6 +127,7 @@ class Block:
     def __init__(self, base: int, maps: list[list[Mapping]]) -> None:
         self.base = base
         self.maps = maps
+        self.pmds = [Pmd.NONE] * len(maps[0])
         self.folios: dict[int, BlockFolio] = {}
         self.slots: dict[int, BlockSlot] = {}
         self.cached: dict[int, int] = {}
@@ -131,8 +152,15 @@ class Block:
         return sum(type(m.pte) is Pte and m.pte.folio == f for m in self.maps[i])
 
     def mapcount(self, f: int) -> int:
-        """folio_mapcount()."""
-        return sum(self.mappings(f, i) for i in self.folios[f].pages)
+        """folio_mapcount(): a PMD entry counts once."""
+        ptes = sum(self.mappings(f, i) for i in self.folios[f].pages)
+        return ptes - sum(self.folios[f].nr_pages - 1 for _ in self.huge_mappers(f))
+
+    def huge_mappers(self, f: int) -> list[int]:
+        """The processes of which a PMD entry maps the folio."""
+        first = self.maps[self.folios[f].first]
+        huge = (p for p, pmd in enumerate(self.pmds) if pmd is Pmd.HUGE)
+        return [p for p in huge if isinstance(pte := first[p].pte, Pte) and pte.folio == f]
 
     def mapped_by(self, f: int) -> set[int]:
         """The processes that map a page of the folio."""
@@ -174,6 +202,11 @@ class Block:
         if i not in self.touched:
             self.touched[i] = list(self.maps[i])
 
+    def by_table(self, before: list[Mapping], now: list[Mapping]) -> list[Mapping]:
+        """How a page was mapped, but as it is now where it shares a huge entry with others."""
+        huge = (pmd is Pmd.HUGE for pmd in self.pmds)
+        return [new if h else old for old, new, h in zip(before, now, huge, strict=False)]
+
     def settle(self, around: Surroundings) -> None:
         """What nothing refers to any more is free."""
         for slot in sorted(self.stale):
@@ -200,4 +233,4 @@ class Block:
             (number.get(f, -1), folio.first, folio.nr_pages, folio.slot, folio.partially_mapped)
             for f, folio in self.folios.items()
         )
-        return entries, tuple(sorted(folios, key=repr)), tuple(sorted(self.slots))
+        return tuple(self.pmds), entries, tuple(sorted(folios, key=repr)), tuple(sorted(self.slots))

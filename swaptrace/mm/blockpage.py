@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 from swaptrace.counters import Counter
-from swaptrace.mm.block import Block, BlockFolio, BlockSlot, Surroundings
+from swaptrace.mm.block import PMD_ORDER, Block, BlockFolio, BlockSlot, Surroundings
 from swaptrace.mm.column import (
     NUMBER_BITS,
     NUMBERS,
@@ -70,9 +70,9 @@ class BlockPage(Page):
         self.folios: Any = FoliosOf(block, i)
         self.slots: Any = SlotsOf(block, i)
 
-    def at(self, i: int) -> BlockPage:
+    def at(self, i: int) -> Self:
         """Another page of the block, which counts with this one."""
-        page = BlockPage(self.block, i, self.policy, self.around)
+        page = type(self)(self.block, i, self.policy, self.around)
         page.counts, page.path, page.broken = self.counts, self.path, self.broken
         return page
 
@@ -89,6 +89,9 @@ class BlockPage(Page):
             self.block.stale.add(old.slot)
         elif type(old) is Pte and not old.is_zero_page and not maps(pte, old.folio):
             self.deferred_split_folio(old.folio)
+
+    def forget_process(self, p: int) -> None:
+        """All pages of the block forget it at once (after_walk())."""
 
     def deferred_split_folio(self, f: int) -> None:
         """A page of a folio of more than two pages is mapped no more, and others are."""
@@ -179,12 +182,13 @@ class BlockPage(Page):
         return range(self.i, self.i + 1)
 
     def suitable(self, p: int) -> list[range]:
-        """thp_vma_suitable_orders(), as ranges of pages, largest first; none in a VMA that is
-        registered with a userfaultfd, which wants to know of every page."""
+        """thp_vma_suitable_orders() of those that PTEs map, as ranges of pages, largest first; none
+        in a VMA that is registered with a userfaultfd, which wants to know of every page."""
         if self.vma(p).uffd_wp:
             return []
         low, high = self.around.bounds(p, self.i)
-        ranges = [self.block.aligned(self.i, 1 << order) for order in self.around.orders()]
+        orders = (order for order in self.around.orders() if order < PMD_ORDER)
+        ranges = [self.block.aligned(self.i, 1 << order) for order in orders]
         return [pages for pages in ranges if low <= pages.start and pages.stop <= high]
 
     def alloc_swap_folio(self, p: int, orig: SwapPte) -> int:
@@ -255,6 +259,7 @@ class BlockPage(Page):
 
     def count_swpout(self, f: int) -> None:
         self.count(Counter.MTHP_SWPOUT, self.nr_pages(f) > 1)
+        self.count(Counter.THP_SWPOUT, self.nr_pages(f) == 1 << PMD_ORDER)
 
     def swapin_readahead(self, p: int) -> None:
         window = self.around.window(p, self.i)

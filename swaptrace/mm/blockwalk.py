@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import deque
 
 from swaptrace.counters import Counter
+from swaptrace.mm.block import Pmd
 from swaptrace.mm.blockpage import BlockPage, folio_of
 from swaptrace.mm.column import Pte, SwapPte
-from swaptrace.mm.huge_memory import maps_dirty, split_folio
+from swaptrace.mm.huge_memory import maps_dirty, split_folio, split_huge_pmds
 from swaptrace.mm.madvise import madvise_free
 from swaptrace.mm.page import drop_data
 from swaptrace.mm.swap import folio_free_swap, swap_writepage
@@ -59,6 +60,12 @@ def isolate(page: BlockPage, p: int, pages: range) -> deque[int]:
     """The folios in a range that the process alone maps; those in it in part are split."""
     page.enter("madvise_cold_or_pageout_pte_range")
     isolated: deque[int] = deque()
+    if page.block.pmds[p] is Pmd.HUGE:
+        f = split_unless_whole(page, p, pages)
+        if f is not None:
+            isolated += [] if page.mlocked(f) else [f]
+        if page.block.pmds[p] is Pmd.HUGE:
+            return isolated
     i = pages.start
     while i < pages.stop:
         here, step = page.at(i), 1
@@ -73,6 +80,18 @@ def isolate(page: BlockPage, p: int, pages: range) -> deque[int]:
                 isolated.append(f)
         i += step
     return isolated
+
+
+def split_unless_whole(page: BlockPage, p: int, pages: range) -> int | None:
+    """The folio that a huge PMD entry maps, where a walk takes it whole. If it comes to a part, the
+    folio is split. One that is shared is left alone, and so is the zero page."""
+    found = folio_of(page.block, p, page.i)
+    if found is None or maybe_mapped_shared(page, found[0]):
+        return None
+    if len(pages) == found[1].nr_pages:
+        return found[0]
+    split_folio(page, found[0])
+    return None
 
 
 def shrink_folio_list(page: BlockPage, folios: deque[int]) -> None:
@@ -109,6 +128,7 @@ def write_out(page: BlockPage, f: int) -> None:
     """try_to_unmap() and pageout(), of a folio that is in the swap cache. One that nothing maps
     needs no slot (swap_writeout())."""
     folio = page.block.folios[f]
+    split_huge_pmds(page, f)
     for i in folio.pages:
         try_to_unmap(page.at(i), f)
     if folio.dirty:
@@ -135,11 +155,14 @@ def shrink_lazyfree(page: BlockPage, f: int) -> None:
     page.enter("try_to_unmap_one")
     folio = page.block.folios[f]
     for p in sorted(page.block.mapped_by(f)):
+        huge = p in page.block.huge_mappers(f)
         for run in lazyfree_runs(page, p, f):
             folio.dirty = folio.dirty or any(maps_dirty(page.at(i), f) for i in run)
             if folio.dirty:
                 folio.lazyfree = False
                 return
+            if huge:
+                page.block.pmds[p] = Pmd.NONE  # unmap_huge_pmd_locked()
             for i in run:
                 here = page.at(i)
                 here.set_pte(p, None)
@@ -166,6 +189,12 @@ def lazyfree_runs(page: BlockPage, p: int, f: int) -> list[list[int]]:
 
 def madvise_free_range(page: BlockPage, p: int, pages: range) -> None:
     """madvise_free_pte_range(): a large folio is marked whole, or split."""
+    if page.block.pmds[p] is Pmd.HUGE:
+        f = split_unless_whole(page, p, pages)
+        if f is not None:
+            mark_lazyfree(page, p, f)
+        if page.block.pmds[p] is Pmd.HUGE:
+            return
     i = pages.start
     while i < pages.stop:
         here, step = page.at(i), 1
@@ -188,6 +217,12 @@ def free_whole(page: BlockPage, p: int, f: int) -> None:
             return
         if folio.slot is not None and not folio_free_swap(page, f):
             return
+    mark_lazyfree(page, p, f)
+
+
+def mark_lazyfree(page: BlockPage, p: int, f: int) -> None:
+    """folio_mark_lazyfree(), and clean PTEs."""
+    folio = page.block.folios[f]
     folio.dirty = False
     folio.lazyfree = folio.lazyfree or not page.mlocked(f)
     for i in folio.pages:

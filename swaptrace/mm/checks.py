@@ -71,6 +71,8 @@ def store(page: Page, p: int, what: Store) -> None:
     page.set_folio(pte.folio, data=data)
     dirty = Pte(pte.folio, pte.write, True, pte.soft_dirty, pte.uffd_wp)
     page.maps[p] = Mapping(mapping.vma, dirty, data, freed=False, written=True, armed=False)
+    if not pte.dirty:
+        page.mmu_dirties(p)
     if page.pins:
         follow_store(page, p)
 

@@ -225,6 +225,15 @@ Event: TypeAlias = (
     | Unmap
 )
 
+
+class FaultResult(NamedTuple):
+    """vm_fault_t: VM_FAULT_MAJOR, VM_FAULT_RETRY and VM_FAULT_ERROR."""
+
+    major: bool = False
+    retry: bool = False
+    error: bool = False
+
+
 Lookup = Literal["none", "hit", "readahead_hit", "read"]
 """What the event asked of the swap cache: nothing, found there, found there after it had been
 read ahead, or had to be read through it (swapin_readahead)."""

@@ -1,8 +1,9 @@
-"""Splitting large folios (mm/huge_memory.c, mm/migrate.c)."""
+"""Splitting large folios, and the PMD entries that map them (mm/huge_memory.c, mm/migrate.c)."""
 
 from __future__ import annotations
 
 from swaptrace.counters import Counter
+from swaptrace.mm.block import PMD_ORDER, Pmd
 from swaptrace.mm.blockpage import BlockPage
 from swaptrace.mm.column import ZERO, ZERO_PAGE, Pte
 
@@ -18,6 +19,9 @@ def split_folio(page: BlockPage, f: int) -> dict[int, int]:
     block, old = page.block, page.block.folios[f]
     page.enter("split_folio")
     page.count(Counter.MTHP_SPLIT)
+    page.count(Counter.THP_SPLIT_PAGE, old.nr_pages == 1 << PMD_ORDER)
+    for p in block.huge_mappers(f):  # into migration entries, which lose the dirty bit
+        block.pmds[p] = Pmd.TABLE
     old.dirty = old.dirty or any(maps_dirty(page.at(i), f) for i in old.pages)
     new: dict[int, int] = {}
     slot, mlocked = old.slot, page.mlocked(f)
@@ -62,3 +66,29 @@ def free_folio(page: BlockPage, f: int) -> None:
     folio = page.block.folios[f]
     if folio.slot is not None and not page.block.folio_swapped(f):
         page.block.cache(f, None)
+
+
+def split_huge_pmd(page: BlockPage, p: int) -> None:
+    """__split_huge_pmd(): a page table in the place of a huge entry. pte_mkdirty() sets the
+    soft-dirty bit as well on x86; that of the zero page is lost (__split_huge_zero_page_pmd())."""
+    block = page.block
+    page.enter("__split_huge_pmd")
+    block.pmds[p] = Pmd.TABLE
+    for i, maps in enumerate(block.maps):
+        pte = maps[p].pte
+        assert isinstance(pte, Pte)
+        if pte.is_zero_page:
+            split = Pte(ZERO_PAGE, uffd_wp=pte.uffd_wp)
+        elif pte.dirty:
+            block.folios[pte.folio].dirty = True
+            split = pte.mkdirty()
+        else:
+            continue
+        block.touch(i)
+        maps[p] = maps[p]._replace(pte=split)
+
+
+def split_huge_pmds(page: BlockPage, f: int) -> None:
+    """TTU_SPLIT_HUGE_PMD: whoever maps the folio does so by PTEs."""
+    for p in page.block.huge_mappers(f):
+        split_huge_pmd(page, p)

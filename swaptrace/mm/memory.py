@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import HOLE, ZERO_PAGE, Mapping, Pte, SwapPte, Vma
-from swaptrace.mm.event import Facts, Inherited
+from swaptrace.mm.event import Facts, FaultResult, Inherited
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, SwapinFault, SwapinPte, ask
 from swaptrace.mm.swap import (
@@ -21,14 +19,6 @@ from swaptrace.mm.userfault import handle_userfault
 
 MAX_FAULTS = 8
 """More faults than any access takes; a policy under which it takes more is in error."""
-
-
-class FaultResult(NamedTuple):
-    """vm_fault_t: VM_FAULT_MAJOR, VM_FAULT_RETRY and VM_FAULT_ERROR."""
-
-    major: bool = False
-    retry: bool = False
-    error: bool = False
 
 
 class DirtyingPte(Pte):
@@ -76,9 +66,11 @@ def mm_account_fault(page: Page, major: bool) -> None:
 
 
 def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
-    """handle_pte_fault()."""
+    """__handle_mm_fault(), handle_pte_fault()."""
+    result = page.handle_pmd_fault(p, write)
+    if result is not None:
+        return result
     pte, own = page.maps[p].pte, page.policy.functions
-    result: FaultResult | None = None
     if pte is None:
         result = own.get("do_anonymous_page", do_anonymous_page)(page, p, write)
     elif isinstance(pte, SwapPte):

@@ -24,7 +24,7 @@ from swaptrace.mm.column import (
     mappers,
     swap_count,
 )
-from swaptrace.mm.event import Facts, Lookup
+from swaptrace.mm.event import Facts, FaultResult, Lookup
 from swaptrace.mm.policy import FolioRefs, Held, Policy
 
 
@@ -143,6 +143,13 @@ class Page:
         slot = self.folios[f].slot
         return slot is not None and self.swap_count(slot) > 0
 
+    def handle_pmd_fault(self, _p: int, _write: bool) -> FaultResult | None:
+        """What __handle_mm_fault() does by the PMD entry alone: None where the PTE decides."""
+        return None
+
+    def mmu_dirties(self, p: int) -> None:
+        """The MMU has set the dirty bit of the entry that process `p` stored through."""
+
     def alloc_anon_folio(self, _p: int) -> int:
         """A folio of zeroes for a first write: of one page."""
         return self.new_folio(ZERO, anon_exclusive=True)
@@ -203,6 +210,13 @@ class Page:
         refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), held, nr_pages)
         pins = self.pin_count(f) if self.pins else 0
         return refs._replace(ref_count=refs.ref_count + pins, pins=pins) if pins else refs
+
+    def forget_process(self, p: int) -> None:
+        """The process has gone; those after it move up."""
+        del self.maps[p]
+        self.pins = [
+            pin._replace(process=pin.process - 1) if pin.process > p else pin for pin in self.pins
+        ]
 
     def pin_count(self, f: int) -> int:
         """How many references to folio `f` pins hold."""

@@ -159,10 +159,7 @@ def perform_unmap(page: Page, event: Unmap) -> None:
     if page.maps[p].vma is not None:
         zap_pte(page, p)
     if event.gone:
-        del page.maps[p]
         unpin(page, p)
-        page.pins = [
-            pin._replace(process=pin.process - 1) if pin.process > p else pin for pin in page.pins
-        ]
+        page.forget_process(p)
     else:
         page.set_map(p, vma=None)

@@ -48,6 +48,9 @@ class Call:
         """A part of one VMA gets the flags of `new`; it may split, and merge as on the machine's
         kernel."""
         self.space.modify(area, start, end, new, self.world.follows(Rule.MERGES_UNFAULTED))
+        if self.world.arena is not None:
+            for address in (start, end):
+                self.world.arena.adjust_trans_huge(self.tally, self.process, address)
 
     def send(self, start: int, end: int, event: Event) -> None:
         """One event of the caller's for each page of a part of the range."""

@@ -26,8 +26,8 @@ FOLIOS = Path(__file__).parent / "folios"
 
 SCENARIOS = "scenarios"
 
-OF_FOLIOS = frozenset(name for name in COUNTERS if name.startswith("mthp_"))
-"""Counted for large folios alone, in hugepages-*/stats."""
+OF_FOLIOS = frozenset(name for name in COUNTERS if name.startswith(("mthp_", "thp_")))
+"""Counted for large folios alone, in hugepages-*/stats and /proc/vmstat."""
 
 PageMaps = Mapping[str, Mapping[str, str]]
 

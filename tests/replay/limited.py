@@ -22,7 +22,7 @@ from swaptrace.mm.event import (
     Unmap,
 )
 from swaptrace.mm.moves import moves
-from swaptrace.replay.family import Family
+from swaptrace.replay.family import Family, Process
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
@@ -343,6 +343,9 @@ class NaiveArena(NaiveMemory):
         self.take(family, page, self.swapping_out(family, page, event), advised=True)
         if folio is not None and not folio.freed:
             self.add_new(folio)
+
+    def adjust_trans_huge(self, _tally: Tally, _process: Process, _address: int) -> None:
+        """No entry is huge."""
 
     def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
         self.tally = tally

@@ -79,13 +79,16 @@ def test_blocks_without_large_folios_are_pages_by_themselves(
         ("64KiB", "prepatch", 32 + 512, 32),
         ("64KiB", "final", 32, 32),
         ("1MiB", "final", 2, 2),
+        ("2MiB", "prepatch", 1 + 512, 512),
+        ("2MiB", "final", 1, 512),
     ],
 )
 def test_the_microbenchmark(thp: str, policy: str, minflt: int, majflt: int) -> None:
     """Does a fault map a whole folio, in and back from swap?"""
     total = engine.replay(micro(thp=thp), policies.find(policy)).total
     assert (total["minflt"], total["majflt"], total["pswpin"]) == (minflt, majflt, 512)
-    assert total["mthp_swpin"] == total["mthp_swpout"] == total["mthp_fault_alloc"] == majflt
+    assert total["mthp_swpout"] == total["mthp_fault_alloc"] == minflt % 512
+    assert total.get("mthp_swpin", 0) == (0 if thp == "2MiB" else majflt)
 
 
 def test_a_repeat_is_jumped_over_where_its_state_recurs() -> None:
@@ -96,9 +99,78 @@ def test_a_repeat_is_jumped_over_where_its_state_recurs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("steps", "pages", "counters"),
+    [
+        # A part is given up, and a write brings in one page; the whole, and one brings in 2 MiB.
+        ("{madvise: buf, advice: DONTNEED, length: 4KiB}", "1D,511PDX", {}),
+        ("{madvise: buf, advice: DONTNEED}; {write: buf}", "512PDX", {"mthp_fault_alloc": 2}),
+        ("{madvise: buf, advice: DONTNEED}; {read: buf}", "512PD", {"zero_page": 1}),
+        (
+            "{madvise: buf, advice: DONTNEED, length: 4KiB}; {write: buf}",
+            "512PDX",
+            {"mthp_fault_alloc": 1},
+        ),
+        # What splits a dirty entry makes it soft-dirty; that of the zero page loses the bit.
+        ("{clear_refs: soft_dirty}", "512PX", {}),
+        ("{clear_refs: soft_dirty}; {mprotect: buf, prot: r, length: 4KiB}", "512PDX", {}),
+        ("{clear_refs: soft_dirty}; {mprotect: buf, prot: r}", "512PX", {}),
+        ("{clear_refs: soft_dirty}; {mlock: buf, length: 4KiB}", "512PDX", {}),
+        # A write of the child splits its entry, and then the parent's is not the only one.
+        (
+            "{fork: child}; {write: buf, length: 4KiB, process: child}; {write: buf}",
+            "512PDX",
+            {"minflt": 1 + 1 + 512, "wp_copy": 1 + 512},
+        ),
+        ("{fork: child}; {exit: child}; {write: buf}", "512PDX", {"minflt": 2, "wp_reuse": 1}),
+        # An event, after which one page is writable, and the others wait for theirs.
+        (
+            "{uffd_writeprotect: buf}; {write: buf, length: 4KiB}",
+            "1PDX,511PDXU",
+            {"uffd_wp": 1, "minflt": 2},
+        ),
+        # MADV_FREE of the whole leaves the entry, and nothing of it after a pageout.
+        (
+            "{madvise: buf, advice: FREE}; {madvise: buf, advice: PAGEOUT}; {write: buf}",
+            "512PDX",
+            {"mthp_fault_alloc": 2},
+        ),
+        (
+            "{madvise: buf, advice: FREE, length: 4KiB}; {madvise: buf, advice: PAGEOUT}",
+            "1D,511SD",
+            {"thp_split_page": 1, "pswpout": 511},
+        ),
+    ],
+)
+def test_one_entry_maps_two_mebibytes_until_a_part_of_it_is_concerned(
+    steps: str, pages: str, counters: dict[str, int]
+) -> None:
+    """Is the entry split where the kernel splits it, and with what bits?"""
+    text = "steps: [{mmap: buf, size: 2MiB}, {memset: buf, value: 1}, "
+    text += ", ".join(steps.split("; ")) + "]"
+    machine = {"machine.kernel": "6.18", "machine.thp": "2MiB"}
+    scenario = load_text(text.encode(), "huge", machine)
+    result = engine.replay(scenario, policies.find("merged"), pages=True)
+    assert result.pages is not None
+    assert result.pages["main"]["buf"] == pages
+    assert counters.items() <= result.total.items()
+
+
+def test_regions_that_share_a_page_table_are_an_error() -> None:
+    """Is nothing counted of two regions whose memory might be one folio?"""
+    with pytest.raises(SwaptraceError, match="share 2 MiB of addresses"):
+        engine.replay(
+            micro(
+                "{mmap: next, size: 4KiB, at: 0x500000}",
+                "{mmap: more, size: 4KiB, at: 0x502000}",
+                thp="64KiB",
+            ),
+            policies.find("final"),
+        )
+
+
+@pytest.mark.parametrize(
     ("machine", "what"),
     [
-        ({"thp": "2MiB"}, "of 2MiB"),
         ({"thp": "64KiB", "kernel": "6.12"}, "before Linux 6.15"),
         ({"thp": "64KiB", "memory": "1MiB"}, "under a memory limit"),
         ({"thp": "64KiB", "page_size": "16KiB", "swap.size": "64MiB"}, "pages of another size"),

@@ -16,7 +16,7 @@ from swaptrace.ktree.faults.program import ROOTS, Function, Program
 from swaptrace.ktree.faults.source import Sources
 from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF
 from swaptrace.mm.column import Pte, SwapPte
-from swaptrace.mm.memory import FaultResult
+from swaptrace.mm.event import FaultResult
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
 

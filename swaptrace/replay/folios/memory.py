@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Map
 from typing import TYPE_CHECKING, Final
 
-from swaptrace.errors import SwaptraceError, TooManyPages
+from swaptrace.errors import NotModelled, SwaptraceError, TooManyPages
 from swaptrace.kernels import Rule, follows, version
 from swaptrace.mm import checks
-from swaptrace.mm.block import Block
-from swaptrace.mm.blockpage import BlockPage
+from swaptrace.mm.block import Block, Pmd
 from swaptrace.mm.blockwalk import isolate, madvise_free_range, madvise_pageout_range
 from swaptrace.mm.column import ENTRY_BYTES, Column
 from swaptrace.mm.event import (
@@ -33,8 +32,11 @@ from swaptrace.mm.event import (
     Unmap,
     Writeprotect,
 )
+from swaptrace.mm.huge_memory import split_huge_pmd
+from swaptrace.mm.pmd import PmdPage, after_walk, before_walk
 from swaptrace.mm.transition import perform
-from swaptrace.replay.family import Family
+from swaptrace.replay.access import anon_vma_prepare
+from swaptrace.replay.family import Family, Process
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
@@ -82,8 +84,6 @@ def check_modelled(machine: Machine, functions: bool) -> None:
         what = "under a memory limit (machine.memory)"
     elif any(each.enabled == "inherit" for each in machine.thp):
         what = "with 'inherit'; say always, madvise or never"
-    elif any(each.size == "2MiB" and each.enabled != "never" for each in machine.thp):
-        what = "of 2MiB, which one entry maps; the largest is 1MiB"
     elif functions:
         what = "under a policy that is a kernel tree"
     if what:
@@ -119,12 +119,25 @@ class Folios:
                 f"{MAX_PAGES} can be mapped"
             )
         end, size = family.end, self.table_pages
+        if self.always:
+            self.check_apart(family)
         starts = [family.base, *range(family.base // size * size + size, end, size)]
         ends = [*starts[1:], end]
         self.blocks[id(family)] = [
             Block(start, [list(self.world.table.columns[column].maps) for _ in range(start, stop)])
             for start, stop in zip(starts, ends, strict=True)
         ]
+
+    def check_apart(self, family: Family) -> None:
+        """Raise where a page table would be of two regions."""
+        first, last = (page // self.table_pages for page in (family.base, family.end - 1))
+        for other in self.world.processes[family.members[0]].families():
+            begins, ends = (page // self.table_pages for page in (other.base, other.end - 1))
+            if other is not family and begins <= last and first <= ends:
+                raise NotModelled(
+                    f"with large folios (machine.thp) regions that share 2 MiB of addresses are "
+                    f"not modelled; {other.name} and {family.name} do"
+                )
 
     def parts(self, family: Family, walk: Walk) -> Iterator[tuple[Block, range]]:
         """The blocks of a walk, and the pages of each that it visits in a row."""
@@ -145,7 +158,7 @@ class Folios:
         for block in self.blocks[id(family)]:
             around = Around(self, family, block)
             for i in range(len(block.maps)):
-                yield BlockPage(block, i, policy, around).as_column(numbered=True)
+                yield PmdPage(block, i, policy, around).as_column(numbered=True)
 
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""
@@ -179,17 +192,20 @@ class Folios:
         for block, pages in self.parts(family, walk):
             around = Around(self, family, block)
             if isinstance(event, Pageout | Free):
-                page = BlockPage(block, pages.start, self.world.table.policy, around)
+                page = PmdPage(block, pages.start, self.world.table.policy, around)
                 advise = madvise_pageout_range if isinstance(event, Pageout) else madvise_free_range
                 advise(page, event.process, pages)
                 self.count(tally, family, page, event)
                 continue
+            first = PmdPage(block, pages.start, self.world.table.policy, around)
+            before_walk(first, event, pages)
             for i in pages:
-                page = BlockPage(block, i, self.world.table.policy, around)
+                page = PmdPage(block, i, self.world.table.policy, around)
                 perform(page, event)
                 self.count(tally, family, page, event)
                 if page.ends:
                     return False
+            after_walk(first, event, pages)
         return True
 
     def cached_alone(self) -> bool:
@@ -200,23 +216,35 @@ class Folios:
             not block.folio_swapped(f) for block in blocks for f in set(block.cached.values())
         )
 
+    def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
+        """vma_adjust_trans_huge(): a huge entry does not go on beyond the end of a VMA."""
+        if not any(address in (area.start, area.end) for area in process.space.areas):
+            return
+        for family in process.families():
+            if family.base < address < family.end and address % self.table_pages:
+                block, i = self.locate(family, address - family.base)
+                page = PmdPage(block, i, self.world.table.policy, Around(self, family, block))
+                p = family.members.index(process.name)
+                if block.pmds[p] is Pmd.HUGE:
+                    split_huge_pmd(page, p)
+                    self.count(tally, family, page, None)
+
     def cold(self, tally: Tally, family: Family, walk: Walk, member: int) -> None:
         """MADV_COLD splits what MADV_PAGEOUT would."""
         for block, pages in self.parts(family, walk):
-            page = BlockPage(
-                block, pages.start, self.world.table.policy, Around(self, family, block)
-            )
+            page = PmdPage(block, pages.start, self.world.table.policy, Around(self, family, block))
             isolate(page, member, pages)
             self.count(tally, family, page, None)
 
-    def count(self, tally: Tally, family: Family, page: BlockPage, event: Event | None) -> None:
+    def count(self, tally: Tally, family: Family, page: PmdPage, event: Event | None) -> None:
         """Check what an event has made of the pages that it touched, and add up what it counted."""
         block = page.block
         gone = isinstance(event, Unmap) and event.gone
         for i, before in [] if gone else sorted(block.touched.items()):
             here = page if i == page.i else page.at(i)
             if i != page.i or not isinstance(event, Access):
-                checks.count_spurious_dirty(here, before, writer=None)
+                entries = before if i == page.i else block.by_table(before, here.maps)
+                checks.count_spurious_dirty(here, entries, writer=None)
             broken = checks.newly_broken(Column(tuple(before)), here.maps)
             for kind, p in (page.broken if i == page.i else []) + broken:
                 first = family.base
@@ -254,6 +282,12 @@ class Around:
         _, area = self.area(p, i)
         base = self.block.base
         return max(area.start - base, 0), min(area.end - base, len(self.block.maps))
+
+    def anon_vma_prepare(self, p: int, i: int) -> None:
+        """__anon_vma_prepare()."""
+        world = self.folios.world
+        process = world.processes[self.family.members[p]]
+        anon_vma_prepare(world, process, self.area(p, i)[1])
 
     def allocate(self, order: int) -> int | None:
         """folio_alloc_swap()."""

@@ -34,7 +34,7 @@ from swaptrace.replay.tally import Tally
 from swaptrace.result.lrugen import LruGen
 
 if TYPE_CHECKING:
-    from swaptrace.replay.family import Family
+    from swaptrace.replay.family import Family, Process
     from swaptrace.replay.world import World
 
 PORTION = 1 << 16
@@ -270,6 +270,9 @@ class Arena:
         for at, name in RECLAIM_COUNTS:
             tally.reclaim[name] += int(self.v[at]) - self.counted[at]
             self.counted[at] = int(self.v[at])
+
+    def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
+        """No entry is huge."""
 
     def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
         """MADV_COLD, which says nothing where there are no lists."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event
-from swaptrace.replay.family import Family
+from swaptrace.replay.family import Family, Process
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.result.lrugen import LruGen
@@ -21,6 +21,9 @@ class SinglePages(Protocol):
 
     def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in order; False if one ended the step."""
+
+    def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
+        """A VMA now ends at an address, in pages, within what was one VMA."""
 
     def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
         """MADV_COLD"""

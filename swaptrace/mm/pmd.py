@@ -1,0 +1,145 @@
+"""Faults where a PMD entry maps 2 MiB, and walks that come to one (mm/memory.c, mm/huge_memory.c).
+
+In a block the PTEs of a huge entry are there as if it had been split; what concerns all of them
+does so page by page, as with a page table. What concerns a part splits the entry first.
+"""
+
+from __future__ import annotations
+
+from swaptrace.counters import Counter
+from swaptrace.mm.block import PMD_ORDER, Pmd
+from swaptrace.mm.blockpage import BlockPage
+from swaptrace.mm.column import ZERO, ZERO_PAGE, Pte
+from swaptrace.mm.event import Dontneed, Event, FaultResult, Fork, Mprotect, Unmap, Writeprotect
+from swaptrace.mm.huge_memory import split_huge_pmd
+from swaptrace.mm.memory import mk_pte
+from swaptrace.mm.userfault import handle_userfault
+
+
+class PmdPage(BlockPage):
+    """Page `i` of a block in which PMD entries may be huge."""
+
+    __slots__ = ()
+
+    def handle_pmd_fault(self, p: int, write: bool) -> FaultResult | None:
+        """create_huge_pmd(), wp_huge_pmd(), huge_pmd_set_accessed()."""
+        pmds = self.block.pmds
+        if pmds[p] is Pmd.NONE and self.allows_huge(p):
+            do_huge_pmd_anonymous_page(self, p, write)
+            return FaultResult()
+        if pmds[p] is not Pmd.HUGE:
+            pmds[p] = Pmd.TABLE
+            return None
+        pte = self.maps[p].pte
+        assert isinstance(pte, Pte)
+        if write and not pte.write:
+            return wp_huge_pmd(self, p, pte)
+        if write:
+            set_pmd(self, p, pte.mkdirty())
+        return FaultResult()
+
+    def allows_huge(self, p: int) -> bool:
+        """thp_vma_suitable_order() of PMD_ORDER, where that is allowed."""
+        pages = len(self.block.maps)
+        whole = self.around.bounds(p, self.i) == (0, pages)
+        return PMD_ORDER in self.around.orders() and whole and pages == 1 << PMD_ORDER
+
+    def mmu_dirties(self, p: int) -> None:
+        pte = self.maps[p].pte
+        if self.block.pmds[p] is Pmd.HUGE and isinstance(pte, Pte):
+            set_pmd(self, p, pte)
+
+
+def set_pmd(page: BlockPage, p: int, pte: Pte) -> None:
+    """set_pmd_at(), of a huge entry."""
+    page.block.pmds[p] = Pmd.HUGE
+    for i in range(len(page.block.maps)):
+        (page if i == page.i else page.at(i)).set_pte(p, pte)
+
+
+def do_huge_pmd_anonymous_page(page: BlockPage, p: int, write: bool) -> None:
+    """First touch of 2 MiB: the huge zero page for a read, a folio for a write."""
+    page.enter("do_huge_pmd_anonymous_page")
+    page.around.anon_vma_prepare(p, page.i)
+    if write:
+        page.count(Counter.ZERO_FILL)
+        map_anon_folio_pmd(page, p)
+    else:
+        page.count(Counter.ZERO_PAGE)
+        set_pmd(page, p, Pte(ZERO_PAGE))
+
+
+def map_anon_folio_pmd(page: BlockPage, p: int) -> None:
+    """vma_alloc_anon_folio_pmd(), and a dirty entry for it."""
+    page.count(Counter.MTHP_FAULT_ALLOC)
+    page.count(Counter.THP_FAULT_ALLOC)
+    f = page.block.add_folio(range(len(page.block.maps)), ZERO, exclusive=True)
+    pte = mk_pte(page.facts, f).mkdirty()
+    set_pmd(page, p, Pte(*(pte.mkwrite() if page.vma(p).writable else pte)))
+
+
+def wp_huge_pmd(page: BlockPage, p: int, pte: Pte) -> FaultResult | None:
+    """wp_huge_pmd(): an event, whose handler un-protects one page, or do_huge_pmd_wp_page(); None
+    where it is then up to the PTE."""
+    if page.vma(p).uffd_wp and pte.uffd_wp:
+        if not page.may_retry:
+            return FaultResult(error=True)
+        split_huge_pmd(page, p)
+        handle_userfault(page, p)
+        return FaultResult(retry=True)
+    page.enter("do_huge_pmd_wp_page")
+    page.wp_fault = True
+    if pte.is_zero_page:
+        page.count(Counter.WP_COPY)
+        map_anon_folio_pmd(page, p)
+        return FaultResult()
+    if not page.folios[pte.folio].anon_exclusive and not reuses_huge(page, pte.folio):
+        split_huge_pmd(page, p)
+        return None
+    page.count(Counter.WP_REUSE)
+    page.set_exclusive(pte.folio, True)
+    pte = pte.mkdirty()
+    set_pmd(page, p, pte.mkwrite() if page.vma(p).writable else pte)
+    return FaultResult()
+
+
+def reuses_huge(page: BlockPage, f: int) -> bool:
+    """Whether nothing but this entry refers to a folio, once it has left the swap cache."""
+    if page.mapcount(f) > 1:
+        return False
+    if page.folios[f].slot is not None and not page.folio_swapped(f):
+        page.block.cache(f, None)
+        page.block.folios[f].dirty = True
+    return page.folios[f].slot is None
+
+
+def before_walk(page: BlockPage, event: Event, pages: range) -> None:
+    """What becomes of the PMD entry before an event happens to the pages of a walk."""
+    block, p = page.block, event.process
+    if isinstance(event, Fork):
+        child = len(page.maps)
+        if child == len(block.pmds):
+            block.pmds.append(Pmd.NONE)
+        if event.copy and event.child == "same" and block.pmds[p] is not Pmd.NONE:
+            block.pmds[child] = block.pmds[p]  # copy_huge_pmd(), copy_pte_range()
+    if block.pmds[p] is not Pmd.HUGE:
+        return
+    in_part = len(pages) < len(block.maps)
+    if in_part and isinstance(event, Dontneed | Unmap | Mprotect | Writeprotect):
+        split_huge_pmd(page, p)
+    elif isinstance(event, Dontneed | Unmap):
+        block.pmds[p] = Pmd.NONE  # zap_huge_pmd()
+
+
+def after_walk(page: BlockPage, event: Event, pages: range) -> None:
+    """And after it: page tables that are empty go."""
+    block, p = page.block, event.process
+    if isinstance(event, Unmap) and event.gone:
+        for i in pages:
+            del block.maps[i][p]
+        del block.pmds[p]
+    elif isinstance(event, Unmap):
+        if all(maps[p].vma is None for maps in block.maps):
+            block.pmds[p] = Pmd.NONE  # free_pgtables()
+    elif isinstance(event, Dontneed) and len(pages) == 1 << PMD_ORDER:
+        block.pmds[p] = Pmd.NONE  # zap_empty_pte_table()
