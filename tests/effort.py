@@ -1,8 +1,9 @@
 """How much is tried: a part by default, all of it with SWAPTRACE_TEST_ALL=1 in the environment.
 
-The default run asks every question, of a part of what there is to ask it of: of every scenario, but
-not under each policy of each kernel, and of fewer random examples. `.ci/run` sets the variable:
-there all are asked. Random examples are the same every time, unless SWAPTRACE_TEST_RANDOM is set.
+The default run asks of every scenario, but not under each policy of each kernel, of the first of
+many like cases, and of fewer random examples. It leaves out what takes long and has a shorter
+relative: whole explorations, other signals, other hosts of CI. `.ci/run` sets the variable: there
+all are asked. Random examples are the same every time, unless SWAPTRACE_TEST_RANDOM is set.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ T = TypeVar("T")
 ALL: Final = bool(os.environ.get("SWAPTRACE_TEST_ALL"))
 
 exhaustive = pytest.mark.skipif(not ALL, reason="only with SWAPTRACE_TEST_ALL, as in .ci/run")
-"""For a test that goes through all there is, and makes no sense for a part."""
+"""For a test that goes through all there is, or that takes long and has a shorter relative."""
 
 
 def examples(count: int) -> int:

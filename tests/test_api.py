@@ -14,6 +14,7 @@ from swaptrace import api
 from swaptrace.errors import SwaptraceError
 from swaptrace.mm.policy import Policy
 from tests.commandline import ROOT, run
+from tests.effort import exhaustive
 from tests.processes import completed
 
 MICRO = "read-then-write"
@@ -38,6 +39,7 @@ def test_explain_gives_what_the_command_prints() -> None:
     assert ours == run("explain", MICRO, *options).stdout
 
 
+@exhaustive
 @pytest.mark.parametrize("policies", [["rfc", "final"], ["simple"], ["final", "merged"]])
 def test_explore_gives_what_the_command_prints(policies: list[str]) -> None:
     """Is the JSON of a search that of the command, byte for byte?"""
@@ -49,6 +51,7 @@ def test_explore_gives_what_the_command_prints(policies: list[str]) -> None:
     assert ours._repr_html_().count("<") == 2
 
 
+@exhaustive
 def test_a_search_that_is_cut_off_is_not_complete() -> None:
     """Is a bound said in the value, and nonsense refused?"""
     assert not swaptrace.explore(["final"], max_states=5).complete
@@ -121,6 +124,7 @@ class Doubtful(Policy):
     undecided = ("it calls a vendor's hook",)
 
 
+@exhaustive
 def test_what_is_not_decided_is_not_ok() -> None:
     """Does a result say why its counts are not the last word, and never that all is well?"""
     replayed = swaptrace.run(MICRO, ["prepatch", Doubtful])

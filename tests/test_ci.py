@@ -16,7 +16,7 @@ import yaml
 from junitparser import JUnitXml
 
 from tests.commandline import READ_WRITE, ROOT
-from tests.effort import some
+from tests.effort import exhaustive, some
 from tests.processes import completed
 from tests.shell import Done, bash
 
@@ -118,6 +118,7 @@ def gitlab(base: str, before: str) -> Done:
 # The files.
 
 
+@exhaustive
 @pytest.mark.parametrize(
     ("schema", "file"),
     [
@@ -185,6 +186,7 @@ def test_does_it_fail_with_a_table_when_one_line_is_changed() -> None:
     assert "--fail-on increase: read-write: mine, back_in: minflt was 0, is 4" in done.stderr
 
 
+@exhaustive
 @pytest.mark.parametrize("inputs", some([{"threshold": "minflt=4"}, {"fail-on": ""}], 1))
 def test_is_a_change_that_may_be_shown_and_no_failure(inputs: dict[str, str]) -> None:
     commit()
@@ -194,6 +196,7 @@ def test_is_a_change_that_may_be_shown_and_no_failure(inputs: dict[str, str]) ->
     assert CHANGED in done.stdout
 
 
+@exhaustive
 def test_does_it_fail_for_every_kind_that_was_named() -> None:
     lost = READ_WRITE.replace("  - madvise", "  - clear_refs: soft_dirty\n  - madvise")
     careful = MINE.replace("vma.writable:", "vma.writable and not fault.vma.soft_dirty_enabled:")
@@ -205,6 +208,7 @@ def test_does_it_fail_for_every_kind_that_was_named() -> None:
     assert "--fail-on violation: read-write: mine: new: lost_soft_dirty" in done.stderr
 
 
+@exhaustive
 def test_does_a_failed_expectation_fail_it_whatever_the_base_says() -> None:
     wrong = READ_WRITE.replace("majflt: 4}", "majflt: 3}")
     commit(MINE, wrong)
@@ -216,6 +220,7 @@ def test_does_a_failed_expectation_fail_it_whatever_the_base_says() -> None:
     assert "no difference" in done.stdout
 
 
+@exhaustive
 def test_is_wrong_input_told_in_the_summary() -> None:
     commit()
     commit(BROKEN)
@@ -228,6 +233,7 @@ def test_is_wrong_input_told_in_the_summary() -> None:
 # The base.
 
 
+@exhaustive
 def test_is_a_pull_request_compared_with_where_it_left_its_branch(here: Path) -> None:
     """Also where the files are below the top of the repository."""
     with pytest.MonkeyPatch.context() as patch:
@@ -247,6 +253,7 @@ def test_is_a_pull_request_compared_with_where_it_left_its_branch(here: Path) ->
     assert CHANGED in done.stdout
 
 
+@exhaustive
 def test_is_there_nothing_to_compare_with_at_the_first_commit() -> None:
     commit()
     done = github({"base": "0" * 40})
@@ -254,6 +261,7 @@ def test_is_there_nothing_to_compare_with_at_the_first_commit() -> None:
     assert done.stdout == "This is the first commit: nothing to compare with.\n"
 
 
+@exhaustive
 @pytest.mark.parametrize(("policy", "scenario"), some([(None, READ_WRITE), (MINE, None)], 1))
 def test_may_the_base_lack_the_files(policy: str | None, scenario: str | None) -> None:
     """A new policy is shown beside what was there before; without a scenario there is nothing."""
@@ -269,6 +277,7 @@ def test_may_the_base_lack_the_files(policy: str | None, scenario: str | None) -
     assert new in done.stdout
 
 
+@exhaustive
 def test_does_a_broken_base_stop_nobody_from_repairing_it() -> None:
     commit(BROKEN)
     commit()
@@ -277,6 +286,7 @@ def test_does_a_broken_base_stop_nobody_from_repairing_it() -> None:
     assert "cannot be replayed:\n\n    Error: " in done.stdout
 
 
+@exhaustive
 def test_is_a_shallow_clone_told(here: Path) -> None:
     commit()
     commit()
@@ -291,6 +301,7 @@ def test_is_a_shallow_clone_told(here: Path) -> None:
 # GitLab.
 
 
+@exhaustive
 def test_does_the_job_of_gitlab_fail_with_a_table_and_a_test_report() -> None:
     base = commit()
     commit(WORSE)
@@ -302,6 +313,7 @@ def test_does_the_job_of_gitlab_fail_with_a_table_and_a_test_report() -> None:
     assert (report.tests, report.failures) == (2, 1)
 
 
+@exhaustive
 def test_is_a_push_to_gitlab_compared_with_what_was_there() -> None:
     before = commit()
     commit(WORSE)

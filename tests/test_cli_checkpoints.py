@@ -16,7 +16,7 @@ from swaptrace.counters import ALL_COUNTERS
 from swaptrace.report.checkpoints import BLOCKS, sparkline
 from swaptrace.result.result import from_json, to_json
 from tests.commandline import run, start
-from tests.effort import some
+from tests.effort import exhaustive, some
 from tests.goldens import check_golden
 
 LONG = """\
@@ -99,6 +99,7 @@ def test_a_sparkline_is_highest_where_most_is_counted(values: list[int]) -> None
     assert all((value == 0) == (height == 0) for value, height in zip(values, heights, strict=True))
 
 
+@exhaustive
 @pytest.mark.parametrize("kind", some(["svg", "png"], 1))
 def test_a_picture_is_drawn_and_the_table_stays_as_it_was(kind: str) -> None:
     """Is it a picture, the same each time, beside the same output?"""
@@ -158,7 +159,7 @@ steps:
 """
 
 
-@pytest.mark.parametrize(("more", "what"), [([], "back_in"), (["--steps"], "3.0")])
+@pytest.mark.parametrize(("more", "what"), some([([], "back_in"), (["--steps"], "3.0")], 1))
 @pytest.mark.parametrize("command", ["run", "compare"])
 def test_a_scenario_without_long_steps_is_drawn_by_window_or_step(
     command: str, more: list[str], what: str
@@ -183,7 +184,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert "install the extra 'plot'" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "compare", "explain"])
+@pytest.mark.parametrize("command", some(["run", "compare", "explain"], 1))
 def test_what_is_approximate_is_said_once(command: str) -> None:
     """Is it told of the multi-generational LRU, and of no other reclaim?"""
     policies = "old,new" if command == "compare" else "old"

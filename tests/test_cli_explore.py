@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from swaptrace.result.result import from_json
 from swaptrace.scenario.loader import load_text
 from tests.commandline import finished, run, start
+from tests.effort import some
 from tests.goldens import check_golden
 from tests.processes import alive, children, until
 
@@ -31,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("fmt", ["table", "json", "markdown", "dot"])
+@pytest.mark.parametrize("fmt", some(["table", "json", "markdown", "dot"], 2))
 def test_does_a_format_look_as_it_did(request: pytest.FixtureRequest, fmt: str) -> None:
     """Is every format the same text as before, and exit code 1 for what was found?"""
     result = run(
@@ -166,7 +167,7 @@ def test_is_a_picture_that_nobody_can_read_refused(
     assert [path.name for path in here.iterdir()] == ["dot"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("number", "code"), some([(signal.SIGINT, 130), (signal.SIGKILL, -9)], 1))
 def test_does_dot_end_with_the_program(here: Path, number: signal.Signals, code: int) -> None:
     """Even where only the program gets the signal, and without a file?"""
     program(here / "dot", HANGING)
@@ -231,7 +232,7 @@ def test_is_a_wrong_input_a_clear_error(here: Path, arguments: list[str], messag
     assert message in result.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("number", "code"), some([(signal.SIGINT, 130), (signal.SIGKILL, -9)], 1))
 def test_does_a_signal_end_it_and_its_workers(
     here: Path, number: signal.Signals, code: int
 ) -> None:

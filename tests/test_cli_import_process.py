@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.commandline import SWAPTRACE, environment, finished, on_terminal, run, start
+from tests.effort import exhaustive, some
 from tests.importers.logs import LACKEY, lines
 from tests.processes import completed, until
 
@@ -33,7 +34,7 @@ def test_what_interrupts_an_import_leaves_nothing() -> None:
     assert sorted(os.listdir()) == ["some.log"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("number", some([signal.SIGINT, signal.SIGHUP, signal.SIGTERM], 1))
 def test_a_signal_that_is_ignored_from_the_start_does_nothing(number: signal.Signals) -> None:
     """As under nohup: does the import come to its end?"""
     process = start(
@@ -69,6 +70,7 @@ def test_record_says_which_package_is_missing(here: Path) -> None:
     assert sorted(os.listdir()) == ["some.log"]
 
 
+@exhaustive
 def test_a_bar_is_on_a_terminal_and_leaves_nothing_on_it() -> None:
     """Is the last that is shown the summary, however narrow?"""
     feed = "cat some.log; until [ -e out ]; do sleep 0.1; done; sleep 0.3; cat some.log"

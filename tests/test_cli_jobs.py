@@ -13,7 +13,7 @@ import pytest
 from swaptrace import bundled
 from swaptrace.cli.options import FORMATS
 from tests.commandline import LOST, READ_WRITE, ROOT, environment, finished, run, start
-from tests.effort import part
+from tests.effort import exhaustive, part, some
 from tests.processes import alive, completed, until
 
 SLOW = """\
@@ -70,6 +70,7 @@ for fmt in FORMATS:
 """
 
 
+@exhaustive
 def test_are_the_bytes_the_same_from_run_to_run() -> None:
     """Does nothing depend on the order of sets, whose hashes differ between processes?"""
     first, second = (
@@ -119,7 +120,7 @@ def test_is_a_killed_worker_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGKILL, -9)],
+    some([(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGKILL, -9)], 1),
 )
 def test_does_a_signal_end_it_and_its_workers(number: signal.Signals, code: int) -> None:
     """Is every process gone, without a word and without a file?"""

@@ -18,6 +18,7 @@ from tests.commandline import (
     on_terminal,
     start,
 )
+from tests.effort import exhaustive
 from tests.processes import completed
 
 POLICY = """\
@@ -92,6 +93,7 @@ def test_is_help_for_a_full_disk_no_traceback(arguments: list[str]) -> None:
     assert message == "Error: [Errno 28] No space left on device\n"
 
 
+@exhaustive
 def test_does_it_work_without_standard_streams() -> None:
     command = " ".join([*SWAPTRACE, "run", "rw.yaml"])
 
@@ -139,6 +141,7 @@ def test_does_a_table_fit_the_terminal(columns: int) -> None:
     assert "lost_soft_dirty" in text
 
 
+@exhaustive
 def test_are_there_colours_on_a_terminal_unless_unwanted() -> None:
     command = [*SWAPTRACE, "run", "lost.yaml", "--policies", "simple"]
     assert "\x1b[31mviolation" in on_terminal(*command)[0]
@@ -153,6 +156,7 @@ def test_is_a_wide_result_on_a_dumb_terminal_not_cut() -> None:
     assert max(map(len, text.splitlines())) > 100
 
 
+@exhaustive
 def test_does_a_progress_bar_appear_only_where_and_when_it_helps(here: Path) -> None:
     # Longer than it takes to import the progress bar and to draw it twice.
     (here / "slow.py").write_text(POLICY.format(first="time.sleep(0.6)"))

@@ -12,6 +12,7 @@ import pytest
 
 from swaptrace.cli import hint
 from tests.commandline import READ_WRITE, finished, run, start
+from tests.effort import exhaustive
 from tests.processes import until
 from tests.sweep.test_sweep import COUNTING
 
@@ -27,6 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("mine.py").write_text(COUNTING)
 
 
+@exhaustive
 def test_each_change_of_an_input_is_another_run() -> None:
     """Scenario, trace, policy and what is beside it, a new scenario: is each seen, and is the end
     that of an interrupt?"""

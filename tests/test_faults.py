@@ -21,7 +21,7 @@ import pytest
 
 from swaptrace.cli import main
 from tests.commandline import READ_WRITE, environment, run
-from tests.effort import ALL, some
+from tests.effort import ALL, exhaustive, some
 from tests.importers.logs import lines
 from tests.processes import PATIENCE, begin
 
@@ -107,6 +107,7 @@ def old_import() -> None:
     assert run("import", "lackey", "old.log", "-o", "out", "--name", "a").exit_code == 0
 
 
+@exhaustive
 def test_an_import_that_is_killed_leaves_one_that_is_whole() -> None:
     """Does the scenario that is there always have its own traces, and is all as new afterwards?"""
     old_import()
@@ -156,7 +157,7 @@ OUTPUTS = {
 }
 
 
-@pytest.mark.parametrize("what", OUTPUTS)
+@pytest.mark.parametrize("what", some(OUTPUTS, 2))
 @pytest.mark.parametrize("is_new", [False, True])
 def test_an_output_is_there_as_a_whole_or_as_it_was(what: str, is_new: bool) -> None:
     """For every command that writes one file?"""

@@ -7,11 +7,13 @@ import pytest
 from swaptrace.kernels import Rule
 from swaptrace.scenario.loader import load_text
 from tests.commandline import ROOT
+from tests.effort import exhaustive
 from tests.history import counted, page, rows, without
 
 PAGE = ROOT / "docs" / "history.md"
 
 
+@exhaustive
 def test_the_page_is_what_the_kernels_count(request: pytest.FixtureRequest) -> None:
     """Is every number of the page still right, has each a cause, and is none missing?"""
     made = page()

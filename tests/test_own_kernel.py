@@ -12,6 +12,7 @@ from swaptrace.replay.engine import Replay
 from swaptrace.scenario.loader import load_text
 from swaptrace.verify.run import check_policy
 from tests.commandline import run
+from tests.effort import exhaustive
 
 SHORT = "steps: [{mmap: page, size: 4KiB}]\n"
 
@@ -82,6 +83,7 @@ def test_explore_proves_kernels_equal() -> None:
     assert (done.exit_code, "proof by enumeration" in done.stdout) == (0, True)
 
 
+@exhaustive
 def test_two_policies_on_one_kernel_of_their_own_are_decided_on_that() -> None:
     """Is nothing said of two kernels?"""
     done = run("explore", "--policies", "final@7.3,merged@7.3", *OPS)

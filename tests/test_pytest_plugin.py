@@ -17,7 +17,7 @@ from tests.commandline import LOST, READ_WRITE, ROOT, environment
 
 # Imported here, for what a run within the test imports first is forgotten after it, and numpy
 # must not be imported twice.
-from tests.effort import some
+from tests.effort import exhaustive, some
 from tests.processes import completed
 
 PLUGIN = "swaptrace.pytest_plugin"
@@ -308,6 +308,7 @@ def test_with_expectations_there_are_both(pytester: pytest.Pytester, run: Run) -
     result.stdout.fnmatch_lines(["c.swaptrace.yaml::final PASSED*"])
 
 
+@exhaustive
 def test_a_check_of_an_unknown_policy_is_a_collection_error(
     pytester: pytest.Pytester, run: Run
 ) -> None:

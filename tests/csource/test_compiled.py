@@ -13,6 +13,7 @@ from swaptrace.mm.policy import Policy, ask
 from swaptrace.verify.build import find_compiler
 from tests.csource.compiled import answers, packed
 from tests.csource.reading import read
+from tests.effort import exhaustive
 from tests.verify.test_emit import needs_compiler
 
 TWINS = Path(__file__).parent / "twins"
@@ -151,6 +152,7 @@ def test_the_twins(tmp_path: Path) -> None:
     assert check(texts, 97, tmp_path) > 7 * 350
 
 
+@exhaustive
 @needs_compiler
 def test_random_c(tmp_path: Path) -> None:
     """Do conditions, integers, scopes, gotos and PTEs that nobody has thought of?"""

@@ -20,7 +20,7 @@ from swaptrace.mm.policy import Policy, ask
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
 from tests.commandline import run
-from tests.effort import part
+from tests.effort import exhaustive, part
 
 TWINS = Path(__file__).parent / "twins"
 
@@ -36,6 +36,7 @@ def test_every_policy_has_a_twin() -> None:
     assert {path.stem for path in TWINS.glob("*.c")} == set(policies.SERIES)
 
 
+@exhaustive
 @pytest.mark.parametrize("name", part(policies.SERIES, 3))
 def test_explore_proves_each_pair_equal(name: str) -> None:
     """Does it answer every question alike, and does the command line say so and exit with 0?"""

@@ -18,7 +18,7 @@ from swaptrace.exploration.witness import witnesses
 from swaptrace.mm.policy import Policy
 from swaptrace.policies.final import Final
 from swaptrace.scenario.hardware import Machine, Swap
-from tests.effort import ALL, part
+from tests.effort import ALL, exhaustive, part, some
 from tests.explore.adversaries import SOUND, Afterwards, Taker
 from tests.explore.naive import Naive
 
@@ -95,7 +95,7 @@ def explored(policies: tuple[Policy, ...], machine: str, limits: Limits) -> Expl
     return explore(Request(policies, MACHINES[machine], limits, Bounds()))
 
 
-@pytest.mark.parametrize(("name", "machine", "alphabet"), SEARCHED)
+@pytest.mark.parametrize(("name", "machine", "alphabet"), some(SEARCHED, 2))
 def test_a_search_finds_what_is_there(name: str, machine: str, alphabet: str) -> None:
     """Beside `final`, by whatever argument: the same kinds and lengths?"""
     policies, limits = (SOUND[name](), Final()), limits_of(alphabet)
@@ -103,7 +103,7 @@ def test_a_search_finds_what_is_there(name: str, machine: str, alphabet: str) ->
     assert lengths(found.differences) == until_loss_or_after(policies, machine, limits)
 
 
-@pytest.mark.parametrize(("name", "machine", "alphabet"), SETTLED)
+@pytest.mark.parametrize(("name", "machine", "alphabet"), some(SETTLED, 1))
 def test_automata_find_what_is_there(name: str, machine: str, alphabet: str) -> None:
     """Beside `final`, kind by kind, with as much forgotten as can be: the same lengths?"""
     policies, limits = (SOUND[name](), Final()), limits_of(alphabet)
@@ -122,7 +122,7 @@ def test_what_a_kind_depends_on_is_not_forgotten_for_it() -> None:
     assert lengths(found.differences) == {kind: expected[kind]}
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+@pytest.mark.parametrize("pair", some(PAIRS, 1), ids="-".join)
 def test_two_of_them_are_told_apart_as_they_are(pair: tuple[str, str]) -> None:
     """Also where both lose data?"""
     one, other = (SOUND[name]() for name in pair)
@@ -131,6 +131,7 @@ def test_two_of_them_are_told_apart_as_they_are(pair: tuple[str, str]) -> None:
     assert lengths(found.differences) == until_loss_or_after((one, other), "arm64", limits)
 
 
+@exhaustive
 def test_what_follows_the_same_loss_is_not_left_out() -> None:
     """Are two policies told apart that lose the same data, and only then part?"""
     limits = Limits(("read", "write", "pageout", "willneed", "fork", "exit"), 2)
@@ -142,6 +143,7 @@ def test_what_follows_the_same_loss_is_not_left_out() -> None:
     assert witnesses(found)
 
 
+@exhaustive
 @pytest.mark.parametrize(("name", "machine"), part(dict.fromkeys(case[:2] for case in SEARCHED), 3))
 def test_a_policy_alone_breaks_what_it_breaks(name: str, machine: str) -> None:
     """Are its violations those of the plain enumeration?"""

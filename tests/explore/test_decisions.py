@@ -23,7 +23,7 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.loader import load_text
-from tests.effort import some
+from tests.effort import exhaustive, some
 from tests.explore.adversaries import ByHand, Elsewhere, Fickle, Impressed, hasty, infectious
 from tests.explore.sequences import graph, states_of
 
@@ -51,7 +51,7 @@ def test_a_write_bit_that_is_set_by_hand_does_not_dirty() -> None:
     assert alike.differences == ()
 
 
-@pytest.mark.parametrize("folio", some([0, 1, ZERO_PAGE], 2))
+@pytest.mark.parametrize("folio", some([0, 1, ZERO_PAGE], 1))
 def test_a_policy_cannot_map_another_folio(folio: int) -> None:
     """Is it an error for `explore` and for a run, whatever number it makes up?"""
     with pytest.raises(PolicyError, match="not the folio of the fault"):
@@ -73,6 +73,7 @@ def test_a_policy_that_is_no_function_is_an_error(period: int) -> None:
         explore(Request((Fickle(period),), Machine(swap=SWAP), limits, Bounds()))
 
 
+@exhaustive
 @pytest.mark.parametrize("make", some([infectious, Impressed, hasty], 1))
 def test_a_policy_that_goes_by_what_it_was_asked_first_is_an_error(
     make: Callable[[], Policy],
@@ -93,6 +94,7 @@ class Unfilled(Final):
         return not swap_full and super().should_free_swap(folio, vma, write, swap_full)
 
 
+@exhaustive
 def test_what_is_found_by_operations_holds_for_a_device_that_is_half_empty() -> None:
     """Is that said where two policies differ on a fuller one, and only then?"""
     text = (
@@ -121,6 +123,7 @@ class Reader(Final):
         return self.pages
 
 
+@exhaustive
 def test_one_function_for_reading_ahead_can_do_two_things() -> None:
     """Is it said that read-ahead is not compared, where objects of one class differ?"""
     limits = Limits(operations("read"), 1)
@@ -149,7 +152,7 @@ MACHINES = [
 ]
 
 
-@pytest.mark.parametrize("machine", some(MACHINES, 2))
+@pytest.mark.parametrize("machine", some(MACHINES, 1))
 def test_every_question_of_a_search_is_among_those_of_the_proof(machine: Machine) -> None:
     """Does the proof ask all that states lead to, with the types of the machine?"""
     asked: dict[str, None] = {}
@@ -219,6 +222,7 @@ def test_a_field_of_which_nobody_says_the_values_is_an_error() -> None:
     assert len(list(every(Known, node=(0, 1)))) == 4
 
 
+@exhaustive
 def test_who_answers_one_question_in_another_way_is_told_apart() -> None:
     """Of each method: is the question found, and is it that one?"""
     facts = Facts(mkwrite_dirties=True)

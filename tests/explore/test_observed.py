@@ -31,7 +31,7 @@ from swaptrace.scenario.schema import (
     UffdWriteprotect,
 )
 from swaptrace.verify.observed import COUNTED
-from tests.effort import part
+from tests.effort import exhaustive, part
 from tests.explore.sequences import ALL, Follower
 from tests.kernel.observed import Observation, observations
 
@@ -162,6 +162,7 @@ def zeroes(page: Page, process: str) -> bool:
     return page.state.column.maps[number].data == ZERO
 
 
+@exhaustive
 def test_there_are_enough_of_them() -> None:
     """Do they cover more than a handful of scenarios, shared pages and each back end?"""
     assert len({each.scenario for each in chosen()}) > 40

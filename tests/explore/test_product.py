@@ -70,7 +70,7 @@ def searched(
     return search(sides, limits, Bounds(steps))
 
 
-@pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), some(CASES, 3))
+@pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), some(CASES, 1))
 def test_the_search_finds_what_a_plain_one_finds(
     names: str, backend: Backend, processes: int, ops: str, steps: int | None
 ) -> None:
@@ -95,7 +95,7 @@ def test_states_that_nothing_tells_apart_are_one(
     assert sorted(lengths[0]) == sorted(lengths[1])
 
 
-@pytest.mark.parametrize("where", ["swapin_pte", "should_free_swap"])
+@pytest.mark.parametrize("where", some(["swapin_pte", "should_free_swap"], 1))
 def test_a_policy_that_looks_at_the_registration_is_asked(where: str) -> None:
     """Are states not merged where a policy tells them apart, in any of its answers?"""
 

@@ -28,7 +28,7 @@ from swaptrace.mm.policy import FolioRefs, Policy
 from swaptrace.policies import SERIES
 from swaptrace.policies.final import Final
 from swaptrace.scenario.hardware import Backend
-from tests.effort import examples, some
+from tests.effort import examples, exhaustive, some
 from tests.explore.capricious import Capricious
 from tests.explore.naive import Naive, permuted
 from tests.explore.sequences import ALL, MACHINES
@@ -60,7 +60,7 @@ def lengths(differences: tuple[Difference, ...]) -> dict[Kind, int]:
     return {(each.kind, each.flag): len(each.steps) for each in differences}
 
 
-@pytest.mark.parametrize(("names", "backend", "processes", "ops"), some(CASES, 2))
+@pytest.mark.parametrize(("names", "backend", "processes", "ops"), some(CASES, 1))
 def test_automata_find_what_pairs_of_states_find(
     names: str, backend: Backend, processes: int, ops: str
 ) -> None:
@@ -74,6 +74,7 @@ def test_automata_find_what_pairs_of_states_find(
     assert settled.states > 0
 
 
+@exhaustive
 def test_a_search_that_meets_too_many_pairs_ends_with_a_proof() -> None:
     """Is the same found as among all pairs, does each sequence show its difference, and is it said
     what the proof is?"""
@@ -103,6 +104,7 @@ def test_a_bound_of_the_user_is_kept_to() -> None:
         assert not found.complete
 
 
+@exhaustive
 def test_policies_that_are_alike_have_the_same_automaton(monkeypatch: pytest.MonkeyPatch) -> None:
     """Is it a proof that nothing tells them apart, with what both lose?"""
     monkeypatch.setattr(explorer, "decided_alike", lambda *_: ())
@@ -178,7 +180,7 @@ def after_loss(names: str, ops: str, processes: int) -> list[Graph]:
     ("name", "ops", "processes"),
     some(
         [("simple", ALONE, 1), ("capricious", "read,write,pageout,fork", 3), ("final", LOSING, 2)],
-        2,
+        1,
     ),
 )
 def test_classes_are_those_of_a_plain_refinement(name: str, ops: str, processes: int) -> None:

@@ -14,6 +14,7 @@ from swaptrace.exploration.search import Bounds
 from swaptrace.exploration.witness import Witness, short, witnesses
 from swaptrace.policies import SERIES
 from tests.commandline import ROOT
+from tests.effort import exhaustive
 from tests.explore.sequences import ALL
 
 PAGE = ROOT / "docs" / "review-of-the-rfc.md"
@@ -103,6 +104,7 @@ def lost_after_fork() -> Iterator[str]:
     yield f"{', '.join(losing)}."
 
 
+@exhaustive
 def test_the_page_is_what_the_explorer_finds(request: pytest.FixtureRequest) -> None:
     """Is each sequence of the page still the shortest, and is none missing?"""
     if request.config.getoption("--promote"):

@@ -62,6 +62,7 @@ def sequences(exploration: Exploration) -> dict[str, str]:
 # What the discussion found by thinking.
 
 
+@exhaustive
 def test_it_finds_the_page_dirtied_on_a_read() -> None:
     """Is the first objection to the RFC found, and what it costs?"""
     found = sequences(explored("rfc", "final", ops=UNLOCKED))
@@ -70,6 +71,7 @@ def test_it_finds_the_page_dirtied_on_a_read() -> None:
     assert found["page_map D"] == "write, pageout, clear_refs, read"
 
 
+@exhaustive
 def test_it_finds_the_soft_dirty_write_that_is_lost() -> None:
     """Is the mistake of the third draft found, by itself and beside the final version?"""
     lost = "write, pageout, clear_refs, read, write"
@@ -92,6 +94,7 @@ def test_it_finds_what_separates_the_suggestion_from_the_final_version() -> None
     assert not [kind for kind in found if kind.startswith(("page_map", "lost"))]
 
 
+@exhaustive
 def test_the_final_version_breaks_no_promise_in_one_process() -> None:
     """Is it a proof, whatever the back end?"""
     for machine in some(MACHINES.values(), 2):
@@ -100,6 +103,7 @@ def test_the_final_version_breaks_no_promise_in_one_process() -> None:
         assert set(sequences(exploration)) <= {"spurious_soft_dirty"}
 
 
+@exhaustive
 def test_final_and_merged_cannot_be_told_apart() -> None:
     """Is that proved by their decisions, for processes that share the page as well? (By default
     `test_cli_explore.py` asks that.)"""
@@ -172,6 +176,7 @@ def test_every_sequence_shows_its_difference_when_it_is_replayed(pair: tuple[str
             assert all(each.ok for each in held)
 
 
+@exhaustive
 def test_two_processes_find_what_one_finds() -> None:
     """Is nothing lost where the page is shared, and is what sharing adds longer?"""
     ops = "read,write,pageout,willneed,fork,exit,clear_refs"
@@ -182,6 +187,7 @@ def test_two_processes_find_what_one_finds() -> None:
         assert lengths[each.kind] == len(each.steps)
 
 
+@exhaustive
 def test_who_is_who_does_not_matter() -> None:
     """Do three processes have far fewer states than without the symmetry: a page never written
     and then shared by three is one state, not six?"""

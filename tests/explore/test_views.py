@@ -19,7 +19,7 @@ from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma, canonical
 from swaptrace.mm.policy import Policy
 from swaptrace.policies import SERIES
 from swaptrace.scenario.hardware import Swap
-from tests.effort import examples
+from tests.effort import examples, some
 from tests.explore.capricious import Capricious
 from tests.explore.naive import permuted
 from tests.explore.sequences import ALL, Follower, graph, states_of
@@ -145,7 +145,7 @@ def concealed(view: View) -> State:
     return state._replace(column=state.column._replace(maps=maps))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", some(BACKENDS, 1))
 def test_no_operation_looks_at_what_is_another_process_s_own(backend: str) -> None:
     """Is an attempt to read any bit of it found out, and is there none?"""
     found = on(backend, Capricious())

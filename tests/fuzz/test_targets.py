@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.effort import examples
+from tests.effort import examples, exhaustive
 from tests.fuzz import targets
 from tests.fuzz.__main__ import keeping
 from tests.fuzz.mutations import mutated
@@ -39,6 +39,7 @@ def test_a_reader_takes_or_refuses_whatever_it_is_given(name: str) -> None:
     holds()
 
 
+@exhaustive
 def test_a_fault_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Is a foreign exception a fault, and what takes too long or too much?"""
 

@@ -21,6 +21,7 @@ from swaptrace.importers.recorder import Recorder
 from swaptrace.importers.scenario import Target, write
 from swaptrace.importers.space import FEW, Area, Space
 from swaptrace.importers.strace import LONGEST_CALL, Calls, MalformedCall
+from tests.effort import exhaustive
 from tests.fuzz.targets import SECONDS, limited_to
 
 MANY = 20_000
@@ -48,6 +49,7 @@ def imported(directory: Path, log: str, strace: str | None = None) -> Iterator[R
         yield recorder
 
 
+@exhaustive
 @pytest.mark.parametrize("marked", ["0x4034000", "0x10000000"])
 def test_many_calls_of_strace_are_placed_in_time(tmp_path: Path, marked: str) -> None:
     """Does it not take each mark, or each access, a look at every call that is left?"""

@@ -17,6 +17,7 @@ from swaptrace.scenario.loader import load_file
 from swaptrace.scenario.schema import Madvise, Mmap, Mprotect, Munmap, Scenario, Step, Trace
 from swaptrace.traces.files import open_trace
 from tests.commandline import finished, run, start
+from tests.effort import exhaustive
 from tests.importers.logs import blocks_of, compiled, naive, needs_compiler, needs_tools
 from tests.processes import alive, completed, descendants, until
 
@@ -140,6 +141,7 @@ def test_what_a_program_did_is_what_is_recorded(program: Path, tmp_path: Path) -
     assert "accesses to mappings of files" in result.stderr
 
 
+@exhaustive
 def test_a_recorded_scenario_replays(program: Path, tmp_path: Path) -> None:
     """Are the faults of the mapping those that the kernel would count?"""
     assert recorded(tmp_path, "--name", "once", program, "x").returncode == 3, "that of the program"
@@ -177,6 +179,7 @@ def logs(program: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     return paths
 
 
+@exhaustive
 def test_two_logs_of_one_run_are_put_together_by_marks(
     logs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -273,6 +276,7 @@ int main(void)
 """
 
 
+@exhaustive
 def test_threads_are_recorded_and_children_are_not(tmp_path: Path) -> None:
     """Is the mapping still there after a child unmaps its own, and after it grew?"""
     program = compiled(THREADS, tmp_path, "threads")
@@ -303,6 +307,7 @@ def test_what_a_shell_started_is_said_not_to_be_recorded(tmp_path: Path) -> None
     ) in result.stderr
 
 
+@exhaustive
 def test_a_wrapper_is_told(tmp_path: Path) -> None:
     """Does a script that becomes another program not pass for that program?"""
     script = tmp_path / "wrapper"
@@ -313,6 +318,7 @@ def test_a_wrapper_is_told(tmp_path: Path) -> None:
     assert "warning: the program replaced itself by another one" in result.stderr
 
 
+@exhaustive
 def test_a_real_program_is_replayed_under_a_limit(tmp_path: Path) -> None:
     """Recorded, and under two policies with half its memory: does it swap, and only then?"""
     numbers = [index * 7919 % 10007 for index in range(700)]
@@ -368,6 +374,7 @@ def test_a_log_through_a_pipe_is_imported(logs: dict[str, Path], tmp_path: Path)
     assert sum(1 for _ in blocks_of(data)) > 1
 
 
+@exhaustive
 def test_no_options_of_valgrind_lie_where_the_command_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

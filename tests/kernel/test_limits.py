@@ -40,6 +40,7 @@ def test_the_interpreted_loop_reproduces_an_observation(
     assert difference(observation, tmp_path) == ""
 
 
+@exhaustive
 def test_what_is_compared_can_differ(tmp_path: Path) -> None:
     """Is a count that is off by one noticed?"""
     first, last = ALL[0].checkpoints[0], ALL[0].checkpoints[-1]

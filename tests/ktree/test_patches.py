@@ -14,6 +14,7 @@ from swaptrace.csource.policy import CPolicy
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.diff import patches_of
 from tests.commandline import run
+from tests.effort import exhaustive
 from tests.ktree.making import (
     BEFORE,
     MEMORY,
@@ -200,6 +201,7 @@ def test_a_patch_cannot_reach_out_of_the_tree(tree: Path, tmp_path: Path) -> Non
     assert outside.read_text() == "int a;\n"
 
 
+@exhaustive
 @pytest.mark.parametrize(
     ("edit", "path"),
     [
@@ -352,6 +354,7 @@ def test_hunks_end_where_their_counts_say() -> None:
     assert data.decode().split("\n")[hunk.line - 1] == hunk.header
 
 
+@exhaustive
 def test_explore_cites_the_lines_where_two_trees_part(tree: Path, tmp_path: Path) -> None:
     """Is it the condition that the patch replaces, in both, in the table and in JSON?"""
     patch = written(tmp_path / "fix.patch", edited(TO_RFC))

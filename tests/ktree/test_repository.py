@@ -12,6 +12,7 @@ from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.policy import TreePolicy
 from swaptrace.policies import from_argument
 from tests.commandline import run
+from tests.effort import exhaustive, some
 from tests.ktree.making import MEMORY, diff
 from tests.processes import completed
 
@@ -51,7 +52,7 @@ def found(text: str) -> TreePolicy:
     return policy
 
 
-@pytest.mark.parametrize("revision", ["v7.3", "main~1", "HEAD^"])
+@pytest.mark.parametrize("revision", some(["v7.3", "main~1", "HEAD^"], 1))
 def test_a_revision_is_read_and_not_what_is_checked_out(repository: Path, revision: str) -> None:
     """With its version, its functions and the name that the user gave?"""
     policy = found(f"kernel:{repository}@{revision}")
@@ -86,6 +87,7 @@ def test_what_is_no_commit_is_refused(repository: Path, revision: str) -> None:
     assert revision in done.stderr
 
 
+@exhaustive
 def test_a_repository_runs_nothing(repository: Path, tmp_path: Path) -> None:
     """Neither filters, hooks or monitors, nor the command of a partial clone for what it lacks?"""
     proof = tmp_path / "it-ran"

@@ -15,7 +15,7 @@ from swaptrace.csource.policy import CPolicy
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.decisions import decisions_of
 from tests.commandline import READ_WRITE, run
-from tests.effort import examples
+from tests.effort import examples, exhaustive
 from tests.ktree.making import MEMORY, TREE, alike
 from tests.ktree.making import tree as tree  # a fixture
 from tests.work import at_most
@@ -217,6 +217,7 @@ def test_explain_cites_the_c_that_decided() -> None:
     assert "memory.c" not in run("explain", "read-then-write").stdout
 
 
+@exhaustive
 def test_the_order_of_newer_kernels_is_said(tree: Path) -> None:
     """Does a warning tell that the model frees the swap cache before the page is mapped?"""
     file = tree / MEMORY

@@ -26,7 +26,7 @@ from swaptrace.mm.transition import transition
 from swaptrace.policies import from_argument
 from swaptrace.replay.citing import Asked
 from tests.commandline import run
-from tests.effort import examples, some
+from tests.effort import examples, exhaustive, some
 from tests.ktree.making import MEMORY
 from tests.ktree.wholes import (
     FREES,
@@ -43,7 +43,7 @@ from tests.ktree.wholes import (
 from tests.ktree.wholes import written as written  # a fixture
 
 
-@pytest.mark.parametrize("backend", ["zram", "zswap", "disk"])
+@pytest.mark.parametrize("backend", some(["zram", "zswap", "disk"], 2))
 @pytest.mark.parametrize("name", sorted(KERNELS))
 def test_a_tree_is_proved_equal_to_the_model_of_its_version(name: str, backend: str) -> None:
     """Does the proof name the functions that were interpreted?"""
@@ -53,6 +53,7 @@ def test_a_tree_is_proved_equal_to_the_model_of_its_version(name: str, backend: 
     assert f"interpreted of kernel:{SMALL / name}: do_swap_page(), should_try" in done.stdout
 
 
+@exhaustive
 @pytest.mark.parametrize("name", sorted(KERNELS))
 def test_all_operations_come_to_the_same(name: str) -> None:
     """With userfaultfd, soft-dirty, protection, mlock and advice, for one process?"""
@@ -137,7 +138,7 @@ ALIKE = {
 }
 
 
-@pytest.mark.parametrize("what", some(sorted(ALIKE), 2))
+@pytest.mark.parametrize("what", some(sorted(ALIKE), 1))
 def test_what_does_not_matter_is_proved_equal(what: str, written: Write) -> None:
     """A lock, a statistic, another way to write the same?"""
     tree = written("after", edited("after", *ALIKE[what]))
@@ -179,11 +180,14 @@ def test_what_is_nested_too_deeply_is_told_with_its_place(written: Write) -> Non
 
 @pytest.mark.parametrize(
     ("call", "said"),
-    [
-        ("trace_android_vh_swapin(vma, pte)", "is a hook for vendors"),
-        ("count_vm_events(PSWPIN, &pte)", "could change &pte"),
-        ("update_mmu_cache(vma, vmf->address, &vmf->flags)", "could change &vmf->flags"),
-    ],
+    some(
+        [
+            ("trace_android_vh_swapin(vma, pte)", "is a hook for vendors"),
+            ("count_vm_events(PSWPIN, &pte)", "could change &pte"),
+            ("update_mmu_cache(vma, vmf->address, &vmf->flags)", "could change &vmf->flags"),
+        ],
+        1,
+    ),
 )
 def test_a_call_that_could_decide_and_is_passed_over_is_not_decided(
     call: str, said: str, written: Write

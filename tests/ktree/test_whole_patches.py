@@ -11,7 +11,7 @@ from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.policy import TreePolicy
 from swaptrace.policies import from_argument
 from tests.commandline import run
-from tests.effort import some
+from tests.effort import exhaustive, some
 from tests.ktree.making import MEMORY, diff, mail
 from tests.ktree.wholes import (
     KERNELS,
@@ -62,7 +62,7 @@ LEFT = {
 }
 
 
-@pytest.mark.parametrize("what", some(sorted(LEFT), 3))
+@pytest.mark.parametrize("what", some(sorted(LEFT), 1))
 def test_a_patch_of_what_does_not_run_is_not_decided(what: str, tmp_path: Path) -> None:
     """Is the exit code 3, and is that named which is neither run nor without effect?"""
     edit, expected = LEFT[what]
@@ -83,7 +83,7 @@ PASSED_OVER = {
 }
 
 
-@pytest.mark.parametrize("what", some(PASSED_OVER, 3))
+@pytest.mark.parametrize("what", some(PASSED_OVER, 1))
 def test_a_patch_of_what_is_passed_over_is_not_decided(what: str, tmp_path: Path) -> None:
     """In a function that runs: is nothing proved, and is it named?"""
     old, new, named = PASSED_OVER[what]
@@ -108,6 +108,7 @@ def test_a_patch_of_the_architecture_points_to_the_machine(written: Write, tmp_p
     assert any("machine.mkwrite_dirties" in reason for reason in reasons)
 
 
+@exhaustive
 def test_a_patch_of_comments_and_headers_changes_nothing(tmp_path: Path) -> None:
     """And is it said so?"""
     new = edited("after", ("in small", "in brief"), ("#include <linux/mm.h>\n", ""))
@@ -135,11 +136,14 @@ def test_a_function_can_be_left_to_the_built_in_model(written: Write) -> None:
 
 @pytest.mark.parametrize(
     ("name", "function"),
-    [
-        ("after", "wp_can_reuse_anon_folio"),
-        ("before", "do_wp_page"),
-        ("before", "do_anonymous_page"),
-    ],
+    some(
+        [
+            ("after", "wp_can_reuse_anon_folio"),
+            ("before", "do_wp_page"),
+            ("before", "do_anonymous_page"),
+        ],
+        1,
+    ),
 )
 def test_what_is_left_to_the_built_in_model_comes_to_the_same(name: str, function: str) -> None:
     """Is no difference found between a tree and itself with a function left out?"""

@@ -12,7 +12,7 @@ from swaptrace import policies
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.result.result import StepResult
 from swaptrace.scenario.schema import Scenario
-from tests.effort import examples
+from tests.effort import examples, exhaustive
 from tests.replay.naive import naive_replay
 from tests.replay.strategies import scenarios
 
@@ -46,6 +46,7 @@ def test_replay_by_runs_equals_page_by_page(scenario: Scenario, policy: str) -> 
     agree(scenario, policy)
 
 
+@exhaustive
 @settings(max_examples=examples(40))
 @given(scenarios(max_pages=2600, max_steps=6), st.sampled_from(["prepatch", "final"]))
 def test_replay_over_several_page_tables_equals_page_by_page(

@@ -14,7 +14,7 @@ from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.loader import load_text
-from tests.effort import some
+from tests.effort import exhaustive, some
 from tests.replay.naive import naive_replay
 
 KIB, GIB = 1 << 10, 1 << 30
@@ -85,6 +85,7 @@ def test_hits_of_read_ahead_saturate_where_the_bits_of_an_address_end(size: int,
     assert policy.most == most
 
 
+@exhaustive
 @pytest.mark.parametrize("size", some([8 * KIB, 16 * KIB], 1))
 def test_read_ahead_by_blocks_equals_page_by_page(size: int) -> None:
     """Is a block what one page table of such pages covers, in either direction?"""

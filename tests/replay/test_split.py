@@ -11,7 +11,7 @@ from swaptrace import policies
 from swaptrace.advice import Effect
 from swaptrace.replay.engine import Replay
 from swaptrace.scenario.schema import Access, Madvise, Memset, Mmap, Scenario, Span
-from tests.effort import examples
+from tests.effort import examples, exhaustive
 from tests.replay.strategies import ADVICE, PAGE, scenarios
 
 SPLITTABLE = st.one_of(
@@ -36,6 +36,7 @@ SPLITTABLE = st.one_of(
 """Makers of steps that leave the VMAs as they are."""
 
 
+@exhaustive
 @settings(max_examples=examples(300))
 @given(st.data(), scenarios(), SPLITTABLE, st.sampled_from(policies.SERIES))
 def test_splitting_a_range_in_two_steps_changes_no_count(

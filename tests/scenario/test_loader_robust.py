@@ -16,7 +16,7 @@ from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import Measure, Repeat, Step
 from swaptrace.scenario.source import MAX_BYTES, Report, Source
-from tests.effort import examples, part
+from tests.effort import examples, exhaustive, part
 from tests.scenario.test_loader import READ_THEN_WRITE
 from tests.work import at_most
 
@@ -76,6 +76,7 @@ def check(steps: tuple[Step, ...]) -> None:
             assert span.length >= 1
 
 
+@exhaustive
 @given(st.binary(max_size=300))
 @example(b"\xef\xbb\xbf")
 @example(b"\xff\xfe\x00\x00")

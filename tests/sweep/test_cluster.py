@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.commandline import ROOT, environment, finished, run, start
+from tests.effort import exhaustive
 from tests.processes import begin, until
 from tests.sweep.test_sweep import COUNTING, WORK, computed
 
@@ -82,6 +83,7 @@ def test_a_local_cluster_gives_the_same_bytes() -> None:
             assert alone_kept == dask_kept
 
 
+@exhaustive
 def test_a_worker_that_dies_costs_time_and_not_the_result() -> None:
     """A scheduler and two workers as processes of their own: is one killed at work replaced?"""
     address = scheduler()

@@ -12,6 +12,7 @@ import pytest
 from swaptrace.errors import SwaptraceError
 from swaptrace.verify.build import PROBE, Compiler, find_compiler
 from tests.commandline import finished, run, start
+from tests.effort import some
 from tests.processes import alive, completed, until
 from tests.verify.test_emit import COMPILERS, needs_compiler
 
@@ -91,7 +92,7 @@ child.wait()
 """A compiler that never ends: a driver with a child of its own and an intermediate file."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", some([signal.SIGTERM, signal.SIGUSR1], 1))
 def test_a_compiler_is_ended_with_all_that_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

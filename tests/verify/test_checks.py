@@ -12,6 +12,7 @@ from swaptrace.verify.emit import emit_c
 from swaptrace.verify.fitting import MAX_DATA_PAGES, check_runnable
 from swaptrace.verify.limiting import Unfit
 from tests.commandline import run
+from tests.effort import exhaustive
 from tests.verify.programs import on_this_kernel, scenario
 
 HOLDS = """\
@@ -45,6 +46,7 @@ def verified(path: Path, text: str) -> dict[str, Any]:
     return found
 
 
+@exhaustive
 @on_this_kernel
 def test_what_holds_agrees(tmp_path: Path) -> None:
     """Of page maps, of data in memory, of other policies, and wherever a page was last written?"""

@@ -16,7 +16,7 @@ from swaptrace.traces.generator import order
 from swaptrace.traces.patterns import accesses
 from swaptrace.verify.emit import emit_c, source
 from tests.commandline import run
-from tests.effort import part, some
+from tests.effort import exhaustive, part, some
 from tests.goldens import check_golden
 from tests.processes import completed
 from tests.verify.programs import FORKING, LIMITED, scenario
@@ -73,6 +73,7 @@ def warnings(compiler: str, text: str, path: Path) -> str:
     return str(completed(command, text=True).stderr)
 
 
+@exhaustive
 @needs_compiler
 @pytest.mark.parametrize("compiler", some(COMPILERS, 1))
 def test_every_bundled_scenario_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_every_bundled_scenario_compiles_without_a_warning(compiler: str, tmp_pa
 
 
 @needs_compiler
-@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("compiler", some(COMPILERS, 2))
 @pytest.mark.parametrize(
     "text",
     [HOSTILE, EVERYTHING, FORKING, LIMITED],
@@ -155,7 +156,7 @@ def printed(text: str, main: str, tmp_path: Path) -> list[int]:
 
 
 @needs_compiler
-@pytest.mark.parametrize(("count", "seed"), [(1, 0), (2, 7), (512, 1), (1000, 4294967295)])
+@pytest.mark.parametrize(("count", "seed"), some([(1, 0), (2, 7), (512, 1), (1000, 4294967295)], 1))
 def test_random_order_is_that_of_the_model(count: int, seed: int, tmp_path: Path) -> None:
     """Is the shuffle of the program the order that the replay uses?"""
     text = emit_c(scenario(EVERYTHING)).replace("LONGEST_SHUFFLE 768", "LONGEST_SHUFFLE 1000")

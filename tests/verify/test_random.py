@@ -23,7 +23,7 @@ from swaptrace.verify.observed import Facts, Observed
 from swaptrace.verify.place import Place
 from swaptrace.verify.random_steps import SIZES
 from swaptrace.verify.run import Judged, Verifier
-from tests.effort import some
+from tests.effort import exhaustive, some
 from tests.verify.programs import FACTS, shown
 
 
@@ -109,6 +109,7 @@ def test_the_text_of_a_scenario_loads_as_the_same(index: int) -> None:
     assert again == scenario
 
 
+@exhaustive
 @pytest.mark.parametrize("size", some([16 << 10, 64 << 10], 1))
 def test_they_are_of_pages_as_large_as_the_kernel_has(size: int, tmp_path: Path) -> None:
     """Is every range of whole pages, and every cut as well?"""
@@ -125,6 +126,7 @@ def test_they_are_of_pages_as_large_as_the_kernel_has(size: int, tmp_path: Path)
     assert len(pages) > 5
 
 
+@exhaustive
 def test_a_kernel_that_does_the_same_agrees_on_all(tmp_path: Path) -> None:
     judged = fuzzer("merged", tmp_path).run(40)
     assert {each.verdict.status for each in judged} == {Status.AGREES}
@@ -151,6 +153,7 @@ def test_what_differs_is_made_small_and_written_to_a_file_that_replays_it(tmp_pa
         assert again.verdict.first_difference == each.verdict.first_difference
 
 
+@exhaustive
 def test_it_ends_at_the_first_that_differs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ from swaptrace.verify.run import Verifier
 from swaptrace.verify.signals import ENDING
 from swaptrace.verify.workdir import PREFIX, work_directory
 from tests.commandline import run, start
-from tests.effort import ALL, part, some
+from tests.effort import ALL, exhaustive, part, some
 from tests.kernel.observed import observations, overrides, scenario_texts
 from tests.processes import PATIENCE, begin, until
 from tests.verify.machine import Watched, a_page_that_comes_and_goes
@@ -120,6 +120,7 @@ def verified(*arguments: str | Path) -> dict[str, dict[str, Any]]:
     return {found["name"]: found for found in json.loads(result.stdout)["scenarios"]}
 
 
+@exhaustive
 def test_every_bundled_scenario_agrees_or_cannot_run_here() -> None:
     """Is none skipped for another reason than that its machine is not this one?"""
     folder = bundled.directory()
@@ -133,6 +134,7 @@ def test_every_bundled_scenario_agrees_or_cannot_run_here() -> None:
             assert found["status"] == "agrees", found
 
 
+@exhaustive
 def test_what_other_kernels_were_seen_to_do_this_one_does_as_the_model_says() -> None:
     """Do the observed scenarios that are written by hand agree here, some of them?"""
     texts = scenario_texts()
@@ -199,6 +201,7 @@ steps:
 """In a program at the address 0, where the kernel lets nobody map anything."""
 
 
+@exhaustive
 def test_regions_lie_where_those_of_a_process_do(tmp_path: Path) -> None:
     """Can a scenario have any address and any size, or is said why not?"""
     (tmp_path / "anywhere.yaml").write_text(ANYWHERE)
@@ -209,6 +212,7 @@ def test_regions_lie_where_those_of_a_process_do(tmp_path: Path) -> None:
     assert found["taken"]["reason"].startswith("region buf cannot lie at 0 in the program: ")
 
 
+@exhaustive
 def test_what_was_recorded_is_what_the_model_says(tmp_path: Path) -> None:
     """Is a recorded observation one line, with the scenario's text and every step?"""
     (tmp_path / "rw.yaml").write_text(READ_WRITE)
@@ -227,6 +231,7 @@ def test_what_was_recorded_is_what_the_model_says(tmp_path: Path) -> None:
     ]
 
 
+@exhaustive
 def test_page_cluster_is_set_for_the_run_and_put_back(tmp_path: Path) -> None:
     before = PAGE_CLUSTER.read_text()
     (tmp_path / "rw.yaml").write_text(READ_WRITE)
@@ -238,6 +243,7 @@ def test_page_cluster_is_set_for_the_run_and_put_back(tmp_path: Path) -> None:
 # Others who swap.
 
 
+@exhaustive
 def test_what_others_swap_is_not_taken_for_a_difference(tmp_path: Path) -> None:
     """Is a scenario unsteady whose counts somebody else disturbs, and is that said?"""
     (tmp_path / "busy.yaml").write_text(SLOW.replace("5000", "300").replace("16MiB", "256MiB"))
@@ -272,7 +278,7 @@ MOMENTS = [number * 0.05 for number in range(24)]
 NUMBERED = [(number, MOMENTS[at % len(MOMENTS)]) for at, number in enumerate(sorted(ENDING))]
 
 
-@pytest.mark.parametrize(("number", "moment"), some(NUMBERED, 4))
+@pytest.mark.parametrize(("number", "moment"), some(NUMBERED, 1))
 def test_no_signal_that_ends_it_leaves_anything(slow: Path, number: int, moment: float) -> None:
     """Whenever it comes: may it be any that a process can catch?"""
     process = watched(slow)
@@ -309,6 +315,7 @@ def test_a_worker_that_is_killed_is_told_and_leaves_nothing(slow: Path, number: 
     assert process.left() == {}
 
 
+@exhaustive
 @pytest.mark.parametrize("moment", some([0.3, 0.5, 0.7, 1.0], 1))
 def test_what_a_killed_run_leaves_is_removed_by_the_next(slow: Path, moment: float) -> None:
     """Can the program undo what another could not, and only that?"""
@@ -330,6 +337,7 @@ def assert_undone_by_the_next(process: Watched, path: Path) -> None:
     assert following.left() == {}
 
 
+@exhaustive
 @pytest.mark.parametrize("number", some(range(1, 15), 1))
 def test_killed_at_a_rename_it_leaves_what_was_there(slow: Path, number: int) -> None:
     """Killed before or after each rename of a run: is every file as it was or as it should be, and
@@ -353,6 +361,7 @@ def test_killed_at_a_rename_it_leaves_what_was_there(slow: Path, number: int) ->
     assert_undone_by_the_next(process, slow)
 
 
+@exhaustive
 def test_a_run_that_takes_too_long_was_not_run_to_its_end(slow: Path) -> None:
     """Is it neither a difference nor agreement, and is the option named that would help?"""
     process = watched(slow, "--timeout", "0.05")
@@ -370,6 +379,7 @@ def test_nothing_is_set_up_for_a_wrong_input(slow: Path) -> None:
     assert process.uuids <= {""}
 
 
+@exhaustive
 def test_a_scenario_on_another_back_end_is_skipped_with_the_reason() -> None:
     """And is the exit code that of kselftest where nothing could be verified?"""
     result = run("verify", "--setup-zram", "16M", "read-then-pageout", "mkwrite-dirties")
@@ -377,6 +387,7 @@ def test_a_scenario_on_another_back_end_is_skipped_with_the_reason() -> None:
     assert result.stdout.count("it wants swap on disk, and --setup-zram makes zram") == 2
 
 
+@exhaustive
 def test_who_waits_for_the_lock_says_so_once_and_for_whom(tmp_path: Path) -> None:
     """Also where many scenarios are run one after the other?"""
     with journal():

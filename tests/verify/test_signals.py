@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, suppress
 import pytest
 
 from swaptrace.verify.signals import ENDING, deferred, ending_by_exception, held_off
+from tests.effort import exhaustive
 from tests.processes import STOPPING
 
 DOES_NOT_END: set[int] = {
@@ -53,6 +54,7 @@ def ended_by(number: int) -> bool:
     return os.WIFSIGNALED(status)
 
 
+@exhaustive
 def test_every_signal_that_ends_a_process_is_caught() -> None:
     """But for those that no program can heed, or that Python turns into errors?"""
     ending = {int(number) for number in signal.valid_signals() if ended_by(number)}
