@@ -44,7 +44,7 @@ def test_does_a_format_look_as_it_did(request: pytest.FixtureRequest, fmt: str) 
 
 def test_is_it_0_where_nothing_tells_them_apart() -> None:
     """Is the argument of the proof said?"""
-    equal = run("explore", "--policies", "final,merged")
+    equal = run("explore", "--policies", "final,merged", "--processes", "1")
     assert equal.exit_code == 0
     assert "nothing tells them apart\nproof by equal decisions" in equal.stdout
     shown = run("explore", "--policies", "rework,final", *RFC[3:])

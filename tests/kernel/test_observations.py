@@ -27,7 +27,7 @@ def by_scenario() -> dict[str, list[Observation]]:
 def test_agrees_with_every_kernel_that_was_observed(scenario: str) -> None:
     """Are counters and page maps the kernel's, after each step, under each policy?"""
     observed = [(each, policy) for each in by_scenario()[scenario] for policy in each.policies]
-    for observation, policy in part(observed, 7, first=sorted(by_scenario()).index(scenario)):
+    for observation, policy in part(observed, 14, first=sorted(by_scenario()).index(scenario)):
         difference = first_difference(observation, policy)
         assert difference is None or scenario in KNOWN_DIFFERENCES, str(difference)
 
