@@ -25,6 +25,7 @@ from swaptrace.terminal.exitcodes import ExitCode
 from swaptrace.terminal.output import Output, status
 
 if TYPE_CHECKING:
+    from swaptrace.mm.policy import Policy
     from swaptrace.result.explored import Explored
 
 
@@ -105,7 +106,6 @@ def explore(
     swaptrace explore --policies final,my.py --out found --max-states 100000
     swaptrace explore --policies simple --ops read,write,pageout,clear_refs
     """
-    from swaptrace import inputs
     from swaptrace.exploration import explorer, findings, witness
     from swaptrace.exploration.graph import Limits
     from swaptrace.exploration.search import Bounds
@@ -114,11 +114,7 @@ def explore(
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
-    found = inputs.policies(policies, options["defines"], options["builtin"])
-    warn_of(found)
-    if len(found) > 2:
-        message = f"explore takes one policy or two, not {len(found)}"
-        raise click.UsageError(message, click.get_current_context())
+    found = _one_or_two(policies, options)
     limits = Limits(explorer.operations(ops), processes)
     bounds = Bounds(max_steps, max_states)
     request = explorer.request_of(found, options["overrides"], limits, bounds)
@@ -129,6 +125,18 @@ def explore(
     report = findings.explored(exploration, shown, files)
     _print(report, options["fmt"], output)
     return report.exit_code
+
+
+def _one_or_two(policies: str, options: dict[str, Any]) -> list[Policy]:
+    """The policies; what is to be known of them is said."""
+    from swaptrace import inputs
+
+    found = inputs.policies(policies, options["defines"], options["builtin"])
+    warn_of(found)
+    if len(found) > 2:
+        message = f"explore takes one policy or two, not {len(found)}"
+        raise click.UsageError(message, click.get_current_context())
+    return found
 
 
 def _print(explored: Explored, fmt: str, output: Output) -> None:
