@@ -25,6 +25,7 @@ class Effect(Enum):
     SWAP_IN = "pages are read into the swap cache"
     POPULATE_READ = "pages are faulted in for reading"
     POPULATE_WRITE = "pages are faulted in for writing"
+    COLLAPSE = "pages of 2 MiB become one large folio"
     FLAGS = "a flag of the VMA, which merges only with such as have it too"
 
 
@@ -76,6 +77,8 @@ class Advice(Enum):
     FREE = Known(8, (4, 5), "854e9ed09ded", Effect.FREE, NOT_LOCKED)
     DONTFORK = flags(10, (2, 6), VmFlag.DONTCOPY, NO_FLAGS)
     DOFORK = flags(11, (2, 6), NO_FLAGS, VmFlag.DONTCOPY)
+    HUGEPAGE = flags(14, (2, 6), VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
+    NOHUGEPAGE = flags(15, (2, 6), VmFlag.NOHUGEPAGE, VmFlag.HUGEPAGE)
     DONTDUMP = flags(16, (3, 4), VmFlag.DONTDUMP, NO_FLAGS)
     DODUMP = flags(17, (3, 4), NO_FLAGS, VmFlag.DONTDUMP)
     WIPEONFORK = flags(18, (4, 14), VmFlag.WIPEONFORK, NO_FLAGS, "d2cd9ede6e19")
@@ -98,6 +101,7 @@ class Advice(Enum):
     )
 
     DONTNEED_LOCKED = Known(24, (5, 18), "9457056ac426", Effect.ZAP)
+    COLLAPSE = Known(25, (6, 1), "7d8faaf15545", Effect.COLLAPSE)
 
     def __str__(self) -> str:
         """As the kernel's headers call it."""
@@ -127,7 +131,7 @@ NOT_MODELLED: Final[tuple[str, ...]] = tuple(
     f"{PREFIX}{name}"
     for name in (
         *("REMOVE", "HWPOISON", "SOFT_OFFLINE", "MERGEABLE", "UNMERGEABLE"),
-        *("HUGEPAGE", "NOHUGEPAGE", "COLLAPSE", "GUARD_INSTALL", "GUARD_REMOVE"),
+        *("GUARD_INSTALL", "GUARD_REMOVE"),
     )
 )
 """What the kernel has, and the model has not."""

@@ -98,6 +98,11 @@ class Rule(Enum):
         "22a2126b703f",
         "a cluster of slots that is in use goes before a free one",
     )
+    COLLAPSES_READ_ONLY = Change(
+        (6, 18),
+        "",
+        "MADV_COLLAPSE takes pages of which none is writable as well",
+    )
     SYNC_THROUGH_CACHE = Change(
         (7, 0),
         "f1879e8a0c60",
@@ -117,6 +122,12 @@ class Rule(Enum):
         "preemption is lazy: the work that a swap device schedules when it becomes full runs after "
         "the system call, before it already between two of its pages (6.18 and 6.19 can be built "
         "either way; taken to be as before)",
+    )
+    COLLAPSES_NOTHING = Change(
+        (7, 2),
+        "",
+        "MADV_COLLAPSE of less than 2 MiB, of whose ends both lie in the same 2 MiB, succeeds and "
+        "does nothing; before EINVAL",
     )
     EXCLUSIVE_ALONE = Change(
         (7, 3),

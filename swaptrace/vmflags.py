@@ -20,6 +20,11 @@ class VmFlag(Flag):
     """A child has the VMA, and nothing in it."""
 
     DONTDUMP = auto()
+    HUGEPAGE = auto()
+    """Large folios, where they are used on advice."""
+
+    NOHUGEPAGE = auto()
+    """No large folios."""
 
 
 NO_FLAGS = VmFlag(0)

@@ -193,8 +193,10 @@ class Composer:
                 return
             case Effect.ZAP:
                 self.empty(event)
-            case Effect.PAGEOUT | Effect.COLD | Effect.FREE | Effect.SWAP_IN | Effect.FLAGS:
+            case Effect.PAGEOUT | Effect.COLD | Effect.FREE | Effect.SWAP_IN:
                 pass
+            case Effect.FLAGS | Effect.COLLAPSE:
+                pass  # left out before
         yield self.step("madvise", event.start, event.end, advice=event.detail)
 
     def mprotect(self, event: Event) -> Iterator[Step]:

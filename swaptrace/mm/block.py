@@ -81,8 +81,8 @@ class Surroundings(Protocol):
     def facts(self) -> Facts:
         """As they are now."""
 
-    def orders(self) -> tuple[int, ...]:
-        """The orders of large folios that are allowed, largest first."""
+    def orders(self, p: int, i: int) -> tuple[int, ...]:
+        """The orders of large folios allowed for page `i` of process `p`, largest first."""
 
     def bounds(self, p: int, i: int) -> tuple[int, int]:
         """The part of the block that the VMA of page `i` of process `p` covers."""

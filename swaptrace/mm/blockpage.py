@@ -187,7 +187,7 @@ class BlockPage(Page):
         if self.vma(p).uffd_wp:
             return []
         low, high = self.around.bounds(p, self.i)
-        orders = (order for order in self.around.orders() if order < PMD_ORDER)
+        orders = (order for order in self.around.orders(p, self.i) if order < PMD_ORDER)
         ranges = [self.block.aligned(self.i, 1 << order) for order in orders]
         return [pages for pages in ranges if low <= pages.start and pages.stop <= high]
 

@@ -18,10 +18,10 @@ class Facts(NamedTuple):
 
     `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty` and
     `mkwrite_dirties` are the machine features of the scenario format; `sync_through_cache`,
-    `maps_before_freeing`, `exclusive_alone`, `reuses_large` and `lazyfree_stays` the rules of these
-    names of the kernel (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more than half
-    of the slots used), `slot_free` that folio_alloc_swap() finds a slot; these two change during a
-    replay.
+    `maps_before_freeing`, `exclusive_alone`, `collapses_read_only`, `reuses_large` and
+    `lazyfree_stays` the rules of these names of the kernel (`swaptrace.kernels`). `swap_full` is
+    mem_cgroup_swap_full() (more than half of the slots used), `slot_free` that folio_alloc_swap()
+    finds a slot; these two change during a replay.
     `readahead` is that a swap-in through the cache reads more than the one page, after which the
     folios leave the per-CPU batch that holds a reference to each (lru_add_drain() in
     swap_vma_readahead()).
@@ -36,6 +36,7 @@ class Facts(NamedTuple):
     sync_through_cache: bool = False
     maps_before_freeing: bool = False
     exclusive_alone: bool = False
+    collapses_read_only: bool = False
     lazyfree_stays: bool = False
     reuses_large: bool = False
     swap_full: bool = False

@@ -42,7 +42,7 @@ class PmdPage(BlockPage):
         """thp_vma_suitable_order() of PMD_ORDER, where that is allowed."""
         pages = len(self.block.maps)
         whole = self.around.bounds(p, self.i) == (0, pages)
-        return PMD_ORDER in self.around.orders() and whole and pages == 1 << PMD_ORDER
+        return PMD_ORDER in self.around.orders(p, self.i) and whole and pages == 1 << PMD_ORDER
 
     def mmu_dirties(self, p: int) -> None:
         pte = self.maps[p].pte
@@ -73,7 +73,11 @@ def map_anon_folio_pmd(page: BlockPage, p: int) -> None:
     """vma_alloc_anon_folio_pmd(), and a dirty entry for it."""
     page.count(Counter.MTHP_FAULT_ALLOC)
     page.count(Counter.THP_FAULT_ALLOC)
-    f = page.block.add_folio(range(len(page.block.maps)), ZERO, exclusive=True)
+    map_huge(page, p, page.block.add_folio(range(len(page.block.maps)), ZERO, exclusive=True))
+
+
+def map_huge(page: BlockPage, p: int, f: int) -> None:
+    """map_anon_folio_pmd_nopf(): a dirty entry, writable if the VMA allows."""
     pte = mk_pte(page.facts, f).mkdirty()
     set_pmd(page, p, Pte(*(pte.mkwrite() if page.vma(p).writable else pte)))
 

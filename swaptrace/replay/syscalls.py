@@ -27,6 +27,7 @@ from swaptrace.mm.event import (
 )
 from swaptrace.mm.event import Fork as ForkEvent
 from swaptrace.replay.call import Call, Errno, begin, each_vma, populate, set_vma
+from swaptrace.replay.collapsing import madvise_collapse
 from swaptrace.replay.family import Family, Lock, Process
 from swaptrace.replay.locking import mm_populate
 from swaptrace.replay.runs.region import Walk
@@ -121,6 +122,8 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
             call.send(start, end, Free(0, facts))
         case Effect.SWAP_IN:
             call.send(start, end, SwapIn(0, facts, readahead=False))
+        case Effect.COLLAPSE:
+            return madvise_collapse(call, area, start, end)
         case Effect.FLAGS:
             madvise_update_vma(call, start, end, advice)
         case Effect.POPULATE_READ | Effect.POPULATE_WRITE:

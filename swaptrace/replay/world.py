@@ -158,6 +158,7 @@ def static_facts(machine: Machine) -> Facts:
         sync_through_cache=follows(machine.kernel, Rule.SYNC_THROUGH_CACHE),
         maps_before_freeing=follows(machine.kernel, Rule.MAPS_BEFORE_FREEING),
         exclusive_alone=follows(machine.kernel, Rule.EXCLUSIVE_ALONE),
+        collapses_read_only=follows(machine.kernel, Rule.COLLAPSES_READ_ONLY),
         lazyfree_stays=follows(machine.kernel, Rule.LAZYFREE_STAYS),
         reuses_large=follows(machine.kernel, Rule.REUSES_LARGE),
         readahead=machine.swap.page_cluster > 0,

@@ -235,7 +235,7 @@ def of_type(hint: Any, name: str, definitions: dict[str, Schema]) -> Schema:
     if name == "thp":
         return {
             "type": "object",
-            "propertyNames": {"enum": list(get_args(ThpSize))},
+            "propertyNames": {"enum": ["enabled", *get_args(ThpSize)]},
             "additionalProperties": {"enum": list(get_args(ThpEnabled))},
         }
     if is_dataclass(hint) and isinstance(hint, type):

@@ -39,6 +39,7 @@ MACHINE: Final[Mapping[str, str]] = {
     "swap.page_cluster": "/proc/sys/vm/page-cluster: read-ahead is up to 2 to the power of it "
     "pages.",
     "thp": "The sizes of large folios that anonymous memory may have. Default: none.",
+    "thp.enabled": "What `inherit` stands for (transparent_hugepage/enabled).",
     **{
         f"thp.{size}": f"hugepages-{size}/enabled: where folios of {size} are used."
         for size in get_args(ThpSize)

@@ -16,7 +16,7 @@ from swaptrace.scenario.hardware import KERNEL_DEFAULTS, LIMITED, Machine, Swap
 from swaptrace.scenario.nodes import Mapping, Node, Scalar, a_kind, known_entries
 from swaptrace.scenario.schema import Scenario
 from swaptrace.scenario.source import Mark, Report, Source
-from swaptrace.scenario.thp import Thp, ThpSize
+from swaptrace.scenario.thp import Thp, ThpKey, ThpSize
 from swaptrace.scenario.values import (
     BACKEND,
     KERNEL,
@@ -24,6 +24,7 @@ from swaptrace.scenario.values import (
     MAX_PAGE_CLUSTER,
     RECLAIM,
     THP_ENABLED,
+    THP_INHERITED,
     THP_SIZE,
     Reader,
     boolean,
@@ -41,6 +42,7 @@ READERS: Final[Map[str, Reader[Any]]] = {
     "swap.backend": BACKEND,
     "swap.size": LENGTH,
     "swap.page_cluster": integer(0, MAX_PAGE_CLUSTER),
+    "thp.enabled": THP_INHERITED,
     **{f"thp.{size}": THP_ENABLED for size in get_args(ThpSize)},
     "memory": LENGTH,
     "reclaim": RECLAIM,
@@ -50,7 +52,7 @@ READERS: Final[Map[str, Reader[Any]]] = {
 PERIODS: Final = tuple(path for path, reader in READERS.items() if reader is period)
 KEYS: Final = tuple(f.name for f in fields(Machine))
 SWAP_KEYS: Final = tuple(f.name for f in fields(Swap))
-THP_KEYS: Final[tuple[str, ...]] = get_args(ThpSize)
+THP_KEYS: Final[tuple[str, ...]] = ("enabled", *get_args(ThpSize))
 SECTIONS: Final[Map[str, tuple[str, ...]]] = {"swap": SWAP_KEYS, "thp": THP_KEYS}
 """The keys that are mappings themselves, or one value in short (`in_short`)."""
 PREFIX: Final = "machine."
@@ -78,7 +80,7 @@ def setting_of(machine: Machine, path: str) -> Any:
     """The value of a setting by its path."""
     whole: Any = machine
     if path.startswith("thp."):
-        return dict(machine.thp)[cast("ThpSize", path[4:])]
+        return dict(machine.thp)[cast("ThpKey", path[4:])]
     for name in path.split("."):
         whole = getattr(whole, name)
     return whole
@@ -104,6 +106,11 @@ def settled(
     reclaimed = marks.get("reclaim", marks.get("kernel"))
     if machine.unmodelled and reclaimed is not None:
         report.add(reclaimed, machine.unmodelled)
+    inheriting = [path for path in values if path[:4] == "thp." and values[path] == "inherit"]
+    for path in [path for path in inheriting if "thp.enabled" not in values]:
+        report.add(marks[path], f"{path}: say what is inherited; give 'thp.enabled' as well")
+    if "thp.enabled" in marks and not inheriting:
+        report.add(marks["thp.enabled"], "thp.enabled: means nothing where no size is 'inherit'")
     if machine.memory is None:
         for path in [path for path in LIMITED if path in marks]:
             report.add(marks[path], f"{path}: means nothing without a limit; give 'memory' as well")
@@ -114,7 +121,9 @@ def build(values: Map[str, Any]) -> Machine:
     """What is given over what the kernel implies over the defaults."""
     kernel = values.get("kernel", Machine().kernel)
     swap = {path[5:]: value for path, value in values.items() if path.startswith("swap.")}
-    thp = tuple(Thp(s, values[f"thp.{s}"]) for s in get_args(ThpSize) if f"thp.{s}" in values)
+    thp = tuple(
+        Thp(cast("ThpKey", key), values[f"thp.{key}"]) for key in THP_KEYS if f"thp.{key}" in values
+    )
     rest = {path: value for path, value in values.items() if "." not in path}
     return Machine(**{**KERNEL_DEFAULTS[kernel], **rest}, swap=replace(Swap(), **swap), thp=thp)
 

@@ -19,7 +19,7 @@ from swaptrace.scenario.hardware import Backend, KiB, Reclaim
 from swaptrace.scenario.nodes import Listing, Node, Scalar, a_kind
 from swaptrace.scenario.schema import LockAllFlag, LockFlag, Order, Pattern, PinMode, Prot
 from swaptrace.scenario.source import Report
-from swaptrace.scenario.thp import ThpEnabled, ThpSize
+from swaptrace.scenario.thp import ThpEnabled, ThpInherited, ThpSize
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -273,6 +273,9 @@ KERNEL: Final[Reader[str]] = choice(KERNELS, "a kernel that is modelled", guess=
 RECLAIM: Final[Reader[Reclaim]] = choice(get_args(Reclaim), "a way to reclaim")
 THP_SIZE: Final[Reader[ThpSize]] = choice(get_args(ThpSize), "a size of large folios", guess=False)
 THP_ENABLED: Final[Reader[ThpEnabled]] = choice(get_args(ThpEnabled), "where large folios are used")
+THP_INHERITED: Final[Reader[ThpInherited]] = choice(
+    get_args(ThpInherited), "where large folios are used"
+)
 PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
 PIN_MODE: Final[Reader[PinMode]] = choice(get_args(PinMode), "a way to pin")
 PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")

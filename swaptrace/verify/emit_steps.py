@@ -56,7 +56,7 @@ def given_up(effect: Effect) -> str | None:
             return "maybe_zero"
         case Effect.PAGEOUT | Effect.COLD | Effect.SWAP_IN:
             return None
-        case Effect.POPULATE_READ | Effect.POPULATE_WRITE | Effect.FLAGS:
+        case Effect.POPULATE_READ | Effect.POPULATE_WRITE | Effect.FLAGS | Effect.COLLAPSE:
             return None
 
 

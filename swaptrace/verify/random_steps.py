@@ -49,6 +49,8 @@ def weight(advice: Advice) -> int:
     match advice.effect:
         case Effect.PAGEOUT:  # a kind of step of its own
             return 0
+        case Effect.COLLAPSE:  # of large folios
+            return 0
         case Effect.SWAP_IN:
             return 9
         case Effect.FREE:

@@ -38,7 +38,7 @@ PAGE = 4096
 LOCK_ALL: tuple[LockAllFlag, ...] = get_args(LockAllFlag)
 ADVICE = (
     *(Advice.PAGEOUT, Advice.PAGEOUT),
-    *(each for each in Advice if each not in (Advice.RANDOM, Advice.SEQUENTIAL)),
+    *(each for each in Advice if each not in (Advice.RANDOM, Advice.SEQUENTIAL, Advice.COLLAPSE)),
 )
 """All that is modelled under a memory limit as well."""
 

@@ -31,7 +31,12 @@ def vmas(steps: str) -> list[tuple[int, int]]:
     return [(area.start - areas[0].start, area.end - areas[0].start) for area in areas]
 
 
-SETTING = [each for each in Advice if each.effect is Effect.FLAGS and each.value.sets]
+SETTING = [
+    each
+    for each in Advice
+    if each.effect is Effect.FLAGS and each.value.sets
+    if each not in (Advice.HUGEPAGE, Advice.NOHUGEPAGE)  # nothing takes both back
+]
 TAKEN_BACK = {
     Advice.RANDOM: Advice.NORMAL,
     Advice.SEQUENTIAL: Advice.NORMAL,
@@ -49,6 +54,14 @@ def test_a_flag_splits_a_vma_and_its_opposite_merges_it(advice: Advice) -> None:
     assert vmas(given + f"- {{madvise: a, advice: {TAKEN_BACK[advice]}}}\n") == [(0, 4)]
     rest = f"- {{madvise: a, advice: {advice}}}\n"
     assert vmas(given + rest) == [(0, 4)]
+
+
+def test_advice_on_large_folios_splits_until_all_have_the_same() -> None:
+    """Are there two flags, of which each takes the other back?"""
+    part = "- {madvise: a, advice: HUGEPAGE, length: 8KiB}\n"
+    assert vmas(part) == [(0, 2), (2, 4)]
+    assert vmas(part + "- {madvise: a, advice: NOHUGEPAGE}\n") == [(0, 4)]
+    assert vmas(part + "- {madvise: a, advice: NOHUGEPAGE, offset: 8KiB}\n") == [(0, 2), (2, 4)]
 
 
 def test_a_flag_is_set_up_to_the_end_though_there_is_a_hole() -> None:

@@ -13,6 +13,7 @@ from swaptrace import policies
 from swaptrace.errors import SwaptraceError
 from swaptrace.replay import engine
 from swaptrace.replay.engine import Replay
+from swaptrace.replay.folios import memory
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
@@ -58,8 +59,9 @@ def test_blocks_without_large_folios_are_pages_by_themselves(
     swap = Swap(scenario.machine.swap.backend, ROOMY, scenario.machine.swap.page_cluster)
     machine = replace(scenario.machine, kernel=kernel, swap=swap)
     plain = replace(scenario, machine=machine, steps=without_patterns(scenario.steps))
-    blocks = replace(plain, machine=replace(machine, thp=(Thp("64KiB", "madvise"),)))
-    with mock.patch.object(Replay, "check_errno"):
+    blocks = replace(plain, machine=replace(machine, thp=(Thp("64KiB", "always"),)))
+    none = mock.patch.object(memory, "orders_of", return_value=())
+    with mock.patch.object(Replay, "check_errno"), none:
         found, other = (
             engine.replay(each, policies.find(policy), steps=True, pages=True)
             for each in (blocks, plain)
@@ -155,6 +157,108 @@ def test_one_entry_maps_two_mebibytes_until_a_part_of_it_is_concerned(
     assert counters.items() <= result.total.items()
 
 
+@pytest.mark.parametrize(
+    ("machine", "advice", "minflt"),
+    [
+        ({"thp.64KiB": "madvise"}, "HUGEPAGE", 32),
+        ({"thp.64KiB": "madvise"}, "NOHUGEPAGE", 512),
+        ({"thp.64KiB": "madvise"}, "NORMAL", 512),
+        ({"thp.64KiB": "always"}, "NORMAL", 32),
+        ({"thp.64KiB": "always"}, "NOHUGEPAGE", 512),
+        ({"thp.64KiB": "inherit", "thp.enabled": "always"}, "NORMAL", 32),
+        ({"thp.64KiB": "inherit", "thp.enabled": "madvise"}, "NORMAL", 512),
+        ({"thp.64KiB": "inherit", "thp.enabled": "madvise"}, "HUGEPAGE", 32),
+        ({"thp.64KiB": "inherit", "thp.enabled": "never"}, "HUGEPAGE", 512),
+        ({"thp.64KiB": "always", "thp.2MiB": "madvise"}, "HUGEPAGE", 1),
+        ({"thp.64KiB": "never", "thp.2MiB": "madvise"}, "HUGEPAGE", 1),
+    ],
+)
+def test_sizes_are_used_where_they_are_set_and_advised(
+    machine: dict[str, str], advice: str, minflt: int
+) -> None:
+    """Is a size used always, in VMAs with MADV_HUGEPAGE, or as `enabled` says?"""
+    advised = f"{{madvise: a, advice: {advice}}}"
+    steps = f"steps: [{{mmap: a, size: 2MiB}}, {advised}, {{memset: a, value: 1}}]"
+    overrides = {f"machine.{key}": value for key, value in machine.items()}
+    scenario = load_text(steps.encode(), "advised", {"machine.kernel": "6.18", **overrides})
+    assert engine.replay(scenario, policies.find("merged")).total["minflt"] == minflt
+
+
+COLLAPSE = "{madvise: buf, advice: COLLAPSE}"
+
+
+@pytest.mark.parametrize(
+    ("steps", "pages", "counters"),
+    [
+        (COLLAPSE, "512PDX", {"minflt": 512}),
+        # What is in swap is read, by nobody's faults, and what is missing is zeroes.
+        (
+            "{madvise: buf, advice: DONTNEED, length: 8KiB}; {madvise: buf, advice: PAGEOUT}; "
+            + COLLAPSE,
+            "512PDX",
+            {"minflt": 512, "majflt": 0, "pswpin": 510},
+        ),
+        # A page that a child shares is copied.
+        (f"{{fork: child}}; {COLLAPSE}; {{write: buf}}", "512PDX", {"minflt": 512}),
+        (f"{{mprotect: buf, prot: r}}; {COLLAPSE}", "512PDX", {}),
+        # There is no page table, and then one with nothing in it.
+        (
+            f"{{madvise: buf, advice: DONTNEED}}; {COLLAPSE[:-1]}, errno: EINVAL}}",
+            "512D",
+            {},
+        ),
+        (
+            "{madvise: buf, advice: DONTNEED, length: 1MiB}; "
+            f"{{madvise: buf, advice: DONTNEED, offset: 1MiB}}; {COLLAPSE}; {{read: buf}}",
+            "512PDX",
+            {"minflt": 512},
+        ),
+        (
+            "{uffd_writeprotect: buf, length: 4KiB}; "
+            "{madvise: buf, advice: COLLAPSE, errno: EINVAL}",
+            "1PDXU,511PDX",
+            {},
+        ),
+        (
+            "{uffd_writeprotect: buf, wp: false}; {madvise: buf, advice: DONTNEED, length: 4KiB}; "
+            "{madvise: buf, advice: COLLAPSE, errno: EBUSY}",
+            "1D,511PDX",
+            {},
+        ),
+        ("{madvise: buf, advice: COLLAPSE, length: 4KiB}", "512PDX", {}),
+        (
+            "{madvise: buf, advice: COLLAPSE, offset: 4KiB, length: 4KiB, errno: EINVAL}",
+            "512PDX",
+            {},
+        ),
+        (
+            "{madvise: buf, advice: NOHUGEPAGE}; {madvise: buf, advice: COLLAPSE, errno: EINVAL}",
+            "512PDX",
+            {},
+        ),
+    ],
+)
+def test_madv_collapse_makes_one_folio_of_what_a_page_table_maps(
+    steps: str, pages: str, counters: dict[str, int]
+) -> None:
+    """Is 2 MiB one folio afterwards, whose pageout is one, or is there the kernel's errno?"""
+    text = "steps: [{mmap: buf, size: 2MiB}, {memset: buf, value: 1}, "
+    text += ", ".join(steps.split("; ")) + "]"
+    machine = {"machine.kernel": "6.18", "machine.thp.2MiB": "madvise"}
+    scenario = load_text(text.encode(), "collapse", machine)
+    result = engine.replay(scenario, policies.find("merged"), pages=True)
+    assert result.pages is not None
+    assert result.pages["main"]["buf"] == pages
+    assert result.violations == ()
+    assert counters.items() <= {"majflt": 0, **result.total}.items()
+
+
+def test_madv_collapse_without_large_folios_is_an_error() -> None:
+    """Is it said that the machine must have them?"""
+    with pytest.raises(SwaptraceError, match="give machine"):
+        engine.replay(micro("{madvise: buf, advice: COLLAPSE}"), policies.find("final"))
+
+
 def test_regions_that_share_a_page_table_are_an_error() -> None:
     """Is nothing counted of two regions whose memory might be one folio?"""
     with pytest.raises(SwaptraceError, match="share 2 MiB of addresses"):
@@ -174,7 +278,8 @@ def test_regions_that_share_a_page_table_are_an_error() -> None:
         ({"thp": "64KiB", "kernel": "6.12"}, "before Linux 6.15"),
         ({"thp": "64KiB", "memory": "1MiB"}, "under a memory limit"),
         ({"thp": "64KiB", "page_size": "16KiB", "swap.size": "64MiB"}, "pages of another size"),
-        ({"thp.64KiB": "inherit"}, "with 'inherit'"),
+        ({"thp.64KiB": "inherit"}, "give 'thp.enabled' as well"),
+        ({"thp.64KiB": "always", "thp.enabled": "always"}, "means nothing where no size"),
     ],
 )
 def test_what_is_not_modelled_is_an_error(machine: dict[str, str], what: str) -> None:

@@ -33,6 +33,7 @@ from swaptrace.mm.event import (
     Writeprotect,
 )
 from swaptrace.mm.huge_memory import split_huge_pmd
+from swaptrace.mm.khugepaged import Scan, collapse_huge_page, collapse_scan_pmd
 from swaptrace.mm.pmd import PmdPage, after_walk, before_walk
 from swaptrace.mm.transition import perform
 from swaptrace.replay.access import anon_vma_prepare
@@ -43,7 +44,8 @@ from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.thp import ThpSize
+from swaptrace.scenario.thp import ThpSize, sizes
+from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 if TYPE_CHECKING:
     from swaptrace.replay.world import World
@@ -82,17 +84,18 @@ def check_modelled(machine: Machine, functions: bool) -> None:
         what = "with pages of another size than 4KiB"
     elif machine.memory is not None:
         what = "under a memory limit (machine.memory)"
-    elif any(each.enabled == "inherit" for each in machine.thp):
-        what = "with 'inherit'; say always, madvise or never"
     elif functions:
         what = "under a policy that is a kernel tree"
     if what:
         raise SwaptraceError(f"large folios (machine.thp) are not modelled {what}")
 
 
-def orders_of(machine: Machine) -> tuple[int, ...]:
-    """The orders of the sizes that are always used, largest first; no memory is advised."""
-    return tuple(SIZES[each.size] for each in reversed(machine.thp) if each.enabled == "always")
+def orders_of(machine: Machine, flags: VmFlag) -> tuple[int, ...]:
+    """thp_vma_allowable_orders(): those of a VMA, largest first."""
+    if VmFlag.NOHUGEPAGE in flags:
+        return ()
+    used = ("always", "madvise") if VmFlag.HUGEPAGE in flags else ("always",)
+    return tuple(SIZES[each.size] for each in reversed(sizes(machine.thp)) if each.enabled in used)
 
 
 class Folios:
@@ -108,7 +111,8 @@ class Folios:
         self.slots = SlotMap(world.device.total, table, first)
         self.table_pages = table
         self.reads_ahead = machine.swap.page_cluster > 0
-        self.always = orders_of(machine)
+        kinds = (NO_FLAGS, VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
+        self.orders = {flags: orders_of(machine, flags) for flags in kinds}
 
     def place(self, family: Family, pages: int, column: int) -> None:
         """A new region, with nothing in it."""
@@ -119,7 +123,7 @@ class Folios:
                 f"{MAX_PAGES} can be mapped"
             )
         end, size = family.end, self.table_pages
-        if self.always:
+        if any(self.orders.values()):
             self.check_apart(family)
         starts = [family.base, *range(family.base // size * size + size, end, size)]
         ends = [*starts[1:], end]
@@ -229,6 +233,16 @@ class Folios:
                     split_huge_pmd(page, p)
                     self.count(tally, family, page, None)
 
+    def collapse(self, tally: Tally, family: Family, page: int, member: int) -> Scan:
+        """MADV_COLLAPSE of the 2 MiB that begin with a page."""
+        block, i = self.locate(family, page)
+        here = PmdPage(block, i, self.world.table.policy, Around(self, family, block))
+        scanned = collapse_scan_pmd(here, member)
+        if scanned is Scan.SUCCEED:
+            collapse_huge_page(here, member)
+            self.count(tally, family, here, None)
+        return scanned
+
     def cold(self, tally: Tally, family: Family, walk: Walk, member: int) -> None:
         """MADV_COLD splits what MADV_PAGEOUT would."""
         for block, pages in self.parts(family, walk):
@@ -273,9 +287,10 @@ class Around:
         address = self.block.base + i
         return space, space.within(address, address + 1)[0]
 
-    def orders(self) -> tuple[int, ...]:
+    def orders(self, p: int, i: int) -> tuple[int, ...]:
         """thp_vma_allowable_orders()."""
-        return self.folios.always
+        flags = self.area(p, i)[1].flags
+        return self.folios.orders[flags & (VmFlag.HUGEPAGE | VmFlag.NOHUGEPAGE)]
 
     def bounds(self, p: int, i: int) -> tuple[int, int]:
         """The part of the block that the VMA covers."""

@@ -1,0 +1,79 @@
+"""MADV_COLLAPSE: small pages become one folio of 2 MiB (mm/khugepaged.c)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from swaptrace.mm.block import Pmd
+from swaptrace.mm.blockpage import BlockPage
+from swaptrace.mm.column import ZERO, Pte, SwapPte
+from swaptrace.mm.memory import do_swap_page
+from swaptrace.mm.pmd import map_huge
+from swaptrace.mm.swap import free_swap_cache
+
+
+class Scan(Enum):
+    """enum scan_result, with what madvise_collapse_errno() makes of it."""
+
+    SUCCEED = "succeed", ""
+    PMD_MAPPED = "pmd_mapped", ""
+    NO_PTE_TABLE = "no_pte_table", "EINVAL"
+    PTE_UFFD_WP = "pte_uffd_wp", "EINVAL"
+    PAGE_RO = "page_ro", "EINVAL"
+    EXCEED_NONE_PTE = "exceed_none_pte", "EBUSY"
+
+    @property
+    def errno(self) -> str:
+        """Empty where it is none."""
+        return self.value[1]
+
+    @property
+    def ends(self) -> bool:
+        """Whether madvise_collapse() does not go on to the next 2 MiB."""
+        return self is Scan.EXCEED_NONE_PTE
+
+
+def collapse_scan_pmd(page: BlockPage, p: int) -> Scan:
+    """collapse_scan_pmd(): whether the pages can be collapsed. Any number may be missing, swapped
+    out or shared, but for missing ones in a VMA that is registered with a userfaultfd."""
+    pmd = page.block.pmds[p]
+    if pmd is not Pmd.TABLE:
+        return Scan.PMD_MAPPED if pmd is Pmd.HUGE else Scan.NO_PTE_TABLE
+    for maps in page.block.maps:
+        pte = maps[p].pte
+        if pte is None or (isinstance(pte, Pte) and pte.is_zero_page):
+            if page.vma(p).uffd_wp:
+                return Scan.EXCEED_NONE_PTE
+        elif pte.uffd_wp:
+            return Scan.PTE_UFFD_WP
+    ptes = (maps[p].pte for maps in page.block.maps)
+    if any(isinstance(pte, Pte) and pte.write for pte in ptes) or page.facts.collapses_read_only:
+        return Scan.SUCCEED
+    return Scan.PAGE_RO
+
+
+def collapse_huge_page(page: BlockPage, p: int) -> None:
+    """What is in swap comes back as by read faults that nobody counts, and then a new folio takes
+    the place of all pages."""
+    page.enter("collapse_huge_page")
+    maps = page.block.maps
+    for i in range(len(maps)):
+        pte = maps[i][p].pte
+        if isinstance(pte, SwapPte):
+            do_swap_page(page.at(i), p, pte, write=False)
+    f = page.block.add_folio(range(len(maps)), ZERO, exclusive=True)
+    for i in range(len(maps)):
+        here = page.at(i)
+        copy_page(here, p, f)
+    map_huge(page, p, f)
+
+
+def copy_page(page: BlockPage, p: int, f: int) -> None:
+    """__collapse_huge_page_copy(): one page, whose PTE is cleared."""
+    pte = page.maps[p].pte
+    if pte is None:
+        return
+    page.block.folios[f].data[page.i] = page.content(p)
+    page.set_pte(p, None)
+    if isinstance(pte, Pte) and not pte.is_zero_page:
+        free_swap_cache(page, pte.folio)

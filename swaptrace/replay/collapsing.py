@@ -1,0 +1,41 @@
+"""MADV_COLLAPSE, 2 MiB after 2 MiB (mm/khugepaged.c, madvise_collapse())."""
+
+from __future__ import annotations
+
+from swaptrace.errors import NotModelled
+from swaptrace.kernels import Rule
+from swaptrace.mm.column import ENTRY_BYTES
+from swaptrace.replay.call import Call, Errno
+from swaptrace.replay.space import VmArea
+from swaptrace.vmflags import VmFlag
+
+
+def madvise_collapse(call: Call, area: VmArea, start: int, end: int) -> Errno:
+    """A part of one VMA: the error is that of the last 2 MiB that could not be collapsed."""
+    from swaptrace.replay.folios.memory import Folios  # which other machines do without
+
+    arena = call.world.arena
+    if not isinstance(arena, Folios):
+        raise NotModelled(
+            "MADV_COLLAPSE is modelled where large folios are; give machine.thp, as {2MiB: madvise}"
+        )
+    size = call.world.machine.page_size // ENTRY_BYTES
+    if not possible(area, size):
+        return "EINVAL"
+    first, last = -(-start // size) * size, end // size * size
+    if first > last and not call.world.follows(Rule.COLLAPSES_NOTHING):
+        return "EINVAL"
+    errno: Errno = None
+    for address in range(first, last, size):
+        for family, walk, member in call.pieces(address, address + size):
+            scanned = arena.collapse(call.tally, family, walk.first, member)
+            errno = scanned.errno or errno
+            if scanned.ends:
+                return errno
+    return errno
+
+
+def possible(area: VmArea, size: int) -> bool:
+    """collapse_possible(): the VMA has an anon_vma, and room for 2 MiB; sysfs does not matter."""
+    room = area.end // size * size - size >= area.start
+    return room and area.anon_vma is not None and VmFlag.NOHUGEPAGE not in area.flags
