@@ -91,6 +91,12 @@ class Counter(Named):
         "handle_userfault",
         "read(2) from the userfaultfd",
     )
+    UFFD_RWP = (
+        "uffd_rwp",
+        "Read-write-protect events delivered to the userfaultfd.",
+        "do_uffd_rwp",
+        "read(2) from the userfaultfd since 7.3",
+    )
     SIGSEGV = (
         "sigsegv",
         "Access steps that ended at a forbidden access.",

@@ -136,6 +136,11 @@ class Rule(Enum):
         "lets the swap cache go where it is, and goes on to do_wp_page() where the PTE is not "
         "writable",
     )
+    UFFD_RWP = Change(
+        (7, 3),
+        "",
+        "a userfaultfd can protect pages against reads as well (UFFDIO_RWPROTECT)",
+    )
 
     @property
     def since(self) -> Version:

@@ -178,7 +178,7 @@ def methods() -> list[str]:
 def domains_of(processes: int, facts: Facts) -> Domains:
     """All that a policy can be handed, by type."""
     folios = list(references(processes))
-    vmas = list(every(Vma))
+    vmas = list(every(Vma, uffd_rwp=(False,)))  # no operation registers for it
     entries = list(every(SwapPte, slot=(SLOT,)))
     faults = every(SwapinFault, vma=vmas, orig=entries, pte=(mk_pte(facts, FOLIO),), folio=folios)
     return {bool: EITHER, FolioRefs: folios, Vma: vmas, SwapinFault: list(faults)}

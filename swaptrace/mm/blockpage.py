@@ -184,7 +184,7 @@ class BlockPage(Page):
     def suitable(self, p: int) -> list[range]:
         """thp_vma_suitable_orders() of those that PTEs map, as ranges of pages, largest first; none
         in a VMA that is registered with a userfaultfd, which wants to know of every page."""
-        if self.vma(p).uffd_wp:
+        if self.vma(p).uffd_armed:
             return []
         low, high = self.around.bounds(p, self.i)
         orders = (order for order in self.around.orders(p, self.i) if order < PMD_ORDER)

@@ -180,7 +180,7 @@ def lazyfree_runs(page: BlockPage, p: int, f: int) -> list[list[int]]:
             alike = ()
             continue
         bits = (pte.write, pte.soft_dirty, pte.uffd_wp, vma)
-        if bits != alike or (vma is not None and vma.uffd_wp):
+        if bits != alike or (vma is not None and vma.uffd_armed):
             runs.append([])
         runs[-1].append(i)
         alike = bits

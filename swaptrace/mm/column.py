@@ -35,7 +35,8 @@ class Vma(NamedTuple):
 
     `readable` and `writable` are VM_READ and VM_WRITE, `locked` VM_LOCKED, `uffd_wp`
     VM_UFFD_WP (registered with a userfaultfd for write-protection), `soft_dirty`
-    VM_SOFTDIRTY (set since mmap or the last clear_refs: every page reads as soft-dirty).
+    VM_SOFTDIRTY (set since mmap or the last clear_refs: every page reads as soft-dirty),
+    `uffd_rwp` VM_UFFD_RWP (for read-write protection, and then not for write-protection).
     """
 
     readable: bool = True
@@ -43,6 +44,12 @@ class Vma(NamedTuple):
     locked: bool = False
     uffd_wp: bool = False
     soft_dirty: bool = True
+    uffd_rwp: bool = False
+
+    @property
+    def uffd_armed(self) -> bool:
+        """userfaultfd_armed()."""
+        return self.uffd_wp or self.uffd_rwp
 
     @property
     def soft_dirty_enabled(self) -> bool:
@@ -65,7 +72,10 @@ class Vma(NamedTuple):
 
 
 class Pte(NamedTuple):
-    """A present page-table entry. The methods are the kernel's pte_*() helpers."""
+    """A present page-table entry. The methods are the kernel's pte_*() helpers.
+
+    `uffd_wp` is the uffd bit: in a VMA with VM_UFFD_RWP such a PTE is PROT_NONE as well, always.
+    """
 
     folio: int
     write: bool = False

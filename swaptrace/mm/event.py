@@ -168,11 +168,13 @@ class Mprotect(NamedTuple):
 
 
 class Writeprotect(NamedTuple):
-    """UFFDIO_WRITEPROTECT, on (`wp`) or off, in a VMA that is registered."""
+    """UFFDIO_WRITEPROTECT, on (`wp`) or off, in a VMA that is registered; with `rwp`
+    UFFDIO_RWPROTECT, in one that is registered for that."""
 
     process: int
     facts: Facts
     wp: bool
+    rwp: bool = False
 
 
 class ClearRefs(NamedTuple):

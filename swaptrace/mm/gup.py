@@ -21,7 +21,7 @@ def populate(page: Page, p: int, event: Populate) -> None:
     page.may_retry = event.may_retry
     for _ in range(MAX_FAULTS):
         pte = page.maps[p].pte
-        if isinstance(pte, Pte) and (pte.write or not write):
+        if isinstance(pte, Pte) and (pte.write or not write) and not page.protnone(p):
             break
         result = handle_mm_fault(page, p, write)
         if result.error:
@@ -43,7 +43,7 @@ def pin_user_page_fast(page: Page, p: int, write: bool) -> bool:
     """gup_fast_pte_range() for one page: the PTE alone decides; whether it was content. The
     reference to the zero page is one to no folio."""
     pte = page.maps[p].pte
-    if not isinstance(pte, Pte) or not (pte.write or not write):
+    if not isinstance(pte, Pte) or not (pte.write or not write) or page.protnone(p):
         return False
     if not pte.is_zero_page:
         data = page.folios[pte.folio].data

@@ -75,12 +75,23 @@ def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
         result = own.get("do_anonymous_page", do_anonymous_page)(page, p, write)
     elif isinstance(pte, SwapPte):
         result = own.get("do_swap_page", do_swap_page)(page, p, pte, write)
+    elif page.protnone(p):
+        result = do_uffd_rwp(page, p)
     elif write and not pte.write:
         result = own.get("do_wp_page", do_wp_page)(page, p)
     elif write:
         page.enter("handle_pte_fault")
         page.set_pte(p, pte.mkdirty())
     return result or FaultResult()
+
+
+def do_uffd_rwp(page: Page, p: int) -> FaultResult:
+    """Any access to a page that is read-write protected (7.3): an event, and then once more."""
+    page.enter("do_uffd_rwp")
+    if not page.may_retry:
+        return FaultResult(error=True)  # handle_userfault(): VM_FAULT_SIGBUS, and no event
+    handle_userfault(page, p)
+    return FaultResult(retry=True)
 
 
 def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:
@@ -139,7 +150,8 @@ def map_and_free(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool
     fault = fault_of(page, vma, write, orig, orig.exclusive, refs)
     answer = map_swapped_in(page, p, f, fault, page.maps_whole(p, f, orig))
     if page.facts.exclusive_alone:
-        left, frees = write and not answer.pte.write, write and orig.exclusive
+        left = write and not answer.pte.write and not page.protnone(p)
+        frees = write and orig.exclusive
     else:
         left = frees = write and not answer.write_handled
     question = page.refs(f), vma, frees, page.facts.swap_full
@@ -189,8 +201,11 @@ def fault_of(
 
 def map_swapped_in(page: Page, p: int, f: int, fault: SwapinFault, whole: bool) -> SwapinPte:
     """folio_add_anon_rmap_ptes() and set_ptes() of folio `f`, as the policy says: of all of its
-    pages, or of the one of the fault."""
+    pages, or of the one of the fault. One that is read-write protected stays so, and the access
+    faults once more."""
     answer = ask(page.policy, "swapin_pte", SwapinPte, fault)
+    if fault.orig.uffd_wp and fault.vma.uffd_rwp:
+        answer = answer._replace(pte=Pte(*fault.carry_bits(fault.pte)))
     if answer.exclusive:
         page.set_exclusive(f, whole)
     page.set_ptes(p, answer.pte._replace(folio=f), f if whole else None)
@@ -260,7 +275,7 @@ def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same
     if inherited == "none":
         page.maps.append(HOLE)
         return
-    vma = parent.vma._replace(locked=False, uffd_wp=False)
+    vma = parent.vma._replace(locked=False, uffd_wp=False, uffd_rwp=False)
     if inherited == "wiped":
         page.maps.append(Mapping(vma))
         return

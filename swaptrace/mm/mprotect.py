@@ -42,15 +42,16 @@ def can_change_pte_writable(page: Page, p: int, pte: Pte) -> bool:
     """Whether a write that the VMA allows needs no fault: nothing to track, and the page is
     exclusive."""
     vma = page.vma(p)
-    if needs_soft_dirty_wp(vma, pte) or (vma.uffd_wp and pte.uffd_wp):
+    if needs_soft_dirty_wp(vma, pte) or (vma.uffd_armed and pte.uffd_wp):
         return False
     return not pte.is_zero_page and page.folios[pte.folio].anon_exclusive
 
 
-def uffd_wp_range(page: Page, p: int, wp: bool) -> None:
-    """UFFDIO_WRITEPROTECT. A page that was never touched has nothing to protect."""
+def uffd_wp_range(page: Page, p: int, wp: bool, rwp: bool = False) -> None:
+    """UFFDIO_WRITEPROTECT, or mrwprotect_range() (`rwp`), after which the uffd bit means PROT_NONE.
+    A page that was never touched has nothing to protect."""
     change_pte(page, p, wp)
-    page.set_map(p, armed=wp and page.maps[p].pte is not None)
+    page.set_map(p, armed=wp and not rwp and page.maps[p].pte is not None)
 
 
 def clear_soft_dirty(page: Page, p: int) -> None:

@@ -89,6 +89,11 @@ class Page:
         assert vma is not None, "no VMA here: the engine checks before it sends the event"
         return vma
 
+    def protnone(self, p: int) -> bool:
+        """pte_protnone() of a PTE that is read-write protected (userfaultfd_pte_rwp())."""
+        pte, vma = self.maps[p].pte, self.maps[p].vma
+        return type(pte) is Pte and pte.uffd_wp and vma is not None and vma.uffd_rwp
+
     def set_map(self, p: int, **changes: Any) -> None:
         """Change fields of the mapping of process `p`."""
         self.maps[p] = self.maps[p]._replace(**changes)

@@ -102,7 +102,7 @@ def perform(page: Page, event: Event) -> None:
         case Mprotect():
             mprotect_fixup(page, p, event.readable, event.writable)
         case Writeprotect():
-            uffd_wp_range(page, p, event.wp)
+            uffd_wp_range(page, p, event.wp, event.rwp)
         case ClearRefs():
             clear_soft_dirty(page, p)
         case Fork():
@@ -148,7 +148,7 @@ def mmu_permits(page: Page, p: int, write: bool) -> bool:
     An MMU that does not set the dirty bit itself traps the first write to a clean page.
     """
     pte = page.maps[p].pte
-    if not isinstance(pte, Pte):
+    if not isinstance(pte, Pte) or page.protnone(p):
         return False
     return not write or (pte.write and (page.facts.hw_dirty or pte.dirty))
 

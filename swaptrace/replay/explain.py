@@ -134,8 +134,9 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who}: the VMA becomes {vma_words(vma)}"
         case Mprotect(readable=readable, writable=writable):
             return f"{who}: mprotect to {'rw' if writable else 'r' if readable else 'none'}"
-        case Writeprotect(wp=wp):
-            return f"{who}: userfaultfd " + ("write-protects" if wp else "un-protects")
+        case Writeprotect(wp=wp, rwp=rwp):
+            how = "read-write-protects" if rwp else "write-protects"
+            return f"{who}: userfaultfd " + (how if wp else "un-protects")
         case ClearRefs():
             return f"{who}: clear_refs"
         case Fork(copy=copy):
@@ -199,7 +200,7 @@ def folio_words(column: Column, pte: Pte) -> str:
 def vma_words(vma: Vma) -> str:
     """Protection and what else is on."""
     words = ["rw" if vma.writable else "r" if vma.readable else "none"]
-    words += [word for word in ("locked", "uffd_wp") if getattr(vma, word)]
+    words += [word for word in ("locked", "uffd_wp", "uffd_rwp") if getattr(vma, word)]
     if vma.soft_dirty_enabled:
         words.append("soft-dirty tracked")
     return _join(words)

@@ -45,7 +45,8 @@ class VmArea(NamedTuple):
     def mergeable_flags(self) -> tuple[object, ...]:
         """vm_flags as is_mergeable_vma() compares them: without VM_SOFTDIRTY."""
         v = self.vma
-        return (v.readable, v.writable, v.locked, v.uffd_wp, self.account, self.flags)
+        uffd = v.uffd_wp, v.uffd_rwp
+        return (v.readable, v.writable, v.locked, uffd, self.account, self.flags)
 
     @property
     def singular(self) -> bool:
@@ -200,5 +201,5 @@ def find_mergeable_anon_vma(areas: list[VmArea], area: VmArea) -> int | None:
 def _reusable(neighbour: VmArea, area: VmArea) -> bool:
     """anon_vma_compatible() and reusable_anon_vma()."""
     a, b = neighbour.vma, area.vma
-    alike = (a.locked, a.uffd_wp, neighbour.account) == (b.locked, b.uffd_wp, area.account)
-    return alike and neighbour.singular
+    alike = (a.locked, a.uffd_wp, a.uffd_rwp) == (b.locked, b.uffd_wp, b.uffd_rwp)
+    return alike and neighbour.account == area.account and neighbour.singular

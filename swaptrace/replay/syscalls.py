@@ -35,10 +35,11 @@ from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import Madvise, Mmap, Munmap, UffdWriteprotect
+from swaptrace.scenario.schema import Madvise, Mmap, Munmap, UffdMode, UffdWriteprotect
 from swaptrace.scenario.schema import (
     Mprotect as MprotectStep,
 )
+from swaptrace.scenario.thp import large_folios
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
@@ -185,37 +186,48 @@ def each_populated(call: Call, advice: Advice) -> Errno:
 def uffd_writeprotect(
     world: World, tally: Tally, process: Process, step: UffdWriteprotect
 ) -> Errno:
-    """Register the whole region on first use, then UFFDIO_WRITEPROTECT on the range."""
+    """Register the whole region on first use, then UFFDIO_WRITEPROTECT or UFFDIO_RWPROTECT on the
+    range."""
+    if step.mode == "rwp" and not world.follows(Rule.UFFD_RWP):
+        return "EINVAL"
+    if step.mode == "rwp" and large_folios(world.machine.thp):
+        raise NotModelled("mode: rwp is not modelled with large folios (machine.thp)")
     call = begin(world, tally, process, step.region, step.span)
     if step.region not in process.registered:
         family = process.regions[step.region]
-        errno = register(replace(call, start=family.base, end=family.end))
+        errno = register(replace(call, start=family.base, end=family.end), step.mode)
         if errno:
             return errno
         process.registered.add(step.region)
-    return mwriteprotect_range(call, step.wp)
+    return mwriteprotect_range(call, step.wp, step.mode)
 
 
-def register(call: Call) -> Errno:
-    """userfaultfd_register(), which wants a VMA and leaves out the holes between them."""
-    areas = call.space.within(call.start, call.end)
-    if not areas:
+def register(call: Call, mode: UffdMode) -> Errno:
+    """userfaultfd_register(), which wants a VMA and leaves out the holes between them; for
+    read-write protection none that is inaccessible."""
+    areas, rwp = call.space.within(call.start, call.end), mode == "rwp"
+    if not areas or (rwp and not all(area.vma.accessible for area in areas)):
         return "EINVAL"
     for area in areas:
-        vma = area.vma._replace(uffd_wp=True)
+        vma = area.vma._replace(uffd_wp=not rwp, uffd_rwp=rwp)
         now = next(iter(call.space.within(area.start, area.start + 1)))  # it may have merged
         set_vma(call, now, area.start, area.end, vma)
     return None
 
 
-def mwriteprotect_range(call: Call, wp: bool) -> Errno:
-    """UFFDIO_WRITEPROTECT, which once took a range within a single VMA only."""
+def mwriteprotect_range(call: Call, wp: bool, mode: UffdMode) -> Errno:
+    """UFFDIO_WRITEPROTECT, which once took a range within a single VMA only, or mrwprotect_range().
+    Each finds only what is registered for it."""
     pieces = list(call.space.clipped(call.start, call.end))
+    rwp = mode == "rwp"
+    if not all(area.vma.uffd_rwp == rwp for *_, area in pieces):
+        return "ENOENT"
     one_vma = len(pieces) == 1 and pieces[0][:2] == (call.start, call.end)
-    if not pieces or not (one_vma or call.world.follows(Rule.UFFD_WP_SPANS_VMAS)):
+    spans = rwp or call.world.follows(Rule.UFFD_WP_SPANS_VMAS)
+    if not pieces or not (one_vma or spans):
         return "ENOENT"
     for start, end, _ in pieces:
-        call.send(start, end, Writeprotect(0, call.world.facts, wp))
+        call.send(start, end, Writeprotect(0, call.world.facts, wp, rwp))
     return None
 
 
@@ -262,7 +274,7 @@ def copy_range(call: Call, start: int, end: int, copy: bool, child: Inherited = 
 
 def child_area(world: World, area: VmArea) -> VmArea:
     """anon_vma_fork(): an anon_vma of the child's own, in a chain with the parent's."""
-    vma = area.vma._replace(locked=False, uffd_wp=False)
+    vma = area.vma._replace(locked=False, uffd_wp=False, uffd_rwp=False)
     area = area._replace(flags=Lock.NONE.flags_of(area.flags))
     if area.anon_vma is None or inherited(area) == "wiped":
         return area._replace(vma=vma, anon_vma=None, cloned=False)

@@ -108,8 +108,9 @@ KEYS: Final[Mapping[str, str]] = {
     "seed": "What the random numbers begin with. Default: 0.",
     "advice": "The advice; MADV_ may be left out.",
     "flags": "Flags of the system call; a single one need not be a list.",
-    "mode": "longterm, to write, as an io_uring registers a buffer (FOLL_LONGTERM); or get, to "
-    "read, as vmsplice() takes it (FOLL_GET).",
-    "wp": "Write-protect; false takes the protection away.",
+    "mode": "Of a pin: longterm, to write, as an io_uring registers a buffer (FOLL_LONGTERM); or "
+    "get, to read, as vmsplice() takes it (FOLL_GET). Of a userfaultfd: wp, against writes; or "
+    "rwp, against reads as well (Linux 7.3).",
+    "wp": "Protect; false takes the protection away.",
     "steps": "The inner steps.",
 }

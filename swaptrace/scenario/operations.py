@@ -42,6 +42,7 @@ from swaptrace.scenario.schema import (
     Span,
     Step,
     Trace,
+    UffdMode,
     UffdWriteprotect,
     Unpin,
 )
@@ -271,7 +272,8 @@ def clear_refs(f: Fields) -> ClearRefs:
 
 def uffd_writeprotect(f: Fields) -> UffdWriteprotect:
     wp = f.get("wp", values.boolean, True)
-    return UffdWriteprotect(**f.base(), region=f.name(), span=f.span(), wp=wp)
+    mode: UffdMode = f.get("mode", values.UFFD_MODE, "wp")
+    return UffdWriteprotect(**f.base(), region=f.name(), span=f.span(), wp=wp, mode=mode)
 
 
 def check(f: Fields) -> Check:
@@ -327,7 +329,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "fork": Operation(fork, ("process",)),
     "exit": Operation(exit_, ("process",)),
     "clear_refs": Operation(clear_refs, ("process",)),
-    "uffd_writeprotect": Operation(uffd_writeprotect, ("wp", *SYSCALL)),
+    "uffd_writeprotect": Operation(uffd_writeprotect, ("wp", "mode", *SYSCALL)),
     "check": Operation(check, ("process",)),
     "measure": Operation(measure, ("steps", "process")),
     "repeat": Operation(repeat, ("steps", "process")),

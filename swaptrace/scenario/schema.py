@@ -21,8 +21,8 @@ from swaptrace.terminal.files import Identity
 Prot = Literal["rw", "r", "none"]
 Order = Literal["forward", "backward", "random"]
 PinMode = Literal["longterm", "get"]
+UffdMode = Literal["wp", "rwp"]
 Pattern = Literal["sequential", "uniform", "zipf", "hot"]
-
 
 LockFlag = Literal["MLOCK_ONFAULT"]
 LockAllFlag = Literal["MCL_CURRENT", "MCL_FUTURE", "MCL_ONFAULT"]
@@ -224,12 +224,13 @@ class ClearRefs(BaseStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UffdWriteprotect(BaseStep):
-    """UFFDIO_WRITEPROTECT; the first use registers the whole region."""
+    """UFFDIO_WRITEPROTECT, or UFFDIO_RWPROTECT; the first use registers the whole region for it."""
 
     op = "uffd_writeprotect"
     region: str
     span: Span
     wp: bool = True
+    mode: UffdMode = "wp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

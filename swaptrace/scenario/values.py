@@ -17,7 +17,15 @@ from swaptrace.errors import nearest, quote
 from swaptrace.kernels import KERNELS, RANGES
 from swaptrace.scenario.hardware import Backend, KiB, Reclaim
 from swaptrace.scenario.nodes import Listing, Node, Scalar, a_kind
-from swaptrace.scenario.schema import LockAllFlag, LockFlag, Order, Pattern, PinMode, Prot
+from swaptrace.scenario.schema import (
+    LockAllFlag,
+    LockFlag,
+    Order,
+    Pattern,
+    PinMode,
+    Prot,
+    UffdMode,
+)
 from swaptrace.scenario.source import Report
 from swaptrace.scenario.thp import ThpEnabled, ThpInherited, ThpSize
 
@@ -278,6 +286,8 @@ THP_INHERITED: Final[Reader[ThpInherited]] = choice(
 )
 PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
 PIN_MODE: Final[Reader[PinMode]] = choice(get_args(PinMode), "a way to pin")
+
+UFFD_MODE: Final[Reader[UffdMode]] = choice(get_args(UffdMode), "a mode of userfaultfd")
 PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")
 ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
 ADVICE: Final[Reader[Advice]] = choice(Advice, "an advice", PREFIX, others=NOT_MODELLED)

@@ -126,7 +126,8 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
         case Unpin():
             yield "unpin", step.region
         case UffdWriteprotect():
-            yield from range_keys(step, wp=step.wp)
+            mode = {} if step.mode == "wp" else {"mode": step.mode}
+            yield from range_keys(step, wp=step.wp, **mode)
         case Munmap() | Munlock():
             yield from range_keys(step)
         case Mlock():

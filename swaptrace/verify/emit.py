@@ -60,6 +60,7 @@ def emit_c(scenario: Scenario) -> str:
                 f"#define WAITS_FOR_IO {int(not swap.synchronous_io)}",
                 f"#define NEEDS_SOFT_DIRTY {int(wanted.soft_dirty)}",
                 f"#define NEEDS_UFFD {int(wanted.uffd)}",
+                f"#define NEEDS_RWP {int(wanted.rwp)}",
                 f"#define NEEDS_MLOCK {int(wanted.mlock)}",
                 f"#define LIMIT ({size(machine.memory or 0)})",
                 f"#define STAT_FLUSH {machine.stat_flush}",

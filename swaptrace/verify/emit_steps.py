@@ -180,7 +180,8 @@ class Writer:
                 return "call(munlockall())"
             case UffdWriteprotect(region=region):
                 protect = "true" if step.wp else "false"
-                return f"call(uffd_writeprotect({self.range(region, step.span)}, {protect}))"
+                call = "uffd_writeprotect" if step.mode == "wp" else "uffd_rwprotect"
+                return f"call({call}({self.range(region, step.span)}, {protect}))"
             case Pin(region=region):
                 return f"call(pin_{step.mode}({self.range(region, step.span)}))"
             case Unpin(region=region):

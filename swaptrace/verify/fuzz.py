@@ -10,6 +10,7 @@ from random import Random
 from typing import Final
 
 from swaptrace.errors import SwaptraceError
+from swaptrace.kernels import Rule, follows, modelled
 from swaptrace.result.verdict import Status
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
@@ -110,7 +111,8 @@ class Fuzzer:
         """The scenario of that number."""
         random = Random(f"{self.seed}/{index}")
         while True:
-            maker = Maker(random, facts.page_size, facts.soft_dirty, facts.uffd_wp)
+            rwp = facts.uffd_wp and follows(modelled(facts.version), Rule.UFFD_RWP)
+            maker = Maker(random, facts.page_size, facts.soft_dirty, facts.uffd_wp, rwp)
             found = self.settled(maker.scenario(f"random-{self.seed}-{index}"))
             if found is not None:
                 return found

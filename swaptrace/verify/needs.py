@@ -44,6 +44,7 @@ class Needs:
     data_pages: int
     soft_dirty: bool
     uffd: bool
+    rwp: bool
     mlock: bool
     mlockall: bool
     pins: bool
@@ -66,6 +67,7 @@ def needs(scenario: Scenario) -> Needs:
         data_pages=data_pages(steps, scenario.machine.page_size),
         soft_dirty=any(isinstance(step, ClearRefs) or names_soft_dirty(step) for step in steps),
         uffd=any(isinstance(step, UffdWriteprotect) for step in steps),
+        rwp=any(isinstance(step, UffdWriteprotect) and step.mode == "rwp" for step in steps),
         pins=any(isinstance(step, Pin) for step in steps),
         mlock=any(isinstance(step, Mlock) for step in steps),
         mlockall=any(isinstance(step, Mlockall) for step in steps),

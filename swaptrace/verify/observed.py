@@ -14,7 +14,13 @@ from swaptrace.errors import SwaptraceError, quote, shorten
 
 SCHEMA: Final = "swaptrace.observed/1"
 
-OF_A_PROCESS: Final = (Counter.MINFLT, Counter.MAJFLT, Counter.UFFD_WP, Counter.SIGSEGV)
+OF_A_PROCESS: Final = (
+    Counter.MINFLT,
+    Counter.MAJFLT,
+    Counter.UFFD_WP,
+    Counter.UFFD_RWP,
+    Counter.SIGSEGV,
+)
 """The counters that every kernel shows; which of the others it has in /proc/vmstat it says."""
 
 COUNTED: Final = frozenset(

@@ -12,6 +12,7 @@ from random import Random
 from typing import Final, Literal, get_args
 
 from swaptrace.advice import Advice, Effect
+from swaptrace.kernels import KERNELS
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.schema import (
@@ -39,6 +40,7 @@ from swaptrace.scenario.schema import (
     Scenario,
     Span,
     Step,
+    UffdMode,
     UffdWriteprotect,
 )
 from swaptrace.verify.needs import needs
@@ -84,13 +86,14 @@ STRIDES: Final = (0.125, 0.5, 1.5, 2, 3, 5, 7, 2.5)
 
 @dataclass
 class Maker:
-    """Makes one scenario. `soft_dirty` and `uffd` are whether the kernel has these; `filling` is
-    the share of swap areas that are so small that they fill."""
+    """Makes one scenario. `soft_dirty`, `uffd` and `rwp` are whether the kernel has these;
+    `filling` is the share of swap areas that are so small that they fill."""
 
     random: Random
     page_size: int
     soft_dirty: bool
     uffd: bool
+    rwp: bool = False
     filling: float = 0.2
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
     born: int = 0
@@ -111,7 +114,9 @@ class Maker:
         small = max(LEAST_SLOTS, pages * percent // 100) * self.page_size
         size = small if self.random.random() < self.filling else Swap().size
         cluster = self.random.choice((3, 3, 3, 3, 0, 1, 2, 5))
-        return Machine(page_size=self.page_size, swap=Swap(size=size, page_cluster=cluster))
+        kernel = KERNELS[-1] if self.rwp else Machine().kernel  # an older one refuses it
+        swap = Swap(size=size, page_cluster=cluster)
+        return Machine(page_size=self.page_size, kernel=kernel, swap=swap)
 
     def group(self) -> Iterator[Step]:
         """One step, or a few within a `repeat` or a `measure`."""
@@ -297,4 +302,7 @@ class Maker:
     def protect(self, region: str, process: str, pages: int) -> Step:
         protect = self.random.random() < 0.75
         span = self.span(pages, 0.6)
-        return UffdWriteprotect(line=1, process=process, region=region, span=span, wp=protect)
+        mode: UffdMode = "rwp" if self.rwp and self.random.random() < 0.4 else "wp"
+        return UffdWriteprotect(
+            line=1, process=process, region=region, span=span, wp=protect, mode=mode
+        )

@@ -197,6 +197,7 @@ def test_the_questions_have_every_field_in_all_its_values() -> None:
     numbers |= {("Pte", field) for field in Pte._fields}
     numbers.add(("FolioRefs", "pins"))  # nothing is pinned in a search
     numbers.add(("FolioRefs", "nr_pages"))  # of one page
+    numbers.add(("Vma", "uffd_rwp"))  # no operation registers for it
     assert {(where.split()[-1], field) for where, field in constant} == numbers
     methods_asked = {where.split()[0] for where, _ in seen}
     assert methods_asked == {"swapin_pte", "should_free_swap", "can_reuse_anon"}

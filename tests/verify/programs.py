@@ -34,7 +34,7 @@ FACTS = Facts(
     uffd_wp=True,
     zswap=False,
     swap=(SwapArea("/dev/zram7", 256 << 20, 0),),
-    counters=tuple(sorted(COUNTED - {"minflt", "majflt", "uffd_wp", "sigsegv"})),
+    counters=tuple(sorted(COUNTED - {"minflt", "majflt", "uffd_wp", "uffd_rwp", "sigsegv"})),
 )
 """Of a kernel on which everything that is modelled can be seen."""
 

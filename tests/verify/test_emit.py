@@ -54,6 +54,7 @@ steps:
   - {read_write: buf, offset: 1MiB, length: 1MiB}
 - {clear_refs: soft_dirty}
 - {uffd_writeprotect: buf, length: 8KiB, wp: false}
+- {uffd_writeprotect: buf, mode: rwp, errno: EINVAL}
 - {mprotect: other, prot: rw}
 - {access: buf, pattern: hot, hot_pages: 100, count: 1000, write_share: 0.25}
 - {access: buf, process: main, pattern: zipf, count: 500, exponent: 0.8, offset: 1MiB, seed: 3}

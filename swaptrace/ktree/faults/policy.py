@@ -72,6 +72,7 @@ class TreePolicy(Policy):
 
     def _writable(self, page: Page, p: int, pte: Pte) -> bool:
         function = self.program.functions["can_change_pte_writable"]
+        self._check_modelled(page, p, function)
         fault = Fault(page, p, write=False)
         fault.trace = self.trace
         return bool(function.call(fault, [VMA, OPAQUE, pte]))
@@ -80,6 +81,7 @@ class TreePolicy(Policy):
         """Run a function on the page. Where it asks what the model does not keep, it must come to
         the same for either answer."""
         function, before = self.program.functions[name], _copied(page)
+        self._check_modelled(page, p, function)
         result, asked = self._run(function, page, p, write, anonymous=True)
         if asked:
             other, _ = self._run(function, before, p, write, anonymous=False)
@@ -109,6 +111,11 @@ class TreePolicy(Policy):
             raise self._wrong(function, f"the fault fails (VM_FAULT_ERROR: {value & ERROR:#x})")
         major, retry = value & FLAGS["VM_FAULT_MAJOR"], value & FLAGS["VM_FAULT_RETRY"]
         return FaultResult(bool(major) and not failed, bool(retry), failed), fault.asked
+
+    def _check_modelled(self, page: Page, p: int, function: Function) -> None:
+        if page.vma(p).uffd_rwp:
+            what = "read-write protection (userfaultfd_rwp) is taken to be never on"
+            raise self._wrong(function, f"{what}, and this page's VMA is registered for it")
 
     def _wrong(self, function: Function, message: str) -> PolicyError:
         source, name = function.definition.source, function.definition.name

@@ -46,7 +46,7 @@ struct report {				/* of a process to the controller, after its step */
 	int process;
 	int error;
 	long minflt, majflt;
-	long uffd_wp, sigsegv;
+	long uffd_wp, uffd_rwp, sigsegv;
 	bool uncounted;			/* its faults do not count: fork, clear_refs */
 	bool forked, born, leaving;
 	const char *missing;		/* what the kernel does not do here */
@@ -95,8 +95,8 @@ static char step_path[512];
 static bool in_line;			/* a line of output was begun */
 static struct report note;		/* on the step under way */
 static struct rusage usage_before;
-static unsigned long events_before;
-static volatile unsigned long events;	/* of userfaultfd */
+static unsigned long events_before, rwp_events_before;
+static volatile unsigned long events, rwp_events;	/* of userfaultfd */
 static int uffd = -1;
 static char handler_stack[STACK] __attribute__((aligned(65536)));
 static sigjmp_buf escape;

@@ -42,7 +42,15 @@ static int lock_all(int flags)
 	return result;
 }
 
-/* userfaultfd: the handler un-protects the page that faulted, which wakes the writer. */
+/*
+ * userfaultfd: the handler un-protects the page that faulted, which wakes who touched it.
+ * Read-write protection is of Linux 7.3, and in few headers.
+ */
+
+#define REGISTER_MODE_RWP (1ULL << 3)
+#define FEATURE_RWP (1ULL << 17)
+#define FAULT_FLAG_RWP (1ULL << 3)
+#define RWPROTECT _IOWR(UFFDIO, 0x09, struct uffdio_writeprotect)
 
 static void *handler(void *arg)
 {
@@ -52,19 +60,20 @@ static void *handler(void *arg)
 		struct uffdio_writeprotect page = {
 			{message.arg.pagefault.address & -page_size, page_size}, 0};
 
+		bool rwp = message.arg.pagefault.flags & FAULT_FLAG_RWP;
+
 		if (message.event != UFFD_EVENT_PAGEFAULT)
 			continue;
-		__atomic_add_fetch(&events, 1, __ATOMIC_SEQ_CST);
-		while (ioctl(uffd, UFFDIO_WRITEPROTECT, &page) && errno == EAGAIN)
+		__atomic_add_fetch(rwp ? &rwp_events : &events, 1, __ATOMIC_SEQ_CST);
+		while (ioctl(uffd, rwp ? RWPROTECT : UFFDIO_WRITEPROTECT, &page) && errno == EAGAIN)
 			;
 	}
 	return arg;
 }
 
-/* Whether there is a userfaultfd for write-protection; otherwise errno says why not. */
-static bool open_uffd(void)
+static bool open_uffd_with(unsigned long long features)
 {
-	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+	struct uffdio_api api = {.api = UFFD_API, .features = features};
 
 	if (uffd >= 0)
 		close(uffd);
@@ -72,23 +81,32 @@ static bool open_uffd(void)
 	return uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api);
 }
 
+/* Whether there is a userfaultfd for write-protection; otherwise errno says why not. */
+static bool open_uffd(void)
+{
+	return (NEEDS_RWP && open_uffd_with(UFFD_FEATURE_PAGEFAULT_FLAG_WP | FEATURE_RWP)) ||
+	       open_uffd_with(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+}
+
 static void start_handler(void)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
 
-	events = 0;
+	events = rwp_events = 0;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstack(&attributes, handler_stack, sizeof(handler_stack));
 	if (!open_uffd() || pthread_create(&thread, &attributes, handler, NULL))
 		fail("no userfaultfd: ");
 }
 
-static int uffd_writeprotect(int region, size_t offset, size_t length, bool protect)
+/* The first use registers the whole region. The bit of the mode is the same for both. */
+static int uffd_protect(int region, size_t offset, size_t length, bool protect, bool rwp)
 {
 	struct region *whole = &shared->regions[me][region];
 	struct uffdio_register registration = {
-		{(uintptr_t)whole->start, whole->size}, UFFDIO_REGISTER_MODE_WP, 0};
+		{(uintptr_t)whole->start, whole->size},
+		rwp ? REGISTER_MODE_RWP : UFFDIO_REGISTER_MODE_WP, 0};
 	struct uffdio_writeprotect range = {
 		{(uintptr_t)at(region, offset), length},
 		protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0};
@@ -96,5 +114,15 @@ static int uffd_writeprotect(int region, size_t offset, size_t length, bool prot
 	if (!whole->registered && ioctl(uffd, UFFDIO_REGISTER, &registration))
 		return -1;
 	whole->registered = true;
-	return ioctl(uffd, UFFDIO_WRITEPROTECT, &range);
+	return ioctl(uffd, rwp ? RWPROTECT : UFFDIO_WRITEPROTECT, &range);
+}
+
+static int uffd_writeprotect(int region, size_t offset, size_t length, bool protect)
+{
+	return uffd_protect(region, offset, length, protect, false);
+}
+
+static int uffd_rwprotect(int region, size_t offset, size_t length, bool protect)
+{
+	return uffd_protect(region, offset, length, protect, true);
 }

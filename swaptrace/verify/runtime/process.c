@@ -71,6 +71,7 @@ static bool wait_for_turn(void)
 	quiet();
 	memset(&note, 0, sizeof(note));
 	events_before = events;
+	rwp_events_before = rwp_events;
 	getrusage(RUSAGE_THREAD, &usage_before);
 	return true;
 }
@@ -84,6 +85,7 @@ static bool end(void)
 		note.minflt = usage.ru_minflt - usage_before.ru_minflt;
 		note.majflt = usage.ru_majflt - usage_before.ru_majflt;
 		note.uffd_wp = events - events_before;
+		note.uffd_rwp = rwp_events - rwp_events_before;
 	}
 	send_report();
 	return false;

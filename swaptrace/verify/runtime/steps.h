@@ -112,6 +112,7 @@ static void read_write_each(int region, size_t offset, size_t length, size_t str
 static void access_pages(int region, size_t offset, size_t length, struct pattern of) UNUSED;
 static void replay_trace(const struct record *records, size_t count) UNUSED;
 static int uffd_writeprotect(int region, size_t offset, size_t length, bool protect) UNUSED;
+static int uffd_rwprotect(int region, size_t offset, size_t length, bool protect) UNUSED;
 static void clear_soft_dirty(void) UNUSED;
 static bool begin_check(int process, int line, const char *path, ...)
 	__attribute__((format(printf, 3, 4))) UNUSED;

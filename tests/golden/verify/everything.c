@@ -23,6 +23,7 @@
  *       - {read_write: buf, offset: 1MiB, length: 1MiB}
  *     - {clear_refs: soft_dirty}
  *     - {uffd_writeprotect: buf, length: 8KiB, wp: false}
+ *     - {uffd_writeprotect: buf, mode: rwp, errno: EINVAL}
  *     - {mprotect: other, prot: rw}
  *     - {access: buf, pattern: hot, hot_pages: 100, count: 1000, write_share: 0.25}
  *     - {access: buf, process: main, pattern: zipf, count: 500, exponent: 0.8, offset: 1MiB, seed: 3}
@@ -47,6 +48,7 @@ static const char *const region_names[] = { "buf", "other" };
 #define WAITS_FOR_IO 1
 #define NEEDS_SOFT_DIRTY 1
 #define NEEDS_UFFD 1
+#define NEEDS_RWP 1
 #define NEEDS_MLOCK 1
 #define LIMIT (0)
 #define STAT_FLUSH 0
@@ -83,24 +85,26 @@ static void scenario(void)
 	STEP(P_main, "4")
 		call(uffd_writeprotect(R_buf, 0, 8 * KiB, false));
 	STEP(P_main, "5")
-		call(mprotect(at(R_other, 0), 4 * KiB, PROT_READ | PROT_WRITE));
+		call(uffd_rwprotect(R_buf, 0, 3 * MiB, true));
 	STEP(P_main, "6")
+		call(mprotect(at(R_other, 0), 4 * KiB, PROT_READ | PROT_WRITE));
+	STEP(P_main, "7")
 		access_pages(R_buf, 0, 3 * MiB,
 			     (struct pattern){.kind = HOT, .count = 1000, .seed = 0, .writes_below = 1073741824, .hot_pages = 100, .hot_below = 3865470566});
-	STEP(P_main, "7")
+	STEP(P_main, "8")
 		access_pages(R_buf, 1 * MiB, 2 * MiB,
 			     (struct pattern){.kind = ZIPF, .count = 500, .seed = 3, .exponent = 0.8});
-	STEP(P_main, "8")
-		call(mlock(at(R_other, 0), 4 * KiB));
 	STEP(P_main, "9")
-		call(munlock(at(R_other, 0), 4 * KiB));
+		call(mlock(at(R_other, 0), 4 * KiB));
 	STEP(P_main, "10")
-		call(madvise(at(R_buf, 0), 3 * MiB, MADV_POPULATE_WRITE));
+		call(munlock(at(R_other, 0), 4 * KiB));
 	STEP(P_main, "11")
+		call(madvise(at(R_buf, 0), 3 * MiB, MADV_POPULATE_WRITE));
+	STEP(P_main, "12")
 		fork_process(P_child);
-	STEP(P_child, "12")
-		call(munmap(at(R_buf, 0), 4 * KiB));
 	STEP(P_child, "13")
+		call(munmap(at(R_buf, 0), 4 * KiB));
+	STEP(P_child, "14")
 		exit_process();
 }
 

@@ -52,6 +52,7 @@ static const char *const region_names[] = { "buf" };
 #define WAITS_FOR_IO 0
 #define NEEDS_SOFT_DIRTY 0
 #define NEEDS_UFFD 0
+#define NEEDS_RWP 0
 #define NEEDS_MLOCK 0
 #define LIMIT (0)
 #define STAT_FLUSH 0

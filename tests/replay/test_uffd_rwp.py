@@ -1,0 +1,107 @@
+"""Does read-write protection by userfaultfd (7.3) trap every access, wherever the page is?"""
+
+from __future__ import annotations
+
+import pytest
+
+from swaptrace import policies
+from swaptrace.errors import PolicyError, ScenarioError
+from swaptrace.replay.engine import replay
+from swaptrace.scenario.loader import load_text
+from tests.ktree.wholes import SMALL
+from tests.replay.naive import naive_replay
+
+START = """\
+machine: {kernel: "7.3"}
+steps:
+- {mmap: buf, size: 64KiB}
+- {write: buf, length: 32KiB}
+- {read: buf, offset: 32KiB}
+- {uffd_writeprotect: buf, mode: rwp}
+"""
+
+PROTECTED = {
+    "a read of pages and zero pages": ("- {read: buf}", {"minflt": 16, "uffd_rwp": 16}),
+    "a write, which reuses or copies": (
+        "- {write: buf}",
+        {"minflt": 16, "uffd_rwp": 16, "wp_copy": 8},
+    ),
+    "a read from swap, and then of what is back": (
+        "- {madvise: buf, advice: PAGEOUT, length: 32KiB}\n- {read: buf, length: 32KiB}",
+        {"majflt": 8, "pswpin": 8, "minflt": 8, "uffd_rwp": 8},
+    ),
+    "a write to swap, which the swap-in leaves to the retry": (
+        "- {madvise: buf, advice: PAGEOUT, length: 32KiB}\n- {write: buf, length: 32KiB}",
+        {"majflt": 8, "pswpin": 8, "minflt": 8, "uffd_rwp": 8},
+    ),
+    "nothing in a child": ("- {fork: child}\n- {read: buf, process: child}", {}),
+    "mprotect does not lift it": (
+        "- {mprotect: buf, prot: r}\n- {mprotect: buf, prot: rw}\n- {read: buf, length: 4KiB}",
+        {"minflt": 1, "uffd_rwp": 1},
+    ),
+    "the kernel faults it in as well": (
+        "- {madvise: buf, advice: POPULATE_READ}",
+        {"uffd_rwp": 16},
+    ),
+    "nothing after it is taken away": (
+        "- {uffd_writeprotect: buf, mode: rwp, wp: false}\n- {write: buf, length: 32KiB}",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PROTECTED)
+def test_every_access_is_an_event(what: str) -> None:
+    """Does the last step count what it must, and the naive replay the same?"""
+    steps, wanted = PROTECTED[what]
+    scenario = load_text(START + steps + "\n", what)
+    result = replay(scenario, policies.find("merged"), steps=True, pages=True)
+    assert result.steps is not None
+    assert dict(result.steps[-1].counters) == wanted
+    assert not result.violations
+    naive = naive_replay(scenario, policies.find("merged"))
+    assert (naive.total, naive.pages) == (result.total, result.pages)
+
+
+REFUSED = {
+    "7.2 has no such mode": ("7.2", "- {uffd_writeprotect: buf, mode: rwp}", "EINVAL"),
+    "nor has it where the other is registered": (
+        "7.2",
+        "- {uffd_writeprotect: buf}\n- {uffd_writeprotect: buf, mode: rwp}",
+        "EINVAL",
+    ),
+    "a region has one mode": (
+        "7.3",
+        "- {uffd_writeprotect: buf, mode: rwp}\n- {uffd_writeprotect: buf}",
+        "ENOENT",
+    ),
+    "not of what is inaccessible": (
+        "7.3",
+        "- {mprotect: buf, prot: none, length: 4KiB}\n- {uffd_writeprotect: buf, mode: rwp}",
+        "EINVAL",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_the_kernel_refuses(what: str) -> None:
+    """Is the errno that of the kernel?"""
+    kernel, steps, errno = REFUSED[what]
+    text = f'machine: {{kernel: "{kernel}"}}\nsteps:\n- {{mmap: buf, size: 64KiB}}\n{steps}\n'
+    with pytest.raises(ScenarioError, match=f"fails with {errno} here"):
+        replay(load_text(text, what), policies.find("merged"))
+
+
+def test_large_folios_have_none_of_it() -> None:
+    """Is what is not modelled an error that says so?"""
+    text = START.replace('"7.3"', '"7.3", thp: 64KiB')
+    with pytest.raises(ScenarioError, match="not modelled with large folios"):
+        replay(load_text(text, "thp"), policies.find("merged"))
+
+
+def test_a_tree_is_not_asked_about_what_it_takes_for_granted() -> None:
+    """Is it an error, not a number, where the interpreted C has no read-write protection?"""
+    policy = policies.from_argument(f"kernel:{SMALL / 'after'}")
+    scenario = load_text(START + "- {read: buf}\n- {write: buf}\n", "rwp")
+    with pytest.raises(PolicyError, match="userfaultfd_rwp"):
+        replay(scenario, policy)
