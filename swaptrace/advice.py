@@ -27,6 +27,7 @@ class Effect(Enum):
     POPULATE_WRITE = "pages are faulted in for writing"
     COLLAPSE = "pages of 2 MiB become one large folio"
     FLAGS = "a flag of the VMA, which merges only with such as have it too"
+    UNMERGE = "pages that KSM has merged are copied; the flag of the VMA goes"
 
 
 class On(Enum):
@@ -75,6 +76,8 @@ class Advice(Enum):
     WILLNEED = Known(3, (2, 4), "", Effect.SWAP_IN)
     DONTNEED = Known(4, (2, 4), "", Effect.ZAP, NOT_LOCKED)
     FREE = Known(8, (4, 5), "854e9ed09ded", Effect.FREE, NOT_LOCKED)
+    MERGEABLE = flags(12, (2, 6), VmFlag.MERGEABLE, NO_FLAGS, "f8af4da3b4c1")
+    UNMERGEABLE = Known(13, (2, 6), "f8af4da3b4c1", Effect.UNMERGE, clears=VmFlag.MERGEABLE)
     DONTFORK = flags(10, (2, 6), VmFlag.DONTCOPY, NO_FLAGS)
     DOFORK = flags(11, (2, 6), NO_FLAGS, VmFlag.DONTCOPY)
     HUGEPAGE = flags(14, (2, 6), VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
@@ -129,9 +132,6 @@ BY_NAME: Final[dict[str, Advice]] = {str(advice): advice for advice in Advice}
 
 NOT_MODELLED: Final[tuple[str, ...]] = tuple(
     f"{PREFIX}{name}"
-    for name in (
-        *("REMOVE", "HWPOISON", "SOFT_OFFLINE", "MERGEABLE", "UNMERGEABLE"),
-        *("GUARD_INSTALL", "GUARD_REMOVE"),
-    )
+    for name in (*("REMOVE", "HWPOISON", "SOFT_OFFLINE", "GUARD_INSTALL", "GUARD_REMOVE"),)
 )
 """What the kernel has, and the model has not."""

@@ -31,6 +31,11 @@ class Rule(Enum):
         "mprotect() to writable and un-protecting by userfaultfd make PTEs of exclusive pages "
         "writable at once; dirty ones before it, and in 6.2 clean ones by mprotect() alone",
     )
+    UNSHARES_KSM = Change(
+        (6, 3),
+        "58f595c66591",
+        "MADV_UNMERGEABLE copies KSM pages by faults that are no writes (FAULT_FLAG_UNSHARE, 6.2)",
+    )
     PER_VMA_LOCK = Change(
         (6, 4),
         "0bff0aaea03e",

@@ -20,6 +20,9 @@ class VmFlag(Flag):
     """A child has the VMA, and nothing in it."""
 
     DONTDUMP = auto()
+    MERGEABLE = auto()
+    """ksmd looks for equal pages there."""
+
     HUGEPAGE = auto()
     """Large folios, where they are used on advice."""
 

@@ -165,6 +165,7 @@ def test_numpy_is_known_to_few() -> None:
         "reclaim/loop.py",
         "reclaim/memory.py",
         "replay/access.py",
+        "replay/ksm.py",
         "replay/pages/arena.py",
         "replay/pages/dense.py",
         "replay/pages/flat.py",

@@ -38,6 +38,7 @@ class Frame:
     __slots__ = (
         "batched",
         "freed",
+        "ksm",
         "made",
         "mapcount",
         "mapped",
@@ -55,6 +56,7 @@ class Frame:
 
     def __init__(self, folio: FolioRefs, vma: Vma, values: dict[str, Any], held: int) -> None:
         self.mapcount, self.ref_count, self.swapcache, self.swap_count, self.mlocked = folio[:5]
+        self.ksm = folio.ksm
         known = folio.mapcount + folio.swapcache + held + folio.pins
         self.batched = max(0, folio.ref_count - known)
         self.vma, self.values = vma, values

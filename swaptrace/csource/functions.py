@@ -143,8 +143,8 @@ _FOLIOS: Final[Mapping[str, Function]] = {
     **_about("folio_expected_ref_count", "", lambda frame: frame.mapcount + frame.swapcache),
     **_about("folio_test_mlocked", "PageMlocked", lambda frame: int(frame.mlocked)),
     **_about("folio_test_lru", "PageLRU", lambda frame: int(frame.batched == 0)),
-    # The model has no KSM, no large folios, no pins and no pages under writeback.
-    **_about("folio_test_ksm", "PageKsm", lambda _frame: 0),
+    **_about("folio_test_ksm", "PageKsm", lambda frame: int(frame.ksm)),
+    # C knows no large folios, no pins and no pages under writeback.
     **_about("folio_test_large", "PageCompound PageTransCompound", lambda _frame: 0),
     **_about("folio_maybe_dma_pinned", "page_maybe_dma_pinned", lambda _frame: 0),
     **_about("folio_test_writeback", "PageWriteback", lambda _frame: 0),

@@ -287,7 +287,8 @@ def mprotect(recorder: Recorder, call: Call) -> None:
 def madvise(recorder: Recorder, call: Call) -> None:
     advice = call.arguments[2]
     known = BY_NAME.get(advice)
-    if known is not None and known.effect not in (Effect.FLAGS, Effect.COLLAPSE):
+    left_out = (Effect.FLAGS, Effect.COLLAPSE, Effect.UNMERGE)
+    if known is not None and known.effect not in left_out:
         recorder.on_anonymous("madvise", call, advice)
     elif advice not in WITHOUT_EFFECT:
         recorder.left.calls[f"madvise with {advice}"] += 1

@@ -195,7 +195,7 @@ class Composer:
                 self.empty(event)
             case Effect.PAGEOUT | Effect.COLD | Effect.FREE | Effect.SWAP_IN:
                 pass
-            case Effect.FLAGS | Effect.COLLAPSE:
+            case Effect.FLAGS | Effect.COLLAPSE | Effect.UNMERGE:
                 pass  # left out before
         yield self.step("madvise", event.start, event.end, advice=event.detail)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from swaptrace.counters import Counter, ViolationKind
-from swaptrace.mm.column import ZERO, Column, Mapping, Pte, byte_of
+from swaptrace.mm.column import FILLED, NUMBER_BITS, ZERO, Column, Mapping, Pte, filled_with
 from swaptrace.mm.event import Store
 from swaptrace.mm.page import Page
 
@@ -65,9 +65,11 @@ def store(page: Page, p: int, what: Store) -> None:
     if what == "zero" or (what == "same" and page.content(p) == ZERO):
         data = ZERO
     elif what == "same":
-        data = page.new_token(byte_of(page.content(p)) or 0)
+        data = page.new_token(page.content(p) >> NUMBER_BITS)
+    elif isinstance(what, int):
+        data = page.new_token(what | FILLED if filled_with(page.content(p)) == what else what)
     else:
-        data = page.new_token(what if isinstance(what, int) else 0)
+        data = page.new_token()
     page.set_folio(pte.folio, data=data)
     dirty = Pte(pte.folio, pte.write, True, pte.soft_dirty, pte.uffd_wp)
     page.maps[p] = Mapping(mapping.vma, dirty, data, freed=False, written=True, armed=False)

@@ -27,7 +27,10 @@ ZERO: Final = 0
 NUMBER_BITS: Final = 16
 NUMBERS: Final = (1 << NUMBER_BITS) - 1
 """The lower bits of a token number it within its column. Above them is the byte that was written,
-where a scenario asks what the data are, and 0 where it does not."""
+with `FILLED` or without, where a scenario asks what the data are, and 0 where it does not."""
+
+FILLED: Final = 1 << 8
+"""With a byte: all of the page was written so, and holds nothing else."""
 
 
 class Vma(NamedTuple):
@@ -161,7 +164,8 @@ class Folio(NamedTuple):
 
     `anon_exclusive` is PageAnonExclusive, `dirty` PG_dirty, `lazyfree` an anonymous folio
     without PG_swapbacked (MADV_FREE), `readahead` PG_readahead, `slot` the swap slot that
-    it is cached for (None: not in the swap cache), `data` the token of its content.
+    it is cached for (None: not in the swap cache), `data` the token of its content. `ksm` is
+    folio_test_ksm(); such a folio may be mapped `elsewhere`, by pages of other columns.
     """
 
     data: int
@@ -170,6 +174,8 @@ class Folio(NamedTuple):
     lazyfree: bool = False
     readahead: bool = False
     slot: int | None = None
+    ksm: bool = False
+    elsewhere: bool = False
 
 
 class SwapSlot(NamedTuple):
@@ -207,8 +213,8 @@ class Column(NamedTuple):
     pins: tuple[Pinned, ...] = ()
 
     def mapcount(self, folio: int) -> int:
-        """folio_mapcount()."""
-        return len(mappers(self.maps, folio))
+        """folio_mapcount(), where a KSM folio counts only once elsewhere."""
+        return len(mappers(self.maps, folio)) + self.folios[folio].elsewhere
 
     def swap_count(self, slot: int) -> int:
         """__swap_count(): the swap PTEs that refer to the slot, the cache not counted."""
@@ -240,7 +246,13 @@ def _token(numbers: _Numbers, old: int) -> int:
 
 def byte_of(token: int) -> int | None:
     """The byte that was written; None where nobody keeps it."""
-    return 0 if token == ZERO else token >> NUMBER_BITS or None
+    return 0 if token == ZERO else token >> NUMBER_BITS & ~FILLED or None
+
+
+def filled_with(token: int) -> int | None:
+    """The byte that the page holds and nothing else; None where that is not known."""
+    upper = token >> NUMBER_BITS
+    return 0 if token == ZERO else upper & ~FILLED if upper & FILLED else None
 
 
 def canonical(
@@ -335,7 +347,7 @@ def _renumber_folio(folio: Folio, slot_of: _Numbers, token_of: _Numbers) -> Foli
     slot = None if folio.slot is None else _number(slot_of, folio.slot)
     if data == folio.data and slot == folio.slot:
         return folio
-    return Folio(data, folio.anon_exclusive, folio.dirty, folio.lazyfree, folio.readahead, slot)
+    return folio._replace(data=data, slot=slot)
 
 
 def _renumber_slot(slot: SwapSlot, token_of: _Numbers) -> SwapSlot:

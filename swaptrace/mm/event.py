@@ -47,7 +47,7 @@ class Facts(NamedTuple):
 Store = Literal["fresh", "zero", "same"] | int
 """What a write leaves: data never seen before, a page of zeroes, or (writing back what was
 read) zeroes where there were zeroes and fresh data elsewhere. A number is fresh data of that byte,
-which is not zero: where a scenario asks what the data are."""
+which is not zero (with `FILLED`: of that byte alone): where a scenario asks what the data are."""
 
 
 class Access(NamedTuple):
@@ -201,6 +201,26 @@ class Fork(NamedTuple):
     child: Inherited = "same"
 
 
+class Merge(NamedTuple):
+    """ksmd merges the page that the process maps with an equal one: it becomes the KSM folio that
+    both map (`kept`), or is replaced by that."""
+
+    process: int
+    facts: Facts
+    kept: bool
+
+
+class Unmerge(NamedTuple):
+    """MADV_UNMERGEABLE: the process gets a page of its own in the place of a KSM folio.
+
+    `unshare` is FAULT_FLAG_UNSHARE; without it this is a write fault.
+    """
+
+    process: int
+    facts: Facts
+    unshare: bool
+
+
 class Unmap(NamedTuple):
     """munmap (`gone` False: a hole remains) or exit (`gone`: so does not even the process)."""
 
@@ -225,6 +245,8 @@ Event: TypeAlias = (
     | Writeprotect
     | ClearRefs
     | Fork
+    | Merge
+    | Unmerge
     | Unmap
 )
 

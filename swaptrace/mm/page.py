@@ -125,8 +125,8 @@ class Page:
         return max((token & NUMBERS for token in used), default=ZERO) + 1 | byte << NUMBER_BITS
 
     def mapcount(self, f: int) -> int:
-        """folio_mapcount()."""
-        return len(mappers(self.maps, f))
+        """folio_mapcount(), as `Column.mapcount` has it."""
+        return len(mappers(self.maps, f)) + self.folios[f].elsewhere
 
     def swap_count(self, s: int) -> int:
         """__swap_count(): swap PTEs of the slot."""
@@ -213,6 +213,8 @@ class Page:
         swap_count = None if slot is None else self.swap_count(slot)
         mapcount, nr_pages = self.mapcount(f), self.nr_pages(f)
         refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), held, nr_pages)
+        if self.folios[f].ksm:
+            refs = refs._replace(ksm=True)
         pins = self.pin_count(f) if self.pins else 0
         return refs._replace(ref_count=refs.ref_count + pins, pins=pins) if pins else refs
 

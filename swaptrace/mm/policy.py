@@ -48,7 +48,8 @@ class FolioRefs(NamedTuple):
     the fault holds where there is one; `swapcache` folio_test_swapcache(); `swap_count` the
     swap PTEs of its slot (0 where it is not cached); `mlocked` folio_test_mlocked(). `pins` are
     those of the references that pins hold, which the kernel cannot tell from others; `nr_pages`
-    folio_nr_pages(): each page of a large folio that is mapped, or cached, is a reference.
+    folio_nr_pages(): each page of a large folio that is mapped, or cached, is a reference. `ksm` is
+    folio_test_ksm(); however many pages elsewhere map such a folio, they count as one.
     """
 
     mapcount: int
@@ -58,6 +59,7 @@ class FolioRefs(NamedTuple):
     mlocked: bool
     pins: int = 0
     nr_pages: int = 1
+    ksm: bool = False
 
     @classmethod
     def of(
@@ -86,8 +88,9 @@ class SwapinFault(NamedTuple):
 
     @property
     def reusable(self) -> bool:
-        """Certainly not shared: the entry or a fresh folio says so, or nobody else refers to it."""
-        return self.exclusive or self.folio.ref_count == 1
+        """Certainly not shared: the entry or a fresh folio says so, or nobody else refers to it.
+        A KSM folio never is that."""
+        return not self.folio.ksm and (self.exclusive or self.folio.ref_count == 1)
 
     def carry_bits(self, pte: Pte) -> Pte:
         """Take soft-dirty and uffd-wp over from the swap entry; the latter write-protects."""
@@ -162,11 +165,11 @@ class Policy:
         if swap_full or vma.locked or folio.mlocked:
             return True
         # The cache and the fault: it is likely that we are the exclusive user.
-        return write and folio.ref_count == 1 + folio.nr_pages
+        return write and not folio.ksm and folio.ref_count == 1 + folio.nr_pages
 
     def can_reuse_anon(self, folio: FolioRefs) -> bool:
         """wp_can_reuse_anon_folio(): whether a page that is not marked exclusive is ours alone."""
-        if folio.ref_count > 1 + folio.swapcache:
+        if folio.ksm or folio.ref_count > 1 + folio.swapcache:
             return False
         return folio.swap_count == 0
 

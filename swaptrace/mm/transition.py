@@ -20,6 +20,7 @@ from swaptrace.mm.event import (
     Fork,
     Free,
     FreeSwap,
+    Merge,
     Mprotect,
     Outcome,
     Pageout,
@@ -28,10 +29,12 @@ from swaptrace.mm.event import (
     SetVma,
     SwapIn,
     Unmap,
+    Unmerge,
     Unpin,
     Writeprotect,
 )
 from swaptrace.mm.gup import populate, unpin
+from swaptrace.mm.ksm import break_ksm, merge_one_page
 from swaptrace.mm.madvise import madvise_free, swapin_walk
 from swaptrace.mm.memory import (
     MAX_FAULTS,
@@ -107,6 +110,10 @@ def perform(page: Page, event: Event) -> None:
             clear_soft_dirty(page, p)
         case Fork():
             copy_page_range(page, p, event.copy, event.child)
+        case Merge():
+            merge_one_page(page, p, event.kept)
+        case Unmerge():
+            break_ksm(page, p, event.unshare)
         case Unmap():
             perform_unmap(page, event)
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from swaptrace.mm.column import FILLED
 from swaptrace.mm.event import Access, Populate, Store
 from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages.protocol import SinglePages
@@ -30,14 +31,14 @@ def access(world: World, tally: Tally, process: Process, step: AccessStep | Mems
     family = process.regions[step.region]
     walk = walk_of(step, world.machine.page_size)
     member = family.members.index(process.name)
-    store = store_of(step, world.keeps_bytes)
+    store = store_of(step, world)
     event = Access(member, world.facts, read=step.op.startswith("read"), store=store)
     for part in by_vma(process, family, walk):
         if not touch(world, tally, process, family, part, event):
             return
 
 
-def store_of(step: AccessStep | Memset, keeps_bytes: bool) -> Store | None:
+def store_of(step: AccessStep | Memset, world: World) -> Store | None:
     """What the step leaves in a page that it writes, with its byte if somebody asks for that."""
     if step.op == "read":
         return None
@@ -45,7 +46,11 @@ def store_of(step: AccessStep | Memset, keeps_bytes: bool) -> Store | None:
         return "same"
     if step.value == 0:
         return "zero"
-    return step.value or "fresh" if keeps_bytes else "fresh"
+    if step.value is None or not world.keeps_bytes:
+        return "fresh"
+    size, span = world.machine.page_size, step.span
+    whole = isinstance(step, Memset) and not (span.offset % size or span.length % size)
+    return step.value | FILLED if whole else step.value
 
 
 def walk_of(step: AccessStep | Memset, page_size: int) -> Walk:

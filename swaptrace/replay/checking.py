@@ -22,7 +22,7 @@ from swaptrace.scenario.claims import (
     merged_data,
     without_soft_dirty,
 )
-from swaptrace.scenario.schema import Check, Measure, Repeat, Step
+from swaptrace.scenario.schema import Check, KsmScan, Measure, Repeat, Step
 
 OTHER: Final = "other"
 """Data that are not zero, and of which the scenario does not say the byte."""
@@ -35,6 +35,16 @@ def checks_in(steps: Iterable[Step]) -> Iterator[Check]:
             yield from checks_in(step.steps)
         elif isinstance(step, Check):
             yield step
+
+
+def asks_for_bytes(steps: Iterable[Step]) -> bool:
+    """Whether a step asks what the data of pages are."""
+    return any(
+        asks_for_bytes(step.steps)
+        if isinstance(step, Measure | Repeat)
+        else isinstance(step, KsmScan) or (isinstance(step, Check) and bool(step.claims.data))
+        for step in steps
+    )
 
 
 def claims_of(step: Check) -> Iterator[tuple[ClaimKind, int, str, str]]:

@@ -18,7 +18,7 @@ from swaptrace.errors import (
     TooManyPages,
 )
 from swaptrace.mm.policy import Policy
-from swaptrace.replay import checking, locking, pinning, syscalls
+from swaptrace.replay import checking, ksm, locking, pinning, syscalls
 from swaptrace.replay.access import access
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
@@ -36,6 +36,7 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
+    KsmScan,
     Madvise,
     Measure,
     Memset,
@@ -117,7 +118,7 @@ class Replay:
         machine = scenario.machine_under(own.kernel, own.pinned)
         self.world = world_of(machine, table, is_placed(scenario, machine))
         checks = list(checking.checks_in(scenario.steps))
-        self.world.keeps_bytes = any(check.claims.data for check in checks)
+        self.world.keeps_bytes = checking.asks_for_bytes(scenario.steps)
         self.watches = any(check.claims.violations is not None for check in checks)
         self.broken: set[str] = set()
         self.parts = checkpoints
@@ -217,6 +218,8 @@ class Replay:
             except (NotModelled, OutOfMemory, TooManyPages) as error:
                 raise self.problem(step, str(error)) from error
             self.check_errno(step, errno)
+        if self.world.shares:
+            ksm.recount(self.world)
         if self.observe is not None:
             self.observe(path, step, tally)
         if isinstance(step, Madvise) and (note := left_mapped(tally, self.world.table.columns)):
@@ -300,6 +303,8 @@ class Replay:
                 syscalls.exit_process(world, tally, process)
             case ClearRefs():
                 syscalls.clear_refs(world, tally, process)
+            case KsmScan():
+                ksm.ksm_scan(world, tally)
             case AccessPattern() | Trace() | Check() | Measure() | Repeat():
                 raise AssertionError(f"{step.op} has a method of its own")
         return None

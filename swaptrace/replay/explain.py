@@ -22,6 +22,7 @@ from swaptrace.mm.event import (
     Fork,
     Free,
     FreeSwap,
+    Merge,
     Mprotect,
     Pageout,
     Populate,
@@ -29,6 +30,7 @@ from swaptrace.mm.event import (
     SetVma,
     SwapIn,
     Unmap,
+    Unmerge,
     Unpin,
     Writeprotect,
 )
@@ -141,6 +143,12 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who}: clear_refs"
         case Fork(copy=copy):
             return f"{who} forks" + ("" if copy else ", the page table is not copied")
+        case Merge(kept=True):
+            return f"ksmd: {who}'s page becomes the one that equal pages share"
+        case Merge():
+            return f"ksmd: an equal page takes the place of {who}'s"
+        case Unmerge():
+            return f"{who}: {Advice.UNMERGEABLE}"
         case Unmap(gone=True):
             return f"{who} exits"
         case Unmap():
@@ -190,7 +198,9 @@ def folio_words(column: Column, pte: Pte) -> str:
         "exclusive" if folio.anon_exclusive else "not exclusive",
         *(["dirty"] if folio.dirty else []),
         *(["lazyfree"] if folio.lazyfree else []),
-        *([f"mapped {count} times"] if count > 1 else []),
+        *(["merged by KSM"] if folio.ksm else []),
+        *([f"mapped {count} times"] if count > 1 and not folio.elsewhere else []),
+        *(["mapped elsewhere"] if folio.elsewhere else []),
         *(["in the swap cache"] if folio.slot is not None else []),
         *(["pinned"] if any(pin.folio == pte.folio for pin in column.pins) else []),
     ]

@@ -23,6 +23,7 @@ from swaptrace.mm.event import (
     Pageout,
     SwapIn,
     Unmap,
+    Unmerge,
     Writeprotect,
 )
 from swaptrace.mm.event import Fork as ForkEvent
@@ -126,12 +127,24 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
         case Effect.COLLAPSE:
             return madvise_collapse(call, area, start, end)
         case Effect.FLAGS:
+            if VmFlag.MERGEABLE in advice.value.sets:
+                ksm_enter(call)
+            madvise_update_vma(call, start, end, advice)
+        case Effect.UNMERGE:
+            unshare = call.world.follows(Rule.UNSHARES_KSM)
+            call.send(start, end, Unmerge(0, facts, unshare))
             madvise_update_vma(call, start, end, advice)
         case Effect.POPULATE_READ | Effect.POPULATE_WRITE:
             write = advice.effect is Effect.POPULATE_WRITE
             tried = call.world.follows(Rule.POPULATE_RETRIES)
             populate(call, start, end, write=write, tried=tried)
     return None
+
+
+def ksm_enter(call: Call) -> None:
+    """__ksm_enter(): ksmd looks at the process after all others."""
+    if call.process.name not in call.world.mergeable:
+        call.world.mergeable.append(call.process.name)
 
 
 RECENCY: Final = VmFlag.RAND_READ | VmFlag.SEQ_READ
@@ -257,6 +270,8 @@ def fork(world: World, tally: Tally, process: Process, child: str) -> None:
         tuple(child_area(world, a) for a in process.space.areas if inherited(a) != "none")
     )
     world.processes[child] = Process(child, space, dict(process.regions))
+    if process.name in world.mergeable:
+        world.mergeable.append(child)
 
 
 def inherited(area: VmArea) -> Inherited:
@@ -286,6 +301,8 @@ def exit_process(world: World, tally: Tally, process: Process) -> None:
     for family in process.families():
         leave(world, tally, process, family)
     del world.processes[process.name]
+    if process.name in world.mergeable:
+        world.mergeable.remove(process.name)
 
 
 def leave(world: World, tally: Tally, process: Process, family: Family) -> None:

@@ -54,7 +54,8 @@ class World:
     """Everything that changes during a replay, and the table of the policy it runs under.
 
     Under a memory limit, and with large folios, `arena` holds the pages of all regions.
-    `keeps_bytes` is that a scenario asks what the data of pages are.
+    `keeps_bytes` is that a scenario asks what the data of pages are. `mergeable` are the processes
+    that ksmd looks at, in its order, `shares` whether it has merged pages.
     """
 
     def __init__(self, machine: Machine, table: Table) -> None:
@@ -66,6 +67,8 @@ class World:
         self._anon_vmas = 0
         self.arena: SinglePages | None = None
         self.keeps_bytes = False
+        self.mergeable: list[str] = []
+        self.shares = False
 
     def follows(self, rule: Rule) -> bool:
         """Whether the machine's kernel has a rule."""
@@ -125,6 +128,7 @@ class World:
         anon_vmas: dict[int, int] = {}
         return (
             self.device.used,
+            (*self.mergeable, self.shares),
             None if self.arena is None else self.arena.key(),
             tuple(
                 (

@@ -62,6 +62,7 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "check": "What must be true: of pages, of data, of promises.",
     "mlockall": "What is locked: what is mapped, what will be; and whether pages come by faults.",
     "munlockall": "Only true.",
+    "ksm_scan": "Only true.",
     "measure": "The label of the window. One that is repeated adds up.",
     "repeat": "How often.",
     "trace": "The file, relative to the scenario's.",

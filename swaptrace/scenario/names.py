@@ -21,6 +21,7 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
+    KsmScan,
     Measure,
     Mlockall,
     Mmap,
@@ -115,7 +116,7 @@ class Names:
                     self.wrong(parsed.mark("argument"), f"{message} (line {line}); unpin it before")
                 self.exited[step.process] = step.line
                 del self.living[step.process]
-            case ClearRefs() | Mlockall() | Munlockall():
+            case ClearRefs() | KsmScan() | Mlockall() | Munlockall():
                 pass
             case Trace():
                 self.trace(step, process, parsed)

@@ -23,6 +23,7 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
+    KsmScan,
     Madvise,
     Measure,
     Memset,
@@ -270,6 +271,11 @@ def clear_refs(f: Fields) -> ClearRefs:
     return ClearRefs(**f.base())
 
 
+def ksm_scan(f: Fields) -> KsmScan:
+    f.main(values.true, True)
+    return KsmScan(**f.base())
+
+
 def uffd_writeprotect(f: Fields) -> UffdWriteprotect:
     wp = f.get("wp", values.boolean, True)
     mode: UffdMode = f.get("mode", values.UFFD_MODE, "wp")
@@ -329,6 +335,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "fork": Operation(fork, ("process",)),
     "exit": Operation(exit_, ("process",)),
     "clear_refs": Operation(clear_refs, ("process",)),
+    "ksm_scan": Operation(ksm_scan, ("process",)),
     "uffd_writeprotect": Operation(uffd_writeprotect, ("wp", "mode", *SYSCALL)),
     "check": Operation(check, ("process",)),
     "measure": Operation(measure, ("steps", "process")),

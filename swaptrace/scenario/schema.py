@@ -223,6 +223,13 @@ class ClearRefs(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KsmScan(BaseStep):
+    """Let ksmd scan until nothing more merges: equal pages where MADV_MERGEABLE was given."""
+
+    op = "ksm_scan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UffdWriteprotect(BaseStep):
     """UFFDIO_WRITEPROTECT, or UFFDIO_RWPROTECT; the first use registers the whole region for it."""
 
@@ -283,6 +290,7 @@ Step: TypeAlias = (
     | Fork
     | Exit
     | ClearRefs
+    | KsmScan
     | UffdWriteprotect
     | Check
     | Measure

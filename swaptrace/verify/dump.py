@@ -17,6 +17,7 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
+    KsmScan,
     Madvise,
     Measure,
     Memset,
@@ -103,6 +104,8 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield "exit", step.process
         case ClearRefs():
             yield "clear_refs", "soft_dirty"
+        case KsmScan():
+            yield "ksm_scan", "true"
         case Check():
             yield "check", claims_text(step.claims)
         case Trace():

@@ -16,6 +16,7 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
+    KsmScan,
     Madvise,
     Measure,
     Memset,
@@ -56,7 +57,9 @@ def given_up(effect: Effect) -> str | None:
             return "maybe_zero"
         case Effect.PAGEOUT | Effect.COLD | Effect.SWAP_IN:
             return None
-        case Effect.POPULATE_READ | Effect.POPULATE_WRITE | Effect.FLAGS | Effect.COLLAPSE:
+        case Effect.POPULATE_READ | Effect.POPULATE_WRITE | Effect.COLLAPSE:
+            return None
+        case Effect.FLAGS | Effect.UNMERGE:
             return None
 
 
@@ -192,6 +195,8 @@ class Writer:
                 return "exit_process()"
             case ClearRefs():
                 return "clear_soft_dirty()"
+            case KsmScan():
+                return "ksm_scan()"
             case Check() | Measure() | Repeat():
                 raise AssertionError("no step of its own")
 

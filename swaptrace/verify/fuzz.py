@@ -28,6 +28,9 @@ from swaptrace.verify.shrink import smaller
 PROBE: Final = "steps:\n- mmap: page\n  size: 4KiB\n"
 """The shortest scenario, to learn what the kernel has."""
 
+KSM_SHARE: Final = 0.12
+"""Of scenarios, that are about equal pages."""
+
 ROUNDS: Final = 60
 """How many cuts are made at most."""
 
@@ -112,7 +115,9 @@ class Fuzzer:
         random = Random(f"{self.seed}/{index}")
         while True:
             rwp = facts.uffd_wp and follows(modelled(facts.version), Rule.UFFD_RWP)
-            maker = Maker(random, facts.page_size, facts.soft_dirty, facts.uffd_wp, rwp)
+            merges = facts.ksm and random.random() < KSM_SHARE
+            has = facts.soft_dirty, facts.uffd_wp, rwp
+            maker = Maker(random, facts.page_size, *has, merges)
             found = self.settled(maker.scenario(f"random-{self.seed}-{index}"))
             if found is not None:
                 return found

@@ -14,6 +14,7 @@ from swaptrace.scenario.schema import (
     Check,
     ClearRefs,
     Fork,
+    KsmScan,
     Madvise,
     Mlock,
     Mlockall,
@@ -48,6 +49,7 @@ class Needs:
     mlock: bool
     mlockall: bool
     pins: bool
+    ksm: bool
     advice: tuple[Advice, ...]
     """Which is given, oldest first."""
 
@@ -69,6 +71,7 @@ def needs(scenario: Scenario) -> Needs:
         uffd=any(isinstance(step, UffdWriteprotect) for step in steps),
         rwp=any(isinstance(step, UffdWriteprotect) and step.mode == "rwp" for step in steps),
         pins=any(isinstance(step, Pin) for step in steps),
+        ksm=any(isinstance(step, KsmScan) for step in steps),
         mlock=any(isinstance(step, Mlock) for step in steps),
         mlockall=any(isinstance(step, Mlockall) for step in steps),
         advice=tuple(each for each in Advice if each in given),

@@ -45,9 +45,9 @@ class Facts:
     """The kernel that a program ran on, before its first step.
 
     `kernel` is the version in digits, `release` all of `uname -r`; `smp` is a kernel for several
-    CPUs; `counters` are those of /proc/vmstat that it has. Under a memory limit `lru_gen` are the
-    parts of the multi-generational LRU that are on, 0 if the kernel runs the classic one, and
-    `swappiness` is as the sysctl.
+    CPUs; `counters` are those of /proc/vmstat that it has, `ksm` that the program could use KSM.
+    Under a memory limit `lru_gen` are the parts of the multi-generational LRU that are on, 0 if the
+    kernel runs the classic one, and `swappiness` is as the sysctl.
     """
 
     kernel: str
@@ -63,6 +63,7 @@ class Facts:
     counters: tuple[str, ...]
     lru_gen: int = 0
     swappiness: int = 60
+    ksm: bool = False
 
     @property
     def version(self) -> tuple[int, int]:

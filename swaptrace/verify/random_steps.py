@@ -21,6 +21,7 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
+    KsmScan,
     LockAllFlag,
     LockFlag,
     Madvise,
@@ -59,7 +60,7 @@ def weight(advice: Advice) -> int:
             return 6
         case Effect.ZAP | Effect.COLD | Effect.POPULATE_READ | Effect.POPULATE_WRITE:
             return 3
-        case Effect.FLAGS:
+        case Effect.FLAGS | Effect.UNMERGE:
             return 1
 
 
@@ -86,14 +87,16 @@ STRIDES: Final = (0.125, 0.5, 1.5, 2, 3, 5, 7, 2.5)
 
 @dataclass
 class Maker:
-    """Makes one scenario. `soft_dirty`, `uffd` and `rwp` are whether the kernel has these;
-    `filling` is the share of swap areas that are so small that they fill."""
+    """Makes one scenario. `soft_dirty`, `uffd` and `rwp` are whether the kernel has these; `merges`
+    is that KSM scans, for which whole pages are written; `filling` is the share of swap areas that
+    are so small that they fill."""
 
     random: Random
     page_size: int
     soft_dirty: bool
     uffd: bool
     rwp: bool = False
+    merges: bool = False
     filling: float = 0.2
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
     born: int = 0
@@ -210,6 +213,8 @@ class Maker:
             kinds.append((self.clear_refs, 5))
         if self.uffd:
             kinds.append((self.protect, 8))
+        if self.merges:
+            kinds += [(self.merging, 8), (self.ksm_scan, 8), (self.memset, 12)]
         make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         region, process = self.somewhere()
         return make(region, process, self.sizes[process][region])
@@ -220,6 +225,8 @@ class Maker:
             span = Span(span.offset + 100, max(1, span.length - 300))
         order: Order = self.random.choice(("forward",) * 6 + ("backward", "random"))
         op = self.random.choice(OPS)
+        if self.merges and op == "write":
+            return self.memset(region, process, pages)
         return Access(
             line=1,
             process=process,
@@ -253,14 +260,22 @@ class Maker:
             exponent=self.random.choice((0.5, 1.0, 1.2)) if pattern == "zipf" else 1.0,
             hot_pages=self.random.randint(1, inside - 1) if pattern == "hot" else 0,
             hot_share=self.random.choice((0.5, 0.9)) if pattern == "hot" else 0.9,
-            write_share=self.random.choice((0, 0.3, 1)),
+            write_share=0 if self.merges else self.random.choice((0, 0.3, 1)),
             seed=self.random.randrange(100),
         )
 
     def memset(self, region: str, process: str, pages: int) -> Step:
-        value = self.random.choice((0, 17))
+        value = self.random.choice((0, 17, 34) if self.merges else (0, 17))
         span = self.span(pages, 0.4)
         return Memset(line=1, process=process, region=region, value=value, span=span)
+
+    def merging(self, region: str, process: str, pages: int) -> Step:
+        advice = Advice.UNMERGEABLE if self.random.random() < 0.2 else Advice.MERGEABLE
+        span = self.span(pages, 0.2)
+        return Madvise(line=1, process=process, region=region, advice=advice, span=span)
+
+    def ksm_scan(self, _region: str, process: str, _pages: int) -> Step:
+        return KsmScan(line=1, process=process)
 
     def pageout(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.25)

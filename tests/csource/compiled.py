@@ -56,13 +56,13 @@ static int swapin_{number}(unsigned long vm_flags, int write, pte_t entry, int e
 MAIN = """
 int main(void)
 {{
-	int kind, write, exclusive, mapcount, ref_count, swapcache, swap_count, mlocked, swap_full;
-	int e, s, u;
+	int kind, write, exclusive, mapcount, ref_count, swapcache, swap_count, mlocked, ksm;
+	int swap_full, e, s, u;
 	unsigned long flags;
 
 	while (scanf("%d %lu %d %d %d %d %d", &kind, &flags, &write, &e, &s, &u, &exclusive) == 7 &&
-		scanf("%d %d %d %d %d %d", &mapcount, &ref_count, &swapcache, &swap_count, &mlocked,
-			&swap_full) == 6) {{
+		scanf("%d %d %d %d %d %d %d", &mapcount, &ref_count, &swapcache, &swap_count, &mlocked,
+			&ksm, &swap_full) == 7) {{
 		pte_t entry = {{ .exclusive = e, .soft_dirty = s, .uffd_wp = u }};
 {calls}
 		printf("\\n");
@@ -73,7 +73,8 @@ int main(void)
 
 CALL = """
 		facts.mapcount = mapcount, facts.ref_count = ref_count, facts.swapcache = swapcache;
-		facts.swap_count = swap_count, facts.mlocked = mlocked, facts.swap_full = swap_full;
+		facts.swap_count = swap_count, facts.mlocked = mlocked, facts.ksm = ksm;
+		facts.swap_full = swap_full;
 		facts.batched = ref_count - mapcount - swapcache - (kind != 2);
 		if (facts.batched < 0 || kind == 2)
 			facts.batched = 0;
@@ -138,8 +139,8 @@ def _integers(question: Question) -> list[int]:
 
 
 def _folio(folio: FolioRefs) -> list[int]:
-    *told, _pins, _nr_pages = folio  # C is not told what pins hold, and folios have one page
-    return [int(of) for of in told]
+    *told, _pins, _nr_pages, ksm = folio  # C is not told what pins hold, and folios have one page
+    return [int(of) for of in (*told, ksm)]
 
 
 def packed(answer: object) -> int:

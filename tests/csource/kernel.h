@@ -46,6 +46,7 @@ struct vm_fault {
 static struct {
 	int mapcount, ref_count, swap_count, batched;
 	bool swapcache, mlocked, swap_full;
+	int ksm;
 } facts;
 static struct folio the_folio;
 static pte_t made, published;
@@ -88,7 +89,7 @@ static inline pte_t maybe_mkwrite(pte_t pte, struct vm_area_struct *vma)
 #define folio_test_swapcache(folio) (facts.swapcache)
 #define folio_test_mlocked(folio) (facts.mlocked)
 #define folio_test_lru(folio) (facts.batched == 0)
-#define folio_test_ksm(folio) false
+#define folio_test_ksm(folio) (facts.ksm)
 #define folio_test_large(folio) false
 #define folio_nr_pages(folio) 1
 #define folio_trylock(folio) true

@@ -43,6 +43,7 @@ TAKEN_BACK = {
     Advice.DONTFORK: Advice.DOFORK,
     Advice.DONTDUMP: Advice.DODUMP,
     Advice.WIPEONFORK: Advice.KEEPONFORK,
+    Advice.MERGEABLE: Advice.UNMERGEABLE,
 }
 
 

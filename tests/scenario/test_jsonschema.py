@@ -69,6 +69,8 @@ steps:
 - {pin: a, mode: longterm, offset: 4KiB, length: 8KiB, errno: EFAULT}
 - {pin: a, mode: get, process: main}
 - {unpin: a, process: main}
+- {madvise: a, advice: MERGEABLE}
+- {ksm_scan: true, process: main}
 """
 """What no machine with a memory limit has."""
 

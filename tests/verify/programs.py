@@ -35,6 +35,7 @@ FACTS = Facts(
     zswap=False,
     swap=(SwapArea("/dev/zram7", 256 << 20, 0),),
     counters=tuple(sorted(COUNTED - {"minflt", "majflt", "uffd_wp", "uffd_rwp", "sigsegv"})),
+    ksm=True,
 )
 """Of a kernel on which everything that is modelled can be seen."""
 

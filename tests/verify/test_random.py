@@ -97,9 +97,9 @@ def test_they_use_the_whole_format() -> None:
 
 
 def test_they_do_not_use_what_the_kernel_has_not() -> None:
-    facts = replace(FACTS, soft_dirty=False, uffd_wp=False)
+    facts = replace(FACTS, soft_dirty=False, uffd_wp=False, ksm=False)
     ops = {step.op for i in range(60) for step in written(made(i, facts).steps)}
-    assert ops == set(OPERATIONS) - {*NOT_MADE, "clear_refs", "uffd_writeprotect"}
+    assert ops == set(OPERATIONS) - {*NOT_MADE, "clear_refs", "uffd_writeprotect", "ksm_scan"}
 
 
 @pytest.mark.parametrize("index", range(20))

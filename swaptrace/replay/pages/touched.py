@@ -12,6 +12,7 @@ from swaptrace.scenario.schema import (
     ClearRefs,
     Exit,
     Fork,
+    KsmScan,
     Madvise,
     Measure,
     Memset,
@@ -115,7 +116,7 @@ class Memory:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case Madvise() | Munmap() | Mprotect() | Munlock() | ClearRefs() | UffdWriteprotect():
                 pass  # they change what is there, or nothing
-            case Check() | Unpin():
+            case Check() | KsmScan() | Unpin():
                 pass
             case Measure() | Repeat():
                 raise AssertionError("no step of its own")

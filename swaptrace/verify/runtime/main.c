@@ -47,6 +47,7 @@ static void print_facts(bool soft_dirty, bool uffd_wp)
 	       atoi(read_path("/proc/sys/vm/page-cluster")));
 	printf(",\"soft_dirty\":%s,\"uffd_wp\":%s", soft_dirty ? "true" : "false",
 	       uffd_wp ? "true" : "false");
+	printf(",\"ksm\":%s", has_ksm() ? "true" : "false");
 	printf(",\"zswap\":%s",
 	       *read_path("/sys/module/zswap/parameters/enabled") == 'Y' ? "true" : "false");
 	print_swap();
@@ -107,6 +108,8 @@ static void check_kernel(void)
 		skip(why);
 	if (NEEDS_PINS && !has_io_uring())
 		skip("the kernel has no io_uring for pins, or forbids it");
+	if (NEEDS_KSM && !has_ksm())
+		skip("the kernel has no KSM, or only root may start it (/sys/kernel/mm/ksm)");
 	check_memory();
 	if (madvise(shared, page_size, MADV_POPULATE_WRITE))
 		skip("the kernel has no MADV_POPULATE_WRITE (Linux 5.14)");

@@ -1,0 +1,61 @@
+"""Equal pages that map one folio (mm/ksm.c)."""
+
+from __future__ import annotations
+
+from swaptrace.counters import Counter
+from swaptrace.mm.column import Pte, filled_with
+from swaptrace.mm.memory import handle_mm_fault, mk_pte, mm_account_fault
+from swaptrace.mm.page import Page
+from swaptrace.mm.swap import free_swap_cache
+
+
+def merge_one_page(page: Page, p: int, kept: bool) -> None:
+    """try_to_merge_one_page(): write_protect_page(), then either the folio itself becomes the one
+    that is shared, dirty so that reclaim does not drop it, or it is replaced.
+
+    Whoever else maps a folio that is kept then maps a KSM folio, too.
+    """
+    page.enter("try_to_merge_one_page")
+    pte = page.maps[p].pte
+    assert isinstance(pte, Pte), "ksmd looks at present pages"
+    if kept:
+        page.set_folio(pte.folio, ksm=True, anon_exclusive=False, dirty=True)
+        page.set_pte(p, pte.mkclean().wrprotect())
+    else:
+        replace_page(page, p, pte)
+
+
+def replace_page(page: Page, p: int, old: Pte) -> None:
+    """The new PTE is made by mk_pte(): soft-dirty and uffd-wp bits are lost."""
+    page.enter("replace_page")
+    mapping, data = page.maps[p], page.folios[old.folio].data
+    f = ksm_folio(page, data)
+    own = page.folios[f].data if mapping.data == data else mapping.data
+    page.maps[p] = mapping._replace(pte=Pte(*mk_pte(page.facts, f)), data=own)
+    free_swap_cache(page, old.folio)
+
+
+def ksm_folio(page: Page, data: int) -> int:
+    """The KSM folio of these data, which is here already or is that of other pages."""
+    for number, folio in enumerate(page.folios):
+        if folio.ksm and filled_with(folio.data) == filled_with(data):
+            return number
+    return page.new_folio(data, ksm=True, dirty=True)
+
+
+def break_ksm(page: Page, p: int, unshare: bool) -> None:
+    """break_ksm(): a fault that gives the process a copy, for reading only unless it is a write."""
+    pte = page.maps[p].pte
+    if not isinstance(pte, Pte) or pte.is_zero_page or not page.folios[pte.folio].ksm:
+        return
+    page.enter("break_ksm")
+    if not unshare:
+        mm_account_fault(page, handle_mm_fault(page, p, write=True).major)
+        return
+    page.enter("wp_page_copy")
+    page.count(Counter.WP_COPY)
+    f = page.new_folio(page.content(p), anon_exclusive=True)
+    bits = {"soft_dirty": pte.soft_dirty, "uffd_wp": pte.uffd_wp}
+    page.set_pte(p, Pte(*mk_pte(page.facts, f))._replace(**bits))
+    free_swap_cache(page, pte.folio)
+    mm_account_fault(page, major=False)
