@@ -108,14 +108,15 @@ class Block:
 
     `maps[i]` are the mappings of page `i`, one for each process, and `pmds` their PMD entries; of
     one that is huge, the PTEs are what its parts would be, all alike but for the page. `cached` is
-    the swap cache, by slot. `stale` are slots that may have become free, `touched` the mappings of
-    pages as they were before the event that is under way.
+    the swap cache, by slot. `stale` are slots that may have become free, and `loose` folios,
+    `touched` the mappings of pages as they were before the event that is under way.
     """
 
     __slots__ = (
         "base",
         "cached",
         "folios",
+        "loose",
         "maps",
         "next_folio",
         "pmds",
@@ -127,11 +128,12 @@ class Block:
     def __init__(self, base: int, maps: list[list[Mapping]]) -> None:
         self.base = base
         self.maps = maps
-        self.pmds = [Pmd.NONE] * len(maps[0])
+        self.pmds = [Pmd.NONE] * len(maps[0]) if maps else []
         self.folios: dict[int, BlockFolio] = {}
         self.slots: dict[int, BlockSlot] = {}
         self.cached: dict[int, int] = {}
         self.stale: set[int] = set()
+        self.loose: set[int] = set()
         self.touched: dict[int, list[Mapping]] = {}
         self.next_folio = 0
 
@@ -144,6 +146,7 @@ class Block:
         """A new folio for these pages; its number."""
         number, self.next_folio = self.next_folio, self.next_folio + 1
         size = len(pages)
+        self.loose.add(number)
         self.folios[number] = BlockFolio(pages.start, [data] * size, [exclusive] * size)
         return number
 
@@ -187,6 +190,7 @@ class Block:
     def cache(self, f: int, slot: int | None) -> None:
         """swap_cache_add_folio() for slots from `slot` on, or swap_cache_del_folio()."""
         folio = self.folios[f]
+        self.loose.add(f)
         if folio.slot is not None:
             for old in range(folio.slot, folio.slot + folio.nr_pages):
                 del self.cached[old]
@@ -209,28 +213,21 @@ class Block:
 
     def settle(self, around: Surroundings) -> None:
         """What nothing refers to any more is free."""
-        for slot in sorted(self.stale):
-            if slot in self.slots and slot not in self.cached and not self.swap_count(slot):
+        known = [slot for slot in self.stale if slot in self.slots]
+        for slot in sorted(known, key=lambda slot: (self.slots[slot].page, slot)):
+            if slot not in self.cached and not self.swap_count(slot):
                 del self.slots[slot]
                 around.release(slot)
         self.stale.clear()
 
     def forget_folios(self) -> None:
         """Folios that nothing maps and that are not in the swap cache are free."""
-        mapped = {m.pte.folio for maps in self.maps for m in maps if type(m.pte) is Pte}
-        for f in [f for f, folio in self.folios.items() if f not in mapped and folio.slot is None]:
-            del self.folios[f]
+        for f in self.loose:
+            if f in self.folios and self.folios[f].slot is None and not self.mapcount(f):
+                del self.folios[f]
+        self.loose.clear()
 
-    def key(self) -> tuple[object, ...]:
-        """What its pages by themselves do not say: which of them are one folio, and the slots."""
-        number: dict[int, int] = {}
-        ptes = [m.pte for maps in self.maps for m in maps if m.pte is not None]
-        entries = tuple(
-            pte.slot if isinstance(pte, SwapPte) else number.setdefault(pte.folio, len(number))
-            for pte in ptes
-        )
-        folios = (
-            (number.get(f, -1), folio.first, folio.nr_pages, folio.slot, folio.partially_mapped)
-            for f, folio in self.folios.items()
-        )
-        return tuple(self.pmds), entries, tuple(sorted(folios, key=repr)), tuple(sorted(self.slots))
+
+def cached_alone(block: Block) -> bool:
+    """Whether there is a folio in the swap cache that no swap PTE needs."""
+    return any(not block.folio_swapped(f) for f in set(block.cached.values()))

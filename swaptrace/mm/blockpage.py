@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 from typing import Any, Self
 
@@ -88,6 +89,7 @@ class BlockPage(Page):
         if type(old) is SwapPte:
             self.block.stale.add(old.slot)
         elif type(old) is Pte and not old.is_zero_page and not maps(pte, old.folio):
+            self.block.loose.add(old.folio)
             self.deferred_split_folio(old.folio)
 
     def forget_process(self, p: int) -> None:
@@ -121,30 +123,11 @@ class BlockPage(Page):
         raise AssertionError("slots of a block have positions")
 
     def new_token(self, byte: int = 0) -> int:
-        column = self.as_column()
+        column = column_of(self.block, self.i)
         used = {m.data & NUMBERS for m in column.maps}
         used |= {folio.data & NUMBERS for folio in column.folios}
         used |= {slot.data & NUMBERS for slot in column.slots if slot.data is not None}
         return next(n for n in count(1) if n not in used) | byte << NUMBER_BITS
-
-    def as_column(self, numbered: bool = False) -> Column:
-        """The page by itself; in canonical form if `numbered`, else with its own data tokens."""
-        folios: list[int] = []
-        slots: list[int] = []
-        for mapping in self.maps:
-            pte = mapping.pte
-            if isinstance(pte, SwapPte):
-                slots.append(pte.slot)
-                folios += [self.block.cached[s] for s in (pte.slot,) if s in self.block.cached]
-            elif pte is not None and not pte.is_zero_page:
-                folios.append(pte.folio)
-                slots += [s for s in (self.folios[pte.folio].slot,) if s is not None]
-        folios, slots = list(dict.fromkeys(folios)), list(dict.fromkeys(slots))
-        maps = tuple(m._replace(pte=renumbered(m.pte, folios, slots)) for m in self.maps)
-        held = [self.folios[f] for f in folios]
-        cached = [f._replace(slot=None if f.slot is None else slots.index(f.slot)) for f in held]
-        stored = [self.slots[s] for s in slots]
-        return (canonical if numbered else Column)(maps, tuple(cached), tuple(stored))
 
     def mapcount(self, f: int) -> int:
         return self.block.mapcount(f)
@@ -313,3 +296,28 @@ def folio_of(block: Block, p: int, i: int) -> tuple[int, BlockFolio] | None:
     if not isinstance(pte, Pte) or pte.is_zero_page:
         return None
     return pte.folio, block.folios[pte.folio]
+
+
+def column_of(block: Block, i: int) -> Column:
+    """A page of a block by itself, with its own data tokens."""
+    ofs, stored = FoliosOf(block, i), SlotsOf(block, i)
+    folios: list[int] = []
+    slots: list[int] = []
+    for mapping in block.maps[i]:
+        pte = mapping.pte
+        if isinstance(pte, SwapPte):
+            slots.append(pte.slot)
+            folios += [block.cached[s] for s in (pte.slot,) if s in block.cached]
+        elif pte is not None and not pte.is_zero_page:
+            folios.append(pte.folio)
+            slots += [s for s in (ofs[pte.folio].slot,) if s is not None]
+    folios, slots = list(dict.fromkeys(folios)), list(dict.fromkeys(slots))
+    maps = tuple(m._replace(pte=renumbered(m.pte, folios, slots)) for m in block.maps[i])
+    held = [ofs[f] for f in folios]
+    cached = [f._replace(slot=None if f.slot is None else slots.index(f.slot)) for f in held]
+    return Column(maps, tuple(cached), tuple(stored[s] for s in slots))
+
+
+def columns(block: Block) -> Iterator[Column]:
+    """The pages of a block by themselves, in canonical form."""
+    return (canonical(*column_of(block, i)) for i in range(len(block.maps)))

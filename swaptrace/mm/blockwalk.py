@@ -51,13 +51,9 @@ def whole_or_split(page: BlockPage, p: int, end: int) -> int | None:
     return 0
 
 
-def madvise_pageout_range(page: BlockPage, p: int, pages: range) -> None:
-    """madvise_cold_or_pageout_pte_range(), reclaim_pages(): folios that nobody else maps."""
-    shrink_folio_list(page, isolate(page, p, pages))
-
-
 def isolate(page: BlockPage, p: int, pages: range) -> deque[int]:
-    """The folios in a range that the process alone maps; those in it in part are split."""
+    """madvise_cold_or_pageout_pte_range(): the folios in a range that the process alone maps;
+    those in it in part are split."""
     page.enter("madvise_cold_or_pageout_pte_range")
     isolated: deque[int] = deque()
     if page.block.pmds[p] is Pmd.HUGE:
@@ -95,8 +91,8 @@ def split_unless_whole(page: BlockPage, p: int, pages: range) -> int | None:
 
 
 def shrink_folio_list(page: BlockPage, folios: deque[int]) -> None:
-    """shrink_folio_list() of folios to be reclaimed. Where one is split, its first page goes on in
-    its place, and then come the others, the last one first."""
+    """reclaim_pages(), shrink_folio_list(). Where a folio is split, its first page goes on in its
+    place, and then come the others, the last one first."""
     while folios:
         f = folios.popleft()
         here = page.at(page.block.folios[f].first)

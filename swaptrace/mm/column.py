@@ -266,7 +266,7 @@ def canonical(
     Reachable is what a PTE or a pin refers to, the folio cached for a reachable slot, and the
     slot that a reachable folio is cached for. Idempotent.
     """
-    new_maps = [_observable(m) for m in maps]
+    new_maps = [observable(m) for m in maps]
     folio_of, slot_of = _reachable(new_maps, folios, pins)
     token_of: _Numbers = {ZERO: ZERO}
     out_maps = [_renumber_mapping(m, folio_of, slot_of, token_of) for m in new_maps]
@@ -276,7 +276,7 @@ def canonical(
     return Column(tuple(out_maps), tuple(out_folios), tuple(out_slots), tuple(out_pins))
 
 
-def _observable(m: Mapping) -> Mapping:
+def observable(m: Mapping) -> Mapping:
     """Without what no later event can tell apart."""
     vma = m.vma
     if vma is None:
@@ -321,7 +321,7 @@ def numbering(
     maps: Sequence[Mapping], folios: Sequence[Folio], pins: Sequence[Pinned]
 ) -> tuple[_Numbers, _Numbers]:
     """The numbers that folios and slots have in the canonical form, by those that they have now."""
-    return _reachable([_observable(m) for m in maps], folios, pins)
+    return _reachable([observable(m) for m in maps], folios, pins)
 
 
 def _renumber_mapping(

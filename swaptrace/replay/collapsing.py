@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from swaptrace.advice import Advice
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.replay.call import Call, Errno
 from swaptrace.replay.space import VmArea
+from swaptrace.scenario.schema import Madvise, Measure, Repeat, Step
 from swaptrace.vmflags import VmFlag
 
 
@@ -33,6 +37,16 @@ def madvise_collapse(call: Call, area: VmArea, start: int, end: int) -> Errno:
             if scanned.ends:
                 return errno
     return errno
+
+
+def collapses(steps: Iterable[Step]) -> bool:
+    """Whether a scenario has MADV_COLLAPSE."""
+    return any(
+        collapses(step.steps)
+        if isinstance(step, Measure | Repeat)
+        else isinstance(step, Madvise) and step.advice is Advice.COLLAPSE
+        for step in steps
+    )
 
 
 def possible(area: VmArea, size: int) -> bool:

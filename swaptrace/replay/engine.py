@@ -20,6 +20,7 @@ from swaptrace.errors import (
 from swaptrace.mm.policy import Policy
 from swaptrace.replay import checking, ksm, locking, pinning, syscalls
 from swaptrace.replay.access import access
+from swaptrace.replay.collapsing import collapses
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.pages.placing import is_placed
@@ -116,7 +117,8 @@ class Replay:
         own = table.policy
         self.undecided = own.undecided
         machine = scenario.machine_under(own.kernel, own.pinned)
-        self.world = world_of(machine, table, is_placed(scenario, machine))
+        placed, collapsing = is_placed(scenario, machine), collapses(scenario.steps)
+        self.world = world_of(machine, table, placed, collapsing)
         checks = list(checking.checks_in(scenario.steps))
         self.world.keeps_bytes = checking.asks_for_bytes(scenario.steps)
         self.watches = any(check.claims.violations is not None for check in checks)
@@ -329,8 +331,11 @@ class Replay:
         return ScenarioError([Problem(self.scenario.file, step.line, step.column, message, line)])
 
 
-def world_of(machine: Machine, table: Table, placed: bool = False) -> World:
-    """A world with one process and no memory mapped; `placed` is that slots have positions.
+def world_of(
+    machine: Machine, table: Table, placed: bool = False, collapsing: bool = False
+) -> World:
+    """A world with one process and no memory mapped; `placed` is that slots have positions,
+    `collapsing` that there is MADV_COLLAPSE.
 
     Raises `SwaptraceError` for a machine that is not modelled.
     """
@@ -340,7 +345,7 @@ def world_of(machine: Machine, table: Table, placed: bool = False) -> World:
     if large_folios(machine.thp):
         from swaptrace.replay.folios.memory import Folios
 
-        world.arena = Folios(world)
+        world.arena = Folios(world, collapsing)
     elif placed or machine.memory is not None:
         # What it needs takes longer to import than a small replay takes.
         from swaptrace.replay.pages.arena import Arena

@@ -38,7 +38,7 @@ def column_runs(world: World, family: Family) -> Iterator[tuple[int, Column]]:
     """The pages of a region, runs of equal ones together, and the column of each."""
     single = None if world.arena is None else world.arena.columns(family)
     if single is not None:
-        yield from ((1, column) for column in single)
+        yield from single
         return
     for _, pages, number in family.region.runs():
         yield pages, world.table.columns[number]

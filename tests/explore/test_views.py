@@ -110,7 +110,7 @@ class Hidden:
     """
 
     def __bool__(self) -> bool:
-        assert sys._getframe(1).f_code.co_name == "_observable", "looked at what is another's own"
+        assert sys._getframe(1).f_code.co_name == "observable", "looked at what is another's own"
         return False
 
     def __eq__(self, other: object) -> bool:

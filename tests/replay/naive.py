@@ -64,7 +64,7 @@ class NaiveWorld(World):
         self.slots = Slots(self, free_swap) if placed else None
 
 
-def world_of(machine: Machine, table: Table, placed: bool) -> World:
+def world_of(machine: Machine, table: Table, placed: bool, _collapsing: bool) -> World:
     """In the place of the engine's."""
     if machine.memory is not None:
         return real_world_of(machine, table, placed)

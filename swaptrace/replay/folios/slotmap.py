@@ -1,10 +1,17 @@
 """Where folios find slots on the swap device, clusters of them being kept on lists by what they
-were begun for (mm/swapfile.c, 6.15 and later: cluster_alloc_swap_entry())."""
+were begun for (mm/swapfile.c, 6.15 and later: cluster_alloc_swap_entry()).
+
+A device of terabytes has millions of clusters, but few that are in use in part. Those are objects;
+the free ones are kept as sequences, in the order in which they will be taken, the full ones as runs
+of neighbours.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final
+
+from swaptrace.replay.folios.clusters import NOT_FULL, FreeClusters, Full
 
 ORDERS: Final = 10
 """SWAP_NR_ORDERS: of one page to a whole cluster."""
@@ -12,87 +19,148 @@ ORDERS: Final = 10
 
 @dataclass(eq=False, slots=True)
 class Cluster:
-    """Slots `first` to `first + size`; `order` is what it was begun for, `where` the list that it
-    is on (None: none)."""
+    """A cluster some slots of which are in use: bits of `used`. `order` is what it was begun for,
+    `where` the list that it is on (None: none)."""
 
-    first: int
-    size: int
-    used: set[int] = field(default_factory=set)
+    number: int
+    used: int = 0
     order: int = 0
     where: dict[Cluster, None] | None = None
 
+
+@dataclass(slots=True)
+class Moved:
+    """Clusters that have come to be used, free, full and not full any more; `regular` unless one
+    was taken that was not the next free one, or those that are full were begun for several orders.
+    """
+
+    taken: list[int] = field(default_factory=list)
+    freed: list[int] = field(default_factory=list)
+    filled: list[int] = field(default_factory=list)
+    opened: list[int] = field(default_factory=list)
+    filled_as: int = -1
+    opened_as: int = -1
+    regular: bool = True
+
     @property
-    def full(self) -> bool:
-        return len(self.used) == self.size
+    def lengths(self) -> tuple[int, ...]:
+        """How many of each kind, and their orders."""
+        moved = self.taken, self.freed, self.filled, self.opened
+        return (*map(len, moved), self.filled_as, self.opened_as)
 
+    def fill(self, number: int, order: int) -> None:
+        """A cluster is full."""
+        self.regular = self.regular and self.filled_as in (-1, order)
+        self.filled.append(number)
+        self.filled_as = order
 
-def lists() -> list[dict[Cluster, None]]:
-    """A list for each order."""
-    return [{} for _ in range(ORDERS)]
+    def open(self, number: int, order: int) -> None:
+        """A cluster is full no more."""
+        self.regular = self.regular and self.opened_as in (-1, order)
+        self.opened.append(number)
+        self.opened_as = order
 
 
 class SlotMap:
     """The slots of a device of `total` pages; the header page and the end cut clusters short.
 
-    `nonfull_first` is the rule of that name.
+    `nonfull_first` is the rule of that name. `moved` is what has happened since it was last set.
     """
 
     def __init__(self, total: int, cluster: int, nonfull_first: bool) -> None:
         self.total, self.size, self.nonfull_first = total, cluster, nonfull_first
+        self.whole = (1 << cluster) - 1
         self.used = 0
-        self.free: dict[Cluster, None] = {}
-        self.full: dict[Cluster, None] = {}
-        self.nonfull, self.frag = lists(), lists()
+        self.partial: dict[int, Cluster] = {}
+        self.nonfull: list[dict[Cluster, None]] = [{} for _ in range(ORDERS)]
+        self.frag: list[dict[Cluster, None]] = [{} for _ in range(ORDERS)]
         self.next: list[int | None] = [None] * ORDERS
-        self.clusters = [self.made(first) for first in range(0, total + 1, cluster)]
+        self.moved = Moved()
+        self.cut: set[int] = set()
+        count = total // cluster + 1
+        self.full = Full(count)
+        end = total - (count - 1) * cluster + 1
+        free = range(1, count if end == cluster else count - 1)
+        self.free = FreeClusters(free.start, len(free))
+        self.begin_cut(0, 1, min(cluster, total + 1))
+        if count > 1 and end < cluster:
+            self.begin_cut(count - 1, 0, end)
 
-    def made(self, first: int) -> Cluster:
-        """A new cluster; what cannot be used of it counts as in use."""
-        cluster = Cluster(first, self.size)
-        beyond = range(max(first, self.total + 1), first + self.size)
-        cluster.used |= {*beyond} | ({0} if first == 0 else set())
-        self.move(cluster, self.nonfull[0] if cluster.used else self.free)
-        return cluster
+    def begin_cut(self, number: int, first: int, end: int) -> None:
+        """A cluster of which not all can be used: what cannot counts as in use."""
+        inside = ((1 << end) - 1) & ~((1 << first) - 1)
+        self.cut.add(number)
+        self.partial[number] = cluster = Cluster(number, self.whole & ~inside)
+        self.relocate(cluster, self.nonfull[0])
 
     @property
     def swap_full(self) -> bool:
         """vm_swap_full(): more than half in use."""
         return (self.total - self.used) * 2 < self.total
 
-    def move(self, cluster: Cluster, to: dict[Cluster, None]) -> None:
-        """Put a cluster at the end of a list."""
+    def relocate(self, cluster: Cluster, to: dict[Cluster, None] | None = None) -> None:
+        """relocate_cluster(): to the end of the list that fits, or of another."""
+        right = self.frag[cluster.order] if to is None else to
+        if not cluster.used or cluster.used == self.whole:
+            self.settle(cluster)
+        elif cluster.where is not right:
+            self.unlist(cluster)
+            right[cluster] = None
+            cluster.where = right
+
+    def unlist(self, cluster: Cluster) -> None:
+        """Take a cluster off its list."""
         if cluster.where is not None:
             del cluster.where[cluster]
-        to[cluster] = None
-        cluster.where = to
+            cluster.where = None
 
-    def release(self, slot: int) -> None:
-        """swap_range_free(): of one slot."""
-        cluster = self.clusters[slot // self.size]
-        cluster.used.remove(slot)
-        self.used -= 1
-        if not cluster.used:
-            cluster.order = 0
-            self.move(cluster, self.free)
-        elif cluster.where is not self.nonfull[cluster.order]:
-            self.move(cluster, self.nonfull[cluster.order])
+    def settle(self, cluster: Cluster) -> None:
+        """A cluster that is free or full is an object no more."""
+        self.unlist(cluster)
+        del self.partial[cluster.number]
+        if cluster.used:
+            self.full.add(cluster.number, cluster.order)
+            self.moved.fill(cluster.number, cluster.order)
+        else:
+            self.free.append(cluster.number)
+            self.moved.freed.append(cluster.number)
+
+    def release(self, slot: int, count: int = 1) -> None:
+        """swap_range_free(): of slots in a row, within a cluster."""
+        number, at = divmod(slot, self.size)
+        cluster = self.partial.get(number)
+        if cluster is None:
+            order = self.full.remove(number)
+            assert order != NOT_FULL, "the slot is in use"
+            self.moved.open(number, order)
+            cluster = self.partial[number] = Cluster(number, self.whole, order)
+        cluster.used &= ~(((1 << count) - 1) << at)
+        self.used -= count
+        self.relocate(cluster, self.nonfull[cluster.order])
 
     def allocate(self, order: int) -> int | None:
         """cluster_alloc_swap_entry(): the first of 1 << order slots in a row, naturally aligned."""
-        found = None
-        at = self.next[order]
-        if at is not None and self.usable(self.clusters[at // self.size], order):
-            cluster = self.clusters[at // self.size]
-            found = self.scan(cluster, order, at if cluster.used else cluster.first)
-        if found is None:
-            found = self.from_lists(order)
-        return found
+        found, at = None, self.next[order]
+        if at is not None:
+            number = at // self.size
+            cluster = self.partial.get(number)
+            if cluster is not None and cluster.order == order:
+                found = self.scan(cluster, order, at % self.size)
+            elif cluster is None and self.free.remove(number):
+                self.moved.regular = False
+                found = self.scan(self.begun(number), order, 0)
+        return self.from_lists(order) if found is None else found
+
+    def begun(self, number: int) -> Cluster:
+        """A cluster that was free."""
+        self.partial[number] = cluster = Cluster(number)
+        return cluster
 
     def from_lists(self, order: int) -> int | None:
         """A cluster begun for this order, a free one, or one without much room in a row."""
-        nonfull = (self.nonfull[order], True), (self.free, False)
-        for clusters, scan_all in nonfull if self.nonfull_first else reversed(nonfull):
-            found = self.scan_list(clusters, order, scan_all)
+        of_order = (self.scan_list, self.scan_free)
+        for scan in of_order if self.nonfull_first else reversed(of_order):
+            found = scan(self.nonfull[order], order, True)
             if found is not None:
                 return found
         found = self.scan_list(self.frag[order], order, scan_all=False)
@@ -102,53 +170,60 @@ class SlotMap:
                     found = self.scan_list(clusters, order, scan_all=True)
         return found
 
-    def usable(self, cluster: Cluster, order: int) -> bool:
-        """cluster_is_usable(): free, or begun for the order."""
-        return cluster.where is not self.full and (not cluster.used or cluster.order == order)
+    def scan_free(self, _list: object, order: int, _scan_all: bool) -> int | None:
+        """alloc_swap_scan_list() of the free clusters."""
+        number = self.free.pop()
+        if number is None:
+            return None
+        self.moved.taken.append(number)
+        return self.scan(self.begun(number), order, 0)
 
     def scan_list(self, clusters: dict[Cluster, None], order: int, scan_all: bool) -> int | None:
         """alloc_swap_scan_list(): look at its first cluster, or at one after the other."""
         while clusters:
             cluster = next(iter(clusters))
-            del clusters[cluster]
-            cluster.where = None
-            found = self.scan(cluster, order, cluster.first)
+            self.unlist(cluster)
+            found = self.scan(cluster, order, 0)
             if found is not None or not scan_all:
                 return found
         return None
 
     def scan(self, cluster: Cluster, order: int, start: int) -> int | None:
         """alloc_swap_scan_cluster(): from a slot on."""
-        pages, end = 1 << order, cluster.first + cluster.size
-        found = None
-        if len(cluster.used) + pages <= cluster.size:
-            for slot in range(start, end - pages + 1, pages):
-                if cluster.used.isdisjoint(range(slot, slot + pages)):
-                    found = slot
-                    break
+        pages, found = 1 << order, None
+        if cluster.used.bit_count() + pages <= self.size:
+            found = self.room(cluster.used, pages, start)
         self.next[order] = None
+        first = cluster.number * self.size
         if found is not None:
             if not cluster.used:
                 cluster.order = order
-            cluster.used.update(range(found, found + pages))
+            cluster.used |= ((1 << pages) - 1) << found
             self.used += pages
-            if not cluster.full and found + pages < end:
-                self.next[order] = found + pages
+            if cluster.used != self.whole and found + pages < self.size:
+                self.next[order] = first + found + pages
         self.relocate(cluster)
-        return found
+        return None if found is None else first + found
 
-    def relocate(self, cluster: Cluster) -> None:
-        """relocate_cluster(): onto the list that fits."""
-        right = self.frag[cluster.order]
-        if not cluster.used or cluster.full:
-            right = self.full if cluster.used else self.free
-        if cluster.where is not right:
-            self.move(cluster, right)
+    def room(self, used: int, pages: int, start: int) -> int | None:
+        """The first slots in a row, naturally aligned, none of which is in use."""
+        if pages == 1:
+            free = (self.whole & ~used) >> start
+            return start + (free & -free).bit_length() - 1 if free else None
+        row = (1 << pages) - 1
+        return next((at for at in range(start, self.size, pages) if not used >> at & row), None)
 
-    def key(self) -> tuple[object, ...]:
-        """Equal for two moments after which the same slots are found."""
-        lists = (self.free, self.full, *self.nonfull, *self.frag)
-        return (
-            tuple(self.next),
-            tuple(tuple((c.first, c.order, frozenset(c.used)) for c in each) for each in lists),
-        )
+    def lists(self) -> tuple[tuple[tuple[int, int, int], ...], ...]:
+        """The clusters that are in use in part, list by list: number, order, slots."""
+        lists = (*self.nonfull, *self.frag)
+        return tuple(tuple((c.number, c.order, c.used) for c in each) for each in lists)
+
+    def renumber(self, further: list[int]) -> None:
+        """The clusters in use in part, in the order of `lists`, are others of the same kind, each
+        so much further on; and then the clusters in which the next slots are looked for."""
+        clusters = [cluster for each in (*self.nonfull, *self.frag) for cluster in each]
+        by = iter(further)
+        for cluster in clusters:
+            cluster.number += next(by)
+        self.next = [at if at is None else at + self.size * next(by) for at in self.next]
+        self.partial = {cluster.number: cluster for cluster in clusters}

@@ -34,8 +34,8 @@ class SinglePages(Protocol):
     def switch_after(self, folios: int) -> None:
         """When the process that reclaims is switched from and to again (mglru)."""
 
-    def columns(self, family: Family) -> Iterator[Column] | None:
-        """Each page of a region by itself, where the region's columns do not say it."""
+    def columns(self, family: Family) -> Iterator[tuple[int, Column]] | None:
+        """The pages of a region, those alike together, where the region's columns do not say it."""
 
     def lru_gen(self) -> LruGen | None:
         """Generations and tiers, where the LRU has any."""

@@ -1,0 +1,132 @@
+"""What an event does to pages of a block: as mm/transition.py, where pages have neighbours."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from swaptrace.counters import ViolationKind
+from swaptrace.mm import checks
+from swaptrace.mm.block import Block, Pmd, Surroundings
+from swaptrace.mm.blockwalk import isolate, madvise_free_range, shrink_folio_list
+from swaptrace.mm.column import Column
+from swaptrace.mm.event import Access, Event, Facts, Free, Unmap
+from swaptrace.mm.huge_memory import split_huge_pmd
+from swaptrace.mm.khugepaged import Scan, collapse_huge_page, collapse_scan_pmd
+from swaptrace.mm.pmd import PmdPage, after_walk, before_walk
+from swaptrace.mm.policy import Policy
+from swaptrace.mm.transition import NOUGHT, perform
+
+
+class Isolate(NamedTuple):
+    """The first half of MADV_PAGEOUT, and all of MADV_COLD: large folios are taken, or split."""
+
+    process: int
+    facts: Facts
+
+
+class Shrink(NamedTuple):
+    """The second half of MADV_PAGEOUT: the folios that were isolated are reclaimed."""
+
+    process: int
+    facts: Facts
+    folios: tuple[int, ...]
+
+
+class SplitPmd(NamedTuple):
+    """A VMA of the process ends within what the PMD entry maps."""
+
+    process: int
+    facts: Facts
+
+
+class Collapse(NamedTuple):
+    """MADV_COLLAPSE of all that the PMD entry maps."""
+
+    process: int
+    facts: Facts
+
+
+BlockEvent: TypeAlias = Event | Isolate | Shrink | SplitPmd | Collapse
+
+
+@dataclass(slots=True)
+class Happened:
+    """What has come of an event, besides the block.
+
+    `violations` are kinds with process and page; `ends` that nothing more of the step happens;
+    `isolated` are the folios that the first half of MADV_PAGEOUT leaves to the second, `scanned`
+    what MADV_COLLAPSE found.
+    """
+
+    counts: list[int] = field(default_factory=lambda: list(NOUGHT))
+    violations: list[tuple[ViolationKind, int, int]] = field(default_factory=list)
+    ends: bool = False
+    isolated: tuple[int, ...] = ()
+    scanned: Scan | None = None
+
+
+def happen(
+    block: Block, event: BlockEvent, pages: range, policy: Policy, around: Surroundings
+) -> Happened:
+    """Let an event happen to pages of a block, in their order."""
+    done = Happened()
+    first = PmdPage(block, pages[0], policy, around)
+    if isinstance(event, Isolate | Shrink | Free | SplitPmd | Collapse):
+        on_range(done, first, event, pages)
+        settle(done, first, event)
+        return done
+    before_walk(first, event, pages)
+    for i in pages:
+        page = PmdPage(block, i, policy, around)
+        block.touch(i)
+        perform(page, event)
+        settle(done, page, event)
+        if page.ends:
+            done.ends = True
+            return done
+    after_walk(first, event, pages)
+    return done
+
+
+def on_range(
+    done: Happened,
+    page: PmdPage,
+    event: Isolate | Shrink | Free | SplitPmd | Collapse,
+    pages: range,
+) -> None:
+    """What happens to pages together."""
+    p = event.process
+    match event:
+        case Isolate():
+            done.isolated = tuple(isolate(page, p, pages))
+        case Shrink():
+            shrink_folio_list(page, deque(event.folios))
+        case Free():
+            madvise_free_range(page, p, pages)
+        case SplitPmd():
+            if page.block.pmds[p] is Pmd.HUGE:
+                split_huge_pmd(page, p)
+        case Collapse():
+            done.scanned = collapse_scan_pmd(page, p)
+            if done.scanned is Scan.SUCCEED:
+                collapse_huge_page(page, p)
+
+
+def settle(done: Happened, page: PmdPage, event: BlockEvent) -> None:
+    """Check what an event has made of the pages that it touched, and add up what it counted."""
+    block = page.block
+    gone = isinstance(event, Unmap) and event.gone
+    for i, before in [] if gone else sorted(block.touched.items()):
+        here = page if i == page.i else page.at(i)
+        if i != page.i or not isinstance(event, Access):
+            entries = before if i == page.i else block.by_table(before, here.maps)
+            checks.count_spurious_dirty(here, entries, writer=None)
+        broken = checks.newly_broken(Column(tuple(before)), here.maps)
+        for kind, p in (page.broken if i == page.i else []) + broken:
+            done.violations.append((kind, p, i))
+    block.touched.clear()
+    block.settle(page.around)
+    block.forget_folios()
+    done.counts = [a + b for a, b in zip(done.counts, page.counts, strict=True)]

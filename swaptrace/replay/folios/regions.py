@@ -1,0 +1,128 @@
+"""Regions whose memory may come in large folios: blocks of pages, page table by page table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from swaptrace.mm.blockvalue import empty
+from swaptrace.mm.column import Column
+from swaptrace.mm.column import Mapping as PageMapping
+from swaptrace.replay.family import Family
+from swaptrace.replay.folios.around import Piece, Pieces
+from swaptrace.replay.folios.effects import Effects
+from swaptrace.replay.folios.slotmap import SlotMap
+from swaptrace.replay.folios.statekey import state_key
+from swaptrace.replay.folios.stretches import Stretch, Tables, single
+from swaptrace.replay.space import VmArea
+from swaptrace.replay.table import Table
+from swaptrace.replay.world import World
+from swaptrace.vmflags import VmFlag
+
+
+class Regions:
+    """All regions of a world, with the swap device. A page table maps `table_pages`; `orders` are
+    those of large folios that a VMA may have, by its flags; a block has as many pages as `largest`
+    is the order of."""
+
+    def __init__(
+        self,
+        world: World,
+        slots: SlotMap,
+        table_pages: int,
+        orders: Mapping[VmFlag, tuple[int, ...]],
+        largest: int,
+    ) -> None:
+        self.world, self.slots, self.orders = world, slots, orders
+        self.table_pages = table_pages
+        self.tables: dict[int, Tables] = {}
+        self.effects = effects_of(world.table, 1 << largest)
+
+    def place(self, family: Family, maps: tuple[PageMapping, ...]) -> None:
+        """A new region, all pages of which are mapped so, with nothing in it."""
+        size = self.table_pages
+        first, last = family.base // size, (family.end - 1) // size
+        tables = self.tables[id(family)] = Tables(first)
+
+        def empty(number: int, count: int) -> Stretch:
+            start, end = max(number * size, family.base), min((number + 1) * size, family.end)
+            return single(tuple(self.empty(start, end, maps)), ())._replace(tables=count)
+
+        tables.append(empty(first, 1))
+        if last > first + 1:
+            tables.append(empty(first + 1, last - first - 1))
+        if last > first:
+            tables.append(empty(last, 1))
+
+    def empty(self, start: int, end: int, maps: tuple[PageMapping, ...]) -> Iterator[int]:
+        """Blocks of pages that are all alike and have no folios."""
+        size = self.effects.size
+        while start < end:
+            stop = min(start - start % size + size, end)
+            yield self.effects.number(empty(start % size, stop - start, maps, size))
+            start = stop
+
+    def pieces(self, family: Family, first: int, end: int) -> Pieces:
+        """The VMAs that pages of a region lie in, of each process that shares it."""
+        low, high = family.base + first, family.base + end
+        return tuple(
+            tuple(
+                Piece(max(area.start, low) - low, min(area.end, high) - low, self.orders_of(area))
+                for area in self.world.processes[name].space.within(low, high)
+            )
+            for name in family.members
+        )
+
+    def orders_of(self, area: VmArea) -> tuple[int, ...]:
+        """thp_vma_allowable_orders()."""
+        return self.orders[area.flags & (VmFlag.HUGEPAGE | VmFlag.NOHUGEPAGE)]
+
+    def alike(self, family: Family, first: int, end: int) -> tuple[int, int]:
+        """The pages of a region around some that lie in the same VMAs, if those lie in one each."""
+        low, high = 0, family.region.pages
+        for name in family.members:
+            for area in self.world.processes[name].space.areas:
+                start, stop = area.start - family.base, area.end - family.base
+                if start <= first and end <= stop:
+                    low, high = max(low, start), min(high, stop)
+                elif stop <= first:
+                    low = max(low, stop)
+                elif end <= start:
+                    high = min(high, start)
+                else:
+                    return first, first
+        return low, high
+
+    def columns(self, family: Family) -> Iterator[tuple[int, Column]]:
+        """The pages of a region by themselves, those alike together."""
+        for stretch in self.tables[id(family)].stretches:
+            found = [run for each in stretch.blocks for run in self.effects.pages(each)]
+            if len({column for _, column in found}) == 1:
+                yield stretch.tables * sum(pages for pages, _ in found), found[0][1]
+            else:
+                for _ in range(stretch.tables):
+                    yield from found
+
+    def key(self) -> tuple[object, ...]:
+        """Equal for two moments after which the same happens."""
+        tables = [self.tables[id(family)] for family in self.world.families()]
+        return state_key(self.slots, tables, self.effects.size)
+
+    def cached_alone(self, family: Family, number: int, block: int) -> bool:
+        """Whether there is a folio in the swap cache that no swap PTE needs, in another block than
+        this one of that page table."""
+        for each in self.world.families():
+            for start, stretch in self.tables[id(each)].numbered():
+                here = each is family and start == number
+                for k, value in enumerate(stretch.blocks):
+                    if not (here and block in (k, -1)) and self.effects.cached_alone(value):
+                        return True
+        return False
+
+
+def effects_of(table: Table, size: int) -> Effects:
+    """What the table remembers of blocks of a size."""
+    key = (Effects, size)
+    if key not in table.blocks:
+        table.blocks[key] = Effects(table, size)
+    effects: Effects = table.blocks[key]
+    return effects

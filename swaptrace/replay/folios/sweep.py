@@ -1,0 +1,393 @@
+"""One event on the pages of a walk, page table by page table and block by block, where memory may
+come in large folios."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from swaptrace.errors import NotModelled, TooManyPages
+from swaptrace.mm.block import Block, cached_alone
+from swaptrace.mm.blocktransition import BlockEvent, Isolate, Shrink
+from swaptrace.mm.blockvalue import Rows
+from swaptrace.mm.event import Access, Pageout
+from swaptrace.mm.khugepaged import Scan
+from swaptrace.replay.access import anon_vma_prepare
+from swaptrace.replay.family import Family
+from swaptrace.replay.folios.around import Piece, Pieces
+from swaptrace.replay.folios.effects import Known, Outcome, Span
+from swaptrace.replay.folios.jump import Before, Counted, Jump, Visit, before
+from swaptrace.replay.folios.regions import Regions
+from swaptrace.replay.folios.slotmap import Moved
+from swaptrace.replay.folios.stretches import Stretch, single
+from swaptrace.replay.runs.readahead import Pass, relative
+from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.space import AddressSpace, ReadAhead, VmArea
+from swaptrace.replay.tally import Tally
+
+MAX_TABLES: Final = 1 << 15
+"""How many page tables that are not alike a step may visit: those of 64 GiB."""
+
+MAX_PAGES: Final = 1 << 20
+"""How many pages a step may visit in an order that is not regular: 4 GiB."""
+
+
+@dataclass(slots=True)
+class Opened:
+    """A page table that is being visited: its blocks with the first page of each (the last of
+    `starts` is the end), counted from `first` of the region, their rows, and the VMAs in it."""
+
+    number: int
+    first: int
+    blocks: list[int]
+    rows: list[Rows]
+    starts: list[int]
+    pieces: Pieces
+    counted: Counted = field(default_factory=Counted)
+
+    @property
+    def stretch(self) -> Stretch:
+        """As it is now."""
+        return single(tuple(self.blocks), tuple([row for rows in self.rows for row in rows]))
+
+    def parts(self, low: int, high: int) -> Pieces:
+        """The VMAs in some of its pages."""
+        return tuple(
+            tuple(
+                Piece(max(each.start, low) - low, min(each.end, high) - low, each.orders)
+                for each in pieces
+                if each.start < high and low < each.end
+            )
+            for pieces in self.pieces
+        )
+
+
+class Facing(NamedTuple):
+    """An event while it is so that more than half of the swap device is in use, or not."""
+
+    full: bool
+    event: BlockEvent
+    known: Known
+
+
+class Sweep:
+    """An event that goes over the pages of a region."""
+
+    def __init__(self, regions: Regions, tally: Tally, family: Family, event: BlockEvent) -> None:
+        self.regions, self.tally, self.family, self.event = regions, tally, family, event
+        self.slots, self.effects = regions.slots, regions.effects
+        self.tables = regions.tables[id(family)]
+        self.size = regions.table_pages
+        self.table: Opened | None = None
+        self.visited = 0
+        self.facing: dict[type[BlockEvent], Facing] = {}
+
+    def over(self, walk: Walk) -> bool:
+        """Visit the pages of a walk in its order; False if one ended the step."""
+        if walk.scattered is not None or walk.seed is not None or walk.stride >= self.size:
+            return self.one_by_one(walk)
+        base = self.family.base
+        numbers = range((base + walk.first) // self.size, (base + walk.end - 1) // self.size + 1)
+        number, step = (numbers[-1], -1) if walk.backward else (numbers[0], 1)
+        pages = range(walk.first, walk.end, walk.stride)
+        trail: list[Visit] = []
+        while number in numbers:
+            self.visited += 1
+            if self.visited > MAX_TABLES:
+                raise TooManyPages(
+                    f"with large folios (machine.thp) a step visits at most {MAX_TABLES} page "
+                    "tables that are not alike"
+                )
+            before, self.slots.moved = self.before(number, pages), Moved()
+            self.table = self.open(number)
+            goes_on = self.visit(self.table, within(pages, self.bounds(number))[::step])
+            visit = Visit(before, self.table.counted, self.table.stretch, self.slots.moved)
+            self.close()
+            if not goes_on:
+                return False
+            trail = [*trail[-1:], visit]
+            number += step
+            if len(trail) == 2 and number in numbers:
+                number += step * self.jump(trail, number, pages, step)
+        return True
+
+    def one_by_one(self, walk: Walk) -> bool:
+        """The same of pages in any order."""
+        if walk.count > MAX_PAGES:
+            raise TooManyPages(
+                f"with large folios (machine.thp) a step visits at most {MAX_PAGES} pages in an "
+                "order that is not regular"
+            )
+        goes_on = True
+        for page in walk.pages().tolist():
+            number = (self.family.base + page) // self.size
+            if self.table is None or self.table.number != number:
+                self.close()
+                self.table = self.open(number)
+            goes_on = self.visit(self.table, range(page, page + 1))
+            if not goes_on:
+                break
+        self.close()
+        return goes_on
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """The pages of the region that a page table maps."""
+        start = number * self.size - self.family.base
+        return max(start, 0), min(start + self.size, self.family.region.pages)
+
+    def open(self, number: int) -> Opened:
+        """A page table to visit."""
+        index, inside = self.tables.find(number)
+        stretch, (first, end) = self.tables.stretches[index], self.bounds(number)
+        flat = iter(stretch.rows_at(inside))
+        counts = self.effects.row_counts
+        rows = [tuple([next(flat) for _ in range(counts[each])]) for each in stretch.blocks]
+        starts = [0, *accumulate(self.effects.sizes[each] for each in stretch.blocks)]
+        pieces = self.regions.pieces(self.family, first, end)
+        return Opened(number, first, [*stretch.blocks], rows, starts, pieces)
+
+    def close(self) -> None:
+        """Write the page table back that was visited, and count."""
+        if self.table is not None:
+            self.tables.replace(self.table.number, [self.table.stretch])
+            self.count(self.table.counted, self.table.first, 1)
+            self.table = None
+
+    def count(self, counted: Counted, first: int, times: int) -> None:
+        """Count what page tables have met; the pages of the lowest begin at `first`."""
+        for at, count in counted.counts.items():
+            self.tally.counts[at] += count * times
+        for kind, p, page in counted.violations:
+            self.tally.see(kind, self.family.members[p], self.family.name, first + page, times)
+
+    def visit(self, table: Opened, pages: range) -> bool:
+        """Let the event happen to pages of a page table; False if it ended the step."""
+        if not pages:
+            return True
+        if isinstance(self.event, Pageout):
+            return self.pageout(table, self.event, pages)
+        for k, inside in self.blocks_of(table, pages):
+            outcome = self.block(table, k, self.event, inside)
+            if outcome is None:
+                rest = pages[pages.index(table.first + table.starts[k] + inside[0]) :]
+                return not self.whole(table, rest).ends
+            if outcome.ends:
+                return False
+        return True
+
+    def pageout(self, table: Opened, event: Pageout, pages: range) -> bool:
+        """reclaim_pages() of all folios that are found in the range of the page table."""
+        isolated: list[tuple[int, range, tuple[int, ...]]] = []
+        for k, inside in self.blocks_of(table, pages):
+            outcome = self.block(table, k, Isolate(event.process, event.facts), inside)
+            assert outcome is not None, "nothing is read"
+            isolated.append((k, inside, outcome.isolated))
+        for k, inside, folios in isolated:
+            if folios:
+                self.block(table, k, Shrink(event.process, event.facts, folios), inside)
+        return True
+
+    def blocks_of(self, table: Opened, pages: range) -> list[tuple[int, range]]:
+        """The blocks that pages lie in, in their order, with the pages of each counted from its
+        first."""
+        starts, inside = table.starts, shifted(pages, -table.first)
+        low, high = (bisect_right(starts, each) - 1 for each in (min(inside), max(inside)))
+        numbers = range(low, high + 1)
+        found = [
+            (k, shifted(within(inside, (starts[k], starts[k + 1])), -starts[k]))
+            for k in (numbers if pages.step > 0 else numbers[::-1])
+        ]
+        return [(k, part) for k, part in found if part]
+
+    def now(self, event: BlockEvent, pages: int) -> tuple[BlockEvent, Known | None]:
+        """The event with the facts as they are, and what is known of it, unless it may be that
+        within so many pages more than half of the swap device comes to be in use, or less."""
+        full, slots = self.slots.swap_full, self.slots
+        facing = self.facing.get(type(event))
+        if facing is None or facing.full != full or isinstance(event, Shrink):
+            facts = event.facts._replace(swap_full=full)
+            event = event._replace(facts=facts)
+            facing = Facing(full, event, self.effects.known(event))
+            self.facing[type(event)] = facing
+        near = abs(2 * slots.used - slots.total) <= 2 * self.slack(pages)
+        reclaims = full and isinstance(event, Shrink)
+        return facing.event, None if near or reclaims else facing.known
+
+    def slack(self, pages: int) -> int:
+        """How many slots so many pages can come to use, or no longer use, at most."""
+        return pages * (len(self.family.members) + 1)
+
+    def block(self, table: Opened, k: int, event: BlockEvent, pages: range) -> Outcome | None:
+        """Let an event happen to pages of a block; None if others beside it have a part in it."""
+        low, high = table.starts[k : k + 2]
+        span = Span(
+            self.family.base + table.first + low,
+            (table.blocks[k],),
+            (table.rows[k],),
+            table.parts(low, high),
+            None,
+            lambda block: self.check(table, k, block),
+        )
+        event, known = self.now(event, high - low)
+        found = self.effects.take(known, event, span, pages, self.slots)
+        if found is None:
+            return None
+        outcome, rows = found
+        self.apply(table, k, outcome, rows)
+        return outcome
+
+    def whole(self, table: Opened, pages: range) -> Outcome:
+        """Let the event happen to pages of a page table which read ahead, or find what was."""
+        address = self.family.base + table.first
+        event, known = self.now(self.event, table.starts[-1])
+        space, area = self.area(event.process, self.family.base + pages[0])
+        bounds = max(area.start - self.family.base, 0), min(area.end, self.family.end)
+        ahead = Pass(
+            self.regions.world,
+            self.family,
+            Access(event.process, event.facts, read=True, store=None),
+            (bounds[0], bounds[1] - self.family.base),
+            area.readahead,
+        )
+        span = Span(
+            address,
+            tuple(table.blocks),
+            tuple(table.rows),
+            table.pieces,
+            ahead,
+            lambda block: self.check(table, -1, block),
+        )
+        inside = shifted(pages, -table.first)
+        found = self.effects.take(known, event, span, inside, self.slots)
+        assert found is not None, "nothing goes beyond a page table"
+        outcome, rows = found
+        self.apply(table, 0, outcome, rows)
+        if outcome.readahead is not None:
+            state = relative(outcome.readahead, -address)
+            space.put(area, area._replace(readahead=state))
+        return outcome
+
+    def collapse(self, page: int) -> Scan:
+        """MADV_COLLAPSE of the 2 MiB that begin with a page."""
+        self.table = self.open((self.family.base + page) // self.size)
+        pages = range(page, page + self.size)
+        outcome = self.block(self.table, 0, self.event, range(self.size))
+        outcome = outcome or self.whole(self.table, pages)
+        self.close()
+        assert outcome.scanned is not None
+        return outcome.scanned
+
+    def apply(self, table: Opened, k: int, outcome: Outcome, rows: list[int]) -> None:
+        """Blocks from number `k` on have become others."""
+        counted, low = table.counted, table.starts[k]
+        for at, (block, own) in enumerate(zip(outcome.values, outcome.rows, strict=True)):
+            table.blocks[k + at] = block
+            table.rows[k + at] = tuple([rows[row] for row in own])
+        for at, count in outcome.counts:
+            counted.counts[at] = counted.counts.get(at, 0) + count
+        counted.violations += [(kind, p, low + page) for kind, p, page in outcome.violations]
+        if outcome.prepared:
+            world, name = self.regions.world, self.family.members[self.event.process]
+            _, area = self.area(self.event.process, self.family.base + table.first + low)
+            anon_vma_prepare(world, world.processes[name], area)
+
+    def area(self, p: int, address: int) -> tuple[AddressSpace, VmArea]:
+        """The VMA that a page of a process lies in, and the address space of which it is."""
+        space = self.regions.world.processes[self.family.members[p]].space
+        return space, space.within(address, address + 1)[0]
+
+    def before(self, number: int, pages: range) -> Before:
+        """What a page table is about to meet."""
+        index, inside = self.tables.find(number)
+        stretch, (first, end) = self.tables.stretches[index], self.bounds(number)
+        around = (
+            self.regions.pieces(self.family, first, end),
+            shifted(within(pages, (first, end)), -first),
+            self.readahead(number),
+        )
+        rows = stretch.rows_at(inside)
+        return before(self.slots, stretch.blocks, rows, self.effects.size, around)
+
+    def readahead(self, number: int) -> ReadAhead | None:
+        """The read-ahead of the VMA that all of a page table lies in, as seen from there; where its
+        last fault was matters only nearby."""
+        space = self.regions.world.processes[self.family.members[self.event.process]].space
+        start = number * self.size
+        areas = space.within(start, start + self.size)
+        if len(areas) != 1:
+            return None
+        state = relative(areas[0].readahead, start)
+        return state if -1 <= state.last <= self.size else state._replace(last=-2)
+
+    def jump(self, trail: list[Visit], number: int, pages: range, step: int) -> int:
+        """How many page tables from one on have been counted without a visit."""
+        ahead = self.ahead(number, pages, step)
+        if not ahead.tables:
+            return 0
+        now = self.before(number, pages)
+        jump = Jump(self.slots, trail[0], trail[1], now, ahead, self.slack(self.size))
+        times = jump.most()
+        if not times:
+            return 0
+        after = jump.take(times)
+        if step < 0:
+            back = tuple([-stride for stride in after.strides])
+            after = Stretch(times, after.blocks, after.rows_at(times - 1), back)
+        lowest = number if step > 0 else number - times + 1
+        self.tables.replace(lowest, [after])
+        self.count(trail[1].counted, lowest * self.size - self.family.base, times)
+        self.move_readahead(number - step, step * times * self.size)
+        return times
+
+    def move_readahead(self, number: int, further: int) -> None:
+        """The last fault was so many pages further on, if it was in a page table."""
+        space = self.regions.world.processes[self.family.members[self.event.process]].space
+        start = number * self.size
+        for area in space.within(start, start + 1):
+            if start <= area.readahead.last < start + self.size:
+                space.put(area, area._replace(readahead=relative(area.readahead, -further)))
+
+    def ahead(self, number: int, pages: range, step: int) -> Stretch:
+        """The page tables from one on in the walk's direction that are alike: their pages, what is
+        visited of them, and the VMAs that they lie in."""
+        index, inside = self.tables.find(number)
+        stretch, (first, end) = self.tables.stretches[index], self.bounds(number)
+        low, high = self.regions.alike(self.family, first, end)
+        low, high = max(low, pages[0] - pages.step + 1), min(high, pages[-1] + pages.step)
+        fits = end - first == self.size and self.size % pages.step == 0
+        if not fits or first < low or high < end:
+            return stretch._replace(tables=0)
+        if step > 0:
+            part = stretch.part(inside, stretch.tables - inside)
+            return part._replace(tables=min(part.tables, (high - first) // self.size))
+        strides = tuple([-stride for stride in stretch.strides])
+        count = min(inside + 1, (end - low) // self.size)
+        return Stretch(count, stretch.blocks, stretch.rows_at(inside), strides)
+
+    def check(self, table: Opened, k: int, block: Block) -> None:
+        """Refuse to look for slots where the allocator could take some back: of a folio in the swap
+        cache that no swap PTE needs."""
+        if not self.slots.swap_full:
+            return
+        self.tables.replace(table.number, [table.stretch])
+        if cached_alone(block) or self.regions.cached_alone(self.family, table.number, k):
+            raise NotModelled(
+                "large folios (machine.thp) are not modelled on a swap device that is more than "
+                "half full and has slots that only the swap cache holds"
+            )
+
+
+def within(pages: range, bounds: tuple[int, int]) -> range:
+    """The pages, ascending or descending, that are between bounds."""
+    if pages.step < 0:
+        return within(pages[::-1], bounds)[::-1]
+    low, high = bounds
+    skipped = max(0, -(-(low - pages.start) // pages.step))
+    return range(pages.start + skipped * pages.step, min(pages.stop, high), pages.step)
+
+
+def shifted(pages: range, by: int) -> range:
+    """The pages so much further on."""
+    return range(pages.start + by, pages.stop + by, pages.step)

@@ -1,0 +1,212 @@
+"""Large folios page by page: a block for each page table, nothing remembered, nothing counted
+twice. It shares with the engine the kernel's functions, which change a block in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+from swaptrace.errors import NotModelled
+from swaptrace.kernels import Rule, follows
+from swaptrace.mm.block import Block, cached_alone
+from swaptrace.mm.blockpage import columns
+from swaptrace.mm.blocktransition import (
+    BlockEvent,
+    Collapse,
+    Happened,
+    Isolate,
+    Shrink,
+    SplitPmd,
+    happen,
+)
+from swaptrace.mm.column import Column
+from swaptrace.mm.event import Access, Event, Facts, Free, Pageout, Populate
+from swaptrace.mm.khugepaged import Scan
+from swaptrace.replay.access import anon_vma_prepare
+from swaptrace.replay.engine import Replay
+from swaptrace.replay.family import Family, Process
+from swaptrace.replay.folios import memory
+from swaptrace.replay.folios.memory import check_modelled, orders_of
+from swaptrace.replay.folios.slotmap import SlotMap
+from swaptrace.replay.runs.readahead import Pass
+from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.space import AddressSpace, VmArea
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import World
+from swaptrace.vmflags import NO_FLAGS, VmFlag
+from tests.replay.naive import repeat
+
+TABLE = 512
+
+
+class NaiveFolios:
+    """Takes the place of `swaptrace.replay.folios.memory.Folios`."""
+
+    def __init__(self, world: World, _collapsing: bool) -> None:
+        machine = world.machine
+        check_modelled(machine, functions=False)
+        self.world = world
+        self.blocks: dict[int, list[Block]] = {}
+        first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)
+        self.slots = SlotMap(world.device.total, TABLE, first)
+        kinds = (NO_FLAGS, VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
+        self.allowed = {flags: orders_of(machine, flags) for flags in kinds}
+        self.family: Family | None = None
+        self.block: Block | None = None
+
+    def place(self, family: Family, _pages: int, column: int) -> None:
+        ends = [*range(family.base - family.base % TABLE + TABLE, family.end, TABLE), family.end]
+        starts = [family.base, *ends[:-1]]
+        maps = self.world.table.columns[column].maps
+        self.blocks[id(family)] = [
+            Block(start, [list(maps) for _ in range(start, end)])
+            for start, end in zip(starts, ends, strict=True)
+        ]
+
+    def columns(self, family: Family) -> Iterator[tuple[int, Column]]:
+        for block in self.blocks[id(family)]:
+            yield from ((1, column) for column in columns(block))
+
+    def key(self) -> tuple[object, ...]:
+        return ()
+
+    def switch_after(self, folios: int) -> None:
+        """Nothing is reclaimed."""
+
+    def lru_gen(self) -> None:
+        """There are no generations."""
+
+    def send(self, tally: Tally, family: Family, walk: Walk, event: Event | Isolate) -> bool:
+        self.family = family
+        on_range = isinstance(event, Pageout | Isolate | Free)
+        for block, pages in self.parts(family, walk) if on_range else []:
+            self.advise(tally, block, pages, event)
+        if not isinstance(event, Access | Populate) and not on_range:
+            for block, pages in self.parts(family, walk):
+                self.happen(tally, block, event, pages)
+            return True
+        for page in [] if on_range else walk.pages().tolist():
+            number = (family.base + page) // TABLE - family.base // TABLE
+            block = self.blocks[id(family)][number]
+            at = family.base + page - block.base
+            if self.happen(tally, block, event, range(at, at + 1)).ends:
+                return False
+        return True
+
+    def parts(self, family: Family, walk: Walk) -> Iterator[tuple[Block, range]]:
+        for block in self.blocks[id(family)]:
+            low = max(family.base + walk.first, block.base) - block.base
+            high = min(family.base + walk.end, block.base + len(block.maps)) - block.base
+            if low < high:
+                yield block, range(low, high)
+
+    def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
+        if not any(address in (area.start, area.end) for area in process.space.areas):
+            return
+        for family in process.families():
+            if family.base < address < family.end and address % TABLE:
+                self.family = family
+                event = SplitPmd(family.members.index(process.name), self.world.facts)
+                for block, pages in self.parts(family, Walk(address - family.base, 1)):
+                    self.happen(tally, block, event, pages)
+
+    def collapse(self, tally: Tally, family: Family, page: int, member: int) -> Scan:
+        self.family = family
+        event = Collapse(member, self.world.facts)
+        ((block, pages),) = self.parts(family, Walk(page, TABLE))
+        scanned = self.happen(tally, block, event, pages).scanned
+        assert scanned is not None
+        return scanned
+
+    def advise(self, tally: Tally, block: Block, pages: range, event: Event | Isolate) -> None:
+        if isinstance(event, Pageout):
+            p, facts = event.process, event.facts
+            isolated = self.happen(tally, block, Isolate(p, facts), pages).isolated
+            self.happen(tally, block, Shrink(p, facts, isolated), pages)
+        else:
+            self.happen(tally, block, event, pages)
+
+    def happen(self, tally: Tally, block: Block, event: BlockEvent, pages: range) -> Happened:
+        family, self.block = self.family, block
+        assert family is not None
+        done = happen(block, event, pages, self.world.table.policy, self)
+        tally.counts = [a + b for a, b in zip(tally.counts, done.counts, strict=True)]
+        for kind, p, i in done.violations:
+            tally.see(kind, family.members[p], family.name, block.base + i - family.base, 1)
+        return done
+
+    def cold(self, tally: Tally, family: Family, walk: Walk, member: int) -> None:
+        self.send(tally, family, walk, Isolate(member, self.world.facts))
+
+    # what lies around a block
+
+    @property
+    def facts(self) -> Facts:
+        return self.world.facts._replace(swap_full=self.slots.swap_full)
+
+    def area(self, p: int, i: int) -> tuple[AddressSpace, VmArea]:
+        assert self.family is not None
+        assert self.block is not None
+        space = self.world.processes[self.family.members[p]].space
+        address = self.block.base + i
+        return space, space.within(address, address + 1)[0]
+
+    def orders(self, p: int, i: int) -> tuple[int, ...]:
+        return self.allowed[self.area(p, i)[1].flags & (VmFlag.HUGEPAGE | VmFlag.NOHUGEPAGE)]
+
+    def anon_vma_prepare(self, p: int, i: int) -> None:
+        assert self.family is not None
+        process = self.world.processes[self.family.members[p]]
+        anon_vma_prepare(self.world, process, self.area(p, i)[1])
+
+    def bounds(self, p: int, i: int) -> tuple[int, int]:
+        _, area = self.area(p, i)
+        assert self.block is not None
+        base = self.block.base
+        return max(area.start - base, 0), min(area.end - base, len(self.block.maps))
+
+    def allocate(self, order: int) -> int | None:
+        blocks = (b for family in self.world.families() for b in self.blocks[id(family)])
+        if self.slots.swap_full and any(map(cached_alone, blocks)):
+            raise NotModelled("more than half full")
+        return self.slots.allocate(order)
+
+    def release(self, slot: int) -> None:
+        self.slots.release(slot)
+
+    def ahead(self, p: int, i: int) -> tuple[Pass, AddressSpace, VmArea]:
+        space, area = self.area(p, i)
+        family = self.family
+        assert family is not None
+        event = Access(p, self.world.facts, read=True, store=None)
+        bounds = max(area.start - family.base, 0), min(area.end, family.end) - family.base
+        return Pass(self.world, family, event, bounds, area.readahead), space, area
+
+    def window(self, p: int, i: int) -> range:
+        if not self.world.machine.swap.page_cluster:
+            return range(i, i + 1)
+        ahead, space, area = self.ahead(p, i)
+        assert self.block is not None
+        assert self.family is not None
+        start, end = ahead.window(self.block.base + i)
+        space.put(area, area._replace(readahead=ahead.readahead))
+        moved = self.family.base - self.block.base
+        return range(start + moved, end + moved)
+
+    def hit(self, p: int, i: int, ahead: bool) -> None:
+        if self.world.machine.swap.page_cluster:
+            state, space, area = self.ahead(p, i)
+            assert self.block is not None
+            state.note_hit(self.block.base + i, ahead)
+            space.put(area, area._replace(readahead=state.readahead))
+
+
+@contextmanager
+def page_by_page() -> Iterator[None]:
+    """Replace the engine's large folios, and its repeat."""
+    with (
+        mock.patch.object(memory, "Folios", NaiveFolios),
+        mock.patch.object(Replay, "repeat", repeat),
+    ):
+        yield

@@ -1,0 +1,119 @@
+"""Do blocks that are looked up, and page tables that are jumped over, count what pages do?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swaptrace import policies
+from swaptrace.advice import Advice
+from swaptrace.errors import SwaptraceError
+from swaptrace.replay import engine
+from swaptrace.replay.engine import Replay
+from swaptrace.replay.table import Table
+from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.schema import Exit, Madvise, Mmap, Scenario
+from swaptrace.scenario.thp import Thp
+from tests.effort import examples
+from tests.replay.blocks import page_by_page
+from tests.replay.strategies import scenarios, spans
+from tests.replay.test_large_folios import MICRO, micro, without_patterns
+from tests.replay.test_naive import expand
+
+THP = (
+    (Thp("16KiB", "always"),),
+    (Thp("64KiB", "always"),),
+    (Thp("16KiB", "always"), Thp("64KiB", "always")),
+    (Thp("32KiB", "always"), Thp("1MiB", "always")),
+    (Thp("64KiB", "madvise"), Thp("256KiB", "madvise")),
+    (Thp("2MiB", "always"),),
+    (Thp("64KiB", "madvise"), Thp("2MiB", "always")),
+    (Thp("16KiB", "always"), Thp("2MiB", "madvise")),
+)
+BASES = (None, None, 2 << 20, (2 << 20) + 5 * 4096, (4 << 20) + 9 * 65536)
+KERNELS = ("6.16", "6.18", "7.3")
+
+
+@st.composite
+def with_large_folios(draw: st.DrawFn, max_pages: int, max_steps: int) -> Scenario:
+    """Any scenario, on a machine that allows some sizes, at an address that may be unaligned."""
+    scenario = draw(scenarios(max_pages, max_steps))
+    machine = replace(
+        scenario.machine, kernel=draw(st.sampled_from(KERNELS)), thp=draw(st.sampled_from(THP))
+    )
+    first, *others = without_patterns(scenario.steps)
+    assert isinstance(first, Mmap)
+    first = replace(first, at=draw(st.sampled_from(BASES)))
+    advice = Advice.HUGEPAGE, Advice.NOHUGEPAGE, Advice.COLLAPSE, Advice.PAGEOUT
+    alive = next((at for at, step in enumerate(others) if isinstance(step, Exit)), len(others))
+    for at in draw(st.lists(st.integers(0, alive), max_size=3)):
+        advised, span = draw(st.sampled_from(advice)), draw(spans(first.size // 4096))
+        others.insert(at, Madvise(line=1, region="r", advice=advised, span=span))
+    return replace(scenario, machine=machine, steps=(first, *others))
+
+
+def agree(scenario: Scenario, policy: str) -> None:
+    """Both replays give the same, or refuse the same."""
+
+    def result() -> PolicyResult | str:
+        try:
+            return engine.replay(scenario, policies.find(policy), steps=True, pages=True)
+        except SwaptraceError as error:
+            return type(error).__name__
+
+    with mock.patch.object(Replay, "check_errno"):
+        with page_by_page():
+            slow = result()
+        fast = result()
+    if isinstance(fast, str) or isinstance(slow, str):
+        assert fast == slow
+        return
+    assert fast.total == slow.total
+    assert fast.pages == slow.pages
+    assert fast.violations == slow.violations
+    assert expand(fast.steps) == expand(slow.steps)
+
+
+@settings(max_examples=examples(100))
+@given(with_large_folios(60, 14), st.sampled_from(policies.SERIES))
+def test_blocks_that_are_looked_up_equal_page_by_page(scenario: Scenario, policy: str) -> None:
+    """Do both replays agree on counters, violations and page maps, with large folios?"""
+    agree(scenario, policy)
+
+
+@settings(max_examples=examples(12))
+@given(with_large_folios(4000, 7), st.sampled_from(["prepatch", "final"]))
+def test_page_tables_that_are_jumped_over_equal_page_by_page(
+    scenario: Scenario, policy: str
+) -> None:
+    """The same for regions of several page tables, where those that are alike are multiplied."""
+    agree(scenario, policy)
+
+
+@pytest.mark.parametrize("thp", ["16KiB", "64KiB", "1MiB"])
+@pytest.mark.parametrize("backend", ["zram", "zswap", "disk"])
+def test_a_terabyte_evaluates_no_more_than_megabytes(thp: str, backend: str) -> None:
+    """Does the number of evaluations not depend on the size, and do the counts?"""
+    found = {}
+    for size in ("32MiB", "1TiB"):
+        text = MICRO.replace("2MiB", size) + "- {madvise: buf, advice: PAGEOUT}\n- {read: buf}\n"
+        machine = {"thp": thp, "kernel": "6.18", "swap.size": "4TiB", "swap.backend": backend}
+        overrides = {f"machine.{key}": value for key, value in machine.items()}
+        table = Table(policies.find("final"))
+        total = engine.replay(load_text(text.encode(), size, overrides), table).total
+        found[size] = table.evaluations, total["zero_fill"]
+    assert found["32MiB"][0] == found["1TiB"][0]
+    assert found["32MiB"][1] << 15 == found["1TiB"][1]
+
+
+def test_a_repeat_is_jumped_over_where_its_state_recurs() -> None:
+    """Does a body that leaves all as it was, but for where slots lie, come to the counts of all of
+    its iterations?"""
+    body = "repeat: 1000000000\n  steps: [{madvise: buf, advice: PAGEOUT}, {read: buf}]"
+    total = engine.replay(micro(body, thp="64KiB"), policies.find("final")).total
+    assert total["mthp_swpin"] == 32 * (10**9 + 1)
