@@ -97,6 +97,12 @@ class Counter(Named):
         "do_uffd_rwp",
         "read(2) from the userfaultfd since 7.3",
     )
+    UFFD_MISSING = (
+        "uffd_missing",
+        "Missing-page events delivered to the userfaultfd.",
+        "handle_userfault",
+        "read(2) from the userfaultfd",
+    )
     SIGSEGV = (
         "sigsegv",
         "Access steps that ended at a forbidden access.",

@@ -40,11 +40,13 @@ ALLOWED = {
     "replay": {"replay", "mm", "reclaim", "traces", "policies", "result"}
     | {
         "scenario.addresses",
+        "scenario.base",
         "scenario.claims",
         "scenario.hardware",
         "scenario.schema",
         "scenario.source",
         "scenario.thp",
+        "scenario.uffd",
     },
     "report": {"report", "result"},
     "sweep": {"sweep", "csource.policy", "ktree.faults.policy", "mm", "policies", "replay"}

@@ -22,6 +22,7 @@ from swaptrace.mm.event import Facts
 from swaptrace.mm.memory import mk_pte
 from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, Held, Policy, SwapinFault, ask
 from swaptrace.mm.steady import unsteady
+from swaptrace.mm.uffd import PLAIN
 
 EITHER: Final = (False, True)
 
@@ -178,7 +179,7 @@ def methods() -> list[str]:
 def domains_of(processes: int, facts: Facts) -> Domains:
     """All that a policy can be handed, by type."""
     folios = list(references(processes))
-    vmas = list(every(Vma, uffd_rwp=(False,)))  # no operation registers for it
+    vmas = list(every(Vma, uffd_rwp=(False,), uffd=(PLAIN,)))  # no operation registers so
     entries = list(every(SwapPte, slot=(SLOT,)))
     faults = every(SwapinFault, vma=vmas, orig=entries, pte=(mk_pte(facts, FOLIO),), folio=folios)
     return {bool: EITHER, FolioRefs: folios, Vma: vmas, SwapinFault: list(faults)}

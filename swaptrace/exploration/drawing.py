@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.graph import START, Edge, Graph
-from swaptrace.mm.column import Column, Mapping, Pte
+from swaptrace.mm.column import Column, Mapping, Pte, SwapPte
 from swaptrace.report.dot import quoted
 from swaptrace.terminal.processes import dying_with_this
 
@@ -100,7 +100,7 @@ def entry(mapping: Mapping) -> str:
     if pte is None:
         return "nothing"
     if not isinstance(pte, Pte):
-        words = ["swapped", *["exclusive"] * pte.exclusive]
+        words = ["swapped", *["exclusive"] * (isinstance(pte, SwapPte) and pte.exclusive)]
     elif pte.is_zero_page:
         words = ["zero page"]
     else:

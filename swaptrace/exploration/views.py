@@ -73,12 +73,14 @@ def bare(mapping: Mapping) -> Mapping:
     if isinstance(pte, Pte):
         locks = vma.locked and not pte.is_zero_page
         return Mapping(Vma(locked=locks), Pte(pte.folio), data)
-    return Mapping(Vma(), None if pte is None else SwapPte(pte.slot), data)
+    return Mapping(Vma(), SwapPte(pte.slot) if isinstance(pte, SwapPte) else None, data)
 
 
 def dressed(mapping: Mapping, own: Own) -> Mapping:
     """A bare mapping with what is its process's own."""
     pte = mapping.pte
-    if pte is not None:
-        pte = Pte(pte.folio, *own.bits) if isinstance(pte, Pte) else SwapPte(pte.slot, *own.bits)
+    if isinstance(pte, Pte):
+        pte = Pte(pte.folio, *own.bits)
+    elif isinstance(pte, SwapPte):
+        pte = SwapPte(pte.slot, *own.bits)
     return Mapping(own.vma, pte, mapping.data, own.freed, own.written, own.armed)

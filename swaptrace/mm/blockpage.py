@@ -81,7 +81,7 @@ class BlockPage(Page):
         self.block.touch(self.i)
         super().set_map(p, **changes)
 
-    def set_pte(self, p: int, pte: Pte | SwapPte | None) -> None:
+    def set_pte(self, p: int, pte: Entry) -> None:
         """set_pte_at(), and what folio_remove_rmap_pte() notes of a folio."""
         old = self.maps[p].pte
         self.block.touch(self.i)
@@ -275,7 +275,7 @@ def renumbered(pte: Entry, folios: list[int], slots: list[int]) -> Entry:
     """The entry with the places of its folio or slot in these lists."""
     if isinstance(pte, SwapPte):
         return pte._replace(slot=slots.index(pte.slot))
-    if pte is None or pte.is_zero_page:
+    if not isinstance(pte, Pte) or pte.is_zero_page:
         return pte
     return pte._replace(folio=folios.index(pte.folio))
 
@@ -308,7 +308,7 @@ def column_of(block: Block, i: int) -> Column:
         if isinstance(pte, SwapPte):
             slots.append(pte.slot)
             folios += [block.cached[s] for s in (pte.slot,) if s in block.cached]
-        elif pte is not None and not pte.is_zero_page:
+        elif isinstance(pte, Pte) and not pte.is_zero_page:
             folios.append(pte.folio)
             slots += [s for s in (ofs[pte.folio].slot,) if s is not None]
     folios, slots = list(dict.fromkeys(folios)), list(dict.fromkeys(slots))

@@ -120,7 +120,7 @@ class Freezing:
             self.local(pte.slot)
             if pte.slot in self.block.cached:
                 self.number(self.block.cached[pte.slot])
-        elif pte is not None and not pte.is_zero_page:
+        elif isinstance(pte, Pte) and not pte.is_zero_page:
             self.number(pte.folio)
 
     def token(self, i: int, old: int) -> int:
@@ -134,7 +134,7 @@ class Freezing:
         pte = mapping.pte
         if isinstance(pte, SwapPte):
             pte = pte._replace(slot=self.local(pte.slot) - (i - self.pages.start))
-        elif pte is not None and not pte.is_zero_page:
+        elif isinstance(pte, Pte) and not pte.is_zero_page:
             pte = pte._replace(folio=self.folios[pte.folio])
         return mapping._replace(pte=pte, data=self.token(i, mapping.data))
 

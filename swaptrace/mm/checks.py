@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from swaptrace.counters import Counter, ViolationKind
-from swaptrace.mm.column import FILLED, NUMBER_BITS, ZERO, Column, Mapping, Pte, filled_with
+from swaptrace.mm.column import (
+    FILLED,
+    NUMBER_BITS,
+    ZERO,
+    Column,
+    Mapping,
+    Pte,
+    SwapPte,
+    filled_with,
+)
 from swaptrace.mm.event import Store
 from swaptrace.mm.page import Page
 
@@ -37,10 +46,10 @@ def lost(column: Column, mapping: Mapping) -> bool:
 def content(column: Column, mapping: Mapping) -> int | None:
     """The data token that a load would find, wherever it is now."""
     pte = mapping.pte
-    if pte is None or (isinstance(pte, Pte) and pte.is_zero_page):
-        return ZERO
     if isinstance(pte, Pte):
-        return column.folios[pte.folio].data
+        return ZERO if pte.is_zero_page else column.folios[pte.folio].data
+    if not isinstance(pte, SwapPte):
+        return ZERO
     cached = (folio.data for folio in column.folios if folio.slot == pte.slot)
     return next(cached, column.slots[pte.slot].data)
 
@@ -60,7 +69,8 @@ def store(page: Page, p: int, what: Store) -> None:
     mapping = page.maps[p]
     pte = mapping.pte
     assert isinstance(pte, Pte)
-    if mapping.armed:
+    vma = page.vma(p)
+    if mapping.armed and (pte.uffd_wp or not vma.wp_async):
         page.broken.append((ViolationKind.LOST_UFFD_WP, p))
     if what == "zero" or (what == "same" and page.content(p) == ZERO):
         data = ZERO
@@ -72,7 +82,7 @@ def store(page: Page, p: int, what: Store) -> None:
         data = page.new_token()
     page.set_folio(pte.folio, data=data)
     dirty = Pte(pte.folio, pte.write, True, pte.soft_dirty, pte.uffd_wp)
-    page.maps[p] = Mapping(mapping.vma, dirty, data, freed=False, written=True, armed=False)
+    page.maps[p] = Mapping(vma, dirty, data, freed=False, written=True, armed=False)
     if not pte.dirty:
         page.mmu_dirties(p)
     if page.pins:
@@ -153,9 +163,10 @@ def _order(broken: tuple[ViolationKind, int]) -> int:
 
 
 def count_spurious_dirty(page: Page, before: Sequence[Mapping], writer: int | None) -> None:
-    """PTEs that became dirty although their process stored nothing (`writer` is about to)."""
+    """PTEs that became dirty although their process stored nothing (`writer` is about to), nor was
+    given the page."""
     for p, (old, new) in enumerate(zip(before, page.maps, strict=False)):
-        if new is not old and p != writer and _dirty(new) and not _dirty(old):
+        if new is not old and p not in (writer, page.given) and _dirty(new) and not _dirty(old):
             page.count(Counter.SPURIOUS_DIRTY)
 
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
+from swaptrace.mm.uffd import PLAIN, Uffd
+
 ZERO_PAGE: Final = -1
 """The `folio` of a PTE that maps the shared zero page (is_zero_pfn)."""
 
@@ -48,11 +50,21 @@ class Vma(NamedTuple):
     uffd_wp: bool = False
     soft_dirty: bool = True
     uffd_rwp: bool = False
+    uffd: Uffd = PLAIN
 
     @property
     def uffd_armed(self) -> bool:
         """userfaultfd_armed()."""
-        return self.uffd_wp or self.uffd_rwp
+        return self.uffd_wp or self.uffd_rwp or self.uffd.missing
+
+    @property
+    def wp_async(self) -> bool:
+        """Whether a protected page only notes a write (userfaultfd_wp_async())."""
+        return self.uffd_wp and self.uffd.wp_async
+
+    def unregistered(self) -> Vma:
+        """userfaultfd_reset_ctx()."""
+        return self._replace(uffd_wp=False, uffd_rwp=False, uffd=PLAIN)
 
     @property
     def soft_dirty_enabled(self) -> bool:
@@ -133,7 +145,18 @@ class SwapPte(NamedTuple):
     uffd_wp: bool = False
 
 
-Entry: TypeAlias = Pte | SwapPte | None
+class Marker(NamedTuple):
+    """A PTE marker (PTE_MARKER_UFFD_WP): write-protected by userfaultfd, and nothing there."""
+
+    uffd_wp: bool = True
+
+    @property
+    def soft_dirty(self) -> bool:
+        """A marker has no such bit."""
+        return False
+
+
+Entry: TypeAlias = Pte | SwapPte | Marker | None
 """A page-table entry; None is pte_none()."""
 
 

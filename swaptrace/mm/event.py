@@ -177,6 +177,22 @@ class Writeprotect(NamedTuple):
     rwp: bool = False
 
 
+class UffdCopy(NamedTuple):
+    """UFFDIO_COPY of a page full of `byte` to where there is none, write-protected if `wp`."""
+
+    process: int
+    facts: Facts
+    byte: int
+    wp: bool
+
+
+class UffdZeropage(NamedTuple):
+    """UFFDIO_ZEROPAGE, where there is no page."""
+
+    process: int
+    facts: Facts
+
+
 class ClearRefs(NamedTuple):
     """`echo 4 > /proc/PID/clear_refs`."""
 
@@ -243,6 +259,8 @@ Event: TypeAlias = (
     | SetVma
     | Mprotect
     | Writeprotect
+    | UffdCopy
+    | UffdZeropage
     | ClearRefs
     | Fork
     | Merge

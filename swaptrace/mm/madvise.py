@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swaptrace.mm.column import SwapPte
+from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.swap import folio_free_swap, free_swap_and_cache, read_swap_cache
 
@@ -22,7 +22,7 @@ def madvise_free(page: Page, p: int) -> None:
     if isinstance(pte, SwapPte):
         free_swap_and_cache(page, p, pte.slot)
         drop_data(page, p)
-    elif pte is not None and not pte.is_zero_page and _freeable(page, pte.folio):
+    elif isinstance(pte, Pte) and not pte.is_zero_page and _freeable(page, pte.folio):
         # folio_mark_lazyfree() passes over what is unevictable: locked by another process.
         lazyfree = page.folios[pte.folio].lazyfree or not page.mlocked(pte.folio)
         page.set_folio(pte.folio, dirty=False, lazyfree=lazyfree)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
-from swaptrace.mm.column import HOLE, ZERO_PAGE, Mapping, Pte, SwapPte, Vma
+from swaptrace.mm.column import HOLE, ZERO_PAGE, Mapping, Marker, Pte, SwapPte, Vma
 from swaptrace.mm.event import Facts, FaultResult, Inherited
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, SwapinFault, SwapinPte, ask
@@ -15,7 +15,7 @@ from swaptrace.mm.swap import (
     read_swap_cache,
     swap_read_folio,
 )
-from swaptrace.mm.userfault import handle_userfault
+from swaptrace.mm.userfault import handle_missing, handle_userfault
 
 MAX_FAULTS = 8
 """More faults than any access takes; a policy under which it takes more is in error."""
@@ -73,6 +73,8 @@ def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
     pte, own = page.maps[p].pte, page.policy.functions
     if pte is None:
         result = own.get("do_anonymous_page", do_anonymous_page)(page, p, write)
+    elif isinstance(pte, Marker):
+        result = handle_pte_marker(page, p, write)
     elif isinstance(pte, SwapPte):
         result = own.get("do_swap_page", do_swap_page)(page, p, pte, write)
     elif page.protnone(p):
@@ -94,19 +96,41 @@ def do_uffd_rwp(page: Page, p: int) -> FaultResult:
     return FaultResult(retry=True)
 
 
+def handle_pte_marker(page: Page, p: int, write: bool) -> FaultResult:
+    """A page that was protected before it was there: one comes as if there were no marker, and is
+    protected. A marker of a VMA that is no longer registered is only taken away."""
+    page.enter("handle_pte_marker")
+    page.set_pte(p, None)
+    if not page.vma(p).uffd_wp:
+        return FaultResult()
+    page.marked = True
+    anonymous = page.policy.functions.get("do_anonymous_page", do_anonymous_page)
+    result: FaultResult | None = anonymous(page, p, write)
+    page.marked = False
+    if page.maps[p].pte is None:
+        page.set_pte(p, Marker())
+    return result or FaultResult()
+
+
 def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:
-    """First touch: the shared zero page for a read, a fresh folio for a write."""
+    """First touch: an event where the VMA is registered for missing pages, else the shared zero
+    page for a read, a fresh folio for a write."""
     page.enter("do_anonymous_page")
+    if page.vma(p).uffd.missing:
+        if not page.may_retry:
+            return FaultResult(error=True)
+        handle_missing(page, p)
+        return FaultResult(retry=True)
     if not write:
         page.count(Counter.ZERO_PAGE)
-        page.set_pte(p, Pte(ZERO_PAGE))
+        page.set_pte(p, Pte(ZERO_PAGE, uffd_wp=page.marked))
         return FaultResult()
     page.count(Counter.ZERO_FILL)
     f = page.alloc_anon_folio(p)
     pte = mk_pte(page.facts, f)
     if page.vma(p).writable:
         pte = pte.mkdirty().mkwrite()
-    page.set_ptes(p, Pte(*pte), f)
+    page.set_ptes(p, Pte(*(pte.mkuffd_wp() if page.marked else pte)), f)
     return FaultResult()
 
 
@@ -219,10 +243,13 @@ def do_wp_page(page: Page, p: int) -> FaultResult:
     pte = page.maps[p].pte
     assert isinstance(pte, Pte)
     if page.vma(p).uffd_wp and pte.uffd_wp:
-        if not page.may_retry:
-            return FaultResult(error=True)  # handle_userfault(): VM_FAULT_SIGBUS, and no event
-        handle_userfault(page, p)
-        return FaultResult(retry=True)
+        if not page.vma(p).wp_async:
+            if not page.may_retry:
+                return FaultResult(error=True)  # handle_userfault(): VM_FAULT_SIGBUS, and no event
+            handle_userfault(page, p)
+            return FaultResult(retry=True)
+        pte = pte.clear_uffd_wp()
+        page.set_pte(p, pte)
     if not pte.is_zero_page and (
         page.folios[pte.folio].anon_exclusive or wp_can_reuse_anon_folio(page, pte.folio)
     ):
@@ -265,7 +292,8 @@ def wp_page_copy(page: Page, p: int, old: Pte) -> None:
 def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same") -> None:
     """fork(): the child's mapping, last in line; both sides write-protected, nothing exclusive.
 
-    The child's VMA is neither locked nor registered, so uffd-wp bits are dropped.
+    The child's VMA is not locked, and registered only with EVENT_FORK; without it uffd-wp bits and
+    markers are dropped.
     """
     page.enter("copy_page_range")
     parent = page.maps[p]
@@ -275,7 +303,9 @@ def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same
     if inherited == "none":
         page.maps.append(HOLE)
         return
-    vma = parent.vma._replace(locked=False, uffd_wp=False, uffd_rwp=False)
+    vma = parent.vma._replace(locked=False)
+    if not vma.uffd.event_fork:
+        vma = vma.unregistered()
     if inherited == "wiped":
         page.maps.append(Mapping(vma))
         return
@@ -287,13 +317,15 @@ def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same
         page.set_pte(p, shared)
         if not shared.is_zero_page:
             page.set_folio(shared.folio, anon_exclusive=False)
-        child = Mapping(vma, shared.clear_uffd_wp(), child.data, child.freed, child.written)
+        child = child._replace(pte=shared if vma.uffd_wp else shared.clear_uffd_wp())
     elif copy and isinstance(parent.pte, SwapPte):
         entry = parent.pte
         page.set_pte(p, SwapPte(entry.slot, False, entry.soft_dirty, entry.uffd_wp))
-        pte = SwapPte(entry.slot, False, entry.soft_dirty)
-        child = Mapping(vma, pte, child.data, child.freed, child.written)
-    page.maps.append(child)
+        kept = vma.uffd_wp and entry.uffd_wp
+        child = child._replace(pte=SwapPte(entry.slot, False, entry.soft_dirty, kept))
+    elif copy and isinstance(parent.pte, Marker) and vma.uffd_wp:
+        child = child._replace(pte=parent.pte)
+    page.maps.append(child._replace(armed=parent.armed and vma.uffd_wp))
 
 
 def needs_cow_for_dma(page: Page, p: int, pte: Pte) -> bool:
@@ -309,9 +341,11 @@ def needs_cow_for_dma(page: Page, p: int, pte: Pte) -> bool:
 def copy_present_page(page: Page, p: int, child: Mapping) -> Mapping:
     """The child gets a copy at once, and the parent keeps its page as it is."""
     page.enter("copy_present_page")
-    assert child.vma is not None
-    pte = Pte(page.new_folio(page.content(p), anon_exclusive=True)).mkdirty()
-    return child._replace(pte=pte.mkwrite() if child.vma.writable else pte)
+    vma, pte = page.vma(p), Pte(page.new_folio(page.content(p), anon_exclusive=True)).mkdirty()
+    pte = pte.mkwrite() if vma.writable else pte
+    old = page.maps[p].pte
+    kept = vma.uffd_wp and vma.uffd.event_fork and isinstance(old, Pte) and old.uffd_wp
+    return child._replace(pte=pte.mkuffd_wp() if kept else pte)
 
 
 def zap_pte(page: Page, p: int) -> None:
@@ -322,7 +356,7 @@ def zap_pte(page: Page, p: int) -> None:
         free_swap_and_cache(page, p, pte.slot)
     elif pte is not None:
         page.set_pte(p, None)
-        if not pte.is_zero_page:
+        if isinstance(pte, Pte) and not pte.is_zero_page:
             free_swap_cache(page, pte.folio)
     drop_data(page, p)
 

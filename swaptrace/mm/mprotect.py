@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swaptrace.mm.column import Pte, SwapPte
+from swaptrace.mm.column import Marker, Pte, SwapPte
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import needs_soft_dirty_wp
 
@@ -27,7 +27,11 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
     if isinstance(pte, SwapPte):
         if wp is not None:
             page.set_pte(p, pte._replace(uffd_wp=wp))
-    elif pte is not None:
+    elif isinstance(pte, Marker) and wp is False:
+        page.set_pte(p, None)
+    elif pte is None and wp and page.vma(p).uffd.unpopulated:
+        page.set_pte(p, Marker())
+    elif isinstance(pte, Pte):
         pte = pte.wrprotect()
         if wp is not None:
             pte = pte.mkuffd_wp() if wp else pte.clear_uffd_wp()
@@ -49,7 +53,8 @@ def can_change_pte_writable(page: Page, p: int, pte: Pte) -> bool:
 
 def uffd_wp_range(page: Page, p: int, wp: bool, rwp: bool = False) -> None:
     """UFFDIO_WRITEPROTECT, or mrwprotect_range() (`rwp`), after which the uffd bit means PROT_NONE.
-    A page that was never touched has nothing to protect."""
+    A page that was never touched has nothing to protect, unless the userfaultfd has
+    WP_UNPOPULATED: then a marker stands in its place."""
     change_pte(page, p, wp)
     page.set_map(p, armed=wp and not rwp and page.maps[p].pte is not None)
 
@@ -60,6 +65,6 @@ def clear_soft_dirty(page: Page, p: int) -> None:
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):
         pte = pte._replace(soft_dirty=False)
-    elif pte is not None:
+    elif isinstance(pte, Pte):
         pte = pte.wrprotect().clear_soft_dirty()
     page.set_map(p, vma=page.vma(p)._replace(soft_dirty=False), pte=pte, written=False)

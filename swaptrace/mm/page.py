@@ -14,6 +14,7 @@ from swaptrace.mm.column import (
     NUMBERS,
     ZERO,
     Column,
+    Entry,
     Folio,
     Mapping,
     Pte,
@@ -32,7 +33,9 @@ class Page:
     """Mutable working copy of a column, with the policy and the facts in force.
 
     `path` explains and decides nothing. What others need to know of the way that was taken stands
-    by itself: `lookup`, `written` (swap_writepage() was called), `wp_fault` (do_wp_page() was).
+    by itself: `lookup`, `written` (swap_writepage() was called), `wp_fault` (do_wp_page() was),
+    `given` (the process that got the page by UFFDIO_COPY). `marked` is that the fault under way
+    found a PTE marker.
     """
 
     __slots__ = (
@@ -42,8 +45,10 @@ class Page:
         "ends",
         "facts",
         "folios",
+        "given",
         "lookup",
         "maps",
+        "marked",
         "may_retry",
         "path",
         "pins",
@@ -68,6 +73,8 @@ class Page:
         self.written = False
         self.wp_fault = False
         self.may_retry = True
+        self.marked = False
+        self.given: int | None = None
         self.ends = False
 
     def freeze(self) -> Column:
@@ -98,7 +105,7 @@ class Page:
         """Change fields of the mapping of process `p`."""
         self.maps[p] = self.maps[p]._replace(**changes)
 
-    def set_pte(self, p: int, pte: Pte | SwapPte | None) -> None:
+    def set_pte(self, p: int, pte: Entry) -> None:
         """set_pte_at()."""
         self.maps[p] = self.maps[p]._replace(pte=pte)
 

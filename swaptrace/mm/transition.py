@@ -28,6 +28,8 @@ from swaptrace.mm.event import (
     Reclaim,
     SetVma,
     SwapIn,
+    UffdCopy,
+    UffdZeropage,
     Unmap,
     Unmerge,
     Unpin,
@@ -47,6 +49,7 @@ from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_rang
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.swap import try_to_reclaim_swap
+from swaptrace.mm.userfault import mfill_copy, mfill_zeropage
 from swaptrace.mm.vmscan import activate, madvise_pageout, shrink_folio
 
 NOUGHT = (0,) * len(Counter)
@@ -106,6 +109,10 @@ def perform(page: Page, event: Event) -> None:
             mprotect_fixup(page, p, event.readable, event.writable)
         case Writeprotect():
             uffd_wp_range(page, p, event.wp, event.rwp)
+        case UffdCopy():
+            mfill_copy(page, p, event.byte, event.wp)
+        case UffdZeropage():
+            mfill_zeropage(page, p)
         case ClearRefs():
             clear_soft_dirty(page, p)
         case Fork():

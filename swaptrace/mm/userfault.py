@@ -1,8 +1,10 @@
-"""Delivering an event to the userfaultfd (fs/userfaultfd.c; mm/userfaultfd.c since 7.3)."""
+"""userfaultfd: events, their handler, and the pages that user space gives (fs/userfaultfd.c,
+mm/userfaultfd.c)."""
 
 from __future__ import annotations
 
 from swaptrace.counters import Counter
+from swaptrace.mm.column import FILLED, ZERO, ZERO_PAGE, Pte
 from swaptrace.mm.mprotect import uffd_wp_range
 from swaptrace.mm.page import Page
 
@@ -13,3 +15,29 @@ def handle_userfault(page: Page, p: int) -> None:
     rwp = page.vma(p).uffd_rwp
     page.count(Counter.UFFD_RWP if rwp else Counter.UFFD_WP)
     uffd_wp_range(page, p, False, rwp)
+
+
+def handle_missing(page: Page, p: int) -> None:
+    """One event; the handler copies a page to where there is none, and wakes who faulted."""
+    page.enter("handle_userfault")
+    page.count(Counter.UFFD_MISSING)
+    mfill_copy(page, p, page.vma(p).uffd.fill, wp=False)
+
+
+def mfill_copy(page: Page, p: int, byte: int, wp: bool) -> None:
+    """mfill_atomic_pte_copy(), mfill_atomic_install_pte(): a dirty page of the process's own, which
+    takes the place of a marker."""
+    page.enter("mfill_atomic_pte_copy")
+    page.given = p
+    data = page.new_token(byte | FILLED) if byte else ZERO
+    pte = Pte(page.new_folio(data, anon_exclusive=True)).mkdirty()
+    if page.vma(p).writable:
+        pte = pte.mkwrite()
+    page.set_pte(p, pte.mkuffd_wp() if wp else pte)
+    page.set_map(p, data=data, freed=False, written=True, armed=wp)
+
+
+def mfill_zeropage(page: Page, p: int) -> None:
+    """mfill_atomic_pte_zeropage()."""
+    page.enter("mfill_atomic_pte_zeropage")
+    page.set_pte(p, Pte(ZERO_PAGE))

@@ -16,7 +16,7 @@ from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import Span
+from swaptrace.scenario.base import Span
 from swaptrace.vmflags import VmFlag
 
 Errno: TypeAlias = str | None

@@ -18,7 +18,7 @@ from swaptrace.errors import (
     TooManyPages,
 )
 from swaptrace.mm.policy import Policy
-from swaptrace.replay import checking, ksm, locking, pinning, syscalls
+from swaptrace.replay import checking, ksm, locking, pinning, syscalls, userfaults
 from swaptrace.replay.access import access
 from swaptrace.replay.collapsing import collapses
 from swaptrace.replay.notes import left_mapped
@@ -53,10 +53,16 @@ from swaptrace.scenario.schema import (
     Scenario,
     Step,
     Trace,
-    UffdWriteprotect,
     Unpin,
 )
 from swaptrace.scenario.thp import large_folios
+from swaptrace.scenario.uffd import (
+    UffdCopy,
+    UffdRegister,
+    UffdUnregister,
+    UffdWriteprotect,
+    UffdZeropage,
+)
 
 Entry = TypeVar("Entry", StepResult, Checkpoint)
 
@@ -294,7 +300,15 @@ class Replay:
             case Munlockall():
                 locking.munlockall(world, tally, process)
             case UffdWriteprotect():
-                return syscalls.uffd_writeprotect(world, tally, process, step)
+                return userfaults.uffd_writeprotect(world, tally, process, step)
+            case UffdRegister():
+                return userfaults.uffd_register(world, tally, process, step)
+            case UffdUnregister():
+                return userfaults.uffd_unregister(world, tally, process, step)
+            case UffdCopy():
+                return userfaults.uffd_copy(world, tally, process, step)
+            case UffdZeropage():
+                return userfaults.uffd_zeropage(world, tally, process, step)
             case Pin():
                 return pinning.pin(world, tally, process, step)
             case Unpin():

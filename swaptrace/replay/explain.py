@@ -12,7 +12,7 @@ from typing import Final
 from swaptrace.advice import Advice
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import SwaptraceError
-from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma
+from swaptrace.mm.column import Column, Mapping, Marker, Pte, SwapPte, Vma
 from swaptrace.mm.event import (
     Access,
     Activate,
@@ -29,6 +29,8 @@ from swaptrace.mm.event import (
     Reclaim,
     SetVma,
     SwapIn,
+    UffdCopy,
+    UffdZeropage,
     Unmap,
     Unmerge,
     Unpin,
@@ -139,6 +141,11 @@ def event_words(event: Event, names: list[str]) -> str:
         case Writeprotect(wp=wp, rwp=rwp):
             how = "read-write-protects" if rwp else "write-protects"
             return f"{who}: userfaultfd " + (how if wp else "un-protects")
+        case UffdCopy(byte=byte, wp=wp):
+            what = f"a page full of {byte:#04x}" if byte else "a page of zeroes"
+            return f"{who}: userfaultfd copies {what}" + (", write-protected" if wp else "")
+        case UffdZeropage():
+            return f"{who}: userfaultfd maps the zero page"
         case ClearRefs():
             return f"{who}: clear_refs"
         case Fork(copy=copy):
@@ -175,6 +182,8 @@ def entry_words(column: Column, mapping: Mapping) -> str:
     pte = mapping.pte
     if pte is None:
         return "no page"
+    if isinstance(pte, Marker):
+        return "no page, a uffd-wp marker"
     bits = [word for word in ("soft_dirty", "uffd_wp") if getattr(pte, word)]
     if isinstance(pte, SwapPte):
         count = column.swap_count(pte.slot)
@@ -211,6 +220,8 @@ def vma_words(vma: Vma) -> str:
     """Protection and what else is on."""
     words = ["rw" if vma.writable else "r" if vma.readable else "none"]
     words += [word for word in ("locked", "uffd_wp", "uffd_rwp") if getattr(vma, word)]
+    features = vma.uffd._replace(fill=0)._asdict()
+    words += [f"uffd_{word.removeprefix('wp_')}" for word, on in features.items() if on]
     if vma.soft_dirty_enabled:
         words.append("soft-dirty tracked")
     return _join(words)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from swaptrace.mm.uffd import Uffd
 from swaptrace.replay.runs.region import Region
 from swaptrace.replay.space import AddressSpace
 from swaptrace.vmflags import NO_FLAGS, VmFlag
@@ -49,14 +50,14 @@ class Lock(Enum):
 
 @dataclass(slots=True)
 class Process:
-    """`regions` by name; `families` are all that it is a member of. `registered` names those
-    that its userfaultfd has been registered for, which a child's has not; `future` is how its new
-    mappings are locked (mm->def_flags), which a child's are not."""
+    """`regions` by name; `families` are all that it is a member of. `registered` are those for
+    which it has used a userfaultfd, and which one; a child inherits those with EVENT_FORK. `future`
+    is how its new mappings are locked (mm->def_flags), which a child's are not."""
 
     name: str
     space: AddressSpace
     regions: dict[str, Family] = field(default_factory=dict)
-    registered: set[str] = field(default_factory=set)
+    registered: dict[str, Uffd] = field(default_factory=dict)
     future: Lock = Lock.NONE
 
     def families(self) -> list[Family]:

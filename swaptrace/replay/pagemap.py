@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from swaptrace.mm.checks import reads_soft_dirty
-from swaptrace.mm.column import Column, Pte, SwapPte
+from swaptrace.mm.column import Column, Marker, Pte, SwapPte
 from swaptrace.replay.family import Family
+from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.world import World
 from swaptrace.scenario.claims import NO_FLAGS, PageRun, merged, page_code
 
@@ -36,19 +37,34 @@ def page_runs(world: World, region: str, process: str) -> tuple[PageRun, ...]:
 
 def column_runs(world: World, family: Family) -> Iterator[tuple[int, Column]]:
     """The pages of a region, runs of equal ones together, and the column of each."""
+    return pages_of(world, family, Walk(0, family.region.pages))
+
+
+def pages_of(world: World, family: Family, walk: Walk) -> Iterator[tuple[int, Column]]:
+    """The same of a part of it, which is contiguous."""
     single = None if world.arena is None else world.arena.columns(family)
     if single is not None:
-        yield from single
+        yield from part_of(single, walk)
         return
-    for _, pages, number in family.region.runs():
+    for _, pages, number in family.region.segments(walk):
         yield pages, world.table.columns[number]
+
+
+def part_of(runs: Iterable[tuple[int, Column]], walk: Walk) -> Iterator[tuple[int, Column]]:
+    """What a contiguous walk meets of the runs of a whole region."""
+    at = 0
+    for pages, column in runs:
+        low, high = max(at, walk.first), min(at + pages, walk.end)
+        if low < high:
+            yield high - low, column
+        at += pages
 
 
 def flags_of(column: Column, member: int, soft_dirty: bool) -> str:
     """pte_to_pagemap_entry(), as `LETTERS`; `-` where none is set."""
     mapping = column.maps[member]
     pte = mapping.pte
-    letters = {Pte: "P", SwapPte: "S"}.get(type(pte), "")
+    letters = {Pte: "P", SwapPte: "S", Marker: "S"}.get(type(pte), "")
     if soft_dirty and reads_soft_dirty(mapping):
         letters += "D"
     if isinstance(pte, Pte) and not pte.is_zero_page and column.mapcount(pte.folio) == 1:

@@ -45,7 +45,7 @@ class VmArea(NamedTuple):
     def mergeable_flags(self) -> tuple[object, ...]:
         """vm_flags as is_mergeable_vma() compares them: without VM_SOFTDIRTY."""
         v = self.vma
-        uffd = v.uffd_wp, v.uffd_rwp
+        uffd = v.uffd_wp, v.uffd_rwp, v.uffd
         return (v.readable, v.writable, v.locked, uffd, self.account, self.flags)
 
     @property
@@ -202,4 +202,5 @@ def _reusable(neighbour: VmArea, area: VmArea) -> bool:
     """anon_vma_compatible() and reusable_anon_vma()."""
     a, b = neighbour.vma, area.vma
     alike = (a.locked, a.uffd_wp, a.uffd_rwp) == (b.locked, b.uffd_wp, b.uffd_rwp)
+    alike = alike and a.uffd.missing == b.uffd.missing
     return alike and neighbour.account == area.account and neighbour.singular

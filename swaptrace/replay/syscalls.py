@@ -7,7 +7,6 @@ or None for success. Ranges are page addresses, `start` to `end`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from swaptrace.advice import Advice, Effect, On
@@ -24,10 +23,9 @@ from swaptrace.mm.event import (
     SwapIn,
     Unmap,
     Unmerge,
-    Writeprotect,
 )
 from swaptrace.mm.event import Fork as ForkEvent
-from swaptrace.replay.call import Call, Errno, begin, each_vma, populate, set_vma
+from swaptrace.replay.call import Call, Errno, begin, each_vma, populate
 from swaptrace.replay.collapsing import madvise_collapse
 from swaptrace.replay.family import Family, Lock, Process
 from swaptrace.replay.locking import mm_populate
@@ -36,18 +34,15 @@ from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import Madvise, Mmap, Munmap, UffdMode, UffdWriteprotect
-from swaptrace.scenario.schema import (
-    Mprotect as MprotectStep,
-)
-from swaptrace.scenario.thp import large_folios
+from swaptrace.scenario.schema import Madvise, Mmap, Munmap
+from swaptrace.scenario.schema import Mprotect as MprotectStep
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
 def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
     """A private anonymous mapping, soft-dirty as every new one."""
     if step.region in process.regions:  # unmapped before, and now the name is used again
-        process.registered.discard(step.region)
+        process.registered.pop(step.region, None)
         leave(world, tally, process, process.regions.pop(step.region))
     pages, lock = world.pages(step.size), process.future
     vma = Vma(readable=step.prot != "none", writable=step.prot == "rw", locked=process.future.locks)
@@ -196,54 +191,6 @@ def each_populated(call: Call, advice: Advice) -> Errno:
     return "ENOMEM" if at < call.end else None
 
 
-def uffd_writeprotect(
-    world: World, tally: Tally, process: Process, step: UffdWriteprotect
-) -> Errno:
-    """Register the whole region on first use, then UFFDIO_WRITEPROTECT or UFFDIO_RWPROTECT on the
-    range."""
-    if step.mode == "rwp" and not world.follows(Rule.UFFD_RWP):
-        return "EINVAL"
-    if step.mode == "rwp" and large_folios(world.machine.thp):
-        raise NotModelled("mode: rwp is not modelled with large folios (machine.thp)")
-    call = begin(world, tally, process, step.region, step.span)
-    if step.region not in process.registered:
-        family = process.regions[step.region]
-        errno = register(replace(call, start=family.base, end=family.end), step.mode)
-        if errno:
-            return errno
-        process.registered.add(step.region)
-    return mwriteprotect_range(call, step.wp, step.mode)
-
-
-def register(call: Call, mode: UffdMode) -> Errno:
-    """userfaultfd_register(), which wants a VMA and leaves out the holes between them; for
-    read-write protection none that is inaccessible."""
-    areas, rwp = call.space.within(call.start, call.end), mode == "rwp"
-    if not areas or (rwp and not all(area.vma.accessible for area in areas)):
-        return "EINVAL"
-    for area in areas:
-        vma = area.vma._replace(uffd_wp=not rwp, uffd_rwp=rwp)
-        now = next(iter(call.space.within(area.start, area.start + 1)))  # it may have merged
-        set_vma(call, now, area.start, area.end, vma)
-    return None
-
-
-def mwriteprotect_range(call: Call, wp: bool, mode: UffdMode) -> Errno:
-    """UFFDIO_WRITEPROTECT, which once took a range within a single VMA only, or mrwprotect_range().
-    Each finds only what is registered for it."""
-    pieces = list(call.space.clipped(call.start, call.end))
-    rwp = mode == "rwp"
-    if not all(area.vma.uffd_rwp == rwp for *_, area in pieces):
-        return "ENOENT"
-    one_vma = len(pieces) == 1 and pieces[0][:2] == (call.start, call.end)
-    spans = rwp or call.world.follows(Rule.UFFD_WP_SPANS_VMAS)
-    if not pieces or not (one_vma or spans):
-        return "ENOENT"
-    for start, end, _ in pieces:
-        call.send(start, end, Writeprotect(0, call.world.facts, wp, rwp))
-    return None
-
-
 def clear_refs(world: World, tally: Tally, process: Process) -> None:
     """echo 4 > /proc/PID/clear_refs, of every mapping; without CONFIG_MEM_SOFT_DIRTY nothing."""
     if not world.machine.soft_dirty:
@@ -262,16 +209,22 @@ def fork(world: World, tally: Tally, process: Process, child: str) -> None:
         at = family.base
         for start, end, area in list(call.space.clipped(family.base, family.end)):
             copy_range(call, at, start, copy=False)
-            copy_range(call, start, end, area.anon_vma is not None, inherited(area))
+            copy_range(call, start, end, needs_copy(area), inherited(area))
             at = end
         copy_range(call, at, family.end, copy=False)
         family.members.append(child)
     space = AddressSpace(
         tuple(child_area(world, a) for a in process.space.areas if inherited(a) != "none")
     )
-    world.processes[child] = Process(child, space, dict(process.regions))
+    registered = {name: of for name, of in process.registered.items() if of.event_fork}
+    world.processes[child] = Process(child, space, dict(process.regions), registered)
     if process.name in world.mergeable:
         world.mergeable.append(child)
+
+
+def needs_copy(area: VmArea) -> bool:
+    """vma_needs_copy(): something was written, or the child has to keep what is write-protected."""
+    return area.anon_vma is not None or (area.vma.uffd_wp and area.vma.uffd.event_fork)
 
 
 def inherited(area: VmArea) -> Inherited:
@@ -289,7 +242,9 @@ def copy_range(call: Call, start: int, end: int, copy: bool, child: Inherited = 
 
 def child_area(world: World, area: VmArea) -> VmArea:
     """anon_vma_fork(): an anon_vma of the child's own, in a chain with the parent's."""
-    vma = area.vma._replace(locked=False, uffd_wp=False, uffd_rwp=False)
+    vma = area.vma._replace(locked=False)
+    if not vma.uffd.event_fork:
+        vma = vma.unregistered()
     area = area._replace(flags=Lock.NONE.flags_of(area.flags))
     if area.anon_vma is None or inherited(area) == "wiped":
         return area._replace(vma=vma, anon_vma=None, cloned=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Final
 
-from swaptrace.mm.column import Column, Mapping, SwapPte
+from swaptrace.mm.column import Column, Mapping, Marker, SwapPte
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.explain import mapping_words, transition
 from swaptrace.replay.family import Family
@@ -160,7 +160,7 @@ def kind_of(column: Column, mapping: Mapping) -> Kind:
     pte = mapping.pte
     if mapping.vma is None:
         return Kind.HOLE
-    if pte is None:
+    if pte is None or isinstance(pte, Marker):
         return Kind.NONE
     if isinstance(pte, SwapPte):
         if any(folio.slot == pte.slot for folio in column.folios):

@@ -135,7 +135,7 @@ class World:
                     name,
                     process.space.key(anon_vmas),
                     tuple(process.regions),
-                    tuple(sorted(process.registered)),
+                    tuple(sorted(process.registered.items())),
                     process.future.name,
                 )
                 for name, process in self.processes.items()

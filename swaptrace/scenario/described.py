@@ -110,8 +110,10 @@ KEYS: Final[Mapping[str, str]] = {
     "advice": "The advice; MADV_ may be left out.",
     "flags": "Flags of the system call; a single one need not be a list.",
     "mode": "Of a pin: longterm, to write, as an io_uring registers a buffer (FOLL_LONGTERM); or "
-    "get, to read, as vmsplice() takes it (FOLL_GET). Of a userfaultfd: wp, against writes; or "
-    "rwp, against reads as well (Linux 7.3).",
+    "get, to read, as vmsplice() takes it (FOLL_GET). Of a userfaultfd: wp, against writes; rwp, "
+    "against reads as well (Linux 7.3); missing, for pages that are not there.",
+    "features": "What the userfaultfd is opened with; UFFD_FEATURE_ may be left out.",
+    "fill": "The byte of the pages that the handler copies to where one is missing. Default: 0.",
     "wp": "Protect; false takes the protection away.",
     "steps": "The inner steps.",
 }

@@ -15,6 +15,7 @@ from typing import Final
 
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.scenario.addresses import first_fit
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.schema import (
     AccessPattern,
     Check,
@@ -30,7 +31,6 @@ from swaptrace.scenario.schema import (
     OnRange,
     Pin,
     Repeat,
-    Span,
     Step,
     SystemCall,
     Trace,

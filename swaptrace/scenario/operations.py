@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypedDict, TypeVar
 from swaptrace.advice import Advice
 from swaptrace.errors import quote
 from swaptrace.scenario import values
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.claims import Claims
 from swaptrace.scenario.nodes import Entry, Node
 from swaptrace.scenario.schema import (
@@ -40,14 +41,19 @@ from swaptrace.scenario.schema import (
     PinMode,
     Prot,
     Repeat,
-    Span,
     Step,
     Trace,
-    UffdMode,
-    UffdWriteprotect,
     Unpin,
 )
 from swaptrace.scenario.source import Mark, Report
+from swaptrace.scenario.uffd import (
+    UffdCopy,
+    UffdMode,
+    UffdRegister,
+    UffdUnregister,
+    UffdWriteprotect,
+    UffdZeropage,
+)
 from swaptrace.scenario.values import Reader, read, read_flags
 
 T = TypeVar("T")
@@ -56,10 +62,11 @@ U = TypeVar("U")
 TOTAL: Final = "total"
 """The window that is the whole run."""
 
-ALIGNED: Final = {
-    "offset": ("munmap", "mprotect", "madvise", "uffd_writeprotect"),
-    "length": ("uffd_writeprotect",),
-}
+UFFD: Final = (
+    *("uffd_register", "uffd_unregister", "uffd_writeprotect"),
+    *("uffd_copy", "uffd_zeropage"),
+)
+ALIGNED: Final = {"offset": ("munmap", "mprotect", "madvise", *UFFD), "length": UFFD}
 """Where the kernel gives EINVAL unless this key is a multiple of the page size. The other
 system calls, and these for their length, round to whole pages."""
 
@@ -282,6 +289,35 @@ def uffd_writeprotect(f: Fields) -> UffdWriteprotect:
     return UffdWriteprotect(**f.base(), region=f.name(), span=f.span(), wp=wp, mode=mode)
 
 
+def uffd_register(f: Fields) -> UffdRegister:
+    mode = f.flags("mode", values.REGISTER_MODE)
+    if "mode" not in f.entries:
+        f.report.add(f.mark, "uffd_register needs 'mode'")
+    if "fill" in f.entries and "missing" not in mode:
+        f.wrong("fill", "only `mode: missing` has one")
+    return UffdRegister(
+        **f.base(),
+        region=f.name(),
+        span=f.span(),
+        mode=mode,
+        features=f.flags("features", values.UFFD_FEATURE),
+        fill=f.get("fill", values.BYTE, 0),
+    )
+
+
+def uffd_unregister(f: Fields) -> UffdUnregister:
+    return UffdUnregister(**f.base(), region=f.name(), span=f.span())
+
+
+def uffd_copy(f: Fields) -> UffdCopy:
+    value, wp = f.get("value", values.BYTE, 0), f.get("wp", values.boolean, False)
+    return UffdCopy(**f.base(), region=f.name(), span=f.span(), value=value, wp=wp)
+
+
+def uffd_zeropage(f: Fields) -> UffdZeropage:
+    return UffdZeropage(**f.base(), region=f.name(), span=f.span())
+
+
 def check(f: Fields) -> Check:
     return Check(**f.base(), claims=f.claims())
 
@@ -337,6 +373,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "clear_refs": Operation(clear_refs, ("process",)),
     "ksm_scan": Operation(ksm_scan, ("process",)),
     "uffd_writeprotect": Operation(uffd_writeprotect, ("wp", "mode", *SYSCALL)),
+    "uffd_register": Operation(uffd_register, ("mode", "features", "fill", *SYSCALL)),
+    "uffd_unregister": Operation(uffd_unregister, SYSCALL),
+    "uffd_copy": Operation(uffd_copy, ("value", "wp", *SYSCALL)),
+    "uffd_zeropage": Operation(uffd_zeropage, SYSCALL),
     "check": Operation(check, ("process",)),
     "measure": Operation(measure, ("steps", "process")),
     "repeat": Operation(repeat, ("steps", "process")),

@@ -14,37 +14,19 @@ from typing import Any, Literal, TypeAlias
 
 from swaptrace.advice import Advice
 from swaptrace.kernels import implied
+from swaptrace.scenario.base import BaseStep, Span
 from swaptrace.scenario.claims import Claims, Expected, NamedPolicy
 from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.uffd import OnUffd
 from swaptrace.terminal.files import Identity
 
 Prot = Literal["rw", "r", "none"]
 Order = Literal["forward", "backward", "random"]
 PinMode = Literal["longterm", "get"]
-UffdMode = Literal["wp", "rwp"]
 Pattern = Literal["sequential", "uniform", "zipf", "hot"]
 
 LockFlag = Literal["MLOCK_ONFAULT"]
 LockAllFlag = Literal["MCL_CURRENT", "MCL_FUTURE", "MCL_ONFAULT"]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A range of bytes within a region; always within it, `length` at least 1."""
-
-    offset: int
-    length: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseStep:
-    """What every step has: where it stands in the file (from 1), who executes it, and
-    the errno that its system call is said to return (None: it succeeds)."""
-
-    line: int
-    column: int = 1
-    process: str = "main"
-    errno: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,17 +212,6 @@ class KsmScan(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UffdWriteprotect(BaseStep):
-    """UFFDIO_WRITEPROTECT, or UFFDIO_RWPROTECT; the first use registers the whole region for it."""
-
-    op = "uffd_writeprotect"
-    region: str
-    span: Span
-    wp: bool = True
-    mode: UffdMode = "wp"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Check(BaseStep):
     """What must be true at this place, of pages, data or promises; changes nothing."""
 
@@ -266,7 +237,7 @@ class Repeat(BaseStep):
     steps: tuple[Step, ...]
 
 
-SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | UffdWriteprotect | Pin
+SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | OnUffd | Pin
 """The steps whose range the kernel takes in whole pages."""
 
 OnRange: TypeAlias = Memset | Access | AccessPattern | SystemCall
@@ -291,7 +262,7 @@ Step: TypeAlias = (
     | Exit
     | ClearRefs
     | KsmScan
-    | UffdWriteprotect
+    | OnUffd
     | Check
     | Measure
     | Repeat

@@ -17,17 +17,10 @@ from swaptrace.errors import nearest, quote
 from swaptrace.kernels import KERNELS, RANGES
 from swaptrace.scenario.hardware import Backend, KiB, Reclaim
 from swaptrace.scenario.nodes import Listing, Node, Scalar, a_kind
-from swaptrace.scenario.schema import (
-    LockAllFlag,
-    LockFlag,
-    Order,
-    Pattern,
-    PinMode,
-    Prot,
-    UffdMode,
-)
+from swaptrace.scenario.schema import LockAllFlag, LockFlag, Order, Pattern, PinMode, Prot
 from swaptrace.scenario.source import Report
 from swaptrace.scenario.thp import ThpEnabled, ThpInherited, ThpSize
+from swaptrace.scenario.uffd import RegisterMode, UffdFeature, UffdMode
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -294,6 +287,19 @@ ADVICE: Final[Reader[Advice]] = choice(Advice, "an advice", PREFIX, others=NOT_M
 LOCK_FLAG: Final[Reader[LockFlag]] = choice(get_args(LockFlag), "a flag of mlock2()", "MLOCK_")
 LOCK_ALL_FLAG: Final[Reader[LockAllFlag]] = choice(
     get_args(LockAllFlag), "a flag of mlockall()", "MCL_"
+)
+REGISTER_MODE: Final[Reader[RegisterMode]] = choice(
+    get_args(RegisterMode), "a mode of UFFDIO_REGISTER", others=("rwp", "minor")
+)
+UFFD_FEATURE: Final[Reader[UffdFeature]] = choice(
+    get_args(UffdFeature),
+    "a feature of userfaultfd",
+    "UFFD_FEATURE_",
+    others=(
+        *("PAGEFAULT_FLAG_WP", "EVENT_REMAP", "EVENT_REMOVE", "EVENT_UNMAP", "SIGBUS", "THREAD_ID"),
+        *("MISSING_HUGETLBFS", "MISSING_SHMEM", "MINOR_HUGETLBFS", "MINOR_SHMEM", "EXACT_ADDRESS"),
+        *("WP_HUGETLBFS_SHMEM", "POISON", "MOVE"),
+    ),
 )
 CLEAR_REFS: Final[Reader[str]] = choice(["soft_dirty"], "what it can clear")
 

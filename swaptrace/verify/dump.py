@@ -34,8 +34,14 @@ from swaptrace.scenario.schema import (
     Scenario,
     Step,
     Trace,
-    UffdWriteprotect,
     Unpin,
+)
+from swaptrace.scenario.uffd import (
+    UffdCopy,
+    UffdRegister,
+    UffdUnregister,
+    UffdWriteprotect,
+    UffdZeropage,
 )
 
 
@@ -131,7 +137,16 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
         case UffdWriteprotect():
             mode = {} if step.mode == "wp" else {"mode": step.mode}
             yield from range_keys(step, wp=step.wp, **mode)
-        case Munmap() | Munlock():
+        case UffdRegister():
+            yield from range_keys(step)
+            yield "mode", listing(step.mode)
+            if step.features:
+                yield "features", listing(step.features)
+            if step.fill:
+                yield "fill", step.fill
+        case UffdCopy():
+            yield from range_keys(step, value=step.value, wp=step.wp)
+        case Munmap() | Munlock() | UffdUnregister() | UffdZeropage():
             yield from range_keys(step)
         case Mlock():
             yield from range_keys(step)

@@ -8,12 +8,13 @@ from typing import Final
 from swaptrace.advice import Advice
 from swaptrace.backends import BACKENDS
 from swaptrace.errors import SwaptraceError, printable
+from swaptrace.mm.uffd import Uffd
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import Scenario
 from swaptrace.scenario.thp import large_folios
 from swaptrace.scenario.values import human
 from swaptrace.verify.dump import to_yaml
-from swaptrace.verify.emit_steps import Names, Writer, size
+from swaptrace.verify.emit_steps import Names, Writer, ored, size
 from swaptrace.verify.needs import needs
 from swaptrace.verify.records import Tables
 
@@ -25,6 +26,7 @@ RUNTIME: Final = (
     "access.c",
     "pin.c",
     "ksm.c",
+    "uffd.c",
     "process.c",
     "controller.c",
     "check.c",
@@ -46,7 +48,8 @@ def emit_c(scenario: Scenario) -> str:
     processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
     tables, machine = Tables(scenario, regions), scenario.machine
     swap = BACKENDS[machine.swap.backend]
-    body = Writer(processes, regions, tables.calls, wanted.data_pages > 0).steps(scenario.steps)
+    writer = Writer(processes, regions, tables.calls, wanted.contexts, wanted.data_pages > 0)
+    body = writer.steps(scenario.steps)
     parts = [
         comment(scenario),
         source("steps.h"),
@@ -60,8 +63,10 @@ def emit_c(scenario: Scenario) -> str:
                 f"#define EXPECTED_PAGE_SIZE {machine.page_size}UL",
                 f"#define WAITS_FOR_IO {int(not swap.synchronous_io)}",
                 f"#define NEEDS_SOFT_DIRTY {int(wanted.soft_dirty)}",
+                f"#define MOST_COPIED ({size(max(1 << 16, wanted.copied))})",
                 f"#define NEEDS_UFFD {int(wanted.uffd)}",
                 f"#define NEEDS_RWP {int(wanted.rwp)}",
+                *userfaultfds(wanted.contexts),
                 f"#define NEEDS_MLOCK {int(wanted.mlock)}",
                 f"#define LIMIT ({size(machine.memory or 0)})",
                 f"#define STAT_FLUSH {machine.stat_flush}",
@@ -81,6 +86,27 @@ def emit_c(scenario: Scenario) -> str:
         *(source(name) for name in RUNTIME),
     ]
     return "\n".join(parts)
+
+
+def userfaultfds(contexts: tuple[Uffd, ...]) -> list[str]:
+    """The features of each, and the byte of the pages that its handler gives."""
+    return [
+        f"#define CONTEXTS {len(contexts)}",
+        "static const struct context contexts[CONTEXTS] = {",
+        *(f"\t{{{ored(features_of(each))}, {each.fill:#x}}}," for each in contexts),
+        "};",
+    ]
+
+
+def features_of(context: Uffd) -> tuple[str, ...]:
+    """What a userfaultfd is opened with."""
+    wanted = {
+        "PAGEFAULT_FLAG_WP": True,
+        "EVENT_FORK": context.event_fork,
+        "WP_UNPOPULATED": context.unpopulated,
+        "WP_ASYNC": context.wp_async,
+    }
+    return tuple(f"UFFD_FEATURE_{name}" for name, on in wanted.items() if on)
 
 
 def numbered(advice: Advice) -> list[str]:

@@ -8,6 +8,9 @@ from typing import Final
 
 from swaptrace.advice import Effect
 from swaptrace.mm.policy import ALIASES
+from swaptrace.mm.uffd import Uffd
+from swaptrace.replay.userfaults import wanted_of
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.claims import UNCHANGED, Claims, page_code
 from swaptrace.scenario.schema import (
     Access,
@@ -29,11 +32,16 @@ from swaptrace.scenario.schema import (
     Munmap,
     Pin,
     Repeat,
-    Span,
     Step,
     Trace,
-    UffdWriteprotect,
     Unpin,
+)
+from swaptrace.scenario.uffd import (
+    UffdCopy,
+    UffdRegister,
+    UffdUnregister,
+    UffdWriteprotect,
+    UffdZeropage,
 )
 from swaptrace.traces.generator import threshold
 
@@ -92,19 +100,21 @@ def ored(flags: tuple[str, ...]) -> str:
 
 
 class Writer:
-    """Writes the steps of one scenario; `traces` are the calls that replay its traces, `notes_data`
-    is that a check asks what the data are."""
+    """Writes the steps of one scenario; `traces` are the calls that replay its traces, `contexts`
+    its userfaultfds, `notes_data` is that a check asks what the data are."""
 
     def __init__(
         self,
         processes: Names,
         regions: Names,
         traces: Mapping[tuple[str, str | None, str], str],
+        contexts: tuple[Uffd, ...],
         notes_data: bool,
     ) -> None:
         self.processes = processes
         self.regions = regions
         self.traces = traces
+        self.contexts = contexts
         self.notes_data = notes_data
 
     def steps(self, steps: tuple[Step, ...], path: str = "", depth: int = 1) -> Iterator[str]:
@@ -185,6 +195,18 @@ class Writer:
                 protect = "true" if step.wp else "false"
                 call = "uffd_writeprotect" if step.mode == "wp" else "uffd_rwprotect"
                 return f"call({call}({self.range(region, step.span)}, {protect}))"
+            case UffdRegister(region=region):
+                modes = ored(tuple(f"UFFDIO_REGISTER_MODE_{mode.upper()}" for mode in step.mode))
+                number = self.contexts.index(wanted_of(step).context)
+                return f"call(uffd_register({self.range(region, step.span)}, {number}, {modes}))"
+            case UffdUnregister(region=region):
+                return f"call(uffd_unregister({self.range(region, step.span)}))"
+            case UffdCopy(region=region):
+                mode = "UFFDIO_COPY_MODE_WP" if step.wp else "0"
+                what = f"{self.range(region, step.span)}, {step.value:#x}, {mode}"
+                return f"call(uffd_copy({what}))"
+            case UffdZeropage(region=region):
+                return f"call(uffd_zeropage({self.range(region, step.span)}))"
             case Pin(region=region):
                 return f"call(pin_{step.mode}({self.range(region, step.span)}))"
             case Unpin(region=region):

@@ -11,6 +11,7 @@ from typing import Final
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.kernels import Rule, follows, modelled
+from swaptrace.replay.userfaults import SINCE
 from swaptrace.result.verdict import Status
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
@@ -116,8 +117,9 @@ class Fuzzer:
         while True:
             rwp = facts.uffd_wp and follows(modelled(facts.version), Rule.UFFD_RWP)
             merges = facts.ksm and random.random() < KSM_SHARE
-            has = facts.soft_dirty, facts.uffd_wp, rwp
-            maker = Maker(random, facts.page_size, *has, merges)
+            registers = facts.uffd_wp and facts.version >= SINCE
+            has = facts.soft_dirty, facts.uffd_wp, rwp, merges, registers
+            maker = Maker(random, facts.page_size, *has)
             found = self.settled(maker.scenario(f"random-{self.seed}-{index}"))
             if found is not None:
                 return found

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from swaptrace.advice import Advice
+from swaptrace.mm.uffd import PLAIN, Uffd
 from swaptrace.replay.pages.touched import Memory
+from swaptrace.replay.userfaults import wanted_of
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -22,8 +24,8 @@ from swaptrace.scenario.schema import (
     Pin,
     Scenario,
     Step,
-    UffdWriteprotect,
 )
+from swaptrace.scenario.uffd import OnUffd, UffdCopy, UffdRegister, UffdWriteprotect
 from swaptrace.verify.leaves import written
 
 MOST_RECORDS: Final = 100_000
@@ -35,7 +37,9 @@ class Needs:
     """`processes` and `regions` in order of appearance, `main` first; `memory` in bytes, as much
     as is touched at a time, at most, counted for each process; `shuffled` is how many accesses
     or pages are put into random order at most, `ranks` how many pages a zipf pattern has,
-    `data_pages` how many the largest region has where a check asks what the data are (else 0)."""
+    `data_pages` how many the largest region has where a check asks what the data are (else 0);
+    `contexts` are the userfaultfds that a process may use, the plain one first, and `copied` how
+    many bytes it is given at once at most."""
 
     processes: tuple[str, ...]
     regions: tuple[str, ...]
@@ -46,6 +50,8 @@ class Needs:
     soft_dirty: bool
     uffd: bool
     rwp: bool
+    contexts: tuple[Uffd, ...]
+    copied: int
     mlock: bool
     mlockall: bool
     pins: bool
@@ -59,6 +65,7 @@ def needs(scenario: Scenario) -> Needs:
     steps = list(written(scenario.steps))
     forked = (step.child for step in steps if isinstance(step, Fork))
     given = {step.advice for step in steps if isinstance(step, Madvise)}
+    registered = (step for step in steps if isinstance(step, UffdRegister))
     mapped = (step.region for step in steps if isinstance(step, Mmap))
     return Needs(
         processes=tuple(dict.fromkeys(("main", *forked))),
@@ -68,14 +75,21 @@ def needs(scenario: Scenario) -> Needs:
         ranks=max((ranks(step, scenario.machine.page_size) for step in steps), default=0),
         data_pages=data_pages(steps, scenario.machine.page_size),
         soft_dirty=any(isinstance(step, ClearRefs) or names_soft_dirty(step) for step in steps),
-        uffd=any(isinstance(step, UffdWriteprotect) for step in steps),
+        uffd=any(isinstance(step, OnUffd) for step in steps),
+        contexts=tuple(dict.fromkeys((PLAIN, *map(context, registered)))),
         rwp=any(isinstance(step, UffdWriteprotect) and step.mode == "rwp" for step in steps),
         pins=any(isinstance(step, Pin) for step in steps),
         ksm=any(isinstance(step, KsmScan) for step in steps),
+        copied=max((step.span.length for step in steps if isinstance(step, UffdCopy)), default=0),
         mlock=any(isinstance(step, Mlock) for step in steps),
         mlockall=any(isinstance(step, Mlockall) for step in steps),
         advice=tuple(each for each in Advice if each in given),
     )
+
+
+def context(step: UffdRegister) -> Uffd:
+    """Which userfaultfd it registers with."""
+    return wanted_of(step).context
 
 
 def data_pages(steps: Sequence[Step], page_size: int) -> int:

@@ -14,6 +14,7 @@ from typing import Final, Literal, get_args
 from swaptrace.advice import Advice, Effect
 from swaptrace.kernels import KERNELS
 from swaptrace.mm.column import ENTRY_BYTES
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.schema import (
     Access,
@@ -39,12 +40,11 @@ from swaptrace.scenario.schema import (
     Prot,
     Repeat,
     Scenario,
-    Span,
     Step,
-    UffdMode,
-    UffdWriteprotect,
 )
+from swaptrace.scenario.uffd import UffdMode, UffdWriteprotect
 from swaptrace.verify.needs import needs
+from swaptrace.verify.random_uffd import FEATURES, Features, uffd_step
 
 
 def weight(advice: Advice) -> int:
@@ -88,8 +88,8 @@ STRIDES: Final = (0.125, 0.5, 1.5, 2, 3, 5, 7, 2.5)
 @dataclass
 class Maker:
     """Makes one scenario. `soft_dirty`, `uffd` and `rwp` are whether the kernel has these; `merges`
-    is that KSM scans, for which whole pages are written; `filling` is the share of swap areas that
-    are so small that they fill."""
+    is that KSM scans, for which whole pages are written, `registers` that what a userfaultfd can do
+    besides is modelled; `filling` is the share of swap areas that are so small that they fill."""
 
     random: Random
     page_size: int
@@ -97,14 +97,17 @@ class Maker:
     uffd: bool
     rwp: bool = False
     merges: bool = False
+    registers: bool = False
     filling: float = 0.2
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
     born: int = 0
     mapped: int = 0
+    features: Features = ()
 
     def scenario(self, name: str) -> Scenario:
         """A few regions, then up to thirty steps."""
         regions = self.random.choice((1, 1, 1, 2, 2, 3))
+        self.features = self.random.choice(FEATURES)
         steps: list[Step] = [self.mmap(f"r{number}", "main") for number in range(regions)]
         for _ in range(self.random.randint(6, 26)):
             steps += self.group()
@@ -215,6 +218,8 @@ class Maker:
             kinds.append((self.protect, 8))
         if self.merges:
             kinds += [(self.merging, 8), (self.ksm_scan, 8), (self.memset, 12)]
+        if self.registers:
+            kinds.append((self.userfault, 9))
         make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         region, process = self.somewhere()
         return make(region, process, self.sizes[process][region])
@@ -310,6 +315,12 @@ class Maker:
 
     def munmap(self, region: str, process: str, pages: int) -> Step:
         return Munmap(line=1, process=process, region=region, span=self.span(pages, 1))
+
+    def userfault(self, region: str, process: str, pages: int) -> Step:
+        span, registered = self.span(pages, 0.7), self.span(pages, 0.2)
+        own = self.random.random() < 0.8
+        features = self.features if own else self.random.choice(FEATURES)
+        return uffd_step(self.random, features, region, process, span, registered)
 
     def clear_refs(self, _region: str, process: str, _pages: int) -> Step:
         return ClearRefs(line=1, process=process)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import (
     Access,
@@ -14,7 +15,6 @@ from swaptrace.scenario.schema import (
     OnRange,
     Repeat,
     Scenario,
-    Span,
     Step,
 )
 

@@ -26,7 +26,8 @@ GRID = ("--over", "machine.memory=10%..100%/16", "--over", "machine.reclaim=clas
 
 def make(place: Path) -> None:
     """A trace of a million accesses, and its scenario."""
-    from swaptrace.scenario.schema import AccessPattern, Span
+    from swaptrace.scenario.base import Span
+    from swaptrace.scenario.schema import AccessPattern
     from swaptrace.traces.patterns import accesses
     from swaptrace.traces.writer import TraceWriter
 

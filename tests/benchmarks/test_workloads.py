@@ -20,8 +20,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.schema import Access, AccessPattern, Mmap, Scenario, Span, Trace
+from swaptrace.scenario.schema import Access, AccessPattern, Mmap, Scenario, Trace
 from swaptrace.traces.patterns import accesses
 from swaptrace.traces.writer import TraceWriter
 

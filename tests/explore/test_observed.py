@@ -28,8 +28,8 @@ from swaptrace.scenario.schema import (
     Munlock,
     Scenario,
     Step,
-    UffdWriteprotect,
 )
+from swaptrace.scenario.uffd import UffdWriteprotect
 from swaptrace.verify.observed import COUNTED
 from tests.effort import exhaustive, part
 from tests.explore.sequences import ALL, Follower

@@ -20,8 +20,9 @@ import numpy as np
 from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.hardware import Machine, Reclaim, Swap
-from swaptrace.scenario.schema import Access, Mmap, Scenario, Span, Trace
+from swaptrace.scenario.schema import Access, Mmap, Scenario, Trace
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import TraceWriter
 

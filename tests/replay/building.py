@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from swaptrace.advice import Advice
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.hardware import Machine, Swap
-from swaptrace.scenario.schema import Access, Madvise, Memset, Mmap, Scenario, Span, Step
+from swaptrace.scenario.schema import Access, Madvise, Memset, Mmap, Scenario, Step
 
 PAGE = 4096
 MiB = 1 << 20

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 from hypothesis import strategies as st
 
 from swaptrace.advice import Advice
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.schema import (
     Access,
@@ -29,10 +31,11 @@ from swaptrace.scenario.schema import (
     Prot,
     Repeat,
     Scenario,
-    Span,
     Step,
-    UffdWriteprotect,
 )
+from swaptrace.scenario.uffd import UffdRegister, UffdWriteprotect
+from swaptrace.verify.leaves import written
+from swaptrace.verify.random_uffd import FEATURES, uffd_step
 
 PAGE = 4096
 LOCK_ALL: tuple[LockAllFlag, ...] = get_args(LockAllFlag)
@@ -96,11 +99,11 @@ def access_patterns(draw: st.DrawFn, span: Span, process: str) -> AccessPattern:
 
 
 @st.composite
-def leaf_steps(draw: st.DrawFn, pages: int, process: str) -> Step:
-    """A step of one process on the region `r`."""
+def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = False) -> Step:
+    """A step of one process on the region `r`; with `registers` also on a userfaultfd."""
     span = draw(spans(pages))
     place: Any = {"line": 1, "process": process}
-    kind = draw(st.sampled_from("aaaaaaaammmmpulkcxs"))
+    kind = draw(st.sampled_from("aaaaaaaammmmpulkcxs" + "fff" * registers))
     if kind == "a":
         return Access(
             **place,
@@ -120,6 +123,9 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str) -> Step:
         return Mprotect(
             **place, region="r", prot=draw(st.sampled_from(["rw", "rw", "r", "none"])), span=span
         )
+    if kind == "f":
+        random, features = draw(st.randoms(use_true_random=False)), draw(st.sampled_from(FEATURES))
+        return uffd_step(random, features, "r", process, span, Span(0, pages * PAGE))
     if kind == "u":
         return UffdWriteprotect(**place, region="r", span=span, wp=draw(st.booleans()))
     if kind == "l":
@@ -140,7 +146,9 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str) -> Step:
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, max_pages: int = 40, max_steps: int = 14) -> Scenario:
+def scenarios(
+    draw: st.DrawFn, max_pages: int = 40, max_steps: int = 14, registers: bool = False
+) -> Scenario:
     """Up to three processes on one region."""
     pages = draw(st.integers(1, max_pages))
     prot: Prot = draw(st.sampled_from(["rw", "rw", "rw", "r"]))
@@ -161,8 +169,11 @@ def scenarios(draw: st.DrawFn, max_pages: int = 40, max_steps: int = 14) -> Scen
             alive.remove(process)
             steps.append(Exit(line=1, process=process))
         elif choice == 2:
-            inner = draw(st.lists(leaf_steps(pages, process), min_size=1, max_size=3))
+            inner = draw(st.lists(leaf_steps(pages, process, registers), min_size=1, max_size=3))
             steps.append(Repeat(line=1, count=draw(st.integers(1, 6)), steps=tuple(inner)))
         else:
-            steps.append(draw(leaf_steps(pages, process)))
-    return Scenario("random", "", draw(machines(pages)), tuple(steps))
+            steps.append(draw(leaf_steps(pages, process, registers)))
+    machine = draw(machines(pages))
+    if any(isinstance(step, UffdRegister) for step in written(tuple(steps))):
+        machine = replace(machine, kernel=draw(st.sampled_from(["6.12", "6.18", "7.3"])))
+    return Scenario("random", "", machine, tuple(steps))

@@ -11,6 +11,7 @@ from swaptrace.advice import Advice
 from swaptrace.errors import ScenarioError, SwaptraceError
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.table import Table
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.schema import (
     ClearRefs,
@@ -23,10 +24,9 @@ from swaptrace.scenario.schema import (
     Prot,
     Repeat,
     Scenario,
-    Span,
     Step,
-    UffdWriteprotect,
 )
+from swaptrace.scenario.uffd import UffdWriteprotect
 from tests.replay.building import (
     PAGE,
     MiB,

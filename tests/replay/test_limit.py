@@ -17,9 +17,10 @@ from swaptrace.reclaim import memory
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.pages.arena import Arena
 from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.hardware import MGLRU_KERNEL, Machine
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Access, Mmap, Scenario, Span
+from swaptrace.scenario.schema import Access, Mmap, Scenario
 from tests.effort import examples
 from tests.replay.generations import naive_arena
 from tests.replay.naive import replay_pattern

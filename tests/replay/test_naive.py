@@ -40,7 +40,7 @@ def agree(scenario: Scenario, policy: str) -> None:
 
 
 @settings(max_examples=examples(200))
-@given(scenarios(), st.sampled_from(policies.SERIES))
+@given(st.booleans().flatmap(lambda on: scenarios(registers=on)), st.sampled_from(policies.SERIES))
 def test_replay_by_runs_equals_page_by_page(scenario: Scenario, policy: str) -> None:
     """Do both replays agree on counters, violations and page maps?"""
     agree(scenario, policy)
@@ -48,7 +48,9 @@ def test_replay_by_runs_equals_page_by_page(scenario: Scenario, policy: str) -> 
 
 @exhaustive
 @settings(max_examples=examples(40))
-@given(scenarios(max_pages=2600, max_steps=6), st.sampled_from(["prepatch", "final"]))
+@given(
+    scenarios(max_pages=2600, max_steps=6, registers=True), st.sampled_from(["prepatch", "final"])
+)
 def test_replay_over_several_page_tables_equals_page_by_page(
     scenario: Scenario, policy: str
 ) -> None:

@@ -12,8 +12,9 @@ from swaptrace import policies
 from swaptrace.mm.policy import FolioRefs, Policy
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Pin, Scenario, Span
+from swaptrace.scenario.schema import Pin, Scenario
 from tests.effort import examples
 from tests.replay.building import PAGE
 from tests.replay.naive import naive_replay

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from swaptrace import policies
 from swaptrace.advice import Effect
 from swaptrace.replay.engine import Replay
-from swaptrace.scenario.schema import Access, Madvise, Memset, Mmap, Scenario, Span
+from swaptrace.scenario.base import Span
+from swaptrace.scenario.schema import Access, Madvise, Memset, Mmap, Scenario
 from tests.effort import examples, exhaustive
 from tests.replay.strategies import ADVICE, PAGE, scenarios
 

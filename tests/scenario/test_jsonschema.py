@@ -71,6 +71,10 @@ steps:
 - {unpin: a, process: main}
 - {madvise: a, advice: MERGEABLE}
 - {ksm_scan: true, process: main}
+- {uffd_register: a, mode: [missing, wp], features: WP_UNPOPULATED, fill: 7}
+- {uffd_copy: a, value: 7, wp: true, length: 4KiB, errno: EEXIST}
+- {uffd_zeropage: a}
+- {uffd_unregister: a, process: main}
 """
 """What no machine with a memory limit has."""
 

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from swaptrace.advice import Advice
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.claims import Expected
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS, KiB, Machine, MiB, Swap
 from swaptrace.scenario.loader import load_text
@@ -26,10 +27,9 @@ from swaptrace.scenario.schema import (
     Munlock,
     Munmap,
     Repeat,
-    Span,
     Step,
-    UffdWriteprotect,
 )
+from swaptrace.scenario.uffd import UffdWriteprotect
 
 READ_THEN_WRITE = """\
 # scenarios/read-then-write.yaml

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.names import without
-from swaptrace.scenario.schema import Span
 
 SPANS = st.lists(st.builds(Span, st.integers(0, 30), st.integers(1, 12)), max_size=12)
 

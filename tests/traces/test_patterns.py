@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swaptrace.scenario.schema import AccessPattern, Pattern, Span
+from swaptrace.scenario.base import Span
+from swaptrace.scenario.schema import AccessPattern, Pattern
 from swaptrace.traces import generator, patterns
 from swaptrace.traces.chunk import Chunk
 from tests.effort import examples

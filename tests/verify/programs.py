@@ -15,7 +15,7 @@ from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.compare import Beside
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.leaves import leaves
-from swaptrace.verify.observed import COUNTED, Facts, Observed, SwapArea
+from swaptrace.verify.observed import COUNTED, OF_A_PROCESS, Facts, Observed, SwapArea
 
 CAN_SET_UP = os.geteuid() == 0 and Path("/sys/class/zram-control").is_dir()
 
@@ -34,7 +34,7 @@ FACTS = Facts(
     uffd_wp=True,
     zswap=False,
     swap=(SwapArea("/dev/zram7", 256 << 20, 0),),
-    counters=tuple(sorted(COUNTED - {"minflt", "majflt", "uffd_wp", "uffd_rwp", "sigsegv"})),
+    counters=tuple(sorted(COUNTED - set(OF_A_PROCESS))),
     ksm=True,
 )
 """Of a kernel on which everything that is modelled can be seen."""

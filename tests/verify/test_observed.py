@@ -47,7 +47,16 @@ def test_what_a_step_showed() -> None:
 
 def test_only_counters_that_the_kernel_has_are_compared() -> None:
     assert parse(text(FACTS)).facts.counted == {
-        *("minflt", "majflt", "uffd_wp", "uffd_rwp", "sigsegv", "pswpin", "pswpout"),
+        *(
+            "minflt",
+            "majflt",
+            "uffd_wp",
+            "uffd_rwp",
+            "uffd_missing",
+            "sigsegv",
+            "pswpin",
+            "pswpout",
+        ),
     }
 
 

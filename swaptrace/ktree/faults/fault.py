@@ -8,6 +8,7 @@ from typing import Any, Final
 from swaptrace.csource.frame import Cited
 from swaptrace.csource.kinds import WRITE
 from swaptrace.ktree.faults.values import VMA, Entry, Pointer
+from swaptrace.mm import column
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.page import Page
 
@@ -51,7 +52,7 @@ class Fault:
     def __init__(self, page: Page, p: int, write: bool, anonymous: bool = True) -> None:
         self.page, self.p, self.anonymous = page, p, anonymous
         self.asked = False
-        self.shown: Pte | SwapPte | None = page.maps[p].pte
+        self.shown: column.Entry = page.maps[p].pte
         self.held: Counts[int] = Counts()
         self.mapping: Counts[int] = Counts()
         self.kept: Counts[int] = Counts()

@@ -11,7 +11,7 @@ import numpy as np
 
 from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import did_you_mean, quote
-from swaptrace.mm.column import Pte
+from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.event import Access
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.family import Family, Process
@@ -121,7 +121,8 @@ class Player:
         columns = np.unique(family.region.at(np.arange(start, end) - family.base)).tolist()
         entries = (self.arena.world.table.columns[c].maps[member].pte for c in columns)
         return any(
-            pte is not None and not (isinstance(pte, Pte) and pte.is_zero_page) for pte in entries
+            isinstance(pte, SwapPte) or (isinstance(pte, Pte) and not pte.is_zero_page)
+            for pte in entries
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -25,11 +26,16 @@ from swaptrace.scenario.schema import (
     Munmap,
     Pin,
     Repeat,
-    Span,
     Step,
     Trace,
-    UffdWriteprotect,
     Unpin,
+)
+from swaptrace.scenario.uffd import (
+    UffdCopy,
+    UffdRegister,
+    UffdUnregister,
+    UffdWriteprotect,
+    UffdZeropage,
 )
 
 
@@ -110,12 +116,14 @@ class Memory:
             case Access() if step.stride > self.page_size:
                 pages = -(-step.span.length // step.stride)
                 areas[step.region].scattered[step.span, step.stride] = pages * self.page_size
-            case Access() | Memset() | Mlock() | Pin():
+            case Access() | Memset() | Mlock() | Pin() | UffdCopy():
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case Madvise(advice=advice) if advice.populates:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case Madvise() | Munmap() | Mprotect() | Munlock() | ClearRefs() | UffdWriteprotect():
                 pass  # they change what is there, or nothing
+            case UffdRegister() | UffdUnregister() | UffdZeropage():
+                pass
             case Check() | KsmScan() | Unpin():
                 pass
             case Measure() | Repeat():

@@ -22,7 +22,10 @@ from swaptrace.replay.world import World
 Met: TypeAlias = dict[int, tuple[Row, int]]
 """Column to its transition and the number of pages that take it."""
 
-NEW_ANON = (POSITION[Counter.ZERO_FILL], POSITION[Counter.WP_COPY])
+NEW_ANON = tuple(
+    POSITION[each] for each in (Counter.ZERO_FILL, Counter.WP_COPY, Counter.UFFD_MISSING)
+)
+"""What gives a process a page of its own, by a fault or by the handler of one."""
 
 
 def send(

@@ -276,7 +276,7 @@ static void map(int region, size_t size, int prot, unsigned long at)
 	memset(shared->data[me][region], 0, sizeof(shared->data[me][region]));
 	if (start >= (char *)LOWEST &&
 	    mmap(start, size, LIMIT ? prot | PROT_READ : prot, flags, -1, 0) == start) {
-		*mapped = (struct region){start, size, false};
+		*mapped = (struct region){start, size, false, 0};
 		prepare_region(start, size, prot);
 		return;
 	}

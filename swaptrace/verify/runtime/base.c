@@ -27,7 +27,8 @@
 struct region {
 	char *start;			/* NULL: not mapped yet */
 	size_t size;
-	bool registered;		/* with the userfaultfd of the process */
+	bool registered;		/* with a userfaultfd of the process */
+	int context;			/* which one */
 };
 
 struct datum {				/* what a process last wrote to a page, where checks ask */
@@ -40,13 +41,15 @@ struct shared {				/* by all processes */
 	struct region regions[PROCESSES][REGIONS];
 	struct datum data[PROCESSES][REGIONS][DATA_PAGES];
 	pid_t pid[PROCESSES];		/* 0: does not live */
+	int inherited[PROCESSES][CONTEXTS];	/* userfaultfds: descriptors of the parent's plus 1 */
+	enum { NOT_YET, READY, FETCHED } fetch[PROCESSES];	/* the child, these */
 };
 
 struct report {				/* of a process to the controller, after its step */
 	int process;
 	int error;
 	long minflt, majflt;
-	long uffd_wp, uffd_rwp, sigsegv;
+	long uffd_wp, uffd_rwp, uffd_missing, sigsegv;
 	bool uncounted;			/* its faults do not count: fork, clear_refs */
 	bool forked, born, leaving;
 	const char *missing;		/* what the kernel does not do here */
@@ -95,10 +98,9 @@ static char step_path[512];
 static bool in_line;			/* a line of output was begun */
 static struct report note;		/* on the step under way */
 static struct rusage usage_before;
-static unsigned long events_before, rwp_events_before;
-static volatile unsigned long events, rwp_events;	/* of userfaultfd */
-static int uffd = -1;
-static char handler_stack[STACK] __attribute__((aligned(65536)));
+enum { PROTECTED, READ_PROTECTED, MISSING, EVENTS };	/* of userfaultfd */
+static unsigned long events_before[EVENTS];
+static volatile unsigned long events[EVENTS];
 static sigjmp_buf escape;
 static struct mapping mappings[MAX_MAPPINGS];
 static int mapping_count;

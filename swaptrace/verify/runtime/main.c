@@ -90,7 +90,7 @@ static void check_memory(void)
 
 static void check_kernel(void)
 {
-	bool soft_dirty = has_soft_dirty(), uffd_wp = open_uffd();
+	bool soft_dirty = has_soft_dirty(), uffd_wp = has_uffd(contexts[0].features);
 	char why[128];
 
 	snprintf(why, sizeof(why), "no userfaultfd with write-protection: %s", strerror(errno));
@@ -106,6 +106,8 @@ static void check_kernel(void)
 		skip("the kernel has no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)");
 	if (NEEDS_UFFD && !uffd_wp)
 		skip(why);
+	if (NEEDS_UFFD && !has_all_uffds())
+		skip("the kernel has no userfaultfd with these features, or forbids it");
 	if (NEEDS_PINS && !has_io_uring())
 		skip("the kernel has no io_uring for pins, or forbids it");
 	if (NEEDS_KSM && !has_ksm())
@@ -113,9 +115,6 @@ static void check_kernel(void)
 	check_memory();
 	if (madvise(shared, page_size, MADV_POPULATE_WRITE))
 		skip("the kernel has no MADV_POPULATE_WRITE (Linux 5.14)");
-	if (uffd >= 0)
-		close(uffd);
-	uffd = -1;
 	for (int p = 0; p < PROCESSES; p++)
 		if (pipe(turn[p]))
 			skip("it has more processes than there can be pipes");

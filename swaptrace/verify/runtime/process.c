@@ -22,16 +22,21 @@ static void fork_process(int child)
 {
 	pid_t pid;
 
+	if (NEEDS_UFFD)
+		announce_fork(child);
 	memcpy(shared->regions[child], shared->regions[me], sizeof(shared->regions[me]));
 	memcpy(shared->data[child], shared->data[me], sizeof(shared->data[me]));
 	for (int i = 0; i < REGIONS; i++)
-		shared->regions[child][i].registered = false;
+		if (!inherits(shared->regions[me][i].context))
+			shared->regions[child][i].registered = false;
 	pid = fork();
 	if (pid < 0)
 		fail("cannot fork: ");
 	note.uncounted = true;
 	if (pid) {
 		note.forked = true;
+		if (NEEDS_UFFD)
+			hand_over(child);
 		return;
 	}
 	forget_pins();
@@ -70,8 +75,7 @@ static bool wait_for_turn(void)
 		touch_own_memory();
 	quiet();
 	memset(&note, 0, sizeof(note));
-	events_before = events;
-	rwp_events_before = rwp_events;
+	memcpy(events_before, (void *)events, sizeof(events));
 	getrusage(RUSAGE_THREAD, &usage_before);
 	return true;
 }
@@ -84,8 +88,9 @@ static bool end(void)
 	if (!note.uncounted) {
 		note.minflt = usage.ru_minflt - usage_before.ru_minflt;
 		note.majflt = usage.ru_majflt - usage_before.ru_majflt;
-		note.uffd_wp = events - events_before;
-		note.uffd_rwp = rwp_events - rwp_events_before;
+		note.uffd_wp = events[PROTECTED] - events_before[PROTECTED];
+		note.uffd_rwp = events[READ_PROTECTED] - events_before[READ_PROTECTED];
+		note.uffd_missing = events[MISSING] - events_before[MISSING];
 	}
 	send_report();
 	return false;

@@ -41,6 +41,16 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+#ifndef UFFD_FEATURE_WP_UNPOPULATED
+#define UFFD_FEATURE_WP_UNPOPULATED (1 << 13)
+#endif
+#ifndef UFFD_FEATURE_WP_ASYNC
+#define UFFD_FEATURE_WP_ASYNC (1 << 15)
+#endif
+
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 #ifndef SYS_io_uring_setup
 #define SYS_io_uring_setup 425
 #define SYS_io_uring_register 427
@@ -90,6 +100,11 @@ struct run {
 };
 #define RUN(pages, value) ((struct run){pages, value})
 
+struct context {			/* a way to use userfaultfd */
+	uint64_t features;
+	int fill;			/* the byte of the pages that its handler gives */
+};
+
 struct record {				/* an access of a trace */
 	uint32_t page;
 	uint16_t region;
@@ -111,6 +126,10 @@ static void read_write_each(int region, size_t offset, size_t length, size_t str
 			    long long order) UNUSED;
 static void access_pages(int region, size_t offset, size_t length, struct pattern of) UNUSED;
 static void replay_trace(const struct record *records, size_t count) UNUSED;
+static int uffd_register(int region, size_t offset, size_t length, int context, uint64_t mode) UNUSED;
+static int uffd_unregister(int region, size_t offset, size_t length) UNUSED;
+static int uffd_copy(int region, size_t offset, size_t length, int byte, uint64_t mode) UNUSED;
+static int uffd_zeropage(int region, size_t offset, size_t length) UNUSED;
 static int uffd_writeprotect(int region, size_t offset, size_t length, bool protect) UNUSED;
 static int uffd_rwprotect(int region, size_t offset, size_t length, bool protect) UNUSED;
 static void clear_soft_dirty(void) UNUSED;

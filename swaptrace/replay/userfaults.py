@@ -1,0 +1,198 @@
+"""System calls on a userfaultfd (fs/userfaultfd.c, mm/userfaultfd.c), as those of `syscalls`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from swaptrace.errors import NotModelled
+from swaptrace.kernels import Rule, Version, version
+from swaptrace.mm.column import Entry, Marker, Vma
+from swaptrace.mm.event import Event, UffdCopy, UffdZeropage, Writeprotect
+from swaptrace.mm.uffd import PLAIN, Uffd
+from swaptrace.replay.access import anon_vma_prepare
+from swaptrace.replay.call import Call, Errno, begin, set_vma
+from swaptrace.replay.family import Process
+from swaptrace.replay.pagemap import pages_of
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import World
+from swaptrace.scenario import uffd
+from swaptrace.scenario.thp import large_folios
+
+SINCE: Final[Version] = (6, 12)
+"""The first kernel that was compared. Some of the features are as old as userfaultfd."""
+
+
+def uffd_writeprotect(
+    world: World, tally: Tally, process: Process, step: uffd.UffdWriteprotect
+) -> Errno:
+    """Register the whole region on first use, then UFFDIO_WRITEPROTECT or UFFDIO_RWPROTECT on the
+    range."""
+    rwp = step.mode == "rwp"
+    if rwp and not world.follows(Rule.UFFD_RWP):
+        return "EINVAL"
+    if rwp and large_folios(world.machine.thp):
+        raise NotModelled("mode: rwp is not modelled with large folios (machine.thp)")
+    call = begin(world, tally, process, step.region, step.span)
+    if step.region not in process.registered:
+        family = process.regions[step.region]
+        whole = replace(call, start=family.base, end=family.end)
+        errno = register(whole, Vma(uffd_wp=not rwp, uffd_rwp=rwp))
+        if errno:
+            return errno
+        process.registered[step.region] = PLAIN
+    return mwriteprotect_range(call, step.wp, rwp)
+
+
+def uffd_register(world: World, tally: Tally, process: Process, step: uffd.UffdRegister) -> Errno:
+    """UFFDIO_REGISTER with the userfaultfd that has these features."""
+    call = begin(world, tally, process, step.region, step.span)
+    wanted = wanted_of(step)
+    check_modelled(world, wanted)
+    if not step.mode:
+        return "EINVAL"
+    family = process.regions[step.region]
+    known = [a for a in call.space.within(family.base, family.end) if a.vma.uffd_armed]
+    if any(area.vma.uffd_rwp for area in known):
+        raise NotModelled("what is read-write protected (mode: rwp) cannot be registered anew")
+    others = [area for area in known if area.vma.uffd.context != wanted.context]
+    if others and not any(a.start < call.end and call.start < a.end for a in others):
+        raise NotModelled(
+            f"a region has one userfaultfd at a time; {step.region} is registered with other "
+            "features, unregister it before"
+        )
+    errno = register(call, Vma(uffd_wp="wp" in step.mode, uffd=wanted))
+    if errno is None:
+        process.registered[step.region] = wanted.context
+    return errno
+
+
+def wanted_of(step: uffd.UffdRegister) -> Uffd:
+    """The userfaultfd of a step: WP_ASYNC implies WP_UNPOPULATED (userfaultfd_api())."""
+    wp_async = "WP_ASYNC" in step.features
+    return Uffd(
+        missing="missing" in step.mode,
+        unpopulated=wp_async or "WP_UNPOPULATED" in step.features,
+        wp_async=wp_async,
+        event_fork="EVENT_FORK" in step.features,
+        fill=step.fill,
+    )
+
+
+def check_modelled(world: World, wanted: Uffd) -> None:
+    """Raise `NotModelled` where it is not known what becomes of such a VMA."""
+    if version(world.machine.kernel) < SINCE:
+        raise NotModelled("uffd_register is modelled as since Linux {}.{}".format(*SINCE))
+    if large_folios(world.machine.thp):
+        raise NotModelled("uffd_register is not modelled with large folios (machine.thp)")
+    if world.machine.memory is not None:
+        raise NotModelled("uffd_register is not modelled under a memory limit")
+    policy = world.table.policy
+    if policy.functions and wanted._replace(event_fork=False) != PLAIN:
+        raise NotModelled(
+            f"policy {policy.name} has functions of its own, which are taken to meet no missing "
+            "page, no marker and no asynchronous mode of a userfaultfd"
+        )
+
+
+def register(call: Call, wanted: Vma) -> Errno:
+    """userfaultfd_register(), which wants a VMA and leaves out the holes between them; for
+    read-write protection none that is inaccessible."""
+    areas = call.space.within(call.start, call.end)
+    if not areas or (wanted.uffd_rwp and not all(area.vma.accessible for area in areas)):
+        return "EINVAL"
+    context = wanted.uffd.context
+    if any(area.vma.uffd_armed and area.vma.uffd.context != context for area in areas):
+        return "EBUSY"
+
+    def changed(vma: Vma) -> Vma:
+        modes = vma.uffd_wp >= wanted.uffd_wp and vma.uffd.missing >= wanted.uffd.missing
+        if vma.uffd_armed and modes and not wanted.uffd_rwp:
+            return vma  # it is in these modes already, and may be in another
+        return vma._replace(uffd_wp=wanted.uffd_wp, uffd_rwp=wanted.uffd_rwp, uffd=wanted.uffd)
+
+    each_area(call, changed)
+    return None
+
+
+def each_area(call: Call, changed: Callable[[Vma], Vma]) -> None:
+    """Other flags for what is mapped of the range."""
+    for start, end, area in list(call.space.clipped(call.start, call.end)):
+        now = next(iter(call.space.within(start, start + 1)))  # it may have merged
+        if changed(area.vma) != area.vma:
+            set_vma(call, now, start, end, changed(area.vma))
+
+
+def uffd_unregister(
+    world: World, tally: Tally, process: Process, step: uffd.UffdUnregister
+) -> Errno:
+    """userfaultfd_unregister(): what is protected is so no more."""
+    call = begin(world, tally, process, step.region, step.span)
+    pieces = list(call.space.clipped(call.start, call.end))
+    if not pieces:
+        return "EINVAL"
+    if any(area.vma.uffd_rwp for *_, area in pieces):
+        raise NotModelled("what is read-write protected (mode: rwp) cannot be unregistered")
+    for start, end, area in pieces:
+        if area.vma.uffd_wp:
+            call.send(start, end, Writeprotect(0, world.facts, wp=False))
+    each_area(call, Vma.unregistered)
+    process.registered.setdefault(step.region, PLAIN)
+    return None
+
+
+def mwriteprotect_range(call: Call, wp: bool, rwp: bool) -> Errno:
+    """UFFDIO_WRITEPROTECT, which once took a range within a single VMA only, or mrwprotect_range():
+    up to the first VMA that is not registered for it."""
+    pieces = list(call.space.clipped(call.start, call.end))
+    one_vma = len(pieces) == 1 and pieces[0][:2] == (call.start, call.end)
+    spans = rwp or call.world.follows(Rule.UFFD_WP_SPANS_VMAS)
+    if not pieces or not (one_vma or spans):
+        return "ENOENT"
+    for start, end, area in pieces:
+        if not (area.vma.uffd_rwp if rwp else area.vma.uffd_wp):
+            return "ENOENT"
+        call.send(start, end, Writeprotect(0, call.world.facts, wp, rwp))
+    return None
+
+
+def uffd_copy(world: World, tally: Tally, process: Process, step: uffd.UffdCopy) -> Errno:
+    """UFFDIO_COPY, which may stand in the place of a marker."""
+    call = begin(world, tally, process, step.region, step.span)
+    event = UffdCopy(0, world.facts, step.value, step.wp)
+    return mfill_atomic(call, event, lambda pte: pte is None or isinstance(pte, Marker))
+
+
+def uffd_zeropage(world: World, tally: Tally, process: Process, step: uffd.UffdZeropage) -> Errno:
+    """UFFDIO_ZEROPAGE."""
+    call = begin(world, tally, process, step.region, step.span)
+    return mfill_atomic(call, UffdZeropage(0, world.facts), lambda pte: pte is None)
+
+
+def mfill_atomic(call: Call, event: Event, is_free: Callable[[Entry], bool]) -> Errno:
+    """Within one VMA, page by page up to the first that there is: EEXIST, or EAGAIN if some pages
+    came before it."""
+    area = next(iter(call.space.within(call.start, call.start + 1)), None)
+    if area is None:
+        return "ENOENT"
+    anon_vma_prepare(call.world, call.process, area)
+    if area.end < call.end or not area.vma.uffd_armed:
+        return "ENOENT"
+    if isinstance(event, UffdCopy) and event.wp and not area.vma.uffd_wp:
+        return "EINVAL"
+    end = first_taken(call, is_free)
+    if call.start < end:
+        call.send(call.start, end, event)
+    return None if end == call.end else "EEXIST" if end == call.start else "EAGAIN"
+
+
+def first_taken(call: Call, is_free: Callable[[Entry], bool]) -> int:
+    """The first page of the range that there is; its end if there is none."""
+    for family, walk, member in call.pieces(call.start, call.end):
+        at = family.base + walk.first
+        for pages, column in pages_of(call.world, family, walk):
+            if not is_free(column.maps[member].pte):
+                return at
+            at += pages
+    return call.end

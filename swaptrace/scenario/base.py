@@ -1,0 +1,24 @@
+"""What the steps of a scenario have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of bytes within a region; always within it, `length` at least 1."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseStep:
+    """What every step has: where it stands in the file (from 1), who executes it, and
+    the errno that its system call is said to return (None: it succeeds)."""
+
+    line: int
+    column: int = 1
+    process: str = "main"
+    errno: str | None = None
