@@ -28,6 +28,9 @@ class VmFlag(Flag):
 
     NOHUGEPAGE = auto()
     """No large folios."""
+    EXEC = auto()
+    NORESERVE = auto()
+    """Of what may be written there, nothing is accounted (VM_ACCOUNT)."""
 
 
 NO_FLAGS = VmFlag(0)

@@ -13,6 +13,7 @@ from swaptrace.mm.column import FILLED
 from swaptrace.mm.event import Access, Populate, Store
 from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages.protocol import SinglePages
+from swaptrace.replay.runs.across import send_across
 from swaptrace.replay.runs.readahead import send_reading
 from swaptrace.replay.runs.region import Walk, check_listable, listed
 from swaptrace.replay.runs.visit import NEW_ANON, Met, send, survey
@@ -135,8 +136,9 @@ def touch(
     page = family.base + walk.bounds[0]
     area = next(iter(process.space.within(page, page + 1)), None)
     if area is not None and goes_through_cache(world, met):
-        bounds = max(area.start - family.base, 0), min(area.end, family.end) - family.base
-        moved = send_reading(world, tally, family, walk, event, bounds, area.readahead)
+        reading = send_reading if family.holds(area) else send_across
+        bounds = area.start - family.base, area.end - family.base
+        moved = reading(world, tally, family, walk, event, bounds, area.readahead)
         process.space.put(area, area._replace(readahead=moved))
     else:
         send(world, tally, family, walk, event, met)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -44,13 +44,32 @@ class Call:
                 member = family.members.index(self.process.name)
                 yield family, Walk(low - family.base, high - low), member
 
+    def map(self, area: VmArea) -> VmArea:
+        """A new VMA where nothing is mapped, and what it becomes with its neighbours."""
+        before = self.space.around(area)
+        merged = self.space.insert(area, self.world.follows(Rule.MERGES_UNFAULTED))
+        self.share_soft_dirty(before, merged)
+        return merged
+
     def modify(self, area: VmArea, start: int, end: int, new: VmArea) -> None:
         """A part of one VMA gets the flags of `new`; it may split, and merge as on the machine's
         kernel."""
-        self.space.modify(area, start, end, new, self.world.follows(Rule.MERGES_UNFAULTED))
+        before = self.space.around(area)
+        unfaulted = self.world.follows(Rule.MERGES_UNFAULTED)
+        merged = self.space.modify(area, start, end, new, unfaulted)
+        self.share_soft_dirty(before, merged)
         if self.world.arena is not None:
             for address in (start, end):
                 self.world.arena.adjust_trans_huge(self.tally, self.process, address)
+
+    def share_soft_dirty(self, before: Iterable[VmArea], merged: VmArea) -> None:
+        """What a VMA has taken in is soft-dirty, or not, as the part that it merged with: flags
+        that differ in VM_SOFTDIRTY alone are alike."""
+        for area in before:
+            inside = merged.start <= area.start and area.end <= merged.end
+            if inside and area.vma.soft_dirty != merged.vma.soft_dirty:
+                vma = area.vma._replace(soft_dirty=merged.vma.soft_dirty)
+                self.send(area.start, area.end, SetVma(0, self.world.facts, vma))
 
     def send(self, start: int, end: int, event: Event) -> None:
         """One event of the caller's for each page of a part of the range."""
@@ -62,6 +81,11 @@ def begin(world: World, tally: Tally, process: Process, region: str, span: Span)
     """The call on a range that the loader has already rounded to pages."""
     start = process.regions[region].base + span.offset // world.machine.page_size
     return Call(world, tally, process, start, start + world.pages(span.length))
+
+
+def is_aligned(world: World, number: int) -> bool:
+    """Whether an offset or a length is a multiple of the page size."""
+    return number % world.machine.page_size == 0
 
 
 def whole(world: World, tally: Tally, process: Process) -> Call:

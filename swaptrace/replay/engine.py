@@ -18,7 +18,7 @@ from swaptrace.errors import (
     TooManyPages,
 )
 from swaptrace.mm.policy import Policy
-from swaptrace.replay import checking, ksm, locking, pinning, syscalls, userfaults
+from swaptrace.replay import checking, ksm, locking, mapping, pinning, syscalls, userfaults
 from swaptrace.replay.access import access
 from swaptrace.replay.collapsing import collapses
 from swaptrace.replay.notes import left_mapped
@@ -284,7 +284,7 @@ class Replay:
             case Access() | Memset():
                 access(world, tally, process, step)
             case Mmap():
-                return syscalls.mmap(world, tally, process, step)
+                return mapping.mmap(world, tally, process, step)
             case Munmap():
                 return syscalls.munmap(world, tally, process, step)
             case Mprotect():

@@ -11,7 +11,7 @@ from enum import Enum
 
 from swaptrace.mm.uffd import Uffd
 from swaptrace.replay.runs.region import Region
-from swaptrace.replay.space import AddressSpace
+from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
@@ -28,6 +28,10 @@ class Family:
     def end(self) -> int:
         """One past the last page's address."""
         return self.base + self.region.pages
+
+    def holds(self, area: VmArea) -> bool:
+        """Whether a VMA lies within the region, and not in several that touch."""
+        return self.base <= area.start and area.end <= self.end
 
 
 class Lock(Enum):
@@ -63,3 +67,7 @@ class Process:
     def families(self) -> list[Family]:
         """Each region that the process shares in, once, in order of mapping."""
         return list(self.regions.values())
+
+    def family_at(self, page: int) -> Family:
+        """The region of a page that is mapped."""
+        return next(f for f in self.regions.values() if f.base <= page < f.end)

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from swaptrace.replay.call import Call, Errno, begin, each_vma, populate, set_vma, whole
 from swaptrace.replay.family import Lock, Process
-from swaptrace.replay.space import VmArea
+from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
+from swaptrace.scenario.addresses import ADDRESS_LIMIT
 from swaptrace.scenario.schema import Mlock, Mlockall, Munlock
 from swaptrace.vmflags import VmFlag
 
 
 def mlock(world: World, tally: Tally, process: Process, step: Mlock) -> Errno:
     """do_mlock(): lock every VMA, then populate, unless there was a hole."""
+    if not can_do_mlock(world):
+        return "EPERM"
     call = begin(world, tally, process, step.region, step.span)
+    locked = call.end - call.start + locked_vm(process.space)
+    if locked > lock_limit(world):
+        locked -= locked_vm(process.space, call.start, call.end)
+    if locked > lock_limit(world):
+        return "ENOMEM"
     lock = Lock.ON_FAULT if "MLOCK_ONFAULT" in step.flags else Lock.NOW
     return apply_vma_lock_flags(call, lock) or mm_populate(call)
+
+
+def can_do_mlock(world: World) -> bool:
+    """Whether anything may be locked at all."""
+    return world.machine.memlock != 0
+
+
+def lock_limit(world: World) -> float:
+    """rlimit(RLIMIT_MEMLOCK), in pages."""
+    memlock = world.machine.memlock
+    return inf if memlock is None else memlock // world.machine.page_size
+
+
+def mlock_future_ok(world: World, process: Process, pages: int) -> bool:
+    """Whether so many pages more may be locked."""
+    return pages + locked_vm(process.space) <= lock_limit(world)
+
+
+def locked_vm(space: AddressSpace, start: int = 0, end: int = ADDRESS_LIMIT) -> int:
+    """mm->locked_vm, or count_mm_mlocked_page_nr() of a range: the pages of locked VMAs."""
+    return sum(high - low for low, high, area in space.clipped(start, end) if area.vma.locked)
 
 
 def munlock(world: World, tally: Tally, process: Process, step: Munlock) -> Errno:
@@ -62,6 +93,11 @@ def mlockall(world: World, tally: Tally, process: Process, step: Mlockall) -> Er
     now, later = "MCL_CURRENT" in step.flags, "MCL_FUTURE" in step.flags
     if not now and not later:
         return "EINVAL"
+    total_vm = sum(area.end - area.start for area in process.space.areas)
+    if not can_do_mlock(world):
+        return "EPERM"
+    if now and total_vm > lock_limit(world):
+        return "ENOMEM"
     lock = Lock.ON_FAULT if "MCL_ONFAULT" in step.flags else Lock.NOW
     process.future = lock if later else Lock.NONE
     if now:

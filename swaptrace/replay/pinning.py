@@ -15,6 +15,8 @@ def pin(world: World, tally: Tally, process: Process, step: Pin) -> Errno:
     """io_pin_pages() with FOLL_WRITE | FOLL_LONGTERM, or vmsplice() with FOLL_GET: all of the
     range, or none of it after a hole or a VMA that does not permit it was found (EFAULT)."""
     call = begin(world, tally, process, step.region, step.span)
+    if not step.span.length and step.mode == "longterm":
+        return "EFAULT"  # io_buffer_validate()
     write, end = step.mode == "longterm", call.start
     for start, stop, area in list(call.space.clipped(call.start, call.end)):
         if start > end or not area.vma.allows(write):

@@ -75,10 +75,19 @@ class AddressSpace:
         """The first VMA that ends after an address."""
         return next((a for a in self.areas if start < a.end), None)
 
-    def map(self, area: VmArea) -> None:
-        """Insert a new VMA where nothing is mapped."""
-        self.areas.append(area)
-        self.areas.sort(key=lambda a: a.start)
+    def around(self, area: VmArea) -> list[VmArea]:
+        """The VMAs that touch one."""
+        return [a for a in self.areas if area.start == a.end or a.start == area.end]
+
+    def insert(self, area: VmArea, merges_unfaulted: bool) -> VmArea:
+        """vma_merge_new_range(): a new VMA where nothing is mapped; what it has become."""
+        index = sum(a.start < area.start for a in self.areas)
+        left = self.areas[index - 1] if index else None
+        right = self.areas[index] if index < len(self.areas) else None
+        left, right = _mergeable(left, area, right, merges_unfaulted)
+        merged = _merged(left, area, right)
+        self.areas[index - (left is not None) : index + (right is not None)] = [merged]
+        return merged
 
     def unmap(self, start: int, end: int) -> None:
         """munmap(): what lies in the range goes, what sticks out remains."""
@@ -117,9 +126,9 @@ class AddressSpace:
         end: int,
         new: VmArea,
         merges_unfaulted: bool,
-    ) -> None:
+    ) -> VmArea:
         """vma_modify(): the flags of `new` for a part of one VMA, which merges with its neighbours
-        where they are alike, and is split off where it is not.
+        where they are alike, and is split off where it is not. What the part has become.
 
         `merges_unfaulted`: a neighbour without an anon_vma takes over that of the part.
         """
@@ -127,21 +136,31 @@ class AddressSpace:
         index = self.areas.index(area)
         left = self.areas[index - 1] if index and start == area.start else None
         right = self.areas[index + 1] if index + 1 < len(self.areas) and end == area.end else None
-        can_merge = _can_merge if merges_unfaulted else _could_merge
-        if left is not None and not can_merge(left, part, left.end == start):
-            left = None
-        if right is not None and not can_merge(right, part, right.start == end):
-            right = None
-        if left and right and not _compatible(left, right):
-            right = None
+        left, right = _mergeable(left, part, right, merges_unfaulted)
+        merged = _merged(left, part, right)
         remains = [
             area._replace(end=start) if area.start < start else None,
-            _merged(left, part, right),
+            merged,
             area._replace(start=end) if end < area.end else None,
         ]
         low = index - (left is not None)
         high = index + 1 + (right is not None)
         self.areas[low:high] = [a for a in remains if a is not None]
+        return merged
+
+
+def _mergeable(
+    left: VmArea | None, part: VmArea, right: VmArea | None, merges_unfaulted: bool
+) -> tuple[VmArea | None, VmArea | None]:
+    """The neighbours that a part merges with."""
+    can_merge = _can_merge if merges_unfaulted else _could_merge
+    if left is not None and not can_merge(left, part, left.end == part.start):
+        left = None
+    if right is not None and not can_merge(right, part, right.start == part.end):
+        right = None
+    if left and right and not _compatible(left, right):
+        right = None
+    return left, right
 
 
 def _can_merge(neighbour: VmArea, part: VmArea, adjacent: bool) -> bool:

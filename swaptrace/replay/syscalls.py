@@ -21,72 +21,60 @@ from swaptrace.mm.event import (
     Mprotect,
     Pageout,
     SwapIn,
-    Unmap,
     Unmerge,
 )
 from swaptrace.mm.event import Fork as ForkEvent
-from swaptrace.replay.call import Call, Errno, begin, each_vma, populate
+from swaptrace.replay.call import Call, Errno, begin, each_vma, is_aligned, populate
 from swaptrace.replay.collapsing import madvise_collapse
-from swaptrace.replay.family import Family, Lock, Process
-from swaptrace.replay.locking import mm_populate
-from swaptrace.replay.runs.region import Walk
-from swaptrace.replay.runs.visit import send
+from swaptrace.replay.family import Lock, Process
+from swaptrace.replay.mapping import executable, leave, unmap, with_prot
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import Madvise, Mmap, Munmap
+from swaptrace.scenario.schema import Madvise, Munmap, Prot
 from swaptrace.scenario.schema import Mprotect as MprotectStep
-from swaptrace.vmflags import NO_FLAGS, VmFlag
-
-
-def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
-    """A private anonymous mapping, soft-dirty as every new one."""
-    if step.region in process.regions:  # unmapped before, and now the name is used again
-        process.registered.pop(step.region, None)
-        leave(world, tally, process, process.regions.pop(step.region))
-    pages, lock = world.pages(step.size), process.future
-    vma = Vma(readable=step.prot != "none", writable=step.prot == "rw", locked=process.future.locks)
-    base = world.place(process, pages, step.at)
-    world.add_region(process, step.region, pages, base, vma, lock.flags_of(NO_FLAGS))
-    if lock.locks:
-        mm_populate(Call(world, tally, process, base, base + pages))  # whose errors are ignored
-    return None
+from swaptrace.vmflags import VmFlag
 
 
 def munmap(world: World, tally: Tally, process: Process, step: Munmap) -> Errno:
     """Succeeds over holes as well."""
-    call = begin(world, tally, process, step.region, step.span)
-    call.send(call.start, call.end, Unmap(0, world.facts, gone=False))
-    call.space.unmap(call.start, call.end)
+    if not is_aligned(world, step.span.offset) or not step.span.length:
+        return "EINVAL"
+    unmap(begin(world, tally, process, step.region, step.span))
     return None
 
 
 def mprotect(world: World, tally: Tally, process: Process, step: MprotectStep) -> Errno:
     """do_mprotect_pkey(): VMA by VMA up to the first hole, which gives ENOMEM."""
+    if not is_aligned(world, step.span.offset):
+        return "EINVAL"
     call = begin(world, tally, process, step.region, step.span)
     return each_vma(call, lambda c, a, lo, hi: mprotect_fixup(c, a, lo, hi, step.prot))
 
 
-def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: str) -> None:
+def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: Prot) -> None:
     """A new protection for a part of one VMA; the one it has already changes nothing."""
-    vma = area.vma._replace(readable=prot != "none", writable=prot == "rw")
-    if vma == area.vma:
+    vma, flags = with_prot(area.vma, prot), area.flags & ~VmFlag.EXEC | executable(prot)
+    if (vma, flags) == (area.vma, area.flags):
         return
     account = area.account
     if vma.writable:
-        account = True
+        account = VmFlag.NORESERVE not in flags
     elif area.anon_vma is None and call.world.follows(Rule.MPROTECT_UNACCOUNTS):
         account = False
-    call.modify(area, start, end, area._replace(vma=vma, account=account))
+    call.modify(area, start, end, area._replace(vma=vma, account=account, flags=flags))
     event = Mprotect(0, call.world.facts, vma.readable, vma.writable)
     call.send(start, end, event)
-    if vma.locked and vma.writable and VmFlag.LOCKONFAULT not in area.flags:
+    gained = vma.writable and not area.vma.writable
+    if vma.locked and gained and VmFlag.LOCKONFAULT not in area.flags:
         # COW is broken at once, to spare the locked page the fault; nothing waits or fails.
         populate(call, start, end, write=True, may_retry=False)
 
 
 def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errno:
     """madvise_walk_vmas(): holes are passed over and give ENOMEM in the end."""
+    if not is_aligned(world, step.span.offset):
+        return "EINVAL"
     call = begin(world, tally, process, step.region, step.span)
     if step.advice.populates and world.follows(Rule.POPULATE_RETRIES):  # no longer VMA by VMA
         return each_populated(call, step.advice)
@@ -258,11 +246,3 @@ def exit_process(world: World, tally: Tally, process: Process) -> None:
     del world.processes[process.name]
     if process.name in world.mergeable:
         world.mergeable.remove(process.name)
-
-
-def leave(world: World, tally: Tally, process: Process, family: Family) -> None:
-    """The process is no longer one of those that share the region."""
-    event = Unmap(family.members.index(process.name), world.facts, gone=True)
-    send(world, tally, family, Walk(0, family.region.pages), event)
-    family.members.remove(process.name)
-    process.space.unmap(family.base, family.end)

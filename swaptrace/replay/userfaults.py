@@ -12,12 +12,13 @@ from swaptrace.mm.column import Entry, Marker, Vma
 from swaptrace.mm.event import Event, UffdCopy, UffdZeropage, Writeprotect
 from swaptrace.mm.uffd import PLAIN, Uffd
 from swaptrace.replay.access import anon_vma_prepare
-from swaptrace.replay.call import Call, Errno, begin, set_vma
+from swaptrace.replay.call import Call, Errno, begin, is_aligned, set_vma
 from swaptrace.replay.family import Process
 from swaptrace.replay.pagemap import pages_of
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario import uffd
+from swaptrace.scenario.base import Span
 from swaptrace.scenario.thp import large_folios
 
 SINCE: Final[Version] = (6, 12)
@@ -42,6 +43,8 @@ def uffd_writeprotect(
         if errno:
             return errno
         process.registered[step.region] = PLAIN
+    if not validate_range(world, step.span):
+        return "EINVAL"
     return mwriteprotect_range(call, step.wp, rwp)
 
 
@@ -50,7 +53,7 @@ def uffd_register(world: World, tally: Tally, process: Process, step: uffd.UffdR
     call = begin(world, tally, process, step.region, step.span)
     wanted = wanted_of(step)
     check_modelled(world, wanted)
-    if not step.mode:
+    if not step.mode or not validate_range(world, step.span):
         return "EINVAL"
     family = process.regions[step.region]
     known = [a for a in call.space.within(family.base, family.end) if a.vma.uffd_armed]
@@ -66,6 +69,11 @@ def uffd_register(world: World, tally: Tally, process: Process, step: uffd.UffdR
     if errno is None:
         process.registered[step.region] = wanted.context
     return errno
+
+
+def validate_range(world: World, span: Span) -> bool:
+    """Whether a range is one of whole pages, and not empty."""
+    return bool(span.length) and is_aligned(world, span.offset) and is_aligned(world, span.length)
 
 
 def wanted_of(step: uffd.UffdRegister) -> Uffd:
@@ -128,6 +136,8 @@ def uffd_unregister(
     world: World, tally: Tally, process: Process, step: uffd.UffdUnregister
 ) -> Errno:
     """userfaultfd_unregister(): what is protected is so no more."""
+    if not validate_range(world, step.span):
+        return "EINVAL"
     call = begin(world, tally, process, step.region, step.span)
     pieces = list(call.space.clipped(call.start, call.end))
     if not pieces:
@@ -159,6 +169,8 @@ def mwriteprotect_range(call: Call, wp: bool, rwp: bool) -> Errno:
 
 def uffd_copy(world: World, tally: Tally, process: Process, step: uffd.UffdCopy) -> Errno:
     """UFFDIO_COPY, which may stand in the place of a marker."""
+    if not validate_range(world, step.span):
+        return "EINVAL"
     call = begin(world, tally, process, step.region, step.span)
     event = UffdCopy(0, world.facts, step.value, step.wp)
     return mfill_atomic(call, event, lambda pte: pte is None or isinstance(pte, Marker))
@@ -166,6 +178,8 @@ def uffd_copy(world: World, tally: Tally, process: Process, step: uffd.UffdCopy)
 
 def uffd_zeropage(world: World, tally: Tally, process: Process, step: uffd.UffdZeropage) -> Errno:
     """UFFDIO_ZEROPAGE."""
+    if not validate_range(world, step.span):
+        return "EINVAL"
     call = begin(world, tally, process, step.region, step.span)
     return mfill_atomic(call, UffdZeropage(0, world.facts), lambda pte: pte is None)
 

@@ -12,11 +12,10 @@ from swaptrace.mm.event import Facts
 from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages.protocol import SinglePages
 from swaptrace.replay.runs.region import Region
-from swaptrace.replay.space import AddressSpace, VmArea
+from swaptrace.replay.space import AddressSpace
 from swaptrace.replay.table import Table
 from swaptrace.scenario.addresses import first_fit
 from swaptrace.scenario.hardware import Machine
-from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
 @dataclass(slots=True)
@@ -114,14 +113,12 @@ class World:
         pages: int,
         base: int,
         vma: Vma,
-        flags: VmFlag = NO_FLAGS,
     ) -> None:
-        """A new private anonymous mapping."""
+        """The pages of a new mapping."""
         column = self.table.intern(Column((Mapping(vma),)))
         family = process.regions[name] = Family(name, base, Region(pages, column), [process.name])
         if self.arena is not None:
             self.arena.place(family, pages, column)
-        process.space.map(VmArea(base, base + pages, vma, account=vma.writable, flags=flags))
 
     def state_key(self) -> tuple[object, ...]:
         """Equal for two moments exactly when nothing that follows can tell them apart."""

@@ -168,11 +168,14 @@ class Result:
 def machine_mapping(machine: Machine) -> Mapping[str, object]:
     """The machine as the result keeps it: every key, under the names of the scenario format.
 
-    Without a memory limit, none of the keys that say how it is kept; without large folios no `thp`.
+    Without a memory limit, none of the keys that say how it is kept; without large folios no
+    `thp`, without a limit of locked memory no `memlock`.
     """
     whole = {**asdict(machine), "thp": dict(machine.thp)}
     if not machine.thp:
         del whole["thp"]
+    if machine.memlock is None:
+        del whole["memlock"]
     return {key: value for key, value in whole.items() if machine.memory or key not in LIMITED}
 
 

@@ -46,6 +46,7 @@ OPTIONAL: Final = {
     (PolicyResult, "checks"),
     (PolicyResult, "undecided"),
     (Machine, "thp"),
+    (Machine, "memlock"),
     *((Machine, key) for key in LIMITED),
 }
 """The keys that `to_json` may leave out."""

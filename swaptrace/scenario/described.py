@@ -44,6 +44,8 @@ MACHINE: Final[Mapping[str, str]] = {
         f"thp.{size}": f"hugepages-{size}/enabled: where folios of {size} are used."
         for size in get_args(ThpSize)
     },
+    "memlock": "How many bytes a process may lock: RLIMIT_MEMLOCK of one that may not exceed it "
+    "(CAP_IPC_LOCK). Default: there is no limit.",
     "memory": "What the pages of all processes may occupy: memory.max of their cgroup, less what "
     "the kernel itself is charged for. Default: there is no limit.",
     "reclaim": "What reclaims under the limit: classic, the kernel's active and inactive lists "
@@ -92,9 +94,10 @@ KEYS: Final[Mapping[str, str]] = {
     "process": "Who executes the step. Default: the process of the step around it, or main.",
     "errno": "The system call is refused with this errno; without it, it must succeed.",
     "offset": "Where the range begins, in bytes from the start of the region. Default: 0.",
-    "length": "The length of the range in bytes. Default: to the end of the region.",
+    "length": "The length of the range in bytes. Default: to the end of the region. Where an errno "
+    "is stated, the range may be one that the kernel refuses.",
     "size": "The size of the mapping, rounded up to whole pages.",
-    "prot": "The protection: readable and writable, readable, or neither.",
+    "prot": "The protection: what of reading, writing and executing is permitted.",
     "at": "The address, a multiple of the page size. Default: the next free 2 MiB boundary.",
     "value": "The byte that is written. A page of zeros is stored differently (see zeromap).",
     "stride": "The distance of the bytes that are touched. Default: the page size.",

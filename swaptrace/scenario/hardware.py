@@ -45,6 +45,8 @@ class Machine:
     swap: Swap = Swap()
     thp: tuple[Thp, ...] = ()
     """The sizes of large folios, smallest first."""
+    memlock: int | None = None
+    """How many bytes a process may lock (RLIMIT_MEMLOCK without CAP_IPC_LOCK). None: all."""
     memory: int | None = None
     """What the pages of all processes may occupy, in bytes (memory.max of their cgroup without the
     kernel's own pages). None: there is no limit."""

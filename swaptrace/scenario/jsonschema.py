@@ -19,7 +19,7 @@ from inspect import cleandoc, getclosurevars
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from swaptrace.counters import NAMED, ViolationKind
-from swaptrace.scenario import checks, described, loader, machine, values
+from swaptrace.scenario import addresses, checks, described, loader, machine, values
 from swaptrace.scenario.claims import Claims
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.nodes import Scalar
@@ -166,6 +166,10 @@ class Recorder(Fields):
         self.argument_taken = Taken(values.name)
         self.taken: dict[str, Taken] = {}
         self.reads_claims = False
+
+    @property
+    def sizes(self) -> Reader[int]:
+        return values.LENGTH_OR_NONE if "errno" in OPERATIONS[self.op].keys else values.LENGTH
 
     def claims(self) -> Claims:
         self.reads_claims = True
@@ -354,7 +358,7 @@ FUNCTIONS: Final[Mapping[Reader[Any], Callable[[], Schema]]] = {
     values.page_size: a_page_size,
     values.period: a_period,
     values.path: lambda: {"type": ["string", "number", "boolean"], "minLength": 1},
-    values.address: lambda: an_integer(values.MMAP_MIN_ADDR, values.ADDRESS_LIMIT - 1),
+    values.address: lambda: an_integer(values.MMAP_MIN_ADDR, addresses.ADDRESS_LIMIT - 1),
     values.boolean: lambda: {
         "anyOf": [{"type": "boolean"}, a_string("true|True|TRUE|false|False|FALSE")]
     },

@@ -19,6 +19,7 @@ from typing import Final
 from swaptrace.counters import ALL_COUNTERS, VIOLATIONS
 from swaptrace.errors import did_you_mean, printable, quote
 from swaptrace.scenario.claims import Expected, NamedPolicy
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.machine import read_machine
 from swaptrace.scenario.names import Names
 from swaptrace.scenario.nodes import Entry, Mapping, Node, a_kind, known_entries, parse
@@ -77,8 +78,7 @@ def load_text(
         report.add(root.mark, "a scenario needs 'steps'")
     parsed = reader.steps(section["steps"]) if "steps" in section else ()
     steps = Names(report, machine.page_size, reader.lost).steps(parsed)
-    if machine.memory is not None:
-        no_pins(parsed, report)
+    no_pins(parsed, machine, report)
     scenario = Scenario(
         name=text_of(section, "name", line_of_text, name or "scenario", report),
         description=text_of(section, "description", plain_text, "", report),
@@ -146,13 +146,17 @@ def named_policies(node: Node | None) -> Iterator[NamedPolicy]:
                 yield NamedPolicy(name, entry.key.line, entry.key.column)
 
 
-def no_pins(steps: Iterable[Parsed], report: Report) -> None:
-    """What reclaim makes of a pinned page among others is not modelled."""
+def no_pins(steps: Iterable[Parsed], machine: Machine, report: Report) -> None:
+    """What reclaim makes of a pinned page among others is not modelled, nor how the pinned pages
+    of a user count against RLIMIT_MEMLOCK."""
     for parsed in steps:
-        if isinstance(parsed.step, Pin):
+        if isinstance(parsed.step, Pin) and machine.memory is not None:
             message = "pin is not modelled under a memory limit; leave machine.memory out"
             report.add(parsed.marks["step"], message)
-        no_pins(parsed.steps, report)
+        elif isinstance(parsed.step, Pin) and machine.memlock is not None:
+            message = "pin is not modelled under a limit of locked memory"
+            report.add(parsed.marks["step"], f"{message}; leave machine.memlock out")
+        no_pins(parsed.steps, machine, report)
 
 
 def checked_policies(steps: Iterable[Parsed]) -> Iterator[NamedPolicy]:

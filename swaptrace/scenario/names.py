@@ -9,13 +9,13 @@ a budget, since a small file can ask for a walk without end.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from swaptrace.errors import did_you_mean, quote
-from swaptrace.scenario.addresses import first_fit
+from swaptrace.scenario.addresses import ADDRESS_LIMIT, first_fit, joined, without
 from swaptrace.scenario.base import Span
+from swaptrace.scenario.operations import ALIGNED, TO_END
 from swaptrace.scenario.schema import (
     AccessPattern,
     Check,
@@ -38,7 +38,7 @@ from swaptrace.scenario.schema import (
 )
 from swaptrace.scenario.source import Mark, Report
 from swaptrace.scenario.steps import Parsed
-from swaptrace.scenario.values import ADDRESS_LIMIT, human
+from swaptrace.scenario.values import human
 
 BUDGET: Final = 1_000_000
 """How much walking is done: a step costs 1, and so does a region that is copied for a new
@@ -46,6 +46,9 @@ process or to compare two passes."""
 
 SCANNED: Final = 4
 """That many entries that are only looked at cost 1."""
+
+BEYOND: Final = 1 << 30
+"""How far behind its region a range may reach that is to be refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +172,20 @@ class Names:
             self.exited.pop(step.child, None)
 
     def mmap(self, step: Mmap, process: Process, parsed: Parsed) -> None:
-        """A region under a name that is free."""
-        old = process.regions.get(step.region)
+        """A region under a name that is free, or a part of one that is mapped anew."""
+        old, fixed = process.regions.get(step.region), "MAP_FIXED" in step.flags
+        if step.errno is not None:
+            return
+        if old is not None and fixed:
+            self.mmap_part(step, process, old, parsed)
+            return
+        if fixed and step.at is None:
+            message = "MAP_FIXED needs an address ('at'), or a region that it is mapped over"
+            self.wrong(parsed.mark("flags"), f"flags: {message}")
+        if step.offset:
+            message = "only a mapping over a part of a region has one: MAP_FIXED"
+            self.wrong(parsed.mark("offset"), f"offset: {message}")
+            return
         if old is not None and old.mapped:
             still = "partly " if old.mapped != ((0, old.size),) else ""
             self.wrong(
@@ -198,26 +213,33 @@ class Names:
         if step.region:
             process.regions[step.region] = area
 
-    def no_overlap(self, new: Area, process: Process, parsed: Parsed) -> None:
-        """Addresses belong to one region, even after it is unmapped: its name still means them.
+    def mmap_part(self, step: Mmap, process: Process, area: Area, parsed: Parsed) -> None:
+        """A mapping over a part of a region."""
+        if step.at is not None:
+            message = (
+                f"region {quote(step.region)} has an address (line {area.line}); leave this out"
+            )
+            self.wrong(parsed.mark("at"), f"at: {message}")
+        end = step.offset + step.size
+        if end > area.size > 0:
+            message = f"region {quote(step.region)} has {human(area.size)}, and this ends at"
+            self.wrong(parsed.mark("size"), f"size: {message} {human(end)}")
+        self.spend(len(area.mapped) // SCANNED, parsed)
+        mapped = joined((*area.mapped, (step.offset, end)))
+        process.regions[step.region] = replace(area, mapped=mapped)
 
-        Two that touch would be one VMA on the kernel, and here every region is its own.
-        """
+    def no_overlap(self, new: Area, process: Process, parsed: Parsed) -> None:
+        """Addresses belong to one region, even after it is unmapped: its name still means them."""
         self.spend(len(process.regions) // SCANNED, parsed)
         start, end = new.base, new.end
         near = [
             (name, area)
             for name, area in process.regions.items()
-            if area.base <= end and start <= area.base + area.size
+            if area.base < end and start < area.base + area.size
         ]
         for name, area in near:
             where = f"region {quote(name)} of line {area.line}, {area.base:#x} to {area.end:#x}"
-            if start == area.end or area.base == end:
-                message = f"at: {start:#x} to {end:#x} touches {where}"
-                hint = "the kernel would make one mapping of both; leave a page between them"
-                self.wrong(parsed.mark("at"), f"{message}; {hint}")
-            else:
-                self.wrong(parsed.mark("at"), f"at: {start:#x} to {end:#x} overlaps {where}")
+            self.wrong(parsed.mark("at"), f"at: {start:#x} to {end:#x} overlaps {where}")
 
     def trace(self, step: Trace, process: Process, parsed: Parsed) -> None:
         """The region of a trace, where the step names one; what the file names is known later."""
@@ -260,7 +282,10 @@ class Names:
             process.pinned[step.region] = step.line
         if isinstance(step, Munmap) and step.errno is None:
             self.spend(len(area.mapped) // SCANNED, parsed)
-            process.regions[step.region] = replace(area, mapped=without(area.mapped, span))
+            end = span.offset + span.length
+            process.regions[step.region] = replace(
+                area, mapped=without(area.mapped, span.offset, end)
+            )
         return replace(step, span=span)
 
     def hot_pages(self, step: AccessPattern, span: Span, parsed: Parsed) -> None:
@@ -288,17 +313,20 @@ class Names:
         start, length = step.span.offset, step.span.length
         if area.size == 0:
             return step.span
-        if start >= area.size:
+        most = area.size if step.errno is None else area.size + BEYOND
+        if start >= (area.size if length == TO_END else most):
             message = f"region {quote(step.region)} has {human(area.size)}, so at most"
-            self.wrong(parsed.mark("offset"), f"offset: {message} {area.size - 1}")
-        elif start + length > area.size:
+            self.wrong(parsed.mark("offset"), f"offset: {message} {most - 1}")
+        elif start + length > most:
             message = f"region {quote(step.region)} has {human(area.size)}, so at most"
-            rest = f"{human(area.size - start)}{' from this offset on' if start else ''}"
+            rest = f"{human(most - start)}{' from this offset on' if start else ''}"
             self.wrong(parsed.mark("length"), f"length: {message} {rest}")
-        end = start + length if length else area.size
+        end = area.size if length == TO_END else start + length
         if isinstance(step, SystemCall):
-            start -= start % self.page_size
-            end += -end % self.page_size
+            if step.op not in ALIGNED["offset"]:
+                start -= start % self.page_size
+            if step.op not in ALIGNED["length"]:
+                end += -end % self.page_size
         span = Span(start, end - start)
         first = self.spans.setdefault(id(parsed), span)
         if span != first:
@@ -349,14 +377,3 @@ class Names:
     def wrong(self, mark: Mark, message: str) -> None:
         """Report, and say in which pass if only a later one goes wrong."""
         self.report.add(mark, "".join(self.later[-1:]) + message)
-
-
-def without(mapped: tuple[tuple[int, int], ...], span: Span) -> tuple[tuple[int, int], ...]:
-    """What stays mapped when a range is unmapped."""
-    start, end = span.offset, span.offset + span.length
-    first = bisect_right(mapped, start, key=lambda part: part[1])
-    last = bisect_left(mapped, end, key=lambda part: part[0])
-    touched = mapped[first:last]
-    left = [(low, start) for low, _ in touched[:1] if low < start]
-    right = [(end, high) for _, high in touched[-1:] if high > end]
-    return (*mapped[:first], *left, *right, *mapped[last:])

@@ -2,7 +2,7 @@
 
 A function reads its keys from a `Fields` and makes the step. Whether the region or the
 process exists there is for `names` to say; so a step whose `length` is left out has a
-`Span` of length 0 here.
+`Span` of length `TO_END` here.
 """
 
 from __future__ import annotations
@@ -59,6 +59,9 @@ from swaptrace.scenario.values import Reader, read, read_flags
 T = TypeVar("T")
 U = TypeVar("U")
 
+TO_END: Final = -1
+"""The length of a range whose length is left out: to the end of its region."""
+
 TOTAL: Final = "total"
 """The window that is the whole run."""
 
@@ -66,7 +69,7 @@ UFFD: Final = (
     *("uffd_register", "uffd_unregister", "uffd_writeprotect"),
     *("uffd_copy", "uffd_zeropage"),
 )
-ALIGNED: Final = {"offset": ("munmap", "mprotect", "madvise", *UFFD), "length": UFFD}
+ALIGNED: Final = {"offset": ("mmap", "munmap", "mprotect", "madvise", *UFFD), "length": UFFD}
 """Where the kernel gives EINVAL unless this key is a multiple of the page size. The other
 system calls, and these for their length, round to whole pages."""
 
@@ -139,15 +142,23 @@ class Fields:
         return read_claims(self.argument, self.report, self.marks)
 
     def span(self) -> Span:
-        """The range; length 0 for one to the end of the region."""
-        return Span(self.part("offset", values.OFFSET), self.part("length", values.LENGTH))
+        """The range, of length `TO_END` where that is left out."""
+        return Span(self.part("offset", values.OFFSET, 0), self.part("length", self.sizes, TO_END))
 
-    def part(self, key: str, reader: Reader[int]) -> int:
-        """The offset or the length of the range."""
-        value = self.get(key, reader, 0)
-        if value % self.page_size and self.op in ALIGNED[key]:
+    @property
+    def sizes(self) -> Reader[int]:
+        """What the length of a range, or of a region, may be: 0 if the system call is to fail."""
+        return values.LENGTH_OR_NONE if "errno" in self.entries else values.LENGTH
+
+    def part(self, key: str, reader: Reader[int], default: int) -> int:
+        """An offset or a length; if the system call is to fail, any."""
+        value = self.get(key, reader, default)
+        if "errno" in self.entries or key not in self.entries:
+            return value
+        if value % self.page_size and self.op in ALIGNED.get(key, ()):
             multiple = f"a multiple of the page size, {values.human(self.page_size)}"
-            self.wrong(key, f"{self.op} fails with EINVAL unless this is {multiple}")
+            meant = "if that is meant, say `errno: EINVAL`"
+            self.wrong(key, f"{self.op} fails with EINVAL unless this is {multiple}; {meant}")
         return value
 
     def wrong(self, key: str, message: str) -> None:
@@ -157,16 +168,18 @@ class Fields:
 
 def mmap(f: Fields) -> Mmap:
     at = f.get("at", values.address, None)
-    if at is not None and at % f.page_size:
+    if at is not None and at % f.page_size and "errno" not in f.entries:
         f.wrong("at", f"{at:#x} is not a multiple of the page size, {values.human(f.page_size)}")
         at = None
-    size = f.require("size", values.LENGTH, 0)
+    size = f.require("size", f.sizes, 0)
     return Mmap(
         **f.base(),
         region=f.name(),
         size=-(-size // f.page_size) * f.page_size,
         prot=f.get("prot", values.PROT, "rw"),
         at=at,
+        offset=f.part("offset", values.OFFSET, 0),
+        flags=f.flags("flags", values.MAP_FLAG),
     )
 
 
@@ -352,7 +365,7 @@ PATTERN: Final = ("count", "pattern", *PARAMETERS, "write_share", "seed", *RANGE
 SYSCALL: Final = (*RANGE, "process", "errno")
 
 OPERATIONS: Final[dict[str, Operation]] = {
-    "mmap": Operation(mmap, ("size", "prot", "at", "process")),
+    "mmap": Operation(mmap, ("size", "prot", "at", "offset", "flags", "process", "errno")),
     "munmap": Operation(munmap, SYSCALL),
     "mprotect": Operation(mprotect, ("prot", *SYSCALL)),
     "memset": Operation(memset, ("value", *RANGE, "process")),

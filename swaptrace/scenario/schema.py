@@ -20,24 +20,40 @@ from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.uffd import OnUffd
 from swaptrace.terminal.files import Identity
 
-Prot = Literal["rw", "r", "none"]
+Prot = Literal["rw", "r", "none", "w", "rx", "rwx"]
 Order = Literal["forward", "backward", "random"]
 PinMode = Literal["longterm", "get"]
 Pattern = Literal["sequential", "uniform", "zipf", "hot"]
 
+MapFlag = Literal[
+    "MAP_FIXED",
+    "MAP_POPULATE",
+    "MAP_LOCKED",
+    "MAP_NORESERVE",
+]
 LockFlag = Literal["MLOCK_ONFAULT"]
 LockAllFlag = Literal["MCL_CURRENT", "MCL_FUTURE", "MCL_ONFAULT"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mmap(BaseStep):
-    """A private anonymous mapping of `size` bytes at address `at` (None: the kernel chooses)."""
+    """A private anonymous mapping of `size` bytes at address `at` (None: the kernel chooses).
+
+    With MAP_FIXED it takes the place of a part of a region that there is, from `offset` on.
+    """
 
     op = "mmap"
     region: str
     size: int
     prot: Prot = "rw"
     at: int | None = None
+    offset: int = 0
+    flags: tuple[MapFlag, ...] = ()
+
+    @property
+    def span(self) -> Span:
+        """The range of the region."""
+        return Span(self.offset, self.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

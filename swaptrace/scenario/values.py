@@ -15,9 +15,10 @@ from swaptrace.advice import NOT_MODELLED, PREFIX, Advice
 from swaptrace.backends import KNOWN
 from swaptrace.errors import nearest, quote
 from swaptrace.kernels import KERNELS, RANGES
+from swaptrace.scenario.addresses import ADDRESS_LIMIT
 from swaptrace.scenario.hardware import Backend, KiB, Reclaim
 from swaptrace.scenario.nodes import Listing, Node, Scalar, a_kind
-from swaptrace.scenario.schema import LockAllFlag, LockFlag, Order, Pattern, PinMode, Prot
+from swaptrace.scenario.schema import LockAllFlag, LockFlag, MapFlag, Order, Pattern, PinMode, Prot
 from swaptrace.scenario.source import Report
 from swaptrace.scenario.thp import ThpEnabled, ThpInherited, ThpSize
 from swaptrace.scenario.uffd import RegisterMode, UffdFeature, UffdMode
@@ -25,9 +26,6 @@ from swaptrace.scenario.uffd import RegisterMode, UffdFeature, UffdMode
 T = TypeVar("T")
 U = TypeVar("U")
 Reader: TypeAlias = Callable[[str], T]
-
-ADDRESS_LIMIT: Final = 1 << 47
-"""One past the last byte of the user address space (x86-64, four-level page tables)."""
 
 MMAP_MIN_ADDR: Final = 64 * KiB
 """The lowest address that can be mapped (/proc/sys/vm/mmap_min_addr)."""
@@ -284,6 +282,7 @@ UFFD_MODE: Final[Reader[UffdMode]] = choice(get_args(UffdMode), "a mode of userf
 PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")
 ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
 ADVICE: Final[Reader[Advice]] = choice(Advice, "an advice", PREFIX, others=NOT_MODELLED)
+MAP_FLAG: Final[Reader[MapFlag]] = choice(get_args(MapFlag), "a flag of mmap() here", "MAP_")
 LOCK_FLAG: Final[Reader[LockFlag]] = choice(get_args(LockFlag), "a flag of mlock2()", "MLOCK_")
 LOCK_ALL_FLAG: Final[Reader[LockAllFlag]] = choice(
     get_args(LockAllFlag), "a flag of mlockall()", "MCL_"
@@ -304,6 +303,7 @@ UFFD_FEATURE: Final[Reader[UffdFeature]] = choice(
 CLEAR_REFS: Final[Reader[str]] = choice(["soft_dirty"], "what it can clear")
 
 LENGTH: Final = size(1, ADDRESS_LIMIT)
+LENGTH_OR_NONE: Final = size(0, ADDRESS_LIMIT)
 OFFSET: Final = size(0, ADDRESS_LIMIT - 1)
 BYTE: Final = integer(0, 255)
 SHARE: Final = real(0, 1)

@@ -13,7 +13,7 @@ from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally
 from swaptrace.result.verdict import Difference, Side, Status, Verdict
-from swaptrace.scenario.schema import Scenario, Step
+from swaptrace.scenario.schema import Mmap, Scenario, Step
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.leaves import executed, leaves
 from swaptrace.verify.limiting import Unfit
@@ -40,7 +40,9 @@ class Beside(Replay):
         self.errno: str | None = None
         self.tally = Tally()
 
-    def check_errno(self, step: Step, errno: str | None) -> None:  # noqa: ARG002
+    def check_errno(self, step: Step, errno: str | None) -> None:
+        if isinstance(step, Mmap):  # later steps are of a region that is there
+            super().check_errno(step, errno)
         self.errno = errno
 
     def seen(self, path: str, step: Step, tally: Tally) -> None:  # noqa: ARG002

@@ -69,6 +69,8 @@ def said(key: str, scenario: Scenario) -> bool:
     machine = scenario.machine
     if key in (*PERIODS, "thp") and not getattr(machine, key):
         return False
+    if key == "memlock" and machine.memlock is None:
+        return False
     return key not in LIMITED or machine.memory is not None
 
 
@@ -124,6 +126,9 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield "prot", step.prot
             if step.at is not None:
                 yield "at", step.at
+            if step.offset:
+                yield "offset", step.offset
+            yield from flags_key(step.flags)
         case Mprotect():
             yield from range_keys(step, prot=step.prot)
         case Memset():

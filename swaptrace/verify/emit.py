@@ -21,6 +21,7 @@ from swaptrace.verify.records import Tables
 RUNTIME: Final = (
     "base.c",
     "memory.c",
+    "lock.c",
     "limit.c",
     "random.c",
     "access.c",
@@ -45,6 +46,8 @@ def emit_c(scenario: Scenario) -> str:
     if large_folios(scenario.machine.thp):
         raise SwaptraceError("a program cannot set the sizes of large folios (machine.thp)")
     wanted = needs(scenario)
+    if wanted.populating and scenario.machine.memory is not None:
+        raise SwaptraceError("a program cannot map with MAP_POPULATE or MAP_LOCKED under a limit")
     processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
     tables, machine = Tables(scenario, regions), scenario.machine
     swap = BACKENDS[machine.swap.backend]
@@ -68,6 +71,8 @@ def emit_c(scenario: Scenario) -> str:
                 f"#define NEEDS_RWP {int(wanted.rwp)}",
                 *userfaultfds(wanted.contexts),
                 f"#define NEEDS_MLOCK {int(wanted.mlock)}",
+                f"#define LIMITS_LOCKED {int(machine.memlock is not None)}",
+                f"#define MEMLOCK ({size(machine.memlock or 0)})",
                 f"#define LIMIT ({size(machine.memory or 0)})",
                 f"#define STAT_FLUSH {machine.stat_flush}",
                 f"#define LRU_DRAIN {machine.lru_drain}",

@@ -31,6 +31,7 @@ from swaptrace.scenario.schema import (
     Munlockall,
     Munmap,
     Pin,
+    Prot,
     Repeat,
     Step,
     Trace,
@@ -46,7 +47,7 @@ from swaptrace.scenario.uffd import (
 from swaptrace.traces.generator import threshold
 
 UNITS: Final = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
-PROT: Final = {"rw": "PROT_READ | PROT_WRITE", "r": "PROT_READ", "none": "PROT_NONE"}
+PROT: Final = {"r": "PROT_READ", "w": "PROT_WRITE", "x": "PROT_EXEC"}
 
 
 def byte_or_name(value: int | str | None) -> str:
@@ -92,6 +93,11 @@ def size(number: int) -> str:
         if number and number % unit == 0:
             return f"{number // unit} * {name}"
     return str(number)
+
+
+def prot_of(prot: Prot) -> str:
+    """A protection as C has it."""
+    return "PROT_NONE" if prot == "none" else ored(tuple(PROT[letter] for letter in prot))
 
 
 def ored(flags: tuple[str, ...]) -> str:
@@ -165,8 +171,11 @@ class Writer:
         """What the process does."""
         match step:
             case Mmap(region=region):
-                at = "ANYWHERE" if step.at is None else f"{step.at:#x}UL"
-                return f"map({self.regions[region]}, {size(step.size)}, {PROT[step.prot]}, {at})"
+                where = "ANYWHERE" if step.at is None else f"{step.at:#x}UL"
+                if "MAP_FIXED" in step.flags and step.at is None:
+                    where = f"OVER + {size(step.offset)}"
+                given = f"{prot_of(step.prot)}, {ored(step.flags)}, {where}"
+                return f"map({self.regions[region]}, {size(step.size)}, {given})"
             case Memset(region=region):
                 return f"fill({self.range(region, step.span)}, {step.value:#x})"
             case Access():
@@ -178,7 +187,7 @@ class Writer:
             case Munmap(region=region):
                 return f"call(munmap({self.memory(region, step.span)}))"
             case Mprotect(region=region):
-                return f"call(mprotect({self.memory(region, step.span)}, {PROT[step.prot]}))"
+                return f"call(mprotect({self.memory(region, step.span)}, {prot_of(step.prot)}))"
             case Madvise(region=region):
                 return self.advise(step)
             case Mlock(region=region, flags=("MLOCK_ONFAULT",)):
@@ -190,7 +199,7 @@ class Writer:
             case Mlockall(flags=flags):
                 return f"call(lock_all({ored(flags)}))"
             case Munlockall():
-                return "call(munlockall())"
+                return "call(unlock_all())"
             case UffdWriteprotect(region=region):
                 protect = "true" if step.wp else "false"
                 call = "uffd_writeprotect" if step.mode == "wp" else "uffd_rwprotect"

@@ -54,6 +54,7 @@ class Needs:
     copied: int
     mlock: bool
     mlockall: bool
+    populating: bool
     pins: bool
     ksm: bool
     advice: tuple[Advice, ...]
@@ -81,7 +82,8 @@ def needs(scenario: Scenario) -> Needs:
         pins=any(isinstance(step, Pin) for step in steps),
         ksm=any(isinstance(step, KsmScan) for step in steps),
         copied=max((step.span.length for step in steps if isinstance(step, UffdCopy)), default=0),
-        mlock=any(isinstance(step, Mlock) for step in steps),
+        mlock=any(isinstance(step, Mlock | Mlockall) for step in steps),
+        populating=any(isinstance(step, Mmap) and populates(step) for step in steps),
         mlockall=any(isinstance(step, Mlockall) for step in steps),
         advice=tuple(each for each in Advice if each in given),
     )
@@ -90,6 +92,11 @@ def needs(scenario: Scenario) -> Needs:
 def context(step: UffdRegister) -> Uffd:
     """Which userfaultfd it registers with."""
     return wanted_of(step).context
+
+
+def populates(step: Mmap) -> bool:
+    """Whether the mapping is populated by a flag of its own."""
+    return bool({"MAP_POPULATE", "MAP_LOCKED"} & set(step.flags))
 
 
 def data_pages(steps: Sequence[Step], page_size: int) -> int:

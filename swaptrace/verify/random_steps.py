@@ -26,6 +26,7 @@ from swaptrace.scenario.schema import (
     LockAllFlag,
     LockFlag,
     Madvise,
+    MapFlag,
     Measure,
     Memset,
     Mlock,
@@ -41,6 +42,7 @@ from swaptrace.scenario.schema import (
     Repeat,
     Scenario,
     Step,
+    SystemCall,
 )
 from swaptrace.scenario.uffd import UffdMode, UffdWriteprotect
 from swaptrace.verify.needs import needs
@@ -71,7 +73,8 @@ SIZES: Final = (1, 2, 3, 4, 5, 7, 8, 12, 16, 24, 27, 33, 40, 55, 64, 200, 600)
 ADVICE: Final = tuple(each for each in Advice for _ in range(weight(each)))
 """Each as often as it is to be given."""
 
-PROTS: Final[tuple[Prot, ...]] = ("r", "r", "rw", "rw", "rw", "none")
+PROTS: Final[tuple[Prot, ...]] = ("r", "r", "rw", "rw", "rw", "none", "w", "rx", "rwx")
+MAPPED: Final[tuple[Prot, ...]] = ("rw",) * 16 + ("r", "r", "w", "rwx")
 OPS: Final[tuple[Literal["read", "write", "read_write"], ...]] = (
     *("read",) * 2,
     *("write",) * 2,
@@ -100,6 +103,7 @@ class Maker:
     registers: bool = False
     filling: float = 0.2
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
+    ends: dict[str, int] = field(default_factory=dict)
     born: int = 0
     mapped: int = 0
     features: Features = ()
@@ -122,7 +126,9 @@ class Maker:
         cluster = self.random.choice((3, 3, 3, 3, 0, 1, 2, 5))
         kernel = KERNELS[-1] if self.rwp else Machine().kernel  # an older one refuses it
         swap = Swap(size=size, page_cluster=cluster)
-        return Machine(page_size=self.page_size, kernel=kernel, swap=swap)
+        lock = self.random.randint(0, pages) * self.page_size
+        memlock = lock if self.random.random() < 0.05 else None
+        return Machine(page_size=self.page_size, kernel=kernel, swap=swap, memlock=memlock)
 
     def group(self) -> Iterator[Step]:
         """One step, or a few within a `repeat` or a `measure`."""
@@ -163,15 +169,48 @@ class Maker:
         """A region of any of the sizes, mostly small."""
         pages = self.random.choice(SIZES if self.random.random() < 0.3 else SIZES[:12])
         self.sizes[process][region] = pages
-        prot: Prot = "r" if self.random.random() < 0.1 else "rw"
-        size = pages * self.page_size
-        return Mmap(line=1, process=process, region=region, size=size, prot=prot, at=self.address())
+        size, at = pages * self.page_size, self.address(process)
+        if at is not None:
+            self.ends[process] = at + size
+        return Mmap(
+            line=1,
+            process=process,
+            region=region,
+            size=size,
+            prot=self.random.choice(MAPPED),
+            at=at,
+            flags=self.map_flags(),
+        )
 
-    def address(self) -> int | None:
-        """Mostly none; else one that belongs to nobody, anywhere in what a page table covers."""
-        self.mapped += 1
+    def map_flags(self) -> tuple[MapFlag, ...]:
+        """Mostly none, and never that of a mapping over another."""
         if self.random.random() < 0.8:
+            return ()
+        names: tuple[MapFlag, ...] = ("MAP_POPULATE", "MAP_LOCKED", "MAP_NORESERVE")
+        return tuple(name for name in names if self.random.random() < 0.4)
+
+    def mmap_over(self, region: str, process: str, pages: int) -> Step:
+        """A mapping in the place of a part of a region."""
+        span = self.span(pages, 0.8)
+        return Mmap(
+            line=1,
+            process=process,
+            region=region,
+            size=span.length,
+            offset=span.offset,
+            prot=self.random.choice(MAPPED),
+            flags=("MAP_FIXED", *self.map_flags()),
+        )
+
+    def address(self, process: str) -> int | None:
+        """Mostly none; else one that belongs to nobody, anywhere in what a page table covers, or
+        where another region ends."""
+        self.mapped += 1
+        chance = self.random.random()
+        if chance < 0.7:
             return None
+        if chance < 0.85 and process in self.ends:
+            return self.ends[process]
         page = self.random.randrange(self.page_size // ENTRY_BYTES)
         return (self.mapped << 36) + page * self.page_size
 
@@ -211,6 +250,8 @@ class Maker:
             (self.lock, 5),
             (self.memset, 4),
             (self.munmap, 1),
+            (self.mmap_over, 2),
+            (self.refused, 2),
         ]
         if self.soft_dirty:
             kinds.append((self.clear_refs, 5))
@@ -223,6 +264,21 @@ class Maker:
         make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         region, process = self.somewhere()
         return make(region, process, self.sizes[process][region])
+
+    def refused(self, region: str, process: str, pages: int) -> Step:
+        """A system call on a range that is not in order, whatever it is that it gives."""
+        makes = (self.advice, self.mprotect, self.lock, self.munmap)
+        step = self.random.choice(makes)(region, process, pages)
+        if not isinstance(step, SystemCall):
+            return step
+        span = self.random.choice(
+            (
+                Span(step.span.offset + 100, step.span.length),
+                Span(step.span.offset, 0),
+                Span(step.span.offset, step.span.length + 3 * self.page_size),
+            )
+        )
+        return replace(step, span=span, errno="EINVAL")
 
     def access(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.4)

@@ -22,10 +22,10 @@ def settled(scenario: Scenario, table: Table, overrides: Mapping[str, str]) -> S
     """
     try:
         # Loading first makes sure that the model can replay it: names, ranges.
-        machine = load_text(to_yaml(scenario), scenario.name, overrides).machine
-        errnos = _errnos(replace(scenario, machine=machine), table)
-        steps = tuple(_with(scenario.steps, "", errnos))
-        text = to_yaml(replace(scenario, machine=machine, steps=steps))
+        loaded = load_text(to_yaml(scenario), scenario.name, overrides)
+        errnos = _errnos(loaded, table)
+        steps = tuple(_with(loaded.steps, "", errnos))
+        text = to_yaml(replace(scenario, machine=loaded.machine, steps=steps))
         return load_text(text, f"{scenario.name}.yaml", overrides)
     except ScenarioError:
         return None

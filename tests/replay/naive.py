@@ -17,7 +17,7 @@ from swaptrace.mm.column import Column
 from swaptrace.mm.event import Access, Event, FreeSwap, Pageout, SwapIn
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
-from swaptrace.replay import access, call, engine, syscalls
+from swaptrace.replay import access, call, engine, mapping
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages import sequence
@@ -46,9 +46,10 @@ def naive() -> Iterator[None]:
     """Replace the engine's ways of sending events to many pages, and its repeat."""
     with (
         mock.patch.object(access, "send", send),
-        mock.patch.object(syscalls, "send", send),
+        mock.patch.object(mapping, "send", send),
         mock.patch.object(call, "send", send),
         mock.patch.object(access, "send_reading", send_reading),
+        mock.patch.object(access, "send_across", send_reading),
         mock.patch.object(Replay, "repeat", repeat),
         mock.patch.object(sequence, "replay_pattern", replay_pattern),
         mock.patch.object(engine, "world_of", world_of),
@@ -171,8 +172,11 @@ def send_reading(
             for neighbour in window:
                 inside = bounds[0] <= neighbour - family.base < bounds[1]
                 if size > 1 and inside and neighbour != address:
-                    ahead = SwapIn(event.process, world.facts, readahead=True)
-                    happen(world, tally, family, neighbour - family.base, ahead)
+                    process = world.processes[family.members[event.process]]
+                    other = process.family_at(neighbour)
+                    member = other.members.index(process.name)
+                    ahead = SwapIn(member, world.facts, readahead=True)
+                    happen(world, tally, other, neighbour - other.base, ahead)
         elif lookup == "hit":
             state = ReadAhead(address, state.window, state.hits)
         elif lookup == "readahead_hit":

@@ -30,10 +30,13 @@ description:
 machine:
   {kernel: 6.10, page_size: 0x1000, soft_dirty: TRUE, hw_dirty: "true", mkwrite_dirties: False,
    per_vma_lock: true, zeromap: true, write_upgrade: false,
-   memory: 8MiB, reclaim: lru, stat_flush: 64, lru_drain: never,
+   memlock: 64KiB, memory: 8MiB, reclaim: lru, stat_flush: 64, lru_drain: never,
    swap: {backend: disk, size: 1G, page_cluster: 0o3}, thp: {16KiB: madvise, 2MiB: never}}
 steps:
 - {mmap: a, size: 64KiB, prot: r, at: 0x10000000}
+- {mmap: a, size: 4KiB, offset: 4KiB, flags: [MAP_FIXED, POPULATE], prot: rwx}
+- {mmap: b, size: 0, errno: EINVAL}
+- {munmap: a, offset: 1, length: 0, errno: EINVAL}
 - {mprotect: a, prot: rw, offset: 4KiB, length: 4K}
 - {memset: a, value: 0xff, offset: 1, length: 2}
 - {read: a, offset: 1, length: 2, stride: 1, order: backward}

@@ -55,11 +55,36 @@ def test_a_region_keeps_its_addresses() -> None:
     )
 
 
-@pytest.mark.parametrize("at", ["0x401000", "0x3ff000"])
-def test_regions_may_not_touch(at: str) -> None:
-    """Is it refused to put two regions where the kernel would make one VMA of them?"""
-    with pytest.raises(ScenarioError, match=r"touches region 'a' .* one mapping of both"):
-        steps(f"- {{mmap: a, size: 4KiB, at: 0x400000}}\n- {{mmap: b, size: 4KiB, at: {at}}}\n")
+BASE = "- {mmap: a, size: 16KiB, at: 0x400000}\n"
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ("{mmap: a, size: 4KiB}", "still mapped"),
+        ("{mmap: a, size: 4KiB, offset: 4KiB}", "only a mapping over a part of a region"),
+        ("{mmap: a, size: 8KiB, offset: 12KiB, flags: MAP_FIXED}", "has 16KiB, and this ends"),
+        ("{mmap: a, size: 4KiB, at: 0x400000, flags: MAP_FIXED}", "has an address"),
+        ("{mmap: b, size: 4KiB, flags: MAP_FIXED}", "needs an address"),
+        ("{mmap: b, size: 4KiB, at: 0x401000, flags: MAP_FIXED}", "overlaps"),
+        ("{mmap: b, size: 4KiB, flags: MAP_POPULAT}", "did you mean 'MAP_POPULATE'"),
+        ("{mmap: b, size: 4KiB, prot: xr}", "did you mean"),
+        ("{munmap: a, offset: 100}", "if that is meant, say `errno: EINVAL`"),
+        ("{munmap: a, length: 0}", "too small"),
+        ("{munmap: a, length: 2GiB, errno: EINVAL}", "at most 1"),
+    ],
+)
+def test_a_mapping_over_another_says_so(step: str, why: str) -> None:
+    """Is what is wrong with a mapping, or a range, said in one message?"""
+    with pytest.raises(ScenarioError, match=why) as error:
+        steps(f"{BASE}- {step}\n")
+    assert len(error.value.problems) == 1
+
+
+def test_regions_may_touch() -> None:
+    """May a region begin where another ends?"""
+    for at in ("0x404000", "0x3ff000"):
+        steps(f"{BASE}- {{mmap: b, size: 4KiB, at: {at}}}\n")
 
 
 def test_the_kernel_chooses_as_in_the_replay() -> None:
@@ -80,7 +105,7 @@ steps:
         "a": 2,
         "c": 8,
     }
-    for place, fits in ((5 * MiB, "touches"), (4 * MiB, None), (9 * MiB, "overlaps")):
+    for place, fits in ((5 * MiB, None), (4 * MiB, None), (9 * MiB, "overlaps")):
         taken = f"{text}- {{mmap: d, size: 1MiB, at: {place}}}\n"
         if fits is None:
             load_text(taken)

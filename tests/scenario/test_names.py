@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swaptrace.scenario.addresses import without
 from swaptrace.scenario.base import Span
-from swaptrace.scenario.names import without
 
 SPANS = st.lists(st.builds(Span, st.integers(0, 30), st.integers(1, 12)), max_size=12)
 
@@ -19,7 +19,7 @@ def test_unmapped_ranges_leave_the_rest(spans: list[Span]) -> None:
     mapped: tuple[tuple[int, int], ...] = ((0, 42),)
     pages = set(range(42))
     for span in spans:
-        mapped = without(mapped, span)
+        mapped = without(mapped, span.offset, span.offset + span.length)
         pages -= set(range(span.offset, span.offset + span.length))
         assert [page for low, high in mapped for page in range(low, high)] == sorted(pages)
         assert all(low < high for low, high in mapped)

@@ -24,7 +24,7 @@ def look_up(arena: Parts, page: int, number: int) -> int:
     process = arena.world.processes[family.members[event.process]]
     address = family.base + page - first_page(family)
     area = next(iter(process.space.within(address, address + 1)))
-    bounds = max(area.start - family.base, 0), min(area.end, family.end) - family.base
+    bounds = area.start - family.base, area.end - family.base
     assert isinstance(event, Access | Populate)
     ahead = Pass(arena.world, family, event, bounds, area.readahead)
     lookup = arena.row(page, number).lookup
@@ -39,8 +39,9 @@ def look_up(arena: Parts, page: int, number: int) -> int:
 
 def swap_vma_readahead(arena: Parts, ahead: Pass, page: int, number: int) -> int:
     """The window is read page by page, that of the fault in its place, and then mapped."""
-    first = first_page(ahead.family)
-    start, end = ahead.window(ahead.family.base + page - first)
+    family = ahead.family
+    first = first_page(family)
+    start, end = ahead.window(family.base + page - first)
     event = ahead.event
     if ahead.readahead.window == 1:
         alone = event._replace(facts=event.facts._replace(readahead=False))
@@ -48,8 +49,13 @@ def swap_vma_readahead(arena: Parts, ahead: Pass, page: int, number: int) -> int
     moment = int(arena.v[memory.MOMENT])
     arena.v[memory.MOMENT] += 1
     before = int(arena.column[page])
-    for other in range(first + start, first + end):
-        reading = SwapIn(event.process, event.facts, readahead=other != page)
+    process = arena.world.processes[family.members[event.process]]
+    for address in range(family.base + start, family.base + end):
+        holder = family if family.base <= address < family.end else process.family_at(address)
+        other, member = first_page(holder) + address - holder.base, event.process
+        if holder is not family:  # of a region that touches
+            member = holder.members.index(process.name)
+        reading = SwapIn(member, event.facts, readahead=other != page)
         why = arena.happen(other, arena.table.number(reading))
         if why:
             return why

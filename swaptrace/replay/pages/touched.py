@@ -94,9 +94,8 @@ class Memory:
         areas = self.areas[step.process]
         match step:
             case Mmap():
-                areas[step.region] = Area(step.size)
-                if step.process in self.populating:
-                    areas[step.region].ranges.add((0, step.size))
+                if step.errno is None:
+                    self.map(step, areas)
             case Munmap() if step.span == Span(0, areas[step.region].size):
                 areas[step.region] = Area(step.span.length)
             case Fork():
@@ -128,6 +127,14 @@ class Memory:
                 pass
             case Measure() | Repeat():
                 raise AssertionError("no step of its own")
+
+    def map(self, step: Mmap, areas: dict[str, Area]) -> None:
+        """A new region, or a part of one that there is."""
+        if "MAP_FIXED" not in step.flags or step.region not in areas:
+            areas[step.region] = Area(step.size)
+        populated = {"MAP_POPULATE", "MAP_LOCKED"} & set(step.flags)
+        if populated or step.process in self.populating:
+            areas[step.region].ranges.add((step.offset, step.offset + step.size))
 
     def lock_all(self, process: str, now: bool, later: bool) -> None:
         """mlockall(), as if every page came at once."""

@@ -264,23 +264,54 @@ static char *moved(unsigned long at)
 	return (char *)((BASE + at) % END);
 }
 
-static void map(int region, size_t size, int prot, unsigned long at)
+static bool map_at(char *start, size_t size, int prot, int flags)
 {
-	struct region *mapped = &shared->regions[me][region];
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE;
+	errno = EPERM;			/* root may map there, but a region at 0 is none */
+	return start >= (char *)LOWEST &&
+		mmap(start, size, LIMIT ? prot | PROT_READ : prot,
+		     MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0) == start;
+}
+
+/* What a system call may be told to fail with, and what a place that is taken does not give. */
+static bool refused(void)
+{
+	return errno == EAGAIN || errno == EPERM || errno == EINVAL;
+}
+
+static void map_over(int region, size_t offset, size_t size, int prot, int flags)
+{
+	char *start = at(region, offset);
+
+	if (!map_at(start, size, prot, flags))
+		note.error = errno;
+	else {
+		now_zero(region, offset, size);
+		prepare_region(start, size, prot);
+	}
+}
+
+static void map(int region, size_t size, int prot, int flags, unsigned long where)
+{
+	struct region *mapped = &shared->regions[me][region], old = *mapped;
 	char *start;
 
+	if (where & OVER) {
+		map_over(region, where & ~OVER, size, prot, flags);
+		return;
+	}
 	mapped->start = NULL;		/* the name may have been used before */
-	start = at == ANYWHERE ? first_fit(size) : moved(at);
-	errno = EPERM;			/* root may map there, but a region at 0 is none */
-	memset(shared->data[me][region], 0, sizeof(shared->data[me][region]));
-	if (start >= (char *)LOWEST &&
-	    mmap(start, size, LIMIT ? prot | PROT_READ : prot, flags, -1, 0) == start) {
+	start = where == ANYWHERE ? first_fit(size) : moved(where);
+	if (map_at(start, size, prot, (flags & ~MAP_FIXED) | MAP_FIXED_NOREPLACE)) {
+		memset(shared->data[me][region], 0, sizeof(shared->data[me][region]));
 		*mapped = (struct region){start, size, false, 0};
 		prepare_region(start, size, prot);
 		return;
 	}
 	note.error = errno;
+	if (start >= (char *)LOWEST && refused()) {
+		*mapped = old;
+		return;
+	}
 	note.unmapped = 1 + region;
 	note.address = (uintptr_t)start;
 }

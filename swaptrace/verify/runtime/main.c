@@ -161,6 +161,7 @@ static void become_main(pid_t controller)
 	start_process(0);
 	grow_stack();
 	learn_mappings();
+	obey_limit();
 	if (LIMIT)
 		touch_own_memory();
 	note.born = true;

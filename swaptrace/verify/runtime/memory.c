@@ -30,14 +30,3 @@ static void grow_stack(void)
 	for (size_t i = 0; i < sizeof(below); i += 4 * KiB)
 		below[i] = 1;
 }
-
-/* All of the process, but for what settle() needs not to be locked. */
-static int lock_all(int flags)
-{
-	int result = mlockall(flags);
-	int error = errno;
-
-	munlock(idle, page_size);
-	errno = error;
-	return result;
-}

@@ -40,6 +40,7 @@ static void fork_process(int child)
 		return;
 	}
 	forget_pins();
+	unlocked_child();
 	start_process(child);
 	note.born = true;
 }

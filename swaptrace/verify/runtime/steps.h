@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/userfaultfd.h>
 #include <math.h>
 #include <poll.h>
@@ -69,6 +70,7 @@
 #define STEP(process, ...) for (bool mine = begin(process, __VA_ARGS__); mine; mine = end())
 
 #define ANYWHERE 0UL			/* the address is not given */
+#define OVER (1UL << 63)		/* in the place of a part of the region, from an offset on */
 #define FORWARD (-1LL)
 #define BACKWARD (-2LL)
 #define RANDOM(seed) ((long long)(seed))
@@ -113,10 +115,11 @@ struct record {				/* an access of a trace */
 
 static bool begin(int process, const char *path, ...) __attribute__((format(printf, 2, 3)));
 static bool end(void);
-static void map(int region, size_t size, int prot, unsigned long at) UNUSED;
+static void map(int region, size_t size, int prot, int flags, unsigned long at) UNUSED;
 static char *at(int region, size_t offset) UNUSED;
 static void call(int result) UNUSED;	/* notes the errno of a system call that failed */
 static int lock_all(int flags) UNUSED;
+static int unlock_all(void) UNUSED;
 static void fill(int region, size_t offset, size_t length, int byte) UNUSED;
 static void read_each(int region, size_t offset, size_t length, size_t stride,
 		      long long order) UNUSED;

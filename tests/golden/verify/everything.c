@@ -55,6 +55,8 @@ static const struct context contexts[CONTEXTS] = {
 	{UFFD_FEATURE_PAGEFAULT_FLAG_WP, 0x0},
 };
 #define NEEDS_MLOCK 1
+#define LIMITS_LOCKED 0
+#define MEMLOCK (0)
 #define LIMIT (0)
 #define STAT_FLUSH 0
 #define LRU_DRAIN 0
@@ -69,9 +71,9 @@ static const unsigned long needed_bytes = 6152 * KiB;
 static void scenario(void)
 {
 	STEP(P_main, "0")
-		map(R_buf, 3 * MiB, PROT_READ | PROT_WRITE, ANYWHERE);
+		map(R_buf, 3 * MiB, PROT_READ | PROT_WRITE, 0, ANYWHERE);
 	STEP(P_main, "1")
-		map(R_other, 4 * KiB, PROT_READ, ANYWHERE);
+		map(R_other, 4 * KiB, PROT_READ, 0, ANYWHERE);
 	for (long i1 = 0; i1 < 2; i1++) {
 		STEP(P_main, "2[%ld].0", i1)
 			fill(R_buf, 0, 5000, 0x0);
@@ -117,6 +119,74 @@ static void scenario(void)
 /* runtime/base.c */
 
 /* runtime/memory.c */
+
+/*
+ * Locked memory. A limit of it is for the regions: what the program has of its own, and locks with
+ * mlockall(), comes on top of it.
+ */
+static size_t own_size, own_locked;	/* what that is, and how much of it can be locked */
+static size_t locked_now;		/* of it */
+
+static void limit_locked(size_t own)
+{
+	struct rlimit lock;
+
+	getrlimit(RLIMIT_MEMLOCK, &lock);
+	lock.rlim_cur = MEMLOCK ? MEMLOCK + own : 0;
+	if (LIMITS_LOCKED && setrlimit(RLIMIT_MEMLOCK, &lock))
+		fail("cannot set the limit of locked memory: ");
+}
+
+/* All of the process, but for what settle() needs not to be locked. */
+static int lock_all(int flags)
+{
+	int result, error;
+
+	limit_locked(own_size);
+	result = mlockall(flags);
+	error = errno;
+	munlock(idle, page_size);
+	if (!result && flags & MCL_CURRENT)
+		locked_now = own_locked;
+	limit_locked(locked_now);
+	errno = error;
+	return result;
+}
+
+static int unlock_all(void)
+{
+	locked_now = 0;
+	limit_locked(0);
+	return munlockall();
+}
+
+/* A child has nothing locked. */
+static void unlocked_child(void)
+{
+	locked_now = 0;
+	limit_locked(0);
+}
+
+/* From here on the process may lock no more than it is told. */
+static void obey_limit(void)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct sets[2];
+
+	if (!LIMITS_LOCKED)
+		return;
+	own_size = value_of(read_path("/proc/self/status"), "VmSize") * KiB;
+	mlockall(MCL_CURRENT);
+	munlock(idle, page_size);
+	own_locked = value_of(read_path("/proc/self/status"), "VmLck") * KiB;
+	munlockall();
+	if (syscall(SYS_capget, &header, sets))
+		fail("cannot read the capabilities: ");
+	sets[0].effective &= ~(1U << CAP_IPC_LOCK);
+	if (syscall(SYS_capset, &header, sets))
+		fail("cannot give a capability up: ");
+	limit_locked(0);
+}
 
 /* runtime/limit.c */
 

@@ -59,6 +59,8 @@ static const struct context contexts[CONTEXTS] = {
 	{UFFD_FEATURE_PAGEFAULT_FLAG_WP, 0x0},
 };
 #define NEEDS_MLOCK 0
+#define LIMITS_LOCKED 0
+#define MEMLOCK (0)
 #define LIMIT (0)
 #define STAT_FLUSH 0
 #define LRU_DRAIN 0
@@ -73,7 +75,7 @@ static const unsigned long needed_bytes = 2 * MiB;
 static void scenario(void)
 {
 	STEP(P_main, "0")
-		map(R_buf, 2 * MiB, PROT_READ | PROT_WRITE, ANYWHERE);
+		map(R_buf, 2 * MiB, PROT_READ | PROT_WRITE, 0, ANYWHERE);
 	STEP(P_main, "1")
 		fill(R_buf, 0, 2 * MiB, 0x11);
 	STEP(P_main, "2")
@@ -87,6 +89,74 @@ static void scenario(void)
 /* runtime/base.c */
 
 /* runtime/memory.c */
+
+/*
+ * Locked memory. A limit of it is for the regions: what the program has of its own, and locks with
+ * mlockall(), comes on top of it.
+ */
+static size_t own_size, own_locked;	/* what that is, and how much of it can be locked */
+static size_t locked_now;		/* of it */
+
+static void limit_locked(size_t own)
+{
+	struct rlimit lock;
+
+	getrlimit(RLIMIT_MEMLOCK, &lock);
+	lock.rlim_cur = MEMLOCK ? MEMLOCK + own : 0;
+	if (LIMITS_LOCKED && setrlimit(RLIMIT_MEMLOCK, &lock))
+		fail("cannot set the limit of locked memory: ");
+}
+
+/* All of the process, but for what settle() needs not to be locked. */
+static int lock_all(int flags)
+{
+	int result, error;
+
+	limit_locked(own_size);
+	result = mlockall(flags);
+	error = errno;
+	munlock(idle, page_size);
+	if (!result && flags & MCL_CURRENT)
+		locked_now = own_locked;
+	limit_locked(locked_now);
+	errno = error;
+	return result;
+}
+
+static int unlock_all(void)
+{
+	locked_now = 0;
+	limit_locked(0);
+	return munlockall();
+}
+
+/* A child has nothing locked. */
+static void unlocked_child(void)
+{
+	locked_now = 0;
+	limit_locked(0);
+}
+
+/* From here on the process may lock no more than it is told. */
+static void obey_limit(void)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct sets[2];
+
+	if (!LIMITS_LOCKED)
+		return;
+	own_size = value_of(read_path("/proc/self/status"), "VmSize") * KiB;
+	mlockall(MCL_CURRENT);
+	munlock(idle, page_size);
+	own_locked = value_of(read_path("/proc/self/status"), "VmLck") * KiB;
+	munlockall();
+	if (syscall(SYS_capget, &header, sets))
+		fail("cannot read the capabilities: ");
+	sets[0].effective &= ~(1U << CAP_IPC_LOCK);
+	if (syscall(SYS_capset, &header, sets))
+		fail("cannot give a capability up: ");
+	limit_locked(0);
+}
 
 /* runtime/limit.c */
 

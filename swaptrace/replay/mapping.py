@@ -1,0 +1,88 @@
+"""New mappings, and what is in their place before (mm/mmap.c)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from swaptrace.errors import NotModelled
+from swaptrace.mm.column import Vma
+from swaptrace.mm.event import SetVma, Unmap
+from swaptrace.replay.call import Call, Errno, begin, is_aligned
+from swaptrace.replay.family import Family, Lock, Process
+from swaptrace.replay.locking import can_do_mlock, mlock_future_ok, mm_populate
+from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.visit import send
+from swaptrace.replay.space import VmArea
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import World
+from swaptrace.scenario.schema import Mmap, Prot
+from swaptrace.scenario.thp import large_folios
+from swaptrace.vmflags import NO_FLAGS, VmFlag
+
+
+def with_prot(vma: Vma, prot: Prot) -> Vma:
+    """A VMA of another protection."""
+    return vma._replace(readable="r" in prot, writable="w" in prot)
+
+
+def executable(prot: Prot) -> VmFlag:
+    """VM_EXEC, which no fault here depends on."""
+    return VmFlag.EXEC if "x" in prot else NO_FLAGS
+
+
+NORESERVE: Final = {False: NO_FLAGS, True: VmFlag.NORESERVE}
+
+
+def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
+    """do_mmap(): a private anonymous mapping, in the place of what is there (MAP_FIXED)."""
+    if not step.size or not is_aligned(world, step.offset) or not is_aligned(world, step.at or 0):
+        return "EINVAL"
+    lock = process.future
+    if "MAP_LOCKED" in step.flags:
+        lock = lock if lock.locks else Lock.NOW
+        if not can_do_mlock(world):
+            return "EPERM"
+    pages = world.pages(step.size)
+    if lock.locks and not mlock_future_ok(world, process, pages):
+        return "EAGAIN"
+    noreserve = "MAP_NORESERVE" in step.flags
+    flags = lock.flags_of(executable(step.prot) | NORESERVE[noreserve])
+    vma = with_prot(Vma(locked=lock.locks), step.prot)
+    account = vma.writable and not noreserve
+    call = placed(world, tally, process, step, vma)
+    merged = call.map(VmArea(call.start, call.end, vma, account, flags=flags))
+    if large_folios(world.machine.thp) and not process.regions[step.region].holds(merged):
+        raise NotModelled("regions that touch are not modelled with large folios (machine.thp)")
+    if lock.locks or "MAP_POPULATE" in step.flags:
+        mm_populate(call)  # whose errors are ignored
+    return None
+
+
+def placed(world: World, tally: Tally, process: Process, step: Mmap, vma: Vma) -> Call:
+    """The range of the new mapping, whose pages are of its VMA."""
+    if step.region in process.regions and "MAP_FIXED" in step.flags:
+        call = begin(world, tally, process, step.region, step.span)
+        unmap(call)
+        call.send(call.start, call.end, SetVma(0, world.facts, vma))
+        return call
+    if step.region in process.regions:  # unmapped before, and now the name is used again
+        process.registered.pop(step.region, None)
+        leave(world, tally, process, process.regions.pop(step.region))
+    pages = world.pages(step.size)
+    base = world.place(process, pages, step.at)
+    world.add_region(process, step.region, pages, base, vma)
+    return Call(world, tally, process, base, base + pages)
+
+
+def unmap(call: Call) -> None:
+    """do_vmi_munmap(): a hole."""
+    call.send(call.start, call.end, Unmap(0, call.world.facts, gone=False))
+    call.space.unmap(call.start, call.end)
+
+
+def leave(world: World, tally: Tally, process: Process, family: Family) -> None:
+    """The process is no longer one of those that share the region."""
+    event = Unmap(family.members.index(process.name), world.facts, gone=True)
+    send(world, tally, family, Walk(0, family.region.pages), event)
+    family.members.remove(process.name)
+    process.space.unmap(family.base, family.end)

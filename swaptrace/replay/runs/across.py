@@ -1,0 +1,59 @@
+"""Read-ahead in a VMA that has pages of several regions: a fault at a time (mm/swap_state.c)."""
+
+from __future__ import annotations
+
+from swaptrace.mm.event import Access, Event, Populate, SwapIn
+from swaptrace.replay.family import Family, Process
+from swaptrace.replay.runs.readahead import Pass
+from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.visit import commit, with_facts
+from swaptrace.replay.space import ReadAhead
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import World
+
+
+def send_across(
+    world: World,
+    tally: Tally,
+    family: Family,
+    walk: Walk,
+    event: Access | Populate,
+    bounds: tuple[int, int],
+    readahead: ReadAhead,
+) -> ReadAhead:
+    """As `send_reading`, of a VMA whose bounds lie behind those of the region."""
+    task = Pass(world, family, event, bounds, readahead)
+    process = world.processes[family.members[event.process]]
+    for page in walk.pages().tolist():
+        now = with_facts(world, event)
+        lookup = world.table.row(now, column_at(family, page)).lookup
+        window = range(*task.window(family.base + page)) if lookup == "read" else range(0)
+        if lookup == "read" and task.readahead.window == 1:
+            now = now._replace(facts=now.facts._replace(readahead=False))
+        elif lookup not in ("read", "none"):
+            task.note_hit(family.base + page, lookup == "readahead_hit")
+        happen(world, tally, family, page, now)
+        for neighbour in window:
+            if neighbour != page:
+                read_ahead(world, tally, process, family.base + neighbour)
+    return task.readahead
+
+
+def read_ahead(world: World, tally: Tally, process: Process, address: int) -> None:
+    """The page at an address, of whatever region, is read into the swap cache."""
+    family = process.family_at(address)
+    reading = SwapIn(family.members.index(process.name), world.facts, readahead=True)
+    happen(world, tally, family, address - family.base, with_facts(world, reading))
+
+
+def happen(world: World, tally: Tally, family: Family, page: int, event: Event) -> None:
+    """One event on one page, if it is one to it."""
+    column = column_at(family, page)
+    row = world.table.row(event, column)
+    if row.new != column or not isinstance(event, SwapIn):
+        commit(world, tally, family, Walk(page, 1), event, {column: (row, 1)})
+
+
+def column_at(family: Family, page: int) -> int:
+    """The column of a page."""
+    return int(family.region.at(Walk(page, 1).pages())[0])
