@@ -114,6 +114,11 @@ class Counter(Named):
         "PTEs made dirty although nothing was written through them.",
         "do_swap_page",
     )
+    LRU_DRAINS = (
+        "lru_drains",
+        "Calls of lru_add_drain() by faults, counted where machine.lru_batch is kept.",
+        "lru_add_drain",
+    )
     MTHP_FAULT_ALLOC = (
         "mthp_fault_alloc",
         "Large folios that first writes were served with.",

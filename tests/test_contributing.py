@@ -103,4 +103,5 @@ def test_an_effect_that_nobody_thought_of_is_an_error(tmp_path: Path) -> None:
 def test_every_machine_feature_is_known_to_verify() -> None:
     """Does each follow from the version or the architecture, or is it asked of the kernel?"""
     features = {field.name for field in fields(Machine) if field.type == "bool"}
-    assert features == {*implied("6.12"), *X86, "soft_dirty"}
+    # A scenario with lru_batch is refused (check_runnable).
+    assert features == {*implied("6.12"), *X86, "soft_dirty", "lru_batch"}

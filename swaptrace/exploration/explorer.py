@@ -157,6 +157,10 @@ def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Ma
     machine = scenario.machine
     if policy is not None:
         machine = scenario.machine_under(policy.kernel, policy.pinned)
+    if machine.lru_batch:
+        raise SwaptraceError(
+            "machine.lru_batch must be off: explore looks at one page, and the batch is of all"
+        )
     if machine.swap.page_cluster:
         raise SwaptraceError(
             "machine.swap.page_cluster must be 0: explore looks at one page, and read-ahead is "

@@ -188,7 +188,8 @@ class Folio(NamedTuple):
     `anon_exclusive` is PageAnonExclusive, `dirty` PG_dirty, `lazyfree` an anonymous folio
     without PG_swapbacked (MADV_FREE), `readahead` PG_readahead, `slot` the swap slot that
     it is cached for (None: not in the swap cache), `data` the token of its content. `ksm` is
-    folio_test_ksm(); such a folio may be mapped `elsewhere`, by pages of other columns.
+    folio_test_ksm(); such a folio may be mapped `elsewhere`, by pages of other columns. `batched`
+    is that it waits in the per-CPU batch of new folios (not folio_test_lru()), if that is kept.
     """
 
     data: int
@@ -199,6 +200,7 @@ class Folio(NamedTuple):
     slot: int | None = None
     ksm: bool = False
     elsewhere: bool = False
+    batched: bool = False
 
 
 class SwapSlot(NamedTuple):

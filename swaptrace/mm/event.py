@@ -6,7 +6,7 @@ facts that it needs as a plain value, so that a transition depends on nothing el
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from swaptrace.backends import BACKENDS, Backend
 from swaptrace.counters import ViolationKind
@@ -24,7 +24,8 @@ class Facts(NamedTuple):
     finds a slot; these two change during a replay.
     `readahead` is that a swap-in through the cache reads more than the one page, after which the
     folios leave the per-CPU batch that holds a reference to each (lru_add_drain() in
-    swap_vma_readahead()).
+    swap_vma_readahead(), up to 7.2). `batch_left` is how many more fill that batch, up to
+    `MOST_ADDED`; 0: it is empty whenever an event begins, and nothing is counted.
     """
 
     backend: Backend = BACKENDS["zram"]
@@ -42,7 +43,11 @@ class Facts(NamedTuple):
     swap_full: bool = False
     slot_free: bool = True
     readahead: bool = True
+    batch_left: int = 0
 
+
+MOST_ADDED: Final = 4
+"""More folios than an event adds to the per-CPU batch."""
 
 Store = Literal["fresh", "zero", "same"] | int
 """What a write leaves: data never seen before, a page of zeroes, or (writing back what was
@@ -282,13 +287,22 @@ Lookup = Literal["none", "hit", "readahead_hit", "read"]
 read ahead, or had to be read through it (swapin_readahead)."""
 
 
+class Batched(NamedTuple):
+    """What an event does to the per-CPU batch of new folios: whether it was drained, and how many
+    were added to it since."""
+
+    drained: bool = False
+    added: int = 0
+
+
 class Outcome(NamedTuple):
     """What an event does to a column.
 
     `counts` is in the order of `COUNTERS`; `violations` are kinds with the index (in
     `column`) of the process that sees each; `lookup` is what read-ahead needs to know; `path`
     names the kernel functions that decided, in order; `ends` is that nothing more of the step
-    happens, to no page that follows (SIGSEGV, or an error while populating).
+    happens, to no page that follows (SIGSEGV, or an error while populating). `batch` is known where
+    the batch is kept.
     """
 
     column: Column
@@ -297,3 +311,4 @@ class Outcome(NamedTuple):
     lookup: Lookup
     path: tuple[str, ...]
     ends: bool = False
+    batch: Batched = Batched()

@@ -127,6 +127,7 @@ def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:
         return FaultResult()
     page.count(Counter.ZERO_FILL)
     f = page.alloc_anon_folio(p)
+    page.lru_add(f)
     pte = mk_pte(page.facts, f)
     if page.vma(p).writable:
         pte = pte.mkdirty().mkwrite()
@@ -138,11 +139,21 @@ def do_swap_page(page: Page, p: int, orig: SwapPte, write: bool) -> FaultResult:
     """Swap the page in; a write that the policy has not handled goes on to do_wp_page()."""
     page.enter("do_swap_page")
     f, major = swapin_folio(page, p, orig)
+    if drains_to_map(page, f, write):
+        page.lru_add_drain()
     finish = map_and_free if page.facts.maps_before_freeing else free_and_map
     if finish(page, p, f, orig, write):
         result = do_wp_page(page, p)
         return FaultResult(major and not result.error, result.retry, result.error)
     return FaultResult(major=major)
+
+
+def drains_to_map(page: Page, f: int, write: bool) -> bool:
+    """Whether a write fault drains the per-CPU batch of new folios, to know the references to its
+    own, which is in the swap cache; not since 7.3, where no reference is asked for."""
+    if not write or page.facts.exclusive_alone:
+        return False
+    return f in page.batch and page.folios[f].slot is not None
 
 
 def free_and_map(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool:
@@ -154,10 +165,7 @@ def free_and_map(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool
     vma, refs = page.vma(p), page.refs(f, held=1)
     if ask(page.policy, "should_free_swap", bool, refs, vma, write, page.facts.swap_full):
         folio_free_swap(page, f)
-    # A write fault drains the per-CPU batch of new folios; a read fault only if it read ahead.
-    batched = page.lookup == "read" and not write and not page.facts.readahead
-    refs = page.refs(f, held=2 if batched else 1)
-    fault = fault_of(page, vma, write, orig, exclusive, refs)
+    fault = fault_of(page, vma, write, orig, exclusive, page.refs(f, held=1))
     answer = map_swapped_in(page, p, f, fault, whole)
     return write and not answer.write_handled
 
@@ -203,16 +211,21 @@ def swapin_folio(page: Page, p: int, orig: SwapPte) -> tuple[int, bool]:
             page.enter("swapin_sync")
             f = page.alloc_swap_folio(p, orig)
             page.set_folio(f, slot=orig.slot)
+            page.lru_add(f)
             swap_read_folio(page, orig.slot, f)
             return f, True
         if page.swap_count(orig.slot) == 1:
             f = page.alloc_swap_folio(p, orig)
+            page.lru_add(f)
             swap_read_folio(page, orig.slot, f)
             return f, True
     page.lookup = "read"
     page.enter("swapin_readahead")
     page.swapin_readahead(p)
-    return read_swap_cache(page, orig.slot), True
+    f = read_swap_cache(page, orig.slot)
+    if page.facts.readahead and not page.facts.exclusive_alone:
+        page.lru_add_drain()  # swap_vma_readahead(), up to 7.2
+    return f, True
 
 
 def fault_of(
@@ -266,10 +279,19 @@ def wp_can_reuse_anon_folio(page: Page, f: int) -> bool:
     """Whether a folio not marked exclusive is ours alone; if so it leaves the swap cache."""
     if page.nr_pages(f) > 1:
         return page.wp_can_reuse_large_anon_folio(f)
+    if f in page.batch and page.refs(f).ref_count <= most_references(page, f):
+        page.lru_add_drain()
     if not ask(page.policy, "can_reuse_anon", bool, page.refs(f)):
         return False
     folio_free_swap(page, f)
     return True
+
+
+def most_references(page: Page, f: int) -> int:
+    """With how many to a folio in the batch wp_can_reuse_anon_folio() still drains it; since 7.3 as
+    many as there are if all but one go."""
+    cached = page.folios[f].slot is not None
+    return 2 + cached if page.facts.exclusive_alone else 3
 
 
 def wp_page_reuse(page: Page, p: int, pte: Pte) -> None:
@@ -283,6 +305,7 @@ def wp_page_copy(page: Page, p: int, old: Pte) -> None:
     """Give the process a folio of its own with the same content."""
     page.enter("wp_page_copy")
     f = page.new_folio(page.content(p), anon_exclusive=True)
+    page.lru_add(f)
     pte = Pte(f).mkdirty()
     page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
     if not old.is_zero_page:

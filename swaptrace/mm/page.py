@@ -25,7 +25,7 @@ from swaptrace.mm.column import (
     mappers,
     swap_count,
 )
-from swaptrace.mm.event import Facts, FaultResult, Lookup
+from swaptrace.mm.event import Batched, Facts, FaultResult, Lookup
 from swaptrace.mm.policy import FolioRefs, Held, Policy
 
 
@@ -39,6 +39,8 @@ class Page:
     """
 
     __slots__ = (
+        "batch",
+        "batched",
         "broken",
         "column",
         "counts",
@@ -76,9 +78,15 @@ class Page:
         self.marked = False
         self.given: int | None = None
         self.ends = False
+        self.batch = {f for f, folio in enumerate(column.folios) if folio.batched}
+        self.batched = Batched()
 
     def freeze(self) -> Column:
         """The column that the page has become, in canonical form."""
+        if self.facts.batch_left:
+            self.folios = [
+                folio._replace(batched=f in self.batch) for f, folio in enumerate(self.folios)
+            ]
         parts = tuple(self.maps), tuple(self.folios), tuple(self.slots), tuple(self.pins)
         return self.column if parts == self.column else canonical(*parts)
 
@@ -117,6 +125,24 @@ class Page:
         """Allocate a folio; its number."""
         self.folios.append(Folio(data, **fields))
         return len(self.folios) - 1
+
+    def lru_add(self, f: int) -> None:
+        """folio_add_lru(): into the per-CPU batch, which holds a reference, and is drained when it
+        is full."""
+        self.batch.add(f)
+        self.batched = self.batched._replace(added=self.batched.added + 1)
+        if not self.batched.drained and self.batched.added == self.facts.batch_left:
+            self._empty_batch()
+
+    def lru_add_drain(self) -> None:
+        """lru_add_drain() in a fault: the batch lets go of its folios."""
+        if self.facts.batch_left:
+            self.count(Counter.LRU_DRAINS)
+        self._empty_batch()
+
+    def _empty_batch(self) -> None:
+        self.batch.clear()
+        self.batched = Batched(drained=True)
 
     def new_slot(self) -> int:
         """Allocate a swap slot with nothing in it; its number."""
@@ -215,11 +241,13 @@ class Page:
         return any(m.vma is not None and m.vma.locked for m in mappers(self.maps, f))
 
     def refs(self, f: int, held: Held = 0) -> FolioRefs:
-        """What a policy may know of folio `f`, of which the caller holds `held` references."""
+        """What a policy may know of folio `f`, of which the caller holds `held` references, and the
+        per-CPU batch perhaps one."""
         slot = self.folios[f].slot
         swap_count = None if slot is None else self.swap_count(slot)
         mapcount, nr_pages = self.mapcount(f), self.nr_pages(f)
-        refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), held, nr_pages)
+        references = held + 1 if f in self.batch else held
+        refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), references, nr_pages)
         if self.folios[f].ksm:
             refs = refs._replace(ksm=True)
         pins = self.pin_count(f) if self.pins else 0

@@ -63,7 +63,7 @@ class FolioRefs(NamedTuple):
 
     @classmethod
     def of(
-        cls, mapcount: int, swap_count: int | None, mlocked: bool, held: Held, nr_pages: int = 1
+        cls, mapcount: int, swap_count: int | None, mlocked: bool, held: int, nr_pages: int = 1
     ) -> FolioRefs:
         """Of a folio that so many page tables map, and so many swap PTEs if it is cached."""
         cached = swap_count is not None

@@ -33,6 +33,8 @@ def read_swap_cache(page: Page, s: int, readahead: bool = False) -> int:
     if cached is not None:
         return cached
     f = page.new_folio(ZERO, slot=s, readahead=readahead)
+    if not readahead:  # the fault that reads ahead drains the batch then
+        page.lru_add(f)
     swap_read_folio(page, s, f)
     if readahead:
         page.count(Counter.SWAP_RA)

@@ -14,6 +14,7 @@ from swaptrace.mm.column import Column, Pte
 from swaptrace.mm.event import (
     Access,
     Activate,
+    Batched,
     ClearRefs,
     Dontneed,
     Event,
@@ -52,6 +53,8 @@ from swaptrace.mm.swap import try_to_reclaim_swap
 from swaptrace.mm.userfault import mfill_copy, mfill_zeropage
 from swaptrace.mm.vmscan import activate, madvise_pageout, shrink_folio
 
+UNBATCHED = Batched()
+
 NOUGHT = (0,) * len(Counter)
 """The counters of an event that counts nothing."""
 
@@ -76,6 +79,7 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
         lookup=page.lookup,
         path=tuple(page.path),
         ends=page.ends,
+        batch=page.batched if event.facts.batch_left else UNBATCHED,
     )
 
 

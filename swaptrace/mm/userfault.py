@@ -30,7 +30,9 @@ def mfill_copy(page: Page, p: int, byte: int, wp: bool) -> None:
     page.enter("mfill_atomic_pte_copy")
     page.given = p
     data = page.new_token(byte | FILLED) if byte else ZERO
-    pte = Pte(page.new_folio(data, anon_exclusive=True)).mkdirty()
+    f = page.new_folio(data, anon_exclusive=True)
+    page.lru_add(f)
+    pte = Pte(f).mkdirty()
     if page.vma(p).writable:
         pte = pte.mkwrite()
     page.set_pte(p, pte.mkuffd_wp() if wp else pte)

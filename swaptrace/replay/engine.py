@@ -216,6 +216,11 @@ class Replay:
     def leaf(self, step: Step, path: str, window: str | None, record: Record) -> None:
         """Execute one step and note what it counted."""
         tally = Tally()
+        if self.world.batch is not None:
+            try:
+                self.world.batch.check(step)
+            except NotModelled as error:
+                raise self.problem(step, str(error)) from error
         if isinstance(step, AccessPattern | Trace):
             self.sequence(step, path, tally, record)
         elif isinstance(step, Check):
@@ -365,6 +370,10 @@ def world_of(
         from swaptrace.replay.pages.arena import Arena
 
         world.arena = Arena(world, placed)
+    if machine.lru_batch:
+        from swaptrace.replay.runs.batch import batch_of
+
+        world.batch = batch_of(world, machine)
     return world
 
 

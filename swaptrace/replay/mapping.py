@@ -76,6 +76,8 @@ def placed(world: World, tally: Tally, process: Process, step: Mmap, vma: Vma) -
 
 def unmap(call: Call) -> None:
     """do_vmi_munmap(): a hole."""
+    if call.world.batch is not None:
+        call.world.batch.zap()
     call.send(call.start, call.end, Unmap(0, call.world.facts, gone=False))
     call.space.unmap(call.start, call.end)
 

@@ -95,7 +95,11 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
     errno = refusal(advice, area.vma)
     if errno:
         return errno
-    facts = call.world.facts
+    facts, batch = call.world.facts, call.world.batch
+    if batch is not None and advice.effect is Effect.PAGEOUT:
+        batch.drain()
+    if batch is not None and advice.effect is Effect.ZAP:
+        batch.zap()
     match advice.effect:
         case Effect.PAGEOUT:
             call.send(start, end, Pageout(0, facts))
@@ -121,6 +125,8 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
             write = advice.effect is Effect.POPULATE_WRITE
             tried = call.world.follows(Rule.POPULATE_RETRIES)
             populate(call, start, end, write=write, tried=tried)
+    if batch is not None and (advice.effect is Effect.SWAP_IN or advice.populates):
+        batch.drain()
     return None
 
 
@@ -241,6 +247,8 @@ def child_area(world: World, area: VmArea) -> VmArea:
 
 def exit_process(world: World, tally: Tally, process: Process) -> None:
     """The process unmaps everything and is reaped."""
+    if world.batch is not None:
+        world.batch.zap()
     for family in process.families():
         leave(world, tally, process, family)
     del world.processes[process.name]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.column import Column
-from swaptrace.mm.event import Event, Lookup
+from swaptrace.mm.event import Batched, Event, Lookup
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.steady import Steady
 from swaptrace.mm.transition import transition
@@ -31,6 +31,7 @@ class Row(NamedTuple):
     slots: int
     path: tuple[str, ...]
     ends: bool
+    batch: Batched
 
 
 class Table:
@@ -81,4 +82,5 @@ class Table:
             slots=len(outcome.column.slots) - len(before.slots),
             path=outcome.path,
             ends=outcome.ends,
+            batch=outcome.batch,
         )

@@ -10,7 +10,7 @@ from swaptrace.kernels import Rule, follows
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Facts
 from swaptrace.replay.family import Family, Process
-from swaptrace.replay.pages.protocol import SinglePages
+from swaptrace.replay.pages.protocol import KeptBatch, SinglePages
 from swaptrace.replay.runs.region import Region
 from swaptrace.replay.space import AddressSpace
 from swaptrace.replay.table import Table
@@ -52,7 +52,8 @@ class SwapDevice:
 class World:
     """Everything that changes during a replay, and the table of the policy it runs under.
 
-    Under a memory limit, and with large folios, `arena` holds the pages of all regions.
+    Under a memory limit, and with large folios, `arena` holds the pages of all regions. `batch` is
+    that of new folios, where it is kept.
     `keeps_bytes` is that a scenario asks what the data of pages are. `mergeable` are the processes
     that ksmd looks at, in its order, `shares` whether it has merged pages.
     """
@@ -65,6 +66,7 @@ class World:
         self.facts = static_facts(machine)
         self._anon_vmas = 0
         self.arena: SinglePages | None = None
+        self.batch: KeptBatch | None = None
         self.keeps_bytes = False
         self.mergeable: list[str] = []
         self.shares = False
@@ -96,9 +98,12 @@ class World:
 
         Naming only what the event can depend on keeps the table small.
         """
+        facts = self.facts
+        if self.batch is not None:
+            facts = facts._replace(batch_left=self.batch.left)
         if pageout:
-            return self.facts if self.device.slot_free else self.facts._replace(slot_free=False)
-        return self.facts._replace(swap_full=True) if self.device.full else self.facts
+            return facts if self.device.slot_free else facts._replace(slot_free=False)
+        return facts._replace(swap_full=True) if self.device.full else facts
 
     def place(self, process: Process, pages: int, at: int | None) -> int:
         """The address, in pages, of a new region: `at` bytes, or where it fits."""
@@ -127,6 +132,7 @@ class World:
             self.device.used,
             (*self.mergeable, self.shares),
             None if self.arena is None else self.arena.key(),
+            None if self.batch is None else self.batch.count,
             tuple(
                 (
                     name,

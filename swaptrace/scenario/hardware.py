@@ -42,6 +42,8 @@ class Machine:
     per_vma_lock: bool = True
     zeromap: bool = True
     write_upgrade: bool = True
+    lru_batch: bool = False
+    """The per-CPU batch of new folios is kept from one fault to the next, its drains counted."""
     swap: Swap = Swap()
     thp: tuple[Thp, ...] = ()
     """The sizes of large folios, smallest first."""

@@ -40,6 +40,8 @@ def check_runnable(scenario: Scenario) -> None:
     """Raise `Unfit` for what no kernel can run as an emitted program."""
     if large_folios(scenario.machine.thp):
         raise Unfit("it has large folios (machine.thp), whose sizes no program sets")
+    if scenario.machine.lru_batch:
+        raise Unfit("it keeps the per-CPU batch (machine.lru_batch), which others fill as well")
     steps = executed(scenario.steps)
     if steps > MAX_EXECUTED:
         raise Unfit(f"it executes {steps} steps; at most {MAX_EXECUTED} are compared")

@@ -18,6 +18,7 @@ from swaptrace.mm.event import Facts
 from swaptrace.mm.memory import DirtyingPte
 from swaptrace.mm.policy import FolioRefs, Policy, SwapinFault, SwapinPte
 from swaptrace.mm.steady import UnsteadyPolicy
+from swaptrace.mm.uffd import Uffd
 from swaptrace.policies.final import Final
 from swaptrace.replay.engine import replay
 from swaptrace.replay.world import static_facts
@@ -197,7 +198,9 @@ def test_the_questions_have_every_field_in_all_its_values() -> None:
     numbers |= {("Pte", field) for field in Pte._fields}
     numbers.add(("FolioRefs", "pins"))  # nothing is pinned in a search
     numbers.add(("FolioRefs", "nr_pages"))  # of one page
-    numbers.add(("Vma", "uffd_rwp"))  # no operation registers for it
+    numbers.add(("FolioRefs", "ksm"))  # nothing is merged
+    numbers |= {("Vma", "uffd_rwp"), ("Vma", "uffd")}  # no operation registers so
+    numbers |= {("Uffd", field) for field in Uffd._fields}
     assert {(where.split()[-1], field) for where, field in constant} == numbers
     methods_asked = {where.split()[0] for where, _ in seen}
     assert methods_asked == {"swapin_pte", "should_free_swap", "can_reuse_anon"}

@@ -26,7 +26,6 @@ def _write_protected(fault: Fault) -> int:
 
 
 def _reusable(fault: Fault, page: Any, _vma: Any = None) -> int:
-    fault.batched.clear()
     _check_even(fault)
     return int(memory.wp_can_reuse_anon_folio(fault.page, number(page)))
 

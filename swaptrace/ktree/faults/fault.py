@@ -56,7 +56,7 @@ class Fault:
         self.held: Counts[int] = Counts()
         self.mapping: Counts[int] = Counts()
         self.kept: Counts[int] = Counts()
-        self.batched: set[int] = set()
+        self.batched = page.batch
         self.fresh: set[int] = set()
         self.entries: dict[int, Entry] = {}
         self.fields: dict[str, Any] = {

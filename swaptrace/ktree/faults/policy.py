@@ -125,14 +125,14 @@ class TreePolicy(Policy):
 def _copied(page: Page) -> Page:
     other = copy.copy(page)
     other.maps, other.folios, other.slots = list(page.maps), list(page.folios), list(page.slots)
-    other.pins = list(page.pins)
+    other.pins, other.batch = list(page.pins), set(page.batch)
     other.counts, other.path, other.broken = page.counts.copy(), list(page.path), list(page.broken)
     return other
 
 
 def _state(page: Page) -> tuple[object, ...]:
     state = page.maps, page.folios, page.slots, page.pins, page.counts
-    return *state, page.lookup, page.broken, page.wp_fault
+    return *state, page.lookup, page.broken, page.wp_fault, page.batch, page.batched
 
 
 def _again(

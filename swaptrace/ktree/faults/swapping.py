@@ -86,12 +86,11 @@ def _look_up_and_note(fault: Fault, entry: Any) -> Any:
 
 
 def _read(fault: Fault, entry: Any) -> int:
-    """A folio in the swap cache, new and in a per-CPU batch unless it was there."""
+    """A folio in the swap cache, new unless it was there."""
     known = len(fault.page.folios)
     f = read_swap_cache(fault.page, slot_of(entry))
     if f >= known:
         fault.fresh.add(f)
-        fault.batched.add(f)
     return f
 
 
@@ -100,8 +99,8 @@ def _read_ahead(fault: Fault, entry: Any) -> Pointer:
     page.lookup = "read"
     page.enter("swapin_readahead")
     f = _read(fault, entry)
-    if page.facts.readahead:
-        fault.batched.clear()
+    if page.facts.readahead and not page.facts.exclusive_alone:
+        page.lru_add_drain()
     return _take(fault, f)
 
 
@@ -171,11 +170,11 @@ def _free_swap(fault: Fault, page: Any) -> int:
 
 
 def _drain(fault: Fault) -> None:
-    fault.batched.clear()
+    fault.page.lru_add_drain()
 
 
 def _batch(fault: Fault, page: Any) -> None:
-    fault.batched.add(number(page))
+    fault.page.lru_add(number(page))
 
 
 def _get(fault: Fault, page: Any, count: Any = 1) -> None:

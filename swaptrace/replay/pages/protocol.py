@@ -1,9 +1,9 @@
-"""What a world asks of the replay of single pages."""
+"""What a world asks of the replays that visit pages one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event
@@ -11,6 +11,32 @@ from swaptrace.replay.family import Family, Process
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.result.lrugen import LruGen
+from swaptrace.scenario.schema import Step
+
+
+class KeptBatch(Protocol):
+    """The per-CPU batch of new folios, kept from one fault to the next."""
+
+    count: int
+
+    @property
+    def left(self) -> int:
+        """How many more folios fill it, as far as one event can tell."""
+
+    def check(self, step: Step) -> None:
+        """Raise `NotModelled` for a step that more than this batch is about."""
+
+    def drain(self) -> None:
+        """lru_add_drain()"""
+
+    def zap(self) -> None:
+        """What a system call that unmaps pages begins with."""
+
+    def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> None:
+        """Let an event happen to the pages of a walk, in order."""
+
+    def read(self, tally: Tally, walk: Walk, task: Any) -> None:
+        """The same of faults that may read ahead (`runs.readahead.Pass`)."""
 
 
 class SinglePages(Protocol):

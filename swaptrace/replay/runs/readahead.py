@@ -232,7 +232,9 @@ def send_reading(
     """
     walk = walk.ordered()
     task = Pass(world, family, event, bounds, readahead)
-    if walk.scattered is not None:
+    if world.batch is not None:
+        world.batch.read(tally, walk, task)
+    elif walk.scattered is not None:
         ids = Overlay(family.region)
         task.visit(ids, 0, walk.scattered.tolist())
         changed = np.array(sorted(ids), dtype=np.int64)

@@ -40,6 +40,9 @@ def send(
     if world.arena is not None:
         world.arena.send(tally, family, walk, event)
         return
+    if world.batch is not None:
+        world.batch.send(tally, family, walk, event)
+        return
     if met is None:
         met = survey(world, family, walk, event)
     if facts_hold(world, met):

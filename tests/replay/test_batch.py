@@ -1,0 +1,173 @@
+"""Is the per-CPU batch of new folios kept as a kernel keeps it, from one fault to the next?"""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from swaptrace import policies
+from swaptrace.errors import ScenarioError, SwaptraceError
+from swaptrace.replay.engine import replay
+from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.loader import load_text
+from tests.effort import examples
+from tests.ktree.wholes import KERNELS, Write, edited
+from tests.ktree.wholes import written as written  # a fixture
+
+CAPACITY = {"6.1": 15, "6.12": 31, "7.2": 31, "7.3": 31}
+
+FORKED = """\
+- {mmap: b, size: 256KiB}
+- {write: b}
+- {madvise: b, advice: PAGEOUT}
+- {fork: child}
+- {madvise: b, advice: WILLNEED, length: 4KiB}
+- {exit: child}
+"""
+"""No page is marked exclusive, the batch is empty, and the first page is in the swap cache."""
+
+
+def run(
+    kernel: str, steps: str, swap: str = "zram", batch: bool = True, policy: str = "merged"
+) -> PolicyResult:
+    """A replay, with read-ahead only where `swap` says so."""
+    cluster = "" if ":" in swap else ", page_cluster: 0"
+    machine = f'kernel: "{kernel}", lru_batch: {str(batch).lower()}'
+    text = f"machine: {{{machine}, swap: {{backend: {swap}{cluster}}}}}\nsteps:\n{steps}"
+    return replay(load_text(text, "batch"), policies.from_argument(policy), steps=True, pages=True)
+
+
+@pytest.mark.parametrize("kernel", CAPACITY)
+def test_the_folio_that_fills_the_batch_empties_it(kernel: str) -> None:
+    """Does a write to a shared page drain if, and only if, the page is still in the batch?"""
+    full = CAPACITY[kernel]
+    # In 7.3 a page with another owner is copied without a drain; in 6.12 exit_mmap() drains.
+    alone = "- {exit: child}\n" if kernel == "7.3" else ""
+    for pages, drains in ((full - 1, 1), (full, 0), (full + 1, 1), (2 * full, 0)):
+        touched = f"- {{mmap: b, size: 256KiB}}\n- {{write: b, length: {4 * pages}KiB}}\n"
+        last = f"- {{write: b, offset: {4 * (pages - 1)}KiB, length: 4KiB}}\n"
+        found = run(kernel, f"{touched}- {{fork: child}}\n{alone}{last}")
+        assert found.total.get("lru_drains", 0) == drains
+
+
+ALONE = """\
+- {mmap: b, size: 256KiB}
+- {write: b}
+- {madvise: b, advice: PAGEOUT}
+"""
+"""Every page is marked exclusive."""
+
+DRAINS = {
+    "a write to swap on zram": ("zram", ALONE + "- {write: b}\n", {"7.2": 64}),
+    "a write to swap in zswap": (
+        "zswap",
+        ALONE + "- {write: b}\n",
+        {"6.1": 64, "6.12": 64, "7.2": 64},
+    ),
+    "a write to what is not exclusive": (
+        "zram",
+        FORKED + "- {write: b}\n",
+        {"7.2": 63, "7.3": 63},
+    ),
+    "a read": ("zswap", ALONE + "- {read: b}\n", {}),
+    "read-ahead, by windows of eight": (
+        "zswap, page_cluster: 3",
+        ALONE + "- {read: b}\n",
+        {"6.1": 9, "6.12": 9, "7.2": 9},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DRAINS)
+def test_which_faults_drain(what: str) -> None:
+    """Is lru_drains what the sources of these kernels call?"""
+    swap, steps, wanted = DRAINS[what]
+    found: dict[str, int] = {}
+    for kernel in CAPACITY:
+        if kernel == "7.3" and "cluster" in swap:
+            continue
+        counted = run(kernel, steps, swap).total.get("lru_drains", 0)
+        found |= {kernel: counted} if counted else {}
+    assert found == wanted
+
+
+def test_nothing_is_counted_where_the_batch_is_not_kept() -> None:
+    """Is the counter zero, and all else the same, by default?"""
+    kept, default = (run("7.2", ALONE + "- {write: b}\n", batch=b) for b in (True, False))
+    assert "lru_drains" not in default.total
+    assert dict(kept.total) == {**default.total, "lru_drains": 64}
+
+
+def random_steps(seed: int) -> str:
+    """Accesses, advice and forks, on ranges of forty pages."""
+    random, processes = Random(seed), ["main"]
+    steps = ["- {mmap: b, size: 160KiB}"]
+    for number in range(random.randint(5, 14)):
+        process, first = random.choice(processes), random.randrange(40)
+        pages = f"offset: {4 * first}KiB, length: {4 * random.randint(1, 40 - first)}KiB"
+        on = f"{pages}, process: {process}"
+        kind = random.choice(["read", "write", "read_write", "advice", "advice", "fork", "exit"])
+        if kind == "advice":
+            advice = random.choice(["PAGEOUT", "PAGEOUT", "DONTNEED", "WILLNEED", "POPULATE_WRITE"])
+            steps.append(f"- {{madvise: b, advice: {advice}, {on}}}")
+        elif kind == "fork" and len(processes) < 3:
+            processes.append(f"c{number}")
+            steps.append(f"- {{fork: c{number}, process: {process}}}")
+        elif kind == "exit" and process != "main":
+            processes.remove(process)
+            steps.append(f"- {{exit: {process}}}")
+        elif kind in ("read", "write", "read_write"):
+            steps.append(f"- {{{kind}: b, {on}}}")
+    return "\n".join(steps) + "\n"
+
+
+LATE = "	if (!folio_test_lru(folio))\n		lru_add_drain();\n	if (folio_ref"
+FEW = "	if (folio_ref_count(folio) > {})\n		return false;\n"
+EARLY = {
+    "before": (LATE, FEW.format("3") + LATE),
+    "after": (
+        LATE,
+        FEW.format("1 + !folio_test_lru(folio) + folio_test_swapcache(folio)") + LATE,
+    ),
+}
+"""What a kernel asks before it drains, and the small trees do not."""
+
+
+@pytest.mark.parametrize("seed", range(examples(12)))
+def test_the_c_of_a_tree_sees_the_same_batch(seed: int, written: Write) -> None:
+    """Do folio_test_lru(), lru_add_drain() and the references of a tree come to the same counts?"""
+    steps = random_steps(seed)
+    for name, kernel in KERNELS.items():
+        tree = written(name, edited(name, EARLY[name]))
+        for swap in ("zram", "disk"):
+            own = run(kernel, steps, swap)
+            other = run(kernel, steps, swap, policy=f"kernel:{tree}")
+            assert (own.steps, own.pages) == (other.steps, other.pages)
+
+
+@pytest.mark.parametrize("seed", range(examples(12)))
+def test_reuse_does_not_depend_on_what_waits_in_the_batch(seed: int) -> None:
+    """Does a write drain before it asks, so that only lru_drains tells that the batch is kept?"""
+    steps = random_steps(100 + seed)
+    for kernel in CAPACITY:
+        kept = run(kernel, steps, "disk")
+        default = run(kernel, steps, "disk", batch=False)
+        counted = {name: n for name, n in kept.total.items() if name != "lru_drains"}
+        assert (counted, kept.pages) == (dict(default.total), default.pages)
+
+
+UNMODELLED = {
+    "a kernel whose source was not read": ("6.18", "zram", "- {read: b}\n", "as in Linux 6.1"),
+    "another batch": ("7.2", "zram", "- {mlock: b}\n", "mlock is not modelled"),
+    "advice that fills one": ("7.2", "zram", "- {madvise: b, advice: FREE}\n", "MADV_FREE is not"),
+    "what 7.3 reads ahead": ("7.3", "disk, page_cluster: 3", "- {read: b}\n", "page_cluster to 0"),
+}
+
+
+@pytest.mark.parametrize("what", UNMODELLED)
+def test_what_is_not_known_is_an_error(what: str) -> None:
+    """Is it said, and nothing counted?"""
+    kernel, swap, steps, message = UNMODELLED[what]
+    with pytest.raises((ScenarioError, SwaptraceError), match=message):
+        run(kernel, FORKED + steps, swap)
