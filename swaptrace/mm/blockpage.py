@@ -41,7 +41,8 @@ class FoliosOf:
         at = self.i - folio.first
         slot = None if folio.slot is None else folio.slot + at
         bits = folio.dirty, folio.lazyfree, folio.readahead
-        return Folio(folio.data[at], folio.exclusive[at], *bits, slot)
+        data, exclusive = folio.data[at], folio.exclusive[at]
+        return Folio(data, exclusive, *bits, slot, pages=folio.nr_pages)
 
 
 class SlotsOf:
@@ -62,11 +63,12 @@ class SlotsOf:
 class BlockPage(Page):
     """Page `i` of a block. `around` is what lies around the block."""
 
-    __slots__ = ("around", "block", "i")
+    __slots__ = ("around", "block", "i", "reasons")
 
     def __init__(self, block: Block, i: int, policy: Policy, around: Surroundings) -> None:
         super().__init__(NOTHING, policy, around.facts)
         self.block, self.i, self.around = block, i, around
+        self.reasons: list[str] = []
         self.maps = block.maps[i]
         self.folios: Any = FoliosOf(block, i)
         self.slots: Any = SlotsOf(block, i)
@@ -75,6 +77,7 @@ class BlockPage(Page):
         """Another page of the block, which counts with this one."""
         page = type(self)(self.block, i, self.policy, self.around)
         page.counts, page.path, page.broken = self.counts, self.path, self.broken
+        page.reasons = self.reasons
         return page
 
     def set_map(self, p: int, **changes: Any) -> None:
@@ -152,6 +155,8 @@ class BlockPage(Page):
     def alloc_anon_folio(self, p: int) -> int:
         """alloc_anon_folio(): the largest allowed folio whose range is empty."""
         pages = self.pages_to_fault_in(p)
+        if len(pages) > 1:
+            self.enter("alloc_anon_folio")
         f = self.block.add_folio(pages, ZERO, exclusive=True)
         self.count(Counter.MTHP_FAULT_ALLOC, len(pages) > 1)
         return f
@@ -162,27 +167,43 @@ class BlockPage(Page):
         for pages in self.suitable(p):
             if all(maps[i][p].pte is None for i in pages):
                 return pages
+            self.refuse(pages, "a page of it is there already")
         return range(self.i, self.i + 1)
 
     def suitable(self, p: int) -> list[range]:
         """thp_vma_suitable_orders() of those that PTEs map, as ranges of pages, largest first; none
         in a VMA that is registered with a userfaultfd, which wants to know of every page."""
         if self.vma(p).uffd_armed:
+            self.reasons.append("one page, as the VMA is registered with a userfaultfd")
             return []
         low, high = self.around.bounds(p, self.i)
         orders = (order for order in self.around.orders(p, self.i) if order < PMD_ORDER)
         ranges = [self.block.aligned(self.i, 1 << order) for order in orders]
-        return [pages for pages in ranges if low <= pages.start and pages.stop <= high]
+        fitting = [pages for pages in ranges if low <= pages.start and pages.stop <= high]
+        for pages in ranges:
+            if pages not in fitting:
+                self.refuse(pages, "it does not lie in the VMA")
+        return fitting
+
+    def refuse(self, pages: range, why: str) -> None:
+        """Note why a size is not used."""
+        self.reasons.append(f"not {4 * len(pages)} KiB: {why}")
 
     def alloc_swap_folio(self, p: int, orig: SwapPte) -> int:
         """alloc_swap_folio(): the largest folio that all of swap holds in order."""
         for pages in self.suitable(p) if not self.facts.backend.compressed else []:
             first = orig.slot - (self.i - pages.start)
-            if first % len(pages) or not self.can_swapin_thp(p, pages, orig):
+            if first % len(pages):
+                self.refuse(pages, "its slots are not aligned as its pages are")
+                continue
+            if not self.can_swapin_thp(p, pages, orig):
+                self.refuse(pages, "not all of it is in swap, in order and with the same bits")
                 continue
             if self.uniform(range(first, first + len(pages))):
+                self.enter("alloc_swap_folio")
                 return self.block.add_folio(pages, ZERO)
             self.count(Counter.MTHP_SWPIN_FALLBACK, self.facts.sync_through_cache)
+            self.refuse(pages, "some of it is in the swap cache, or of zeroes and some is not")
         return self.block.add_folio(range(self.i, self.i + 1), ZERO)
 
     def can_swapin_thp(self, p: int, pages: range, orig: SwapPte) -> bool:

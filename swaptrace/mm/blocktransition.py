@@ -4,51 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm import checks
 from swaptrace.mm.block import Block, Pmd, Surroundings
+from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd, Teller, Told
 from swaptrace.mm.blockwalk import isolate, madvise_free_range, shrink_folio_list
 from swaptrace.mm.column import Column
-from swaptrace.mm.event import Access, Event, Facts, Free, Unmap
+from swaptrace.mm.event import Access, Free, Unmap
 from swaptrace.mm.huge_memory import split_huge_pmd
 from swaptrace.mm.khugepaged import Scan, collapse_huge_page, collapse_scan_pmd
 from swaptrace.mm.pmd import PmdPage, after_walk, before_walk
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import NOUGHT, perform
-
-
-class Isolate(NamedTuple):
-    """The first half of MADV_PAGEOUT, and all of MADV_COLD: large folios are taken, or split."""
-
-    process: int
-    facts: Facts
-
-
-class Shrink(NamedTuple):
-    """The second half of MADV_PAGEOUT: the folios that were isolated are reclaimed."""
-
-    process: int
-    facts: Facts
-    folios: tuple[int, ...]
-
-
-class SplitPmd(NamedTuple):
-    """A VMA of the process ends within what the PMD entry maps."""
-
-    process: int
-    facts: Facts
-
-
-class Collapse(NamedTuple):
-    """MADV_COLLAPSE of all that the PMD entry maps."""
-
-    process: int
-    facts: Facts
-
-
-BlockEvent: TypeAlias = Event | Isolate | Shrink | SplitPmd | Collapse
 
 
 @dataclass(slots=True)
@@ -57,7 +25,7 @@ class Happened:
 
     `violations` are kinds with process and page; `ends` that nothing more of the step happens;
     `isolated` are the folios that the first half of MADV_PAGEOUT leaves to the second, `scanned`
-    what MADV_COLLAPSE found.
+    what MADV_COLLAPSE found, `told` what happened one after the other, if that is asked for.
     """
 
     counts: list[int] = field(default_factory=lambda: list(NOUGHT))
@@ -65,24 +33,36 @@ class Happened:
     ends: bool = False
     isolated: tuple[int, ...] = ()
     scanned: Scan | None = None
+    told: list[Told] = field(default_factory=list)
 
 
 def happen(
-    block: Block, event: BlockEvent, pages: range, policy: Policy, around: Surroundings
+    block: Block,
+    event: BlockEvent,
+    pages: range,
+    policy: Policy,
+    around: Surroundings,
+    tells: bool = False,
 ) -> Happened:
-    """Let an event happen to pages of a block, in their order."""
-    done = Happened()
+    """Let an event happen to pages of a block, in their order; `tells` asks for what happened."""
+    done, teller = Happened(), Teller(block) if tells else None
     first = PmdPage(block, pages[0], policy, around)
-    if isinstance(event, Isolate | Shrink | Free | SplitPmd | Collapse):
+    if isinstance(event, Isolate | Free | SplitPmd | Collapse):
         on_range(done, first, event, pages)
-        settle(done, first, event)
+        settle(done, first, event, teller)
+        return done
+    if isinstance(event, Shrink):
+        for f in event.folios:
+            page = PmdPage(block, block.folios[f].first, policy, around)
+            shrink_folio_list(page, deque([f]))
+            settle(done, page, event, teller)
         return done
     before_walk(first, event, pages)
     for i in pages:
-        page = PmdPage(block, i, policy, around)
+        page = first if i == first.i else PmdPage(block, i, policy, around)
         block.touch(i)
         perform(page, event)
-        settle(done, page, event)
+        settle(done, page, event, teller)
         if page.ends:
             done.ends = True
             return done
@@ -93,7 +73,7 @@ def happen(
 def on_range(
     done: Happened,
     page: PmdPage,
-    event: Isolate | Shrink | Free | SplitPmd | Collapse,
+    event: Isolate | Free | SplitPmd | Collapse,
     pages: range,
 ) -> None:
     """What happens to pages together."""
@@ -101,8 +81,6 @@ def on_range(
     match event:
         case Isolate():
             done.isolated = tuple(isolate(page, p, pages))
-        case Shrink():
-            shrink_folio_list(page, deque(event.folios))
         case Free():
             madvise_free_range(page, p, pages)
         case SplitPmd():
@@ -114,9 +92,9 @@ def on_range(
                 collapse_huge_page(page, p)
 
 
-def settle(done: Happened, page: PmdPage, event: BlockEvent) -> None:
+def settle(done: Happened, page: PmdPage, event: BlockEvent, teller: Teller | None) -> None:
     """Check what an event has made of the pages that it touched, and add up what it counted."""
-    block = page.block
+    block, touched, known = page.block, sorted(page.block.touched), len(done.violations)
     gone = isinstance(event, Unmap) and event.gone
     for i, before in [] if gone else sorted(block.touched.items()):
         here = page if i == page.i else page.at(i)
@@ -129,4 +107,6 @@ def settle(done: Happened, page: PmdPage, event: BlockEvent) -> None:
     block.touched.clear()
     block.settle(page.around)
     block.forget_folios()
+    if teller is not None:
+        teller.tell(done.told, page, event, touched, done.violations[known:])
     done.counts = [a + b for a, b in zip(done.counts, page.counts, strict=True)]

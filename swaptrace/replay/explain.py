@@ -7,49 +7,24 @@ counted for each, and the kernel functions that decided.
 
 from __future__ import annotations
 
-from typing import Final
-
-from swaptrace.advice import Advice
 from swaptrace.counters import COUNTERS
-from swaptrace.errors import SwaptraceError
-from swaptrace.mm.column import Column, Mapping, Marker, Pte, SwapPte, Vma
-from swaptrace.mm.event import (
-    Access,
-    Activate,
-    ClearRefs,
-    Dontneed,
-    Event,
-    Fork,
-    Free,
-    FreeSwap,
-    Merge,
-    Mprotect,
-    Pageout,
-    Populate,
-    Reclaim,
-    SetVma,
-    SwapIn,
-    UffdCopy,
-    UffdZeropage,
-    Unmap,
-    Unmerge,
-    Unpin,
-    Writeprotect,
-)
+from swaptrace.mm.event import Unmap
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.citing import cited_lines
 from swaptrace.replay.engine import Replay
+from swaptrace.replay.explainblocks import told_transition
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Taken, Tally
+from swaptrace.replay.wording import column_words, event_words
 from swaptrace.result.explanation import ExplainedStep, Explanation, Transition
 from swaptrace.scenario.schema import Fork as ForkStep
 from swaptrace.scenario.schema import Scenario, Step
-from swaptrace.scenario.thp import large_folios
 
 
 def explain(scenario: Scenario, policy: Policy) -> Explanation:
     """Every step that is replayed, explained. Raises as `engine.replay` does."""
     table = Table(policy)
+    table.tells = True
     explained: list[ExplainedStep] = []
 
     def observe(path: str, step: Step, tally: Tally) -> None:
@@ -57,6 +32,8 @@ def explain(scenario: Scenario, policy: Policy) -> Explanation:
         transitions = [
             transition(table, taken, pages, child) for taken, pages in tally.taken.items()
         ]
+        told = tally.told.items()
+        transitions += [told_transition(each, times, child) for each, times in told]
         explained.append(
             ExplainedStep(
                 path,
@@ -70,11 +47,6 @@ def explain(scenario: Scenario, policy: Policy) -> Explanation:
         )
 
     run = Replay(scenario, table, observe=observe)
-    if large_folios(run.world.machine.thp):
-        raise SwaptraceError(
-            f"{scenario.file}: explain does not tell of large folios (machine.thp); "
-            "`swaptrace run --steps` counts their splits step by step"
-        )
     run.steps(scenario.steps, "", None, run.record)
     return Explanation(scenario.name, scenario.file, policy.name, tuple(explained))
 
@@ -98,134 +70,3 @@ def transition(table: Table, taken: Taken, pages: int, child: str) -> Transition
         violations=tuple(f"{kind} ({after_names[p]})" for kind, p in row.violations),
         cited=tuple(cited_lines(table.policy, before, taken.event)),
     )
-
-
-ADVICE: Final = {Pageout: Advice.PAGEOUT, Dontneed: Advice.DONTNEED, Free: Advice.FREE}
-"""What the events are called that are nothing but an advice."""
-
-
-def event_words(event: Event, names: list[str]) -> str:
-    """What happened to the page."""
-    who = names[event.process]
-    match event:
-        case Access(read=True, store=None):
-            return f"{who} reads"
-        case Access(read=True):
-            return f"{who} reads, then writes it back"
-        case Access(store=store):
-            return f"{who} writes" + (" zeroes" if store == "zero" else "")
-        case Populate(pin=True, write=longterm):
-            return f"{who} pins it" + (", to write" if longterm else " with FOLL_GET, to read")
-        case Unpin():
-            return f"{who} unpins it"
-        case Populate(write=write):
-            return f"the kernel faults it in for {who}, for " + ("writing" if write else "reading")
-        case Pageout() | Dontneed() | Free():
-            return f"{who}: {ADVICE[type(event)]}"
-        case Reclaim(held=True):
-            return "unmapped by reclaim, and kept: a per-CPU batch still has a reference"
-        case Reclaim():
-            return "reclaimed, as it was not used"
-        case Activate():
-            return "spared by reclaim, as it was used"
-        case FreeSwap():
-            return "its slot is taken back for another page"
-        case SwapIn(readahead=True):
-            return f"read ahead for a neighbour's fault by {who}"
-        case SwapIn():
-            return f"{who}: {Advice.WILLNEED}"
-        case SetVma(vma=vma):
-            return f"{who}: the VMA becomes {vma_words(vma)}"
-        case Mprotect(readable=readable, writable=writable):
-            return f"{who}: mprotect to {'rw' if writable else 'r' if readable else 'none'}"
-        case Writeprotect(wp=wp, rwp=rwp):
-            how = "read-write-protects" if rwp else "write-protects"
-            return f"{who}: userfaultfd " + (how if wp else "un-protects")
-        case UffdCopy(byte=byte, wp=wp):
-            what = f"a page full of {byte:#04x}" if byte else "a page of zeroes"
-            return f"{who}: userfaultfd copies {what}" + (", write-protected" if wp else "")
-        case UffdZeropage():
-            return f"{who}: userfaultfd maps the zero page"
-        case ClearRefs():
-            return f"{who}: clear_refs"
-        case Fork(copy=copy):
-            return f"{who} forks" + ("" if copy else ", the page table is not copied")
-        case Merge(kept=True):
-            return f"ksmd: {who}'s page becomes the one that equal pages share"
-        case Merge():
-            return f"ksmd: an equal page takes the place of {who}'s"
-        case Unmerge():
-            return f"{who}: {Advice.UNMERGEABLE}"
-        case Unmap(gone=True):
-            return f"{who} exits"
-        case Unmap():
-            return f"{who}: munmap"
-
-
-def column_words(column: Column, names: list[str]) -> tuple[str, ...]:
-    """Each process's view of the page; its name only where there are several."""
-    views = [mapping_words(column, mapping) for mapping in column.maps]
-    if len(views) == 1:
-        return (views[0],)
-    return tuple(f"{name}: {view}" for name, view in zip(names, views, strict=False))
-
-
-def mapping_words(column: Column, mapping: Mapping) -> str:
-    """One process's view."""
-    if mapping.vma is None:
-        return "not mapped"
-    return f"{entry_words(column, mapping)}; VMA {vma_words(mapping.vma)}"
-
-
-def entry_words(column: Column, mapping: Mapping) -> str:
-    """The page-table entry and what it leads to."""
-    pte = mapping.pte
-    if pte is None:
-        return "no page"
-    if isinstance(pte, Marker):
-        return "no page, a uffd-wp marker"
-    bits = [word for word in ("soft_dirty", "uffd_wp") if getattr(pte, word)]
-    if isinstance(pte, SwapPte):
-        count = column.swap_count(pte.slot)
-        words = ["in swap", "exclusive" if pte.exclusive else "not exclusive", *bits]
-        cached = [f for f in column.folios if f.slot == pte.slot]
-        if count > 1:
-            words.append(f"slot shared by {count}")
-        if cached:
-            words.append("cached, read ahead" if cached[0].readahead else "cached")
-        return _join(words)
-    words = ["writable" if pte.write else "read-only", "dirty" if pte.dirty else "clean", *bits]
-    return _join(words) + ", " + folio_words(column, pte)
-
-
-def folio_words(column: Column, pte: Pte) -> str:
-    """The folio behind a present entry."""
-    if pte.is_zero_page:
-        return "the zero page"
-    folio, count = column.folios[pte.folio], column.mapcount(pte.folio)
-    kinds = [
-        "exclusive" if folio.anon_exclusive else "not exclusive",
-        *(["dirty"] if folio.dirty else []),
-        *(["lazyfree"] if folio.lazyfree else []),
-        *(["merged by KSM"] if folio.ksm else []),
-        *([f"mapped {count} times"] if count > 1 and not folio.elsewhere else []),
-        *(["mapped elsewhere"] if folio.elsewhere else []),
-        *(["in the swap cache"] if folio.slot is not None else []),
-        *(["pinned"] if any(pin.folio == pte.folio for pin in column.pins) else []),
-    ]
-    return f"folio {_join(kinds)}"
-
-
-def vma_words(vma: Vma) -> str:
-    """Protection and what else is on."""
-    words = ["rw" if vma.writable else "r" if vma.readable else "none"]
-    words += [word for word in ("locked", "uffd_wp", "uffd_rwp") if getattr(vma, word)]
-    features = vma.uffd._replace(fill=0)._asdict()
-    words += [f"uffd_{word.removeprefix('wp_')}" for word, on in features.items() if on]
-    if vma.soft_dirty_enabled:
-        words.append("soft-dirty tracked")
-    return _join(words)
-
-
-def _join(words: list[str]) -> str:
-    return " ".join(word.replace("_", "-") for word in words)

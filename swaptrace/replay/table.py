@@ -38,7 +38,8 @@ class Table:
     """All columns met under one policy, numbered in order of appearance.
 
     A table serves any number of replays under its policy. `evaluations` counts how often the
-    transition function ran; `blocks` is what `readahead` remembers of whole page tables.
+    transition function ran; `blocks` is what `readahead` remembers of whole page tables. `tells` is
+    set, before all replays, where it is asked what happened to large folios.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -46,6 +47,7 @@ class Table:
         self._steady = Steady(policy)
         self.columns: list[Column] = []
         self.evaluations = 0
+        self.tells = False
         self.blocks: dict[Hashable, Any] = {}
         self._ids: dict[Column, int] = {}
         self._rows: dict[tuple[type[Event], Event], dict[int, Row]] = {}

@@ -11,6 +11,7 @@ from swaptrace.replay.table import Row
 from swaptrace.result.result import Checked, Checkpoint, StepResult, Violation
 
 if TYPE_CHECKING:
+    from swaptrace.mm.blockevent import Told
     from swaptrace.replay.family import Family
 
 
@@ -27,6 +28,14 @@ class Taken(NamedTuple):
     column: int
 
 
+class ToldOf(NamedTuple):
+    """What happened to pages of `region` in a block, which `members` share."""
+
+    region: str
+    members: tuple[str, ...]
+    told: Told
+
+
 class Sighting(NamedTuple):
     """A violation within one step: the first page and how many pages show it."""
 
@@ -37,13 +46,14 @@ class Sighting(NamedTuple):
 class Tally:
     """What one leaf step counts, and which transitions its pages take."""
 
-    __slots__ = ("counts", "reclaim", "sightings", "taken")
+    __slots__ = ("counts", "reclaim", "sightings", "taken", "told")
 
     def __init__(self) -> None:
         self.counts = [0] * len(COUNTERS)
         self.reclaim = dict.fromkeys(ReclaimCounter, 0)
         self.sightings: dict[tuple[ViolationKind, str, str], Sighting] = {}
         self.taken: dict[Taken, int] = {}
+        self.told: dict[ToldOf, int] = {}
 
     def take(self, family: Family, event: Event, column: int, row: Row, pages: int) -> None:
         """So many pages of a region took the transition that `event` makes of `column`."""
@@ -52,6 +62,11 @@ class Tally:
                 self.counts[index] += count * pages
         key = Taken(family.name, tuple(family.members), type(event), event, column)
         self.taken[key] = self.taken.get(key, 0) + pages
+
+    def tell(self, family: Family, told: Told, times: int) -> None:
+        """Something happened so often to pages of a block."""
+        key = ToldOf(family.name, tuple(family.members), told)
+        self.told[key] = self.told.get(key, 0) + times
 
     def see(self, kind: ViolationKind, process: str, region: str, page: int, pages: int) -> None:
         """A violation of `kind`, first on `page` (of the region)."""

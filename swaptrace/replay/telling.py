@@ -9,11 +9,13 @@ from typing import Final
 
 from swaptrace.mm.column import Column, Mapping, Marker, SwapPte
 from swaptrace.replay.engine import Replay
-from swaptrace.replay.explain import mapping_words, transition
+from swaptrace.replay.explain import transition
+from swaptrace.replay.explainblocks import told_transition
 from swaptrace.replay.family import Family
-from swaptrace.replay.pagemap import flags_of
+from swaptrace.replay.pagemap import column_runs, flags_of
 from swaptrace.replay.tally import Taken as TakenBy
-from swaptrace.replay.tally import Tally, add_counters
+from swaptrace.replay.tally import Tally, ToldOf, add_counters
+from swaptrace.replay.wording import mapping_words
 from swaptrace.result.explanation import Transition
 from swaptrace.result.history import Frame, Gap, History, Kind, Run, State, Strip, Taken
 from swaptrace.scenario.schema import Fork as ForkStep
@@ -35,6 +37,7 @@ class Historian:
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
         replay.observe = self.observe
+        replay.world.table.tells = True
         self.first: list[Frame] = []
         self.last: deque[Frame] = deque(maxlen=LAST)
         self.steps = 0
@@ -54,6 +57,10 @@ class Historian:
         taken = tuple(
             Taken(self.transition(each, child), pages) for each, pages in tally.taken.items()
         )
+        taken += tuple(
+            Taken(self.told(each, child), each.told.pages * times)
+            for each, times in tally.told.items()
+        )
         for number, pages in taken:
             self.pages[number] += pages
         self.steps += 1
@@ -69,19 +76,30 @@ class Historian:
         known = self.numbers.get((taken, child))
         if known is None:
             # In whichever region: that is said where pages take it.
-            told = transition(self.replay.world.table, taken._replace(region=""), 0, child)
-            key = (told.event, told.before, told.after, told.path, *told.counters.items())
-            known = self.known.setdefault(key, len(self.transitions))
-            if known == len(self.transitions):
-                self.transitions.append(told)
-            self.numbers[taken, child] = known
-            self.meet(taken)
+            table = self.replay.world.table
+            told = transition(table, taken._replace(region=""), 0, child)
+            known = self.numbers[taken, child] = self.number(told)
+            self.meet(taken.column, table.row(taken.event, taken.column).new)
         return known
 
-    def meet(self, taken: TakenBy) -> None:
+    def told(self, of: ToldOf, child: str) -> int:
+        """The same of what happened to pages of large folios."""
+        columns = (column for _, column in of.told.before + of.told.after)
+        self.meet(*map(self.replay.world.table.intern, columns))
+        return self.number(told_transition(of._replace(region=""), 0, child))
+
+    def number(self, told: Transition) -> int:
+        """The number of what is told in these words."""
+        key = (told.event, told.before, told.after, told.path, *told.counters.items())
+        known = self.known.setdefault(key, len(self.transitions))
+        if known == len(self.transitions):
+            self.transitions.append(told)
+        return known
+
+    def meet(self, *columns: int) -> None:
         """Number the states of a transition, which pages may have only within a step."""
         table = self.replay.world.table
-        for column in (taken.column, table.row(taken.event, taken.column).new):
+        for column in columns:
             for member in range(len(table.columns[column].maps)):
                 self.state(column, member)
 
@@ -94,7 +112,11 @@ class Historian:
     def strip(self, process: str, region: str, family: Family) -> Strip:
         """One region as one process sees it."""
         member = family.members.index(process)
-        runs = [(pages, self.state(column, member)) for _, pages, column in family.region.runs()]
+        world = self.replay.world
+        runs = [
+            (pages, self.state(world.table.intern(column), member))
+            for pages, column in column_runs(world, family)
+        ]
         found = list(_merged(runs))
         if len(found) <= 2 * PARTS:
             return Strip(process, region, tuple(found))

@@ -42,13 +42,15 @@ def _generations(lru: LruGen) -> Iterator[RenderableType]:
 
 def _transition(transition: Transition) -> Iterator[RenderableType]:
     pages = f"{transition.pages} page{'' if transition.pages == 1 else 's'} of {transition.region}"
-    yield Indented(words(f"{pages}: {transition.event}"))
+    at_once = f", {transition.at_once} at a time" if transition.at_once > 1 else ""
+    yield Indented(words(f"{pages}{at_once}: {transition.event}"))
     same = transition.before == transition.after
     facts = [
         *(("before  ", view) for view in transition.before),
         *(("after   ", view) for view in (("the same",) if same else transition.after)),
         *([("counts  ", _counters(transition.counters))] if transition.counters else []),
         *([("decided ", " > ".join(transition.path))] if transition.path else []),
+        *(("because ", reason) for reason in transition.reasons),
         *(("C       ", line) for line in transition.cited),
     ]
     for label, text in facts:

@@ -17,7 +17,8 @@ class Transition(NamedTuple):
 
     `event` says what happened to them, `before` and `after` tell each process's view in
     words, `path` names the kernel functions that decided, `violations` what was broken; `cited`
-    are the lines of C that were executed to decide, of a policy in C.
+    are the lines of C that were executed to decide, of a policy in C. With large folios so many
+    pages went `at_once`, which together count `counters`; `reasons` say why a size was not used.
     """
 
     pages: int
@@ -29,6 +30,8 @@ class Transition(NamedTuple):
     path: tuple[str, ...]
     violations: tuple[str, ...]
     cited: tuple[str, ...] = ()
+    at_once: int = 1
+    reasons: tuple[str, ...] = ()
 
 
 class ExplainedStep(NamedTuple):
@@ -62,6 +65,15 @@ class Explanation(NamedTuple):
 
 def _step_json(step: ExplainedStep) -> dict[str, object]:
     """Without `lru_gen` where the machine has none."""
-    document = {**step._asdict(), "transitions": [t._asdict() for t in step.transitions]}
+    document = {**step._asdict(), "transitions": [_transition_json(t) for t in step.transitions]}
     del document["lru_gen"]
     return document if step.lru_gen is None else {**document, "lru_gen": asdict(step.lru_gen)}
+
+
+def _transition_json(transition: Transition) -> dict[str, object]:
+    """Without what is said of large folios alone, where there are none."""
+    document = transition._asdict()
+    for key in ("at_once", "reasons"):
+        if document[key] == Transition._field_defaults[key]:
+            del document[key]
+    return document

@@ -7,19 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from swaptrace.errors import NotModelled
+from swaptrace.errors import NotModelled, SwaptraceError
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.block import Block, cached_alone
+from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd
 from swaptrace.mm.blockpage import columns
-from swaptrace.mm.blocktransition import (
-    BlockEvent,
-    Collapse,
-    Happened,
-    Isolate,
-    Shrink,
-    SplitPmd,
-    happen,
-)
+from swaptrace.mm.blocktransition import Happened, happen
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Access, Event, Facts, Free, Pageout, Populate
 from swaptrace.mm.khugepaged import Scan
@@ -27,7 +20,7 @@ from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.family import Family, Process
 from swaptrace.replay.folios import memory
-from swaptrace.replay.folios.memory import check_modelled, orders_of
+from swaptrace.replay.folios.memory import MODELLED, check_modelled, orders_of
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
@@ -79,6 +72,8 @@ class NaiveFolios:
 
     def send(self, tally: Tally, family: Family, walk: Walk, event: Event | Isolate) -> bool:
         self.family = family
+        if not isinstance(event, (*MODELLED, Isolate)):
+            raise SwaptraceError("not modelled")
         on_range = isinstance(event, Pageout | Isolate | Free)
         for block, pages in self.parts(family, walk) if on_range else []:
             self.advise(tally, block, pages, event)

@@ -11,8 +11,9 @@ from typing import NamedTuple, TypeAlias
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.block import Block, cached_alone
+from swaptrace.mm.blockevent import BlockEvent, Told
 from swaptrace.mm.blockpage import columns
-from swaptrace.mm.blocktransition import BlockEvent, happen
+from swaptrace.mm.blocktransition import happen
 from swaptrace.mm.blockvalue import BlockValue, Frozen, Rows, Runs, freeze, runs, thaw
 from swaptrace.mm.column import Column
 from swaptrace.mm.khugepaged import Scan
@@ -33,9 +34,9 @@ class Outcome(NamedTuple):
     """What an event has made of blocks.
 
     `values` are the numbers of the blocks as they are now, `rows` the numbers of the rows of each.
-    `counts` names counters by position; `violations` are kinds with process and page; `isolated`
-    and `scanned` as in `Happened`; `prepared` is that the VMA must have an anon_vma; `readahead` is
-    as seen from the first page, None if the event did not ask.
+    `counts` names counters by position; `violations` are kinds with process and page; `isolated`,
+    `scanned` and `told` as in `Happened`; `prepared` is that the VMA must have an anon_vma;
+    `readahead` is as seen from the first page, None if the event did not ask.
     """
 
     values: tuple[int, ...]
@@ -46,6 +47,7 @@ class Outcome(NamedTuple):
     isolated: tuple[int, ...]
     scanned: Scan | None
     prepared: bool
+    told: tuple[Told, ...]
     readahead: ReadAhead | None
     released: Released
 
@@ -192,7 +194,7 @@ class Effects:
 
         around = Around(span.address, event.facts, slots, span.pieces, given, span.ahead, check)
         try:
-            done = happen(block, event, pages, self.table.policy, around)
+            done = happen(block, event, pages, self.table.policy, around, self.table.tells)
         except BeyondBlock:
             known[key] = None
             return None
@@ -213,6 +215,7 @@ class Effects:
             isolated=tuple(parts[0].folios[f] for f in done.isolated),
             scanned=done.scanned,
             prepared=around.prepared,
+            told=tuple(done.told),
             readahead=None
             if span.ahead is None or not span.ahead.looked_up
             else relative(span.ahead.readahead, span.address),

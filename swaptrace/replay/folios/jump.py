@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from swaptrace.counters import ViolationKind
+from swaptrace.mm.blockevent import Told
 from swaptrace.replay.folios.clusters import NOT_FULL, Sequence
 from swaptrace.replay.folios.slotmap import Moved, SlotMap
 from swaptrace.replay.folios.stretches import PageRows, Stretch
@@ -23,10 +24,12 @@ Distances = tuple[int, ...]
 
 @dataclass(slots=True)
 class Counted:
-    """What an event has counted in a page table; violations by kind, process and page of it."""
+    """What an event has counted in a page table; violations by kind, process and page of it; how
+    often what happened to pages."""
 
     counts: dict[int, int] = field(default_factory=dict)
     violations: list[tuple[ViolationKind, int, int]] = field(default_factory=list)
+    told: dict[Told, int] = field(default_factory=dict)
 
 
 class Before(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from swaptrace.errors import NotModelled, SwaptraceError
 from swaptrace.kernels import Rule, follows, version
 from swaptrace.mm.block import PMD_ORDER
-from swaptrace.mm.blocktransition import Collapse, Isolate, SplitPmd
+from swaptrace.mm.blockevent import Collapse, Isolate, SplitPmd
 from swaptrace.mm.column import ENTRY_BYTES, Column
 from swaptrace.mm.event import (
     Access,
@@ -162,4 +162,4 @@ class Folios:
 
     def cold(self, tally: Tally, family: Family, walk: Walk, member: int) -> None:
         """MADV_COLD splits what MADV_PAGEOUT would."""
-        Sweep(self.regions, tally, family, Isolate(member, self.world.facts)).over(walk)
+        Sweep(self.regions, tally, family, Isolate(member, self.world.facts, cold=True)).over(walk)

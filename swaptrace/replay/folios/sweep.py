@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from swaptrace.errors import NotModelled, TooManyPages
 from swaptrace.mm.block import Block, cached_alone
-from swaptrace.mm.blocktransition import BlockEvent, Isolate, Shrink
+from swaptrace.mm.blockevent import BlockEvent, Isolate, Shrink
 from swaptrace.mm.blockvalue import Rows
 from swaptrace.mm.event import Access, Pageout
 from swaptrace.mm.khugepaged import Scan
@@ -159,6 +159,8 @@ class Sweep:
         """Count what page tables have met; the pages of the lowest begin at `first`."""
         for at, count in counted.counts.items():
             self.tally.counts[at] += count * times
+        for told, often in counted.told.items():
+            self.tally.tell(self.family, told, often * times)
         for kind, p, page in counted.violations:
             self.tally.see(kind, self.family.members[p], self.family.name, first + page, times)
 
@@ -288,6 +290,8 @@ class Sweep:
         for at, count in outcome.counts:
             counted.counts[at] = counted.counts.get(at, 0) + count
         counted.violations += [(kind, p, low + page) for kind, p, page in outcome.violations]
+        for told in outcome.told:
+            counted.told[told] = counted.told.get(told, 0) + 1
         if outcome.prepared:
             world, name = self.regions.world, self.family.members[self.event.process]
             _, area = self.area(self.event.process, self.family.base + table.first + low)

@@ -1,0 +1,111 @@
+"""Events of a block besides those of a page, and what happened to its pages, to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+from swaptrace.counters import ViolationKind
+from swaptrace.mm.block import Block
+from swaptrace.mm.blockpage import BlockPage, column_of
+from swaptrace.mm.blockvalue import Runs, runs
+from swaptrace.mm.column import Column, canonical
+from swaptrace.mm.event import Event, Facts, Fork, Unmap
+
+
+class Isolate(NamedTuple):
+    """The first half of MADV_PAGEOUT, and all of MADV_COLD: large folios are taken, or split."""
+
+    process: int
+    facts: Facts
+    cold: bool = False
+
+
+class Shrink(NamedTuple):
+    """The second half of MADV_PAGEOUT: the folios that were isolated are reclaimed."""
+
+    process: int
+    facts: Facts
+    folios: tuple[int, ...]
+
+
+class SplitPmd(NamedTuple):
+    """A VMA of the process ends within what the PMD entry maps."""
+
+    process: int
+    facts: Facts
+
+
+class Collapse(NamedTuple):
+    """MADV_COLLAPSE of all that the PMD entry maps."""
+
+    process: int
+    facts: Facts
+
+
+BlockEvent: TypeAlias = Event | Isolate | Shrink | SplitPmd | Collapse
+
+
+class Told(NamedTuple):
+    """An event, and how the pages that it changed, or came to, were before and are now.
+
+    `counts` names counters by position, `path` the kernel functions that decided, `reasons` why a
+    size of folio was not used.
+    """
+
+    kind: type[BlockEvent]
+    event: BlockEvent
+    before: Runs[Column]
+    after: Runs[Column]
+    counts: tuple[tuple[int, int], ...]
+    path: tuple[str, ...]
+    reasons: tuple[str, ...]
+    violations: tuple[tuple[ViolationKind, int], ...]
+
+    @property
+    def pages(self) -> int:
+        """How many pages they are."""
+        return sum(pages for pages, _ in self.before)
+
+
+class Teller:
+    """Who takes down what happens to the pages of a block."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.views = [view(block, i) for i in range(len(block.maps))]
+
+    def tell(
+        self,
+        told: list[Told],
+        page: BlockPage,
+        event: BlockEvent,
+        touched: Iterable[int],
+        violations: list[tuple[ViolationKind, int, int]],
+    ) -> None:
+        """Take down an event of a page, or of all, which is over."""
+        whole = isinstance(event, Isolate | Shrink | SplitPmd)
+        pages = {*touched, *([] if whole else [page.i])}
+        alone = isinstance(event, Fork) or (isinstance(event, Unmap) and event.gone)
+        for folio in [] if alone else self.block.folios.values():
+            pages |= {*folio.pages} if pages & {*folio.pages} else set()
+        gone = event.process if isinstance(event, Unmap) and event.gone else None
+        now = {i: view(self.block, i, gone) for i in sorted(pages)}
+        changed = [i for i in now if now[i] != self.views[i] or (i == page.i and not whole)]
+        counts = tuple((at, count) for at, count in enumerate(page.counts) if count)
+        if changed or counts:
+            before, after = (runs(of[i] for i in changed) for of in (self.views, now))
+            path, reasons = (tuple(dict.fromkeys(each)) for each in (page.path, page.reasons))
+            broken = tuple((kind, p) for kind, p, _ in violations)
+            told.append(Told(type(event), event, before, after, counts, path, reasons, broken))
+        for i in changed:
+            self.views[i] = now[i]
+
+
+def view(block: Block, i: int, gone: int | None = None) -> Column:
+    """A page by itself; without a process that has gone."""
+    column = column_of(block, i)
+    if gone is not None:
+        maps = column.maps[:gone] + column.maps[gone + 1 :]
+        column = column._replace(maps=maps)
+    return canonical(*column)

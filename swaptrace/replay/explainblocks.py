@@ -1,0 +1,64 @@
+"""What happened to pages of large folios, in words."""
+
+from __future__ import annotations
+
+from swaptrace.advice import Advice
+from swaptrace.counters import COUNTERS
+from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd
+from swaptrace.mm.blockvalue import Runs
+from swaptrace.mm.column import Column
+from swaptrace.mm.event import Unmap
+from swaptrace.replay.tally import ToldOf
+from swaptrace.replay.wording import column_words, event_words
+from swaptrace.result.explanation import Transition
+
+
+def told_transition(of: ToldOf, times: int, child: str) -> Transition:
+    """What happened so often; `child` is the name of the process that a fork makes."""
+    told, names = of.told, [*of.members, child]
+    after_names = list(names)
+    if isinstance(told.event, Unmap) and told.event.gone:
+        del after_names[told.event.process]
+    return Transition(
+        pages=told.pages * times,
+        region=of.region,
+        event=block_event_words(told.event, names),
+        before=views(told.before, names),
+        after=views(told.after, after_names),
+        counters={COUNTERS[at]: count for at, count in told.counts},
+        path=told.path,
+        violations=tuple(f"{kind} ({names[p]})" for kind, p in told.violations),
+        at_once=told.pages,
+        reasons=told.reasons,
+    )
+
+
+def views(of: Runs[Column], names: list[str]) -> tuple[str, ...]:
+    """Pages side by side; how many they are where they are not all alike."""
+    alike: list[tuple[int, tuple[str, ...]]] = []
+    for pages, column in of:
+        words = column_words(column, names)
+        if alike and alike[-1][1] == words:
+            pages += alike.pop()[0]
+        alike.append((pages, words))
+    if len(alike) == 1:
+        return alike[0][1]
+    return tuple(
+        f"{pages} page{'' if pages == 1 else 's'}: {view}" for pages, each in alike for view in each
+    )
+
+
+def block_event_words(event: BlockEvent, names: list[str]) -> str:
+    """What happened to the pages."""
+    who = names[event.process]
+    match event:
+        case Isolate(cold=True):
+            return f"{who}: {Advice.COLD}"
+        case Isolate() | Shrink():
+            return f"{who}: {Advice.PAGEOUT}"
+        case Collapse():
+            return f"{who}: {Advice.COLLAPSE}"
+        case SplitPmd():
+            return f"{who}: a VMA ends within what one entry maps"
+        case _:
+            return event_words(event, names)
