@@ -283,6 +283,9 @@ VMSTAT: Final = (
 )
 """Those that /proc/vmstat shows, as far as a kernel has them (mm/vmstat.c, vmstat_text)."""
 
+MTHP: Final = tuple(counter for counter in Counter if counter.startswith(("mthp_", "thp_")))
+"""Those of large folios: hugepages-*/stats show them for each size, /proc/vmstat those of 2 MiB."""
+
 RECLAIM_COUNTERS: Final = tuple(counter.value for counter in ReclaimCounter)
 
 ALL_COUNTERS: Final = (*COUNTERS, *RECLAIM_COUNTERS)

@@ -191,7 +191,8 @@ class BlockPage(Page):
 
     def alloc_swap_folio(self, p: int, orig: SwapPte) -> int:
         """alloc_swap_folio(): the largest folio that all of swap holds in order."""
-        for pages in self.suitable(p) if not self.facts.backend.compressed else []:
+        whole = self.facts.zswap_never_enabled and not self.facts.backend.compressed
+        for pages in self.suitable(p) if whole else []:
             first = orig.slot - (self.i - pages.start)
             if first % len(pages):
                 self.refuse(pages, "its slots are not aligned as its pages are")

@@ -16,9 +16,10 @@ from swaptrace.mm.column import Column, Vma
 class Facts(NamedTuple):
     """What a page's fate depends on besides the page itself.
 
-    `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty` and
-    `mkwrite_dirties` are the machine features of the scenario format; `sync_through_cache`,
-    `maps_before_freeing`, `exclusive_alone`, `collapses_read_only`, `reuses_large` and
+    `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`,
+    `mkwrite_dirties` and `zswap_never_enabled` are the machine features of the scenario format;
+    `sync_through_cache`, `maps_before_freeing`, `exclusive_alone`, `collapses_read_only`,
+    `reuses_large` and
     `lazyfree_stays` the rules of these names of the kernel (`swaptrace.kernels`). `swap_full` is
     mem_cgroup_swap_full() (more than half of the slots used), `slot_free` that folio_alloc_swap()
     finds a slot; these two change during a replay.
@@ -40,6 +41,7 @@ class Facts(NamedTuple):
     collapses_read_only: bool = False
     lazyfree_stays: bool = False
     reuses_large: bool = False
+    zswap_never_enabled: bool = True
     swap_full: bool = False
     slot_free: bool = True
     readahead: bool = True

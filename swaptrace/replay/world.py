@@ -168,5 +168,6 @@ def static_facts(machine: Machine) -> Facts:
         collapses_read_only=follows(machine.kernel, Rule.COLLAPSES_READ_ONLY),
         lazyfree_stays=follows(machine.kernel, Rule.LAZYFREE_STAYS),
         reuses_large=follows(machine.kernel, Rule.REUSES_LARGE),
+        zswap_never_enabled=machine.zswap_never_enabled,
         readahead=machine.swap.page_cluster > 0,
     )

@@ -16,6 +16,7 @@ from swaptrace.result.history import History
 from swaptrace.result.jsonfile import Node, parse
 from swaptrace.result.lrugen import TYPES, Generation, LruGen, Tier
 from swaptrace.scenario.hardware import LIMITED, Machine
+from swaptrace.scenario.thp import OF_LARGE_FOLIOS
 
 SCHEMA = "swaptrace.result/1"
 
@@ -168,12 +169,12 @@ class Result:
 def machine_mapping(machine: Machine) -> Mapping[str, object]:
     """The machine as the result keeps it: every key, under the names of the scenario format.
 
-    Without a memory limit, none of the keys that say how it is kept; without large folios no
-    `thp`, without a limit of locked memory no `memlock`.
+    Without a memory limit, none of the keys that say how it is kept; without large folios none
+    of theirs, without a limit of locked memory no `memlock`.
     """
     whole = {**asdict(machine), "thp": dict(machine.thp)}
-    if not machine.thp:
-        del whole["thp"]
+    for key in () if machine.thp else ("thp", *OF_LARGE_FOLIOS):
+        del whole[key]
     if machine.memlock is None:
         del whole["memlock"]
     return {key: value for key, value in whole.items() if machine.memory or key not in LIMITED}

@@ -34,7 +34,7 @@ from swaptrace.scenario.described import MACHINE
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS, LIMITED, Machine, Swap
 from swaptrace.scenario.jsonschema import DIALECT, Schema, scenario_schema, summary
 from swaptrace.scenario.operations import OPERATIONS
-from swaptrace.scenario.thp import ThpEnabled, ThpSize
+from swaptrace.scenario.thp import OF_LARGE_FOLIOS, ThpEnabled, ThpSize
 
 OPTIONAL: Final = {
     (StepResult, "times"),
@@ -47,7 +47,7 @@ OPTIONAL: Final = {
     (PolicyResult, "undecided"),
     (Machine, "thp"),
     (Machine, "memlock"),
-    *((Machine, key) for key in LIMITED),
+    *((Machine, key) for key in (*LIMITED, *OF_LARGE_FOLIOS)),
 }
 """The keys that `to_json` may leave out."""
 

@@ -49,6 +49,8 @@ MACHINE: Final[Mapping[str, str]] = {
     },
     "memlock": "How many bytes a process may lock: RLIMIT_MEMLOCK of one that may not exceed it "
     "(CAP_IPC_LOCK). Default: there is no limit.",
+    "zswap_never_enabled": "Whether zswap was off since the machine was booted: else no large "
+    "folio comes back whole.",
     "memory": "What the pages of all processes may occupy: memory.max of their cgroup, less what "
     "the kernel itself is charged for. Default: there is no limit.",
     "reclaim": "What reclaims under the limit: classic, the kernel's active and inactive lists "

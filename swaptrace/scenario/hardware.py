@@ -49,6 +49,8 @@ class Machine:
     """The sizes of large folios, smallest first."""
     memlock: int | None = None
     """How many bytes a process may lock (RLIMIT_MEMLOCK without CAP_IPC_LOCK). None: all."""
+    zswap_never_enabled: bool = True
+    """Where zswap was ever on, no large folio comes back whole."""
     memory: int | None = None
     """What the pages of all processes may occupy, in bytes (memory.max of their cgroup without the
     kernel's own pages). None: there is no limit."""

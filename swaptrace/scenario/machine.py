@@ -16,7 +16,7 @@ from swaptrace.scenario.hardware import KERNEL_DEFAULTS, LIMITED, Machine, Swap
 from swaptrace.scenario.nodes import Mapping, Node, Scalar, a_kind, known_entries
 from swaptrace.scenario.schema import Scenario
 from swaptrace.scenario.source import Mark, Report, Source
-from swaptrace.scenario.thp import Thp, ThpKey, ThpSize
+from swaptrace.scenario.thp import OF_LARGE_FOLIOS, Thp, ThpKey, ThpSize
 from swaptrace.scenario.values import (
     BACKEND,
     KERNEL,
@@ -113,6 +113,8 @@ def settled(
         report.add(marks[path], f"{path}: say what is inherited; give 'thp.enabled' as well")
     if "thp.enabled" in marks and not inheriting:
         report.add(marks["thp.enabled"], "thp.enabled: means nothing where no size is 'inherit'")
+    for path in [path for path in OF_LARGE_FOLIOS if path in marks and not machine.thp]:
+        report.add(marks[path], f"{path}: means nothing without large folios; give 'thp' as well")
     if machine.memory is None:
         for path in [path for path in LIMITED if path in marks]:
             report.add(marks[path], f"{path}: means nothing without a limit; give 'memory' as well")

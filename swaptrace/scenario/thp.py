@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 ThpSize = Literal["16KiB", "32KiB", "64KiB", "128KiB", "256KiB", "512KiB", "1MiB", "2MiB"]
 ThpEnabled = Literal["always", "madvise", "inherit", "never"]
 ThpInherited = Literal["always", "madvise", "never"]
 ThpKey = Literal["enabled"] | ThpSize
+
+
+OF_LARGE_FOLIOS: Final = ("zswap_never_enabled",)
+"""The keys of a machine that mean something only where there are large folios."""
 
 
 class Thp(NamedTuple):

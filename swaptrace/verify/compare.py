@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
-from swaptrace.errors import ScenarioError
+from swaptrace.errors import NotModelled, ScenarioError
 from swaptrace.kernels import implied
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.pagemap import page_maps
@@ -81,7 +81,7 @@ def verify_one(
         # Whatever kernel a policy is of, the model is that of the kernel that ran.
         said = frozenset({"kernel", *implied(machine.kernel)})
         there = replace(scenario, machine=machine, said=said)
-    except Unfit as unfit:
+    except (Unfit, NotModelled) as unfit:
         if stop is not None and stop.status is Status.FAILED:
             return replace(verdict, status=stop.status, reason=stop.reason)
         return replace(verdict, status=Status.SKIPPED, reason=str(unfit))

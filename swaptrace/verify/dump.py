@@ -36,6 +36,7 @@ from swaptrace.scenario.schema import (
     Trace,
     Unpin,
 )
+from swaptrace.scenario.thp import OF_LARGE_FOLIOS
 from swaptrace.scenario.uffd import (
     UffdCopy,
     UffdRegister,
@@ -71,6 +72,8 @@ def said(key: str, scenario: Scenario) -> bool:
         return False
     if key == "memlock" and machine.memlock is None:
         return False
+    if key in OF_LARGE_FOLIOS:
+        return bool(machine.thp)
     return key not in LIMITED or machine.memory is not None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Final
+from typing import Final, get_args
 
 from swaptrace.advice import Advice
 from swaptrace.backends import BACKENDS
@@ -11,17 +11,19 @@ from swaptrace.errors import SwaptraceError, printable
 from swaptrace.mm.uffd import Uffd
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import Scenario
-from swaptrace.scenario.thp import large_folios
+from swaptrace.scenario.thp import ThpSize
 from swaptrace.scenario.values import human
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit_steps import Names, Writer, ored, size
 from swaptrace.verify.needs import needs
 from swaptrace.verify.records import Tables
+from swaptrace.verify.thp import advises_regions, kib, settings
 
 RUNTIME: Final = (
     "base.c",
     "memory.c",
     "lock.c",
+    "thp.c",
     "limit.c",
     "random.c",
     "access.c",
@@ -43,8 +45,6 @@ def emit_c(scenario: Scenario) -> str:
     counted and the page maps after it (`observed` reads them). Raises `SwaptraceError` where a
     trace cannot be read, or not be held by a program.
     """
-    if large_folios(scenario.machine.thp):
-        raise SwaptraceError("a program cannot set the sizes of large folios (machine.thp)")
     wanted = needs(scenario)
     if wanted.populating and scenario.machine.memory is not None:
         raise SwaptraceError("a program cannot map with MAP_POPULATE or MAP_LOCKED under a limit")
@@ -76,6 +76,7 @@ def emit_c(scenario: Scenario) -> str:
                 f"#define LIMIT ({size(machine.memory or 0)})",
                 f"#define STAT_FLUSH {machine.stat_flush}",
                 f"#define LRU_DRAIN {machine.lru_drain}",
+                *sizes(scenario),
                 f"#define NEEDS_MLOCKALL {int(wanted.mlockall)}",
                 f"#define NEEDS_PINS {int(wanted.pins)}",
                 f"#define NEEDS_KSM {int(wanted.ksm)}",
@@ -99,6 +100,21 @@ def userfaultfds(contexts: tuple[Uffd, ...]) -> list[str]:
         f"#define CONTEXTS {len(contexts)}",
         "static const struct context contexts[CONTEXTS] = {",
         *(f"\t{{{ored(features_of(each))}, {each.fill:#x}}}," for each in contexts),
+        "};",
+    ]
+
+
+def sizes(scenario: Scenario) -> list[str]:
+    """The sizes of large folios, and what each is set to; "" where they are left as they are."""
+    wanted = settings(scenario)
+    known = get_args(ThpSize)
+    listed = ", ".join(f'{{"{size}", {kib(size)}, "{wanted.get(size, "")}"}}' for size in known)
+    return [
+        f"#define LARGE_FOLIOS {int(bool(wanted))}",
+        f"#define ADVISES_REGIONS {int(advises_regions(scenario))}",
+        f"#define THP_SIZES {len(known)}",
+        "static const struct { const char *name; int kib; const char *enabled; } thp_sizes[] = {",
+        f"\t{listed}",
         "};",
     ]
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from swaptrace.kernels import implied, modelled
+from swaptrace.replay.folios.memory import check_modelled
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import AccessPattern, Mmap, Scenario
 from swaptrace.scenario.thp import large_folios
@@ -38,8 +39,6 @@ X86: Final = {"hw_dirty": True, "mkwrite_dirties": False}
 
 def check_runnable(scenario: Scenario) -> None:
     """Raise `Unfit` for what no kernel can run as an emitted program."""
-    if large_folios(scenario.machine.thp):
-        raise Unfit("it has large folios (machine.thp), whose sizes no program sets")
     if scenario.machine.lru_batch:
         raise Unfit("it keeps the per-CPU batch (machine.lru_batch), which others fill as well")
     steps = executed(scenario.steps)
@@ -61,20 +60,22 @@ def check_runnable(scenario: Scenario) -> None:
             )
 
 
-def features_of(facts: Facts) -> dict[str, Any]:
-    """The machine features of the kernel that ran."""
+def features_of(machine: Machine, facts: Facts) -> dict[str, Any]:
+    """The features of a scenario's machine on the kernel that ran."""
     features: dict[str, Any] = dict(implied(modelled(facts.version)))
     features["per_vma_lock"] = features["per_vma_lock"] and facts.smp
     if facts.arch == "x86_64":
         features |= X86
+    if large_folios(machine.thp):
+        features["zswap_never_enabled"] = facts.zswap_never_enabled
     return features
 
 
 def machine_for(scenario: Scenario, facts: Facts) -> Machine:
     """The scenario's machine as it is on this kernel. Raises `Unfit` where it cannot be that."""
     machine = scenario.machine
-    defaults = {name: getattr(Machine(), name) for name in X86} | implied(machine.kernel)
-    features = features_of(facts)
+    features = features_of(machine, facts)
+    defaults = {name: getattr(Machine(), name) for name in features} | implied(machine.kernel)
     for name, value in features.items():
         wanted = getattr(machine, name)
         if wanted not in (defaults[name], value):
@@ -90,6 +91,8 @@ def machine_for(scenario: Scenario, facts: Facts) -> Machine:
     kernel = modelled(facts.version)
     there = replace(machine, kernel=kernel, soft_dirty=facts.soft_dirty, **features)
     check_lru(there, facts)
+    if large_folios(there.thp):
+        check_modelled(there, functions=False)
     return there
 
 

@@ -11,10 +11,12 @@ from typing import Final
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.kernels import Rule, follows, modelled
+from swaptrace.replay.folios.memory import FIRST_KERNEL
 from swaptrace.replay.userfaults import SINCE
 from swaptrace.result.verdict import Status
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
+from swaptrace.scenario.thp import Thp, ThpSize
 from swaptrace.terminal.atomic import replace_file
 from swaptrace.terminal.output import complain
 from swaptrace.verify.cause import Cause, cause_of
@@ -28,6 +30,21 @@ from swaptrace.verify.shrink import smaller
 
 PROBE: Final = "steps:\n- mmap: page\n  size: 4KiB\n"
 """The shortest scenario, to learn what the kernel has."""
+
+LARGE: Final[tuple[tuple[ThpSize, ...], ...]] = (
+    *(("64KiB",),) * 2,
+    *(("16KiB",),) * 2,
+    ("16KiB", "64KiB"),
+    ("32KiB", "128KiB"),
+    ("256KiB",),
+    ("64KiB", "1MiB"),
+    ("2MiB",),
+    ("64KiB", "2MiB"),
+)
+"""Sizes of large folios of a scenario."""
+
+LARGE_SHARE: Final = 1 / 3
+"""Of scenarios, that have large folios."""
 
 KSM_SHARE: Final = 0.12
 """Of scenarios, that are about equal pages."""
@@ -55,19 +72,20 @@ class Fuzzer:
         Raises `SwaptraceError` where the kernel cannot run any.
         """
         facts = self.probe()
+        given = load_text(PROBE, "probe", self.overrides).machine.thp
         judged: list[Judged] = []
         while len(judged) < number:
-            judged += self.some(range(len(judged), number), facts)
+            judged += self.some(range(len(judged), number), facts, given)
             if not self.keep_going and _ends(judged[-1].verdict.status):
                 break
         if len(judged) < number:
             complain(f"Ended after {len(judged)} of {number}; --keep-going verifies all.")
         return list(self.told(judged))
 
-    def some(self, indexes: range, facts: Facts) -> list[Judged]:
+    def some(self, indexes: range, facts: Facts, given: tuple[Thp, ...]) -> list[Judged]:
         """The verdicts on these, at most until one says something."""
         found = []
-        made = (self.make(index, facts) for index in indexes)
+        made = (self.make(index, facts, given) for index in indexes)
         with closing(self.verifier.each(made, self.place)) as judged:
             for each in judged:
                 found.append(each)
@@ -111,15 +129,18 @@ class Fuzzer:
             raise SwaptraceError(f"no random scenario can run: {only.verdict.reason}")
         return only.observed.facts
 
-    def make(self, index: int, facts: Facts) -> Scenario:
-        """The scenario of that number."""
+    def make(self, index: int, facts: Facts, given: tuple[Thp, ...] = ()) -> Scenario:
+        """The scenario of that number. `given` are the sizes of large folios of all; without
+        these some have other ones, as far as the kernel has them."""
         random = Random(f"{self.seed}/{index}")
+        thp = given or sizes(Random(f"{self.seed}/{index}/thp"), facts)
         while True:
             rwp = facts.uffd_wp and follows(modelled(facts.version), Rule.UFFD_RWP)
             merges = facts.ksm and random.random() < KSM_SHARE
             registers = facts.uffd_wp and facts.version >= SINCE
             has = facts.soft_dirty, facts.uffd_wp, rwp, merges, registers
-            maker = Maker(random, facts.page_size, *has)
+            maker = Maker(random, facts.page_size, *has, thp=thp)
+            maker.kernel = modelled(facts.version)
             found = self.settled(maker.scenario(f"random-{self.seed}-{index}"))
             if found is not None:
                 return found
@@ -154,6 +175,14 @@ class Fuzzer:
         with closing(self.verifier.each(candidates, self.place)) as judged:
             differing = (each for each in judged if each.verdict.status is Status.DIFFERS)
             return next((each.scenario for each in differing), None)
+
+
+def sizes(random: Random, facts: Facts) -> tuple[Thp, ...]:
+    """None, or some that a kernel has and whose folios are modelled there."""
+    chosen: tuple[ThpSize, ...] = random.choice(LARGE)
+    if random.random() >= LARGE_SHARE or facts.version < FIRST_KERNEL:
+        return ()
+    return tuple(Thp(size, "always") for size in chosen if size in facts.thp)
 
 
 def _ends(status: Status) -> bool:

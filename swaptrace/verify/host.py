@@ -18,6 +18,7 @@ from swaptrace.verify import swap
 from swaptrace.verify.cgroup import NoCgroup, hierarchy, own_cgroup
 from swaptrace.verify.children import running
 from swaptrace.verify.place import Ending, Job, Outcome, out_of_time
+from swaptrace.verify.thp import selected
 from swaptrace.verify.zram import OwnSwap, own_swap
 
 PAGE_CLUSTER: Final = Path("/proc/sys/vm/page-cluster")
@@ -56,7 +57,7 @@ class Host:
         if job.limited is not None and (reason := self.unlimited()) is not None:
             return f"its memory limit takes a memory cgroup: {reason}"
         if self.own is None:
-            return unfit(job, existing_backend())
+            return unfit(job, existing_backend()) or other_sizes(job)
         if job.backend != "zram":
             return f"it wants swap on {job.backend}, and --setup-zram makes zram"
         if job.swap_size > self.most:
@@ -93,6 +94,8 @@ def on_own_swap(own: OwnSwap, job: Job) -> Outcome:
     if ZSWAP.exists():
         own.set(ZSWAP, "N")
     own.set(PAGE_CLUSTER, str(job.page_cluster))
+    for path, word in job.thp.items():
+        own.set(path, word)
     own.fresh(job.swap_size)
     try:
         return execute(job) if job.limited is None else in_own_cgroup(own, job)
@@ -144,6 +147,14 @@ def unfit(job: Job, existing: str) -> str | None:
             return None
         return f"it wants swap on {job.backend}, and what is active is {existing}; {_advice(job)}"
     return existing if HINT in existing else f"{existing}; {_advice(job)}"
+
+
+def other_sizes(job: Job) -> str | None:
+    """Why the sizes of large folios are not the job's, where nobody is to change them."""
+    for path, word in job.thp.items():
+        if (found := selected(path.read_text())) != word:
+            return f"it wants {path} set to {word}, and it is {found}; --setup-zram sets it (root)"
+    return None
 
 
 def _advice(job: Job) -> str:

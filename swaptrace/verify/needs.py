@@ -10,6 +10,7 @@ from swaptrace.advice import Advice
 from swaptrace.mm.uffd import PLAIN, Uffd
 from swaptrace.replay.pages.touched import Memory
 from swaptrace.replay.userfaults import wanted_of
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -25,7 +26,9 @@ from swaptrace.scenario.schema import (
     Scenario,
     Step,
 )
+from swaptrace.scenario.thp import sizes
 from swaptrace.scenario.uffd import OnUffd, UffdCopy, UffdRegister, UffdWriteprotect
+from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.leaves import written
 
 MOST_RECORDS: Final = 100_000
@@ -71,7 +74,7 @@ def needs(scenario: Scenario) -> Needs:
     return Needs(
         processes=tuple(dict.fromkeys(("main", *forked))),
         regions=tuple(dict.fromkeys(mapped)),
-        memory=Memory(scenario.machine.page_size, MOST_RECORDS).run(scenario.steps),
+        memory=Memory(largest_folio(scenario.machine), MOST_RECORDS).run(scenario.steps),
         shuffled=max((shuffled(step, scenario.machine.page_size) for step in steps), default=0),
         ranks=max((ranks(step, scenario.machine.page_size) for step in steps), default=0),
         data_pages=data_pages(steps, scenario.machine.page_size),
@@ -97,6 +100,12 @@ def context(step: UffdRegister) -> Uffd:
 def populates(step: Mmap) -> bool:
     """Whether the mapping is populated by a flag of its own."""
     return bool({"MAP_POPULATE", "MAP_LOCKED"} & set(step.flags))
+
+
+def largest_folio(machine: Machine) -> int:
+    """In bytes: as much comes with each page that is touched, at most."""
+    used = (LENGTH(each.size) for each in sizes(machine.thp) if each.enabled != "never")
+    return max(used, default=machine.page_size)
 
 
 def data_pages(steps: Sequence[Step], page_size: int) -> int:

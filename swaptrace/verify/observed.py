@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from errno import errorcode
 from typing import Any, Final
 
-from swaptrace.counters import RECLAIM_COUNTERS, VMSTAT, Counter
+from swaptrace.counters import MTHP, RECLAIM_COUNTERS, VMSTAT, Counter
 from swaptrace.errors import SwaptraceError, quote, shorten
 
 SCHEMA: Final = "swaptrace.observed/1"
@@ -22,7 +22,7 @@ OF_A_PROCESS: Final = (
 """The counters that every kernel shows; which of the others it has in /proc/vmstat it says."""
 
 COUNTED: Final = frozenset(
-    (*(counter.value for counter in (*OF_A_PROCESS, *VMSTAT)), *RECLAIM_COUNTERS)
+    (*(counter.value for counter in (*OF_A_PROCESS, *VMSTAT, *MTHP)), *RECLAIM_COUNTERS)
 )
 """Every counter that some kernel shows; the model counts more."""
 
@@ -43,7 +43,8 @@ class Facts:
     """The kernel that a program ran on, before its first step.
 
     `kernel` is the version in digits, `release` all of `uname -r`; `smp` is a kernel for several
-    CPUs; `counters` are those of /proc/vmstat that it has, `ksm` that the program could use KSM.
+    CPUs; `counters` are those of /proc/vmstat that it has, `ksm` that the program could use KSM,
+    `thp` the sizes of large folios, `zswap_never_enabled` that zswap was off since it was booted.
     Under a memory limit `lru_gen` are the parts of the multi-generational LRU that are on, 0 if the
     kernel runs the classic one, and `swappiness` is as the sysctl.
     """
@@ -59,6 +60,8 @@ class Facts:
     zswap: bool
     swap: tuple[SwapArea, ...]
     counters: tuple[str, ...]
+    thp: tuple[str, ...] = ()
+    zswap_never_enabled: bool = True
     lru_gen: int = 0
     swappiness: int = 60
     ksm: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -17,7 +17,8 @@ class Job(NamedTuple):
     argument is the directory of an empty memory cgroup.
     `swap_size` is how many bytes of pages fit into the swap area, its header page not counted.
     `page_cluster` is as the sysctl; `timeout` is in seconds. `limited` is the LRU under a memory
-    limit, which takes a cgroup; None where there is no limit.
+    limit, which takes a cgroup; None where there is no limit. `thp` are the sizes of large folios,
+    by file of sysfs, which a program sets as far as they are not.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Job(NamedTuple):
     page_cluster: int
     timeout: float
     limited: Reclaim | None = None
+    thp: Mapping[Path, str] = {}
 
 
 class Ending(Enum):

@@ -44,7 +44,9 @@ from swaptrace.scenario.schema import (
     Step,
     SystemCall,
 )
+from swaptrace.scenario.thp import Thp
 from swaptrace.scenario.uffd import UffdMode, UffdWriteprotect
+from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.needs import needs
 from swaptrace.verify.random_uffd import FEATURES, Features, uffd_step
 
@@ -92,7 +94,9 @@ STRIDES: Final = (0.125, 0.5, 1.5, 2, 3, 5, 7, 2.5)
 class Maker:
     """Makes one scenario. `soft_dirty`, `uffd` and `rwp` are whether the kernel has these; `merges`
     is that KSM scans, for which whole pages are written, `registers` that what a userfaultfd can do
-    besides is modelled; `filling` is the share of swap areas that are so small that they fill."""
+    besides is modelled; `filling` is the share of swap areas that are so small that they fill.
+    `thp` are the sizes of large folios, which the ends of half of the ranges are aligned to, and
+    of a machine with `kernel`."""
 
     random: Random
     page_size: int
@@ -102,6 +106,8 @@ class Maker:
     merges: bool = False
     registers: bool = False
     filling: float = 0.2
+    thp: tuple[Thp, ...] = ()
+    kernel: str = Machine().kernel
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
     ends: dict[str, int] = field(default_factory=dict)
     born: int = 0
@@ -128,7 +134,10 @@ class Maker:
         swap = Swap(size=size, page_cluster=cluster)
         lock = self.random.randint(0, pages) * self.page_size
         memlock = lock if self.random.random() < 0.05 else None
-        return Machine(page_size=self.page_size, kernel=kernel, swap=swap, memlock=memlock)
+        if self.thp:
+            kernel = self.kernel
+        fixed = Machine(page_size=self.page_size, kernel=kernel, thp=self.thp)
+        return replace(fixed, swap=swap, memlock=memlock)
 
     def group(self) -> Iterator[Step]:
         """One step, or a few within a `repeat` or a `measure`."""
@@ -236,8 +245,13 @@ class Maker:
         """Whole pages: with the probability `part` some of them, else all."""
         if self.random.random() >= part:
             return Span(0, pages * self.page_size)
-        first = self.random.randrange(pages)
-        return Span(first * self.page_size, self.random.randint(1, pages - first) * self.page_size)
+        unit = 1
+        if self.thp and self.random.random() < 0.5:
+            folio = self.random.choice([LENGTH(each.size) for each in self.thp])
+            unit = min(pages, folio // self.page_size)
+        first = self.random.randrange(0, pages, unit)
+        last = min(pages, first + unit * self.random.randint(1, -(-(pages - first) // unit)))
+        return Span(first * self.page_size, (last - first) * self.page_size)
 
     def plain(self) -> Step:
         """One step on a region."""

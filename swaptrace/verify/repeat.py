@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from swaptrace.counters import VMSTAT
+from swaptrace.counters import MTHP, VMSTAT
 from swaptrace.result.verdict import Difference, Side, Status, Verdict
 
 Codes = Mapping[str, Mapping[str, str]]
@@ -46,7 +46,7 @@ def unsteady(first: Verdict, second: Verdict) -> Verdict:
 def _by_others(of: Difference) -> bool:
     """Whether it is such that another process that swaps could have made all of it."""
     errno = of.model.errno == of.kernel.errno
-    return errno and not _places(of) and set(of.model.counters) <= set(VMSTAT)
+    return errno and not _places(of) and set(of.model.counters) <= {*VMSTAT, *MTHP}
 
 
 def _when_repeated(second: Verdict) -> str:

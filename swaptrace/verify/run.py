@@ -27,6 +27,7 @@ from swaptrace.verify.place import Ending, Job, Outcome, Place
 from swaptrace.verify.records import check_traces
 from swaptrace.verify.repeat import confirmed
 from swaptrace.verify.signals import deferred
+from swaptrace.verify.thp import files
 
 AUTO: Final = "auto"
 """The policy that the kernel has by its version."""
@@ -141,7 +142,7 @@ class Verifier:
         machine, swap = scenario.machine, scenario.machine.swap
         limited = None if machine.memory is None else machine.reclaim
         wanted = swap.backend, swap.size, swap.page_cluster
-        return Job(binary.name, binary, *wanted, self.timeout, limited)
+        return Job(binary.name, binary, *wanted, self.timeout, limited, files(scenario))
 
     def judge(self, scenario: Scenario, outcome: Outcome) -> Judged:
         """What an outcome comes to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from swaptrace.errors import ScenarioError
+from swaptrace.errors import NotModelled, ScenarioError
 from swaptrace.replay.table import Table
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Measure, Repeat, Scenario, Step
@@ -18,7 +18,7 @@ def settled(scenario: Scenario, table: Table, overrides: Mapping[str, str]) -> S
     """The scenario with the errnos that the model gives, loaded from its own text.
 
     A `repeat` in which a call does not always give the same is written out. None where the
-    steps make no valid scenario.
+    steps make no valid scenario, or one that is not modelled.
     """
     try:
         # Loading first makes sure that the model can replay it: names, ranges.
@@ -27,7 +27,7 @@ def settled(scenario: Scenario, table: Table, overrides: Mapping[str, str]) -> S
         steps = tuple(_with(loaded.steps, "", errnos))
         text = to_yaml(replace(scenario, machine=loaded.machine, steps=steps))
         return load_text(text, f"{scenario.name}.yaml", overrides)
-    except ScenarioError:
+    except (ScenarioError, NotModelled):
         return None
 
 

@@ -16,6 +16,7 @@ from swaptrace.errors import SwaptraceError
 from swaptrace.verify import cgroup, swap
 from swaptrace.verify.journal import Entries, Journal, Setting, journal
 from swaptrace.verify.signals import held_off
+from swaptrace.verify.thp import selected
 
 CONTROL: Final = Path("/sys/class/zram-control")
 BLOCK: Final = Path("/sys/block")
@@ -62,7 +63,7 @@ class OwnSwap:
     def set(self, path: Path, text: str) -> None:
         """Write a setting, which is put back at the end."""
         with held_off():
-            before = path.read_text().strip()
+            before = selected(path.read_text())
             if before == text:
                 return
             entries = self.notes.entries
@@ -108,7 +109,7 @@ def undo(notes: Journal) -> None:
         cgroup.remove(Path(entries.cgroup))
     for path, setting in entries.settings.items():
         with suppress(OSError):
-            if Path(path).read_text().strip() == setting.since:
+            if selected(Path(path).read_text()) == setting.since:
                 Path(path).write_text(setting.before)
     if entries.zram is not None:
         remove(entries.zram, entries.uuid)

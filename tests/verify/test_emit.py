@@ -107,6 +107,7 @@ def specific(of: Scenario) -> str:
         "steps.h",
         "base.c",
         "memory.c",
+        "thp.c",
         "limit.c",
         "random.c",
         "access.c",

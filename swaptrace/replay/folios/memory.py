@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Map
 from typing import TYPE_CHECKING, Final
 
-from swaptrace.errors import NotModelled, SwaptraceError
+from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule, follows, version
 from swaptrace.mm.block import PMD_ORDER
 from swaptrace.mm.blockevent import Collapse, Isolate, SplitPmd
@@ -66,7 +66,7 @@ FIRST_KERNEL: Final = (6, 15)
 
 
 def check_modelled(machine: Machine, functions: bool) -> None:
-    """Raise `SwaptraceError` for a machine with large folios that no model is there for."""
+    """Raise `NotModelled` for a machine with large folios that no model is there for."""
     what = ""
     if version(machine.kernel) < FIRST_KERNEL:
         what = f"before Linux 6.15, and the scenario's kernel is {machine.kernel}"
@@ -77,7 +77,7 @@ def check_modelled(machine: Machine, functions: bool) -> None:
     elif functions:
         what = "under a policy that is a kernel tree"
     if what:
-        raise SwaptraceError(f"large folios (machine.thp) are not modelled {what}")
+        raise NotModelled(f"large folios (machine.thp) are not modelled {what}")
 
 
 def orders_of(machine: Machine, flags: VmFlag) -> tuple[int, ...]:
@@ -143,7 +143,7 @@ class Folios:
         """Let an event happen to the pages of a walk, in its order; False if one ended the step."""
         if not isinstance(event, MODELLED):
             what = type(event).__name__.lower()
-            raise SwaptraceError(f"{what} is not modelled with large folios (machine.thp)")
+            raise NotModelled(f"{what} is not modelled with large folios (machine.thp)")
         return Sweep(self.regions, tally, family, event).over(walk)
 
     def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:

@@ -304,6 +304,8 @@ static void map(int region, size_t size, int prot, int flags, unsigned long wher
 	if (map_at(start, size, prot, (flags & ~MAP_FIXED) | MAP_FIXED_NOREPLACE)) {
 		memset(shared->data[me][region], 0, sizeof(shared->data[me][region]));
 		*mapped = (struct region){start, size, false, 0};
+		if (ADVISES_REGIONS)
+			madvise(start, size, MADV_HUGEPAGE);
 		prepare_region(start, size, prot);
 		return;
 	}

@@ -57,23 +57,34 @@ struct report {				/* of a process to the controller, after its step */
 	unsigned long address;
 };
 
-static const struct { const char *name, *in_vmstat; } counters[] = {
-	{"pswpin", "pswpin"},
-	{"pswpout", "pswpout"},
-	{"swap_ra", "swap_ra"},
-	{"swap_ra_hit", "swap_ra_hit"},
-	{"zswpin", "zswpin"},
-	{"zswpout", "zswpout"},
-	{"swpin_zero", "swpin_zero"},
-	{"swpout_zero", "swpout_zero"},
+static const struct { const char *name, *in_vmstat, *of_sizes; } counters[] = {
+	{"pswpin", "pswpin", NULL},
+	{"pswpout", "pswpout", NULL},
+	{"swap_ra", "swap_ra", NULL},
+	{"swap_ra_hit", "swap_ra_hit", NULL},
+	{"zswpin", "zswpin", NULL},
+	{"zswpout", "zswpout", NULL},
+	{"swpin_zero", "swpin_zero", NULL},
+	{"swpout_zero", "swpout_zero", NULL},
+#if LARGE_FOLIOS
+	{"mthp_fault_alloc", NULL, "stats/anon_fault_alloc"},
+	{"mthp_swpin", NULL, "stats/swpin"},
+	{"mthp_swpin_fallback", NULL, "stats/swpin_fallback"},
+	{"mthp_swpout", NULL, "stats/swpout"},
+	{"mthp_swpout_fallback", NULL, "stats/swpout_fallback"},
+	{"mthp_split", NULL, "stats/split"},
+	{"thp_fault_alloc", "thp_fault_alloc", NULL},
+	{"thp_swpout", "thp_swpout", NULL},
+	{"thp_split_page", "thp_split_page", NULL},
+#endif
 #if LIMIT
-	{"pgscan", "pgscan_anon"},
-	{"pgsteal", "pgsteal_anon"},
-	{"pgactivate", "pgactivate"},
-	{"pgdeactivate", "pgdeactivate"},
-	{"workingset_refault", "workingset_refault_anon"},
-	{"workingset_activate", "workingset_activate_anon"},
-	{"workingset_restore", "workingset_restore_anon"},
+	{"pgscan", "pgscan_anon", NULL},
+	{"pgsteal", "pgsteal_anon", NULL},
+	{"pgactivate", "pgactivate", NULL},
+	{"pgdeactivate", "pgdeactivate", NULL},
+	{"workingset_refault", "workingset_refault_anon", NULL},
+	{"workingset_activate", "workingset_activate_anon", NULL},
+	{"workingset_restore", "workingset_restore_anon", NULL},
 #endif
 };
 #define COUNTERS (sizeof(counters) / sizeof(*counters))
@@ -110,6 +121,8 @@ static uint32_t shuffled[LONGEST_SHUFFLE];
 static double weights[MOST_RANKS];	/* of the ranks, added up */
 static char text[64 * KiB];		/* of files in /proc */
 
+static void put_sizes_back(void);
+
 /* Ends: what is missing here, or what went wrong. */
 
 static void end_with(const char *key, const char *why, const char *detail, int code)
@@ -117,6 +130,7 @@ static void end_with(const char *key, const char *why, const char *detail, int c
 	if (me == CONTROLLER) {
 		printf("%s{\"%s\":\"%s%s\"}\n", in_line ? "\n" : "", key, why, detail);
 		fflush(stdout);
+		put_sizes_back();
 	} else {
 		dprintf(2, "%s%s\n", why, detail);
 	}

@@ -29,7 +29,11 @@ static void count_vmstat(long *values)
 		read_text(refresh_fd);	/* what CPUs have of their own, added up */
 	read_text(vmstat_fd);
 	for (size_t i = 0; i < COUNTERS; i++)
-		values[i] = value_of(text, counters[i].in_vmstat);
+		if (counters[i].in_vmstat)
+			values[i] = value_of(text, counters[i].in_vmstat);
+	for (size_t i = 0; i < COUNTERS; i++)
+		if (counters[i].of_sizes)
+			values[i] = sum_of_sizes(counters[i].of_sizes);
 }
 
 static void append_flags(char *to, uint64_t entry)

@@ -51,6 +51,7 @@ static void print_facts(bool soft_dirty, bool uffd_wp)
 	printf(",\"zswap\":%s",
 	       *read_path("/sys/module/zswap/parameters/enabled") == 'Y' ? "true" : "false");
 	print_swap();
+	print_sizes();
 	if (LIMIT)
 		printf(",\"lru_gen\":%ld,\"swappiness\":%d",
 		       strtol(read_path("/sys/kernel/mm/lru_gen/enabled"), NULL, 0),
@@ -155,6 +156,8 @@ static void become_main(pid_t controller)
 		_exit(1);
 	for (int p = 0; p < PROCESSES; p++)
 		close(turn[p][1]);	/* reading ends when the controller has gone */
+	if (keeper_pipe >= 0)
+		close(keeper_pipe);
 	sigaction(SIGSEGV, &fault, NULL);
 	sigaction(SIGBUS, &fault, NULL);
 	signal(SIGCHLD, SIG_IGN);	/* children are reaped at once */
@@ -162,6 +165,7 @@ static void become_main(pid_t controller)
 	grow_stack();
 	learn_mappings();
 	obey_limit();
+	allow_large_folios();
 	if (LIMIT)
 		touch_own_memory();
 	note.born = true;
@@ -178,6 +182,7 @@ int main(int count UNUSED, char **arguments)
 	page_size = sysconf(_SC_PAGESIZE);
 	set_up();
 	check_kernel();
+	set_sizes();
 	set_up_limit(arguments[1]);
 	pid = fork();
 	if (pid < 0)
@@ -195,5 +200,6 @@ int main(int count UNUSED, char **arguments)
 			await_exit(p);
 	if (*unmet)
 		end_with("failed", "a check does not hold: ", unmet, 1);
+	put_sizes_back();
 	return 0;
 }

@@ -72,6 +72,12 @@ static const struct context contexts[CONTEXTS] = {
 #define LIMIT (1 * MiB)
 #define STAT_FLUSH 0
 #define LRU_DRAIN 0
+#define LARGE_FOLIOS 0
+#define ADVISES_REGIONS 0
+#define THP_SIZES 8
+static const struct { const char *name; int kib; const char *enabled; } thp_sizes[] = {
+	{"16KiB", 16, ""}, {"32KiB", 32, ""}, {"64KiB", 64, ""}, {"128KiB", 128, ""}, {"256KiB", 256, ""}, {"512KiB", 512, ""}, {"1MiB", 1024, ""}, {"2MiB", 2048, ""}
+};
 #define NEEDS_MLOCKALL 0
 #define NEEDS_PINS 0
 #define NEEDS_KSM 0
@@ -164,6 +170,8 @@ static void obey_limit(void)
 		fail("cannot give a capability up: ");
 	limit_locked(0);
 }
+
+/* runtime/thp.c */
 
 /* runtime/limit.c */
 
