@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, Literal, get_args
 
-from swaptrace.advice import Advice, Effect
+from swaptrace.advice import Advice
 from swaptrace.kernels import KERNELS
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.scenario.base import Span
@@ -48,32 +48,12 @@ from swaptrace.scenario.thp import Thp
 from swaptrace.scenario.uffd import UffdMode, UffdWriteprotect
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.needs import needs
+from swaptrace.verify.random_advice import ADVICE
 from swaptrace.verify.random_uffd import FEATURES, Features, uffd_step
-
-
-def weight(advice: Advice) -> int:
-    """How often an advice is given, beside the others."""
-    match advice.effect:
-        case Effect.PAGEOUT:  # a kind of step of its own
-            return 0
-        case Effect.COLLAPSE:  # of large folios
-            return 0
-        case Effect.SWAP_IN:
-            return 9
-        case Effect.FREE:
-            return 6
-        case Effect.ZAP | Effect.COLD | Effect.POPULATE_READ | Effect.POPULATE_WRITE:
-            return 3
-        case Effect.FLAGS | Effect.UNMERGE:
-            return 1
-
 
 MAX_PROCESSES: Final = 5
 SIZES: Final = (1, 2, 3, 4, 5, 7, 8, 12, 16, 24, 27, 33, 40, 55, 64, 200, 600)
 """Of regions, in pages; the last one has more than one page table."""
-
-ADVICE: Final = tuple(each for each in Advice for _ in range(weight(each)))
-"""Each as often as it is to be given."""
 
 PROTS: Final[tuple[Prot, ...]] = ("r", "r", "rw", "rw", "rw", "none", "w", "rx", "rwx")
 MAPPED: Final[tuple[Prot, ...]] = ("rw",) * 16 + ("r", "r", "w", "rwx")
