@@ -75,6 +75,18 @@ class Rule(Enum):
         "where more than half of the swap device is in use, the allocator takes slots back that "
         "only the swap cache holds, and finds them cluster by cluster",
     )
+    REPLACES_HUGE_ZERO = Change(
+        (6, 13),
+        "",
+        "a write to the huge zero page brings in 2 MiB; before it splits the entry and brings in "
+        "one page",
+    )
+    FREES_PAGE_TABLES = Change(
+        (6, 14),
+        "6375e95f381e",
+        "MADV_DONTNEED of all that a page table maps frees the table, so that the next fault may "
+        "bring in 2 MiB",
+    )
     NO_SLOT_CACHE = Change(
         (6, 15),
         "0ff67f990bd4",
@@ -85,6 +97,18 @@ class Rule(Enum):
         "1da190f4d0a6",
         "a page of a large folio that is not known to be exclusive is reused where all references "
         "to the folio are of one process; before it is copied",
+    )
+    EXACT_SHARERS = Change(
+        (6, 15),
+        "6af8cb80d3a9",
+        "whether several processes map a large folio is known; before it is guessed from the map "
+        "counts of the folio and of its first page",
+    )
+    BATCHES_LAZYFREE = Change(
+        (6, 15),
+        "354dffd29575",
+        "PTEs of a large folio that was given up with MADV_FREE go together; before one by one, "
+        "until one is dirty",
     )
     MERGES_UNFAULTED = Change(
         (6, 16),

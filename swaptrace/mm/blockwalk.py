@@ -33,8 +33,17 @@ def folio_pte_batch(page: BlockPage, p: int, end: int) -> int:
 
 
 def maybe_mapped_shared(page: BlockPage, f: int) -> bool:
-    """folio_maybe_mapped_shared(): whether another process maps it, too."""
-    return len(page.block.mapped_by(f)) > 1
+    """folio_maybe_mapped_shared(): whether another process maps it, too; before 6.15
+    folio_likely_mapped_shared(), which guesses it from map counts."""
+    if page.facts.exact_sharers:
+        return len(page.block.mapped_by(f)) > 1
+    block, mapcount = page.block, page.mapcount(f)
+    folio = block.folios[f]
+    if mapcount <= 1:
+        return False
+    if block.huge_mappers(f) or mapcount > folio.nr_pages:
+        return True
+    return block.mappings(f, folio.first) > 1
 
 
 def whole_or_split(page: BlockPage, p: int, end: int) -> int | None:
@@ -147,18 +156,16 @@ def try_to_unmap(page: BlockPage, f: int) -> None:
 
 def shrink_lazyfree(page: BlockPage, f: int) -> None:
     """After MADV_FREE: discard the folio, or keep it if it was written since. Its PTEs go run by
-    run (folio_unmap_pte_batch()), until one is found to be dirty."""
+    run (folio_unmap_pte_batch(), since 6.15), until one is found to be dirty."""
     page.enter("try_to_unmap_one")
     folio = page.block.folios[f]
+    split_huge_pmds(page, f)
     for p in sorted(page.block.mapped_by(f)):
-        huge = p in page.block.huge_mappers(f)
         for run in lazyfree_runs(page, p, f):
             folio.dirty = folio.dirty or any(maps_dirty(page.at(i), f) for i in run)
             if folio.dirty:
                 folio.lazyfree = False
                 return
-            if huge:
-                page.block.pmds[p] = Pmd.NONE  # unmap_huge_pmd_locked()
             for i in run:
                 here = page.at(i)
                 here.set_pte(p, None)
@@ -176,7 +183,7 @@ def lazyfree_runs(page: BlockPage, p: int, f: int) -> list[list[int]]:
             alike = ()
             continue
         bits = (pte.write, pte.soft_dirty, pte.uffd_wp, vma)
-        if bits != alike or (vma is not None and vma.uffd_armed):
+        if bits != alike or not page.facts.batches_lazyfree or (vma is not None and vma.uffd_armed):
             runs.append([])
         runs[-1].append(i)
         alike = bits

@@ -18,11 +18,10 @@ class Facts(NamedTuple):
 
     `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`,
     `mkwrite_dirties` and `zswap_never_enabled` are the machine features of the scenario format;
-    `sync_through_cache`, `maps_before_freeing`, `exclusive_alone`, `collapses_read_only`,
-    `reuses_large` and
-    `lazyfree_stays` the rules of these names of the kernel (`swaptrace.kernels`). `swap_full` is
-    mem_cgroup_swap_full() (more than half of the slots used), `slot_free` that folio_alloc_swap()
-    finds a slot; these two change during a replay.
+    `sync_through_cache`, `maps_before_freeing`, `exclusive_alone`, `lazyfree_stays`, and those of
+    large folios from `collapses_read_only` on the rules of these names of the kernel
+    (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more than half of the slots used),
+    `slot_free` that folio_alloc_swap() finds a slot; these two change during a replay.
     `readahead` is that a swap-in through the cache reads more than the one page, after which the
     folios leave the per-CPU batch that holds a reference to each (lru_add_drain() in
     swap_vma_readahead(), up to 7.2). `batch_left` is how many more fill that batch, up to
@@ -38,10 +37,14 @@ class Facts(NamedTuple):
     sync_through_cache: bool = False
     maps_before_freeing: bool = False
     exclusive_alone: bool = False
-    collapses_read_only: bool = False
     lazyfree_stays: bool = False
+    collapses_read_only: bool = False
     reuses_large: bool = False
     zswap_never_enabled: bool = True
+    exact_sharers: bool = False
+    batches_lazyfree: bool = False
+    replaces_huge_zero: bool = False
+    frees_page_tables: bool = False
     swap_full: bool = False
     slot_free: bool = True
     readahead: bool = True

@@ -93,6 +93,9 @@ def wp_huge_pmd(page: BlockPage, p: int, pte: Pte) -> FaultResult | None:
         return FaultResult(retry=True)
     page.enter("do_huge_pmd_wp_page")
     page.wp_fault = True
+    if pte.is_zero_page and not page.facts.replaces_huge_zero:
+        split_huge_pmd(page, p)
+        return None
     if pte.is_zero_page:
         page.count(Counter.WP_COPY)
         map_anon_folio_pmd(page, p)
@@ -145,5 +148,9 @@ def after_walk(page: BlockPage, event: Event, pages: range) -> None:
     elif isinstance(event, Unmap):
         if all(maps[p].vma is None for maps in block.maps):
             block.pmds[p] = Pmd.NONE  # free_pgtables()
-    elif isinstance(event, Dontneed) and len(pages) == 1 << PMD_ORDER:
+    elif (
+        isinstance(event, Dontneed)
+        and len(pages) == 1 << PMD_ORDER
+        and page.facts.frees_page_tables
+    ):
         block.pmds[p] = Pmd.NONE  # zap_empty_pte_table()

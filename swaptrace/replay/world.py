@@ -169,5 +169,9 @@ def static_facts(machine: Machine) -> Facts:
         lazyfree_stays=follows(machine.kernel, Rule.LAZYFREE_STAYS),
         reuses_large=follows(machine.kernel, Rule.REUSES_LARGE),
         zswap_never_enabled=machine.zswap_never_enabled,
+        exact_sharers=follows(machine.kernel, Rule.EXACT_SHARERS),
+        batches_lazyfree=follows(machine.kernel, Rule.BATCHES_LAZYFREE),
+        replaces_huge_zero=follows(machine.kernel, Rule.REPLACES_HUGE_ZERO),
+        frees_page_tables=follows(machine.kernel, Rule.FREES_PAGE_TABLES),
         readahead=machine.swap.page_cluster > 0,
     )

@@ -36,7 +36,7 @@ THP = (
     (Thp("16KiB", "always"), Thp("2MiB", "madvise")),
 )
 BASES = (None, None, 2 << 20, (2 << 20) + 5 * 4096, (4 << 20) + 9 * 65536)
-KERNELS = ("6.16", "6.18", "7.3")
+KERNELS = ("6.13", "6.14", "6.16", "6.18", "7.3")
 
 
 @st.composite

@@ -24,6 +24,7 @@ from tests.replay.strategies import scenarios
 from tests.replay.test_naive import expand
 
 ROOMY = 1 << 32
+KERNELS = ("6.13", "6.14", "6.16", "6.18", "7.3")
 
 MICRO = """\
 steps:
@@ -51,7 +52,11 @@ def without_patterns(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 @settings(max_examples=examples(100))
-@given(scenarios(), st.sampled_from(["6.16", "6.18", "7.3"]), st.sampled_from(policies.SERIES))
+@given(
+    scenarios(),
+    st.sampled_from(KERNELS),
+    st.sampled_from(policies.SERIES),
+)
 def test_blocks_without_large_folios_are_pages_by_themselves(
     scenario: Scenario, kernel: str, policy: str
 ) -> None:
@@ -123,11 +128,11 @@ def test_the_microbenchmark(thp: str, policy: str, minflt: int, majflt: int) -> 
             "1PDX,511PDXU",
             {"uffd_wp": 1, "minflt": 2},
         ),
-        # MADV_FREE of the whole leaves the entry, and nothing of it after a pageout.
+        # MADV_FREE of the whole leaves the entry, and a pageout an empty page table.
         (
             "{madvise: buf, advice: FREE}; {madvise: buf, advice: PAGEOUT}; {write: buf}",
             "512PDX",
-            {"mthp_fault_alloc": 2},
+            {"mthp_fault_alloc": 1, "minflt": 1 + 512},
         ),
         (
             "{madvise: buf, advice: FREE, length: 4KiB}; {madvise: buf, advice: PAGEOUT}",
@@ -252,6 +257,52 @@ def test_madv_collapse_without_large_folios_is_an_error() -> None:
         engine.replay(micro("{madvise: buf, advice: COLLAPSE}"), policies.find("final"))
 
 
+@pytest.mark.parametrize(
+    ("kernels", "steps", "counters"),
+    [
+        # The huge zero page is split, and a page written; or 2 MiB are written at once.
+        (
+            ("6.12", "6.13"),
+            "{mmap: a, size: 2MiB}; {read: a}; {write: a}",
+            ({"minflt": 1 + 512}, {"minflt": 2}),
+        ),
+        # An empty page table stays, or goes.
+        (
+            ("6.13", "6.14"),
+            "{mmap: a, size: 2MiB}; {write: a}; {madvise: a, advice: DONTNEED, length: 4KiB}; "
+            "{madvise: a, advice: DONTNEED}; {write: a}",
+            ({"minflt": 1 + 512}, {"minflt": 2}),
+        ),
+        # Half of a folio is shared, but not its first page: it is split, or left alone.
+        (
+            ("6.14", "6.15"),
+            "{mmap: a, size: 2MiB}; {write: a}; {madvise: a, advice: DONTNEED, length: 4KiB}; "
+            "{fork: b}; {madvise: a, advice: DONTNEED, length: 2040KiB, offset: 4KiB, process: b}; "
+            "{write: a, length: 4KiB}; {madvise: a, advice: PAGEOUT}",
+            ({"mthp_split": 1}, {"mthp_split": 0}),
+        ),
+        # Of what MADV_FREE gave up and is dirty in part, the pages before that are gone.
+        (
+            ("6.14", "6.15"),
+            "{mmap: a, size: 2MiB}; {write: a}; {mprotect: a, prot: r, length: 4KiB}; "
+            "{mprotect: a, prot: rw, length: 4KiB}; {madvise: a, advice: FREE}; "
+            "{write: a, offset: 8KiB, length: 4KiB}; {madvise: a, advice: PAGEOUT}; {read: a}",
+            ({"zero_page": 2}, {"zero_page": 0}),
+        ),
+    ],
+)
+def test_kernels_differ_in_how_they_split(
+    kernels: tuple[str, str], steps: str, counters: tuple[dict[str, int], dict[str, int]]
+) -> None:
+    """Does each rule of large folios show, in the version that it says?"""
+    for kernel, expected in zip(kernels, counters, strict=True):
+        text = f"steps: [{', '.join(steps.split('; '))}]"
+        machine = {"machine.kernel": kernel, "machine.thp": "2MiB"}
+        scenario = load_text(text.encode(), "kernels", machine)
+        total = engine.replay(scenario, policies.find("merged")).total
+        assert expected.items() <= {"mthp_split": 0, "zero_page": 0, **total}.items()
+
+
 def test_regions_that_share_a_page_table_are_an_error() -> None:
     """Is nothing counted of two regions whose memory might be one folio?"""
     with pytest.raises(SwaptraceError, match="share 2 MiB of addresses"):
@@ -268,7 +319,9 @@ def test_regions_that_share_a_page_table_are_an_error() -> None:
 @pytest.mark.parametrize(
     ("machine", "what"),
     [
-        ({"thp": "64KiB", "kernel": "6.12"}, "before Linux 6.15"),
+        ({"thp": "64KiB", "kernel": "6.11"}, "before Linux 6.12"),
+        ({"thp": "64KiB", "kernel": "6.12", "swap": "zswap"}, "with zswap before Linux 6.13"),
+        ({"thp": "64KiB", "kernel": "6.14", "swap.size": "4MiB"}, "nearly half full"),
         ({"thp": "64KiB", "memory": "1MiB"}, "under a memory limit"),
         ({"thp": "64KiB", "page_size": "16KiB", "swap.size": "64MiB"}, "pages of another size"),
         ({"thp.64KiB": "inherit"}, "give 'thp.enabled' as well"),

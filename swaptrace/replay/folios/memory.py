@@ -61,15 +61,20 @@ MODELLED: Final = (
 )
 """The events that a block can have."""
 
-FIRST_KERNEL: Final = (6, 15)
-"""The first whose large folios are modelled."""
+FIRST_KERNEL: Final = (6, 12)
+"""The first whose large folios are modelled, which also swaps them in whole."""
+
+FIRST_IN_ZSWAP: Final = (6, 13)
+"""The first that stores them in zswap."""
 
 
 def check_modelled(machine: Machine, functions: bool) -> None:
     """Raise `NotModelled` for a machine with large folios that no model is there for."""
     what = ""
     if version(machine.kernel) < FIRST_KERNEL:
-        what = f"before Linux 6.15, and the scenario's kernel is {machine.kernel}"
+        what = f"before Linux 6.12, and the scenario's kernel is {machine.kernel}"
+    elif version(machine.kernel) < FIRST_IN_ZSWAP and machine.swap.backend == "zswap":
+        what = "with zswap before Linux 6.13, which does not store them"
     elif machine.page_size != 4096:
         what = "with pages of another size than 4KiB"
     elif machine.memory is not None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
+from swaptrace.errors import NotModelled
+from swaptrace.kernels import Rule
 from swaptrace.mm.blockvalue import empty
 from swaptrace.mm.column import Column
 from swaptrace.mm.column import Mapping as PageMapping
@@ -17,6 +20,9 @@ from swaptrace.replay.space import VmArea
 from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
 from swaptrace.vmflags import VmFlag
+
+SLOT_CACHE: Final = 64
+"""SWAP_SLOTS_CACHE_SIZE."""
 
 
 class Regions:
@@ -36,6 +42,17 @@ class Regions:
         self.table_pages = table_pages
         self.tables: dict[int, Tables] = {}
         self.effects = effects_of(world.table, 1 << largest)
+
+    def swap_full(self) -> bool:
+        """vm_swap_full(), where it is known how many slots are in use."""
+        slots = self.slots
+        known = self.world.follows(Rule.NO_SLOT_CACHE)
+        if not known and (slots.total - slots.used - SLOT_CACHE) * 2 < slots.total:
+            raise NotModelled(
+                "large folios (machine.thp) are not modelled before Linux 6.15 on a swap device "
+                "that is nearly half full, since a CPU sets slots aside"
+            )
+        return slots.swap_full
 
     def place(self, family: Family, maps: tuple[PageMapping, ...]) -> None:
         """A new region, all pages of which are mapped so, with nothing in it."""

@@ -373,7 +373,7 @@ class Sweep:
     def check(self, table: Opened, k: int, block: Block) -> None:
         """Refuse to look for slots where the allocator could take some back: of a folio in the swap
         cache that no swap PTE needs."""
-        if not self.slots.swap_full:
+        if not self.regions.swap_full():
             return
         self.tables.replace(table.number, [table.stretch])
         if cached_alone(block) or self.regions.cached_alone(self.family, table.number, k):
