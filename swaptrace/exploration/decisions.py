@@ -26,7 +26,7 @@ from swaptrace.mm.uffd import PLAIN
 
 EITHER: Final = (False, True)
 
-BETWEEN_PAGES: Final = frozenset({"readahead_window"})
+BETWEEN_PAGES: Final = frozenset({"readahead_window", "swapin_order"})
 """The methods that are not asked about one page."""
 
 ANYWAY: Final = 500

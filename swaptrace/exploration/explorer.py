@@ -12,7 +12,7 @@ from swaptrace.exploration.arrays import Expander, ToldApart
 from swaptrace.exploration.decisions import Answers, Asked, answer, check_steady, differing
 from swaptrace.exploration.graph import Graph, Limits
 from swaptrace.exploration.remaining import KINDS, Settled, settle
-from swaptrace.exploration.scope import NOT_COMPARED, same_window, scope
+from swaptrace.exploration.scope import not_compared, scope
 from swaptrace.exploration.search import Bounds, Difference, Found, search
 from swaptrace.exploration.workers import Here, Worker, elsewhere
 from swaptrace.mm.policy import Policy
@@ -110,8 +110,7 @@ class Exploration(NamedTuple):
             for policy in request.policies
             if policy.interpreted
         )
-        if not same_window(request.policies):
-            parts.append(NOT_COMPARED)
+        parts += not_compared(request.policies)
         return "; ".join(parts)
 
     @property

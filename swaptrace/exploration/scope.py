@@ -13,7 +13,11 @@ from swaptrace.scenario.hardware import Machine
 NO_READAHEAD: Final = "machine.swap.page_cluster=0"
 """What every machine has here."""
 
-NOT_COMPARED: Final = "how far they read ahead is not compared"
+NOT_COMPARED: Final[Mapping[str, str]] = {
+    "readahead_window": "how far they read ahead is not compared",
+    "swapin_order": "which size they swap in is not compared",
+}
+"""What is said of policies that need not do the same where one page does not show it."""
 
 
 def scope(
@@ -51,11 +55,15 @@ def _settings(machine: Mapping[str, Any], prefix: str = "machine") -> Iterator[s
             yield f"{prefix}.{key}={str(value).lower() if isinstance(value, bool) else value}"
 
 
-def same_window(policies: Sequence[Policy]) -> bool:
-    """Whether all certainly read ahead alike: by the default, or alone. Of others that have one
-    function in common it need not be so: it may look at the object."""
-    functions = (getattr(each.readahead_window, "__func__", None) for each in policies)
-    return len(policies) == 1 or all(each is Policy.readahead_window for each in functions)
+def not_compared(policies: Sequence[Policy]) -> list[str]:
+    """What not all certainly do alike: by the default, or alone. Of others that have one function
+    in common it need not be so: it may look at the object."""
+    said = []
+    for method, words in NOT_COMPARED.items():
+        functions = (getattr(getattr(each, method), "__func__", None) for each in policies)
+        if len(policies) > 1 and any(each is not getattr(Policy, method) for each in functions):
+            said.append(words)
+    return said
 
 
 def unusual(machine: Machine) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any, Self
 
 from swaptrace.counters import Counter
+from swaptrace.errors import PolicyError
 from swaptrace.mm.block import PMD_ORDER, Block, BlockFolio, BlockSlot, Surroundings
 from swaptrace.mm.column import (
     NUMBER_BITS,
@@ -22,7 +23,7 @@ from swaptrace.mm.column import (
     canonical,
 )
 from swaptrace.mm.page import Page
-from swaptrace.mm.policy import Policy
+from swaptrace.mm.policy import Policy, ask
 from swaptrace.mm.swap import read_swap_cache
 
 NOTHING = Column(())
@@ -191,21 +192,39 @@ class BlockPage(Page):
 
     def alloc_swap_folio(self, p: int, orig: SwapPte) -> int:
         """alloc_swap_folio(): the largest folio that all of swap holds in order."""
-        whole = self.facts.zswap_never_enabled and not self.facts.backend.compressed
-        for pages in self.suitable(p) if whole else []:
+        for pages in self.swapin_ranges(p, orig):
             first = orig.slot - (self.i - pages.start)
-            if first % len(pages):
-                self.refuse(pages, "its slots are not aligned as its pages are")
-                continue
-            if not self.can_swapin_thp(p, pages, orig):
-                self.refuse(pages, "not all of it is in swap, in order and with the same bits")
-                continue
             if self.uniform(range(first, first + len(pages))):
                 self.enter("alloc_swap_folio")
                 return self.block.add_folio(pages, ZERO)
             self.count(Counter.MTHP_SWPIN_FALLBACK, self.facts.sync_through_cache)
             self.refuse(pages, "some of it is in the swap cache, or of zeroes and some is not")
         return self.block.add_folio(range(self.i, self.i + 1), ZERO)
+
+    def swapin_ranges(self, p: int, orig: SwapPte) -> list[range]:
+        """thp_swapin_suitable_orders(), as ranges of pages, largest first, from the one on that the
+        policy wants."""
+        whole = self.facts.zswap_never_enabled and not self.facts.backend.compressed
+        ranges = {}
+        for pages in self.suitable(p) if whole else []:
+            if (orig.slot - (self.i - pages.start)) % len(pages):
+                self.refuse(pages, "its slots are not aligned as its pages are")
+            elif not self.can_swapin_thp(p, pages, orig):
+                self.refuse(pages, "not all of it is in swap, in order and with the same bits")
+            else:
+                ranges[len(pages).bit_length() - 1] = pages
+        if not ranges:
+            return []
+        wanted = ask(self.policy, "swapin_order", int, self.vma(p), tuple(ranges))
+        if wanted not in (0, *ranges):
+            known = ", ".join(map(str, (*ranges, 0)))
+            raise PolicyError(
+                f"policy {self.policy.name!r}: swapin_order() returned {wanted}; the orders are "
+                f"{known}"
+            )
+        for order in ranges.keys() - range(wanted + 1):
+            self.refuse(ranges.pop(order), "the policy wants a smaller one")
+        return list(ranges.values())
 
     def can_swapin_thp(self, p: int, pages: range, orig: SwapPte) -> bool:
         """Whether the PTEs are swap entries in order with the same bits (swap_pte_batch)."""

@@ -173,6 +173,15 @@ class Policy:
             return False
         return folio.swap_count == 0
 
+    def swapin_order(self, vma: Vma, orders: tuple[int, ...]) -> int:  # noqa: ARG002
+        """alloc_swap_folio(), thp_swapin_suitable_orders(): the order of the folio to swap in.
+
+        `orders` are those that the VMA allows and of which all is in swap in order
+        (can_swapin_thp()), largest first; the answer is one of them, or 0 for one page. Where
+        swap does not hold that much alike, the next smaller one is tried.
+        """
+        return orders[0]
+
     def readahead_window(
         self, address: int, last: int, hits: int, last_window: int, max_window: int
     ) -> int:

@@ -48,6 +48,10 @@ class Steady(Policy):
         """As `Policy`."""
         return self._same("can_reuse_anon", bool, folio)
 
+    def swapin_order(self, vma: Vma, orders: tuple[int, ...]) -> int:
+        """As `Policy`."""
+        return self._same("swapin_order", int, vma, orders)
+
     def readahead_window(self, *args: int) -> int:
         """As `Policy`, without watching: these questions are of many pages, and have no end."""
         return ask(self.policy, "readahead_window", int, *args)

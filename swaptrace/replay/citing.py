@@ -28,6 +28,10 @@ class Asked(Policy):
         self.calls.append(("should_free_swap", (folio, vma, write, swap_full)))
         return self.policy.should_free_swap(folio, vma, write, swap_full)
 
+    def swapin_order(self, vma: Vma, orders: tuple[int, ...]) -> int:
+        """As `Policy`; no policy in C is asked."""
+        return self.policy.swapin_order(vma, orders)
+
     def can_reuse_anon(self, folio: FolioRefs) -> bool:
         """As `Policy`."""
         self.calls.append(("can_reuse_anon", (folio,)))
