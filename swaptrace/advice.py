@@ -21,6 +21,8 @@ class Effect(Enum):
     PAGEOUT = "pages are reclaimed at once"
     COLD = "pages are the next to be reclaimed"
     ZAP = "pages are given up"
+    GUARD_INSTALL = "pages are given up, and not to be accessed"
+    GUARD_REMOVE = "pages may be accessed again"
     FREE = "pages may be given up instead of swapped out"
     SWAP_IN = "pages are read into the swap cache"
     POPULATE_READ = "pages are faulted in for reading"
@@ -105,6 +107,8 @@ class Advice(Enum):
 
     DONTNEED_LOCKED = Known(24, (5, 18), "9457056ac426", Effect.ZAP)
     COLLAPSE = Known(25, (6, 1), "7d8faaf15545", Effect.COLLAPSE)
+    GUARD_INSTALL = Known(102, (6, 13), "662df3e5c376", Effect.GUARD_INSTALL, NOT_LOCKED)
+    GUARD_REMOVE = Known(103, (6, 13), "662df3e5c376", Effect.GUARD_REMOVE)
 
     def __str__(self) -> str:
         """As the kernel's headers call it."""
@@ -114,6 +118,11 @@ class Advice(Enum):
     def number(self) -> int:
         """In `<linux/mman.h>`."""
         return self.value.number
+
+    @property
+    def since(self) -> Version:
+        """The first kernel that has it."""
+        return self.value.since
 
     @property
     def effect(self) -> Effect:
@@ -131,7 +140,6 @@ PREFIX: Final = "MADV_"
 BY_NAME: Final[dict[str, Advice]] = {str(advice): advice for advice in Advice}
 
 NOT_MODELLED: Final[tuple[str, ...]] = tuple(
-    f"{PREFIX}{name}"
-    for name in (*("REMOVE", "HWPOISON", "SOFT_OFFLINE", "GUARD_INSTALL", "GUARD_REMOVE"),)
+    f"{PREFIX}{name}" for name in (*("REMOVE", "HWPOISON", "SOFT_OFFLINE"),)
 )
 """What the kernel has, and the model has not."""

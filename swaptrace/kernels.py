@@ -75,6 +75,12 @@ class Rule(Enum):
         "where more than half of the swap device is in use, the allocator takes slots back that "
         "only the swap cache holds, and finds them cluster by cluster",
     )
+    MADVISES_ITSELF = Change(
+        (6, 13),
+        "",
+        "process_madvise() of the process itself takes any advice; before it only the hints that "
+        "it takes of another",
+    )
     REPLACES_HUGE_ZERO = Change(
         (6, 13),
         "",

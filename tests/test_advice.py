@@ -39,7 +39,7 @@ def test_no_two_are_one() -> None:
     [
         ("MADV_PAGOUT", "did you mean 'MADV_PAGEOUT'?"),
         ("pageout", "did you mean 'MADV_PAGEOUT'?"),
-        ("MADV_GUARD_REMOV", "valid: "),
+        ("MADV_GUARD_REMOV", "did you mean 'MADV_GUARD_REMOVE'?"),
         ("MADV_HWPOISON", "is not modelled; valid: "),
         ("HWPOISON", "is not modelled; valid: "),
         ("MADV_X", "valid: "),

@@ -284,11 +284,16 @@ def mprotect(recorder: Recorder, call: Call) -> None:
     recorder.on_anonymous("mprotect", call, mode)
 
 
+LEFT_OUT: Final = (
+    *(Effect.FLAGS, Effect.COLLAPSE, Effect.UNMERGE),
+    *(Effect.GUARD_INSTALL, Effect.GUARD_REMOVE),
+)
+
+
 def madvise(recorder: Recorder, call: Call) -> None:
     advice = call.arguments[2]
     known = BY_NAME.get(advice)
-    left_out = (Effect.FLAGS, Effect.COLLAPSE, Effect.UNMERGE)
-    if known is not None and known.effect not in left_out:
+    if known is not None and known.effect not in LEFT_OUT:
         recorder.on_anonymous("madvise", call, advice)
     elif advice not in WITHOUT_EFFECT:
         recorder.left.calls[f"madvise with {advice}"] += 1

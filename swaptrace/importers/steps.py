@@ -197,6 +197,8 @@ class Composer:
                 pass
             case Effect.FLAGS | Effect.COLLAPSE | Effect.UNMERGE:
                 pass  # left out before
+            case Effect.GUARD_INSTALL | Effect.GUARD_REMOVE:
+                pass  # these as well
         yield self.step("madvise", event.start, event.end, advice=event.detail)
 
     def mprotect(self, event: Event) -> Iterator[Step]:

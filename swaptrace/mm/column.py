@@ -146,15 +146,19 @@ class SwapPte(NamedTuple):
 
 
 class Marker(NamedTuple):
-    """A PTE marker (PTE_MARKER_UFFD_WP): write-protected by userfaultfd, and nothing there."""
+    """A PTE marker, with nothing there: write-protected by userfaultfd (PTE_MARKER_UFFD_WP), or not
+    to be accessed (PTE_MARKER_GUARD)."""
 
     uffd_wp: bool = True
+    guard: bool = False
 
     @property
     def soft_dirty(self) -> bool:
         """A marker has no such bit."""
         return False
 
+
+GUARD: Final = Marker(uffd_wp=False, guard=True)
 
 Entry: TypeAlias = Pte | SwapPte | Marker | None
 """A page-table entry; None is pte_none()."""

@@ -75,7 +75,8 @@ class Populate(NamedTuple):
     `tried` is that a retried fault carries FAULT_FLAG_TRIED, as it does for
     MADV_POPULATE_* (__get_user_pages_locked) and not for mlock. `may_retry` is FOLL_UNLOCKABLE:
     without it (mprotect of a locked VMA) a fault cannot wait for a userfaultfd. `pin` is that a
-    reference is taken: for a longterm pin, to write, or with FOLL_GET, to read.
+    reference is taken: for a longterm pin, to write, or with FOLL_GET, to read; with `unshare` for
+    a longterm pin to read, for which the page must be exclusive (FAULT_FLAG_UNSHARE).
     """
 
     process: int
@@ -84,6 +85,7 @@ class Populate(NamedTuple):
     tried: bool = False
     may_retry: bool = True
     pin: bool = False
+    unshare: bool = False
 
 
 class Unpin(NamedTuple):
@@ -136,6 +138,14 @@ class Dontneed(NamedTuple):
     process: int
     facts: Facts
     locked: bool = False
+
+
+class Guard(NamedTuple):
+    """MADV_GUARD_INSTALL, in a VMA that is not locked, or MADV_GUARD_REMOVE."""
+
+    process: int
+    facts: Facts
+    install: bool
 
 
 class Free(NamedTuple):
@@ -264,6 +274,7 @@ Event: TypeAlias = (
     | Activate
     | FreeSwap
     | Dontneed
+    | Guard
     | Free
     | SwapIn
     | SetVma

@@ -5,7 +5,13 @@ from __future__ import annotations
 
 from swaptrace.mm.column import Pinned, Pte
 from swaptrace.mm.event import Populate
-from swaptrace.mm.memory import MAX_FAULTS, handle_mm_fault, mm_account_fault, never_ends
+from swaptrace.mm.memory import (
+    MAX_FAULTS,
+    do_wp_page,
+    handle_mm_fault,
+    mm_account_fault,
+    never_ends,
+)
 from swaptrace.mm.page import Page
 
 
@@ -16,14 +22,14 @@ def populate(page: Page, p: int, event: Populate) -> None:
     carries FAULT_FLAG_TRIED. One that fails is not counted either, and ends the range.
     """
     write, retried = event.write, False
-    if event.pin and pin_user_page_fast(page, p, write):
+    if event.pin and pin_user_page_fast(page, p, event):
         return
     page.may_retry = event.may_retry
     for _ in range(MAX_FAULTS):
-        pte = page.maps[p].pte
-        if isinstance(pte, Pte) and (pte.write or not write) and not page.protnone(p):
+        pte, unshare = page.maps[p].pte, event.unshare and gup_must_unshare(page, p)
+        if is_permitted(page, p, write) and not unshare:
             break
-        result = handle_mm_fault(page, p, write)
+        result = do_wp_page(page, p, unshare=True) if unshare else handle_mm_fault(page, p, write)
         if result.error:
             page.ends = True
             return
@@ -34,20 +40,36 @@ def populate(page: Page, p: int, event: Populate) -> None:
     else:
         raise never_ends(page)
     if write:
+        assert isinstance(pte, Pte)
         follow_page_touch(page, pte)
     if event.pin:
-        pin_user_page_fast(page, p, write)
+        pin_user_page_fast(page, p, event)
 
 
-def pin_user_page_fast(page: Page, p: int, write: bool) -> bool:
+def is_permitted(page: Page, p: int, write: bool) -> bool:
+    """follow_page_pte(): whether the PTE is one that can be read, or written."""
+    pte = page.maps[p].pte
+    return isinstance(pte, Pte) and (pte.write or not write) and not page.protnone(p)
+
+
+def gup_must_unshare(page: Page, p: int) -> bool:
+    """Whether a longterm pin to read needs a page of the process's own first (84209e87c696)."""
+    pte = page.maps[p].pte
+    if not isinstance(pte, Pte) or pte.write or page.protnone(p):
+        return False
+    return pte.is_zero_page or not page.folios[pte.folio].anon_exclusive
+
+
+def pin_user_page_fast(page: Page, p: int, event: Populate) -> bool:
     """gup_fast_pte_range() for one page: the PTE alone decides; whether it was content. The
     reference to the zero page is one to no folio."""
-    pte = page.maps[p].pte
-    if not isinstance(pte, Pte) or not (pte.write or not write) or page.protnone(p):
+    unshare = event.unshare and gup_must_unshare(page, p)
+    if not is_permitted(page, p, event.write) or unshare:
         return False
-    if not pte.is_zero_page:
+    pte = page.maps[p].pte
+    if isinstance(pte, Pte) and not pte.is_zero_page:
         data = page.folios[pte.folio].data
-        page.pins.append(Pinned(p, pte.folio, longterm=write, data=data))
+        page.pins.append(Pinned(p, pte.folio, longterm=event.write or event.unshare, data=data))
     return True
 
 

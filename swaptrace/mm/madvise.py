@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from swaptrace.mm.column import Pte, SwapPte
+from swaptrace.mm.column import GUARD, Pte, SwapPte
+from swaptrace.mm.memory import zap_pte
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.swap import folio_free_swap, free_swap_and_cache, read_swap_cache
 
@@ -13,6 +14,18 @@ def swapin_walk(page: Page, p: int, readahead: bool) -> None:
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):
         read_swap_cache(page, pte.slot, readahead)
+
+
+def guard(page: Page, p: int, install: bool) -> None:
+    """guard_install_pte_entry(), after what is there was given up, or guard_remove_pte_entry()."""
+    is_guard = page.maps[p].pte == GUARD
+    if install and not is_guard:
+        zap_pte(page, p)
+        page.enter("guard_install_set_pte")
+        page.set_pte(p, GUARD)
+    elif is_guard and not install:
+        page.enter("guard_remove_pte_entry")
+        page.set_pte(p, None)
 
 
 def madvise_free(page: Page, p: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
-from swaptrace.mm.column import HOLE, ZERO_PAGE, Mapping, Marker, Pte, SwapPte, Vma
-from swaptrace.mm.event import Facts, FaultResult, Inherited
+from swaptrace.mm.column import GUARD, ZERO_PAGE, Marker, Pte, SwapPte, Vma
+from swaptrace.mm.event import Facts, FaultResult
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, SwapinFault, SwapinPte, ask
 from swaptrace.mm.swap import (
@@ -52,6 +52,10 @@ def user_fault(page: Page, p: int, write: bool) -> None:
     """
     result = handle_mm_fault(page, p, write)
     tried = False
+    if result.error:
+        page.count(Counter.SIGSEGV)
+        page.ends = True
+        return
     if result.retry:
         tried = result.major or not page.facts.per_vma_lock
         result = handle_mm_fault(page, p, write)
@@ -98,8 +102,11 @@ def do_uffd_rwp(page: Page, p: int) -> FaultResult:
 
 def handle_pte_marker(page: Page, p: int, write: bool) -> FaultResult:
     """A page that was protected before it was there: one comes as if there were no marker, and is
-    protected. A marker of a VMA that is no longer registered is only taken away."""
+    protected. A marker of a VMA that is no longer registered is only taken away. A guard is an
+    error (VM_FAULT_SIGSEGV)."""
     page.enter("handle_pte_marker")
+    if page.maps[p].pte == GUARD:
+        return FaultResult(error=True)
     page.set_pte(p, None)
     if not page.vma(p).uffd_wp:
         return FaultResult()
@@ -249,13 +256,14 @@ def map_swapped_in(page: Page, p: int, f: int, fault: SwapinFault, whole: bool) 
     return answer
 
 
-def do_wp_page(page: Page, p: int) -> FaultResult:
-    """A write to a write-protected present page: an event, a reuse or a copy."""
+def do_wp_page(page: Page, p: int, unshare: bool = False) -> FaultResult:
+    """A write to a write-protected present page: an event, a reuse or a copy. Or no write, but the
+    page is to be the process's own (FAULT_FLAG_UNSHARE)."""
     page.enter("do_wp_page")
     page.wp_fault = True
     pte = page.maps[p].pte
     assert isinstance(pte, Pte)
-    if page.vma(p).uffd_wp and pte.uffd_wp:
+    if page.vma(p).uffd_wp and pte.uffd_wp and not unshare:
         if not page.vma(p).wp_async:
             if not page.may_retry:
                 return FaultResult(error=True)  # handle_userfault(): VM_FAULT_SIGBUS, and no event
@@ -266,12 +274,13 @@ def do_wp_page(page: Page, p: int) -> FaultResult:
     if not pte.is_zero_page and (
         page.folios[pte.folio].anon_exclusive or wp_can_reuse_anon_folio(page, pte.folio)
     ):
-        page.count(Counter.WP_REUSE)
         page.set_folio(pte.folio, anon_exclusive=True)
-        wp_page_reuse(page, p, pte)
+        if not unshare:
+            page.count(Counter.WP_REUSE)
+            wp_page_reuse(page, p, pte)
     else:
         page.count(Counter.WP_COPY)
-        wp_page_copy(page, p, pte)
+        wp_page_copy(page, p, pte, unshare)
     return FaultResult()
 
 
@@ -301,80 +310,26 @@ def wp_page_reuse(page: Page, p: int, pte: Pte) -> None:
     page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
 
 
-def wp_page_copy(page: Page, p: int, old: Pte) -> None:
+def wp_page_copy(page: Page, p: int, old: Pte, unshare: bool = False) -> None:
     """Give the process a folio of its own with the same content."""
     page.enter("wp_page_copy")
     f = page.new_folio(page.content(p), anon_exclusive=True)
     page.lru_add(f)
     pte = Pte(f).mkdirty()
-    page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
+    if unshare:
+        page.set_pte(p, Pte(f, soft_dirty=old.soft_dirty, uffd_wp=old.uffd_wp))
+    else:
+        page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
     if not old.is_zero_page:
         free_swap_cache(page, old.folio)
 
 
-def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same") -> None:
-    """fork(): the child's mapping, last in line; both sides write-protected, nothing exclusive.
-
-    The child's VMA is not locked, and registered only with EVENT_FORK; without it uffd-wp bits and
-    markers are dropped.
-    """
-    page.enter("copy_page_range")
-    parent = page.maps[p]
-    if parent.vma is None:
-        page.maps.append(parent)
-        return
-    if inherited == "none":
-        page.maps.append(HOLE)
-        return
-    vma = parent.vma._replace(locked=False)
-    if not vma.uffd.event_fork:
-        vma = vma.unregistered()
-    if inherited == "wiped":
-        page.maps.append(Mapping(vma))
-        return
-    child = Mapping(vma, None, parent.data, parent.freed, parent.written)
-    if copy and isinstance(parent.pte, Pte) and needs_cow_for_dma(page, p, parent.pte):
-        child = copy_present_page(page, p, child)
-    elif copy and isinstance(parent.pte, Pte):
-        shared = parent.pte.wrprotect()
-        page.set_pte(p, shared)
-        if not shared.is_zero_page:
-            page.set_folio(shared.folio, anon_exclusive=False)
-        child = child._replace(pte=shared if vma.uffd_wp else shared.clear_uffd_wp())
-    elif copy and isinstance(parent.pte, SwapPte):
-        entry = parent.pte
-        page.set_pte(p, SwapPte(entry.slot, False, entry.soft_dirty, entry.uffd_wp))
-        kept = vma.uffd_wp and entry.uffd_wp
-        child = child._replace(pte=SwapPte(entry.slot, False, entry.soft_dirty, kept))
-    elif copy and isinstance(parent.pte, Marker) and vma.uffd_wp:
-        child = child._replace(pte=parent.pte)
-    page.maps.append(child._replace(armed=parent.armed and vma.uffd_wp))
-
-
-def needs_cow_for_dma(page: Page, p: int, pte: Pte) -> bool:
-    """folio_needs_cow_for_dma() of an exclusive page, which folio_try_dup_anon_rmap_pte() refuses:
-    the process has pinned pages (MMF_HAS_PINNED), and maybe this one."""
-    if not page.pins or pte.is_zero_page or not page.folios[pte.folio].anon_exclusive:
-        return False
-    return page.maybe_dma_pinned(pte.folio) and any(
-        pin.process == p and pin.longterm for pin in page.pins
-    )
-
-
-def copy_present_page(page: Page, p: int, child: Mapping) -> Mapping:
-    """The child gets a copy at once, and the parent keeps its page as it is."""
-    page.enter("copy_present_page")
-    vma, pte = page.vma(p), Pte(page.new_folio(page.content(p), anon_exclusive=True)).mkdirty()
-    pte = pte.mkwrite() if vma.writable else pte
-    old = page.maps[p].pte
-    kept = vma.uffd_wp and vma.uffd.event_fork and isinstance(old, Pte) and old.uffd_wp
-    return child._replace(pte=pte.mkuffd_wp() if kept else pte)
-
-
-def zap_pte(page: Page, p: int) -> None:
+def zap_pte(page: Page, p: int, keeps_guards: bool = False) -> None:
     """zap_pte_range(): the process loses the page (MADV_DONTNEED, munmap, exit)."""
     page.enter("zap_pte_range")
     pte = page.maps[p].pte
+    if keeps_guards and pte == GUARD:
+        return
     if isinstance(pte, SwapPte):
         free_swap_and_cache(page, p, pte.slot)
     elif pte is not None:

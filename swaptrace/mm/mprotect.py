@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swaptrace.mm.column import Marker, Pte, SwapPte
+from swaptrace.mm.column import GUARD, Marker, Pte, SwapPte
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import needs_soft_dirty_wp
 
@@ -27,7 +27,7 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
     if isinstance(pte, SwapPte):
         if wp is not None:
             page.set_pte(p, pte._replace(uffd_wp=wp))
-    elif isinstance(pte, Marker) and wp is False:
+    elif isinstance(pte, Marker) and wp is False and not pte.guard:
         page.set_pte(p, None)
     elif pte is None and wp and page.vma(p).uffd.unpopulated:
         page.set_pte(p, Marker())
@@ -56,7 +56,7 @@ def uffd_wp_range(page: Page, p: int, wp: bool, rwp: bool = False) -> None:
     A page that was never touched has nothing to protect, unless the userfaultfd has
     WP_UNPOPULATED: then a marker stands in its place."""
     change_pte(page, p, wp)
-    page.set_map(p, armed=wp and not rwp and page.maps[p].pte is not None)
+    page.set_map(p, armed=wp and not rwp and page.maps[p].pte not in (None, GUARD))
 
 
 def clear_soft_dirty(page: Page, p: int) -> None:

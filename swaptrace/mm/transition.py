@@ -21,6 +21,7 @@ from swaptrace.mm.event import (
     Fork,
     Free,
     FreeSwap,
+    Guard,
     Merge,
     Mprotect,
     Outcome,
@@ -36,12 +37,12 @@ from swaptrace.mm.event import (
     Unpin,
     Writeprotect,
 )
+from swaptrace.mm.fork import copy_page_range
 from swaptrace.mm.gup import populate, unpin
 from swaptrace.mm.ksm import break_ksm, merge_one_page
-from swaptrace.mm.madvise import madvise_free, swapin_walk
+from swaptrace.mm.madvise import guard, madvise_free, swapin_walk
 from swaptrace.mm.memory import (
     MAX_FAULTS,
-    copy_page_range,
     never_ends,
     user_fault,
     zap_pte,
@@ -102,7 +103,9 @@ def perform(page: Page, event: Event) -> None:
         case FreeSwap():
             try_to_reclaim_swap(page, event.slot)
         case Dontneed():
-            zap_pte(page, p)
+            zap_pte(page, p, keeps_guards=True)
+        case Guard():
+            guard(page, p, event.install)
         case Free():
             madvise_free(page, p)
         case SwapIn():
@@ -157,6 +160,8 @@ def access(page: Page, p: int, write: bool) -> bool:
         if mmu_permits(page, p, write):
             return True
         user_fault(page, p, write)
+        if page.ends:
+            return False
     raise never_ends(page)
 
 

@@ -95,11 +95,14 @@ def whole(world: World, tally: Tally, process: Process) -> Call:
     return Call(world, tally, process, start, max((f.end for f in families), default=0))
 
 
-def populate(call: Call, start: int, end: int, **how: bool) -> None:
-    """Fault in a part of one VMA; `how` as in `Populate`."""
+def populate(call: Call, start: int, end: int, **how: bool) -> bool:
+    """Fault in a part of one VMA, up to what cannot be: whether there was nothing of that kind.
+    `how` as in `Populate`."""
     for family, walk, member in call.pieces(start, end):
         event = Populate(member, call.world.facts, **how)
-        touch(call.world, call.tally, call.process, family, walk, event)
+        if not touch(call.world, call.tally, call.process, family, walk, event):
+            return False
+    return True
 
 
 def each_vma(call: Call, fixup: Callable[[Call, VmArea, int, int], None]) -> Errno:

@@ -76,13 +76,13 @@ def mm_populate(call: Call) -> Errno:
 
 
 def populate_vma_page_range(call: Call, area: VmArea, start: int, end: int) -> bool:
-    """Fault in a part of a VMA, unless it is locked on fault; False if it is not accessible."""
+    """Fault in a part of a VMA, unless it is locked on fault; False if something is not
+    accessible."""
     if VmFlag.LOCKONFAULT in area.flags:
         return True
     if not area.vma.accessible:
         return False
-    populate(call, start, end, write=area.vma.writable)
-    return True
+    return populate(call, start, end, write=area.vma.writable)
 
 
 def mlockall(world: World, tally: Tally, process: Process, step: Mlockall) -> Errno:

@@ -51,8 +51,10 @@ def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
     account = vma.writable and not noreserve
     call = placed(world, tally, process, step, vma)
     merged = call.map(VmArea(call.start, call.end, vma, account, flags=flags))
-    if large_folios(world.machine.thp) and not process.regions[step.region].holds(merged):
-        raise NotModelled("regions that touch are not modelled with large folios (machine.thp)")
+    alone = process.regions[step.region].holds(merged)
+    if not alone and (large_folios(world.machine.thp) or world.batch is not None):
+        why = "with large folios (machine.thp), or where the batch is kept (machine.lru_batch)"
+        raise NotModelled(f"regions that touch are not modelled {why}")
     if lock.locks or "MAP_POPULATE" in step.flags:
         mm_populate(call)  # whose errors are ignored
     return None

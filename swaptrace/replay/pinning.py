@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swaptrace.errors import NotModelled
 from swaptrace.mm.event import Unpin
 from swaptrace.replay.call import Call, Errno, begin, populate
 from swaptrace.replay.family import Process
@@ -9,11 +10,14 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import Pin
 from swaptrace.scenario.schema import Unpin as UnpinStep
+from swaptrace.scenario.thp import large_folios
 
 
 def pin(world: World, tally: Tally, process: Process, step: Pin) -> Errno:
-    """io_pin_pages() with FOLL_WRITE | FOLL_LONGTERM, or vmsplice() with FOLL_GET: all of the
-    range, or none of it after a hole or a VMA that does not permit it was found (EFAULT)."""
+    """io_pin_pages() with FOLL_WRITE | FOLL_LONGTERM, pin_longterm_test_start() without
+    FOLL_WRITE, or vmsplice() with FOLL_GET: all of the range, or none of it after a hole or a VMA
+    that does not permit it was found (EFAULT)."""
+    check_modelled(world, step)
     call = begin(world, tally, process, step.region, step.span)
     if not step.span.length and step.mode == "longterm":
         return "EFAULT"  # io_buffer_validate()
@@ -21,13 +25,28 @@ def pin(world: World, tally: Tally, process: Process, step: Pin) -> Errno:
     for start, stop, area in list(call.space.clipped(call.start, call.end)):
         if start > end or not area.vma.allows(write):
             break
+        if not write and not area.vma.readable:
+            raise NotModelled("a pin to read of a mapping without PROT_READ is not modelled")
         end = stop
+    unshare = step.mode == "longterm_read"
     for start, stop, _ in list(call.space.clipped(call.start, end)):
-        populate(call, start, stop, write=write, tried=True, pin=True)
-    if end == call.end:
-        return None
+        if not populate(call, start, stop, write=write, tried=True, pin=True, unshare=unshare):
+            break
+    else:
+        if end == call.end:
+            return None
     call.send(call.start, end, Unpin(0, world.facts))
     return "EFAULT"
+
+
+def check_modelled(world: World, step: Pin) -> None:
+    """Raise `NotModelled` where it is not known what unsharing does."""
+    if step.mode != "longterm_read":
+        return
+    if large_folios(world.machine.thp):
+        raise NotModelled("mode: longterm_read is not modelled with large folios (machine.thp)")
+    if world.table.policy.functions:
+        raise NotModelled("mode: longterm_read is not modelled under a kernel tree's policy")
 
 
 def unpin(world: World, tally: Tally, process: Process, step: UnpinStep) -> None:

@@ -11,12 +11,13 @@ from typing import Final
 
 from swaptrace.advice import Advice, Effect, On
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Rule
+from swaptrace.kernels import Rule, version
 from swaptrace.mm.column import Vma
 from swaptrace.mm.event import (
     ClearRefs,
     Dontneed,
     Free,
+    Guard,
     Inherited,
     Mprotect,
     Pageout,
@@ -24,6 +25,7 @@ from swaptrace.mm.event import (
     Unmerge,
 )
 from swaptrace.mm.event import Fork as ForkEvent
+from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.call import Call, Errno, begin, each_vma, is_aligned, populate
 from swaptrace.replay.collapsing import madvise_collapse
 from swaptrace.replay.family import Lock, Process
@@ -33,6 +35,7 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import Madvise, Munmap, Prot
 from swaptrace.scenario.schema import Mprotect as MprotectStep
+from swaptrace.scenario.thp import large_folios
 from swaptrace.vmflags import VmFlag
 
 
@@ -72,10 +75,14 @@ def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: Prot) -
 
 
 def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errno:
-    """madvise_walk_vmas(): holes are passed over and give ENOMEM in the end."""
-    if not is_aligned(world, step.span.offset):
+    """madvise_walk_vmas(): holes are passed over and give ENOMEM in the end. Of another process it
+    is process_madvise(), which takes hints alone."""
+    if not is_valid(world, process, step) or not is_aligned(world, step.span.offset):
         return "EINVAL"
-    call = begin(world, tally, process, step.region, step.span)
+    target = process if step.target is None else world.processes[step.target]
+    if target is not process and world.machine.memory is not None:
+        raise NotModelled("madvise of another process is not modelled under a memory limit")
+    call = begin(world, tally, target, step.region, step.span)
     if step.advice.populates and world.follows(Rule.POPULATE_RETRIES):  # no longer VMA by VMA
         return each_populated(call, step.advice)
     if world.machine.memory is not None and step.advice.value.sets & RECENCY:
@@ -88,6 +95,17 @@ def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errn
             return errno
         at = end
     return "ENOMEM" if hole or at < call.end else None
+
+
+def is_valid(world: World, process: Process, step: Madvise) -> bool:
+    """madvise_behavior_valid(), process_madvise_remote_valid()."""
+    if version(world.machine.kernel) < step.advice.since:
+        return False
+    own = step.target == process.name and world.follows(Rule.MADVISES_ITSELF)
+    return step.target is None or own or step.advice in REMOTE
+
+
+REMOTE: Final = (Advice.COLD, Advice.PAGEOUT, Advice.WILLNEED, Advice.COLLAPSE)
 
 
 def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) -> Errno:
@@ -107,6 +125,10 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
             cold(call, start, end)
         case Effect.ZAP:
             call.send(start, end, Dontneed(0, facts, locked=area.vma.locked))
+        case Effect.GUARD_INSTALL:
+            guard_install(call, area, start, end)
+        case Effect.GUARD_REMOVE:
+            call.send(start, end, Guard(0, facts, install=False))
         case Effect.FREE:
             call.send(start, end, Free(0, facts))
         case Effect.SWAP_IN:
@@ -124,10 +146,19 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
         case Effect.POPULATE_READ | Effect.POPULATE_WRITE:
             write = advice.effect is Effect.POPULATE_WRITE
             tried = call.world.follows(Rule.POPULATE_RETRIES)
-            populate(call, start, end, write=write, tried=tried)
+            if not populate(call, start, end, write=write, tried=tried):
+                errno = "EFAULT"
     if batch is not None and (advice.effect is Effect.SWAP_IN or advice.populates):
         batch.drain()
-    return None
+    return errno
+
+
+def guard_install(call: Call, area: VmArea, start: int, end: int) -> None:
+    """madvise_guard_install(), which needs an anon_vma, so that fork copies the page tables."""
+    if large_folios(call.world.machine.thp):
+        raise NotModelled("MADV_GUARD_INSTALL is not modelled with large folios (machine.thp)")
+    anon_vma_prepare(call.world, call.process, area)
+    call.send(start, end, Guard(0, call.world.facts, install=True))
 
 
 def ksm_enter(call: Call) -> None:

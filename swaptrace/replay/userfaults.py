@@ -8,7 +8,7 @@ from typing import Final
 
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule, Version, version
-from swaptrace.mm.column import Entry, Marker, Vma
+from swaptrace.mm.column import GUARD, Entry, Marker, Vma
 from swaptrace.mm.event import Event, UffdCopy, UffdZeropage, Writeprotect
 from swaptrace.mm.uffd import PLAIN, Uffd
 from swaptrace.replay.access import anon_vma_prepare
@@ -173,7 +173,14 @@ def uffd_copy(world: World, tally: Tally, process: Process, step: uffd.UffdCopy)
         return "EINVAL"
     call = begin(world, tally, process, step.region, step.span)
     event = UffdCopy(0, world.facts, step.value, step.wp)
-    return mfill_atomic(call, event, lambda pte: pte is None or isinstance(pte, Marker))
+    return mfill_atomic(call, event, may_copy_over)
+
+
+def may_copy_over(pte: Entry) -> bool:
+    """pte_none_mostly()."""
+    if pte == GUARD:
+        raise NotModelled("UFFDIO_COPY where there is a guard is not modelled")
+    return pte is None or isinstance(pte, Marker)
 
 
 def uffd_zeropage(world: World, tally: Tally, process: Process, step: uffd.UffdZeropage) -> Errno:

@@ -15,6 +15,7 @@ from swaptrace.mm.event import (
     Fork,
     Free,
     FreeSwap,
+    Guard,
     Merge,
     Mprotect,
     Pageout,
@@ -44,6 +45,8 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who} reads, then writes it back"
         case Access(store=store):
             return f"{who} writes" + (" zeroes" if store == "zero" else "")
+        case Populate(unshare=True):
+            return f"{who} pins it, to read"
         case Populate(pin=True, write=longterm):
             return f"{who} pins it" + (", to write" if longterm else " with FOLL_GET, to read")
         case Unpin():
@@ -52,6 +55,8 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"the kernel faults it in for {who}, for " + ("writing" if write else "reading")
         case Pageout() | Dontneed() | Free():
             return f"{who}: {ADVICE[type(event)]}"
+        case Guard(install=install):
+            return f"{who}: {Advice.GUARD_INSTALL if install else Advice.GUARD_REMOVE}"
         case Reclaim(held=True):
             return "unmapped by reclaim, and kept: a per-CPU batch still has a reference"
         case Reclaim():
@@ -113,7 +118,7 @@ def entry_words(column: Column, mapping: Mapping) -> str:
     if pte is None:
         return "no page"
     if isinstance(pte, Marker):
-        return "no page, a uffd-wp marker"
+        return "a guard" if pte.guard else "no page, a uffd-wp marker"
     bits = [word for word in ("soft_dirty", "uffd_wp") if getattr(pte, word)]
     if isinstance(pte, SwapPte):
         count = column.swap_count(pte.slot)

@@ -116,10 +116,12 @@ KEYS: Final[Mapping[str, str]] = {
     "order": "The order in which they are touched.",
     "seed": "What the random numbers begin with. Default: 0.",
     "advice": "The advice; MADV_ may be left out.",
+    "target": "The process whose memory the advice is about: process_madvise().",
     "flags": "Flags of the system call; a single one need not be a list.",
-    "mode": "Of a pin: longterm, to write, as an io_uring registers a buffer (FOLL_LONGTERM); or "
-    "get, to read, as vmsplice() takes it (FOLL_GET). Of a userfaultfd: wp, against writes; rwp, "
-    "against reads as well (Linux 7.3); missing, for pages that are not there.",
+    "mode": "Of a pin: longterm, to write, as an io_uring registers a buffer (FOLL_LONGTERM); "
+    "longterm_read, to read; or get, to read, as vmsplice() takes it (FOLL_GET). Of a "
+    "userfaultfd: wp, against writes; rwp, against reads as well (Linux 7.3); missing, for pages "
+    "that are not there.",
     "features": "What the userfaultfd is opened with; UFFD_FEATURE_ may be left out.",
     "fill": "The byte of the pages that the handler copies to where one is missing. Default: 0.",
     "wp": "Protect; false takes the protection away.",

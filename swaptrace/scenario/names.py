@@ -23,6 +23,7 @@ from swaptrace.scenario.schema import (
     Exit,
     Fork,
     KsmScan,
+    Madvise,
     Measure,
     Mlockall,
     Mmap,
@@ -139,12 +140,12 @@ class Names:
             return replace(step, steps=self.repeat(step.count, parsed))
         return replace(step, steps=self.steps(parsed.steps))
 
-    def process(self, step: Step, parsed: Parsed) -> Process | None:
-        """The living process that executes the step."""
+    def process(self, step: Step, parsed: Parsed, key: str = "process") -> Process | None:
+        """The living process that executes the step, or that another key of it names."""
         name = step.process
         if name in self.living:
             return self.living[name]
-        mark = parsed.mark("argument" if isinstance(step, Exit) else "process")
+        mark = parsed.mark("argument" if isinstance(step, Exit) else key)
         if not name or name in self.lost:
             return None
         if name in self.exited:
@@ -267,6 +268,11 @@ class Names:
 
     def on_region(self, step: OnRange, process: Process, parsed: Parsed) -> Step:
         """A step on a region that the process has, with the range made definite."""
+        if isinstance(step, Madvise) and step.target is not None:
+            owner = self.owner(step, step.target, parsed)
+            if owner is None:
+                return step
+            process = owner
         area = process.regions.get(step.region)
         if area is None:
             self.no_region(step, step.region, process, parsed.mark("argument"))
@@ -287,6 +293,10 @@ class Names:
                 area, mapped=without(area.mapped, span.offset, end)
             )
         return replace(step, span=span)
+
+    def owner(self, step: Madvise, name: str, parsed: Parsed) -> Process | None:
+        """The living process whose memory a step is about."""
+        return self.process(replace(step, process=name), parsed, "target")
 
     def hot_pages(self, step: AccessPattern, span: Span, parsed: Parsed) -> None:
         """Some pages must be left that are not hot."""

@@ -243,7 +243,8 @@ def trace(f: Fields) -> Trace:
 
 def madvise(f: Fields) -> Madvise:
     advice: Advice = f.require("advice", values.ADVICE, Advice.COLD)
-    return Madvise(**f.base(), region=f.name(), advice=advice, span=f.span())
+    target = f.get("target", values.name, None)
+    return Madvise(**f.base(), region=f.name(), advice=advice, span=f.span(), target=target)
 
 
 def mlock(f: Fields) -> Mlock:
@@ -374,7 +375,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "read_write": Operation(access, ACCESS),
     "access": Operation(access_pattern, PATTERN),
     "trace": Operation(trace, ("region", "process")),
-    "madvise": Operation(madvise, ("advice", *SYSCALL)),
+    "madvise": Operation(madvise, ("advice", "target", *SYSCALL)),
     "mlock": Operation(mlock, ("flags", *SYSCALL)),
     "munlock": Operation(munlock, SYSCALL),
     "mlockall": Operation(mlockall, ("process", "errno")),

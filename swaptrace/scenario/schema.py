@@ -22,7 +22,7 @@ from swaptrace.terminal.files import Identity
 
 Prot = Literal["rw", "r", "none", "w", "rx", "rwx"]
 Order = Literal["forward", "backward", "random"]
-PinMode = Literal["longterm", "get"]
+PinMode = Literal["longterm", "longterm_read", "get"]
 Pattern = Literal["sequential", "uniform", "zipf", "hot"]
 
 MapFlag = Literal[
@@ -144,6 +144,8 @@ class Madvise(BaseStep):
     region: str
     advice: Advice
     span: Span
+    target: str | None = None
+    """The process whose memory it is about (process_madvise). None: that which executes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

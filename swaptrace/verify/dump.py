@@ -138,6 +138,8 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield from range_keys(step, value=step.value)
         case Madvise():
             yield from range_keys(step, advice=step.advice)
+            if step.target is not None:
+                yield "target", step.target
         case Pin():
             yield from range_keys(step, mode=step.mode)
         case Unpin():

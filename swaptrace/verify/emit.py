@@ -79,6 +79,7 @@ def emit_c(scenario: Scenario) -> str:
                 *sizes(scenario),
                 f"#define NEEDS_MLOCKALL {int(wanted.mlockall)}",
                 f"#define NEEDS_PINS {int(wanted.pins)}",
+                f"#define NEEDS_GUP_TEST {int(wanted.gup_test)}",
                 f"#define NEEDS_KSM {int(wanted.ksm)}",
                 f"#define LONGEST_SHUFFLE {max(1, wanted.shuffled)}",
                 f"#define MOST_RANKS {max(1, wanted.ranks)}",

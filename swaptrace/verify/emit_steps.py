@@ -60,7 +60,7 @@ def byte_or_name(value: int | str | None) -> str:
 def given_up(effect: Effect) -> str | None:
     """What notes that the range's data are now zero, or may become it."""
     match effect:
-        case Effect.ZAP:
+        case Effect.ZAP | Effect.GUARD_INSTALL:
             return "now_zero"
         case Effect.FREE:
             return "maybe_zero"
@@ -68,7 +68,7 @@ def given_up(effect: Effect) -> str | None:
             return None
         case Effect.POPULATE_READ | Effect.POPULATE_WRITE | Effect.COLLAPSE:
             return None
-        case Effect.FLAGS | Effect.UNMERGE:
+        case Effect.FLAGS | Effect.UNMERGE | Effect.GUARD_REMOVE:
             return None
 
 
@@ -248,6 +248,9 @@ class Writer:
     def advise(self, step: Madvise) -> str:
         """Advice, and what it means for the data."""
         region = step.region
+        if step.target is not None:
+            given = f"{self.processes[step.target]}, {self.range(region, step.span)}, {step.advice}"
+            return f"call(madvise_process({given}))"
         called = f"call(madvise({self.memory(step.region, step.span)}, {step.advice}))"
         means = given_up(step.advice.effect) if self.notes_data else None
         return called if means is None else f"{called}, {means}({self.range(region, step.span)})"

@@ -59,6 +59,7 @@ class Needs:
     mlockall: bool
     populating: bool
     pins: bool
+    gup_test: bool
     ksm: bool
     advice: tuple[Advice, ...]
     """Which is given, oldest first."""
@@ -83,6 +84,7 @@ def needs(scenario: Scenario) -> Needs:
         contexts=tuple(dict.fromkeys((PLAIN, *map(context, registered)))),
         rwp=any(isinstance(step, UffdWriteprotect) and step.mode == "rwp" for step in steps),
         pins=any(isinstance(step, Pin) for step in steps),
+        gup_test=any(isinstance(step, Pin) and step.mode == "longterm_read" for step in steps),
         ksm=any(isinstance(step, KsmScan) for step in steps),
         copied=max((step.span.length for step in steps if isinstance(step, UffdCopy)), default=0),
         mlock=any(isinstance(step, Mlock | Mlockall) for step in steps),

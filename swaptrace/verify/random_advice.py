@@ -20,6 +20,10 @@ def weight(advice: Advice) -> int:
             return 6
         case Effect.ZAP | Effect.COLD | Effect.POPULATE_READ | Effect.POPULATE_WRITE:
             return 3
+        case Effect.GUARD_INSTALL:
+            return 2
+        case Effect.GUARD_REMOVE:
+            return 3
         case Effect.FLAGS | Effect.UNMERGE:
             return 1
 

@@ -46,6 +46,7 @@ steps:
 - {access: a, count: 10, pattern: hot, hot_pages: 1, hot_share: 1, offset: 4KiB, process: main}
 - {trace: a.npz, region: a, process: main}
 - {madvise: a, advice: FREE, errno: EINVAL}
+- {madvise: a, advice: COLD, target: main}
 - {mlock: a, errno: EAGAIN}
 - {mlock: a, flags: [MLOCK_ONFAULT]}
 - munlock: a

@@ -24,7 +24,7 @@ from swaptrace.replay.table import Row
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.schema import Madvise, Step
+from swaptrace.scenario.schema import Madvise, Mmap, Step
 
 
 class Rules(NamedTuple):
@@ -48,8 +48,11 @@ OTHER_BATCHES: Final = frozenset(
 """Operations that put folios into other batches, or hold references that are not modelled here, and
 those of which a page is not visited by itself."""
 
-LISTED: Final = frozenset({Effect.COLD, Effect.FREE, Effect.COLLAPSE, Effect.UNMERGE})
-"""Advice of which the same is true (lru_deactivate, lru_lazyfree)."""
+LISTED: Final = frozenset(
+    {Effect.COLD, Effect.FREE, Effect.COLLAPSE, Effect.UNMERGE, Effect.GUARD_INSTALL}
+)
+"""Advice of which the same is true (lru_deactivate, lru_lazyfree), or which drains the batch only
+where it finds a page."""
 
 
 class LruBatch:
@@ -69,7 +72,8 @@ class LruBatch:
     def check(self, step: Step) -> None:
         """Raise `NotModelled` for a step that more than this batch is about."""
         advised = isinstance(step, Madvise) and step.advice.effect in LISTED
-        if advised or step.op in OTHER_BATCHES:
+        locked = isinstance(step, Mmap) and "MAP_LOCKED" in step.flags
+        if advised or locked or step.op in OTHER_BATCHES:
             call = str(step.advice) if isinstance(step, Madvise) else step.op
             raise NotModelled(f"{call} is not modelled where the batch is kept (machine.lru_batch)")
 

@@ -96,3 +96,19 @@ static bool end(void)
 	send_report();
 	return false;
 }
+
+/* Advice on another process's memory, or by the same system call on one's own. */
+static int madvise_process(int process, int region, size_t offset, size_t length, int advice)
+{
+	struct iovec range = {shared->regions[process][region].start + offset, length};
+	int fd = syscall(SYS_pidfd_open, shared->pid[process], 0), error;
+	long done;
+
+	if (fd < 0)
+		fail("pidfd_open: ");
+	done = syscall(SYS_process_madvise, fd, &range, 1UL, advice, 0);
+	error = errno;
+	close(fd);
+	errno = error;
+	return done == (long)length ? 0 : -1;
+}

@@ -52,6 +52,9 @@
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
 #endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
 #ifndef SYS_io_uring_setup
 #define SYS_io_uring_setup 425
 #define SYS_io_uring_register 427
@@ -118,6 +121,8 @@ static bool end(void);
 static void map(int region, size_t size, int prot, int flags, unsigned long at) UNUSED;
 static char *at(int region, size_t offset) UNUSED;
 static void call(int result) UNUSED;	/* notes the errno of a system call that failed */
+static int madvise_process(int process, int region, size_t offset, size_t length,
+			   int advice) UNUSED;
 static int lock_all(int flags) UNUSED;
 static int unlock_all(void) UNUSED;
 static void fill(int region, size_t offset, size_t length, int byte) UNUSED;
@@ -145,6 +150,7 @@ static void expect_data(int region, const char *expected, struct run claimed, ..
 static void now_zero(int region, size_t offset, size_t length) UNUSED;
 static void maybe_zero(int region, size_t offset, size_t length) UNUSED;
 static int pin_longterm(int region, size_t offset, size_t length) UNUSED;
+static int pin_longterm_read(int region, size_t offset, size_t length) UNUSED;
 static int pin_get(int region, size_t offset, size_t length) UNUSED;
 static void unpin(int region) UNUSED;
 static void ksm_scan(void) UNUSED;

@@ -80,6 +80,7 @@ static const struct { const char *name; int kib; const char *enabled; } thp_size
 };
 #define NEEDS_MLOCKALL 0
 #define NEEDS_PINS 0
+#define NEEDS_GUP_TEST 0
 #define NEEDS_KSM 0
 #define LONGEST_SHUFFLE 512
 #define MOST_RANKS 1
@@ -181,7 +182,8 @@ static void obey_limit(void)
 
 /* Pins: a buffer that an io_uring has registered, or pages that a pipe has got by vmsplice(). */
 
-static int pinned[REGIONS][2];		/* descriptors plus 1; the second one of pipes only */
+#define GUP_TEST "/sys/kernel/debug/gup_test"
+static int pinned[REGIONS][2];		/* descriptors plus 1; the second one not of io_uring */
 
 static bool has_io_uring(void)
 {
@@ -232,6 +234,19 @@ static int pin_get(int region, size_t offset, size_t length)
 	close(ends[1]);
 	errno = error;
 	return -1;
+}
+
+/* One that no system call takes: the kernel's own test of it does. */
+static int pin_longterm_read(int region, size_t offset, size_t length)
+{
+	struct {uint64_t address, size; uint32_t flags;} range = {
+		(uintptr_t)at(region, offset), length, 2 /* pin_user_pages_fast() */};
+	int fd = open(GUP_TEST, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, _IOW('g', 7, range) /* PIN_LONGTERM_TEST_START */, &range))
+		return -1;
+	pinned[region][1] = fd + 1;
+	return 0;
 }
 
 static void close_pin(int region)
