@@ -164,6 +164,12 @@ class Rule(Enum):
         "MADV_COLLAPSE of less than 2 MiB, of whose ends both lie in the same 2 MiB, succeeds and "
         "does nothing; before EINVAL",
     )
+    WRITTEN_WHERE_REGISTERED = Change(
+        (7, 3),
+        "",
+        "PAGEMAP_SCAN finds PAGE_IS_WRITTEN only where a VMA is registered for write-protection; "
+        "before everywhere",
+    )
     EXCLUSIVE_ALONE = Change(
         (7, 3),
         "",

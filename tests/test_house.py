@@ -41,6 +41,7 @@ ALLOWED = {
     | {
         "scenario.addresses",
         "scenario.base",
+        "scenario.pagescan",
         "scenario.claims",
         "scenario.hardware",
         "scenario.schema",
@@ -181,6 +182,7 @@ def test_numpy_is_known_to_few() -> None:
         "replay/runs/region.py",
         "replay/pages/sequence.py",
         "replay/runs/visit.py",
+        "replay/scanning.py",
         "traces/chunk.py",
         "traces/columns.py",
         "traces/csvfile.py",

@@ -56,6 +56,8 @@ def claims_of(step: Check) -> Iterator[tuple[ClaimKind, int, str, str]]:
         yield kind, step.line, step.process, region
     if claims.violations is not None:
         yield "violations", step.line, step.process, ""
+    if claims.scan is not None:
+        yield "scan", step.line, step.process, ""
 
 
 def is_made_of(step: Check, policy: Policy) -> bool:
@@ -79,6 +81,10 @@ def found(world: World, step: Check, path: str, broken: Collection[str]) -> Iter
     if step.claims.violations is not None:
         expected, seen = _listed(step.claims.violations), _listed(broken)
         yield Checked("violations", *place, "", expected, seen, seen == expected)
+    if step.claims.scan is not None:
+        scan = step.claims.scan
+        was = scan.of(world.processes[step.process].scanned)
+        yield Checked("scan", *place, "", str(scan), str(was or "none"), was == scan)
 
 
 def _listed(kinds: Collection[str]) -> str:

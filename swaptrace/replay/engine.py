@@ -5,9 +5,9 @@ result = replay(scenario, policy, steps=True, pages=True)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias
 
 from swaptrace.errors import (
     NotModelled,
@@ -18,9 +18,19 @@ from swaptrace.errors import (
     TooManyPages,
 )
 from swaptrace.mm.policy import Policy
-from swaptrace.replay import checking, ksm, locking, mapping, pinning, syscalls, userfaults
+from swaptrace.replay import (
+    checking,
+    ksm,
+    locking,
+    mapping,
+    pinning,
+    scanning,
+    syscalls,
+    userfaults,
+)
 from swaptrace.replay.access import access
 from swaptrace.replay.collapsing import collapses
+from swaptrace.replay.folding import fold, folded
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.pages.placing import is_placed
@@ -30,6 +40,7 @@ from swaptrace.replay.world import World
 from swaptrace.result.history import History
 from swaptrace.result.result import Checkpoint, Note, PolicyResult, StepResult, Violation
 from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.pagescan import PagemapScan
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -63,8 +74,6 @@ from swaptrace.scenario.uffd import (
     UffdWriteprotect,
     UffdZeropage,
 )
-
-Entry = TypeVar("Entry", StepResult, Checkpoint)
 
 
 class Historian(Protocol):
@@ -314,6 +323,8 @@ class Replay:
                 return userfaults.uffd_copy(world, tally, process, step)
             case UffdZeropage():
                 return userfaults.uffd_zeropage(world, tally, process, step)
+            case PagemapScan():
+                return scanning.pagemap_scan(world, tally, process, step)
             case Pin():
                 return pinning.pin(world, tally, process, step)
             case Unpin():
@@ -375,21 +386,3 @@ def world_of(
 
         world.batch = batch_of(world, machine)
     return world
-
-
-def folded(first: int, stride: int, times: int) -> str:
-    """The name of iterations `first`, `first + stride`, … (`times` of them)."""
-    last = first + stride * (times - 1)
-    if times == 1:
-        return f"[{first}]"
-    return f"[{first}-{last}]" if stride == 1 else f"[{first}-{last}:{stride}]"
-
-
-def fold(entries: Sequence[Entry] | None, path: str, name: str, times: int) -> list[Entry]:
-    """What one iteration has left, standing for `times` of them."""
-    return [
-        replace(
-            e, step=path + name + e.step[e.step.index("]", len(path)) + 1 :], times=e.times * times
-        )
-        for e in entries or ()
-    ]

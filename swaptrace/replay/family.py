@@ -12,6 +12,7 @@ from enum import Enum
 from swaptrace.mm.uffd import Uffd
 from swaptrace.replay.runs.region import Region
 from swaptrace.replay.space import AddressSpace, VmArea
+from swaptrace.scenario.pagescan import Scanned
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
@@ -56,13 +57,15 @@ class Lock(Enum):
 class Process:
     """`regions` by name; `families` are all that it is a member of. `registered` are those for
     which it has used a userfaultfd, and which one; a child inherits those with EVENT_FORK. `future`
-    is how its new mappings are locked (mm->def_flags), which a child's are not."""
+    is how its new mappings are locked (mm->def_flags), which a child's are not; `scanned` what its
+    last scan of page maps has found."""
 
     name: str
     space: AddressSpace
     regions: dict[str, Family] = field(default_factory=dict)
     registered: dict[str, Uffd] = field(default_factory=dict)
     future: Lock = Lock.NONE
+    scanned: Scanned | None = None
 
     def families(self) -> list[Family]:
         """Each region that the process shares in, once, in order of mapping."""

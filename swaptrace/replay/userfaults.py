@@ -78,12 +78,12 @@ def validate_range(world: World, span: Span) -> bool:
 
 def wanted_of(step: uffd.UffdRegister) -> Uffd:
     """The userfaultfd of a step: WP_ASYNC implies WP_UNPOPULATED (userfaultfd_api())."""
-    wp_async = "WP_ASYNC" in step.features
+    wp_async = "UFFD_FEATURE_WP_ASYNC" in step.features
     return Uffd(
         missing="missing" in step.mode,
-        unpopulated=wp_async or "WP_UNPOPULATED" in step.features,
+        unpopulated=wp_async or "UFFD_FEATURE_WP_UNPOPULATED" in step.features,
         wp_async=wp_async,
-        event_fork="EVENT_FORK" in step.features,
+        event_fork="UFFD_FEATURE_EVENT_FORK" in step.features,
         fill=step.fill,
     )
 

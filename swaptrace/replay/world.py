@@ -140,6 +140,7 @@ class World:
                     tuple(process.regions),
                     tuple(sorted(process.registered.items())),
                     process.future.name,
+                    process.scanned,
                 )
                 for name, process in self.processes.items()
             ),

@@ -152,6 +152,8 @@ def differing(difference: Difference) -> Iterator[tuple[str, str, str]]:
     for process, region in maps:
         name = f"pages of {process}, {region}"
         yield name, _code(model.pages, process, region), _code(kernel.pages, process, region)
+    if model.scan or kernel.scan:
+        yield "scan", model.scan or "none", kernel.scan or "none"
 
 
 def _codes(pages: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:

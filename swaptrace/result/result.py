@@ -21,7 +21,7 @@ from swaptrace.scenario.thp import OF_LARGE_FOLIOS
 SCHEMA = "swaptrace.result/1"
 
 Counters = Mapping[str, int]
-ClaimKind = Literal["pages", "data", "violations"]
+ClaimKind = Literal["pages", "data", "violations", "scan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Violation:
 @dataclass(frozen=True, slots=True)
 class Checked:
     """A claim of a `check` step beside what there was: the first time that it did not hold, or else
-    the first time. `region` is empty where the claim is of violations."""
+    the first time. `region` is empty where the claim is of neither pages nor data."""
 
     kind: ClaimKind
     step: str

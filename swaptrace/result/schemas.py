@@ -124,7 +124,7 @@ OF_CLASS: Final[Mapping[type, Mapping[str, str]]] = {
         "kind": "What the claim is of.",
         "step": "The path of the step, where it does not hold the first that shows it.",
         "process": "Whose pages.",
-        "region": "The region's name; empty where the claim is of violations.",
+        "region": "The region's name; empty where the claim is of neither pages nor data.",
         "actual": "What there was.",
     },
 }

@@ -61,6 +61,7 @@ class Side:
     errno: str | None
     counters: Mapping[str, int]
     pages: Mapping[str, Mapping[str, str]]
+    scan: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Difference:
                     **({"errno": side.errno} if errno else {}),
                     **({"counters": dict(side.counters)} if side.counters else {}),
                     **({"pages": side.pages} if side.pages else {}),
+                    **({"scan": side.scan} if side.scan else {}),
                 }
                 for name, side in (("model", self.model), ("kernel", self.kernel))
             },

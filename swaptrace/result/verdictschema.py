@@ -84,6 +84,7 @@ def side() -> Schema:
         "errno": {"type": ["string", "null"]},
         "counters": COUNTS,
         "pages": PAGE_MAPS,
+        "scan": described("What a pagemap_scan found."),
     }
     return closed(keys, optional=set(keys))
 

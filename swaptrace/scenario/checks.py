@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from swaptrace.counters import VIOLATIONS
 from swaptrace.errors import quote
@@ -22,14 +22,26 @@ from swaptrace.scenario.claims import (
     PageMap,
     PageRun,
     merged,
+    page_code,
 )
 from swaptrace.scenario.nodes import Listing, Mapping, Node, Scalar, a_kind, known_entries
+from swaptrace.scenario.pagescan import LETTERS as LETTERS_OF_SCAN
+from swaptrace.scenario.pagescan import NO_CATEGORY, NOT_FOUND, ScanClaim
 from swaptrace.scenario.source import Mark, Report
-from swaptrace.scenario.values import BYTE, Invalid, Reader, choice, line_of_text, read
+from swaptrace.scenario.values import (
+    BYTE,
+    OFFSET,
+    WORD,
+    Invalid,
+    Reader,
+    choice,
+    line_of_text,
+    read,
+)
 
 T = TypeVar("T")
 
-KEYS: Final = ("pages", "data", "violations", "policies")
+KEYS: Final = ("pages", "data", "violations", "scan", "policies")
 FORM: Final = "`{pages: {buf: 16PX}}`"
 OF_THE_STEP: Final = {
     "process": "process is a key of the step; write it beside 'check', not within"
@@ -59,8 +71,8 @@ def read_claims(node: Node, report: Report, marks: Marks) -> Claims:
         report.add(node.mark, f"check is a mapping, as {FORM}, not {a_kind(node)}")
         return Claims()
     entries = known_entries(node, KEYS, "check", report, OF_THE_STEP)
-    if not entries.keys() & {"pages", "data", "violations"}:
-        report.add(node.mark, f"check needs 'pages', 'data' or 'violations', as {FORM}")
+    if not entries.keys() & {"pages", "data", "violations", "scan"}:
+        report.add(node.mark, f"check needs 'pages', 'data', 'violations' or 'scan', as {FORM}")
     found = {key: entry.node for key, entry in entries.items()}
     listed = _listed(found.get("violations"), "violations", report)
     return Claims(
@@ -68,7 +80,51 @@ def read_claims(node: Node, report: Report, marks: Marks) -> Claims:
         data=tuple(_by_region(found.get("data"), "data", page_data, report, marks)),
         violations=None if listed is None else tuple(_kinds(listed, report)),
         policies=tuple(_policies(found.get("policies"), report, marks)),
+        scan=_scan(found.get("scan"), report),
     )
+
+
+def _scan(node: Node | None, report: Report) -> ScanClaim | None:
+    """What is claimed of a scan."""
+    if node is None:
+        return None
+    if not isinstance(node, Mapping) or not node.entries:
+        form = "`{regions: 1, walk_end: 16KiB, pages: 4WP}`"
+        report.add(node.mark, f"scan is a mapping, as {form}, not {a_kind(node)}")
+        return None
+    entries = known_entries(node, tuple(SCAN_READERS), "scan", report)
+    return ScanClaim(
+        **{
+            key: read(report, entry.node, key, SCAN_READERS[key], None)
+            for key, entry in entries.items()
+        }
+    )
+
+
+def scan_code(text: str) -> str:
+    """Read the pages of a scan."""
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
+        found = SCAN_RUN.fullmatch(part)
+        flags = found[2] if found else ""
+        if found is None or list(flags) != sorted(set(flags), key=SCAN_LETTERS.find):
+            raise Invalid(
+                f"{quote(part)} is no run of pages; write how many, then some of {LETTERS_OF_SCAN} "
+                "in this order, '.' for none of them, '-' for pages that were not found"
+            )
+    runs = [PageRun(int(part.rstrip(SCAN_LETTERS)), part.lstrip("0123456789")) for part in parts]
+    return page_code(merged(iter(runs)))
+
+
+SCAN_LETTERS: Final = f"{LETTERS_OF_SCAN}{NO_CATEGORY}{NOT_FOUND}"
+SCAN_FLAGS: Final = f"[{LETTERS_OF_SCAN}]+|[{NO_CATEGORY}{NOT_FOUND}]"
+SCAN_RUN: Final = re.compile(rf"({COUNT})({SCAN_FLAGS})", re.ASCII)
+SCAN_PAGES: Final = f"{SCAN_RUN.pattern}( *, *{SCAN_RUN.pattern})*"
+SCAN_READERS: Final[dict[str, Reader[Any]]] = {
+    "regions": WORD,
+    "walk_end": OFFSET,
+    "pages": scan_code,
+}
 
 
 def _by_region(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from swaptrace.scenario.pagescan import ScanClaim
+
 LETTERS: Final = "PSDXU"
 """P present, S swapped, D soft-dirty, X mapped once, U uffd-wp."""
 
@@ -104,6 +106,7 @@ class Claims(NamedTuple):
     data: tuple[tuple[str, Data], ...] = ()
     violations: tuple[str, ...] | None = None
     policies: tuple[str, ...] = ()
+    scan: ScanClaim | None = None
 
 
 def page_code(runs: tuple[PageRun, ...]) -> str:

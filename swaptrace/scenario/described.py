@@ -82,9 +82,19 @@ CLAIMS: Final[Mapping[str, str]] = {
     "data": "What each region holds: a byte (0x11), zero, unchanged (what the process wrote last, "
     "or inherited), or - where nothing is mapped; or runs of these: 8:0x11,8:zero.",
     "violations": "The kinds of violations so far, [] for none.",
+    "scan": "What the last pagemap_scan of the process found.",
     "policies": "Under which policies it must be true. Default: under all.",
 }
 """The keys within the argument of a `check`."""
+
+SCAN: Final[Mapping[str, str]] = {
+    "regions": "How many regions the call returned.",
+    "walk_end": "Where it ended, in bytes from the start of its range.",
+    "pages": "The pages of its range: how many, then A (WPALLOWED), W (WRITTEN), F (FILE), P "
+    "(PRESENT), S (SWAPPED), Z (PFNZERO), H (HUGE), D (SOFT_DIRTY), as far as they were asked for, "
+    ". for none of them, - for pages that were not found: 8WP,8-.",
+}
+"""The keys of what a `check` says of a scan."""
 
 REGION: Final = "The region."
 
@@ -124,6 +134,15 @@ KEYS: Final[Mapping[str, str]] = {
     "that are not there.",
     "features": "What the userfaultfd is opened with; UFFD_FEATURE_ may be left out.",
     "fill": "The byte of the pages that the handler copies to where one is missing. Default: 0.",
-    "wp": "Protect; false takes the protection away.",
+    "wp": "Protect; false takes the protection away. Of uffd_copy: copy as protected. Of "
+    "pagemap_scan: PM_SCAN_WP_MATCHING and PM_SCAN_CHECK_WPASYNC.",
+    "category": "category_mask: what a page must be; PAGE_IS_ may be left out.",
+    "anyof": "category_anyof_mask: of what a page must be one.",
+    "inverted": "category_inverted: what counts as its opposite.",
+    "return": "return_mask: what is told of pages that are found. Default: all of category and "
+    "anyof.",
+    "max_pages": "How many pages are found at most. Default: 0, all.",
+    "vec": "Whether there is a buffer for the regions.",
+    "vec_len": "How many regions it has room for. Default: as many as the range has pages.",
     "steps": "The inner steps.",
 }

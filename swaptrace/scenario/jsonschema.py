@@ -21,9 +21,10 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from swaptrace.counters import NAMED, ViolationKind
 from swaptrace.scenario import addresses, checks, described, loader, machine, values
 from swaptrace.scenario.claims import Claims
+from swaptrace.scenario.fields import Fields
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.nodes import Scalar
-from swaptrace.scenario.operations import OPERATIONS, TOTAL, Fields
+from swaptrace.scenario.operations import OPERATIONS, TOTAL
 from swaptrace.scenario.schema import Access, Step
 from swaptrace.scenario.source import Mark, Report, Source
 from swaptrace.scenario.values import Invalid, Reader
@@ -233,11 +234,25 @@ def check_argument() -> Schema:
             "items": of_reader(checks.VIOLATION),
             "uniqueItems": True,
         },
+        "scan": scan_claim(),
         "policies": {"type": "array", "items": {"type": [*TEXT], "pattern": LINE}, "minItems": 1},
     }
     known = {key: {"description": described.CLAIMS[key], **parts[key]} for key in checks.KEYS}
     either = [{"required": [key]} for key in checks.KEYS if key != "policies"]
     return {**mapping(known), "anyOf": either}
+
+
+def scan_claim() -> Schema:
+    """What is claimed of a scan."""
+    parts: dict[str, Schema] = {
+        "regions": of_reader(values.WORD),
+        "walk_end": of_reader(values.OFFSET),
+        "pages": a_string(checks.SCAN_PAGES, examples=["8WP,8-"]),
+    }
+    return {
+        **mapping({key: {"description": described.SCAN[key], **parts[key]} for key in parts}),
+        "minProperties": 1,
+    }
 
 
 def by_region(claim: Schema) -> Schema:
@@ -318,6 +333,11 @@ def a_choice(values: Mapping[str, object], prefix: str, **_: object) -> Schema:
     return {"enum": [*values, *short, *numbers]}
 
 
+def some_bits(of_name: Reader[Any], of_number: Reader[Any], **_: object) -> Schema:
+    """What `values.bits` reads."""
+    return {"anyOf": [of_reader(of_name), *of_reader(of_number)["anyOf"]]}
+
+
 def a_period() -> Schema:
     """What `values.period` reads."""
     integers = an_integer(1, values.MAX_COUNT)
@@ -348,6 +368,7 @@ MADE_BY: Final[Mapping[str, Callable[..., Schema]]] = {
     "integer": an_integer,
     "size": a_size,
     "choice": a_choice,
+    "bits": some_bits,
     "real": a_real,
 }
 """For the readers that a function of `values` makes: what makes their schema of their limits."""

@@ -15,7 +15,7 @@ from typing import Final
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.scenario.addresses import ADDRESS_LIMIT, first_fit, joined, without
 from swaptrace.scenario.base import Span
-from swaptrace.scenario.operations import ALIGNED, TO_END
+from swaptrace.scenario.fields import ALIGNED, TO_END
 from swaptrace.scenario.schema import (
     AccessPattern,
     Check,

@@ -8,15 +8,13 @@ process exists there is for `names` to say; so a step whose `length` is left out
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypedDict, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from swaptrace.advice import Advice
 from swaptrace.errors import quote
 from swaptrace.scenario import values
-from swaptrace.scenario.base import Span
-from swaptrace.scenario.claims import Claims
-from swaptrace.scenario.nodes import Entry, Node
+from swaptrace.scenario.fields import Fields
+from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, PagemapScan
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -45,7 +43,6 @@ from swaptrace.scenario.schema import (
     Trace,
     Unpin,
 )
-from swaptrace.scenario.source import Mark, Report
 from swaptrace.scenario.uffd import (
     UffdCopy,
     UffdMode,
@@ -54,116 +51,12 @@ from swaptrace.scenario.uffd import (
     UffdWriteprotect,
     UffdZeropage,
 )
-from swaptrace.scenario.values import Reader, read, read_flags
 
 T = TypeVar("T")
 U = TypeVar("U")
 
-TO_END: Final = -1
-"""The length of a range whose length is left out: to the end of its region."""
-
 TOTAL: Final = "total"
 """The window that is the whole run."""
-
-UFFD: Final = (
-    *("uffd_register", "uffd_unregister", "uffd_writeprotect"),
-    *("uffd_copy", "uffd_zeropage"),
-)
-ALIGNED: Final = {"offset": ("mmap", "munmap", "mprotect", "madvise", *UFFD), "length": UFFD}
-"""Where the kernel gives EINVAL unless this key is a multiple of the page size. The other
-system calls, and these for their length, round to whole pages."""
-
-
-class Base(TypedDict):
-    line: int
-    column: int
-    process: str
-    errno: str | None
-
-
-@dataclass(slots=True)
-class Fields:
-    """A step as it is read: its operation, that one's position and argument, its other keys.
-
-    `executor` is the process that executes it if it does not say. `marks` are positions within the
-    argument, as `checks.read_claims` calls them.
-    """
-
-    op: str
-    mark: Mark
-    argument: Node
-    entries: dict[str, Entry]
-    executor: str
-    report: Report
-    page_size: int
-    marks: dict[str, Mark] = field(default_factory=dict)
-
-    def base(self) -> Base:
-        """What every step has."""
-        return {
-            "line": self.mark.line,
-            "column": self.mark.column,
-            "process": self.get("process", values.name, self.executor),
-            "errno": self.get("errno", values.errno_name, None),
-        }
-
-    def main(self, reader: Reader[T], otherwise: T) -> T:
-        """The operation's argument."""
-        return read(self.report, self.argument, self.op, reader, otherwise)
-
-    def name(self) -> str:
-        """The argument, where it is a name; empty if it is none."""
-        return self.main(values.name, "")
-
-    def main_flags(self, reader: Reader[T]) -> tuple[T, ...]:
-        """The argument, where it is a list of flags."""
-        return read_flags(self.report, self.argument, self.op, reader)
-
-    def flags(self, key: str, reader: Reader[T]) -> tuple[T, ...]:
-        """A list of flags, empty where the key is left out."""
-        entry = self.entries.get(key)
-        return () if entry is None else read_flags(self.report, entry.node, key, reader)
-
-    def get(self, key: str, reader: Reader[T], default: U) -> T | U:
-        """The value of a key that may be left out."""
-        entry = self.entries.get(key)
-        return default if entry is None else read(self.report, entry.node, key, reader, default)
-
-    def require(self, key: str, reader: Reader[T], otherwise: T) -> T:
-        """The value of a key that may not."""
-        if key not in self.entries:
-            self.report.add(self.mark, f"{self.op} needs {quote(key)}")
-        return self.get(key, reader, otherwise)
-
-    def claims(self) -> Claims:
-        """The argument of a `check`."""
-        from swaptrace.scenario.checks import read_claims  # few scenarios have one
-
-        return read_claims(self.argument, self.report, self.marks)
-
-    def span(self) -> Span:
-        """The range, of length `TO_END` where that is left out."""
-        return Span(self.part("offset", values.OFFSET, 0), self.part("length", self.sizes, TO_END))
-
-    @property
-    def sizes(self) -> Reader[int]:
-        """What the length of a range, or of a region, may be: 0 if the system call is to fail."""
-        return values.LENGTH_OR_NONE if "errno" in self.entries else values.LENGTH
-
-    def part(self, key: str, reader: Reader[int], default: int) -> int:
-        """An offset or a length; if the system call is to fail, any."""
-        value = self.get(key, reader, default)
-        if "errno" in self.entries or key not in self.entries:
-            return value
-        if value % self.page_size and self.op in ALIGNED.get(key, ()):
-            multiple = f"a multiple of the page size, {values.human(self.page_size)}"
-            meant = "if that is meant, say `errno: EINVAL`"
-            self.wrong(key, f"{self.op} fails with EINVAL unless this is {multiple}; {meant}")
-        return value
-
-    def wrong(self, key: str, message: str) -> None:
-        """Report what is wrong with the value of a key."""
-        self.report.add(self.entries[key].node.mark, f"{key}: {message}")
 
 
 def mmap(f: Fields) -> Mmap:
@@ -332,6 +225,24 @@ def uffd_zeropage(f: Fields) -> UffdZeropage:
     return UffdZeropage(**f.base(), region=f.name(), span=f.span())
 
 
+def pagemap_scan(f: Fields) -> PagemapScan:
+    category, anyof = (f.bits(key, values.CATEGORY, CATEGORIES) for key in ("category", "anyof"))
+    protects = sum(FLAGS.values()) if f.get("wp", values.boolean, False) else 0
+    return PagemapScan(
+        **f.base(),
+        region=f.name(),
+        span=f.span(values.LENGTH_OR_NONE),
+        category=category,
+        anyof=anyof,
+        inverted=f.bits("inverted", values.CATEGORY, CATEGORIES),
+        returned=f.bits("return", values.CATEGORY, CATEGORIES, category | anyof),
+        flags=f.bits("flags", values.SCAN_FLAG, FLAGS) | protects,
+        max_pages=f.get("max_pages", values.WORD, 0),
+        vec=f.get("vec", values.boolean, True),
+        vec_len=f.get("vec_len", values.WORD, None),
+    )
+
+
 def check(f: Fields) -> Check:
     return Check(**f.base(), claims=f.claims())
 
@@ -391,6 +302,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "uffd_unregister": Operation(uffd_unregister, SYSCALL),
     "uffd_copy": Operation(uffd_copy, ("value", "wp", *SYSCALL)),
     "uffd_zeropage": Operation(uffd_zeropage, SYSCALL),
+    "pagemap_scan": Operation(
+        pagemap_scan,
+        (
+            *("category", "anyof", "inverted", "return"),
+            *("wp", "flags", "max_pages", "vec", "vec_len", *SYSCALL),
+        ),
+    ),
     "check": Operation(check, ("process",)),
     "measure": Operation(measure, ("steps", "process")),
     "repeat": Operation(repeat, ("steps", "process")),

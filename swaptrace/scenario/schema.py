@@ -17,6 +17,7 @@ from swaptrace.kernels import implied
 from swaptrace.scenario.base import BaseStep, Span
 from swaptrace.scenario.claims import Claims, Expected, NamedPolicy
 from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.pagescan import PagemapScan
 from swaptrace.scenario.uffd import OnUffd
 from swaptrace.terminal.files import Identity
 
@@ -255,7 +256,7 @@ class Repeat(BaseStep):
     steps: tuple[Step, ...]
 
 
-SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | OnUffd | Pin
+SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | OnUffd | PagemapScan | Pin
 """The steps whose range the kernel takes in whole pages."""
 
 OnRange: TypeAlias = Memset | Access | AccessPattern | SystemCall
@@ -281,6 +282,7 @@ Step: TypeAlias = (
     | ClearRefs
     | KsmScan
     | OnUffd
+    | PagemapScan
     | Check
     | Measure
     | Repeat

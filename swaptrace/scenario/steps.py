@@ -11,8 +11,9 @@ from functools import cache
 from typing import Final
 
 from swaptrace.errors import did_you_mean, nearest, quote
+from swaptrace.scenario.fields import Fields
 from swaptrace.scenario.nodes import Entry, Listing, Mapping, Node, Scalar, a_kind, known_entries
-from swaptrace.scenario.operations import OPERATIONS, Fields
+from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import Measure, Step
 from swaptrace.scenario.source import Mark, Report
 

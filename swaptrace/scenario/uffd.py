@@ -9,7 +9,9 @@ from swaptrace.scenario.base import BaseStep, Span
 
 UffdMode = Literal["wp", "rwp"]
 RegisterMode = Literal["missing", "wp"]
-UffdFeature = Literal["WP_UNPOPULATED", "WP_ASYNC", "EVENT_FORK"]
+UffdFeature = Literal[
+    "UFFD_FEATURE_WP_UNPOPULATED", "UFFD_FEATURE_WP_ASYNC", "UFFD_FEATURE_EVENT_FORK"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

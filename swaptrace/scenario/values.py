@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, TypeAlias, TypeVar, get_args
 
 from swaptrace.advice import NOT_MODELLED, PREFIX, Advice
@@ -18,6 +18,7 @@ from swaptrace.kernels import KERNELS, RANGES
 from swaptrace.scenario.addresses import ADDRESS_LIMIT
 from swaptrace.scenario.hardware import Backend, KiB, Reclaim
 from swaptrace.scenario.nodes import Listing, Node, Scalar, a_kind
+from swaptrace.scenario.pagescan import CATEGORIES, FLAGS
 from swaptrace.scenario.schema import LockAllFlag, LockFlag, MapFlag, Order, Pattern, PinMode, Prot
 from swaptrace.scenario.source import Report
 from swaptrace.scenario.thp import ThpEnabled, ThpInherited, ThpSize
@@ -212,6 +213,19 @@ def choice(
     return reader
 
 
+def bits(
+    names: Mapping[str, int], what: str, prefix: str, others: Collection[str] = ()
+) -> Reader[str]:
+    """A flag by its name, or bits that have none as a number, which the kernel refuses."""
+    of_name = choice(names, what, prefix, others=others)
+    of_number = integer(0, (1 << 64) - 1)
+
+    def reader(text: str) -> str:
+        return hex(of_number(text)) if INTEGER.fullmatch(text) else of_name(text)
+
+    return reader
+
+
 def near_name(text: str, names: Iterable[str], prefix: str) -> str | None:
     """The name that was most likely meant, by what comes after their common prefix."""
     start = len(prefix) if text[: len(prefix)].casefold() == prefix.casefold() else 0
@@ -294,14 +308,22 @@ UFFD_FEATURE: Final[Reader[UffdFeature]] = choice(
     get_args(UffdFeature),
     "a feature of userfaultfd",
     "UFFD_FEATURE_",
-    others=(
-        *("PAGEFAULT_FLAG_WP", "EVENT_REMAP", "EVENT_REMOVE", "EVENT_UNMAP", "SIGBUS", "THREAD_ID"),
-        *("MISSING_HUGETLBFS", "MISSING_SHMEM", "MINOR_HUGETLBFS", "MINOR_SHMEM", "EXACT_ADDRESS"),
-        *("WP_HUGETLBFS_SHMEM", "POISON", "MOVE"),
+    others=tuple(
+        f"UFFD_FEATURE_{name}"
+        for name in (
+            *("PAGEFAULT_FLAG_WP", "EVENT_REMAP", "EVENT_REMOVE", "EVENT_UNMAP", "SIGBUS"),
+            *("THREAD_ID", "MISSING_HUGETLBFS", "MISSING_SHMEM", "MINOR_HUGETLBFS", "MINOR_SHMEM"),
+            *("EXACT_ADDRESS", "WP_HUGETLBFS_SHMEM", "POISON", "MOVE"),
+        )
     ),
 )
+CATEGORY: Final[Reader[str]] = bits(
+    CATEGORIES, "a category of pages", "PAGE_IS_", others=("PAGE_IS_GUARD", "PAGE_IS_ACCESSED")
+)
+SCAN_FLAG: Final[Reader[str]] = bits(FLAGS, "a flag of PAGEMAP_SCAN", "PM_SCAN_")
 CLEAR_REFS: Final[Reader[str]] = choice(["soft_dirty"], "what it can clear")
 
+WORD: Final = integer(0, (1 << 64) - 1)
 LENGTH: Final = size(1, ADDRESS_LIMIT)
 LENGTH_OR_NONE: Final = size(0, ADDRESS_LIMIT)
 OFFSET: Final = size(0, ADDRESS_LIMIT - 1)

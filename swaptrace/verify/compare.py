@@ -13,6 +13,7 @@ from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally
 from swaptrace.result.verdict import Difference, Side, Status, Verdict
+from swaptrace.scenario.pagescan import PagemapScan
 from swaptrace.scenario.schema import Mmap, Scenario, Step
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.leaves import executed, leaves
@@ -53,7 +54,9 @@ class Beside(Replay):
         self.errno = None  # of a step that is no system call
         self.leaf(step, path, None, self.record)
         counters = {name: n for name, n in self.tally.counters().items() if name in counted}
-        return ObservedStep(path, self.errno, counters, page_maps(self.world))
+        scanned = isinstance(step, PagemapScan) and self.world.processes[step.process].scanned
+        scan = str(scanned) if scanned else ""
+        return ObservedStep(path, self.errno, counters, page_maps(self.world), scan=scan)
 
 
 class Stop(NamedTuple):
@@ -152,7 +155,8 @@ def _side(this: ObservedStep, other: ObservedStep) -> Side:
         for name in sorted(names)
         if this.counters.get(name, 0) != other.counters.get(name, 0)
     }
-    return Side(this.errno, counters, _maps(this.pages, other.pages))
+    scan = this.scan if this.scan != other.scan else ""
+    return Side(this.errno, counters, _maps(this.pages, other.pages), scan)
 
 
 def _maps(this: PageMaps, other: PageMaps) -> Mapping[str, Mapping[str, str]]:

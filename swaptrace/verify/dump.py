@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from decimal import Decimal
 
 from swaptrace.scenario.claims import Claims
 from swaptrace.scenario.hardware import LIMITED
 from swaptrace.scenario.machine import PERIODS
+from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, PagemapScan, ScanClaim
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -156,6 +157,9 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
                 yield "fill", step.fill
         case UffdCopy():
             yield from range_keys(step, value=step.value, wp=step.wp)
+        case PagemapScan():
+            yield from range_keys(step)
+            yield from scan_keys(step)
         case Munmap() | Munlock() | UffdUnregister() | UffdZeropage():
             yield from range_keys(step)
         case Mlock():
@@ -177,6 +181,29 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
                 yield "value", step.value
 
 
+def scan_keys(step: PagemapScan) -> Iterator[tuple[str, object]]:
+    """The masks, flags and limits of a scan."""
+    masks = (("category", step.category), ("anyof", step.anyof), ("inverted", step.inverted))
+    for key, mask in (*masks, ("return", step.returned)):
+        if mask or key == "return":
+            yield key, bit_list(mask, CATEGORIES)
+    if step.flags:
+        yield "flags", bit_list(step.flags, FLAGS)
+    if step.max_pages:
+        yield "max_pages", step.max_pages
+    if not step.vec:
+        yield "vec", False
+    if step.vec_len is not None:
+        yield "vec_len", step.vec_len
+
+
+def bit_list(mask: int, names: Mapping[str, int]) -> str:
+    """Flags by their names, and as a number what has none."""
+    known = [name for name, bit in names.items() if mask & bit]
+    rest = mask & ~sum(names.values())
+    return listing((*known, *([f"{rest:#x}"] if rest else [])))
+
+
 def claims_text(claims: Claims) -> str:
     """The argument of a `check`, on one line."""
     pages = ", ".join(f'{region}: "{said}"' for region, said in claims.pages)
@@ -186,9 +213,16 @@ def claims_text(claims: Claims) -> str:
         *([f"pages: {{{pages}}}"] if pages else []),
         *([f"data: {{{data}}}"] if data else []),
         *([f"violations: [{', '.join(kinds)}]"] if kinds is not None else []),
+        *([f"scan: {{{scan_text(claims.scan)}}}"] if claims.scan is not None else []),
         *([f"policies: [{', '.join(claims.policies)}]"] if claims.policies else []),
     ]
     return f"{{{', '.join(parts)}}}"
+
+
+def scan_text(claim: ScanClaim) -> str:
+    """What is claimed of a scan."""
+    said = claim._asdict().items()
+    return ", ".join(f"{key}: {json.dumps(value)}" for key, value in said if value is not None)
 
 
 def range_keys(step: OnRange, **more: object) -> Iterator[tuple[str, object]]:

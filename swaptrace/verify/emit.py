@@ -30,6 +30,7 @@ RUNTIME: Final = (
     "pin.c",
     "ksm.c",
     "uffd.c",
+    "scan.c",
     "process.c",
     "controller.c",
     "check.c",
@@ -51,7 +52,8 @@ def emit_c(scenario: Scenario) -> str:
     processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
     tables, machine = Tables(scenario, regions), scenario.machine
     swap = BACKENDS[machine.swap.backend]
-    writer = Writer(processes, regions, tables.calls, wanted.contexts, wanted.data_pages > 0)
+    how = (machine.page_size, wanted.contexts, wanted.data_pages > 0)
+    writer = Writer(processes, regions, tables.calls, *how)
     body = writer.steps(scenario.steps)
     parts = [
         comment(scenario),
@@ -66,6 +68,7 @@ def emit_c(scenario: Scenario) -> str:
                 f"#define EXPECTED_PAGE_SIZE {machine.page_size}UL",
                 f"#define WAITS_FOR_IO {int(not swap.synchronous_io)}",
                 f"#define NEEDS_SOFT_DIRTY {int(wanted.soft_dirty)}",
+                f"#define SCANNED_PAGES {max(1, wanted.scanned)}",
                 f"#define MOST_COPIED ({size(max(1 << 16, wanted.copied))})",
                 f"#define NEEDS_UFFD {int(wanted.uffd)}",
                 f"#define NEEDS_RWP {int(wanted.rwp)}",

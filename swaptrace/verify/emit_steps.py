@@ -12,6 +12,7 @@ from swaptrace.mm.uffd import Uffd
 from swaptrace.replay.userfaults import wanted_of
 from swaptrace.scenario.base import Span
 from swaptrace.scenario.claims import UNCHANGED, Claims, page_code
+from swaptrace.scenario.pagescan import PagemapScan
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -114,12 +115,14 @@ class Writer:
         processes: Names,
         regions: Names,
         traces: Mapping[tuple[str, str | None, str], str],
+        page_size: int,
         contexts: tuple[Uffd, ...],
         notes_data: bool,
     ) -> None:
         self.processes = processes
         self.regions = regions
         self.traces = traces
+        self.page_size = page_size
         self.contexts = contexts
         self.notes_data = notes_data
 
@@ -216,6 +219,8 @@ class Writer:
                 return f"call(uffd_copy({what}))"
             case UffdZeropage(region=region):
                 return f"call(uffd_zeropage({self.range(region, step.span)}))"
+            case PagemapScan():
+                return self.scan(step)
             case Pin(region=region):
                 return f"call(pin_{step.mode}({self.range(region, step.span)}))"
             case Unpin(region=region):
@@ -244,6 +249,28 @@ class Writer:
             runs = data.runs or [("ALL_PAGES", data.everywhere)]
             listed = "".join(f", RUN({pages}, {byte_or_name(value)})" for pages, value in runs)
             yield f'expect_data({self.regions[region]}, "{data}"{listed})'
+        if claims.scan is not None:
+            scan = claims.scan
+            code = "NULL" if scan.pages is None else f'"{scan.pages}"'
+            ends = (-1 if number is None else number for number in (scan.regions, scan.walk_end))
+            yield f'expect_scan("{scan}", {", ".join(map(str, ends))}, {code})'
+
+    def scan(self, step: PagemapScan) -> str:
+        """The range, and the fields of the call's argument."""
+        pages = -(-step.span.length // self.page_size)
+        room = pages if step.vec_len is None and step.vec else step.vec_len or 0
+        fields = {
+            "flags": step.flags,
+            "category_mask": step.category,
+            "category_anyof_mask": step.anyof,
+            "category_inverted": step.inverted,
+            "return_mask": step.returned,
+            "max_pages": step.max_pages,
+            "vec_len": room,
+        }
+        said = [f".{name} = {value:#x}" for name, value in fields.items() if value]
+        argument = f"(struct scan_arg){{{', '.join([*said, f'.vec = {int(step.vec)}'])}}}"
+        return f"call(pagemap_scan({self.range(step.region, step.span)},\n\t\t\t     {argument}))"
 
     def advise(self, step: Madvise) -> str:
         """Advice, and what it means for the data."""

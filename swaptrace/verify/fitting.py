@@ -51,6 +51,8 @@ def check_runnable(scenario: Scenario) -> None:
         raise Unfit(f"it has {accesses} accesses in a step; at most {MAX_ACCESSES} are compared")
     if needs(scenario).data_pages > MAX_DATA_PAGES:
         raise Unfit(f"it checks data, in a region of more than {MAX_DATA_PAGES} pages")
+    if needs(scenario).scanned > MAX_DATA_PAGES:
+        raise Unfit(f"it scans more than {MAX_DATA_PAGES} pages at once")
     check_limit(scenario)
     for step in written(scenario.steps):
         if isinstance(step, Mmap) and step.at is not None and step.at < TURN < step.at + step.size:

@@ -11,6 +11,7 @@ from swaptrace.mm.uffd import PLAIN, Uffd
 from swaptrace.replay.pages.touched import Memory
 from swaptrace.replay.userfaults import wanted_of
 from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.pagescan import PagemapScan
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -42,7 +43,7 @@ class Needs:
     or pages are put into random order at most, `ranks` how many pages a zipf pattern has,
     `data_pages` how many the largest region has where a check asks what the data are (else 0);
     `contexts` are the userfaultfds that a process may use, the plain one first, and `copied` how
-    many bytes it is given at once at most."""
+    many bytes it is given at once at most; `scanned` is how many pages a scan has at most."""
 
     processes: tuple[str, ...]
     regions: tuple[str, ...]
@@ -55,6 +56,7 @@ class Needs:
     rwp: bool
     contexts: tuple[Uffd, ...]
     copied: int
+    scanned: int
     mlock: bool
     mlockall: bool
     populating: bool
@@ -87,6 +89,7 @@ def needs(scenario: Scenario) -> Needs:
         gup_test=any(isinstance(step, Pin) and step.mode == "longterm_read" for step in steps),
         ksm=any(isinstance(step, KsmScan) for step in steps),
         copied=max((step.span.length for step in steps if isinstance(step, UffdCopy)), default=0),
+        scanned=max((scanned(step, scenario.machine.page_size) for step in steps), default=0),
         mlock=any(isinstance(step, Mlock | Mlockall) for step in steps),
         populating=any(isinstance(step, Mmap) and populates(step) for step in steps),
         mlockall=any(isinstance(step, Mlockall) for step in steps),
@@ -108,6 +111,11 @@ def largest_folio(machine: Machine) -> int:
     """In bytes: as much comes with each page that is touched, at most."""
     used = (LENGTH(each.size) for each in sizes(machine.thp) if each.enabled != "never")
     return max(used, default=machine.page_size)
+
+
+def scanned(step: Step, page_size: int) -> int:
+    """Of how many pages at most a step asks the kernel what they are."""
+    return step.span.length // page_size if isinstance(step, PagemapScan) else 0
 
 
 def data_pages(steps: Sequence[Step], page_size: int) -> int:

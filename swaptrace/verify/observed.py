@@ -82,13 +82,15 @@ class Facts:
 class ObservedStep:
     """One executed leaf step: `errno` by name, the counters that are not zero, and the page
     maps of all processes after it. `elsewhere` is what /proc/vmstat counted between the step
-    before and this one, which is no work of the program's; no model shows that."""
+    before and this one, which is no work of the program's; no model shows that. `scan` is what it
+    found, if it was a scan."""
 
     step: str
     errno: str | None
     counters: Mapping[str, int]
     pages: PageMaps
     elsewhere: Mapping[str, int] = field(default_factory=dict, compare=False)
+    scan: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,8 @@ def _step(found: dict[str, Any]) -> ObservedStep:
     name = errorcode.get(errno, str(errno)) if errno else None
     pages = {name: dict(regions) for name, regions in found["pages"].items()}
     counters, elsewhere = _counts(found["counters"]), _counts(found.get("elsewhere", {}))
-    return ObservedStep(str(found["step"]), name, counters, pages, elsewhere)
+    scan = str(found.get("scan", ""))
+    return ObservedStep(str(found["step"]), name, counters, pages, elsewhere, scan)
 
 
 def _counts(found: dict[str, Any]) -> dict[str, int]:

@@ -49,7 +49,7 @@ from swaptrace.scenario.uffd import UffdMode, UffdWriteprotect
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.needs import needs
 from swaptrace.verify.random_advice import ADVICE
-from swaptrace.verify.random_uffd import FEATURES, Features, uffd_step
+from swaptrace.verify.random_uffd import FEATURES, Features, scan_step, uffd_step
 
 MAX_PROCESSES: Final = 5
 SIZES: Final = (1, 2, 3, 4, 5, 7, 8, 12, 16, 24, 27, 33, 40, 55, 64, 200, 600)
@@ -254,7 +254,7 @@ class Maker:
         if self.merges:
             kinds += [(self.merging, 8), (self.ksm_scan, 8), (self.memset, 12)]
         if self.registers:
-            kinds.append((self.userfault, 9))
+            kinds += [(self.userfault, 9), (self.scan, 7)]
         make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         region, process = self.somewhere()
         return make(region, process, self.sizes[process][region])
@@ -365,6 +365,9 @@ class Maker:
 
     def munmap(self, region: str, process: str, pages: int) -> Step:
         return Munmap(line=1, process=process, region=region, span=self.span(pages, 1))
+
+    def scan(self, region: str, process: str, pages: int) -> Step:
+        return scan_step(self.random, region, process, self.span(pages, 0.5))
 
     def userfault(self, region: str, process: str, pages: int) -> Step:
         span, registered = self.span(pages, 0.7), self.span(pages, 0.2)

@@ -1,4 +1,4 @@
-"""Random steps on a userfaultfd, for `verify --random`."""
+"""Random steps on a userfaultfd, and scans of page maps, for `verify --random`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from random import Random
 from typing import Final
 
 from swaptrace.scenario.base import Span
+from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, WRITTEN, PagemapScan
 from swaptrace.scenario.uffd import (
     OnUffd,
     RegisterMode,
@@ -18,14 +19,12 @@ from swaptrace.scenario.uffd import (
 
 Features = tuple[UffdFeature, ...]
 
+UNPOPULATED: Final[UffdFeature] = "UFFD_FEATURE_WP_UNPOPULATED"
+ASYNC: Final[UffdFeature] = "UFFD_FEATURE_WP_ASYNC"
+FORK: Final[UffdFeature] = "UFFD_FEATURE_EVENT_FORK"
 FEATURES: Final[tuple[Features, ...]] = (
-    (),
-    ("WP_UNPOPULATED",),
-    ("WP_ASYNC",),
-    ("WP_ASYNC",),
-    ("EVENT_FORK",),
-    ("WP_UNPOPULATED", "EVENT_FORK"),
-    ("WP_ASYNC", "EVENT_FORK"),
+    *((), (UNPOPULATED,), (ASYNC,), (ASYNC,), (FORK,)),
+    *((UNPOPULATED, FORK), (ASYNC, FORK)),
 )
 MODES: Final[tuple[tuple[RegisterMode, ...], ...]] = (
     ("wp",),
@@ -57,3 +56,35 @@ def uffd_step(
         value, wp = random.choice((0, 17)), random.random() < 0.3
         return UffdCopy(line=1, process=process, region=region, span=span, value=value, wp=wp)
     return UffdZeropage(line=1, process=process, region=region, span=span)
+
+
+def scan_step(random: Random, region: str, process: str, span: Span) -> PagemapScan:
+    """A scan of a range: half of them for what was written, the others with any masks."""
+    category, anyof, inverted, returned = WRITTEN, 0, 0, WRITTEN
+    if random.random() < 0.5:
+        category, anyof, inverted, returned = (
+            mask(random, 0.15),
+            mask(random, 0.3),
+            mask(random, 0.15),
+            mask(random, 0.6),
+        )
+    vec = random.random() < 0.85
+    return PagemapScan(
+        line=1,
+        process=process,
+        region=region,
+        span=span,
+        category=category,
+        anyof=anyof,
+        inverted=inverted,
+        returned=returned,
+        flags=random.choice((0, 0, *FLAGS.values(), *[sum(FLAGS.values())] * 3)),
+        max_pages=random.choice((0, 0, 1, 3, 10)),
+        vec=vec,
+        vec_len=random.choice((None, None, 1, 2, 7)) if vec else None,
+    )
+
+
+def mask(random: Random, share: float) -> int:
+    """Each category with this probability."""
+    return sum(bit for bit in CATEGORIES.values() if random.random() < share)

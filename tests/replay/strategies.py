@@ -35,7 +35,7 @@ from swaptrace.scenario.schema import (
 )
 from swaptrace.scenario.uffd import UffdRegister, UffdWriteprotect
 from swaptrace.verify.leaves import written
-from swaptrace.verify.random_uffd import FEATURES, uffd_step
+from swaptrace.verify.random_uffd import FEATURES, scan_step, uffd_step
 
 PAGE = 4096
 LOCK_ALL: tuple[LockAllFlag, ...] = get_args(LockAllFlag)
@@ -103,7 +103,7 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = Fals
     """A step of one process on the region `r`; with `registers` also on a userfaultfd."""
     span = draw(spans(pages))
     place: Any = {"line": 1, "process": process}
-    kind = draw(st.sampled_from("aaaaaaaammmmpulkcxs" + "fff" * registers))
+    kind = draw(st.sampled_from("aaaaaaaammmmpulkcxs" + "fffw" * registers))
     if kind == "a":
         return Access(
             **place,
@@ -123,6 +123,10 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = Fals
         return Mprotect(
             **place, region="r", prot=draw(st.sampled_from(["rw", "rw", "r", "none"])), span=span
         )
+    if kind == "w":
+        step = scan_step(draw(st.randoms(use_true_random=False)), "r", process, span)
+        # Of what is not registered some answers depend on page tables, and are an error.
+        return replace(step, flags=draw(st.sampled_from([1, 2, 3])), vec=True)
     if kind == "f":
         random, features = draw(st.randoms(use_true_random=False)), draw(st.sampled_from(FEATURES))
         return uffd_step(random, features, "r", process, span, Span(0, pages * PAGE))

@@ -79,6 +79,9 @@ steps:
 - {uffd_copy: a, value: 7, wp: true, length: 4KiB, errno: EEXIST}
 - {uffd_zeropage: a}
 - {uffd_unregister: a, process: main}
+- {pagemap_scan: a, category: WRITTEN, anyof: [PRESENT, 0x8], inverted: PAGE_IS_HUGE, return: []}
+- {pagemap_scan: a, wp: true, flags: [PM_SCAN_WP_MATCHING], max_pages: 3, vec: false, vec_len: 0}
+- check: {scan: {regions: 1, walk_end: 4KiB, pages: '3WP,1-'}}
 """
 """What no machine with a memory limit has."""
 

@@ -11,8 +11,9 @@ from typing import get_args
 import pytest
 
 from swaptrace.result.verdict import Status
+from swaptrace.scenario.fields import UFFD
 from swaptrace.scenario.loader import load_file, load_text
-from swaptrace.scenario.operations import OPERATIONS, UFFD
+from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import Measure, Mmap, Pattern, Repeat, Scenario, Step
 from swaptrace.verify.build import Compiler
 from swaptrace.verify.compare import verify_one
@@ -99,7 +100,7 @@ def test_they_use_the_whole_format() -> None:
 def test_they_do_not_use_what_the_kernel_has_not() -> None:
     facts = replace(FACTS, soft_dirty=False, uffd_wp=False, ksm=False)
     ops = {step.op for i in range(60) for step in written(made(i, facts).steps)}
-    assert ops == set(OPERATIONS) - {*NOT_MADE, "clear_refs", *UFFD, "ksm_scan"}
+    assert ops == set(OPERATIONS) - {*NOT_MADE, "clear_refs", *UFFD, "ksm_scan", "pagemap_scan"}
 
 
 @pytest.mark.parametrize("index", range(20))

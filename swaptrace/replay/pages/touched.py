@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
 from swaptrace.scenario.base import Span
+from swaptrace.scenario.pagescan import PagemapScan
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -121,7 +122,7 @@ class Memory:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case Madvise() | Munmap() | Mprotect() | Munlock() | ClearRefs() | UffdWriteprotect():
                 pass  # they change what is there, or nothing
-            case UffdRegister() | UffdUnregister() | UffdZeropage():
+            case UffdRegister() | UffdUnregister() | UffdZeropage() | PagemapScan():
                 pass
             case Check() | KsmScan() | Unpin():
                 pass

@@ -37,10 +37,21 @@ struct datum {				/* what a process last wrote to a page, where checks ask */
 	bool freed;			/* it may read as zero instead: MADV_FREE */
 };
 
+struct page_region {
+	uint64_t start, end, categories;
+};
+
+struct scan {				/* what the last scan of a process has found */
+	int count;			/* of regions; -1: it failed */
+	uint64_t start, length, walk_end;
+	struct page_region regions[SCANNED_PAGES];
+};
+
 struct shared {				/* by all processes */
 	struct region regions[PROCESSES][REGIONS];
 	struct datum data[PROCESSES][REGIONS][DATA_PAGES];
 	pid_t pid[PROCESSES];		/* 0: does not live */
+	struct scan scans[PROCESSES];
 	int inherited[PROCESSES][CONTEXTS];	/* userfaultfds: descriptors of the parent's plus 1 */
 	enum { NOT_YET, READY, FETCHED } fetch[PROCESSES];	/* the child, these */
 };
@@ -52,6 +63,7 @@ struct report {				/* of a process to the controller, after its step */
 	long uffd_wp, uffd_rwp, uffd_missing, sigsegv;
 	bool uncounted;			/* its faults do not count: fork, clear_refs */
 	bool forked, born, leaving;
+	bool scanned;			/* pages were, and the answer is in `shared` */
 	const char *missing;		/* what the kernel does not do here */
 	int unmapped;			/* 1 + the region that cannot lie where it has to */
 	unsigned long address;

@@ -83,14 +83,16 @@ static void only_of(bool before, bool since)
 static void print_check(const char *kind, int region, const char *expected, const char *actual,
 			bool ok)
 {
+	const char *name = region < 0 ? "" : region_names[region];
+
 	printf("%s{\"line\":%d,\"kind\":\"%s\",\"region\":\"%s\",\"expected\":\"%s\","
 	       "\"actual\":\"%s\",\"applies\":%s,\"ok\":%s}", between_checks, check_line, kind,
-	       region_names[region], expected, actual, check_applies ? "true" : "false",
+	       name, expected, actual, check_applies ? "true" : "false",
 	       ok ? "true" : "false");
 	between_checks = ",";
 	if (!ok && check_applies && !*unmet)
 		snprintf(unmet, sizeof(unmet), "line %d, %s of %s in %s: %.150s in step %.60s, "
-			 "expected %.150s", check_line, kind, region_names[region],
+			 "expected %.150s", check_line, kind, name,
 			 process_names[checked], actual, step_path, expected);
 }
 
@@ -142,6 +144,29 @@ static void print_data(FILE *out, size_t pages, int value, const char *after)
 	else
 		fprintf(out, "0x%02x", value);
 	fputs(after, out);
+}
+
+/* Of what is said of the last scan of the process; -1 and NULL for nothing. */
+static void expect_scan(const char *expected, long regions, long walk_end, const char *pages)
+{
+	const struct scan *found = &shared->scans[checked];
+	char *there = scanned_pages(found), *actual;
+	long ended = found->walk_end - found->start;
+	bool ok = found->start && found->count >= 0;
+	size_t length;
+	FILE *out = open_memstream(&actual, &length);
+
+	if (ok && regions >= 0)
+		fprintf(out, "regions %d", found->count);
+	if (ok && walk_end >= 0)
+		fprintf(out, "%swalk_end %ld", regions >= 0 ? ", " : "", ended);
+	if (ok && pages)
+		fprintf(out, "%spages %s", regions >= 0 || walk_end >= 0 ? ", " : "", there);
+	fputs(ok ? "" : "none", out);
+	fclose(out);
+	print_check("scan", -1, expected, actual, !strcmp(actual, expected));
+	free(there);
+	free(actual);
 }
 
 static void expect_data(int region, const char *expected, struct run claimed, ...)

@@ -195,6 +195,8 @@ static void conduct(int process)
 			printf(",\"%s\":%ld", counters[i].name, after[i] - before[i]);
 	printf(",\"uffd_wp\":%ld,\"uffd_rwp\":%ld,\"uffd_missing\":%ld,\"sigsegv\":%ld},",
 	       report.uffd_wp, report.uffd_rwp, report.uffd_missing, report.sigsegv);
+	if (report.scanned)
+		print_scan(process);
 	print_elsewhere(before);
 	memcpy(counted, after, sizeof(counted));
 	print_page_maps();

@@ -105,6 +105,11 @@ struct run {
 };
 #define RUN(pages, value) ((struct run){pages, value})
 
+struct scan_arg {			/* struct pm_scan_arg; vec: whether there is a buffer */
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
 struct context {			/* a way to use userfaultfd */
 	uint64_t features;
 	int fill;			/* the byte of the pages that its handler gives */
@@ -135,6 +140,9 @@ static void read_write_each(int region, size_t offset, size_t length, size_t str
 static void access_pages(int region, size_t offset, size_t length, struct pattern of) UNUSED;
 static void replay_trace(const struct record *records, size_t count) UNUSED;
 static int uffd_register(int region, size_t offset, size_t length, int context, uint64_t mode) UNUSED;
+static int pagemap_scan(int region, size_t offset, size_t length, struct scan_arg scan) UNUSED;
+static void expect_scan(const char *expected, long regions, long walk_end,
+			const char *pages) UNUSED;
 static int uffd_unregister(int region, size_t offset, size_t length) UNUSED;
 static int uffd_copy(int region, size_t offset, size_t length, int byte, uint64_t mode) UNUSED;
 static int uffd_zeropage(int region, size_t offset, size_t length) UNUSED;

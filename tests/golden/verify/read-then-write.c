@@ -51,6 +51,7 @@ static const char *const region_names[] = { "buf" };
 #define EXPECTED_PAGE_SIZE 4096UL
 #define WAITS_FOR_IO 0
 #define NEEDS_SOFT_DIRTY 0
+#define SCANNED_PAGES 1
 #define MOST_COPIED (64 * KiB)
 #define NEEDS_UFFD 0
 #define NEEDS_RWP 0
@@ -577,6 +578,80 @@ static int uffd_zeropage(int region, size_t offset, size_t length)
 	return ioctl(uffds[shared->regions[me][region].context], UFFDIO_ZEROPAGE, &pages);
 }
 
+/* Scans of page maps (PAGEMAP_SCAN), which are newer than most headers. */
+
+#define SCAN_CALL _IOWR('f', 16, struct scan_arg)
+
+static int pagemap_scan(int region, size_t offset, size_t length, struct scan_arg scan)
+{
+	struct scan *found = &shared->scans[me];
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), result, error;
+
+	if (fd < 0)
+		fail("cannot open pagemap: ");
+	scan.size = sizeof(scan);
+	scan.start = (uintptr_t)at(region, offset);
+	scan.end = scan.start + length;
+	scan.vec = scan.vec ? (uintptr_t)found->regions : 0;
+	result = ioctl(fd, SCAN_CALL, &scan);
+	error = errno;
+	close(fd);
+	found->count = result;
+	found->start = scan.start;
+	found->length = length;
+	found->walk_end = scan.walk_end;
+	note.scanned = result >= 0;
+	errno = error;
+	return result < 0 ? -1 : 0;
+}
+
+static void write_run(FILE *out, unsigned long length, const char *flags, bool first)
+{
+	if (length)
+		fprintf(out, "%s%lu%s", first ? "" : ",", length / page_size, flags);
+}
+
+/* The pages of the range: how many, then their categories. */
+static void write_scanned(FILE *out, const struct scan *found)
+{
+	static const char letters[] = "AWFPSZHD";
+	uint64_t at = found->start, end = found->start + found->length;
+
+	for (int i = 0; i < found->count; i++) {
+		struct page_region r = found->regions[i];
+		char flags[sizeof(letters)] = "", *next = flags;
+
+		for (int bit = 0; letters[bit]; bit++)
+			if (r.categories >> bit & 1)
+				*next++ = letters[bit];
+		write_run(out, r.start - at, "-", at == found->start);
+		write_run(out, r.end - r.start, *flags ? flags : ".", r.start == found->start);
+		at = r.end;
+	}
+	write_run(out, end - at, "-", at == found->start);
+}
+
+static char *scanned_pages(const struct scan *found)
+{
+	size_t length;
+	char *code;
+	FILE *out = open_memstream(&code, &length);
+
+	write_scanned(out, found);
+	fclose(out);
+	return code;
+}
+
+static void print_scan(int process)
+{
+	const struct scan *found = &shared->scans[process];
+	char *pages = scanned_pages(found);
+
+	printf("\"scan\":\"regions %d, walk_end %lu, pages %s\",", found->count,
+	       (unsigned long)(found->walk_end - found->start), pages);
+	free(pages);
+}
+
 /* runtime/process.c */
 
 /* runtime/controller.c */
@@ -666,14 +741,16 @@ static void only_of(bool before, bool since)
 static void print_check(const char *kind, int region, const char *expected, const char *actual,
 			bool ok)
 {
+	const char *name = region < 0 ? "" : region_names[region];
+
 	printf("%s{\"line\":%d,\"kind\":\"%s\",\"region\":\"%s\",\"expected\":\"%s\","
 	       "\"actual\":\"%s\",\"applies\":%s,\"ok\":%s}", between_checks, check_line, kind,
-	       region_names[region], expected, actual, check_applies ? "true" : "false",
+	       name, expected, actual, check_applies ? "true" : "false",
 	       ok ? "true" : "false");
 	between_checks = ",";
 	if (!ok && check_applies && !*unmet)
 		snprintf(unmet, sizeof(unmet), "line %d, %s of %s in %s: %.150s in step %.60s, "
-			 "expected %.150s", check_line, kind, region_names[region],
+			 "expected %.150s", check_line, kind, name,
 			 process_names[checked], actual, step_path, expected);
 }
 
@@ -725,6 +802,29 @@ static void print_data(FILE *out, size_t pages, int value, const char *after)
 	else
 		fprintf(out, "0x%02x", value);
 	fputs(after, out);
+}
+
+/* Of what is said of the last scan of the process; -1 and NULL for nothing. */
+static void expect_scan(const char *expected, long regions, long walk_end, const char *pages)
+{
+	const struct scan *found = &shared->scans[checked];
+	char *there = scanned_pages(found), *actual;
+	long ended = found->walk_end - found->start;
+	bool ok = found->start && found->count >= 0;
+	size_t length;
+	FILE *out = open_memstream(&actual, &length);
+
+	if (ok && regions >= 0)
+		fprintf(out, "regions %d", found->count);
+	if (ok && walk_end >= 0)
+		fprintf(out, "%swalk_end %ld", regions >= 0 ? ", " : "", ended);
+	if (ok && pages)
+		fprintf(out, "%spages %s", regions >= 0 || walk_end >= 0 ? ", " : "", there);
+	fputs(ok ? "" : "none", out);
+	fclose(out);
+	print_check("scan", -1, expected, actual, !strcmp(actual, expected));
+	free(there);
+	free(actual);
 }
 
 static void expect_data(int region, const char *expected, struct run claimed, ...)
