@@ -13,6 +13,7 @@ from swaptrace.scenario.loader import load_text
 from swaptrace.verify.run import check_policy
 from tests.commandline import run
 from tests.effort import exhaustive
+from tests.ktree.wholes import SMALL
 
 SHORT = "steps: [{mmap: page, size: 4KiB}]\n"
 
@@ -97,3 +98,14 @@ def test_verify_has_the_kernel_that_runs() -> None:
     """Is a version refused where the kernel that runs decides?"""
     with pytest.raises(SwaptraceError, match="leave @VERSION out"):
         check_policy("merged@7.3", ())
+
+
+def test_verify_leaves_functions_of_a_tree_to_the_built_in_model() -> None:
+    """Does --builtin reach the policy, and is a wrong name refused before anything runs?"""
+    tree = f"kernel:{SMALL / 'after'}"
+    (policy,) = check_policy(tree, (), ("do_wp_page",))
+    assert "do_wp_page() is the built-in one" in policy.unproved
+    assert "do_wp_page()" not in policy.interpreted
+    done = run("verify", "read-then-write", "--policies", tree, "--builtin", "do_swap_pages")
+    assert done.exit_code == 2
+    assert "--builtin: the model has no 'do_swap_pages'" in done.stderr

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from swaptrace.cli.options import (
+    builtin_option,
     color_option,
     complete_scenario,
     output_option,
@@ -62,6 +63,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
     "What the kernel is compared with: a policy's name, an alias, or a .py or .c file; "
     "auto: prepatch below Linux 6.11, merged from it on.",
 )
+@builtin_option
 @click.option(
     "--setup-zram",
     metavar="SIZE",
@@ -178,7 +180,7 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     for path in (output.path, options["record"]):
         if path is not None:
             check_writable(Path(path))
-    warn_of(check_policy(options["policy"], options["defines"]))
+    warn_of(check_policy(options["policy"], options["defines"], options["builtin"]))
     _check_together({**options, "number": number})
     if number is None:
         count, work = _given(scenario, options)
@@ -188,8 +190,9 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
         compiler = find_compiler(directory)
         places = _places(options, compiler, directory, stack)
         with progress(count * len(places), output.color) as begin:
-            how = options["policy"], options["timeout"], begin, options["defines"]
-            verifier = Verifier(compiler, directory, *how)
+            how = options["policy"], options["timeout"], begin
+            of_c = options["defines"], options["builtin"]
+            verifier = Verifier(compiler, directory, *how, *of_c)
             done = [(place, work(verifier, place)) for place in places]
     if options["record"] is not None:
         from swaptrace.verify.record import append

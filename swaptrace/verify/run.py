@@ -60,8 +60,8 @@ class Building(NamedTuple):
 class Verifier:
     """How scenarios are verified; tables are kept from one to the next.
 
-    `policy` is a name, or `auto`; `defines` are for one in C; `timeout` is for one scenario, in
-    seconds.
+    `policy` is a name, or `auto`; `defines` and `builtin` are for one in C; `timeout` is for one
+    scenario, in seconds.
     """
 
     compiler: Compiler
@@ -70,6 +70,7 @@ class Verifier:
     timeout: float = 60.0
     begin: Begin = lambda _scenario, _place: None
     defines: tuple[str, ...] = ()
+    builtin: tuple[str, ...] = ()
     tables: dict[str, Table] = field(default_factory=dict)
     built: int = 0
 
@@ -180,7 +181,7 @@ class Verifier:
     def named(self, name: str) -> Table:
         """That of a policy."""
         if name not in self.tables:
-            self.tables[name] = Table(policies.from_argument(name, self.defines))
+            self.tables[name] = Table(policies.from_argument(name, self.defines, self.builtin))
         return self.tables[name]
 
 
@@ -231,14 +232,16 @@ def exit_code(runs: Sequence[Run]) -> ExitCode:
     return foremost(codes)
 
 
-def check_policy(name: str, defines: tuple[str, ...]) -> list[Policy]:
+def check_policy(
+    name: str, defines: tuple[str, ...], builtin: tuple[str, ...] = ()
+) -> list[Policy]:
     """The policy that is named, if one is.
 
     Raises `SwaptraceError` now, not after the first scenario has run.
     """
     if name == AUTO:
         return []
-    policy = policies.from_argument(name, defines)
+    policy = policies.from_argument(name, defines, builtin)
     if policy.pinned:
         wrong = "the model is that of the kernel that runs; leave @VERSION out"
         raise SwaptraceError(f"--policy {policy.name}: {wrong}")
