@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.mm.policy import Policy
+from swaptrace.mm.readahead import ROOT
 from swaptrace.result.result import machine_mapping
 from swaptrace.scenario.hardware import Machine
 
@@ -61,7 +62,9 @@ def not_compared(policies: Sequence[Policy]) -> list[str]:
     said = []
     for method, words in NOT_COMPARED.items():
         functions = (getattr(getattr(each, method), "__func__", None) for each in policies)
-        if len(policies) > 1 and any(each is not getattr(Policy, method) for each in functions):
+        own = method == "readahead_window" and any(ROOT in each.functions for each in policies)
+        other = any(each is not getattr(Policy, method) for each in functions)
+        if len(policies) > 1 and (own or other):
             said.append(words)
     return said
 

@@ -6,16 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from swaptrace.csource.preprocess import defined_with
 from swaptrace.errors import PolicyError, listed, printable
 from swaptrace.kernels import KERNELS, Version
 from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
 from swaptrace.ktree.faults.builtin import ALWAYS
+from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.inert import is_inert, leaves_no_trace
-from swaptrace.ktree.faults.policy import TreePolicy, program_of
-from swaptrace.ktree.faults.program import ROOTS, Program
+from swaptrace.ktree.faults.policy import TreePolicy, programs_of
+from swaptrace.ktree.faults.program import Function, Program
 from swaptrace.ktree.faults.source import FILES, Sources
 from swaptrace.ktree.functions import Span, functions
 from swaptrace.ktree.patching import is_inert as is_no_code
@@ -42,6 +43,11 @@ UNKNOWN: Final = (
 )
 """Why a comparison with an mm/memory.c alone is no proof."""
 
+WINDOW: Final = (
+    "a changed swap_vma_ra_win() is run, but how far two policies read ahead is not compared"
+)
+"""Why a patch that changes the window is not proved to change nothing."""
+
 ARCHITECTURE: Final = (
     "pte_mkwrite() is the architecture's; with --set machine.mkwrite_dirties=true it dirties the "
     "PTE, as arm64's did before 143937ca51cc, and the counts show what that costs"
@@ -49,6 +55,9 @@ ARCHITECTURE: Final = (
 """What a patch of such a function can be tried with."""
 
 MAX_MAKEFILE: Final = 1024 * 1024
+
+Programs: TypeAlias = tuple[Program, Program]
+"""What is interpreted for a fault, and for its window."""
 
 
 def is_whole(text: str) -> bool:
@@ -69,7 +78,7 @@ def from_tree(
     shown = {path: f"{spec.tree.rstrip('/')}/{path}" for path in FILES} | {MEMORY: spec.file}
     makefile = _makefile(spec.root)
     number = _version(makefile)
-    before = program_of(Sources(root, known, shown, defined, number), builtin)
+    before = programs_of(Sources(root, known, shown, defined, number), builtin)
     if not spec.patches:
         return _policy(name, before, (), ())
     patch = patched(spec.root, spec.within, spec.patches, spec.tree)
@@ -79,33 +88,45 @@ def from_tree(
     plus = "+".join(["", *(Path(each).name for each in spec.patches)])
     changed = {path: f"{shown.get(path, path)}{plus}" for path in texts}
     sources = Sources(root, known | texts, shown | changed, defined, number)
-    after = program_of(sources, builtin)
+    after = programs_of(sources, builtin)
     notes, undecided = list(patch.notes), []
     ran, inert, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
-    left += _untold(spec, text, texts, defined, {*before.functions, *after.functions})
+    left += _untold(spec, text, texts, defined, {*_run(before), *_run(after)})
     left += [path for path in patch.others if not is_no_code(path)]
     left += [MAKEFILE] * (_NAMING.sub("", makefile) != _NAMING.sub("", changed_makefile))
     if left:
         undecided.append(f"changes that are not modelled: {listed(left)}")
     undecided += [ARCHITECTURE] * any("pte_mkwrite" in place for place in left)
-    undecided += _ruled_out(before, after)
+    for old, new in zip(before, after, strict=True):
+        undecided += _ruled_out(old, new)
     notes += [f"changed, and run: {listed(ran)}"] * bool(ran)
     notes += [f"changed, without effect on a page: {listed(inert)}"] * bool(inert)
     if not ran and not undecided:
         notes.append("the patch changes nothing of the functions that are interpreted")
-    return _policy(name, after, notes, undecided)
+    policy = _policy(name, after, notes, undecided)
+    policy.unproved += (WINDOW,) * (before[1].changes() != after[1].changes())
+    return policy
+
+
+def _run(programs: Programs) -> Mapping[str, Function]:
+    """All functions that are interpreted."""
+    program, windows = programs
+    return {**program.functions, **windows.functions}
 
 
 def _policy(
-    name: str, program: Program, notes: Collection[str], undecided: Collection[str]
+    name: str, programs: Programs, notes: Collection[str], undecided: Collection[str]
 ) -> TreePolicy:
-    policy = TreePolicy(name, program)
+    program, windows = programs
+    policy = TreePolicy(name, program, windows)
     asked = [f"{each}()" for each in program.builtin]
-    absent = [f"{root}()" for root in ROOTS if root not in {*program.functions, *program.builtin}]
+    has = {*program.functions, *program.builtin}
+    absent = [f"{root}()" for root in FAULTS.roots if root not in has]
     said = [f"left to the built-in model, as the tree has none: {', '.join(absent)}"] * bool(absent)
     said += [f"left to the built-in model, by --builtin: {', '.join(asked)}"] * bool(asked)
     policy.notes = tuple(printable(note) for note in (*said, *notes))
-    policy.undecided = tuple(printable(reason) for reason in (*program.doubts, *undecided))
+    doubts = (*program.doubts, *windows.doubts, *undecided)
+    policy.undecided = tuple(printable(reason) for reason in doubts)
     number = program.sources.version
     kernel = "" if number is None else f"{number[0]}.{number[1]}"
     policy.kernel = kernel if kernel in KERNELS else ""
@@ -201,10 +222,10 @@ def _words(text: str) -> str:
 
 
 def _sorted(
-    before: Program, after: Program, changed: Mapping[str, str]
+    before: Programs, after: Programs, changed: Mapping[str, str]
 ) -> tuple[list[str], list[str], list[str]]:
     """Which of the changes run, which are known to be without effect, and which are neither."""
-    run = {*before.functions, *after.functions}
+    run = {*_run(before), *_run(after)}
     ran = [place for place, name in changed.items() if name in run]
     others = [(place, name) for place, name in changed.items() if name not in run]
     inert = [place for place, name in others if is_inert(name)]

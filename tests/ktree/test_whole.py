@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from swaptrace.backends import BACKENDS
 from swaptrace.csource.preprocess import defined_with
 from swaptrace.errors import PolicyError
-from swaptrace.ktree.faults.policy import TreePolicy, program_of
+from swaptrace.ktree.faults.policy import TreePolicy, programs_of
 from swaptrace.ktree.faults.source import Sources
 from swaptrace.ktree.faults.tables import primitives
 from swaptrace.mm.column import Column, Mapping, Pte, Vma
@@ -204,7 +204,7 @@ def test_a_call_that_could_decide_and_is_passed_over_is_not_decided(
 def mapped(text: str) -> Policy:
     """The policy of such a text, of one file alone."""
     sources = Sources(None, {MEMORY: text}, {MEMORY: "memory.c"}, defined_with(()))
-    return TreePolicy("it", program_of(sources))
+    return TreePolicy("it", *programs_of(sources))
 
 
 def swapped_in(policy: Policy, write: bool = False, facts: Facts | None = None) -> Column:

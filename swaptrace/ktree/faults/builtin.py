@@ -42,7 +42,9 @@ CALLED: Final[Table] = {
 }
 """Those that C calls, as primitives."""
 
-HANDED_OVER: Final = frozenset({"do_wp_page", "do_anonymous_page", "can_change_pte_writable"})
+HANDED_OVER: Final = frozenset(
+    {"do_wp_page", "do_anonymous_page", "can_change_pte_writable", "swap_vma_ra_win"}
+)
 """Those that the model itself hands over to a tree, and does not if they are left to it."""
 
 ALWAYS: Final = frozenset({"wp_page_copy"})

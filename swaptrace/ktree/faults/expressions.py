@@ -19,14 +19,22 @@ from swaptrace.csource.parse import place_of
 from swaptrace.csource.preprocess import ENABLED
 from swaptrace.csource.scope import WIDTHS, fit
 from swaptrace.errors import PolicyError, quote, shorten
-from swaptrace.ktree.faults.constants import CONSTANTS
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
-from swaptrace.ktree.faults.fields import FIELDS, KNOWN_FIELDS
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure
 from swaptrace.ktree.faults.reading import Reading
-from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF, Pointer, are_equal, is_true, named
+from swaptrace.ktree.faults.values import (
+    OPAQUE,
+    PTEP,
+    VMA,
+    VMF,
+    Pointer,
+    Symbolic,
+    are_equal,
+    is_true,
+    named,
+)
 from swaptrace.mm.column import Vma
 
 if TYPE_CHECKING:
@@ -121,8 +129,11 @@ class Expressions:
         variable = self.find(node.name)
         if variable is not None:
             return self._variable(node, variable.key)
-        if node.name in CONSTANTS:
-            return constant(CONSTANTS[node.name])
+        if node.name in self.program.dialect.constants:
+            return constant(self.program.dialect.constants[node.name])
+        if node.name in self.program.dialect.names:
+            read = self.program.dialect.names[node.name]
+            return Value(lambda fault, _env: read(fault))
         if node.name in self.program.defined:
             return constant(1)
         raise self.error(node, f"the model has no name {quote(node.name)}")
@@ -137,15 +148,15 @@ class Expressions:
         return Value(run)
 
     def _field(self, node: Any) -> Value:
-        name = node.field.name
-        if name not in KNOWN_FIELDS:
+        name, fields = node.field.name, self.program.dialect.fields
+        if not any(name == known for _, known in fields):
             raise self.error(node.field, f"the model has no field {quote(name)}")
         struct = self.value(node.name).run
 
         def run(fault: Fault, env: Env) -> Any:
             of = struct(fault, env)
             kind = of.kind if isinstance(of, Pointer) else type(of).__name__
-            read = FIELDS.get((kind, name))
+            read = fields.get((kind, name))
             if read is None:
                 raise self.error(node.field, f"{named(of)} has no field {quote(name)}")
             try:
@@ -182,10 +193,10 @@ class Expressions:
 
     def _address(self, node: Any) -> Value:
         """&folio->page is the folio; other addresses are nothing that the model has."""
-        inner = node.expr
-        if isinstance(inner, c_ast.StructRef) and inner.field.name == "page":
+        inner, known = node.expr, self.program.dialect.addresses
+        if isinstance(inner, c_ast.StructRef) and inner.field.name in known:
             return self.value(inner.name)
-        raise self.error(node, "the model has no addresses but that of folio->page")
+        raise self.error(node, f"the model has no addresses but those of {', '.join(known)}")
 
     def _pointed(self, node: Any) -> Value:
         run = self.value(node.expr).run
@@ -221,16 +232,29 @@ class Expressions:
 
     def _compared(self, node: Any, one: Run, other: Run) -> Run:
         fail, wanted = self._failing(node), node.op == "=="
-        return lambda fault, env: int(are_equal(one(fault, env), other(fault, env), fail) == wanted)
+
+        def run(fault: Fault, env: Env) -> int:
+            left, right = one(fault, env), other(fault, env)
+            if isinstance(left, Symbolic):
+                return int(left.computed("==", right, is_left=True) == wanted)
+            if isinstance(right, Symbolic):
+                return int(right.computed("==", left, is_left=False) == wanted)
+            return int(are_equal(left, right, fail) == wanted)
+
+        return run
 
     def _computed(self, node: Any, one: Run, other: Run) -> Run:
         apply = OPERATORS.get(node.op)
         if apply is None:
             raise self.error(node, f"the operator {node.op} is not understood")
 
-        def run(fault: Fault, env: Env) -> int:
-            left = self._integer(node.left, one(fault, env))
-            right = self._integer(node.right, other(fault, env))
+        def run(fault: Fault, env: Env) -> Any:
+            left, right = one(fault, env), other(fault, env)
+            if isinstance(left, Symbolic):
+                return left.computed(node.op, right, is_left=True)
+            if isinstance(right, Symbolic):
+                return right.computed(node.op, left, is_left=False)
+            left, right = self._integer(node.left, left), self._integer(node.right, right)
             try:
                 return apply(left, right)
             except (ArithmeticError, ValueError) as wrong:
@@ -281,10 +305,10 @@ class Expressions:
             return self._enabled(node, arguments)
         if name in EVENTS:
             return self._counted(node, arguments)
-        if is_inert(name):
-            raise self.error(node, f"{name}() is passed over by name, so that it has no value")
         if name in self.program.known:
             return self._primitive(node, name, arguments)
+        if is_inert(name):
+            raise self.error(node, f"{name}() is passed over by name, so that it has no value")
         return self._followed(node, name, arguments)
 
     def called(self, node: Any) -> str:

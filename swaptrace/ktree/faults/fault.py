@@ -69,6 +69,16 @@ class Fault:
         self.trace: list[Cited] | None = None
         self.work = 0
 
+    def entered(self, name: str) -> None:
+        """A function of C is entered."""
+        self.page.enter(name)
+        if name == "do_wp_page":
+            self.page.wp_fault = True
+
+    def store_at(self, _pointer: Any, _value: Any) -> bool:
+        """`*pointer = …`; False if nothing can be stored there."""
+        return False
+
     @property
     def slot(self) -> int | None:
         """That of the swap entry that faulted, as long as the kernel has not dropped it."""

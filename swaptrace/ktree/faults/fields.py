@@ -46,8 +46,6 @@ FIELDS: Final[Mapping[tuple[str, str], Read]] = {
 }
 """By what has them (`Pointer.kind`, or the type of a value)."""
 
-KNOWN_FIELDS: Final = frozenset(name for _, name in FIELDS)
-
 
 def store(fault: Fault, struct: Any, name: str, value: Any) -> bool:
     """Set a field; False if that is not one that C may set."""

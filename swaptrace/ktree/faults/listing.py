@@ -12,12 +12,13 @@ from swaptrace.ktree.faults.primitive import Primitive
 def listing(policy: TreePolicy) -> str:
     """The functions of the tree, those that the model has for itself, and what it takes for
     granted."""
-    program = policy.program
+    programs = [each for each in (policy.program, policy.windows) if each is not None]
     functions = [
         (f"{name}()", f"{each.definition.source.file}:{each.definition.source.first}")
+        for program in programs
         for name, each in program.functions.items()
     ]
-    known = sorted(program.primitives.items())
+    known = sorted(pair for program in programs for pair in program.primitives.items())
     own = [(name, each) for name, each in known if each.constant is None]
     assumed = [(name, each) for name, each in known if each.constant is not None]
     sections = (

@@ -11,14 +11,18 @@ from swaptrace.csource.kinds import RESULTS as FLAGS
 from swaptrace.errors import PolicyError
 from swaptrace.kernels import Version
 from swaptrace.ktree.faults.constants import RESULTS
-from swaptrace.ktree.faults.fault import Fault
-from swaptrace.ktree.faults.program import ROOTS, Function, Program
-from swaptrace.ktree.faults.source import Sources
+from swaptrace.ktree.faults.dialect import FAULTS
+from swaptrace.ktree.faults.fault import Fault, Unmodelled
+from swaptrace.ktree.faults.program import Function, Program
+from swaptrace.ktree.faults.source import Sources, error_of
 from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF
+from swaptrace.ktree.faults.windows import END, START, WINDOWS, Reading, Windows
+from swaptrace.ktree.faults.windows import VMF as VMF_THAT_READS
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.event import FaultResult
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
+from swaptrace.mm.readahead import ROOT, Window
 
 ERROR: Final = RESULTS["VM_FAULT_ERROR"]
 
@@ -31,8 +35,8 @@ class TreePolicy(Policy):
 
     title = "The functions of a fault as this tree has them"
 
-    def __init__(self, name: str, program: Program) -> None:
-        self.name, self.program = name, program
+    def __init__(self, name: str, program: Program, windows: Program | None = None) -> None:
+        self.name, self.program, self.windows = name, program, windows
         self.trace: list[Cited] | None = None
         has = program.functions
         roots: Mapping[str, Callable[..., Any]] = {
@@ -42,7 +46,10 @@ class TreePolicy(Policy):
             "can_change_pte_writable": self._writable,
         }
         self.interpreted = tuple(f"{name}()" for name in has)
-        self.functions = {name: roots[name] for name in ROOTS if name in has}
+        functions = {name: roots[name] for name in FAULTS.roots if name in has}
+        if windows is not None and ROOT in windows.functions:
+            functions[ROOT] = Windows(self._window)
+        self.functions = functions
 
     def __reduce__(self) -> tuple[Callable[..., TreePolicy], tuple[object, ...]]:
         """Sent to another process as its C, and read there again."""
@@ -76,6 +83,15 @@ class TreePolicy(Policy):
         fault = Fault(page, p, write=False)
         fault.trace = self.trace
         return bool(function.call(fault, [VMA, OPAQUE, pte]))
+
+    def _window(self, reading: Reading) -> Window:
+        assert self.windows is not None
+        function = self.windows.functions[ROOT]
+        size = function.call(reading, [VMF_THAT_READS, START, END])
+        try:
+            return reading.result(size)
+        except Unmodelled as wrong:
+            raise self._wrong(function, str(wrong)) from None
 
     def _fault(self, name: str, page: Page, p: int, write: bool) -> FaultResult:
         """Run a function on the page. Where it asks what the model does not keep, it must come to
@@ -143,13 +159,21 @@ def _again(
     version: Version | None,
     said: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str, bool],
 ) -> TreePolicy:
-    policy = TreePolicy(name, program_of(Sources(None, *texts, defined, version), builtin))
+    policy = TreePolicy(name, *programs_of(Sources(None, *texts, defined, version), builtin))
     policy.notes, policy.undecided, policy.unproved, policy.kernel, policy.pinned = said
     return policy
 
 
-def program_of(sources: Sources, builtin: Collection[str] = ()) -> Program:
-    """The functions of a tree, read. Raises `PolicyError` with all that is wrong."""
-    program = Program(sources, builtin)
-    program.read()
-    return program
+def programs_of(sources: Sources, builtin: Collection[str] = ()) -> tuple[Program, Program]:
+    """The functions of a tree for a fault and for its window, read. Raises `PolicyError` with all
+    that is wrong."""
+    both = Program(sources, builtin), Program(sources, builtin, WINDOWS)
+    errors: list[PolicyError] = []
+    for program in both:
+        try:
+            program.read()
+        except PolicyError as error:
+            errors.append(error)
+    if errors:
+        raise error_of(errors)
+    return both

@@ -9,17 +9,12 @@ from pycparser import c_ast
 
 from swaptrace.errors import PolicyError, quote
 from swaptrace.ktree.faults.builtin import replaced
+from swaptrace.ktree.faults.dialect import FAULTS, Dialect
 from swaptrace.ktree.faults.expressions import Env
 from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.source import Definition, Sources, error_of
 from swaptrace.ktree.faults.statements import Statements, Step
-from swaptrace.ktree.faults.tables import primitives
-
-ROOTS: Final = ("do_swap_page", "do_wp_page", "do_anonymous_page", "can_change_pte_writable")
-"""Where the model hands a fault, or a question, over to the C of a tree."""
-
-NEEDED: Final = frozenset({"do_swap_page", "do_wp_page"})
 
 MAX_ERRORS: Final = 20
 
@@ -35,9 +30,7 @@ class Function:
     def call(self, fault: Fault, arguments: Sequence[Any]) -> Any:
         """What it returns."""
         name = self.definition.name
-        fault.page.enter(name)
-        if name == "do_wp_page":
-            fault.page.wp_fault = True
+        fault.entered(name)
         env: Env = dict(zip(self.parameters, arguments, strict=True))
         assert self.step is not None, "everything is read before anything is called"
         fault.work += 1
@@ -62,10 +55,12 @@ class Program:
     that the tree's own are not interpreted of. Raises `PolicyError` if there is no such.
     """
 
-    def __init__(self, sources: Sources, builtin: Collection[str] = ()) -> None:
-        self.sources, self.defined = sources, sources.defined
+    def __init__(
+        self, sources: Sources, builtin: Collection[str] = (), dialect: Dialect = FAULTS
+    ) -> None:
+        self.sources, self.defined, self.dialect = sources, sources.defined, dialect
         self.builtin = tuple(dict.fromkeys(builtin))
-        self.known = {**primitives(sources.version), **replaced(self.builtin)}
+        self.known = {**dialect.primitives(sources.version), **replaced(self.builtin)}
         self.functions: dict[str, Function] = {}
         self.primitives: dict[str, Primitive] = {}
         self.doubts: list[str] = []
@@ -75,11 +70,11 @@ class Program:
 
     def read(self) -> None:
         """Read every root that the tree has. Raises `PolicyError` with all that is wrong."""
-        for name in ROOTS:
+        for name in self.dialect.roots:
             if name in self.builtin:
                 continue
             try:
-                if self._read(name) is None and name in NEEDED:
+                if self._read(name) is None and name in self.dialect.needed:
                     self.note_error(PolicyError(f"the tree has no function {name}()"))
             except PolicyError as error:
                 self.note_error(error)

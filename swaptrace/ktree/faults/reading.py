@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from swaptrace.errors import PolicyError
+from swaptrace.ktree.faults.dialect import Dialect
 from swaptrace.ktree.faults.fault import Fault
 from swaptrace.ktree.faults.primitive import Primitive
 
@@ -21,6 +22,10 @@ class Callee(Protocol):
 
 class Reading(Protocol):
     """The functions that are interpreted, and what was assumed to read them."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The names, fields and functions that the model has."""
 
     @property
     def defined(self) -> Collection[str]:

@@ -17,8 +17,7 @@ from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.fields import store
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.purity import handed_over
-from swaptrace.ktree.faults.tables import PRIMITIVES
-from swaptrace.ktree.faults.values import OPAQUE, named
+from swaptrace.ktree.faults.values import OPAQUE, Symbolic, named
 
 
 class Leave(NamedTuple):
@@ -155,7 +154,7 @@ class Statements(Expressions):
 
         def keep(fault: Fault, env: Env) -> None:
             value = run(fault, env)
-            if value is OPAQUE and bits == 64:  # an address
+            if bits == 64 and (value is OPAQUE or isinstance(value, Symbolic)):  # an address
                 env[key] = value
                 return
             if not isinstance(value, int):
@@ -173,6 +172,8 @@ class Statements(Expressions):
         run = self.value(value).run
         if isinstance(node.lvalue, c_ast.StructRef):
             return self._cited(node, self._storing_field(node, run))
+        if isinstance(node.lvalue, c_ast.UnaryOp) and node.lvalue.op == "*":
+            return self._cited(node, self._storing_at(node, run))
         variable = self.find(node.lvalue.name) if isinstance(node.lvalue, c_ast.ID) else None
         if variable is None:
             raise self.error(node.lvalue, "only a local variable or a field can be assigned to")
@@ -187,9 +188,39 @@ class Statements(Expressions):
 
         return keep
 
+    def _storing_at(self, node: Any, run: Run) -> Run:
+        pointer = self.value(node.lvalue.expr).run
+
+        def keep(fault: Fault, env: Env) -> None:
+            if not fault.store_at(pointer(fault, env), run(fault, env)):
+                raise self.error(node.lvalue, "nothing can be set through this pointer")
+
+        return keep
+
+    def _while(self, node: Any) -> Step:
+        """`while`, and `do` with `while` behind; neither break nor continue is understood."""
+        condition, fails = self.truth(node.cond), self._failing(node)
+        first = isinstance(node, c_ast.DoWhile)
+        body = self._branch(node.stmt)
+
+        def step(fault: Fault, env: Env) -> Leave | None:
+            again = first or condition.run(fault, env)
+            while again:
+                fault.work += 1
+                if fault.work > MAX_WORK:
+                    raise fails("this goes round for ever")
+                leave = body(fault, env)
+                if leave is not None:
+                    return leave
+                again = condition.run(fault, env)
+            return None
+
+        return step
+
     def _called(self, node: Any) -> Step | None:
         name = self.called(node)
-        if name in PRIMITIVES or not (is_inert(name) or name in EVENTS or name.startswith(HOOK)):
+        passed_over = is_inert(name) or name in EVENTS or name.startswith(HOOK)
+        if name in self.program.known or not passed_over:
             return self._cited(node, self.value(node).run)
         self._doubt(node, name)
         if name in EVENTS:
@@ -257,6 +288,8 @@ _READERS: Final[Mapping[str, Callable[[Statements, Any], Step | None]]] = {
     "EmptyStatement": Statements._empty,
     "Compound": Statements._compound,
     "If": Statements._if,
+    "While": Statements._while,
+    "DoWhile": Statements._while,
     "Decl": Statements._declaration,
     "Assignment": Statements._assigned,
     "FuncCall": Statements._called,

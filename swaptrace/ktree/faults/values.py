@@ -47,6 +47,19 @@ class Opaque:
 
 OPAQUE: Final = Opaque()
 
+
+class NeedsNumber(Exception):
+    """C asks more of a number than can be told of it while nobody says what it is."""
+
+
+class Symbolic:
+    """A number of which C may ask a little while nobody says what it is."""
+
+    def computed(self, op: str, other: Any, is_left: bool) -> Any:
+        """What an operator makes of it and another value. Raises `NeedsNumber`."""
+        raise NeedsNumber(op, other, is_left)
+
+
 VMA: Final = Pointer("vma")
 VMF: Final = Pointer("vmf")
 PTEP: Final = Pointer("ptep")

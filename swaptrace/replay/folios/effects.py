@@ -157,8 +157,10 @@ class Effects:
             return span.blocks, pages, span.pieces
         layout = tuple(tuple(map(rows.index, each)) for each in span.rows)
         state = relative(span.ahead.readahead, span.address)
-        nearby = state if -1 <= state.last <= pages_of(span.pieces) else state._replace(last=-2)
-        return span.blocks, pages, span.pieces, layout, nearby, span.ahead.max_window
+        near = span.ahead.exact or -1 <= state.last <= pages_of(span.pieces)
+        nearby = state if near else state._replace(last=-2)
+        cluster = span.ahead.world.machine.swap.page_cluster
+        return span.blocks, pages, span.pieces, layout, nearby, cluster
 
     def place(self, slot: int | None, rows: list[int]) -> Place | None:
         """Where a slot is; its row is numbered."""

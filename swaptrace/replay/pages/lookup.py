@@ -43,7 +43,7 @@ def swap_vma_readahead(arena: Parts, ahead: Pass, page: int, number: int) -> int
     first = first_page(family)
     start, end = ahead.window(family.base + page - first)
     event = ahead.event
-    if ahead.readahead.window == 1:
+    if ahead.alone:
         alone = event._replace(facts=event.facts._replace(readahead=False))
         return arena.happen(page, arena.table.number(alone))
     moment = int(arena.v[memory.MOMENT])

@@ -28,7 +28,7 @@ def send_across(
         now = with_facts(world, event)
         lookup = world.table.row(now, column_at(family, page)).lookup
         window = range(*task.window(family.base + page)) if lookup == "read" else range(0)
-        if lookup == "read" and task.readahead.window == 1:
+        if lookup == "read" and task.alone:
             now = now._replace(facts=now.facts._replace(readahead=False))
         elif lookup not in ("read", "none"):
             task.note_hit(family.base + page, lookup == "readahead_hit")

@@ -103,7 +103,7 @@ class LruBatch:
             lookup = table.row(event, column_at(family, page)).lookup
             if lookup == "read":
                 window = range(*task.window(family.base + page))
-                if task.readahead.window == 1:
+                if task.alone:
                     event = event._replace(facts=event.facts._replace(readahead=False))
             elif lookup != "none":
                 task.note_hit(family.base + page, lookup == "readahead_hit")

@@ -17,10 +17,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from swaptrace.counters import ViolationKind
-from swaptrace.errors import PolicyError
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.mm.event import Access, Event, Populate, SwapIn
-from swaptrace.mm.policy import ask
+from swaptrace.mm.readahead import ROOT, ReadFault, swap_vma_ra_win
 from swaptrace.replay.family import Family
 from swaptrace.replay.runs.region import Pages, Region, Walk
 from swaptrace.replay.runs.visit import with_facts
@@ -28,9 +27,6 @@ from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.table import Row
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-
-ORDER_CEILING = 5
-"""No window is larger than 1 << 5 pages, whatever page-cluster says (SWAP_RA_ORDER_CEILING)."""
 
 
 def hits_max(page_size: int) -> int:
@@ -113,6 +109,8 @@ class Pass:
 
     Pages are counted from the region's first; `low` and `high` bound the VMA's part of the
     region. `readahead` is the VMA's state, as page addresses, and changes as the pass goes on.
+    `alone` is that the last window was of one page, `exact` that the policy decides about windows
+    itself, to which it may matter where a fault far away was.
     """
 
     def __init__(
@@ -129,10 +127,11 @@ class Pass:
         self.low, self.high = bounds
         self.readahead = readahead
         self.looked_up = False
+        self.alone = False
+        self.exact = ROOT in world.table.policy.functions
         self.facts_changed = False
         self.taken: list[tuple[Event, int, int]] = []
         self.violations: list[tuple[ViolationKind, int, int]] = []
-        self.max_window = 1 << min(world.machine.swap.page_cluster, ORDER_CEILING)
         self.table_pages = world.machine.page_size // ENTRY_BYTES
         self.hits_max = hits_max(world.machine.page_size)
 
@@ -150,7 +149,7 @@ class Pass:
             row = sent.rows.get(column) or table.row(sent.event, column)
             if row.lookup == "read":
                 start, end = self.window(base + page)
-                if self.readahead.window == 1:
+                if self.alone:
                     sent = facing.alone
                     row = table.row(sent.event, column)
                 sent.note(column)
@@ -195,26 +194,14 @@ class Pass:
 
     def window(self, address: int) -> tuple[int, int]:
         """swap_vma_ra_win(): the pages to read for a fault, and the new state."""
-        last = self.readahead.last
-        policy, state = self.world.table.policy, self.readahead
-        known = (address, last, state.hits, state.window, self.max_window)
-        size = ask(policy, "readahead_window", int, *known)
-        if size < 1:
-            raise PolicyError(f"policy {policy.name!r}: readahead_window() returned {size}")
-        self.readahead = ReadAhead(address, size, 0)
-        self.looked_up = True
-        if size == 1:
-            return 0, 0
-        if address == last + 1:
-            left = address
-        elif last == address + 1:
-            left = address - size + 1
-        else:
-            left = address - (size - 1) // 2
-        table_start = address - address % self.table_pages
-        start = max(left, table_start) - self.family.base
-        end = min(left + size, table_start + self.table_pages) - self.family.base
-        return max(start, self.low), min(end, self.high)
+        machine, base = self.world.machine, self.family.base
+        bounds = base + self.low, base + self.high
+        known = machine.swap.page_cluster, self.table_pages, machine.page_size
+        fault = ReadFault(address, *self.readahead, *bounds, *known)
+        found = swap_vma_ra_win(self.world.table.policy, fault)
+        self.readahead = ReadAhead(found.last, found.window, found.hits)
+        self.looked_up, self.alone = True, found.size == 1
+        return (0, 0) if self.alone else (found.start - base, found.end - base)
 
 
 def send_reading(
@@ -301,7 +288,7 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
     pages = block_visits(walk, start, stop)
     visits = (pages.start - start, pages.stop - start, pages.step)
     state = relative(task.readahead, address)
-    if not -1 <= state.last <= stop - start:
+    if not task.exact and not -1 <= state.last <= stop - start:
         state = state._replace(last=-2)
     key = (
         type(task.event),
@@ -309,7 +296,7 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
         ids.tobytes(),
         visits,
         state,
-        task.max_window,
+        world.machine.swap.page_cluster,
     )
     known: Block | None = world.table.blocks.get(key)
     if known is not None and facts_last(world, known.slots):
