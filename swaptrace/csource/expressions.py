@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
-from pycparser.c_generator import CGenerator
 
 from swaptrace.csource.arithmetic import OPERATORS, integer
 from swaptrace.csource.block import Point
@@ -19,12 +18,13 @@ from swaptrace.csource.frame import Frame
 from swaptrace.csource.functions import ANY, FUNCTIONS, UNCHANGED, Function
 from swaptrace.csource.ignored import ALL_IGNORED, WARNINGS, is_ignored
 from swaptrace.csource.kinds import CONSTANTS, FLAG_KINDS, POINTERS, TRUTHS, Kind, vm_flags
+from swaptrace.csource.nodes import Nodes, arguments_of, text_of
 from swaptrace.csource.parse import place_of
 from swaptrace.csource.preprocess import ENABLED
 from swaptrace.csource.scope import WIDTHS, Known, Scopes, fit
 from swaptrace.csource.source import Source
 from swaptrace.csource.words import words
-from swaptrace.errors import PolicyError, did_you_mean, nearest, quote, shorten
+from swaptrace.errors import PolicyError, did_you_mean, nearest, quote
 
 Run = Callable[[Frame], Any]
 
@@ -53,7 +53,7 @@ class Value(NamedTuple):
     run: Run
 
 
-class Expressions:
+class Expressions(Nodes):
     """Reads the expressions of one decision.
 
     `known` is what is known at the statement that is being read; `statements.py` moves it on.
@@ -100,9 +100,7 @@ class Expressions:
         return value
 
     def _constant(self, node: Any) -> Value:
-        number = integer(node.value) if "int" in node.type else None
-        if number is None:
-            raise self.error(node, f"{shorten(node.value)} is not an integer")
+        number = self.integer(node)
         return Value(Kind.INT, lambda _frame: number)
 
     def _name(self, node: Any) -> Value:
@@ -246,16 +244,14 @@ class Expressions:
         return Value(kind, lambda frame: fit(value.run(frame), width))
 
     def _call(self, node: Any) -> Value:
-        name = self.called(node)
-        arguments = node.args.exprs if node.args is not None else []
-        if name in UNCHANGED or name in WARNINGS:
-            if len(arguments) != 1:
-                raise self.error(node, f"{name}() takes one argument, not {len(arguments)}")
-            if name in UNCHANGED:
-                return self.value(arguments[0])
-            return Value(Kind.INT, self.truth(arguments[0]))
+        name, arguments = self.called(node), arguments_of(node)
+        if name in UNCHANGED:
+            return self.value(self.only(node, arguments))
+        if name in WARNINGS:
+            return Value(Kind.INT, self.truth(self.only(node, arguments)))
         if name in ENABLED:
-            return self._enabled(node, arguments)
+            enabled = self.enabled(node, arguments, self.defined)
+            return Value(Kind.INT, lambda _frame: enabled)
         function = FUNCTIONS.get(name)
         if function is None and is_ignored(name):
             raise self.error(node, f"the model ignores {name}(), so that it has no value")
@@ -266,18 +262,6 @@ class Expressions:
             what = POINT_OF[self.point]
             raise self.error(node, f"{name}() is not known where the decision is about {what}")
         return self._call_of(node, name, function, arguments)
-
-    def called(self, node: Any) -> str:
-        """The name of the function that is called."""
-        if not isinstance(node.name, c_ast.ID):
-            raise self.error(node, "a call through a pointer is not understood")
-        return str(node.name.name)
-
-    def _enabled(self, node: Any, arguments: list[Any]) -> Value:
-        if len(arguments) != 1 or not isinstance(arguments[0], c_ast.ID):
-            raise self.error(node, f"{node.name.name}() takes the name of a configuration option")
-        enabled = int(arguments[0].name in self.defined)
-        return Value(Kind.INT, lambda _frame: enabled)
 
     def _call_of(self, node: Any, name: str, function: Function, arguments: list[Any]) -> Value:
         most = len(function.params)
@@ -320,7 +304,7 @@ class Expressions:
             each = waiting.pop()
             waiting += [child for _, child in each.children()]
             if type(each).__name__ == "UnaryOp" and each.op == "&":
-                yield str(CGenerator().visit(each.expr))
+                yield text_of(each.expr)
 
     def _assignment(self, node: Any) -> Value:
         raise self.error(node, "an assignment within an expression: make it a statement")

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
-from pycparser.c_generator import CGenerator
 
 from swaptrace.csource.expressions import MAX_NESTING, Run, perhaps
 from swaptrace.csource.frame import Cited, Frame
 from swaptrace.csource.functions import PUBLISHING
 from swaptrace.csource.ignored import HOOK, is_ignored
 from swaptrace.csource.kinds import TRUTHS
+from swaptrace.csource.nodes import text_of
 from swaptrace.csource.scope import Known, joined
 from swaptrace.csource.variables import Variables
 from swaptrace.errors import quote
@@ -131,7 +131,7 @@ class Statements(Variables):
 
     def _cited(self, node: Any, run: Run) -> Step:
         """A step that goes on to the next."""
-        cited = self._cite(node, _text(node) + ";")
+        cited = self._cite(node, text_of(node) + ";")
 
         def step(frame: Frame) -> None:
             if frame.trace is not None:
@@ -143,7 +143,7 @@ class Statements(Variables):
     def _leaving(self, node: Any, leave: Leave) -> Step:
         """A step that goes elsewhere."""
         self.known = Known(self.known.kinds, reached=False)
-        cited = self._cite(node, _text(node).removesuffix(";") + ";")
+        cited = self._cite(node, text_of(node).removesuffix(";") + ";")
 
         def step(frame: Frame) -> Leave:
             if frame.trace is not None:
@@ -173,7 +173,7 @@ class Statements(Variables):
         return self._compound(node) if isinstance(node, c_ast.Compound) else self._inner([node])
 
     def _if(self, node: Any) -> Step:
-        condition, text = self.truth(node.cond), f"if ({_text(node.cond)})"
+        condition, text = self.truth(node.cond), f"if ({text_of(node.cond)})"
         yes, no = self._cite(node, text, True), self._cite(node, text, False)
         before = self.known.copy()
         then, after_then = self._branch(node.iftrue), self.known
@@ -232,7 +232,7 @@ class Statements(Variables):
         value = self.value(node.expr)
         if value.kind not in TRUTHS:
             raise self.error(node.expr, f"{value.kind.value} is neither true nor false")
-        run, cited = value.run, self._cite(node, _text(node))
+        run, cited = value.run, self._cite(node, text_of(node))
         self.known = Known(self.known.kinds, reached=False)
 
         def step(frame: Frame) -> Leave:
@@ -257,10 +257,6 @@ class Statements(Variables):
 
     def _outcome(self, node: Any) -> Step:
         return self._leaving(c_ast.Goto(node.name, node.coord), self.outcomes[node.name])
-
-
-def _text(node: Any) -> str:
-    return str(CGenerator().visit(node))
 
 
 def _sequence(steps: list[Step], starts: Mapping[str, int]) -> Step:

@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pycparser import c_ast
-from pycparser.c_generator import CGenerator
 
 from swaptrace.counters import Counter
-from swaptrace.csource.arithmetic import OPERATORS, integer
+from swaptrace.csource.arithmetic import OPERATORS
 from swaptrace.csource.kinds import vm_flags
+from swaptrace.csource.nodes import Nodes, arguments_of, text_of
 from swaptrace.csource.parse import place_of
 from swaptrace.csource.preprocess import ENABLED
 from swaptrace.csource.scope import WIDTHS, fit
-from swaptrace.errors import PolicyError, quote, shorten
+from swaptrace.errors import PolicyError, quote
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.primitive import Primitive
@@ -80,7 +80,7 @@ def constant(number: int) -> Value:
     return Value(lambda _fault, _env: number, number)
 
 
-class Expressions:
+class Expressions(Nodes):
     """Reads the expressions of one function."""
 
     def __init__(self, program: Reading, definition: Definition) -> None:
@@ -97,7 +97,7 @@ class Expressions:
     def ruled_out(self, node: Any) -> None:
         """Remember what a constant rules out."""
         if node is not None:
-            self.program.note_ruled_out(self.definition.name, str(CGenerator().visit(node)))
+            self.program.note_ruled_out(self.definition.name, text_of(node))
 
     def find(self, name: str) -> Variable | None:
         return next((scope[name] for scope in reversed(self.scopes) if name in scope), None)
@@ -120,10 +120,7 @@ class Expressions:
         return lambda message: self.error(node, message)
 
     def _constant(self, node: Any) -> Value:
-        number = integer(node.value) if "int" in node.type else None
-        if number is None:
-            raise self.error(node, f"{shorten(node.value)} is not an integer")
-        return constant(number)
+        return constant(self.integer(node))
 
     def _name(self, node: Any) -> Value:
         variable = self.find(node.name)
@@ -296,13 +293,13 @@ class Expressions:
         return Value(lambda fault, env: fit(self._integer(node.expr, value.run(fault, env)), width))
 
     def _call(self, node: Any) -> Value:
-        name, arguments = self.called(node), list(node.args.exprs if node.args is not None else ())
-        if name in UNCHANGED or name in WARNINGS:
-            if len(arguments) != 1:
-                raise self.error(node, f"{name}() takes one argument, not {len(arguments)}")
-            return self.value(arguments[0]) if name in UNCHANGED else self.truth(arguments[0])
+        name, arguments = self.called(node), arguments_of(node)
+        if name in UNCHANGED:
+            return self.value(self.only(node, arguments))
+        if name in WARNINGS:
+            return self.truth(self.only(node, arguments))
         if name in ENABLED:
-            return self._enabled(node, arguments)
+            return constant(self.enabled(node, arguments, self.program.defined))
         if name in EVENTS:
             return self._counted(node, arguments)
         if name in self.program.known:
@@ -310,17 +307,6 @@ class Expressions:
         if is_inert(name):
             raise self.error(node, f"{name}() is passed over by name, so that it has no value")
         return self._followed(node, name, arguments)
-
-    def called(self, node: Any) -> str:
-        """The name of the function that is called."""
-        if not isinstance(node.name, c_ast.ID):
-            raise self.error(node, "a call through a pointer is not understood")
-        return str(node.name.name)
-
-    def _enabled(self, node: Any, arguments: list[Any]) -> Value:
-        if len(arguments) != 1 or not isinstance(arguments[0], c_ast.ID):
-            raise self.error(node, f"{node.name.name}() takes the name of an option")
-        return constant(int(arguments[0].name in self.program.defined))
 
     def _counted(self, node: Any, arguments: list[Any]) -> Value:
         self.pure(node.args)
@@ -383,11 +369,8 @@ class Expressions:
         if len(function.parameters) != len(arguments):
             wanted = len(function.parameters)
             raise self.error(node, f"{name}() takes {wanted} arguments, not {len(arguments)}")
-        runs = [self._argument(argument) for argument in arguments]
+        runs = [self.value(argument).run for argument in arguments]
         return Value(lambda fault, env: function.call(fault, [each(fault, env) for each in runs]))
-
-    def _argument(self, node: Any) -> Run:
-        return self.value(node).run
 
     def pure(self, node: Any) -> None:
         """Raise `PolicyError` if something that is not looked at would change anything."""

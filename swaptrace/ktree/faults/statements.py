@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
-from pycparser.c_generator import CGenerator
 
 from swaptrace.csource.frame import Cited
 from swaptrace.csource.ignored import HOOK
+from swaptrace.csource.nodes import text_of
 from swaptrace.csource.scope import fit
 from swaptrace.errors import PolicyError, quote
 from swaptrace.ktree.faults.expressions import Env, Expressions, Run, Variable, width_of
@@ -74,7 +74,7 @@ class Statements(Expressions):
 
     def _cited(self, node: Any, run: Run) -> Step:
         """A step that goes on to the next."""
-        cited = self.cite(node, _text(node) + ";")
+        cited = self.cite(node, text_of(node) + ";")
 
         def step(fault: Fault, env: Env) -> None:
             if fault.trace is not None:
@@ -85,7 +85,7 @@ class Statements(Expressions):
 
     def _leaving(self, node: Any, leave: Callable[[Fault, Env], Leave]) -> Step:
         """A step that goes elsewhere. Only these can make a loop."""
-        cited = self.cite(node, _text(node).removesuffix(";") + ";")
+        cited = self.cite(node, text_of(node).removesuffix(";") + ";")
 
         def step(fault: Fault, env: Env) -> Leave:
             if fault.trace is not None:
@@ -114,7 +114,7 @@ class Statements(Expressions):
         if condition.constant is not None:
             self.ruled_out(node.iffalse if condition.constant else node.iftrue)
             return self._branch(node.iftrue if condition.constant else node.iffalse)
-        text = f"if ({_text(node.cond)})"
+        text = f"if ({text_of(node.cond)})"
         yes, no = self.cite(node, text, True), self.cite(node, text, False)
         then, otherwise, holds = (
             self._branch(node.iftrue),
@@ -257,10 +257,6 @@ def _labelled(item: Any) -> list[tuple[str, Any]]:
         found.append((item.name, item.stmt))
         item = item.stmt
     return found
-
-
-def _text(node: Any) -> str:
-    return str(CGenerator().visit(node))
 
 
 def _nothing(_fault: Fault, _env: Env) -> None:
