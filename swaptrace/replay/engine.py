@@ -264,8 +264,6 @@ class Replay:
         self, step: AccessPattern | Trace, path: str, tally: Tally, record: Record
     ) -> None:
         """Replay a long sequence of accesses, with checkpoints if they are wanted."""
-        if large_folios(self.world.machine.thp):
-            raise self.problem(step, f"{step.op} is not modelled with large folios (machine.thp)")
         # What a sequence needs takes longer to import than a small replay takes.
         from swaptrace.replay.pages import sequence
 

@@ -22,13 +22,14 @@ from swaptrace.replay.family import Family, Process
 from swaptrace.replay.folios import memory
 from swaptrace.replay.folios.memory import MODELLED, check_modelled, orders_of
 from swaptrace.replay.folios.slotmap import SlotMap
+from swaptrace.replay.pages import sequence
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.vmflags import NO_FLAGS, VmFlag
-from tests.replay.naive import repeat
+from tests.replay.naive import repeat, replay_pattern
 
 TABLE = 512
 
@@ -203,5 +204,6 @@ def page_by_page() -> Iterator[None]:
     with (
         mock.patch.object(memory, "Folios", NaiveFolios),
         mock.patch.object(Replay, "repeat", repeat),
+        mock.patch.object(sequence, "replay_pattern", replay_pattern),
     ):
         yield

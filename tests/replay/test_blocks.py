@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -16,13 +17,15 @@ from swaptrace.replay import engine
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.table import Table
 from swaptrace.result.result import PolicyResult
-from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Exit, Madvise, Mmap, Scenario
+from swaptrace.scenario.base import Span
+from swaptrace.scenario.loader import load_file, load_text
+from swaptrace.scenario.schema import AccessPattern, Exit, Madvise, Mmap, Scenario
 from swaptrace.scenario.thp import Thp
+from swaptrace.traces.patterns import accesses
 from tests.effort import examples
 from tests.replay.blocks import page_by_page
 from tests.replay.strategies import scenarios, spans
-from tests.replay.test_large_folios import MICRO, micro, without_patterns
+from tests.replay.test_large_folios import MICRO, micro
 from tests.replay.test_naive import expand
 
 THP = (
@@ -46,7 +49,7 @@ def with_large_folios(draw: st.DrawFn, max_pages: int, max_steps: int) -> Scenar
     machine = replace(
         scenario.machine, kernel=draw(st.sampled_from(KERNELS)), thp=draw(st.sampled_from(THP))
     )
-    first, *others = without_patterns(scenario.steps)
+    first, *others = scenario.steps
     assert isinstance(first, Mmap)
     first = replace(first, at=draw(st.sampled_from(BASES)))
     advice = Advice.HUGEPAGE, Advice.NOHUGEPAGE, Advice.COLLAPSE, Advice.PAGEOUT
@@ -117,3 +120,27 @@ def test_a_repeat_is_jumped_over_where_its_state_recurs() -> None:
     body = "repeat: 1000000000\n  steps: [{madvise: buf, advice: PAGEOUT}, {read: buf}]"
     total = engine.replay(micro(body, thp="64KiB"), policies.find("final")).total
     assert total["mthp_swpin"] == 32 * (10**9 + 1)
+
+
+def test_a_trace_is_played_as_its_accesses_are(tmp_path: Path) -> None:
+    """Do the records of a trace count what an `access` step with the same ones counts?"""
+    step = AccessPattern(line=1, region="buf", span=Span(0, 2 << 20), count=700, pattern="uniform")
+    chunks = accesses(replace(step, write_share=0.5, seed=3), 512)
+    lines = (
+        f"{page},{int(write)}\n"
+        for chunk in chunks
+        for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True)
+    )
+    (tmp_path / "trace.csv").write_text("page,write\n" + "".join(lines))
+    pattern = "{access: buf, count: 700, pattern: uniform, write_share: 0.5, seed: 3}"
+    found = []
+    for body in (pattern, "{trace: trace.csv, region: buf}"):
+        text = MICRO + "- {madvise: buf, advice: PAGEOUT}\n- " + body + "\n"
+        (tmp_path / "scenario.yaml").write_text("name: x\n" + text)
+        machine = {"machine.kernel": "6.18", "machine.thp": "64KiB"}
+        scenario = load_file(str(tmp_path / "scenario.yaml"), machine)
+        result = engine.replay(scenario, policies.find("final"), pages=True, checkpoints=3)
+        marks = [each.counters for each in result.checkpoints or ()]
+        found.append((result.total, result.pages, marks))
+    assert found[0] == found[1]
+    assert len(found[0][2]) == 3

@@ -19,7 +19,7 @@ from swaptrace.replay.folios import memory
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import AccessPattern, Repeat, Scenario, Step
+from swaptrace.scenario.schema import Scenario
 from swaptrace.scenario.thp import Thp
 from tests.effort import examples
 from tests.replay.strategies import scenarios
@@ -44,15 +44,6 @@ def micro(*steps: str, **machine: str) -> Scenario:
     return load_text(text.encode(), "micro", {"machine.kernel": "6.18", **overrides})
 
 
-def without_patterns(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """All but the patterns of accesses, which are not replayed with large folios."""
-    inner = (
-        replace(step, steps=without_patterns(step.steps)) if isinstance(step, Repeat) else step
-        for step in steps
-    )
-    return tuple(step for step in inner if not isinstance(step, AccessPattern))
-
-
 @settings(max_examples=examples(100))
 @given(
     scenarios(),
@@ -65,7 +56,7 @@ def test_blocks_without_large_folios_are_pages_by_themselves(
     """Where no memory may have large folios, do blocks give what columns give?"""
     swap = Swap(scenario.machine.swap.backend, ROOMY, scenario.machine.swap.page_cluster)
     machine = replace(scenario.machine, kernel=kernel, swap=swap)
-    plain = replace(scenario, machine=machine, steps=without_patterns(scenario.steps))
+    plain = replace(scenario, machine=machine)
     blocks = replace(plain, machine=replace(machine, thp=(Thp("64KiB", "always"),)))
     none = mock.patch.object(memory, "orders_of", return_value=())
     with mock.patch.object(Replay, "check_errno"), none:
@@ -336,10 +327,8 @@ def test_what_is_not_modelled_is_an_error(machine: dict[str, str], what: str) ->
         engine.replay(micro(**machine), policies.find("final"))
 
 
-def test_accesses_and_too_many_pages_are_errors() -> None:
-    """The same of patterns, and of what takes too long page by page."""
-    with pytest.raises(SwaptraceError, match="access is not modelled with large folios"):
-        engine.replay(micro("{access: buf, count: 10}", thp="64KiB"), policies.find("final"))
+def test_too_many_pages_are_an_error() -> None:
+    """The same of what takes too long page by page."""
     steps = "{mmap: more, size: 8GiB}", "{read: more, order: random}"
     with pytest.raises(SwaptraceError, match="visits at most 1048576 pages"):
         engine.replay(micro(*steps, thp="64KiB"), policies.find("final"))

@@ -31,6 +31,12 @@ class Counted:
     violations: list[tuple[ViolationKind, int, int]] = field(default_factory=list)
     told: dict[Told, int] = field(default_factory=dict)
 
+    def clear(self) -> None:
+        """Nothing."""
+        self.counts.clear()
+        self.violations.clear()
+        self.told.clear()
+
 
 class Before(NamedTuple):
     """What a page table is about to meet, apart from the numbers of clusters, and those numbers.

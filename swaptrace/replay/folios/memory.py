@@ -27,6 +27,7 @@ from swaptrace.mm.event import (
     SetVma,
     SwapIn,
     Unmap,
+    Unmerge,
     Writeprotect,
 )
 from swaptrace.mm.khugepaged import Scan
@@ -57,7 +58,7 @@ SIZES: Final[Map[ThpSize, int]] = {
 
 MODELLED: Final = (
     *(Access, Populate, Pageout, Free, Dontneed, SwapIn, SetVma, Mprotect, Writeprotect),
-    *(ClearRefs, Fork, Unmap),
+    *(ClearRefs, Fork, Unmap, Unmerge),
 )
 """The events that a block can have."""
 

@@ -3,25 +3,22 @@ come in large folios."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple
 
 from swaptrace.errors import NotModelled, TooManyPages
 from swaptrace.mm.block import Block, cached_alone
 from swaptrace.mm.blockevent import BlockEvent, Isolate, Shrink
-from swaptrace.mm.blockvalue import Rows
 from swaptrace.mm.event import Access, Pageout
 from swaptrace.mm.khugepaged import Scan
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.family import Family
-from swaptrace.replay.folios.around import Piece, Pieces
 from swaptrace.replay.folios.effects import Known, Outcome, Span
 from swaptrace.replay.folios.jump import Before, Counted, Jump, Visit, before
+from swaptrace.replay.folios.opened import Opened, shifted, within
 from swaptrace.replay.folios.regions import Regions
 from swaptrace.replay.folios.slotmap import Moved
-from swaptrace.replay.folios.stretches import Stretch, single
+from swaptrace.replay.folios.stretches import Stretch
 from swaptrace.replay.runs.readahead import Pass, relative
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.space import AddressSpace, ReadAhead, VmArea
@@ -32,36 +29,6 @@ MAX_TABLES: Final = 1 << 15
 
 MAX_PAGES: Final = 1 << 20
 """How many pages a step may visit in an order that is not regular: 4 GiB."""
-
-
-@dataclass(slots=True)
-class Opened:
-    """A page table that is being visited: its blocks with the first page of each (the last of
-    `starts` is the end), counted from `first` of the region, their rows, and the VMAs in it."""
-
-    number: int
-    first: int
-    blocks: list[int]
-    rows: list[Rows]
-    starts: list[int]
-    pieces: Pieces
-    counted: Counted = field(default_factory=Counted)
-
-    @property
-    def stretch(self) -> Stretch:
-        """As it is now."""
-        return single(tuple(self.blocks), tuple([row for rows in self.rows for row in rows]))
-
-    def parts(self, low: int, high: int) -> Pieces:
-        """The VMAs in some of its pages."""
-        return tuple(
-            tuple(
-                Piece(max(each.start, low) - low, min(each.end, high) - low, each.orders)
-                for each in pieces
-                if each.start < high and low < each.end
-            )
-            for pieces in self.pieces
-        )
 
 
 class Facing(NamedTuple):
@@ -170,7 +137,7 @@ class Sweep:
             return True
         if isinstance(self.event, Pageout):
             return self.pageout(table, self.event, pages)
-        for k, inside in self.blocks_of(table, pages):
+        for k, inside in table.blocks_of(pages):
             outcome = self.block(table, k, self.event, inside)
             if outcome is None:
                 rest = pages[pages.index(table.first + table.starts[k] + inside[0]) :]
@@ -182,7 +149,7 @@ class Sweep:
     def pageout(self, table: Opened, event: Pageout, pages: range) -> bool:
         """reclaim_pages() of all folios that are found in the range of the page table."""
         isolated: list[tuple[int, range, tuple[int, ...]]] = []
-        for k, inside in self.blocks_of(table, pages):
+        for k, inside in table.blocks_of(pages):
             outcome = self.block(table, k, Isolate(event.process, event.facts), inside)
             assert outcome is not None, "nothing is read"
             isolated.append((k, inside, outcome.isolated))
@@ -190,18 +157,6 @@ class Sweep:
             if folios:
                 self.block(table, k, Shrink(event.process, event.facts, folios), inside)
         return True
-
-    def blocks_of(self, table: Opened, pages: range) -> list[tuple[int, range]]:
-        """The blocks that pages lie in, in their order, with the pages of each counted from its
-        first."""
-        starts, inside = table.starts, shifted(pages, -table.first)
-        low, high = (bisect_right(starts, each) - 1 for each in (min(inside), max(inside)))
-        numbers = range(low, high + 1)
-        found = [
-            (k, shifted(within(inside, (starts[k], starts[k + 1])), -starts[k]))
-            for k in (numbers if pages.step > 0 else numbers[::-1])
-        ]
-        return [(k, part) for k, part in found if part]
 
     def now(self, event: BlockEvent, pages: int) -> tuple[BlockEvent, Known | None]:
         """The event with the facts as they are, and what is known of it, unless it may be that
@@ -267,6 +222,7 @@ class Sweep:
         outcome, rows = found
         self.apply(table, 0, outcome, rows)
         if outcome.readahead is not None:
+            table.looked_up = True
             state = relative(outcome.readahead, -address)
             space.put(area, area._replace(readahead=state))
         return outcome
@@ -381,17 +337,3 @@ class Sweep:
                 "large folios (machine.thp) are not modelled on a swap device that is more than "
                 "half full and has slots that only the swap cache holds"
             )
-
-
-def within(pages: range, bounds: tuple[int, int]) -> range:
-    """The pages, ascending or descending, that are between bounds."""
-    if pages.step < 0:
-        return within(pages[::-1], bounds)[::-1]
-    low, high = bounds
-    skipped = max(0, -(-(low - pages.start) // pages.step))
-    return range(pages.start + skipped * pages.step, min(pages.stop, high), pages.step)
-
-
-def shifted(pages: range, by: int) -> range:
-    """The pages so much further on."""
-    return range(pages.start + by, pages.stop + by, pages.step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from swaptrace.replay.runs.region import Pages, Region, check_listable
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import AccessPattern, Scenario, Trace
+from swaptrace.scenario.thp import large_folios
 from swaptrace.traces.chunk import CHUNK, Chunk
 from swaptrace.traces.columns import TraceError, shown
 from swaptrace.traces.files import TraceFile, open_trace
@@ -152,6 +153,31 @@ def lend(arena: Arena, family: Family) -> None:
     arena.column[at : at + region.pages] = columns
 
 
+class Play(Protocol):
+    """Who plays chunks of accesses."""
+
+    def play(self, chunk: Chunk, place: Find, first: int = 0) -> bool:
+        """As `Player.play`."""
+
+
+@contextmanager
+def playing(world: World, tally: Tally, marks: list[int], mark: Mark) -> Iterator[Play]:
+    """A player for the pages of a world."""
+    if large_folios(world.machine.thp):
+        from swaptrace.replay.folios.accesses import FolioPlayer
+        from swaptrace.replay.folios.memory import Folios
+
+        assert isinstance(world.arena, Folios)
+        folios = FolioPlayer(world.arena.regions, tally, marks, mark)
+        yield folios
+        folios.finish()
+        return
+    with borrowed(world) as arena:
+        player = Player(arena, tally, marks, mark)
+        yield player
+        player.prepare_anon_vmas()
+
+
 @contextmanager
 def borrowed(world: World) -> Iterator[Arena]:
     """The world's arena; without a memory limit one for the time being."""
@@ -176,12 +202,10 @@ def replay_pattern(
     first = step.span.offset // size
     pages = -(-(step.span.offset + step.span.length) // size) - first
     check_listable(pages)
-    with borrowed(world) as arena:
-        player = Player(arena, tally, marks, mark)
+    with playing(world, tally, marks, mark) as player:
         for chunk in accesses(step, pages):
             if not player.play(chunk, lambda _process, _region: (process, family), first):
                 break
-        player.prepare_anon_vmas()
 
 
 def replay_trace(
@@ -201,12 +225,10 @@ def replay_trace(
             executor = named(world.processes, trace.processes[number], trace, "process")
         return executor, region_of(executor, region, step, trace)
 
-    with borrowed(world) as arena:
-        player = Player(arena, tally, marks, mark)
+    with playing(world, tally, marks, mark) as player:
         for chunk in trace.chunks(CHUNK):
             if not player.play(chunk, place):
                 break
-        player.prepare_anon_vmas()
 
 
 def parts(count: int, number: int) -> list[int]:
