@@ -6,11 +6,11 @@ from dataclasses import replace
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
-from swaptrace.errors import PolicyError, SwaptraceError
+from swaptrace.errors import PolicyError, ScenarioError, SwaptraceError
 from swaptrace.mm.column import Vma
 from swaptrace.policies.merged import Merged
 from swaptrace.replay import engine
@@ -60,10 +60,11 @@ def test_blocks_without_large_folios_are_pages_by_themselves(
     blocks = replace(plain, machine=replace(machine, thp=(Thp("64KiB", "always"),)))
     none = mock.patch.object(memory, "orders_of", return_value=())
     with mock.patch.object(Replay, "check_errno"), none:
-        found, other = (
-            engine.replay(each, policies.find(policy), steps=True, pages=True)
-            for each in (blocks, plain)
-        )
+        try:
+            found = engine.replay(blocks, policies.find(policy), steps=True, pages=True)
+        except ScenarioError:  # a step that is not modelled with large folios
+            reject()
+        other = engine.replay(plain, policies.find(policy), steps=True, pages=True)
     assert found.total == other.total
     assert found.pages == other.pages
     assert {(v.kind, v.line, v.process, v.region, v.page) for v in found.violations} == {

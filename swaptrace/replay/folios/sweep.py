@@ -16,7 +16,7 @@ from swaptrace.replay.family import Family
 from swaptrace.replay.folios.effects import Known, Outcome, Span
 from swaptrace.replay.folios.jump import Before, Counted, Jump, Visit, before
 from swaptrace.replay.folios.opened import Opened, shifted, within
-from swaptrace.replay.folios.regions import Regions
+from swaptrace.replay.folios.regions import SLOT_CACHE, Regions
 from swaptrace.replay.folios.slotmap import Moved
 from swaptrace.replay.folios.stretches import Stretch
 from swaptrace.replay.runs.readahead import Pass, relative
@@ -173,8 +173,9 @@ class Sweep:
         return facing.event, None if near or reclaims else facing.known
 
     def slack(self, pages: int) -> int:
-        """How many slots so many pages can come to use, or no longer use, at most."""
-        return pages * (len(self.family.members) + 1)
+        """How many slots so many pages can come to use, or not, at most, with those that a
+        CPU sets aside."""
+        return pages * (len(self.family.members) + 1) + SLOT_CACHE
 
     def block(self, table: Opened, k: int, event: BlockEvent, pages: range) -> Outcome | None:
         """Let an event happen to pages of a block; None if others beside it have a part in it."""
