@@ -45,6 +45,12 @@ class Rule(Enum):
     UFFD_WP_SPANS_VMAS = Change(
         (6, 4), "a1b92a3f1498", "UFFDIO_WRITEPROTECT takes a range over several VMAs"
     )
+    REALIGNS_MOVES = Change(
+        (6, 7),
+        "af8ca1c14906",
+        "mremap() moves the page table in which a mapping begins as a whole where nothing else is "
+        "in it, and soft-dirty bits stay as they are",
+    )
     POPULATE_RETRIES = Change(
         (6, 9),
         "631426ba1d45",
@@ -68,6 +74,12 @@ class Rule(Enum):
     )
     ZEROMAP = Change(
         (6, 12), "0ca0c24e3211", "zero-filled pages are noted in a bitmap and not written"
+    )
+    CLEARS_MOVED_WP = Change(
+        (6, 12),
+        "0cef0bb836e3",
+        "what mremap() moves out of a VMA that is registered with a userfaultfd is no longer "
+        "write-protected (also in stable kernels before)",
     )
     RECLAIMS_CACHED_SLOTS = Change(
         (6, 12),

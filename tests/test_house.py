@@ -44,6 +44,7 @@ ALLOWED = {
         "scenario.pagescan",
         "scenario.claims",
         "scenario.hardware",
+        "scenario.remap",
         "scenario.schema",
         "scenario.source",
         "scenario.thp",

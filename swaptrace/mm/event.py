@@ -178,6 +178,18 @@ class SetVma(NamedTuple):
     vma: Vma
 
 
+class Move(NamedTuple):
+    """mremap() moves the page-table entry: one by one, which marks it soft-dirty, or (not `marks`)
+    with its page table. `unregisters` is that the new VMA is not registered with the userfaultfd
+    any more, `clears` that the entry loses its protection (0cef0bb836e3)."""
+
+    process: int
+    facts: Facts
+    marks: bool
+    unregisters: bool
+    clears: bool
+
+
 class Mprotect(NamedTuple):
     """mprotect to a protection that differs from that before."""
 
@@ -278,6 +290,7 @@ Event: TypeAlias = (
     | Free
     | SwapIn
     | SetVma
+    | Move
     | Mprotect
     | Writeprotect
     | UffdCopy

@@ -23,6 +23,7 @@ from swaptrace.mm.event import (
     FreeSwap,
     Guard,
     Merge,
+    Move,
     Mprotect,
     Outcome,
     Pageout,
@@ -48,6 +49,7 @@ from swaptrace.mm.memory import (
     zap_pte,
 )
 from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_range
+from swaptrace.mm.mremap import move_pte
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.swap import try_to_reclaim_swap
@@ -112,6 +114,8 @@ def perform(page: Page, event: Event) -> None:
             swapin_walk(page, p, event.readahead)
         case SetVma():
             page.set_map(p, vma=event.vma)
+        case Move():
+            move_pte(page, p, event)
         case Mprotect():
             mprotect_fixup(page, p, event.readable, event.writable)
         case Writeprotect():

@@ -24,6 +24,7 @@ from swaptrace.replay import (
     locking,
     mapping,
     pinning,
+    remapping,
     scanning,
     syscalls,
     userfaults,
@@ -41,6 +42,7 @@ from swaptrace.result.history import History
 from swaptrace.result.result import Checkpoint, Note, PolicyResult, StepResult, Violation
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.pagescan import PagemapScan
+from swaptrace.scenario.remap import Mremap
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -297,6 +299,8 @@ class Replay:
                 access(world, tally, process, step)
             case Mmap():
                 return mapping.mmap(world, tally, process, step)
+            case Mremap():
+                return remapping.mremap(world, tally, process, step)
             case Munmap():
                 return syscalls.munmap(world, tally, process, step)
             case Mprotect():

@@ -40,13 +40,15 @@ class VmArea(NamedTuple):
     cloned: bool = False
     readahead: ReadAhead = ReadAhead()
     flags: VmFlag = NO_FLAGS
+    moved: int = 0
+    """Pages by which it was moved since something was written there: its vm_pgoff stays."""
 
     @property
     def mergeable_flags(self) -> tuple[object, ...]:
         """vm_flags as is_mergeable_vma() compares them: without VM_SOFTDIRTY."""
         v = self.vma
         uffd = v.uffd_wp, v.uffd_rwp, v.uffd
-        return (v.readable, v.writable, v.locked, uffd, self.account, self.flags)
+        return (self.moved, v.readable, v.writable, v.locked, uffd, self.account, self.flags)
 
     @property
     def singular(self) -> bool:
@@ -221,5 +223,5 @@ def _reusable(neighbour: VmArea, area: VmArea) -> bool:
     """anon_vma_compatible() and reusable_anon_vma()."""
     a, b = neighbour.vma, area.vma
     alike = (a.locked, a.uffd_wp, a.uffd_rwp) == (b.locked, b.uffd_wp, b.uffd_rwp)
-    alike = alike and a.uffd.missing == b.uffd.missing
+    alike = alike and a.uffd.missing == b.uffd.missing and neighbour.moved == area.moved
     return alike and neighbour.account == area.account and neighbour.singular

@@ -17,6 +17,7 @@ from swaptrace.mm.event import (
     FreeSwap,
     Guard,
     Merge,
+    Move,
     Mprotect,
     Pageout,
     Populate,
@@ -71,6 +72,8 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who}: {Advice.WILLNEED}"
         case SetVma(vma=vma):
             return f"{who}: the VMA becomes {vma_words(vma)}"
+        case Move():
+            return f"{who}: mremap"
         case Mprotect(readable=readable, writable=writable):
             return f"{who}: mprotect to {'rw' if writable else 'r' if readable else 'none'}"
         case Writeprotect(wp=wp, rwp=rwp):

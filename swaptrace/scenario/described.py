@@ -126,6 +126,8 @@ KEYS: Final[Mapping[str, str]] = {
     "order": "The order in which they are touched.",
     "seed": "What the random numbers begin with. Default: 0.",
     "advice": "The advice; MADV_ may be left out.",
+    "to": "The new address, with MREMAP_FIXED.",
+    "as": "What the pages are called that leave an empty mapping behind (MREMAP_DONTUNMAP).",
     "target": "The process whose memory the advice is about: process_madvise().",
     "flags": "Flags of the system call; a single one need not be a list.",
     "mode": "Of a pin: longterm, to write, as an io_uring registers a buffer (FOLL_LONGTERM); "

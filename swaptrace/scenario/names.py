@@ -9,13 +9,15 @@ a budget, since a small file can ask for a walk without end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.scenario.addresses import ADDRESS_LIMIT, first_fit, joined, without
+from swaptrace.scenario.areas import Area, Process, moved_to
 from swaptrace.scenario.base import Span
 from swaptrace.scenario.fields import ALIGNED, TO_END
+from swaptrace.scenario.remap import Mremap
 from swaptrace.scenario.schema import (
     AccessPattern,
     Check,
@@ -52,34 +54,6 @@ BEYOND: Final = 1 << 30
 """How far behind its region a range may reach that is to be refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
-    """A region of one process: its size (0: unknown), what of it is still mapped, and its
-    address. One that the kernel chose makes no difference to what is right later."""
-
-    size: int
-    mapped: tuple[tuple[int, int], ...]
-    at: int | None
-    base: int = field(compare=False)
-    line: int = field(compare=False)
-
-    @property
-    def end(self) -> int:
-        return self.base + self.size
-
-
-@dataclass(slots=True)
-class Process:
-    """A living process. `line` is where it was forked; `pinned` in which line a region was."""
-
-    line: int = field(compare=False)
-    regions: dict[str, Area] = field(default_factory=dict)
-    pinned: dict[str, int] = field(default_factory=dict)
-
-    def fork(self, line: int) -> Process:
-        return Process(line, dict(self.regions))
-
-
 class Names:
     """What the processes have mapped at one moment of the walk.
 
@@ -114,6 +88,8 @@ class Names:
                 pass
             case Mmap():
                 self.mmap(step, process, parsed)
+            case Mremap():
+                self.mremap(step, process, parsed)
             case Exit():
                 for name, line in process.pinned.items():
                     message = f"process {quote(step.process)} has pinned region {quote(name)}"
@@ -229,7 +205,7 @@ class Names:
         mapped = joined((*area.mapped, (step.offset, end)))
         process.regions[step.region] = replace(area, mapped=mapped)
 
-    def no_overlap(self, new: Area, process: Process, parsed: Parsed) -> None:
+    def no_overlap(self, new: Area, process: Process, parsed: Parsed, key: str = "at") -> None:
         """Addresses belong to one region, even after it is unmapped: its name still means them."""
         self.spend(len(process.regions) // SCANNED, parsed)
         start, end = new.base, new.end
@@ -240,7 +216,24 @@ class Names:
         ]
         for name, area in near:
             where = f"region {quote(name)} of line {area.line}, {area.base:#x} to {area.end:#x}"
-            self.wrong(parsed.mark("at"), f"at: {start:#x} to {end:#x} overlaps {where}")
+            self.wrong(parsed.mark(key), f"{key}: {start:#x} to {end:#x} overlaps {where}")
+
+    def mremap(self, step: Mremap, process: Process, parsed: Parsed) -> None:
+        """The region has another size or place; with MREMAP_DONTUNMAP it is another that has."""
+        area = process.regions.get(step.region)
+        if area is None:
+            self.no_region(step, step.region, process, parsed.mark("argument"))
+        elif step.region in process.pinned:
+            message = f"region {quote(step.region)} is pinned (line {process.pinned[step.region]})"
+            self.wrong(parsed.mark("argument"), f"{message}; unpin it before")
+        elif step.errno is None and area.size:
+            moved = moved_to(process, step, area, self.page_size)
+            if step.name in process.regions:
+                message = f"there is a region {quote(step.name or '')} here; use another name"
+                self.wrong(parsed.mark("as"), f"as: {message}")
+            elif step.to is not None:
+                self.no_overlap(moved, process, parsed, "to")
+            process.regions[step.name or step.region] = moved
 
     def trace(self, step: Trace, process: Process, parsed: Parsed) -> None:
         """The region of a trace, where the step names one; what the file names is known later."""

@@ -8,12 +8,13 @@ process exists there is for `names` to say; so a step whose `length` is left out
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from swaptrace.advice import Advice
 from swaptrace.errors import quote
 from swaptrace.scenario import values
 from swaptrace.scenario.fields import Fields
+from swaptrace.scenario.mapped import mmap, mremap
 from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, PagemapScan
 from swaptrace.scenario.schema import (
     Access,
@@ -28,7 +29,6 @@ from swaptrace.scenario.schema import (
     Memset,
     Mlock,
     Mlockall,
-    Mmap,
     Mprotect,
     Munlock,
     Munlockall,
@@ -52,28 +52,8 @@ from swaptrace.scenario.uffd import (
     UffdZeropage,
 )
 
-T = TypeVar("T")
-U = TypeVar("U")
-
 TOTAL: Final = "total"
 """The window that is the whole run."""
-
-
-def mmap(f: Fields) -> Mmap:
-    at = f.get("at", values.address, None)
-    if at is not None and at % f.page_size and "errno" not in f.entries:
-        f.wrong("at", f"{at:#x} is not a multiple of the page size, {values.human(f.page_size)}")
-        at = None
-    size = f.require("size", f.sizes, 0)
-    return Mmap(
-        **f.base(),
-        region=f.name(),
-        size=-(-size // f.page_size) * f.page_size,
-        prot=f.get("prot", values.PROT, "rw"),
-        at=at,
-        offset=f.part("offset", values.OFFSET, 0),
-        flags=f.flags("flags", values.MAP_FLAG),
-    )
 
 
 def munmap(f: Fields) -> Munmap:
@@ -278,6 +258,7 @@ SYSCALL: Final = (*RANGE, "process", "errno")
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "mmap": Operation(mmap, ("size", "prot", "at", "offset", "flags", "process", "errno")),
+    "mremap": Operation(mremap, ("size", "to", "as", "flags", "process", "errno")),
     "munmap": Operation(munmap, SYSCALL),
     "mprotect": Operation(mprotect, ("prot", *SYSCALL)),
     "memset": Operation(memset, ("value", *RANGE, "process")),

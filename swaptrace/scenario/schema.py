@@ -18,6 +18,7 @@ from swaptrace.scenario.base import BaseStep, Span
 from swaptrace.scenario.claims import Claims, Expected, NamedPolicy
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.pagescan import PagemapScan
+from swaptrace.scenario.remap import Mremap
 from swaptrace.scenario.uffd import OnUffd
 from swaptrace.terminal.files import Identity
 
@@ -264,6 +265,7 @@ OnRange: TypeAlias = Memset | Access | AccessPattern | SystemCall
 
 Step: TypeAlias = (
     Mmap
+    | Mremap
     | Munmap
     | Mprotect
     | Memset

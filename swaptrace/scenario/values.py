@@ -19,6 +19,7 @@ from swaptrace.scenario.addresses import ADDRESS_LIMIT
 from swaptrace.scenario.hardware import Backend, KiB, Reclaim
 from swaptrace.scenario.nodes import Listing, Node, Scalar, a_kind
 from swaptrace.scenario.pagescan import CATEGORIES, FLAGS
+from swaptrace.scenario.remap import RemapFlag
 from swaptrace.scenario.schema import LockAllFlag, LockFlag, MapFlag, Order, Pattern, PinMode, Prot
 from swaptrace.scenario.source import Report
 from swaptrace.scenario.thp import ThpEnabled, ThpInherited, ThpSize
@@ -297,6 +298,7 @@ PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")
 ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
 ADVICE: Final[Reader[Advice]] = choice(Advice, "an advice", PREFIX, others=NOT_MODELLED)
 MAP_FLAG: Final[Reader[MapFlag]] = choice(get_args(MapFlag), "a flag of mmap() here", "MAP_")
+REMAP_FLAG: Final[Reader[RemapFlag]] = choice(get_args(RemapFlag), "a flag of mremap()", "MREMAP_")
 LOCK_FLAG: Final[Reader[LockFlag]] = choice(get_args(LockFlag), "a flag of mlock2()", "MLOCK_")
 LOCK_ALL_FLAG: Final[Reader[LockAllFlag]] = choice(
     get_args(LockAllFlag), "a flag of mlockall()", "MCL_"

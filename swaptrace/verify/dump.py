@@ -11,6 +11,7 @@ from swaptrace.scenario.claims import Claims
 from swaptrace.scenario.hardware import LIMITED
 from swaptrace.scenario.machine import PERIODS
 from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, PagemapScan, ScanClaim
+from swaptrace.scenario.remap import Mremap
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -132,6 +133,14 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
                 yield "at", step.at
             if step.offset:
                 yield "offset", step.offset
+            yield from flags_key(step.flags)
+        case Mremap():
+            yield "mremap", step.region
+            yield "size", step.size
+            if step.to is not None:
+                yield "to", step.to
+            if step.name is not None:
+                yield "as", step.name
             yield from flags_key(step.flags)
         case Mprotect():
             yield from range_keys(step, prot=step.prot)

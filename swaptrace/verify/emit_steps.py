@@ -13,6 +13,7 @@ from swaptrace.replay.userfaults import wanted_of
 from swaptrace.scenario.base import Span
 from swaptrace.scenario.claims import UNCHANGED, Claims, page_code
 from swaptrace.scenario.pagescan import PagemapScan
+from swaptrace.scenario.remap import Mremap
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -187,6 +188,8 @@ class Writer:
                 return self.pattern(step)
             case Trace():
                 return self.traces[step.path, step.region, step.process]
+            case Mremap():
+                return self.remap(step)
             case Munmap(region=region):
                 return f"call(munmap({self.memory(region, step.span)}))"
             case Mprotect(region=region):
@@ -235,6 +238,12 @@ class Writer:
                 return "ksm_scan()"
             case Check() | Measure() | Repeat():
                 raise AssertionError("no step of its own")
+
+    def remap(self, step: Mremap) -> str:
+        where = "ANYWHERE" if step.to is None else f"{step.to:#x}UL"
+        to = self.regions[step.name or step.region]
+        given = f"{size(step.size)}, {ored(step.flags)}, {where}, {to}"
+        return f"call(remap({self.regions[step.region]}, {given}))"
 
     def claims(self, claims: Claims) -> Iterator[str]:
         """What is held against the kernel. Of broken promises one shows nothing."""

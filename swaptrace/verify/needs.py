@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from swaptrace.replay.pages.touched import Memory
 from swaptrace.replay.userfaults import wanted_of
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.pagescan import PagemapScan
+from swaptrace.scenario.remap import Mremap
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -73,7 +74,7 @@ def needs(scenario: Scenario) -> Needs:
     forked = (step.child for step in steps if isinstance(step, Fork))
     given = {step.advice for step in steps if isinstance(step, Madvise)}
     registered = (step for step in steps if isinstance(step, UffdRegister))
-    mapped = (step.region for step in steps if isinstance(step, Mmap))
+    mapped = (region for step in steps for region in named(step))
     return Needs(
         processes=tuple(dict.fromkeys(("main", *forked))),
         regions=tuple(dict.fromkeys(mapped)),
@@ -95,6 +96,14 @@ def needs(scenario: Scenario) -> Needs:
         mlockall=any(isinstance(step, Mlockall) for step in steps),
         advice=tuple(each for each in Advice if each in given),
     )
+
+
+def named(step: Step) -> Iterator[str]:
+    """The region that a step makes."""
+    if isinstance(step, Mmap):
+        yield step.region
+    elif isinstance(step, Mremap) and step.name is not None:
+        yield step.name
 
 
 def context(step: UffdRegister) -> Uffd:
@@ -122,7 +131,8 @@ def data_pages(steps: Sequence[Step], page_size: int) -> int:
     """Of how many pages, of each region, it is noted what was written there."""
     if not any(isinstance(step, Check) and step.claims.data for step in steps):
         return 0
-    pages = max((step.size for step in steps if isinstance(step, Mmap)), default=0) // page_size
+    sizes = (step.size for step in steps if isinstance(step, Mmap | Mremap))
+    pages = max(sizes, default=0) // page_size
     return max(2, pages)
 
 

@@ -26,7 +26,6 @@ from swaptrace.scenario.schema import (
     LockAllFlag,
     LockFlag,
     Madvise,
-    MapFlag,
     Measure,
     Memset,
     Mlock,
@@ -42,13 +41,19 @@ from swaptrace.scenario.schema import (
     Repeat,
     Scenario,
     Step,
-    SystemCall,
 )
 from swaptrace.scenario.thp import Thp
 from swaptrace.scenario.uffd import UffdMode, UffdWriteprotect
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.needs import needs
 from swaptrace.verify.random_advice import ADVICE
+from swaptrace.verify.random_mapping import (
+    MAPPED,
+    map_flags,
+    mmap_over,
+    mremap,
+    out_of_order,
+)
 from swaptrace.verify.random_uffd import FEATURES, Features, scan_step, uffd_step
 
 MAX_PROCESSES: Final = 5
@@ -56,7 +61,6 @@ SIZES: Final = (1, 2, 3, 4, 5, 7, 8, 12, 16, 24, 27, 33, 40, 55, 64, 200, 600)
 """Of regions, in pages; the last one has more than one page table."""
 
 PROTS: Final[tuple[Prot, ...]] = ("r", "r", "rw", "rw", "rw", "none", "w", "rx", "rwx")
-MAPPED: Final[tuple[Prot, ...]] = ("rw",) * 16 + ("r", "r", "w", "rwx")
 OPS: Final[tuple[Literal["read", "write", "read_write"], ...]] = (
     *("read",) * 2,
     *("write",) * 2,
@@ -168,27 +172,7 @@ class Maker:
             size=size,
             prot=self.random.choice(MAPPED),
             at=at,
-            flags=self.map_flags(),
-        )
-
-    def map_flags(self) -> tuple[MapFlag, ...]:
-        """Mostly none, and never that of a mapping over another."""
-        if self.random.random() < 0.8:
-            return ()
-        names: tuple[MapFlag, ...] = ("MAP_POPULATE", "MAP_LOCKED", "MAP_NORESERVE")
-        return tuple(name for name in names if self.random.random() < 0.4)
-
-    def mmap_over(self, region: str, process: str, pages: int) -> Step:
-        """A mapping in the place of a part of a region."""
-        span = self.span(pages, 0.8)
-        return Mmap(
-            line=1,
-            process=process,
-            region=region,
-            size=span.length,
-            offset=span.offset,
-            prot=self.random.choice(MAPPED),
-            flags=("MAP_FIXED", *self.map_flags()),
+            flags=map_flags(self.random),
         )
 
     def address(self, process: str) -> int | None:
@@ -245,6 +229,7 @@ class Maker:
             (self.memset, 4),
             (self.munmap, 1),
             (self.mmap_over, 2),
+            (self.mremap, 2),
             (self.refused, 2),
         ]
         if self.soft_dirty:
@@ -259,20 +244,21 @@ class Maker:
         region, process = self.somewhere()
         return make(region, process, self.sizes[process][region])
 
+    def mmap_over(self, region: str, process: str, pages: int) -> Step:
+        span = self.span(pages, 0.8)
+        return mmap_over(self.random, process, region, span)
+
+    def mremap(self, region: str, process: str, pages: int) -> Step:
+        self.mapped += 1
+        step = mremap(self.random, process, region, pages * self.page_size, self.page_size)
+        self.sizes[process][region] = step.size // self.page_size
+        return step if step.to is None else replace(step, to=self.mapped << 36)
+
     def refused(self, region: str, process: str, pages: int) -> Step:
         """A system call on a range that is not in order, whatever it is that it gives."""
         makes = (self.advice, self.mprotect, self.lock, self.munmap)
         step = self.random.choice(makes)(region, process, pages)
-        if not isinstance(step, SystemCall):
-            return step
-        span = self.random.choice(
-            (
-                Span(step.span.offset + 100, step.span.length),
-                Span(step.span.offset, 0),
-                Span(step.span.offset, step.span.length + 3 * self.page_size),
-            )
-        )
-        return replace(step, span=span, errno="EINVAL")
+        return out_of_order(self.random, step, self.page_size)
 
     def access(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.4)

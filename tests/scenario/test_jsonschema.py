@@ -37,6 +37,10 @@ steps:
 - {mmap: a, size: 4KiB, offset: 4KiB, flags: [MAP_FIXED, POPULATE], prot: rwx}
 - {mmap: b, size: 0, errno: EINVAL}
 - {munmap: a, offset: 1, length: 0, errno: EINVAL}
+- {mremap: a, size: 0, errno: EINVAL}
+- {mmap: b, size: 4KiB}
+- {mremap: b, size: 8KiB, flags: [MAYMOVE, MREMAP_FIXED], to: 0x20000000, process: main}
+- {mremap: b, size: 8KiB, flags: [MREMAP_MAYMOVE, MREMAP_DONTUNMAP], as: c}
 - {mprotect: a, prot: rw, offset: 4KiB, length: 4K}
 - {memset: a, value: 0xff, offset: 1, length: 2}
 - {read: a, offset: 1, length: 2, stride: 1, order: backward}

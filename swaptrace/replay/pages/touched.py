@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from swaptrace.scenario.base import Span
 from swaptrace.scenario.pagescan import PagemapScan
+from swaptrace.scenario.remap import Mremap
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -97,6 +98,9 @@ class Memory:
             case Mmap():
                 if step.errno is None:
                     self.map(step, areas)
+            case Mremap():
+                if step.errno is None:
+                    self.remap(step, areas)
             case Munmap() if step.span == Span(0, areas[step.region].size):
                 areas[step.region] = Area(step.span.length)
             case Fork():
@@ -136,6 +140,15 @@ class Memory:
         populated = {"MAP_POPULATE", "MAP_LOCKED"} & set(step.flags)
         if populated or step.process in self.populating:
             areas[step.region].ranges.add((step.offset, step.offset + step.size))
+
+    def remap(self, step: Mremap, areas: dict[str, Area]) -> None:
+        """Another size, all of which may come at once in a locked region; or another name."""
+        area = areas[step.region]
+        if step.name is not None:
+            areas[step.name] = _copied(area)
+        elif step.size > area.size:
+            area.ranges.add((area.size, step.size))
+        area.size = step.size
 
     def lock_all(self, process: str, now: bool, later: bool) -> None:
         """mlockall(), as if every page came at once."""

@@ -101,6 +101,22 @@ class Region:
         self.starts: Pages = np.zeros(1, dtype=np.int64)
         self.ids: Pages = np.full(1, column, dtype=np.int64)
 
+    def resize(self, pages: int, column: int) -> None:
+        """Cut pages off at the end, or append some of a column."""
+        if pages < self.pages:
+            kept = self.starts < pages
+            self.starts, self.ids = self.starts[kept], self.ids[kept]
+        elif pages > self.pages:
+            starts, ids = np.append(self.starts, self.pages), np.append(self.ids, column)
+            self._merge(starts, ids)
+        self.pages = pages
+
+    def copy(self) -> Region:
+        """Another one with the same columns."""
+        other = Region(self.pages, 0)
+        other.starts, other.ids = self.starts, self.ids
+        return other
+
     def runs(self) -> Iterator[tuple[int, int, int]]:
         """(first page, pages, column) of every run."""
         yield from self.segments(Walk(0, self.pages))

@@ -318,6 +318,43 @@ static void map(int region, size_t size, int prot, int flags, unsigned long wher
 	note.address = (uintptr_t)start;
 }
 
+/* Where the kernel would choose another place than the scenario's, it is told that. */
+static char *remapped(struct region old, size_t size, int flags, unsigned long to)
+{
+	char *start;
+
+	if (to != ANYWHERE)
+		return mremap(old.start, old.size, size, flags, moved(to));
+	if (!(flags & MREMAP_DONTUNMAP)) {
+		start = mremap(old.start, old.size, size, flags & ~MREMAP_MAYMOVE);
+		if (start != MAP_FAILED || errno != ENOMEM || !(flags & MREMAP_MAYMOVE))
+			return start;
+	}
+	if (!(flags & MREMAP_MAYMOVE))
+		return mremap(old.start, old.size, size, flags);
+	return mremap(old.start, old.size, size, flags | MREMAP_FIXED, first_fit(size));
+}
+
+static int remap(int region, size_t size, int flags, unsigned long to, int as)
+{
+	struct region *regions = shared->regions[me], old = regions[region];
+	char *start = remapped(old, size, flags, to);
+
+	if (start == MAP_FAILED)
+		return -1;
+	if (as != region) {
+		memcpy(shared->data[me][as], shared->data[me][region], sizeof(shared->data[me][as]));
+		now_zero(region, 0, old.size);
+	}
+	if (size > old.size)
+		now_zero(as, old.size, size - old.size);
+	regions[as].start = start;
+	regions[as].size = size;
+	if (start != old.start)
+		regions[as].registered = false;
+	return 0;
+}
+
 static void call(int result)
 {
 	if (result)

@@ -124,6 +124,7 @@ struct record {				/* an access of a trace */
 static bool begin(int process, const char *path, ...) __attribute__((format(printf, 2, 3)));
 static bool end(void);
 static void map(int region, size_t size, int prot, int flags, unsigned long at) UNUSED;
+static int remap(int region, size_t size, int flags, unsigned long to, int as) UNUSED;
 static char *at(int region, size_t offset) UNUSED;
 static void call(int result) UNUSED;	/* notes the errno of a system call that failed */
 static int madvise_process(int process, int region, size_t offset, size_t length,

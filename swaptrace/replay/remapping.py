@@ -1,0 +1,181 @@
+"""Mappings that are moved or resized (mm/mremap.c)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swaptrace.errors import NotModelled
+from swaptrace.kernels import Rule, Version, version
+from swaptrace.mm.column import ENTRY_BYTES, Column, Mapping
+from swaptrace.mm.event import Move
+from swaptrace.replay.call import Call, Errno, is_aligned
+from swaptrace.replay.family import Family, Lock, Process
+from swaptrace.replay.locking import mlock_future_ok, mm_populate
+from swaptrace.replay.mapping import unmap
+from swaptrace.replay.space import VmArea
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import World
+from swaptrace.scenario.remap import Mremap
+from swaptrace.vmflags import VmFlag
+
+MOVES_SEVERAL: Version = (6, 17)
+"""Since then mremap() that only moves takes several VMAs."""
+
+
+def mremap(world: World, tally: Tally, process: Process, step: Mremap) -> Errno:
+    """sys_mremap(): shrinks, grows where it is, or moves."""
+    family = process.regions[step.region]
+    call = Call(world, tally, process, family.base, family.end)
+    moves = "MREMAP_MAYMOVE" in step.flags
+    pages, fixed = world.pages(step.size), step.to is not None
+    resized = pages != family.region.pages
+    if not pages or (not moves and (fixed or step.keeps)) or (step.keeps and resized):
+        return "EINVAL"
+    area = next(iter(call.space.within(call.start, call.start + 1)), None)
+    if area is None:
+        return "EFAULT"
+    if fixed and not may_go_to(world, family, step.to or 0, pages):
+        return "EINVAL"
+    check_modelled(world, step, family, area)
+    if pages < family.region.pages:
+        unmap(replace(call, start=call.start + pages))
+        resize(world, family, pages)
+        call, area = replace(call, end=call.start + pages), replace_end(call, area)
+    if not fixed and not step.keeps and pages <= family.region.pages:
+        return None
+    errno = vma_to_resize(call, area, pages)
+    if errno:
+        return errno
+    added = pages - (call.end - call.start)
+    if not fixed and not step.keeps and is_expandable(call, area, added):
+        expand(call, family, area, added)
+        return None
+    if not moves:
+        return "ENOMEM"
+    move_vma(call, family, area, step, pages)
+    return None
+
+
+def may_go_to(world: World, family: Family, to: int, pages: int) -> bool:
+    """mremap_to(): a place of whole pages, which is not that where the region is."""
+    base = to // world.machine.page_size
+    return is_aligned(world, to) and (base + pages <= family.base or family.end <= base)
+
+
+def check_modelled(world: World, step: Mremap, family: Family, area: VmArea) -> None:
+    """Raise `NotModelled` where it is not known what becomes of the pages."""
+    why = ""
+    if world.arena is not None or world.batch is not None:
+        why = "under a memory limit, with large folios, where swap can fill, or with lru_batch"
+    elif len(family.members) > 1:
+        why = "of a region that another process has as well"
+    elif VmFlag.MERGEABLE in area.flags:
+        why = "where KSM merges pages"
+    elif step.keeps and (area.start, area.end) != (family.base, family.end):
+        why = "with MREMAP_DONTUNMAP of a region that is not one VMA"
+    elif area.end < family.end and step.to and version(world.machine.kernel) >= MOVES_SEVERAL:
+        why = "of several VMAs, which Linux 6.17 and later may move"
+    if why:
+        raise NotModelled(f"mremap is not modelled {why}")
+
+
+def replace_end(call: Call, area: VmArea) -> VmArea:
+    """The VMA after the end of the range was unmapped."""
+    return next(iter(call.space.within(area.start, area.start + 1)))
+
+
+def vma_to_resize(call: Call, area: VmArea, pages: int) -> Errno:
+    """Whether the range lies within the one VMA, and may grow."""
+    if call.end > area.end:
+        return "EFAULT"
+    added = pages - (call.end - call.start)
+    if area.vma.locked and added and not mlock_future_ok(call.world, call.process, added):
+        return "EAGAIN"
+    return None
+
+
+def is_expandable(call: Call, area: VmArea, added: int) -> bool:
+    """vma_expandable(): whether the VMA ends with the range, and nothing lies behind it."""
+    if area.end != call.end:
+        return False
+    if call.space.within(call.end, call.end + added):
+        return False
+    taken = (f for f in call.process.families() if f.base < call.end + added and call.end < f.end)
+    if any(taken):
+        raise NotModelled("mremap into a region that was unmapped is not modelled")
+    return True
+
+
+def expand(call: Call, family: Family, area: VmArea, added: int) -> None:
+    """vma_merge_extend(): the VMA grows, and may merge with what it reaches then."""
+    end = call.end + added
+    resize(call.world, family, family.region.pages + added, Mapping(area.vma))
+    call.map(area._replace(start=call.end, end=end))
+    if area.vma.locked:
+        mm_populate(replace(call, start=call.end, end=end))
+
+
+def resize(world: World, family: Family, pages: int, new: Mapping | None = None) -> None:
+    """The region has fewer pages, or more, which are new."""
+    column = 0 if new is None else world.table.intern(Column((new,)))
+    family.region.resize(pages, column)
+
+
+def move_vma(call: Call, family: Family, area: VmArea, step: Mremap, pages: int) -> None:
+    """move_vma(): a copy of the VMA, the page tables, and the old range unmapped, or left empty."""
+    world, process = call.world, call.process
+    base, old = world.place(process, pages, step.to), family.region.pages
+    kept, armed = family.region.copy(), area.vma.uffd_armed
+    vma = area.vma.unregistered()
+    shift = 0 if area.anon_vma is None else area.moved + base - family.base
+    new = area._replace(start=base, end=base + pages, vma=vma, moved=shift)
+    if call.space.around(new):
+        raise NotModelled("mremap to where another mapping begins or ends is not modelled")
+    move_page_tables(call, base, armed)
+    if step.keeps:
+        moved = process.regions[step.name or ""] = Family(
+            step.name or "", base, family.region, [process.name]
+        )
+        family.region = kept
+        leave_empty(call, family, area)
+    else:
+        call.space.unmap(call.start, call.end)
+        process.registered.pop(step.region, None)
+        family.base, moved = base, family
+    resize(world, moved, pages, Mapping(vma))
+    call.map(new)
+    if vma.locked and pages > old:
+        mm_populate(replace(call, start=base + old, end=base + pages))
+
+
+def leave_empty(call: Call, family: Family, area: VmArea) -> None:
+    """MREMAP_DONTUNMAP: the old VMA, with nothing in it, and unlocked."""
+    vma = area.vma._replace(locked=False)
+    column = call.world.table.intern(Column((Mapping(vma),)))
+    family.region.resize(0, column)
+    family.region.resize(call.end - call.start, column)
+    flags = Lock.NONE.flags_of(area.flags)
+    empty = area._replace(vma=vma, flags=flags, anon_vma=None, cloned=False, moved=0)
+    call.space.put(area, empty)
+
+
+def realigns(call: Call, base: int, size: int) -> bool:
+    """try_realign_addr(): whether both begin in page tables that have nothing else before."""
+    offset = call.start % size
+    if offset == 0 or base % size != offset or not call.world.follows(Rule.REALIGNS_MOVES):
+        return False
+    return not any(call.space.within(start - offset, start) for start in (call.start, base))
+
+
+def move_page_tables(call: Call, base: int, armed: bool) -> None:
+    """Entry by entry; whole page tables where both places begin with one, which leaves soft-dirty
+    bits as they are, unless a userfaultfd has to be looked at (uffd_supports_page_table_move())."""
+    world, size = call.world, call.world.machine.page_size // ENTRY_BYTES
+    clears = armed and world.follows(Rule.CLEARS_MOVED_WP)
+    at = call.start - call.start % size if realigns(call, base, size) else call.start
+    while at < call.end:
+        end = min(call.end, at - at % size + size)
+        marks = armed or end - at < size or (base - call.start) % size != 0
+        at = max(at, call.start)
+        call.send(at, end, Move(0, world.facts, marks, unregisters=armed, clears=clears))
+        at = end

@@ -1,0 +1,51 @@
+"""How the steps are read that make or move mappings."""
+
+from __future__ import annotations
+
+from swaptrace.scenario import values
+from swaptrace.scenario.fields import Fields
+from swaptrace.scenario.remap import Mremap
+from swaptrace.scenario.schema import Mmap
+
+
+def mmap(f: Fields) -> Mmap:
+    return Mmap(
+        **f.base(),
+        region=f.name(),
+        size=whole_pages(f, "size"),
+        prot=f.get("prot", values.PROT, "rw"),
+        at=aligned(f, "at"),
+        offset=f.part("offset", values.OFFSET, 0),
+        flags=f.flags("flags", values.MAP_FLAG),
+    )
+
+
+def mremap(f: Fields) -> Mremap:
+    step = Mremap(
+        **f.base(),
+        region=f.name(),
+        size=whole_pages(f, "size"),
+        to=aligned(f, "to"),
+        name=f.get("as", values.name, None),
+        flags=f.flags("flags", values.REMAP_FLAG),
+    )
+    if (step.to is None) == ("MREMAP_FIXED" in step.flags):
+        f.report.add(f.mark, "mremap: an address ('to') and MREMAP_FIXED need each other")
+    if (step.name is None) == step.keeps:
+        f.report.add(f.mark, "mremap: a name for the pages ('as') and MREMAP_DONTUNMAP do")
+    return step
+
+
+def whole_pages(f: Fields, key: str) -> int:
+    """A size, rounded up to pages."""
+    size = f.require(key, f.sizes, 0)
+    return -(-size // f.page_size) * f.page_size
+
+
+def aligned(f: Fields, key: str) -> int | None:
+    """An address that a mapping may have; if the system call is to fail, any."""
+    at = f.get(key, values.address, None)
+    if at is not None and at % f.page_size and "errno" not in f.entries:
+        f.wrong(key, f"{at:#x} is not a multiple of the page size, {values.human(f.page_size)}")
+        return None
+    return at

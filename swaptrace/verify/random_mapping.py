@@ -1,0 +1,55 @@
+"""Random steps that make, replace and move mappings, and ranges that are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from typing import Final
+
+from swaptrace.scenario.base import Span
+from swaptrace.scenario.remap import Mremap, RemapFlag
+from swaptrace.scenario.schema import MapFlag, Mmap, Prot, Step, SystemCall
+
+MAPPED: Final[tuple[Prot, ...]] = ("rw",) * 16 + ("r", "r", "w", "rwx")
+
+
+def map_flags(random: Random) -> tuple[MapFlag, ...]:
+    """Mostly none, and never that of a mapping over another."""
+    if random.random() < 0.8:
+        return ()
+    names: tuple[MapFlag, ...] = ("MAP_POPULATE", "MAP_LOCKED", "MAP_NORESERVE")
+    return tuple(name for name in names if random.random() < 0.4)
+
+
+def mmap_over(random: Random, process: str, region: str, span: Span) -> Mmap:
+    """A mapping in the place of a part of a region."""
+    return Mmap(
+        line=1,
+        process=process,
+        region=region,
+        size=span.length,
+        offset=span.offset,
+        prot=random.choice(MAPPED),
+        flags=("MAP_FIXED", *map_flags(random)),
+    )
+
+
+def mremap(random: Random, process: str, region: str, size: int, page_size: int) -> Mremap:
+    """Another size, or another place (of which only that it is one is said), or both."""
+    chance = random.random()
+    if chance < 0.6:
+        size = max(1, size // page_size + random.choice((-3, -1, 2, 5, 20))) * page_size
+    flags: tuple[RemapFlag, ...] = ("MREMAP_MAYMOVE",)
+    if chance > 0.5:
+        flags = (*flags, "MREMAP_FIXED")
+    to = 0 if chance > 0.5 else None
+    return Mremap(line=1, process=process, region=region, size=size, to=to, flags=flags)
+
+
+def out_of_order(random: Random, step: Step, page_size: int) -> Step:
+    """The system call on another range, which may be one that it refuses."""
+    if not isinstance(step, SystemCall):
+        return step
+    start, length = step.span.offset, step.span.length
+    ranges = Span(start + 100, length), Span(start, 0), Span(start, length + 3 * page_size)
+    return replace(step, span=random.choice(ranges), errno="EINVAL")
