@@ -170,13 +170,14 @@ def machine_mapping(machine: Machine) -> Mapping[str, object]:
     """The machine as the result keeps it: every key, under the names of the scenario format.
 
     Without a memory limit, none of the keys that say how it is kept; without large folios none
-    of theirs, without a limit of locked memory no `memlock`.
+    of theirs; `memlock` and `lru_batch` only where they are set.
     """
     whole = {**asdict(machine), "thp": dict(machine.thp)}
     for key in () if machine.thp else ("thp", *OF_LARGE_FOLIOS):
         del whole[key]
-    if machine.memlock is None:
-        del whole["memlock"]
+    for key in ("memlock", "lru_batch"):
+        if whole[key] is None or whole[key] is False:  # a limit of 0 is one
+            del whole[key]
     return {key: value for key, value in whole.items() if machine.memory or key not in LIMITED}
 
 

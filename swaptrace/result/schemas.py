@@ -47,6 +47,7 @@ OPTIONAL: Final = {
     (PolicyResult, "undecided"),
     (Machine, "thp"),
     (Machine, "memlock"),
+    (Machine, "lru_batch"),
     *((Machine, key) for key in (*LIMITED, *OF_LARGE_FOLIOS)),
 }
 """The keys that `to_json` may leave out."""
