@@ -25,16 +25,21 @@ class Change(NamedTuple):
 class Rule(Enum):
     """Every rule that is not as old as 6.1, oldest first."""
 
+    MPROTECT_UPGRADES_CLEAN = Change(
+        (6, 2),
+        "d84887739d5c",
+        "mprotect() to writable makes PTEs of exclusive pages writable at once; before it those of "
+        "dirty ones",
+    )
+    UNSHARES_KSM = Change(
+        (6, 2),
+        "58f595c66591",
+        "MADV_UNMERGEABLE copies KSM pages by faults that are no writes (FAULT_FLAG_UNSHARE)",
+    )
     WRITE_UPGRADE = Change(
         (6, 3),
         "931298e103c2",
-        "mprotect() to writable and un-protecting by userfaultfd make PTEs of exclusive pages "
-        "writable at once; dirty ones before it, and in 6.2 clean ones by mprotect() alone",
-    )
-    UNSHARES_KSM = Change(
-        (6, 3),
-        "58f595c66591",
-        "MADV_UNMERGEABLE copies KSM pages by faults that are no writes (FAULT_FLAG_UNSHARE, 6.2)",
+        "un-protecting by userfaultfd makes PTEs of exclusive pages writable at once as well",
     )
     PER_VMA_LOCK = Change(
         (6, 4),
@@ -207,20 +212,17 @@ LAST: Final[dict[int, int]] = {6: 19, 7: 3}
 OLDEST: Final[Version] = (6, 1)
 NEWEST: Final[Version] = (max(LAST), LAST[max(LAST)])
 
-HALVES: Final[tuple[Version, ...]] = ((6, 2),)
-"""What is not modelled in between: 6.2 has one half of WRITE_UPGRADE."""
-
 KERNELS: Final[tuple[str, ...]] = tuple(
     f"{major}.{minor}"
     for major, last in LAST.items()
     for minor in range(last + 1)
-    if (major, minor) >= OLDEST and (major, minor) not in HALVES
+    if (major, minor) >= OLDEST
 )
 """The kernels that are modelled."""
 
 
 def ranges() -> Iterator[str]:
-    """The kernels without a gap between them, as "6.3 to 6.19"."""
+    """The kernels without a gap between them, as "6.1 to 6.19"."""
     runs: list[list[str]] = []
     for kernel in KERNELS:
         major, minor = version(kernel)

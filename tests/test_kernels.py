@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from swaptrace import policies
 from swaptrace.kernels import (
-    HALVES,
     KERNELS,
     NEWEST,
     OLDEST,
@@ -18,7 +18,9 @@ from swaptrace.kernels import (
     policy_of,
     version,
 )
+from swaptrace.replay.engine import replay
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS
+from swaptrace.scenario.loader import load_text
 
 
 def test_every_rule_begins_with_a_kernel_that_is_modelled() -> None:
@@ -42,7 +44,7 @@ def test_the_rules_stand_in_the_order_of_their_versions() -> None:
     [
         ((5, 19), "6.1", "prepatch"),
         ((6, 1), "6.1", "prepatch"),
-        ((6, 2), "6.1", "prepatch"),
+        ((6, 2), "6.2", "prepatch"),
         ((6, 4), "6.4", "prepatch"),
         ((6, 10), "6.10", "prepatch"),
         ((6, 11), "6.11", "merged"),
@@ -62,6 +64,7 @@ def test_a_running_kernel_has_a_model_and_a_policy(
     ("kernel", "implied"),
     [
         ("6.1", (False, False, False)),
+        ("6.2", (False, False, False)),
         ("6.3", (False, False, True)),
         ("6.6", (True, False, True)),
         ("6.11", (True, False, True)),
@@ -78,7 +81,7 @@ def test_a_kernel_implies_the_features_of_its_rules(
 
 
 def test_the_ranges_that_an_error_names_are_those_that_are_taken() -> None:
-    """Does "6.3 to 6.19" stand for all of them, and for nothing else?"""
+    """Does "6.1 to 6.19" stand for all of them, and for nothing else?"""
     named = []
     for part in RANGES.split(", "):
         first, _, last = part.partition(" to ")
@@ -87,9 +90,37 @@ def test_the_ranges_that_an_error_names_are_those_that_are_taken() -> None:
     assert tuple(named) == KERNELS
 
 
-def test_half_a_rule_is_no_kernel() -> None:
-    """Is 6.2, which has one half of a rule, left out?"""
-    assert not {f"{major}.{minor}" for major, minor in HALVES} & set(KERNELS)
+CLEAN = """\
+machine: {kernel: "%s"}
+steps:
+- {mmap: b, size: 16KiB}
+- {write: b}
+- {madvise: b, advice: PAGEOUT}
+- {read: b}
+- {mprotect: b, prot: r}
+- {mprotect: b, prot: rw}
+- {write: b}
+- {uffd_writeprotect: b}
+- {uffd_writeprotect: b, wp: false}
+- {write: b}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "faults"), [("6.1", (4, 4)), ("6.2", (0, 4)), ("6.3", (0, 0)), ("6.12", (0, 0))]
+)
+def test_each_kernel_has_its_half_of_a_rule(kernel: str, faults: tuple[int, int]) -> None:
+    """Does 6.2 upgrade clean pages by mprotect() and not yet by userfaultfd?"""
+    result = replay(load_text(CLEAN % kernel), policies.find("prepatch"), steps=True)
+    assert result.steps is not None
+    minor = [step.counters.get("minflt", 0) for step in result.steps]
+    assert (minor[6], minor[9]) == faults
+
+
+def test_every_version_up_to_the_newest_is_modelled() -> None:
+    """Is none left out between the oldest and the last of each major version?"""
+    assert KERNELS[:3] == ("6.1", "6.2", "6.3")
+    assert len(KERNELS) == 19 + 4
 
 
 MODEL = Path(__file__).parents[1] / "docs" / "model.md"

@@ -16,6 +16,7 @@ from swaptrace.mm.column import Column, Vma
 class Facts(NamedTuple):
     """What a page's fate depends on besides the page itself.
 
+    `mprotect_upgrades` is one half of `write_upgrade`, where that is off (6.2).
     `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`,
     `mkwrite_dirties` and `zswap_never_enabled` are the machine features of the scenario format;
     `sync_through_cache`, `maps_before_freeing`, `exclusive_alone`, `lazyfree_stays`, and those of
@@ -32,6 +33,7 @@ class Facts(NamedTuple):
     zeromap: bool = True
     per_vma_lock: bool = True
     write_upgrade: bool = True
+    mprotect_upgrades: bool = False
     hw_dirty: bool = True
     mkwrite_dirties: bool = False
     sync_through_cache: bool = False

@@ -35,7 +35,8 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
         pte = pte.wrprotect()
         if wp is not None:
             pte = pte.mkuffd_wp() if wp else pte.clear_uffd_wp()
-        upgradable = page.facts.write_upgrade or (wp is None and pte.dirty)
+        by_mprotect = wp is None and (pte.dirty or page.facts.mprotect_upgrades)
+        upgradable = page.facts.write_upgrade or by_mprotect
         asked = page.policy.functions.get("can_change_pte_writable", can_change_pte_writable)
         if not wp and upgradable and page.vma(p).writable and asked(page, p, pte):
             pte = pte._replace(write=True, dirty=pte.dirty or page.facts.mkwrite_dirties)

@@ -151,6 +151,12 @@ class World:
         )
 
 
+def upgrades_clean(machine: Machine) -> bool:
+    """Whether mprotect() does by itself what `write_upgrade` turns on from 6.3 on."""
+    alone = not follows(machine.kernel, Rule.WRITE_UPGRADE)
+    return alone and follows(machine.kernel, Rule.MPROTECT_UPGRADES_CLEAN)
+
+
 def static_facts(machine: Machine) -> Facts:
     """What the machine of a scenario means for a single page."""
     backend = BACKENDS[machine.swap.backend]
@@ -161,6 +167,7 @@ def static_facts(machine: Machine) -> Facts:
         zeromap=machine.zeromap,
         per_vma_lock=machine.per_vma_lock,
         write_upgrade=machine.write_upgrade,
+        mprotect_upgrades=upgrades_clean(machine),
         hw_dirty=machine.hw_dirty,
         mkwrite_dirties=machine.mkwrite_dirties,
         sync_through_cache=follows(machine.kernel, Rule.SYNC_THROUGH_CACHE),

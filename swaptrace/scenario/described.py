@@ -32,7 +32,7 @@ MACHINE: Final[Mapping[str, str]] = {
     "per_vma_lock": "CONFIG_PER_VMA_LOCK (on SMP): how a fault that is retried is counted.",
     "zeromap": "Pages of zeros go to a bitmap and not to the swap device (since 6.12).",
     "write_upgrade": "mprotect() and userfaultfd make PTEs writable at once where they may "
-    "(since 6.2), so that the next write takes no fault.",
+    "(since 6.3), so that the next write takes no fault.",
     "lru_batch": "The per-CPU batch of new pages is kept from one fault to the next, as on a CPU "
     "that runs nothing else; lru_drains counts how often faults drain it. Else it is empty "
     "whenever an access begins.",
