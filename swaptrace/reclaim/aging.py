@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from swaptrace.reclaim.batches import folio_activate
 from swaptrace.reclaim.compiled import compiled
-from swaptrace.reclaim.generations import folio_activate, gen_of, move_to_tail, set_gen
+from swaptrace.reclaim.generations import gen_of, move_to_tail, set_gen
 from swaptrace.reclaim.memory import (
     ADDRESS,
     ANON,

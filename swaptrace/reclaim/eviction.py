@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from swaptrace.reclaim.aging import look_around, reset_ctrl_pos, try_to_inc_max_seq
+from swaptrace.reclaim.batches import folio_putback_lru, lru_add_drain, mlock_folio, place_in
 from swaptrace.reclaim.compiled import compiled
 from swaptrace.reclaim.generations import (
     gen_add_folio,
     gen_del_folio,
     gen_of,
-    is_activating,
     lru_refs,
     move_to_head,
     move_to_tail,
     set_gen,
     tier_of,
 )
-from swaptrace.reclaim.lists import full, lru_add, lru_add_drain
+from swaptrace.reclaim.lists import evictable, full, in_locked_vma
 from swaptrace.reclaim.memory import (
     ACTIVATES,
     ACTIVE,
@@ -34,6 +34,7 @@ from swaptrace.reclaim.memory import (
     GENERATION_FLAGS,
     HELD,
     HELD_ENTRIES,
+    LRU_ACTIVATE,
     MAPPED,
     MAX_LRU_BATCH,
     MAX_NR_GENS,
@@ -118,7 +119,7 @@ def gain_of(kind: int) -> int:
 def sort_folio(m: Memory, node: int, kind: int, tier_idx: int) -> bool:
     """Whether the folio is spared: it was promoted meanwhile, or its tier is protected.
 
-    It is evictable: what is locked leaves its list at once here.
+    It is evictable: the batch of mlock has been drained.
     """
     gen, oldest = gen_of(m, node), m.v[MIN_SEQ + kind] % MAX_NR_GENS
     if gen != oldest:
@@ -234,6 +235,11 @@ def shrink_folio(m: Memory, node: int) -> int:
     mapped = m.t[m.v[MAPPED] + m.column[page] * m.v[WIDTH] + folio]
     if mapped and m.flags[node] & REFERENCED:
         return KEPT
+    if in_locked_vma(m, node):
+        m.flags[node] &= ~REFERENCED
+        mlock_folio(m, node)
+        take(m, page, m.t[m.v[ACTIVATES] + folio] + 1, False)
+        return KEPT
     young = young_ptes(m, page, mapped)
     referenced = m.flags[node] & REFERENCED
     if not young:
@@ -249,7 +255,7 @@ def shrink_folio(m: Memory, node: int) -> int:
 @compiled
 def evict(m: Memory, page: int, folio: int) -> int:
     """Swap a folio out and free it. One to which a batch holds a reference is only unmapped."""
-    held = is_activating(m, base_of(m, page) + folio)
+    held = place_in(m, LRU_ACTIVATE, base_of(m, page) + folio) >= 0
     event = swapping_out(m, page, m.t[m.v[UNMAPS if held else EVICTS] + folio])
     at = event * m.v[COLUMNS] + m.column[page]
     row, writes = m.t[m.v[WAY] + at], m.t[m.v[DOES] + at] & WRITES
@@ -286,9 +292,13 @@ def evict_folios(m: Memory, can_swap: bool) -> int:
             m.v[HELD_ENTRIES + i] = DEAD
     for i in range(m.v[HELD]):
         node = m.v[HELD_ENTRIES + i]
-        if node != DEAD:
+        if node == DEAD:
+            continue
+        if evictable(m, node):
             m.flags[node] = (m.flags[node] & ~GENERATION_FLAGS) | ACTIVE
-            lru_add(m, node)
+            gen_add_folio(m, node, False)
+        else:
+            folio_putback_lru(m, node)
     m.v[HELD] = 0
     return scanned
 

@@ -1,4 +1,4 @@
-"""The lists of the multi-generational LRU (linux/mm_inline.h, mm/swap.c; v6.12).
+"""The lists of the multi-generational LRU (linux/mm_inline.h, v6.12).
 
 A folio's flags name its generation; it is on the list of that one, or still on an older one
 until reclaim comes to it.
@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from swaptrace.reclaim.compiled import compiled
 from swaptrace.reclaim.memory import (
-    ACTIVATING,
-    ACTIVATING_ENTRIES,
     ACTIVE,
     ANON,
-    BATCH_SIZE,
-    DEAD,
     FILE,
     GEN,
     GEN_PAGES,
@@ -25,18 +21,18 @@ from swaptrace.reclaim.memory import (
     MAX_SEQ,
     MIN_NR_GENS,
     MIN_SEQ,
-    PGACTIVATE,
     REFERENCED,
     REFS,
+    REFS_SHIFT,
     TYPES,
-    USED,
+    UNEVICTABLE,
     WHERE,
     WORKINGSET,
     Memory,
     base_of,
     page_of,
 )
-from swaptrace.reclaim.rings import link_after, position, unlink
+from swaptrace.reclaim.rings import link_after, unlink
 
 
 @compiled
@@ -55,7 +51,7 @@ def gen_of(m: Memory, node: int) -> int:
 def lru_refs(m: Memory, node: int) -> int:
     """folio_lru_refs()"""
     flags = m.flags[node]
-    return (3 if flags & REFS else 0) + (1 if flags & WORKINGSET else 0)
+    return ((flags & REFS) >> REFS_SHIFT) + (1 if flags & WORKINGSET else 0)
 
 
 @compiled
@@ -140,33 +136,14 @@ def move_to_tail(m: Memory, node: int, which: int) -> None:
 
 
 @compiled
-def folio_activate(m: Memory, node: int) -> None:
-    """The folio waits in a batch, which holds a reference to it, for the youngest generation."""
-    if m.flags[node] & WHERE != LISTED:
+def folio_inc_refs(m: Memory, node: int) -> None:
+    """The folio was used once more, by way of a system call."""
+    flags = m.flags[node]
+    if flags & WHERE == UNEVICTABLE:
         return
-    m.v[ACTIVATING_ENTRIES + m.v[ACTIVATING]] = node
-    m.v[ACTIVATING] += 1
-    if m.v[ACTIVATING] == BATCH_SIZE:
-        folio_activate_drain(m)
-
-
-@compiled
-def folio_activate_drain(m: Memory) -> None:
-    """lru_activate() for the whole batch; what is isolated meanwhile is passed over."""
-    count = m.v[ACTIVATING]
-    m.v[ACTIVATING] = 0
-    for i in range(count):
-        node = m.v[ACTIVATING_ENTRIES + i]
-        if node == DEAD:
-            m.v[USED] -= 1
-        elif m.flags[node] & WHERE == LISTED:
-            gen_del_folio(m, node, False)
-            m.flags[node] |= ACTIVE
-            gen_add_folio(m, node, False)
-            m.v[PGACTIVATE] += 1
-
-
-@compiled
-def is_activating(m: Memory, node: int) -> bool:
-    """Whether the batch holds a reference."""
-    return position(m, ACTIVATING_ENTRIES, m.v[ACTIVATING], node) >= 0
+    if not flags & REFERENCED:
+        m.flags[node] |= REFERENCED
+    elif not flags & WORKINGSET:
+        m.flags[node] |= WORKINGSET
+    elif flags & REFS != REFS:
+        m.flags[node] = flags + (1 << REFS_SHIFT)

@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 
 from swaptrace.reclaim.aging import touch_pmd
+from swaptrace.reclaim.batches import folio_mark_accessed, lru_add_drain
 from swaptrace.reclaim.compiled import COMPILED, compiled
-from swaptrace.reclaim.lists import add_folio, del_folio, lru_add_drain
+from swaptrace.reclaim.lists import add_folio, del_folio
 from swaptrace.reclaim.memory import (
     ACTIVATED,
     ACTIVATED_FLUSHED,
@@ -22,6 +23,7 @@ from swaptrace.reclaim.memory import (
     DOES,
     ENDS,
     EXACT,
+    FAULTS,
     FLUSHED,
     FOLIO_OF,
     KNOWN,
@@ -196,7 +198,7 @@ def happen(m: Memory, page: int, pair: int) -> int:
     at = event * m.v[COLUMNS] + m.column[page]
     if m.t[m.v[DOES] + at] & CACHED and m.v[READAHEAD]:
         return LOOKS_UP
-    if m.v[MGLRU] and m.t[m.v[TOUCHES] + event]:
+    if m.v[MGLRU] and m.t[m.v[TOUCHES] + event] == 1:
         touch_pmd(m, page, m.t[m.v[MEMBER] + event])
     folios, moment = m.t[m.v[ALLOCATES] + at], m.v[MOMENT]
     m.v[MOMENT] += 1
@@ -213,11 +215,24 @@ def happen(m: Memory, page: int, pair: int) -> int:
     take(m, page, event, False)
     met_before(m, page, at, moment)
     if m.v[TRACKED] and m.t[m.v[TOUCHES] + event]:
-        process = m.t[m.v[MEMBER] + event]
-        m.flags[base_of(m, page) + process] |= YOUNG
-        if m.v[EXACT]:
-            use(m, base_of(m, page), m.column[page], process)
+        touched(m, page, event, m.t[m.v[DOES] + at])
     return ENDED if ends else DONE
+
+
+@compiled
+def touched(m: Memory, page: int, event: int, does: int) -> None:
+    """A process has used a page, or the kernel has on its behalf: then the PTE is young only if
+    there was a fault, and the folio is marked (FOLL_TOUCH of mm/gup.c). SIGSEGV leaves it as it is.
+    """
+    process, by_itself = m.t[m.v[MEMBER] + event], m.t[m.v[TOUCHES] + event] == 1
+    base, column = base_of(m, page), m.column[page]
+    if does & FAULTS or (by_itself and not does & ENDS):
+        m.flags[base + process] |= YOUNG
+    if m.v[EXACT]:
+        use(m, base, column, process)
+    folio = m.t[m.v[FOLIO_OF] + column * m.v[WIDTH] + process]
+    if not by_itself and folio >= 0 and not does & ENDS:
+        folio_mark_accessed(m, base + folio)
 
 
 @compiled

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from swaptrace.reclaim.batches import folio_add_lru, folio_deactivate
 from swaptrace.reclaim.compiled import compiled
-from swaptrace.reclaim.lists import add_folio, del_folio, folio_add_lru
+from swaptrace.reclaim.lists import del_folio
 from swaptrace.reclaim.loop import DONE, UNKNOWN
 from swaptrace.reclaim.memory import (
     ACTIVE,
@@ -15,8 +16,6 @@ from swaptrace.reclaim.memory import (
     LISTED,
     MAPPED,
     MEMBER,
-    MGLRU,
-    PGDEACTIVATE,
     REFERENCED,
     TRACKED,
     WAY,
@@ -91,8 +90,4 @@ def cold(m: Memory, pages: Array, process: int) -> None:
             m.flags[node] &= ~REFERENCED
             if was & ACTIVE:
                 m.flags[node] |= WORKINGSET
-            if (was & ACTIVE or m.v[MGLRU]) and was & WHERE == LISTED:
-                del_folio(m, node)
-                m.flags[node] &= ~ACTIVE
-                add_folio(m, node)
-                m.v[PGDEACTIVATE] += 1
+            folio_deactivate(m, node)

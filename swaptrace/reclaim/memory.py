@@ -36,14 +36,16 @@ FILE: Final = 16
 """Lazily freed (MADV_FREE): the folio counts among the file pages."""
 WHERE: Final = 96
 BATCHED: Final = 32
-"""In the per-CPU batch lru_add."""
+"""On no list yet: in the per-CPU batch lru_add, or in that of mlock."""
 LISTED: Final = 64
 UNEVICTABLE: Final = 96
-FOLIO: Final = REFERENCED | ACTIVE | WORKINGSET | FILE | WHERE
+MLOCKED: Final = 1 << 7
+"""PG_mlocked, which some folios in locked VMAs miss: those that were swapped in there."""
+FOLIO: Final = REFERENCED | ACTIVE | WORKINGSET | FILE | WHERE | MLOCKED
 """What belongs to the folio of a node, not to the PTE."""
 
 # More flags, of the multi-generational LRU.
-VMA_START: Final = 1 << 7
+VMA_START: Final = 1 << 17
 """The page is the first of its VMA in process `k`."""
 PMD_YOUNG: Final = 1 << 8
 """Of the first page under a PMD entry of process `k`: the accessed bit of that entry."""
@@ -54,8 +56,9 @@ RAN: Final = 1 << 11
 GEN_SHIFT: Final = 12
 GEN: Final = 7 << GEN_SHIFT
 """The generation and 1; 0: on no list."""
-REFS: Final = 1 << 15
-"""LRU_REFS_MASK, of which anonymous folios have all bits or none."""
+REFS_SHIFT: Final = 15
+REFS: Final = 3 << REFS_SHIFT
+"""LRU_REFS_MASK"""
 GENERATION_FLAGS: Final = REFERENCED | WORKINGSET | REFS
 """What says the tier of a folio (LRU_REFS_MASK and LRU_REFS_FLAGS)."""
 OF_FOLIO: Final = FOLIO | GEN | REFS
@@ -96,8 +99,6 @@ ANON_COST: Final = 13
 FILE_COST: Final = 14
 AGE: Final = 15
 """nonresident_age."""
-BATCH: Final = 16
-"""How many entries the batch has."""
 HELD: Final = 17
 """How many folios are isolated."""
 CLOCK: Final = 18
@@ -135,12 +136,6 @@ READAHEAD: Final = 45
 """1: whoever asks the swap cache is handed back, for read-ahead."""
 CELLS: Final = 46
 """How many transitions there is room for: of each region in `TAKEN` and `FIRST_PAGE`."""
-BATCH_ENTRIES: Final = 47
-"""The nodes in the batch (31), or DEAD."""
-ACTIVATING: Final = 78
-"""How many entries the per-CPU batch lru_activate has."""
-ACTIVATING_ENTRIES: Final = 79
-"""The nodes in it (31), or DEAD."""
 
 # Where the tables begin. Of a transition, at event * COLUMNS + column:
 NEW_COLUMN: Final = 110
@@ -258,10 +253,22 @@ ONLY_CACHED: Final = 333
 """Of a column: the slots that only the swap cache holds, as bits."""
 SWITCHED: Final = 334
 """After so many folios written to swap the process that reclaims was switched from and to again."""
-SCALARS: Final = 335
+LOCKS: Final = 335
+"""Of an event: 1 if it is mlock()."""
+BATCHES: Final = 336
+"""Of each per-CPU batch (5): how many entries it has, and the nodes in it (31), DEAD or ABSENT."""
+SCALARS: Final = 496
 
 BATCH_SIZE: Final = 31
 """PAGEVEC_SIZE"""
+BATCH_ROOM: Final = BATCH_SIZE + 1
+# The batches, in the order in which lru_add_drain() drains them.
+LRU_ADD: Final = 0
+LRU_DEACTIVATE: Final = 1
+LRU_LAZYFREE: Final = 2
+LRU_ACTIVATE: Final = 3
+MLOCK: Final = 4
+BATCH_KINDS: Final = 5
 CLUSTER: Final = 32
 """SWAP_CLUSTER_MAX"""
 MIN_LRU_BATCH: Final = 64
@@ -270,9 +277,9 @@ RESCHEDULED: Final = 64
 """How many that are. On a real machine it is up to its speed and the timer tick."""
 MAX_LRU_BATCH: Final = 64 * MIN_LRU_BATCH
 DEAD: Final = -1
-"""An entry of the batch whose folio has been freed; the batch holds its last reference."""
+"""An entry of a batch whose folio has been freed; the batch holds its last reference."""
 ABSENT: Final = -2
-"""No such folio."""
+"""No such folio, or one whose last reference another batch holds."""
 ROOT_AGE: Final = 1
 """The age in a shadow entry of a folio that was evicted on advice (MADV_PAGEOUT)."""
 FIRST_AGE: Final = 2
@@ -290,6 +297,8 @@ WRITES: Final = 32
 """swap_writepage() is called."""
 BREAKS: Final = 64
 """A promise is broken."""
+FAULTS: Final = 128
+"""A fault is taken, which leaves the PTE young."""
 
 
 class Memory(NamedTuple):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from swaptrace.reclaim.compiled import compiled
-from swaptrace.reclaim.lists import (
+from swaptrace.reclaim.batches import (
     folio_add_lru,
+    folio_add_lru_vma,
     folio_put,
     lru_add_drain,
+    mlock_folio,
     reconsider,
     rename,
 )
+from swaptrace.reclaim.compiled import compiled
 from swaptrace.reclaim.memory import (
     ABSENT,
     BREAKS,
@@ -21,11 +23,14 @@ from swaptrace.reclaim.memory import (
     FAMILIES,
     FIRST_PAGE,
     FOLIO_COUNT,
+    FOLIO_OF,
     FOLIO_TO,
     FRESH,
     HEADS,
     LAZY_FOLIOS,
     LOCKED_FOLIOS,
+    LOCKS,
+    MEMBER,
     MOMENT,
     NEW_COLUMN,
     OF_FOLIO,
@@ -107,6 +112,10 @@ def take(m: Memory, page: int, event: int, root: bool) -> None:
     ):
         for k in range(m.t[m.v[FOLIO_COUNT] + new]):
             reconsider(m, base_of(m, page) + k, (m.t[m.v[LAZY_FOLIOS] + new] >> k) & 1 != 0)
+    if m.t[m.v[LOCKS] + event]:
+        folio = m.t[m.v[FOLIO_OF] + new * m.v[WIDTH] + m.t[m.v[MEMBER] + event]]
+        if folio >= 0:
+            mlock_folio(m, base_of(m, page) + folio)
     if m.t[m.v[DOES] + at] & DRAINS:
         lru_add_drain(m)
 
@@ -138,7 +147,10 @@ def move(m: Memory, page: int, row: int, column: int, root: bool) -> None:
         if node != DEAD:
             node += base
             m.flags[node] = (m.flags[node] & ~OF_FOLIO) | flags
-        folio_add_lru(m, node)
+        if j == 0 and m.t[m.v[READ_FROM] + row] >= 0:
+            folio_add_lru(m, node)
+        else:
+            folio_add_lru_vma(m, node)
 
 
 @compiled

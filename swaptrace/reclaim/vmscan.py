@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from swaptrace.reclaim.batches import folio_putback_lru, lru_add_drain, mlock_folio, waiting
 from swaptrace.reclaim.compiled import compiled
 from swaptrace.reclaim.eviction import make_room
-from swaptrace.reclaim.lists import add_folio_tail, del_folio, full, lru_add, lru_add_drain
+from swaptrace.reclaim.lists import (
+    add_folio,
+    add_folio_tail,
+    del_folio,
+    evictable,
+    full,
+    in_locked_vma,
+)
 from swaptrace.reclaim.memory import (
     ACTIVATED_FLUSHED,
     ACTIVATED_SNAPSHOT,
@@ -16,7 +24,6 @@ from swaptrace.reclaim.memory import (
     ACTIVE_FILE,
     AGE,
     ANON_COST,
-    BATCH,
     CLUSTER,
     COLUMNS,
     DEAD,
@@ -31,6 +38,7 @@ from swaptrace.reclaim.memory import (
     INACTIVE_ANON,
     INACTIVE_FILE,
     LISTS,
+    LRU_ADD,
     MAPPED,
     MGLRU,
     PAGES_SHIFT,
@@ -91,8 +99,13 @@ def inactive_is_low(m: Memory, inactive: int) -> bool:
 
 @compiled
 def folio_referenced(m: Memory, page: int, folio: int) -> int:
-    """How many PTEs have been used since they were last looked at; they are marked old."""
+    """How many PTEs have been used since they were last looked at; they are marked old.
+
+    -1: a locked VMA maps the folio, which has missed that, and is marked now."""
     base = base_of(m, page)
+    if in_locked_vma(m, base + folio):
+        mlock_folio(m, base + folio)
+        return -1
     mapped = m.t[m.v[MAPPED] + m.column[page] * m.v[WIDTH] + folio]
     found = 0
     process = 0
@@ -115,6 +128,9 @@ def shrink_folio(m: Memory, node: int) -> int:
     young = folio_referenced(m, page, folio)
     referenced = m.flags[node] & REFERENCED
     m.flags[node] &= ~REFERENCED
+    if young < 0:
+        take(m, page, m.t[m.v[ACTIVATES] + folio] + 1, False)
+        return 0
     if not young:
         return evict(m, page, folio)
     m.flags[node] |= REFERENCED
@@ -181,14 +197,23 @@ def isolate(m: Memory, count: int, which: int) -> int:
 
 
 @compiled
-def move_folios_to_lru(m: Memory) -> None:
-    """What is left of the isolated folios goes back, to the lists that they belong to now."""
+def move_folios_to_lru(m: Memory) -> int:
+    """What is left of the isolated folios goes back, to the lists that they belong to now; how many
+    are on lists."""
+    moved = 0
     for i in range(m.v[HELD]):
-        if m.v[HELD_ENTRIES + i] != DEAD:
-            lru_add(m, m.v[HELD_ENTRIES + i])
-            if m.flags[m.v[HELD_ENTRIES + i]] & ACTIVE:
-                m.v[AGE] += 1
+        node = m.v[HELD_ENTRIES + i]
+        if node == DEAD:
+            continue
+        if not evictable(m, node):
+            folio_putback_lru(m, node)
+            continue
+        add_folio(m, node)
+        moved += 1
+        if m.flags[node] & ACTIVE:
+            m.v[AGE] += 1
     m.v[HELD] = 0
+    return moved
 
 
 @compiled
@@ -201,8 +226,7 @@ def shrink_active_list(m: Memory, count: int, active: int) -> None:
         page = page_of(m, node)
         folio_referenced(m, page, node - base_of(m, page))
         m.flags[node] = (m.flags[node] & ~ACTIVE) | WORKINGSET
-    move_folios_to_lru(m)
-    m.v[PGDEACTIVATE] += count
+    m.v[PGDEACTIVATE] += move_folios_to_lru(m)
 
 
 @compiled
@@ -337,7 +361,7 @@ def charge(m: Memory) -> bool:
     while full(m):
         freed = evict_oldest(m) if m.v[EXACT] else try_to_free_mem_cgroup_pages(m)
         if not freed and full(m):
-            if m.v[BATCH]:
+            if waiting(m, LRU_ADD):
                 lru_add_drain(m)
                 continue
             if m.v[EXACT] or not m.v[SIZE + ACTIVE_ANON] or m.v[SLOTS_USED] >= m.v[SLOTS]:

@@ -71,6 +71,11 @@ class Call:
                 vma = area.vma._replace(soft_dirty=merged.vma.soft_dirty)
                 self.send(area.start, area.end, SetVma(0, self.world.facts, vma))
 
+    def lru_add_drain(self) -> None:
+        """The per-CPU batches are drained, where they matter."""
+        if self.world.arena is not None:
+            self.world.arena.lru_add_drain(self.tally)
+
     def send(self, start: int, end: int, event: Event) -> None:
         """One event of the caller's for each page of a part of the range."""
         for family, walk, member in self.pieces(start, end):
@@ -98,11 +103,16 @@ def whole(world: World, tally: Tally, process: Process) -> Call:
 def populate(call: Call, start: int, end: int, **how: bool) -> bool:
     """Fault in a part of one VMA, up to what cannot be: whether there was nothing of that kind.
     `how` as in `Populate`."""
+    done = False
     for family, walk, member in call.pieces(start, end):
         event = Populate(member, call.world.facts, **how)
         if not touch(call.world, call.tally, call.process, family, walk, event):
-            return False
-    return True
+            break
+    else:
+        done = True
+    if not how.get("pin"):  # populate_vma_page_range(), faultin_page_range()
+        call.lru_add_drain()
+    return done
 
 
 def each_vma(call: Call, fixup: Callable[[Call, VmArea, int, int], None]) -> Errno:

@@ -87,6 +87,7 @@ class Historian(Protocol):
 
 
 Observer: TypeAlias = Callable[[str, Step, Tally], None]
+Told: TypeAlias = Callable[[int], None]
 
 
 def replay(
@@ -97,6 +98,7 @@ def replay(
     pages: bool = False,
     checkpoints: int = 0,
     history: Callable[[Replay], Historian] | None = None,
+    told: Told | None = None,
 ) -> PolicyResult:
     """What the scenario counts under the policy.
 
@@ -104,10 +106,12 @@ def replay(
     transitions that are known already. `steps` and `pages` ask for the executed steps and
     for the page maps at the end, `checkpoints` for the counters after so many equal parts of each
     `access` and `trace` step. `history` makes of a replay that is about to begin who takes down how
-    the address space looks after each step (`telling.Historian`). Raises `ScenarioError` where a
+    the address space looks after each step (`telling.Historian`). `told` is told of each so many
+    accesses of `access` and `trace` steps. Raises `ScenarioError` where a
     system call does not return what its step says, and `PolicyError`.
     """
     run = Replay(scenario, policy, steps, checkpoints=checkpoints)
+    run.told = told or run.told
     historian = None if history is None else history(run)
     run.steps(scenario.steps, "", None, run.record)
     result = run.result(pages)
@@ -141,6 +145,7 @@ class Replay:
         self.watches = any(check.claims.violations is not None for check in checks)
         self.broken: set[str] = set()
         self.parts = checkpoints
+        self.told: Told = lambda _accesses: None
         self.record = Record(steps=[] if steps else None, checkpoints=[] if checkpoints else None)
 
     def result(self, pages: bool = False) -> PolicyResult:
@@ -232,6 +237,8 @@ class Replay:
                 self.world.batch.check(step)
             except NotModelled as error:
                 raise self.problem(step, str(error)) from error
+        if self.world.arena is not None:
+            self.world.arena.switched_to(step.process)
         if isinstance(step, AccessPattern | Trace):
             self.sequence(step, path, tally, record)
         elif isinstance(step, Check):
@@ -282,12 +289,13 @@ class Replay:
         process = self.world.processes[step.process]
         try:
             if isinstance(step, AccessPattern):
-                marks = sequence.parts(step.count, self.parts)
-                sequence.replay_pattern(self.world, tally, process, step, marks, mark)
+                along = sequence.Along(sequence.parts(step.count, self.parts), mark, self.told)
+                sequence.replay_pattern(self.world, tally, process, step, along)
             else:
                 trace = sequence.trace_of(step, self.scenario)
                 marks = sequence.parts(sequence.length(trace), self.parts) if self.parts else []
-                sequence.replay_trace(self.world, tally, process, step, trace, marks, mark)
+                along = sequence.Along(marks, mark, self.told)
+                sequence.replay_trace(self.world, tally, process, step, trace, along)
         except SwaptraceError as error:
             raise self.problem(step, str(error)) from error
 

@@ -63,8 +63,14 @@ def apply_vma_lock_flags(call: Call, lock: Lock) -> Errno:
 def mlock_fixup(call: Call, area: VmArea, start: int, end: int, lock: Lock) -> None:
     """VM_LOCKED and VM_LOCKONFAULT of a part of a VMA, if they are not so already."""
     vma, flags = area.vma._replace(locked=lock.locks), lock.flags_of(area.flags)
-    if (vma, flags) != (area.vma, area.flags):
-        set_vma(call, area, start, end, vma, flags)
+    if (vma, flags) == (area.vma, area.flags):
+        return
+    walks = vma != area.vma  # mlock_vma_pages_range()
+    if walks:
+        call.lru_add_drain()
+    set_vma(call, area, start, end, vma, flags)
+    if walks:
+        call.lru_add_drain()
 
 
 def mm_populate(call: Call) -> Errno:

@@ -18,14 +18,15 @@ Entry = tuple[int, int, int]
 class NaiveAging(NaiveArena):
     """Generations are numbered on without end; each has a list a kind, the newest folio first."""
 
+    generations = True
+
     def __init__(self, world: World, placed: bool = False) -> None:
         super().__init__(world, placed)
         self.newest = 3
         self.lowest = {"anon": 0, "file": 0}
         self.rings: dict[tuple[int, str], list[Folio]] = {}
-        self.activating: list[Folio] = []
         self.filters: list[set[Entry] | None] = [None, None]
-        self.young_entries: set[Entry] = set()
+        self.old_entries: set[Entry] = set()
         self.ran: set[int] = set()
         self.born: list[Process] = []
         self.walked: list[Process] = []
@@ -49,7 +50,7 @@ class NaiveAging(NaiveArena):
         return column.folios[self.pages[folio.where].folios.index(folio)].slot is not None
 
     def add(self, folio: Folio, newest: bool = True) -> None:
-        if not self.evictable(folio):
+        if folio.mlocked:
             folio.place, folio.active = "unevictable", False
             return
         kind = "file" if folio.file else "anon"
@@ -73,47 +74,22 @@ class NaiveAging(NaiveArena):
             folio.active = not reclaiming and folio.seq >= self.newest - 1
         folio.place, folio.seq = "", None
 
-    def join(self) -> None:
-        batch, self.batch = self.batch, []
-        for folio in batch:
-            if folio.freed:
-                self.used -= 1
-            else:
-                folio.place = ""
-                self.add(folio)
+    def join(self, folio: Folio, name: str = "add") -> None:
+        folio.active |= self.in_fault and name == "add"
+        super().join(folio, name)
 
-    def activate_all(self) -> None:
-        waiting, self.activating = self.activating, []
-        for folio in waiting:
-            if folio.freed:
-                self.used -= 1
-            elif isinstance(folio.place, list):
-                self.remove(folio)
-                folio.active = True
-                self.add(folio)
-                self.count(ReclaimCounter.PGACTIVATE, 1)
-
-    def drain(self) -> None:
-        self.join()
-        self.activate_all()
-
-    def add_new(self, folio: Folio) -> None:
-        folio.place = "batch"
-        folio.active |= self.in_fault
-        self.batch.append(folio)
-        if len(self.batch) == 31:
-            self.join()
-
-    def free(self, folio: Folio) -> None:
-        folio.freed = True
-        if folio.place != "batch":
-            self.remove(folio)
-            self.used -= folio not in self.activating
+    def mark_accessed(self, folio: Folio) -> None:
+        if folio.place == "unevictable":
+            return
+        if folio.referenced and folio.workingset:
+            folio.refs = min(folio.refs + 1, 3)
+        folio.workingset |= folio.referenced
+        folio.referenced = True
 
     # refaults
 
     def references(self, folio: Folio) -> int:
-        return 3 * folio.refs + folio.workingset
+        return folio.refs + folio.workingset
 
     def tier(self, references: int) -> int:
         return references.bit_length()
@@ -131,7 +107,7 @@ class NaiveAging(NaiveArena):
         self.refaults["anon", self.tier(refs)] += 1
         self.count(ReclaimCounter.WORKINGSET_ACTIVATE, 1)
         if self.in_fault or refs >= 3:
-            folio.refs = folio.workingset = True
+            folio.refs, folio.workingset = 3, True
             self.count(ReclaimCounter.WORKINGSET_RESTORE, 1)
 
     def position(self, kind: str, tier: int) -> tuple[int, int]:
@@ -167,9 +143,13 @@ class NaiveAging(NaiveArena):
 
     def touch(self, family: Family, page: int, member: int) -> None:
         process = self.world.processes[family.members[member]]
-        self.current = process
-        self.ran.add(id(process))
-        self.young_entries.add(self.entry(process, family, page))
+        self.switched_to(process.name)
+        self.old_entries.discard(self.entry(process, family, page))
+
+    def switched_to(self, name: str) -> None:
+        if any(name in family.members for family in self.of.values()):
+            self.current = self.world.processes[name]
+            self.ran.add(id(self.current))
 
     def mapped(self, family: Family, page: int, member: int) -> Folio | None:
         """What the process maps there, if its PTE is young; then it is no longer."""
@@ -214,9 +194,9 @@ class NaiveAging(NaiveArena):
             for number in range(family.base // 512, (family.end - 1) // 512 + 1):
                 entry = id(process), id(family), number
                 if not force:
-                    if entry not in self.young_entries:
+                    if entry in self.old_entries:
                         continue
-                    self.young_entries.discard(entry)
+                    self.old_entries.add(entry)
                     known = self.filters[self.newest % 2]
                     if known is not None and entry not in known:
                         continue
@@ -306,9 +286,7 @@ class NaiveAging(NaiveArena):
                 folio.referenced = True
             elif folio.seq != self.newest:
                 folio.refs = folio.referenced = folio.workingset = False
-                self.activating.append(folio)
-                if len(self.activating) == 31:
-                    self.activate_all()
+                self.wait("activate", folio)
         if young * 8 >= end - start:
             self.listed(self.newest, self.entry(process, family, page))
         return True

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from swaptrace.counters import ReclaimCounter
-from swaptrace.mm.column import mappers
+from swaptrace.mm.column import Pte, mappers
 from swaptrace.mm.event import (
+    Activate,
     Event,
     FreeSwap,
     Pageout,
     Reclaim,
+    SetVma,
 )
 from swaptrace.mm.moves import moves
 from swaptrace.replay.family import Family
@@ -28,17 +30,18 @@ ADVISED = "on advice"
 
 @dataclass(eq=False)
 class Folio:
-    """`place` is "", "batch", "unevictable", or the list that it is on."""
+    """`place` is "", "batch" (for one that is new), "unevictable", or the list that it is on."""
 
     where: tuple[int, int]  # family (by id) and page
     place: object = ""
     referenced: bool = False
     active: bool = False
     workingset: bool = False
+    mlocked: bool = False
     file: bool = False
     freed: bool = False
     seq: int | None = None  # the generation, while on a list of one
-    refs: bool = False
+    refs: int = 0
 
 
 @dataclass(eq=False)
@@ -63,6 +66,7 @@ class NaiveMemory:
     """Folios on lists, and what a transition does to them."""
 
     limited = True
+    generations = False
 
     def __init__(self, world: World, placed: bool = False) -> None:
         machine = world.machine
@@ -78,7 +82,8 @@ class NaiveMemory:
         self.lists: dict[tuple[str, bool], list[Folio]] = {
             (kind, active): [] for kind in ("anon", "file") for active in (False, True)
         }
-        self.batch: list[Folio] = []
+        batches = "add", "deactivate", "lazyfree", "activate", "mlock"
+        self.batches: dict[str, list[Folio]] = {name: [] for name in batches}
         self.flushed = dict.fromkeys(self.lists, 0)
         self.activated = self.activated_flushed = self.snapshot = 0
         self.cost = {"anon": 0, "file": 0}
@@ -109,14 +114,14 @@ class NaiveMemory:
             return self.lists["anon", False]
         return self.lists["file" if folio.file else "anon", folio.active]
 
-    def evictable(self, folio: Folio) -> bool:
+    def in_locked_vma(self, folio: Folio) -> bool:
         family = self.of[folio.where[0]]
         column = self.world.table.columns[self.column(family, folio.where[1])]
         number = self.pages[folio.where].folios.index(folio)
-        return not any(m.vma and m.vma.locked for m in mappers(column.maps, number))
+        return any(m.vma and m.vma.locked for m in mappers(column.maps, number))
 
     def add(self, folio: Folio, newest: bool = True) -> None:
-        if self.evictable(folio):
+        if not folio.mlocked:
             folio.place = self.list_of(folio)
             self.list_of(folio).insert(0 if newest else len(self.list_of(folio)), folio)
         else:
@@ -127,31 +132,106 @@ class NaiveMemory:
             folio.place.remove(folio)
         folio.place = ""
 
-    def drain(self) -> None:
-        batch, self.batch = self.batch, []
-        for folio in batch:
-            if folio.freed:
-                self.used -= 1
-            else:
-                self.add(folio)
+    # the batches
 
-    def add_new(self, folio: Folio) -> None:
-        if self.exact:
+    def drain(self) -> None:
+        for name in self.batches:
+            self.empty(name)
+
+    def wait(self, name: str, folio: Folio) -> None:
+        self.batches[name].append(folio)
+        if len(self.batches[name]) == 31:
+            self.empty(name)
+
+    def waits(self, folio: Folio) -> bool:
+        return any(folio in batch for batch in self.batches.values())
+
+    def empty(self, name: str) -> None:
+        batch, self.batches[name] = self.batches[name], []
+        for number, folio in enumerate(batch):
             if folio.freed:
-                self.used -= 1
-            else:
+                self.used -= not self.waits(folio) and folio not in batch[number + 1 :]
+            elif name == "add":
+                folio.place = ""
                 self.add(folio)
+            elif name == "mlock":
+                self.settle_lock(folio)
+            elif isinstance(folio.place, list):
+                {"activate": self.activate, "deactivate": self.deactivate}.get(name, self.give_up)(
+                    folio
+                )
+
+    def activate(self, folio: Folio) -> None:
+        if not folio.active:
+            self.remove(folio)
+            folio.active = True
+            self.add(folio)
+            self.count(ReclaimCounter.PGACTIVATE, 1)
+
+    def deactivate(self, folio: Folio) -> None:
+        if folio.active or self.generations:
+            self.remove(folio)
+            folio.active = folio.referenced = False
+            self.add(folio)
+            self.count(ReclaimCounter.PGDEACTIVATE, 1)
+
+    def give_up(self, folio: Folio) -> None:
+        if not folio.file:
+            self.remove(folio)
+            folio.active = folio.referenced = False
+            folio.file = True
+            self.add(folio)
+
+    def settle_lock(self, folio: Folio) -> None:
+        folio.mlocked &= self.in_locked_vma(folio)
+        listed = isinstance(folio.place, list)
+        if folio.place == "" or folio in self.batches["add"] or (listed and not folio.mlocked):
             return
-        folio.place = "batch"
-        self.batch.append(folio)
-        if len(self.batch) == 31:
-            self.drain()
+        if listed:
+            self.remove(folio)
+        self.add(folio)
+
+    def lock(self, folio: Folio) -> None:
+        folio.mlocked = True
+        if self.exact:
+            self.settle_lock(folio)
+        else:
+            self.wait("mlock", folio)
+
+    def join(self, folio: Folio, name: str = "add") -> None:
+        """A folio waits for its list."""
+        if not self.exact:
+            folio.place = "batch"
+            self.wait(name, folio)
+        elif folio.freed:
+            self.used -= 1
+        else:
+            self.add(folio)
+
+    def add_new(self, folio: Folio, read: bool) -> None:
+        if not read and not folio.freed and self.in_locked_vma(folio):
+            folio.mlocked = True
+            self.join(folio, "mlock")
+        else:
+            self.join(folio)
+
+    def mark_accessed(self, folio: Folio) -> None:
+        if self.exact:
+            return
+        if not folio.referenced:
+            folio.referenced = True
+        elif folio.place != "unevictable" and not folio.active:
+            folio.referenced = False
+            self.age += 1
+            if isinstance(folio.place, list):
+                self.wait("activate", folio)
+            else:
+                folio.active = folio in self.batches["add"]
 
     def free(self, folio: Folio) -> None:
         folio.freed = True
-        if folio.place != "batch":
-            self.remove(folio)
-            self.used -= 1
+        self.remove(folio)
+        self.used -= not self.waits(folio)
 
     # transitions
 
@@ -187,7 +267,7 @@ class NaiveMemory:
 
     def take(self, family: Family, page: int, event: Event, advised: bool = False) -> None:
         """The transition, and what it does to folios."""
-        if not isinstance(event, Pageout | Reclaim):
+        if not isinstance(event, Pageout | Reclaim | Activate):
             event = self.now(event)
         old = self.column(family, page)
         row = self.world.table.row(event, old)
@@ -224,23 +304,37 @@ class NaiveMemory:
         state.shadows = [shadows.get(number) for number in range(len(column.slots))]
         if refault is not None and not self.exact:
             self.refault(new[0], refault)
-        for folio in new:
-            self.add_new(folio)
+        for number, folio in enumerate(new):
+            self.add_new(folio, read=number == 0 and way.read >= 0)
         for number, folio in enumerate(state.folios):
             self.reconsider(folio, column.folios[number].lazyfree)
+        if isinstance(event, SetVma) and event.vma.locked:
+            pte = column.maps[event.process].pte
+            if isinstance(pte, Pte) and not pte.is_zero_page:
+                self.lock(state.folios[pte.folio])
         if way.drains:
             self.drain()
 
     def reconsider(self, folio: Folio, lazy: bool) -> None:
-        listed, fit = isinstance(folio.place, list), self.evictable(folio)
-        if lazy != folio.file or listed != fit:
-            if listed:
-                self.remove(folio)
-            if lazy and not folio.file:
-                folio.active = folio.referenced = False
-            folio.file = lazy
-            if listed or (folio.place == "unevictable" and fit):
-                self.add(folio)
+        listed = isinstance(folio.place, list)
+        if folio.mlocked and not self.in_locked_vma(folio):
+            if self.exact:
+                self.settle_lock(folio)
+            elif folio not in self.batches["mlock"]:
+                self.wait("mlock", folio)
+        if lazy == folio.file:
+            return
+        if lazy and listed and not self.exact:
+            if folio not in self.batches["lazyfree"]:
+                self.wait("lazyfree", folio)
+            return
+        if listed:
+            self.remove(folio)
+        if lazy:
+            folio.active = folio.referenced = False
+        folio.file = lazy
+        if listed:
+            self.add(folio)
 
     def evicted(self, folio: Folio, advised: bool) -> Shadow:
         if advised:

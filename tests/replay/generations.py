@@ -7,11 +7,9 @@ from collections import Counter
 from swaptrace.counters import ReclaimCounter
 from swaptrace.errors import OutOfMemory
 from swaptrace.mm.column import Pte
-from swaptrace.mm.event import Access, Activate, Event, Populate, Reclaim
+from swaptrace.mm.event import Access, Event, Populate, Reclaim
 from swaptrace.mm.moves import moves
 from swaptrace.replay.family import Family
-from swaptrace.replay.runs.region import Walk
-from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from tests.replay.aging import NaiveAging
 from tests.replay.folios import Folio
@@ -25,8 +23,6 @@ class NaiveGenerations(NaiveAging):
 
     def spared(self, folio: Folio, kind: str, tier: int) -> bool:
         low, refs = self.lowest[kind], self.references(folio)
-        if not self.evictable(folio):
-            return False
         if folio.seq != low:
             self.shift(folio, kind, newest=True)
             return True
@@ -90,7 +86,7 @@ class NaiveGenerations(NaiveAging):
 
     def shrink(self, folio: Folio) -> str:
         family, page = self.of[folio.where[0]], folio.where[1]
-        if folio.where == self.busy or not self.evictable(folio):
+        if folio.where == self.busy:
             return "kept"
         number = self.pages[folio.where].folios.index(folio)
         column = self.world.table.columns[self.column(family, page)]
@@ -99,14 +95,19 @@ class NaiveGenerations(NaiveAging):
         ]
         if users and folio.referenced:
             return "kept"
+        if self.in_locked_vma(folio):
+            folio.referenced = False
+            self.lock(folio)
+            self.spare(folio)
+            return "kept"
         young = [p for p in users if self.near(family, page, p)]
         if young:
             if folio.referenced or len(young) > 1:
                 if self.swap_full:
-                    self.take(family, page, Activate(0, self.world.facts, number))
+                    self.spare(folio)
                 self.count(ReclaimCounter.PGACTIVATE, 1)
             return "kept"
-        held = folio in self.activating
+        held = folio in self.batches["activate"]
         event = self.swapping_out(family, page, Reclaim(0, self.world.facts, number, held))
         column = self.world.table.columns[self.column(family, page)]
         written = moves(self.world.table.policy, column, event).writes
@@ -133,9 +134,12 @@ class NaiveGenerations(NaiveAging):
             if fate == "kept":
                 kept.append(folio)
         for folio in kept:
-            folio.refs = folio.referenced = folio.workingset = False
-            folio.active = True
-            self.add(folio)
+            if not folio.mlocked:
+                folio.refs = folio.referenced = folio.workingset = False
+                folio.active = True
+        age = self.age
+        self.put_back(kept)
+        self.age = age
         self.count(ReclaimCounter.PGSTEAL, freed)
         return seen, freed
 
@@ -185,28 +189,13 @@ class NaiveGenerations(NaiveAging):
     # events
 
     def happen(self, family: Family, page: int, event: Event) -> bool:
-        if isinstance(event, Access | Populate):
+        if isinstance(event, Access):
             self.touch(family, page, event.process)
         return super().happen(family, page, event)
 
     def one(self, family: Family, page: int, event: Event) -> bool:
         self.in_fault = isinstance(event, Access | Populate)
         return super().one(family, page, event)
-
-    def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
-        self.tally = tally
-        self.drain()
-        for page in walk.pages().tolist():
-            folio = self.own(family, page, process)
-            if folio is None:
-                continue
-            self.state(family, page).young.discard(process)
-            folio.referenced = False
-            if isinstance(folio.place, list):
-                self.remove(folio)
-                folio.active = False
-                self.add(folio)
-                self.tally.reclaim[ReclaimCounter.PGDEACTIVATE] += 1
 
 
 def naive_arena(world: World, placed: bool) -> NaiveArena:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isqrt
 
-from swaptrace.counters import ReclaimCounter
+from swaptrace.counters import POSITION, Counter, ReclaimCounter
 from swaptrace.errors import OutOfMemory
 from swaptrace.mm.column import Pte
 from swaptrace.mm.event import (
@@ -17,7 +17,6 @@ from swaptrace.mm.event import (
     Pageout,
     Populate,
     Reclaim,
-    SetVma,
     SwapIn,
     Unmap,
 )
@@ -27,6 +26,8 @@ from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from tests.replay.folios import Folio, NaiveMemory
+
+FAULTS = POSITION[Counter.MINFLT], POSITION[Counter.MAJFLT]
 
 
 class NaiveArena(NaiveMemory):
@@ -47,6 +48,9 @@ class NaiveArena(NaiveMemory):
         mapping = {
             p for p, m in enumerate(column.maps) if isinstance(m.pte, Pte) and m.pte.folio == number
         }
+        if self.in_locked_vma(folio):
+            self.lock(folio)
+            return -1
         found = len(mapping & state.young)
         state.young -= mapping
         return found
@@ -75,13 +79,15 @@ class NaiveArena(NaiveMemory):
                 continue
             young, was_referenced = self.used_by(folio), folio.referenced
             folio.referenced = young > 0
+            if young < 0:
+                self.spare(folio)
+                back.append(folio)
+                continue
             if young:
                 if was_referenced or young > 1:
                     folio.active = True
                     if self.swap_full:
-                        where = self.of[folio.where[0]], folio.where[1]
-                        place = self.pages[folio.where].folios.index(folio)
-                        self.take(*where, Activate(0, self.world.facts, place))
+                        self.spare(folio)
                     self.count(ReclaimCounter.PGACTIVATE, 1)
                 back.append(folio)
                 continue
@@ -94,13 +100,28 @@ class NaiveArena(NaiveMemory):
                 folio.active = True
                 self.count(ReclaimCounter.PGACTIVATE, 1)
                 back.append(folio)
-        for folio in back:
-            self.add(folio)
-            self.age += folio.active
+        self.put_back(back)
         self.count(ReclaimCounter.PGSCAN, len(taken))
         self.count(ReclaimCounter.PGSTEAL, freed)
         self.note_cost(kind, 32 * io + len(taken) - freed)
         return freed
+
+    def spare(self, folio: Folio) -> None:
+        """It gives its slot up."""
+        facts = self.world.facts._replace(swap_full=True)
+        number = self.pages[folio.where].folios.index(folio)
+        self.take(self.of[folio.where[0]], folio.where[1], Activate(0, facts, number))
+
+    def put_back(self, folios: list[Folio]) -> int:
+        """How many are on lists again."""
+        for folio in folios:
+            if folio.mlocked:
+                folio.place = "batch"
+                self.wait("add", folio)
+            else:
+                self.add(folio)
+                self.age += folio.active
+        return sum(not folio.mlocked for folio in folios)
 
     def shrink_active(self, kind: str, number: int) -> None:
         self.drain()
@@ -109,9 +130,7 @@ class NaiveArena(NaiveMemory):
             self.remove(folio)
             self.used_by(folio)
             folio.active, folio.workingset = False, True
-        for folio in taken:
-            self.add(folio)
-        self.count(ReclaimCounter.PGDEACTIVATE, len(taken))
+        self.count(ReclaimCounter.PGDEACTIVATE, self.put_back(taken))
 
     def round(self, priority: int, force: bool) -> int:
         """One priority of a direct reclaim."""
@@ -187,7 +206,7 @@ class NaiveArena(NaiveMemory):
         while self.used >= self.capacity:
             freed = self.oldest() if self.exact else self.direct_reclaim()
             if not freed and self.used >= self.capacity:
-                if self.batch:
+                if self.batches["add"]:
                     self.drain()
                     continue
                 if self.exact or not self.lists["anon", True] or not self.world.device.slot_free:
@@ -211,9 +230,18 @@ class NaiveArena(NaiveMemory):
             self.do_work()
         self.take(family, page, event)
         if isinstance(event, Access | Populate):
-            self.state(family, page).young.add(event.process)
+            faulted = any(row.counts[at] for at in FAULTS)
+            if faulted or (isinstance(event, Access) and not row.ends):
+                self.state(family, page).young.add(event.process)
             self.use(family, page, event.process)
+            if isinstance(event, Populate) and not row.ends:
+                self.touch_folio(family, page, event.process)
         return row.ends
+
+    def touch_folio(self, family: Family, page: int, process: int) -> None:
+        pte = self.world.table.columns[self.column(family, page)].maps[process].pte
+        if isinstance(pte, Pte) and not pte.is_zero_page:
+            self.mark_accessed(self.state(family, page).folios[pte.folio])
 
     def use(self, family: Family, page: int, process: int) -> None:
         pte = self.world.table.columns[self.column(family, page)].maps[process].pte
@@ -285,7 +313,7 @@ class NaiveArena(NaiveMemory):
 
     def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
         self.tally = tally
-        if isinstance(event, Pageout | Dontneed | Free | Unmap | SetVma):
+        if isinstance(event, Pageout | Dontneed | Free | Unmap):
             self.drain()
         for page in walk.pages().tolist():
             if self.one(family, page, event):
@@ -342,7 +370,7 @@ class NaiveArena(NaiveMemory):
             folio.active = folio.referenced = False
         self.take(family, page, self.swapping_out(family, page, event), advised=True)
         if folio is not None and not folio.freed:
-            self.add_new(folio)
+            self.join(folio)
 
     def adjust_trans_huge(self, _tally: Tally, _process: Process, _address: int) -> None:
         """No entry is huge."""
@@ -356,8 +384,13 @@ class NaiveArena(NaiveMemory):
                 continue
             self.state(family, page).young.discard(process)
             folio.referenced = False
-            if folio.active and isinstance(folio.place, list):
-                self.remove(folio)
-                folio.active, folio.workingset = False, True
-                self.add(folio)
-                self.tally.reclaim[ReclaimCounter.PGDEACTIVATE] += 1
+            folio.workingset |= folio.active
+            if isinstance(folio.place, list) and (folio.active or self.generations):
+                self.wait("deactivate", folio)
+
+    def lru_add_drain(self, tally: Tally) -> None:
+        self.tally = tally
+        self.drain()
+
+    def switched_to(self, _name: str) -> None:
+        """Nobody asks."""

@@ -137,12 +137,13 @@ def consistent(arena: Arena | None) -> None:
         of_generations(arena, rings)
     else:
         assert [len(nodes) for nodes in rings[:4]] == v[memory.SIZE : memory.SIZE + 4].tolist()
-    batch = v[memory.BATCH_ENTRIES :][: int(v[memory.BATCH])].tolist()
-    activating = v[memory.ACTIVATING_ENTRIES :][: int(v[memory.ACTIVATING])].tolist()
-    dead = batch.count(memory.DEAD) + activating.count(memory.DEAD)
-    assert sorted(node for node in batch if node != memory.DEAD) == sorted(
-        node for node, place in where.items() if place == memory.BATCHED
-    )
+    rows = v[memory.BATCHES :].reshape(memory.BATCH_KINDS, -1).tolist()
+    batches = [row[1 : 1 + row[0]] for row in rows]
+    dead = sum(batch.count(memory.DEAD) for batch in batches)
+    entering = {*batches[memory.LRU_ADD], *batches[memory.MLOCK]}
+    batched = {node for node, place in where.items() if place == memory.BATCHED}
+    assert batched <= entering
+    assert {node for node in batches[memory.LRU_ADD] if node >= 0} <= batched
     assert v[memory.USED] == len(folios) + dead
     assert v[memory.USED] <= v[memory.CAPACITY]
 

@@ -139,6 +139,9 @@ class Folios:
         """Equal for two moments after which the same happens."""
         return self.regions.key()
 
+    def switched_to(self, name: str) -> None:
+        """Nothing is reclaimed."""
+
     def switch_after(self, folios: int) -> None:
         """Nothing is reclaimed."""
 
@@ -165,6 +168,9 @@ class Folios:
     def collapse(self, tally: Tally, family: Family, page: int, member: int) -> Scan:
         """MADV_COLLAPSE of the 2 MiB that begin with a page."""
         return Sweep(self.regions, tally, family, Collapse(member, self.world.facts)).collapse(page)
+
+    def lru_add_drain(self, tally: Tally) -> None:
+        """No lists are kept."""
 
     def cold(self, tally: Tally, family: Family, walk: Walk, member: int) -> None:
         """MADV_COLD splits what MADV_PAGEOUT would."""

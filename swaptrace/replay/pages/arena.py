@@ -14,10 +14,10 @@ import numpy as np
 
 from swaptrace.counters import ReclaimCounter
 from swaptrace.errors import OutOfMemory, SwaptraceError
-from swaptrace.mm.event import Dontneed, Event, Fork, Free, Pageout, SetVma, SwapIn, Unmap
+from swaptrace.mm.event import Dontneed, Event, Fork, Free, Pageout, SwapIn, Unmap
 from swaptrace.reclaim import loop, madvise, memory
+from swaptrace.reclaim.batches import lru_add_drain
 from swaptrace.reclaim.compiled import COMPILED
-from swaptrace.reclaim.lists import lru_add_drain
 from swaptrace.reclaim.memory import Memory, viewed
 from swaptrace.reclaim.pages import at_hand, family_of
 from swaptrace.reclaim.swapfile import swap_reclaim_work
@@ -25,7 +25,12 @@ from swaptrace.replay.pages.dense import Dense, first_page
 from swaptrace.replay.pages.flat import FlatTable, Integers
 from swaptrace.replay.pages.lookup import look_up
 from swaptrace.replay.pages.nodes import Layout, Nodes, empty_nodes, extended
-from swaptrace.replay.pages.pagetables import PageTables, lru_gen, start_generations
+from swaptrace.replay.pages.pagetables import (
+    PageTables,
+    lru_gen,
+    new_page_tables,
+    start_generations,
+)
 from swaptrace.replay.pages.placing import NOT_PLACED, slots_moved, swap_device
 from swaptrace.replay.pages.recurring import recurring_key
 from swaptrace.replay.runs.region import Pages, Walk, check_listable
@@ -115,9 +120,8 @@ class Arena:
         )
         if self.followed and old:
             self.nodes = Layout(old).spread(self.nodes, to)
-            for entries in (memory.BATCH_ENTRIES, memory.ACTIVATING_ENTRIES):
-                batch = self.v[entries:][: memory.BATCH_SIZE]
-                batch[:] = Layout(old).moved(batch, to)
+            batches = self.v[memory.BATCHES :].reshape(memory.BATCH_KINDS, -1)
+            batches[:, 1:] = Layout(old).moved(batches[:, 1:], to)
             if self.placed:
                 slots_moved(self.swap, Layout(old), to)
         else:
@@ -137,6 +141,8 @@ class Arena:
             self.families.append(family)
             self._extend(pages)
         self.column[first : first + pages] = column
+        if self.generations:
+            new_page_tables(self, first, pages)
         family.region = Dense(self, first, pages)
 
     def _extend(self, pages: int) -> None:
@@ -274,6 +280,12 @@ class Arena:
     def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
         """No entry is huge."""
 
+    def lru_add_drain(self, tally: Tally) -> None:
+        """All that waits in a batch moves to its list."""
+        if self.limited:
+            lru_add_drain(self.memory())
+            self.settle(tally)
+
     def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
         """MADV_COLD, which says nothing where there are no lists."""
         if not self.limited:
@@ -305,6 +317,12 @@ class Arena:
         """Equal for two moments after which the same happens."""
         return recurring_key(self, self.page_tables.name(int(self.v[memory.CURRENT])))
 
+    def switched_to(self, name: str) -> None:
+        """The process runs its next step (lru_gen_use_mm())."""
+        if self.generations:
+            self.follow_spaces()
+            self.page_tables.switched_to(self, name)
+
     def switch_after(self, folios: int) -> None:
         """The process that reclaims is switched from and to again after so many are written."""
         self.v[memory.SWITCHED] = folios
@@ -328,7 +346,7 @@ def view(array: np.ndarray[Any, Any]) -> memory.Array:
 
 def drains_first(event: Event) -> bool:
     """Whether the system call begins with lru_add_drain()."""
-    return isinstance(event, Pageout | Dontneed | Free | Unmap | SetVma)
+    return isinstance(event, Pageout | Dontneed | Free | Unmap)
 
 
 def adjust_young(arena: Arena, family: Family, pages: Pages, event: Event) -> None:
@@ -344,6 +362,8 @@ def adjust_young(arena: Arena, family: Family, pages: Pages, event: Event) -> No
     kept = ~bits & int(np.iinfo(flags.dtype).max)
     if isinstance(event, Fork):
         flags[pages, len(family.members)] &= kept
+        if arena.generations:
+            flags[pages, len(family.members)] |= memory.PMD_YOUNG
     elif isinstance(event, Unmap) and event.gone:
         following = flags[pages, event.process + 1 :] & bits
         flags[pages, event.process :] &= kept

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from swaptrace.counters import POSITION, Counter
 from swaptrace.mm.column import Pte, Vma, mappers
 from swaptrace.mm.event import (
     Access,
@@ -23,12 +24,15 @@ from swaptrace.mm.event import (
     Pageout,
     Populate,
     Reclaim,
+    SetVma,
 )
 from swaptrace.mm.moves import Moves, moves
 from swaptrace.reclaim import memory
 from swaptrace.replay.table import Row, Table
 
 Integers: TypeAlias = npt.NDArray[np.int64]
+
+FAULTS: Final = POSITION[Counter.MINFLT], POSITION[Counter.MAJFLT]
 
 
 class Shape(NamedTuple):
@@ -65,6 +69,7 @@ SHAPES: Final = {
     "member": Shape("E", memory.MEMBER),
     "touches": Shape("E", memory.TOUCHES),
     "scarce": Shape("E", memory.SCARCE),
+    "locks": Shape("E", memory.LOCKS),
     "evicts": Shape("W", memory.EVICTS),
     "activates": Shape("W", memory.ACTIVATES),
     "starts": Shape("F", memory.STARTS),
@@ -175,6 +180,7 @@ class FlatTable:
         self.arrays["member"][pair] = event.process
         self.arrays["touches"][pair] = touches(event)
         self.arrays["scarce"][pair] = scarce
+        self.arrays["locks"][pair] = isinstance(event, SetVma) and event.vma.locked
         return number
 
     def fill(self, number: int, column: int) -> None:
@@ -277,6 +283,7 @@ def does(event: Event, column: int, row: Row, way: Moves) -> int:
         memory.CACHED: row.lookup != "none",
         memory.ENDS: row.ends,
         memory.BREAKS: bool(row.violations),
+        memory.FAULTS: any(row.counts[at] for at in FAULTS),
         memory.DRAINS: way.drains,
         memory.WRITES: way.writes,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from swaptrace.mm.column import Column, SwapPte, SwapSlot, canonical
 from swaptrace.mm.event import Access, Populate, SwapIn
 from swaptrace.reclaim import memory
-from swaptrace.reclaim.lists import lru_add_drain
+from swaptrace.reclaim.batches import lru_add_drain
 from swaptrace.reclaim.pages import at_hand
 from swaptrace.replay.pages.dense import first_page
 from swaptrace.replay.runs.readahead import Pass

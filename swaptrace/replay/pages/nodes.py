@@ -33,7 +33,7 @@ def empty_nodes(count: int, generations: bool, placed: bool) -> Nodes:
     nodes: Nodes = {name: np.zeros(count, kind) for name, kind in NODE_KINDS.items()}
     nodes[SLOT] = np.zeros(count if placed else 0, np.int64)
     if generations:
-        nodes["flags"] = np.zeros(count, np.uint16)
+        nodes["flags"] = np.zeros(count, np.uint32)
     heads = np.arange(min(memory.HEADS, count))
     nodes["next"][: len(heads)] = nodes["prev"][: len(heads)] = heads
     return nodes
@@ -62,7 +62,7 @@ class Layout:
     def spread(self, nodes: Nodes, to: Layout) -> Nodes:
         """The same lists with more places a page."""
         pages = (len(nodes["flags"]) - self.base) // self.width
-        generations = nodes["flags"].dtype == np.uint16
+        generations = nodes["flags"].dtype == np.uint32
         wide = empty_nodes(to.base + pages * to.width, generations, len(nodes[SLOT]) > 0)
         for name, array in nodes.items():
             if not len(array):

@@ -38,6 +38,14 @@ class PageTables:
             known = self._numbered[name] = process, number
         return known[1]
 
+    def switched_to(self, arena: Parts, name: str) -> None:
+        """Mark a process as one that has run, if it has regions."""
+        family = next((f for f in arena.families if name in f.members), None)
+        if family is not None:
+            place = int(arena.v[memory.BASE]) + first_page(family) * int(arena.v[memory.WIDTH])
+            arena.nodes["flags"][place + family.members.index(name)] |= np.uint32(memory.RAN)
+            arena.v[memory.CURRENT] = self.number(arena, name)
+
     def name(self, number: int) -> str:
         """The process that has a number; empty if none that lives."""
         return next((name for name, known in self._numbered.items() if known[1] == number), "")
@@ -91,9 +99,15 @@ def mark_areas(arena: Parts, family: Family) -> None:
     places: np.ndarray[Any, Any] = arena.nodes["flags"][base:].reshape(-1, width)
     first = first_page(family)
     pages = places[first : first + family.region.pages]
-    pages &= np.uint16(~memory.VMA_START & 0xFFFF)
+    pages &= np.uint32(~memory.VMA_START & 0xFFFFFFFF)
     for k, name in enumerate(family.members):
-        pages[area_starts(arena, family, name), k] |= np.uint16(memory.VMA_START)
+        pages[area_starts(arena, family, name), k] |= np.uint32(memory.VMA_START)
+
+
+def new_page_tables(arena: Parts, first: int, pages: int) -> None:
+    """PMD entries are young when they are made (_PAGE_TABLE)."""
+    base, width = int(arena.v[memory.BASE]), int(arena.v[memory.WIDTH])
+    arena.nodes["flags"][base + first * width :][: pages * width] |= np.uint32(memory.PMD_YOUNG)
 
 
 def lru_gen(v: np.ndarray[Any, Any]) -> LruGen:

@@ -51,11 +51,17 @@ class SinglePages(Protocol):
     def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
         """A VMA now ends at an address, in pages, within what was one VMA."""
 
+    def lru_add_drain(self, tally: Tally) -> None:
+        """What a system call does that is to find all folios on their lists."""
+
     def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
         """MADV_COLD"""
 
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""
+
+    def switched_to(self, name: str) -> None:
+        """A process is about to run."""
 
     def switch_after(self, folios: int) -> None:
         """When the process that reclaims is switched from and to again (mglru)."""

@@ -45,11 +45,8 @@ def recurring_key(arena: Parts, running: str) -> tuple[object, ...]:
     """
     v = arena.v.copy()
     v[list(WITHOUT_A_FUTURE)] = 0
-    for count, entries in (
-        (memory.BATCH, memory.BATCH_ENTRIES),
-        (memory.ACTIVATING, memory.ACTIVATING_ENTRIES),
-    ):
-        v[entries + int(v[count]) : entries + memory.BATCH_SIZE] = 0
+    for batch in v[memory.BATCHES : memory.SCALARS].reshape(memory.BATCH_KINDS, -1):
+        batch[1 + int(batch[0]) :] = 0
     activated, flushed, snapshot = v[memory.ACTIVATED : memory.ACTIVATED_SNAPSHOT + 1].tolist()
     v[memory.ACTIVATED : memory.ACTIVATED_SNAPSHOT + 1] = (
         activated != flushed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from swaptrace.replay.pages.dense import first_page
 from swaptrace.replay.runs.region import Pages, Region, check_listable
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import AccessPattern, Scenario, Trace
+from swaptrace.scenario.schema import AccessPattern, Measure, Repeat, Scenario, Step, Trace
 from swaptrace.scenario.thp import large_folios
 from swaptrace.traces.chunk import CHUNK, Chunk
 from swaptrace.traces.columns import TraceError, shown
@@ -37,22 +37,30 @@ Find = Callable[[int, int], Place]
 
 Named = TypeVar("Named", Process, Family)
 
-Mark = Callable[[int], None]
-"""Called between two accesses, with how many there have been."""
+
+class Along(NamedTuple):
+    """What is done along the way.
+
+    `marks` are the numbers of accesses, ascending, after which `mark` is called with them; `told`
+    is told of each so many.
+    """
+
+    marks: list[int]
+    mark: Callable[[int], None]
+    told: Callable[[int], None]
 
 
 class Player:
     """Plays chunks of accesses to an arena.
 
-    `first` is the page of a region that page 0 of a chunk is. `marks` are the numbers of accesses,
-    ascending, after which `mark` is called.
+    `first` is the page of a region that page 0 of a chunk is.
     """
 
-    def __init__(self, arena: Arena, tally: Tally, marks: Iterable[int], mark: Mark) -> None:
+    def __init__(self, arena: Arena, tally: Tally, along: Along) -> None:
         self.arena = arena
         self.tally = tally
-        self.marks = list(marks)
-        self.mark = mark
+        self.along = along
+        self.marks = list(along.marks)
         self.played = 0
         self.places: list[Place] = []
 
@@ -66,8 +74,9 @@ class Player:
             if not going:
                 return False
             self.played += end - start
+            self.along.told(end - start)
             while self.marks and self.marks[0] <= self.played:
-                self.mark(self.marks.pop(0))
+                self.along.mark(self.marks.pop(0))
         if outside:
             self.tally.counts[SIGSEGV] += 1
         return not outside
@@ -161,19 +170,19 @@ class Play(Protocol):
 
 
 @contextmanager
-def playing(world: World, tally: Tally, marks: list[int], mark: Mark) -> Iterator[Play]:
+def playing(world: World, tally: Tally, along: Along) -> Iterator[Play]:
     """A player for the pages of a world."""
     if large_folios(world.machine.thp):
         from swaptrace.replay.folios.accesses import FolioPlayer
         from swaptrace.replay.folios.memory import Folios
 
         assert isinstance(world.arena, Folios)
-        folios = FolioPlayer(world.arena.regions, tally, marks, mark)
+        folios = FolioPlayer(world.arena.regions, tally, *along)
         yield folios
         folios.finish()
         return
     with borrowed(world) as arena:
-        player = Player(arena, tally, marks, mark)
+        player = Player(arena, tally, along)
         yield player
         player.prepare_anon_vmas()
 
@@ -195,14 +204,14 @@ def borrowed(world: World) -> Iterator[Arena]:
 
 
 def replay_pattern(
-    world: World, tally: Tally, process: Process, step: AccessPattern, marks: list[int], mark: Mark
+    world: World, tally: Tally, process: Process, step: AccessPattern, along: Along
 ) -> None:
     """The accesses of an `access` step, up to a SIGSEGV."""
     family, size = process.regions[step.region], world.machine.page_size
     first = step.span.offset // size
     pages = -(-(step.span.offset + step.span.length) // size) - first
     check_listable(pages)
-    with playing(world, tally, marks, mark) as player:
+    with playing(world, tally, along) as player:
         for chunk in accesses(step, pages):
             if not player.play(chunk, lambda _process, _region: (process, family), first):
                 break
@@ -214,8 +223,7 @@ def replay_trace(
     process: Process,
     step: Trace,
     trace: TraceFile,
-    marks: list[int],
-    mark: Mark,
+    along: Along,
 ) -> None:
     """The accesses of a `trace` step, up to a SIGSEGV. Raises `TraceError`."""
 
@@ -225,10 +233,28 @@ def replay_trace(
             executor = named(world.processes, trace.processes[number], trace, "process")
         return executor, region_of(executor, region, step, trace)
 
-    with playing(world, tally, marks, mark) as player:
+    with playing(world, tally, along) as player:
         for chunk in trace.chunks(CHUNK):
             if not player.play(chunk, place):
                 break
+
+
+def accesses_in(steps: Iterable[Step], scenario: Scenario) -> int:
+    """How many accesses `access` and `trace` steps make, in all iterations."""
+    total = 0
+    for step in steps:
+        match step:
+            case Measure():
+                total += accesses_in(step.steps, scenario)
+            case Repeat():
+                total += step.count * accesses_in(step.steps, scenario)
+            case AccessPattern():
+                total += step.count
+            case Trace():
+                total += length(trace_of(step, scenario))
+            case _:
+                pass
+    return total
 
 
 def parts(count: int, number: int) -> list[int]:
