@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from swaptrace.mm.policy import Policy
     from swaptrace.result.judge import FailOn, Thresholds
     from swaptrace.result.result import Result
+    from swaptrace.scenario.schema import Scenario
 
 PLOTTED: Final = 50
 """How many checkpoints a picture has, unless `--checkpoints` says it."""
@@ -155,7 +157,11 @@ def _replay(
     sources, errors = inputs.find_all(names) if names else (inputs.defaults(), [])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
     warn_of_machines(loaded)
-    with progress(len(loaded) * len(policies), output.color) as begin, hinting(loaded):
+
+    def along(scenario: Scenario) -> Callable[[int], None]:
+        return bar.within(cache(lambda: commands.accesses_of(scenario)))
+
+    with progress(len(loaded) * len(policies), output.color) as bar, hinting(loaded):
         result = commands.replay_all(
             loaded,
             policies,
@@ -163,7 +169,8 @@ def _replay(
             pages=options["pages"],
             checkpoints=options["checkpoints"] or (PLOTTED if options["plot"] else 0),
             history=options["fmt"] == "html",
-            begin=begin,
+            begin=bar.begin,
+            along=along,
             jobs=options["jobs"],
         )
     if options["plot"] is None:

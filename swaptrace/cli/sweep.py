@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from swaptrace.cli.hint import hinting
 from swaptrace.cli.options import (
     DEFAULT_POLICIES,
     PoliciesOption,
@@ -254,12 +255,13 @@ def _computed(
     store = Store(Path(options["cells"]) if options["cells"] else default_place(os.environ))
     cells = cells_of([point.scenario for point in machines], policies)
     kept = 0
-    with progress(len(cells), output.color) as begin:
+    scenarios = [point.scenario for point in machines]
+    with progress(len(cells), output.color) as bar, hinting(scenarios):
 
         def told(done: int, of: int) -> None:
             nonlocal kept
             kept = done
-            begin(f"{done} of {of} cells", f"{len(policies)} policies")
+            bar.count(done, of, f"cells under {len(policies)} policies")
 
         try:
             done = completed(cells, store, engine, done=told, spoilt=_complain_of_file)

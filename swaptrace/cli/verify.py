@@ -189,8 +189,8 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     with ending_by_exception(), work_directory() as directory, ExitStack() as stack:
         compiler = find_compiler(directory)
         places = _places(options, compiler, directory, stack)
-        with progress(count * len(places), output.color) as begin:
-            how = options["policy"], options["timeout"], begin
+        with progress(count * len(places), output.color) as bar:
+            how = options["policy"], options["timeout"], bar.begin
             of_c = options["defines"], options["builtin"]
             verifier = Verifier(compiler, directory, *how, *of_c)
             done = [(place, work(verifier, place)) for place in places]

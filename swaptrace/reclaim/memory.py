@@ -253,11 +253,9 @@ ONLY_CACHED: Final = 333
 """Of a column: the slots that only the swap cache holds, as bits."""
 SWITCHED: Final = 334
 """After so many folios written to swap the process that reclaims was switched from and to again."""
-LOCKS: Final = 335
-"""Of an event: 1 if it is mlock()."""
-BATCHES: Final = 336
+BATCHES: Final = 335
 """Of each per-CPU batch (5): how many entries it has, and the nodes in it (31), DEAD or ABSENT."""
-SCALARS: Final = 496
+SCALARS: Final = 495
 
 BATCH_SIZE: Final = 31
 """PAGEVEC_SIZE"""
@@ -299,6 +297,8 @@ BREAKS: Final = 64
 """A promise is broken."""
 FAULTS: Final = 128
 """A fault is taken, which leaves the PTE young."""
+LOCKS: Final = 256
+"""The VMA becomes a locked one (mlock_pte_range())."""
 
 
 class Memory(NamedTuple):

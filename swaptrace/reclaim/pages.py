@@ -112,7 +112,7 @@ def take(m: Memory, page: int, event: int, root: bool) -> None:
     ):
         for k in range(m.t[m.v[FOLIO_COUNT] + new]):
             reconsider(m, base_of(m, page) + k, (m.t[m.v[LAZY_FOLIOS] + new] >> k) & 1 != 0)
-    if m.t[m.v[LOCKS] + event]:
+    if m.t[m.v[DOES] + at] & LOCKS:
         folio = m.t[m.v[FOLIO_OF] + new * m.v[WIDTH] + m.t[m.v[MEMBER] + event]]
         if folio >= 0:
             mlock_folio(m, base_of(m, page) + folio)

@@ -36,6 +36,9 @@ class Wanted(NamedTuple):
 Begin = Callable[[str, str], None]
 """Told of the scenario and the policy whose replay begins."""
 
+Along = Callable[[Scenario], Callable[[int], None]]
+"""What is told, while a scenario is replayed, of each so many accesses of long sequences."""
+
 
 def replay_all(
     scenarios: Sequence[Scenario],
@@ -46,17 +49,19 @@ def replay_all(
     checkpoints: int = 0,
     history: bool = False,
     begin: Begin,
+    along: Along | None = None,
     jobs: int = 1,
 ) -> Result:
     """Each scenario under each policy, in the order given, in `jobs` processes at a time.
 
-    Raises `SwaptraceError` for scenarios that expect something of a policy that does not exist.
+    `along` is asked where there is one process. Raises `SwaptraceError` for scenarios that expect
+    something of a policy that does not exist.
     """
     from swaptrace.replay.expecting import check_all
 
     check_all(scenarios, policies)
     wanted = Wanted(steps, pages, checkpoints, _historian() if history else None)
-    with _replaying(scenarios, policies, wanted, jobs) as counted:
+    with _replaying(scenarios, policies, wanted, jobs, along) as counted:
         return Result(
             __version__,
             tuple(
@@ -74,7 +79,11 @@ def _historian() -> Callable[[Replay], Historian]:
 
 @contextmanager
 def _replaying(
-    scenarios: Sequence[Scenario], policies: Sequence[Policy], wanted: Wanted, jobs: int
+    scenarios: Sequence[Scenario],
+    policies: Sequence[Policy],
+    wanted: Wanted,
+    jobs: int,
+    along: Along | None,
 ) -> Iterator[Iterator[PolicyResult]]:
     """The result of each scenario under each policy, the policies of a scenario together."""
     if jobs > 1:
@@ -88,8 +97,17 @@ def _replaying(
 
     tables = [Table(policy) for policy in policies]
     yield (
-        replay(scenario, table, **wanted._asdict()) for scenario in scenarios for table in tables
+        replay(scenario, table, told=along and along(scenario), **wanted._asdict())
+        for scenario in scenarios
+        for table in tables
     )
+
+
+def accesses_of(scenario: Scenario) -> int:
+    """How many accesses long sequences make, which is how long a replay takes."""
+    from swaptrace.replay.pages.sequence import accesses_in
+
+    return accesses_in(scenario.steps, scenario)
 
 
 def without_checkpoints(result: Result) -> Result:

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TextIO
 
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.terminal.atomic import cannot_write, replace_file
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
 
 Color = Literal["auto", "always", "never"]
 
@@ -28,6 +29,9 @@ BLOCKS_AS_DIGITS = str.maketrans("▁▂▃▄▅▆▇█", "12345678")
 
 PATIENCE = 1.0
 """Seconds until a progress bar appears."""
+
+SPEED_OVER = 600.0
+"""Seconds whose speed says how much time is left."""
 
 
 def complain(message: str) -> None:
@@ -125,18 +129,42 @@ def _has_blocks(encoding: str) -> bool:
     return True
 
 
-@contextmanager
-def progress(total: int, color: Color = "auto") -> Iterator[Callable[[str, str], None]]:
-    """Show how far `total` replays are, if they take long and standard error is a terminal.
+class Progress(Protocol):
+    """What is told how far the work is."""
 
-    What it gives is to be called with the scenario and the policy as each replay begins.
-    """
+    def begin(self, scenario: str, policy: str) -> None:
+        """A replay begins, and the one before it is over."""
+
+    def within(self, total: Callable[[], int]) -> Callable[[int], None]:
+        """What is told, of the replay that began last, of each so many of its `total` accesses."""
+
+    def count(self, done: int, total: int, text: str) -> None:
+        """So many of so many are done."""
+
+
+class _Unseen:
+    """Nobody looks."""
+
+    def begin(self, scenario: str, policy: str) -> None:
+        """Nothing."""
+
+    def within(self, total: Callable[[], int]) -> Callable[[int], None]:  # noqa: ARG002
+        return lambda _accesses: None
+
+    def count(self, done: int, total: int, text: str) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def progress(total: int, color: Color = "auto") -> Iterator[Progress]:
+    """Show how far `total` replays are, if they take long and standard error is a terminal: which
+    share of the work is done, and how much time it will still take."""
     if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda _scenario, _policy: None
+        yield _Unseen()
         return
     bar = _Bar(total, color)
     try:
-        yield bar.begin
+        yield bar
     finally:
         bar.close()
 
@@ -182,11 +210,17 @@ def reading(total: int | None, name: str) -> Iterator[Callable[[int], None]]:
         return
     from time import monotonic
 
+    from rich import progress
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    time = progress.TimeElapsedColumn() if total is None else progress.TimeRemainingColumn()
+    bar = progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        *(progress.BarColumn(), progress.DownloadColumn(), time),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+    )
     task = bar.add_task(printable(name), total=total)
     begun = monotonic()
 
@@ -209,33 +243,52 @@ class _Bar:
 
         self.color = color
         self.total = total
+        self.done = 0.0
         self.begun = 0
         self.doing = ""
-        self.shown: tuple[Progress, TaskID] | None = None
+        self.shown: tuple[Bar, TaskID] | None = None
         self.timer = Timer(PATIENCE, self.appear)
         self.timer.daemon = True
         self.timer.start()
 
     def begin(self, scenario: str, policy: str) -> None:
         self.begun += 1
+        self.done = self.begun - 1
         self.doing = printable(f"{scenario} under {policy}")
+        self.refresh()
+
+    def within(self, total: Callable[[], int]) -> Callable[[int], None]:
+        accesses = 0
+
+        def tell(more: int) -> None:
+            nonlocal accesses
+            accesses += more
+            if self.shown:  # only then it is worth the while to know of how many
+                self.done = self.begun - 1 + min(1, accesses / max(1, total()))
+                self.refresh()
+
+        return tell
+
+    def count(self, done: int, total: int, text: str) -> None:
+        self.done, self.total, self.doing = done, total, printable(text)
         self.refresh()
 
     def refresh(self) -> None:
         """Let the bar, if there is one, show what is being done now."""
         if self.shown:
             bar, task = self.shown
-            bar.update(task, completed=max(0, self.begun - 1), description=self.doing)
+            bar.update(task, completed=self.done, total=self.total, description=self.doing)
 
     def appear(self) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         console = Console(stderr=True, no_color=True if self.color == "never" else None)
-        columns = (TextColumn("{task.description}", markup=False), BarColumn())
-        bar = Progress(
-            *columns,
-            MofNCompleteColumn(),
+        bar = progress.Progress(
+            progress.TextColumn("{task.description}", markup=False),
+            *(progress.BarColumn(), progress.MofNCompleteColumn()),
+            *(progress.TaskProgressColumn(), progress.TimeRemainingColumn()),
+            speed_estimate_period=SPEED_OVER,
             console=console,
             transient=True,
             redirect_stdout=False,

@@ -20,24 +20,18 @@ from swaptrace.verify.leaves import executed, leaves
 from swaptrace.verify.limiting import Unfit
 from swaptrace.verify.observed import Damaged, Observed, ObservedStep, PageMaps
 
-AT_ONCE: Final = 0
 NEVER: Final = 1 << 62
-
-UNDECIDED: Final = (
-    "what the model counts here depends on when the kernel switches from the process to others "
-    "while it reclaims, which is not known (reclaim: mglru is approximate)"
-)
+"""Folios that no reclaim writes."""
 
 
 class Beside(Replay):
-    """A replay whose errnos are compared with the kernel's, not with what the scenario says."""
+    """A replay whose errnos are compared with the kernel's, not with what the scenario says; like
+    the program that is compared, a process that reclaims is never switched from (mglru)."""
 
-    def __init__(self, scenario: Scenario, table: Table, switched: int | None = None) -> None:
-        """`switched` is after how many folios the process that reclaims is switched from and to
-        again (mglru); None: as the model has it."""
+    def __init__(self, scenario: Scenario, table: Table) -> None:
         super().__init__(scenario, table, observe=self.seen)
-        if switched is not None and self.world.arena is not None:
-            self.world.arena.switch_after(switched)
+        if self.world.arena is not None:
+            self.world.arena.switch_after(NEVER)
         self.errno: str | None = None
         self.tally = Tally()
 
@@ -93,8 +87,6 @@ def verify_one(
     except ScenarioError as error:  # what is not modelled on this machine
         return replace(verdict, status=Status.SKIPPED, reason=error.problems[0].message)
     status, reason = _outcome(there, observed, stop, difference)
-    if status is Status.DIFFERS and timing_decides(there, table, observed):
-        status, reason = Status.UNSTEADY, UNDECIDED
     return replace(verdict, status=status, reason=reason, first_difference=difference)
 
 
@@ -129,22 +121,6 @@ def first_difference(scenario: Scenario, table: Table, observed: Observed) -> Di
             sides = _side(model, kernel), _side(kernel, model)
             return Difference(path, step.line, step.process, step.op, *sides)
     return None
-
-
-def timing_decides(scenario: Scenario, table: Table, observed: Observed) -> bool:
-    """Whether the model itself, up to the first step that differs, shows something else where the
-    process is never switched to again while it reclaims, or always."""
-    if not scenario.machine.approximate:
-        return False
-    counted = observed.facts.counted
-    replays = [Beside(scenario, table, when) for when in (None, AT_ONCE, NEVER)]
-    for (path, step), kernel in zip(leaves(scenario.steps), observed.steps, strict=False):
-        model, *others = [replay.show(path, step, counted) for replay in replays]
-        if any(other != model for other in others):
-            return True
-        if model != kernel:
-            return False
-    return False
 
 
 def _side(this: ObservedStep, other: ObservedStep) -> Side:

@@ -77,6 +77,7 @@ def emit_c(scenario: Scenario) -> str:
                 f"#define LIMITS_LOCKED {int(machine.memlock is not None)}",
                 f"#define MEMLOCK ({size(machine.memlock or 0)})",
                 f"#define LIMIT ({size(machine.memory or 0)})",
+                f"#define MGLRU {int(machine.reclaim == 'mglru')}",
                 f"#define STAT_FLUSH {machine.stat_flush}",
                 f"#define LRU_DRAIN {machine.lru_drain}",
                 *sizes(scenario),

@@ -308,7 +308,8 @@ class NaiveMemory:
             self.add_new(folio, read=number == 0 and way.read >= 0)
         for number, folio in enumerate(state.folios):
             self.reconsider(folio, column.folios[number].lazyfree)
-        if isinstance(event, SetVma) and event.vma.locked:
+        locked = self.world.table.columns[old].maps[event.process].vma
+        if isinstance(event, SetVma) and event.vma.locked and locked and not locked.locked:
             pte = column.maps[event.process].pte
             if isinstance(pte, Pte) and not pte.is_zero_page:
                 self.lock(state.folios[pte.folio])

@@ -89,8 +89,7 @@ def replay_pattern(
     tally: Tally,
     process: Process,
     step: AccessPattern,
-    _marks: object,
-    _mark: object,
+    _along: object,
 ) -> None:
     """Each access as the only one of its step."""
     size, family = world.machine.page_size, process.regions[step.region]

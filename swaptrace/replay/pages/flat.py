@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swaptrace.counters import POSITION, Counter
-from swaptrace.mm.column import Pte, Vma, mappers
+from swaptrace.mm.column import Column, Pte, Vma, mappers
 from swaptrace.mm.event import (
     Access,
     Activate,
@@ -69,7 +69,6 @@ SHAPES: Final = {
     "member": Shape("E", memory.MEMBER),
     "touches": Shape("E", memory.TOUCHES),
     "scarce": Shape("E", memory.SCARCE),
-    "locks": Shape("E", memory.LOCKS),
     "evicts": Shape("W", memory.EVICTS),
     "activates": Shape("W", memory.ACTIVATES),
     "starts": Shape("F", memory.STARTS),
@@ -180,7 +179,6 @@ class FlatTable:
         self.arrays["member"][pair] = event.process
         self.arrays["touches"][pair] = touches(event)
         self.arrays["scarce"][pair] = scarce
-        self.arrays["locks"][pair] = isinstance(event, SetVma) and event.vma.locked
         return number
 
     def fill(self, number: int, column: int) -> None:
@@ -207,6 +205,8 @@ class FlatTable:
         arrays["new"][at] = row.new
         arrays["slots"][at] = row.slots
         arrays["does"][at] = does(event, column, row, way)
+        if locks(event, self.table.columns[column]):
+            arrays["does"][at] |= memory.LOCKS
         arrays["allocates"][at] = len(way.fresh)
         arrays["moves"][at] = moving
         return row
@@ -272,6 +272,12 @@ def walkable(vma: Vma | None) -> bool:
 def touches(event: Event) -> int:
     """1 for an access by a process, 2 for one by the kernel on its behalf."""
     return 1 if isinstance(event, Access) else 2 if isinstance(event, Populate) else 0
+
+
+def locks(event: Event, column: Column) -> bool:
+    """Whether the VMA becomes a locked one."""
+    vma = column.maps[event.process].vma if isinstance(event, SetVma) else None
+    return vma is not None and not vma.locked and isinstance(event, SetVma) and event.vma.locked
 
 
 def does(event: Event, column: int, row: Row, way: Moves) -> int:

@@ -69,34 +69,36 @@ struct report {				/* of a process to the controller, after its step */
 	unsigned long address;
 };
 
-static const struct { const char *name, *in_vmstat, *of_sizes; } counters[] = {
-	{"pswpin", "pswpin", NULL},
-	{"pswpout", "pswpout", NULL},
-	{"swap_ra", "swap_ra", NULL},
-	{"swap_ra_hit", "swap_ra_hit", NULL},
-	{"zswpin", "zswpin", NULL},
-	{"zswpout", "zswpout", NULL},
-	{"swpin_zero", "swpin_zero", NULL},
-	{"swpout_zero", "swpout_zero", NULL},
+#define SAME(name) {name, name, NULL, NULL}
+#define OF_SIZES(name, file) {name, NULL, NULL, file}
+static const struct { const char *name, *in_vmstat, *besides, *of_sizes; } counters[] = {
+	SAME("pswpin"),
+	SAME("pswpout"),
+	SAME("swap_ra"),
+	SAME("swap_ra_hit"),
+	SAME("zswpin"),
+	SAME("zswpout"),
+	SAME("swpin_zero"),
+	SAME("swpout_zero"),
 #if LARGE_FOLIOS
-	{"mthp_fault_alloc", NULL, "stats/anon_fault_alloc"},
-	{"mthp_swpin", NULL, "stats/swpin"},
-	{"mthp_swpin_fallback", NULL, "stats/swpin_fallback"},
-	{"mthp_swpout", NULL, "stats/swpout"},
-	{"mthp_swpout_fallback", NULL, "stats/swpout_fallback"},
-	{"mthp_split", NULL, "stats/split"},
-	{"thp_fault_alloc", "thp_fault_alloc", NULL},
-	{"thp_swpout", "thp_swpout", NULL},
-	{"thp_split_page", "thp_split_page", NULL},
+	OF_SIZES("mthp_fault_alloc", "stats/anon_fault_alloc"),
+	OF_SIZES("mthp_swpin", "stats/swpin"),
+	OF_SIZES("mthp_swpin_fallback", "stats/swpin_fallback"),
+	OF_SIZES("mthp_swpout", "stats/swpout"),
+	OF_SIZES("mthp_swpout_fallback", "stats/swpout_fallback"),
+	OF_SIZES("mthp_split", "stats/split"),
+	SAME("thp_fault_alloc"),
+	SAME("thp_swpout"),
+	SAME("thp_split_page"),
 #endif
 #if LIMIT
-	{"pgscan", "pgscan_anon", NULL},
-	{"pgsteal", "pgsteal_anon", NULL},
-	{"pgactivate", "pgactivate", NULL},
-	{"pgdeactivate", "pgdeactivate", NULL},
-	{"workingset_refault", "workingset_refault_anon", NULL},
-	{"workingset_activate", "workingset_activate_anon", NULL},
-	{"workingset_restore", "workingset_restore_anon", NULL},
+	{"pgscan", "pgscan_anon", "pgscan_file", NULL},	/* that is where MADV_FREE puts pages */
+	{"pgsteal", "pgsteal_anon", "pgsteal_file", NULL},
+	SAME("pgactivate"),
+	SAME("pgdeactivate"),
+	{"workingset_refault", "workingset_refault_anon", NULL, NULL},
+	{"workingset_activate", "workingset_activate_anon", NULL, NULL},
+	{"workingset_restore", "workingset_restore_anon", NULL, NULL},
 #endif
 };
 #define COUNTERS (sizeof(counters) / sizeof(*counters))

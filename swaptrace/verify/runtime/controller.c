@@ -28,9 +28,12 @@ static void count_vmstat(long *values)
 	if (LIMIT)
 		read_text(refresh_fd);	/* what CPUs have of their own, added up */
 	read_text(vmstat_fd);
-	for (size_t i = 0; i < COUNTERS; i++)
+	for (size_t i = 0; i < COUNTERS; i++) {
 		if (counters[i].in_vmstat)
 			values[i] = value_of(text, counters[i].in_vmstat);
+		if (counters[i].besides)
+			values[i] += value_of(text, counters[i].besides);
+	}
 	for (size_t i = 0; i < COUNTERS; i++)
 		if (counters[i].of_sizes)
 			values[i] = sum_of_sizes(counters[i].of_sizes);

@@ -7,12 +7,18 @@
  */
 #define FLIPPED 64			/* pages: more than a TLB flushes one by one */
 #define STAT_BATCH 64			/* MEMCG_CHARGE_BATCH */
+#define SPARE 8				/* pages: less than a charge takes in advance */
+#define FILLER (16 * MiB)
+#define MOST_OBJECTS 64			/* VMAs: more than a page is charged for */
+#define THEN 10				/* of about 17 for a page: a step takes two, and may give back more */
 
 static char *flipped;			/* their protection changes to flush the TLB */
 static char *beyond;			/* the end of a file: faults here are counted and map nothing */
 static long uncertain;			/* updates that a read of memory.stat may overlook */
 static long kernel_memory;		/* bytes charged for it when the limit was set; 0: it is not */
-static int cgroup_stat = -1, cgroup_max = -1, refresh_fd = -1;
+static int cgroup_stat = -1, cgroup_max = -1, cgroup_current = -1, refresh_fd = -1;
+static int filler[2];			/* a pipe, of which each page is the kernel's */
+static int asked, answered;		/* of the helper */
 
 /* Between two accesses, or steps. */
 static void quiet(void)
@@ -51,6 +57,40 @@ static bool every(unsigned long period)
 	return period && accesses % period == 0;
 }
 
+/* The process waits for the helper, which runs only then: it is switched from, and to again. */
+static void be_switched_to(void)
+{
+	uint64_t number = 1;
+
+	if (write(asked, &number, 8) != 8 || read(answered, &number, 8) != 8)
+		_exit(1);
+}
+
+static void help(pid_t controller)
+{
+	uint64_t number;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != controller)
+		_exit(1);
+	while (read(asked, &number, 8) == 8 && write(answered, &number, 8) == 8)
+		;
+	_exit(1);
+}
+
+static void start_helper(void)
+{
+	pid_t controller = getpid(), helper;
+
+	asked = eventfd(0, EFD_CLOEXEC);
+	answered = eventfd(0, EFD_CLOEXEC);
+	helper = fork();
+	if (asked < 0 || answered < 0 || helper < 0)
+		fail("cannot start a helper: ");
+	if (helper == 0)
+		help(controller);
+}
+
 /* An access is over. */
 static void tick(void)
 {
@@ -58,6 +98,8 @@ static void tick(void)
 		return;
 	accesses++;
 	flush_tlb();
+	if (MGLRU)
+		be_switched_to();
 	if (every(LRU_DRAIN))
 		settle();
 	if (every(STAT_FLUSH))
@@ -76,19 +118,71 @@ static void make_page_tables(char *start, size_t size)
 	}
 }
 
-static void set_limit(void)
+static void write_max(unsigned long bytes)
 {
 	char number[32];
-	int length;
+	int length = snprintf(number, sizeof(number), "%lu", bytes);
 
+	if (pwrite(cgroup_max, number, length, 0) != length)
+		note.missing = "memory.max of the cgroup cannot be written";
+}
+
+static void set_limit(void)
+{
 	kernel_memory = 0;
 	flush_statistics();
 	kernel_memory = value_of(text, "kernel");
-	length = snprintf(number, sizeof(number), "%lu", LIMIT + kernel_memory);
 	if (kernel_memory < 0)
 		note.missing = "the kernel does not say what its own memory of a cgroup is (Linux 5.18)";
-	else if (pwrite(cgroup_max, number, length, 0) != length)
-		note.missing = "memory.max of the cgroup cannot be written";
+	else
+		write_max(LIMIT + kernel_memory);
+}
+
+static unsigned long charged(void)
+{
+	return atol(read_text(cgroup_current));
+}
+
+/* An object that the kernel charges for: a VMA, which does not merge with the last one. */
+static void make_object(void)
+{
+	static int other;
+
+	other ^= MAP_NORESERVE;
+	mmap(NULL, page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | other, -1, 0);
+}
+
+/*
+ * Objects are charged in bytes, and a page is when these run out (struct memcg_stock_pcp). A step that
+ * splits a VMA or is the first to write to one is to find bytes enough, and as much room for those that it
+ * gives back, lest it takes a page of the limit. The limit is small meanwhile, so that no pages are charged
+ * in advance; those that were go into the pipe.
+ */
+static void provide_bytes(void)
+{
+	static char page[64 * KiB];
+	unsigned long before, pages = 0;
+	int objects = 0;
+
+	if (kernel_memory <= 0)
+		return;
+	usleep(20000);			/* what was freed under RCU comes back */
+	before = charged();
+	write_max(before + SPARE * page_size);
+	for (; charged() == before; pages++) {
+		if (write(filler[1], page, page_size) != (ssize_t)page_size) {
+			note.missing = "the pages that were charged in advance do not fit into a pipe";
+			return;
+		}
+	}
+	for (before = charged(); charged() == before && objects < MOST_OBJECTS; objects++)
+		make_object();
+	for (int more = 0; more < THEN; more++)
+		make_object();
+	if (charged() != before + page_size)
+		note.missing = "a page of VMAs is not charged as one page";
+	kernel_memory += (pages + 1) * page_size;
+	write_max(LIMIT + kernel_memory);
 }
 
 /* A new region: its page tables are the kernel's. Their faults are nobody's. */
@@ -138,8 +232,10 @@ static void set_up_limit(const char *directory)
 		skip("it has a memory limit: give the directory of an empty memory cgroup as argument");
 	cgroup_procs = open_in(directory, "cgroup.procs", O_WRONLY);
 	cgroup_max = open_in(directory, "memory.max", O_WRONLY);
+	cgroup_current = open_in(directory, "memory.current", O_RDONLY);
 	cgroup_stat = open_in(directory, "memory.stat", O_RDONLY);
-	read_text(cgroup_stat);		/* the buffer of the file is not the cgroup's */
+	read_text(cgroup_current);	/* the buffers of these files are not the cgroup's */
+	read_text(cgroup_stat);
 	refresh_fd = open("/proc/sys/vm/stat_refresh", O_RDONLY | O_CLOEXEC);
 	if (refresh_fd < 0)
 		skip("the counters of reclaim are brought up to date by root alone (vm.stat_refresh)");
@@ -148,7 +244,18 @@ static void set_up_limit(const char *directory)
 	if (flipped == MAP_FAILED)
 		fail("cannot set up: ");
 	map_beyond();
+	if (pipe2(filler, O_CLOEXEC | O_NONBLOCK) || fcntl(filler[1], F_SETPIPE_SZ, FILLER) < 0)
+		skip("there can be no pipe of 16 MiB (fs.pipe-max-size)");
+	if (MGLRU)
+		start_helper();
 	uncertain = (sysconf(_SC_NPROCESSORS_ONLN) + 2) * STAT_BATCH;
+}
+
+/* Nothing else runs on its CPU until it waits or sleeps. */
+static void take_the_cpu(void)
+{
+	if (LIMIT && sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){1}))
+		skip("a process cannot get a real-time priority (CAP_SYS_NICE)");
 }
 
 /* What a process has of its own is not the cgroup's: it was there before. */

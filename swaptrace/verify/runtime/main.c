@@ -170,6 +170,7 @@ static void become_main(pid_t controller)
 	allow_large_folios();
 	if (LIMIT)
 		touch_own_memory();
+	take_the_cpu();
 	note.born = true;
 	send_report();
 	scenario();

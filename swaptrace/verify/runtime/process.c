@@ -76,6 +76,8 @@ static bool wait_for_turn(void)
 		touch_own_memory();
 	quiet();
 	memset(&note, 0, sizeof(note));
+	if (LIMIT)
+		provide_bytes();
 	memcpy(events_before, (void *)events, sizeof(events));
 	getrusage(RUSAGE_THREAD, &usage_before);
 	return true;
