@@ -29,6 +29,7 @@ class Effect(Enum):
     POPULATE_WRITE = "pages are faulted in for writing"
     COLLAPSE = "pages of 2 MiB become one large folio"
     FLAGS = "a flag of the VMA, which merges only with such as have it too"
+    REMOVE = "pages of shared memory are freed, for all processes"
     UNMERGE = "pages that KSM has merged are copied; the flag of the VMA goes"
 
 
@@ -38,6 +39,9 @@ class On(Enum):
     LOCKED = "locked"
     UNREADABLE = "without PROT_READ"
     UNWRITABLE = "without PROT_WRITE"
+    OBJECT = "shared memory and files"
+    ANONYMOUS = "private anonymous"
+    PRIVATE = "not shared"
 
 
 class Refusal(NamedTuple):
@@ -49,8 +53,8 @@ class Refusal(NamedTuple):
 
 class Known(NamedTuple):
     """What is known of an advice: its number in `<linux/mman.h>`, the kernel that brought it and in
-    which commit, what it is to the model, and on which VMAs of private anonymous memory it is
-    refused; and the flags that it sets and clears."""
+    which commit, what it is to the model, on which VMAs it is refused, and the flags that it sets
+    and clears."""
 
     number: int
     since: Version
@@ -61,9 +65,16 @@ class Known(NamedTuple):
     clears: VmFlag = NO_FLAGS
 
 
-def flags(number: int, since: Version, sets: VmFlag, clears: VmFlag, commit: str = "") -> Known:
+def flags(
+    number: int,
+    since: Version,
+    sets: VmFlag,
+    clears: VmFlag,
+    commit: str = "",
+    refused: tuple[Refusal, ...] = (),
+) -> Known:
     """An advice that is a flag of the VMA, or takes one away."""
-    return Known(number, since, commit, Effect.FLAGS, sets=sets, clears=clears)
+    return Known(number, since, commit, Effect.FLAGS, refused, sets, clears)
 
 
 NOT_LOCKED: Final = (Refusal(On.LOCKED, "EINVAL"),)
@@ -77,7 +88,16 @@ class Advice(Enum):
     SEQUENTIAL = flags(2, (2, 4), VmFlag.SEQ_READ, VmFlag.RAND_READ)
     WILLNEED = Known(3, (2, 4), "", Effect.SWAP_IN)
     DONTNEED = Known(4, (2, 4), "", Effect.ZAP, NOT_LOCKED)
-    FREE = Known(8, (4, 5), "854e9ed09ded", Effect.FREE, NOT_LOCKED)
+    FREE = Known(
+        8, (4, 5), "854e9ed09ded", Effect.FREE, (*NOT_LOCKED, Refusal(On.OBJECT, "EINVAL"))
+    )
+    REMOVE = Known(
+        9,
+        (2, 6),
+        "f6b3ec238d12",
+        Effect.REMOVE,
+        (*NOT_LOCKED, Refusal(On.ANONYMOUS, "EINVAL"), Refusal(On.PRIVATE, "EACCES")),
+    )
     MERGEABLE = flags(12, (2, 6), VmFlag.MERGEABLE, NO_FLAGS, "f8af4da3b4c1")
     UNMERGEABLE = Known(13, (2, 6), "f8af4da3b4c1", Effect.UNMERGE, clears=VmFlag.MERGEABLE)
     DONTFORK = flags(10, (2, 6), VmFlag.DONTCOPY, NO_FLAGS)
@@ -86,7 +106,14 @@ class Advice(Enum):
     NOHUGEPAGE = flags(15, (2, 6), VmFlag.NOHUGEPAGE, VmFlag.HUGEPAGE)
     DONTDUMP = flags(16, (3, 4), VmFlag.DONTDUMP, NO_FLAGS)
     DODUMP = flags(17, (3, 4), NO_FLAGS, VmFlag.DONTDUMP)
-    WIPEONFORK = flags(18, (4, 14), VmFlag.WIPEONFORK, NO_FLAGS, "d2cd9ede6e19")
+    WIPEONFORK = flags(
+        18,
+        (4, 14),
+        VmFlag.WIPEONFORK,
+        NO_FLAGS,
+        "d2cd9ede6e19",
+        (Refusal(On.OBJECT, "EINVAL"),),
+    )
     KEEPONFORK = flags(19, (4, 14), NO_FLAGS, VmFlag.WIPEONFORK, "d2cd9ede6e19")
     COLD = Known(20, (5, 4), "9c276cc65a58", Effect.COLD, NOT_LOCKED)
     PAGEOUT = Known(21, (5, 4), "1a4e58cce84e", Effect.PAGEOUT, NOT_LOCKED)
@@ -140,6 +167,6 @@ PREFIX: Final = "MADV_"
 BY_NAME: Final[dict[str, Advice]] = {str(advice): advice for advice in Advice}
 
 NOT_MODELLED: Final[tuple[str, ...]] = tuple(
-    f"{PREFIX}{name}" for name in (*("REMOVE", "HWPOISON", "SOFT_OFFLINE"),)
+    f"{PREFIX}{name}" for name in ("HWPOISON", "SOFT_OFFLINE")
 )
 """What the kernel has, and the model has not."""

@@ -85,6 +85,16 @@ class Counter(Named):
         "Write-protect faults that copied the page, those within a swap-in fault as well.",
         "wp_page_copy",
     )
+    COW_FAULT = (
+        "cow_fault",
+        "First writes to a page of a private file that were served with a copy.",
+        "do_cow_fault",
+    )
+    FAULT_AROUND = (
+        "fault_around",
+        "Pages of shared memory and files that a read fault of a neighbour mapped.",
+        "filemap_map_pages",
+    )
     UFFD_WP = (
         "uffd_wp",
         "Write-protect events delivered to the userfaultfd.",

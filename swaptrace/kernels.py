@@ -110,6 +110,11 @@ class Rule(Enum):
         "MADV_DONTNEED of all that a page table maps frees the table, so that the next fault may "
         "bring in 2 MiB",
     )
+    SHMEM_SYNC = Change(
+        (6, 14),
+        "1dd44c0af4fc",
+        "shared memory on a synchronous device is swapped in without the swap cache and read-ahead",
+    )
     NO_SLOT_CACHE = Change(
         (6, 15),
         "0ff67f990bd4",

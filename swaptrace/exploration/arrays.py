@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from swaptrace.errors import PolicyError
 from swaptrace.exploration.graph import START, Edge, Effect, Graph
 from swaptrace.exploration.views import Own, View, own, shared
+from swaptrace.mm.canonical import canonical
 from swaptrace.mm.checks import lost
-from swaptrace.mm.column import Column, canonical
+from swaptrace.mm.column import Column
 
 Numbers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]

@@ -285,7 +285,7 @@ def mprotect(recorder: Recorder, call: Call) -> None:
 
 
 LEFT_OUT: Final = (
-    *(Effect.FLAGS, Effect.COLLAPSE, Effect.UNMERGE),
+    *(Effect.FLAGS, Effect.COLLAPSE, Effect.UNMERGE, Effect.REMOVE),
     *(Effect.GUARD_INSTALL, Effect.GUARD_REMOVE),
 )
 

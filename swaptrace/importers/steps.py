@@ -195,7 +195,7 @@ class Composer:
                 self.empty(event)
             case Effect.PAGEOUT | Effect.COLD | Effect.FREE | Effect.SWAP_IN:
                 pass
-            case Effect.FLAGS | Effect.COLLAPSE | Effect.UNMERGE:
+            case Effect.FLAGS | Effect.COLLAPSE | Effect.UNMERGE | Effect.REMOVE:
                 pass  # left out before
             case Effect.GUARD_INSTALL | Effect.GUARD_REMOVE:
                 pass  # these as well

@@ -9,7 +9,8 @@ from swaptrace.counters import ViolationKind
 from swaptrace.mm.block import Block
 from swaptrace.mm.blockpage import BlockPage, column_of
 from swaptrace.mm.blockvalue import Runs, runs
-from swaptrace.mm.column import Column, canonical
+from swaptrace.mm.canonical import canonical
+from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event, Facts, Fork, Unmap
 
 

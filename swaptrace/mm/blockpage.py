@@ -9,6 +9,7 @@ from typing import Any, Self
 from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
 from swaptrace.mm.block import PMD_ORDER, Block, BlockFolio, BlockSlot, Surroundings
+from swaptrace.mm.canonical import canonical
 from swaptrace.mm.column import (
     NUMBER_BITS,
     NUMBERS,
@@ -20,7 +21,6 @@ from swaptrace.mm.column import (
     Pte,
     SwapPte,
     SwapSlot,
-    canonical,
 )
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy, ask

@@ -13,7 +13,14 @@ from itertools import groupby
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from swaptrace.mm.block import PMD_ORDER, Block, BlockFolio, BlockSlot, Pmd
-from swaptrace.mm.column import NUMBERS, ZERO, Mapping, Pte, SwapPte, observable
+from swaptrace.mm.canonical import observable
+from swaptrace.mm.column import (
+    NUMBERS,
+    ZERO,
+    Mapping,
+    Pte,
+    SwapPte,
+)
 
 T = TypeVar("T")
 Runs: TypeAlias = tuple[tuple[int, T], ...]

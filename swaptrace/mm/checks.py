@@ -45,7 +45,12 @@ def lost(column: Column, mapping: Mapping) -> bool:
 
 def content(column: Column, mapping: Mapping) -> int | None:
     """The data token that a load would find, wherever it is now."""
-    pte = mapping.pte
+    vma, pte = mapping.vma, mapping.pte
+    shmem = column.shmem if vma is not None and vma.shmem else None
+    if pte is None and shmem is not None and shmem.folio is not None:
+        return column.folios[shmem.folio].data
+    if pte is None and shmem is not None and shmem.slot is not None:
+        pte = SwapPte(shmem.slot)
     if isinstance(pte, Pte):
         return ZERO if pte.is_zero_page else column.folios[pte.folio].data
     if not isinstance(pte, SwapPte):
@@ -85,6 +90,10 @@ def store(page: Page, p: int, what: Store) -> None:
     page.maps[p] = Mapping(vma, dirty, data, freed=False, written=True, armed=False)
     if not pte.dirty:
         page.mmu_dirties(p)
+    if vma is not None and vma.shared:
+        for q, other in enumerate(page.maps):
+            if other.vma is not None and other.vma.shared:
+                page.set_map(q, data=data)
     if page.pins:
         follow_store(page, p)
 

@@ -12,7 +12,7 @@ reached or observed is kept. Reference and map counts are derived, never stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from swaptrace.mm.uffd import PLAIN, Uffd
@@ -42,6 +42,8 @@ class Vma(NamedTuple):
     VM_UFFD_WP (registered with a userfaultfd for write-protection), `soft_dirty`
     VM_SOFTDIRTY (set since mmap or the last clear_refs: every page reads as soft-dirty),
     `uffd_rwp` VM_UFFD_RWP (for read-write protection, and then not for write-protection).
+    `shmem` is that it maps a shmem object, anonymous shared memory or a file of tmpfs, `shared`
+    VM_SHARED.
     """
 
     readable: bool = True
@@ -51,6 +53,14 @@ class Vma(NamedTuple):
     soft_dirty: bool = True
     uffd_rwp: bool = False
     uffd: Uffd = PLAIN
+    shmem: bool = False
+    shared: bool = False
+
+    @property
+    def prot_writes(self) -> bool:
+        """Whether vm_page_prot has the write bit: of shared memory of which nobody wants to see
+        writes (vma_wants_writenotify())."""
+        return self.shared and self.writable and not self.soft_dirty_enabled
 
     @property
     def uffd_armed(self) -> bool:
@@ -234,22 +244,32 @@ class Pinned(NamedTuple):
     detached: bool = False
 
 
+class Shmem(NamedTuple):
+    """The page's entry in the page cache of a shmem object (i_pages): a folio, a swap slot, or
+    neither."""
+
+    folio: int | None = None
+    slot: int | None = None
+
+
 class Column(NamedTuple):
-    """One virtual page of one region: a mapping for each process that shares the region, and what
-    pins have a reference to."""
+    """One virtual page of one region: a mapping for each process that shares the region, what
+    pins have a reference to, and the page cache of the object that is mapped, if one is."""
 
     maps: tuple[Mapping, ...]
     folios: tuple[Folio, ...] = ()
     slots: tuple[SwapSlot, ...] = ()
     pins: tuple[Pinned, ...] = ()
+    shmem: Shmem | None = None
 
     def mapcount(self, folio: int) -> int:
         """folio_mapcount(), where a KSM folio counts only once elsewhere."""
         return len(mappers(self.maps, folio)) + self.folios[folio].elsewhere
 
     def swap_count(self, slot: int) -> int:
-        """__swap_count(): the swap PTEs that refer to the slot, the cache not counted."""
-        return swap_count(self.maps, slot)
+        """__swap_count(): the swap PTEs that refer to the slot, and the entry of a shmem object;
+        the swap cache is not counted."""
+        return swap_count(self.maps, slot, self.shmem)
 
 
 def mappers(maps: Iterable[Mapping], folio: int) -> list[Mapping]:
@@ -257,22 +277,10 @@ def mappers(maps: Iterable[Mapping], folio: int) -> list[Mapping]:
     return [m for m in maps if type(m.pte) is Pte and m.pte.folio == folio]
 
 
-def swap_count(maps: Iterable[Mapping], slot: int) -> int:
-    """How many of the mappings are swap PTEs of the slot."""
-    return sum(type(m.pte) is SwapPte and m.pte.slot == slot for m in maps)
-
-
-_Numbers: TypeAlias = dict[int, int]
-"""0, 1, 2, … for old numbers in the order in which they are first seen (`_number`)."""
-
-
-def _number(numbers: _Numbers, old: int) -> int:
-    return numbers.setdefault(old, len(numbers))
-
-
-def _token(numbers: _Numbers, old: int) -> int:
-    """The new number of a data token, with its byte."""
-    return numbers.setdefault(old, len(numbers) | old & ~NUMBERS)
+def swap_count(maps: Iterable[Mapping], slot: int, shmem: Shmem | None = None) -> int:
+    """How many of the mappings are swap PTEs of the slot, one more if the object has it."""
+    held = shmem is not None and shmem.slot == slot
+    return held + sum(type(m.pte) is SwapPte and m.pte.slot == slot for m in maps)
 
 
 def byte_of(token: int) -> int | None:
@@ -284,105 +292,3 @@ def filled_with(token: int) -> int | None:
     """The byte that the page holds and nothing else; None where that is not known."""
     upper = token >> NUMBER_BITS
     return 0 if token == ZERO else upper & ~FILLED if upper & FILLED else None
-
-
-def canonical(
-    maps: Sequence[Mapping],
-    folios: Sequence[Folio],
-    slots: Sequence[SwapSlot],
-    pins: Sequence[Pinned] = (),
-) -> Column:
-    """The one form of a state: unreachable and unobservable parts dropped, the rest renumbered.
-
-    Reachable is what a PTE or a pin refers to, the folio cached for a reachable slot, and the
-    slot that a reachable folio is cached for. Idempotent.
-    """
-    new_maps = [observable(m) for m in maps]
-    folio_of, slot_of = _reachable(new_maps, folios, pins)
-    token_of: _Numbers = {ZERO: ZERO}
-    out_maps = [_renumber_mapping(m, folio_of, slot_of, token_of) for m in new_maps]
-    out_folios = [_renumber_folio(folios[old], slot_of, token_of) for old in folio_of]
-    out_slots = [_renumber_slot(slots[old], token_of) for old in slot_of]
-    out_pins = [_renumber_pin(pin, folio_of, token_of) for pin in pins]
-    return Column(tuple(out_maps), tuple(out_folios), tuple(out_slots), tuple(out_pins))
-
-
-def observable(m: Mapping) -> Mapping:
-    """Without what no later event can tell apart."""
-    vma = m.vma
-    if vma is None:
-        return HOLE
-    # While VM_SOFTDIRTY is set everything reads as soft-dirty, and clear_refs, which alone
-    # clears it, forgets what was written.
-    written = m.written and not vma.soft_dirty
-    armed = m.armed and m.pte is not None
-    freed = m.freed and m.data != ZERO
-    if written != m.written or armed != m.armed or freed != m.freed:
-        return m._replace(written=written, armed=armed, freed=freed)
-    return m
-
-
-def _reachable(
-    maps: Sequence[Mapping], folios: Sequence[Folio], pins: Sequence[Pinned]
-) -> tuple[_Numbers, _Numbers]:
-    folio_of: _Numbers = {}
-    slot_of: _Numbers = {}
-    for m in maps:
-        pte = m.pte
-        if type(pte) is Pte:
-            if pte.folio != ZERO_PAGE:
-                _number(folio_of, pte.folio)
-                cached = folios[pte.folio].slot
-                if cached is not None:
-                    _number(slot_of, cached)
-        elif type(pte) is SwapPte:
-            _number(slot_of, pte.slot)
-            for number, folio in enumerate(folios):
-                if folio.slot == pte.slot:
-                    _number(folio_of, number)
-    for pin in pins:
-        _number(folio_of, pin.folio)
-        cached = folios[pin.folio].slot
-        if cached is not None:
-            _number(slot_of, cached)
-    return folio_of, slot_of
-
-
-def numbering(
-    maps: Sequence[Mapping], folios: Sequence[Folio], pins: Sequence[Pinned]
-) -> tuple[_Numbers, _Numbers]:
-    """The numbers that folios and slots have in the canonical form, by those that they have now."""
-    return _reachable([observable(m) for m in maps], folios, pins)
-
-
-def _renumber_mapping(
-    m: Mapping, folio_of: _Numbers, slot_of: _Numbers, token_of: _Numbers
-) -> Mapping:
-    pte, data = m.pte, _token(token_of, m.data)
-    if type(pte) is Pte:
-        if pte.folio != ZERO_PAGE and folio_of[pte.folio] != pte.folio:
-            pte = pte._replace(folio=folio_of[pte.folio])
-    elif type(pte) is SwapPte and slot_of[pte.slot] != pte.slot:
-        pte = pte._replace(slot=slot_of[pte.slot])
-    if pte is m.pte and data == m.data:
-        return m
-    return Mapping(m.vma, pte, data, m.freed, m.written, m.armed)
-
-
-def _renumber_pin(pin: Pinned, folio_of: _Numbers, token_of: _Numbers) -> Pinned:
-    return pin._replace(folio=folio_of[pin.folio], data=_token(token_of, pin.data))
-
-
-def _renumber_folio(folio: Folio, slot_of: _Numbers, token_of: _Numbers) -> Folio:
-    data = _token(token_of, folio.data)
-    slot = None if folio.slot is None else _number(slot_of, folio.slot)
-    if data == folio.data and slot == folio.slot:
-        return folio
-    return folio._replace(data=data, slot=slot)
-
-
-def _renumber_slot(slot: SwapSlot, token_of: _Numbers) -> SwapSlot:
-    if slot.data is None:
-        return slot
-    data = _token(token_of, slot.data)
-    return slot if data == slot.data else SwapSlot(data)

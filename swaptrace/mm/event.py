@@ -20,9 +20,9 @@ class Facts(NamedTuple):
     `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`,
     `mkwrite_dirties` and `zswap_never_enabled` are the machine features of the scenario format;
     `sync_through_cache`, `maps_before_freeing`, `exclusive_alone`, `lazyfree_stays`, and those of
-    large folios from `collapses_read_only` on the rules of these names of the kernel
-    (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more than half of the slots used),
-    `slot_free` that folio_alloc_swap() finds a slot; these two change during a replay.
+    large folios from `collapses_read_only` on, and `shmem_sync`, the rules of these names of the
+    kernel (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more than half of the slots
+    used), `slot_free` that folio_alloc_swap() finds a slot; these two change during a replay.
     `readahead` is that a swap-in through the cache reads more than the one page, after which the
     folios leave the per-CPU batch that holds a reference to each (lru_add_drain() in
     swap_vma_readahead(), up to 7.2). `batch_left` is how many more fill that batch, up to
@@ -51,6 +51,7 @@ class Facts(NamedTuple):
     slot_free: bool = True
     readahead: bool = True
     batch_left: int = 0
+    shmem_sync: bool = False
 
 
 MOST_ADDED: Final = 4
@@ -251,6 +252,20 @@ class Fork(NamedTuple):
     child: Inherited = "same"
 
 
+class MapPages(NamedTuple):
+    """A neighbour's read fault maps the page, if it is in the page cache (filemap_map_pages())."""
+
+    process: int
+    facts: Facts
+
+
+class Remove(NamedTuple):
+    """The object loses the page, by MADV_REMOVE or with its last VMA (shmem_truncate_range())."""
+
+    process: int
+    facts: Facts
+
+
 class Merge(NamedTuple):
     """ksmd merges the page that the process maps with an equal one: it becomes the KSM folio that
     both map (`kept`), or is replaced by that."""
@@ -299,6 +314,8 @@ Event: TypeAlias = (
     | UffdZeropage
     | ClearRefs
     | Fork
+    | MapPages
+    | Remove
     | Merge
     | Unmerge
     | Unmap
@@ -333,7 +350,7 @@ class Outcome(NamedTuple):
     `column`) of the process that sees each; `lookup` is what read-ahead needs to know; `path`
     names the kernel functions that decided, in order; `ends` is that nothing more of the step
     happens, to no page that follows (SIGSEGV, or an error while populating). `batch` is known where
-    the batch is kept.
+    the batch is kept. `around` is that a read fault maps neighbours, too.
     """
 
     column: Column
@@ -343,3 +360,4 @@ class Outcome(NamedTuple):
     path: tuple[str, ...]
     ends: bool = False
     batch: Batched = Batched()
+    around: bool = False

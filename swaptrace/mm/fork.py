@@ -27,7 +27,8 @@ def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same
     if inherited == "wiped":
         page.maps.append(Mapping(vma))
         return
-    child = Mapping(vma, None, parent.data, parent.freed, parent.written)
+    written = parent.written and not vma.shmem  # of a page of its own
+    child = Mapping(vma, None, parent.data, parent.freed, written)
     if copy and isinstance(parent.pte, Pte) and needs_cow_for_dma(page, p, parent.pte):
         child = copy_present_page(page, p, child)
     elif copy and isinstance(parent.pte, Pte):
@@ -35,12 +36,13 @@ def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same
         page.set_pte(p, shared)
         if not shared.is_zero_page:
             page.set_folio(shared.folio, anon_exclusive=False)
-        child = child._replace(pte=shared if vma.uffd_wp else shared.clear_uffd_wp())
+        kept = shared if vma.uffd_wp else shared.clear_uffd_wp()
+        child = child._replace(pte=kept, written=parent.written)
     elif copy and isinstance(parent.pte, SwapPte):
         entry = parent.pte
         page.set_pte(p, SwapPte(entry.slot, False, entry.soft_dirty, entry.uffd_wp))
-        kept = vma.uffd_wp and entry.uffd_wp
-        child = child._replace(pte=SwapPte(entry.slot, False, entry.soft_dirty, kept))
+        copied = SwapPte(entry.slot, False, entry.soft_dirty, vma.uffd_wp and entry.uffd_wp)
+        child = child._replace(pte=copied, written=parent.written)
     elif copy and isinstance(parent.pte, Marker) and (vma.uffd_wp or parent.pte.guard):
         child = child._replace(pte=parent.pte)
     page.maps.append(child._replace(armed=parent.armed and vma.uffd_wp))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from swaptrace.mm.column import GUARD, Pte, SwapPte
 from swaptrace.mm.memory import zap_pte
 from swaptrace.mm.page import Page, drop_data
+from swaptrace.mm.shmem import shmem_swapin_range
 from swaptrace.mm.swap import folio_free_swap, free_swap_and_cache, read_swap_cache
 
 
 def swapin_walk(page: Page, p: int, readahead: bool) -> None:
     """MADV_WILLNEED (swapin_walk_pmd_entry), or a neighbour's read-ahead: into the swap cache."""
+    if page.vma(p).shmem and not readahead:
+        shmem_swapin_range(page)
+        return
     page.enter("swap_vma_readahead" if readahead else "swapin_walk_pmd_entry")
     pte = page.maps[p].pte
     if isinstance(pte, SwapPte):

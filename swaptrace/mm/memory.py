@@ -8,6 +8,7 @@ from swaptrace.mm.column import GUARD, ZERO_PAGE, Marker, Pte, SwapPte, Vma
 from swaptrace.mm.event import Facts, FaultResult
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, SwapinFault, SwapinPte, ask
+from swaptrace.mm.shmem import do_fault
 from swaptrace.mm.swap import (
     folio_free_swap,
     free_swap_and_cache,
@@ -75,7 +76,9 @@ def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
     if result is not None:
         return result
     pte, own = page.maps[p].pte, page.policy.functions
-    if pte is None:
+    if pte is None and page.vma(p).shmem:
+        result = FaultResult(do_fault(page, p, write))
+    elif pte is None:
         result = own.get("do_anonymous_page", do_anonymous_page)(page, p, write)
     elif isinstance(pte, Marker):
         result = handle_pte_marker(page, p, write)
@@ -271,7 +274,10 @@ def do_wp_page(page: Page, p: int, unshare: bool = False) -> FaultResult:
             return FaultResult(retry=True)
         pte = pte.clear_uffd_wp()
         page.set_pte(p, pte)
-    if not pte.is_zero_page and (
+    if page.vma(p).shared:
+        page.count(Counter.WP_REUSE)
+        wp_page_shared(page, p, pte)
+    elif not (pte.is_zero_page or page.in_page_cache(pte.folio)) and (
         page.folios[pte.folio].anon_exclusive or wp_can_reuse_anon_folio(page, pte.folio)
     ):
         page.set_folio(pte.folio, anon_exclusive=True)
@@ -310,6 +316,13 @@ def wp_page_reuse(page: Page, p: int, pte: Pte) -> None:
     page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
 
 
+def wp_page_shared(page: Page, p: int, pte: Pte) -> None:
+    """wp_page_shared() without page_mkwrite(), which shmem has not."""
+    page.enter("wp_page_shared")
+    wp_page_reuse(page, p, pte)
+    page.set_folio(pte.folio, dirty=True)
+
+
 def wp_page_copy(page: Page, p: int, old: Pte, unshare: bool = False) -> None:
     """Give the process a folio of its own with the same content."""
     page.enter("wp_page_copy")
@@ -335,6 +348,8 @@ def zap_pte(page: Page, p: int, keeps_guards: bool = False) -> None:
     elif pte is not None:
         page.set_pte(p, None)
         if isinstance(pte, Pte) and not pte.is_zero_page:
+            if pte.dirty and page.in_page_cache(pte.folio):
+                page.set_folio(pte.folio, dirty=True)
             free_swap_cache(page, pte.folio)
     drop_data(page, p)
 

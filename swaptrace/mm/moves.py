@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from swaptrace.mm.column import Column, Pte, SwapPte, numbering
+from swaptrace.mm.canonical import numbering
+from swaptrace.mm.column import Column, Pte, SwapPte
 from swaptrace.mm.event import Access, Event, Pageout, Populate, Reclaim, SwapIn
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
@@ -48,7 +49,7 @@ def moves(policy: Policy, column: Column, event: Event) -> Moves:
     """How the transition of `column` by `event` moves folios and slots."""
     page = Page(column, policy, event.facts)
     perform(page, event)
-    folio_of, slot_of = numbering(page.maps, page.folios, page.pins)
+    folio_of, slot_of = numbering(page.maps, page.folios, page.pins, page.shmem)
     folios = tuple(folio_of.get(old, GONE) for old in range(len(column.folios)))
     slots = tuple(slot_of.get(old, GONE) for old in range(len(column.slots)))
     fresh = range(len(column.folios), len(page.folios))

@@ -17,8 +17,8 @@ def mprotect_fixup(page: Page, p: int, readable: bool, writable: bool) -> None:
 def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
     """change_pte_range(); `wp` sets (MM_CP_UFFD_WP) or clears (…_RESOLVE) the uffd-wp bit.
 
-    The write bit is lost, since the protection of a private VMA never has it, and given
-    back where no fault is needed (MM_CP_TRY_CHANGE_WRITABLE): by mprotect for dirty pages
+    The write bit is lost, unless vm_page_prot has it, which that of a private VMA never has, and
+    given back where no fault is needed (MM_CP_TRY_CHANGE_WRITABLE): by mprotect for dirty pages
     since 64fe24a3e05e (6.0) and for clean ones since d84887739d5c (6.2), when un-protecting
     by userfaultfd since 931298e103c2 (6.3).
     """
@@ -32,13 +32,13 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
     elif pte is None and wp and page.vma(p).uffd.unpopulated:
         page.set_pte(p, Marker())
     elif isinstance(pte, Pte):
-        pte = pte.wrprotect()
+        pte = pte._replace(write=page.vma(p).prot_writes)
         if wp is not None:
             pte = pte.mkuffd_wp() if wp else pte.clear_uffd_wp()
         by_mprotect = wp is None and (pte.dirty or page.facts.mprotect_upgrades)
         upgradable = page.facts.write_upgrade or by_mprotect
         asked = page.policy.functions.get("can_change_pte_writable", can_change_pte_writable)
-        if not wp and upgradable and page.vma(p).writable and asked(page, p, pte):
+        if not (wp or pte.write) and upgradable and page.vma(p).writable and asked(page, p, pte):
             pte = pte._replace(write=True, dirty=pte.dirty or page.facts.mkwrite_dirties)
         page.set_pte(p, pte)
 
@@ -49,6 +49,8 @@ def can_change_pte_writable(page: Page, p: int, pte: Pte) -> bool:
     vma = page.vma(p)
     if needs_soft_dirty_wp(vma, pte) or (vma.uffd_armed and pte.uffd_wp):
         return False
+    if vma.shared:
+        return pte.dirty  # can_change_shared_pte_writable()
     return not pte.is_zero_page and page.folios[pte.folio].anon_exclusive
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from swaptrace.counters import POSITION, Counter, ViolationKind
+from swaptrace.mm.canonical import canonical
 from swaptrace.mm.column import (
     NUMBER_BITS,
     NUMBERS,
@@ -21,7 +22,6 @@ from swaptrace.mm.column import (
     SwapPte,
     SwapSlot,
     Vma,
-    canonical,
     mappers,
     swap_count,
 )
@@ -34,7 +34,8 @@ class Page:
 
     `path` explains and decides nothing. What others need to know of the way that was taken stands
     by itself: `lookup`, `written` (swap_writepage() was called), `wp_fault` (do_wp_page() was),
-    `given` (the process that got the page by UFFDIO_COPY). `marked` is that the fault under way
+    `given` (the process that got the page by UFFDIO_COPY), `maps_around`
+    (do_read_fault() was called). `marked` is that the fault under way
     found a PTE marker.
     """
 
@@ -50,11 +51,13 @@ class Page:
         "given",
         "lookup",
         "maps",
+        "maps_around",
         "marked",
         "may_retry",
         "path",
         "pins",
         "policy",
+        "shmem",
         "slots",
         "wp_fault",
         "written",
@@ -66,6 +69,8 @@ class Page:
         self.folios = list(column.folios)
         self.slots = list(column.slots)
         self.pins = list(column.pins)
+        self.shmem = column.shmem
+        self.maps_around = False
         self.policy = policy
         self.facts = facts
         self.counts = [0] * len(POSITION)
@@ -87,7 +92,8 @@ class Page:
             self.folios = [
                 folio._replace(batched=f in self.batch) for f, folio in enumerate(self.folios)
             ]
-        parts = tuple(self.maps), tuple(self.folios), tuple(self.slots), tuple(self.pins)
+        pages = tuple(self.maps), tuple(self.folios), tuple(self.slots)
+        parts = *pages, tuple(self.pins), self.shmem
         return self.column if parts == self.column else canonical(*parts)
 
     def enter(self, function: str) -> None:
@@ -162,8 +168,12 @@ class Page:
         return len(mappers(self.maps, f)) + self.folios[f].elsewhere
 
     def swap_count(self, s: int) -> int:
-        """__swap_count(): swap PTEs of the slot."""
-        return swap_count(self.maps, s)
+        """__swap_count(): swap PTEs of the slot, and a shmem object's entry."""
+        return swap_count(self.maps, s, self.shmem)
+
+    def in_page_cache(self, f: int) -> bool:
+        """Whether folio `f` is that of the object that is mapped, and no anonymous one."""
+        return self.shmem is not None and self.shmem.folio == f
 
     def cached_folio(self, s: int) -> int | None:
         """The folio in the swap cache for slot `s`."""
@@ -276,7 +286,8 @@ class Page:
 
 
 def drop_data(page: Page, p: int) -> None:
-    """The process gave its page up: it now relies on nothing but zeroes, and its pin on no more
-    than what it has."""
-    page.maps[p] = Mapping(page.maps[p].vma)
+    """The process gave its page up: it now relies on nothing but zeroes, or on what shared memory
+    holds, and its pin on no more than what it has."""
+    vma, data = page.maps[p].vma, page.maps[p].data
+    page.maps[p] = Mapping(vma, data=data) if vma is not None and vma.shared else Mapping(vma)
     page.pins = [pin._replace(detached=True) if pin.process == p else pin for pin in page.pins]

@@ -22,6 +22,7 @@ from swaptrace.mm.event import (
     Free,
     FreeSwap,
     Guard,
+    MapPages,
     Merge,
     Move,
     Mprotect,
@@ -29,6 +30,7 @@ from swaptrace.mm.event import (
     Pageout,
     Populate,
     Reclaim,
+    Remove,
     SetVma,
     SwapIn,
     UffdCopy,
@@ -52,6 +54,7 @@ from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_rang
 from swaptrace.mm.mremap import move_pte
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
+from swaptrace.mm.shmem import filemap_map_pages, shmem_truncate_range
 from swaptrace.mm.swap import try_to_reclaim_swap
 from swaptrace.mm.userfault import mfill_copy, mfill_zeropage
 from swaptrace.mm.vmscan import activate, madvise_pageout, shrink_folio
@@ -83,6 +86,7 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
         path=tuple(page.path),
         ends=page.ends,
         batch=page.batched if event.facts.batch_left else UNBATCHED,
+        around=page.maps_around,
     )
 
 
@@ -128,6 +132,10 @@ def perform(page: Page, event: Event) -> None:
             clear_soft_dirty(page, p)
         case Fork():
             copy_page_range(page, p, event.copy, event.child)
+        case MapPages():
+            filemap_map_pages(page, p)
+        case Remove():
+            shmem_truncate_range(page)
         case Merge():
             merge_one_page(page, p, event.kept)
         case Unmerge():

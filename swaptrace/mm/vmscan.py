@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from swaptrace.mm.column import Pte, SwapPte
+from swaptrace.mm.column import Pte, Shmem, SwapPte
 from swaptrace.mm.page import Page, drop_data
+from swaptrace.mm.shmem import shmem_writeout
 from swaptrace.mm.swap import folio_free_swap, swap_writepage
 
 
@@ -19,6 +20,9 @@ def madvise_pageout(page: Page, p: int) -> None:
 def shrink_folio(page: Page, f: int, held: bool = False) -> None:
     """shrink_folio_list() for one folio, whoever maps it; `held` as in `Reclaim`. One that may be
     pinned is left alone (folio_maybe_dma_pinned()), another reference keeps it from being freed."""
+    if page.in_page_cache(f):
+        shrink_shmem(page, f)
+        return
     if page.folios[f].lazyfree:
         shrink_lazyfree(page, f, held)
         return
@@ -33,6 +37,19 @@ def shrink_folio(page: Page, f: int, held: bool = False) -> None:
     clean = swap_writepage(page, f) if page.folios[f].dirty else True
     if clean:
         page.set_folio(f, slot=None)  # __remove_mapping(): nothing refers to it any more
+
+
+def shrink_shmem(page: Page, f: int) -> None:
+    """The same of a folio of the page cache: what was never written is dropped, the rest goes to
+    swap, if there is a slot. PTEs are cleared either way, and with them what they say."""
+    page.enter("try_to_unmap_one")
+    for p, pte in mappings(page, f):
+        page.set_folio(f, dirty=page.folios[f].dirty or pte.dirty)
+        page.set_map(p, pte=None, written=False)
+    if page.folios[f].dirty:
+        shmem_writeout(page, f)
+    else:
+        page.shmem = Shmem()
 
 
 def shrink_lazyfree(page: Page, f: int, held: bool) -> None:

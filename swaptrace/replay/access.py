@@ -135,7 +135,7 @@ def touch(
     before = new_anon_pages(tally)
     page = family.base + walk.bounds[0]
     area = next(iter(process.space.within(page, page + 1)), None)
-    if area is not None and goes_through_cache(world, met):
+    if area is not None and (goes_through_cache(world, met) or maps_around(met)):
         reading = send_reading if family.holds(area) else send_across
         bounds = area.start - family.base, area.end - family.base
         moved = reading(world, tally, family, walk, event, bounds, area.readahead)
@@ -164,6 +164,11 @@ def touch_limited(
         page = family.base + walk.bounds[0]
         anon_vma_prepare(world, process, next(iter(process.space.within(page, page + 1))))
     return goes_on
+
+
+def maps_around(met: Met) -> bool:
+    """Whether a read fault may map neighbours."""
+    return any(row.around for row, _ in met.values())
 
 
 def goes_through_cache(world: World, met: Met) -> bool:

@@ -31,6 +31,7 @@ from swaptrace.replay import (
 )
 from swaptrace.replay.access import access
 from swaptrace.replay.collapsing import collapses
+from swaptrace.replay.filemap import refuse_accesses
 from swaptrace.replay.folding import fold, folded
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
@@ -288,6 +289,7 @@ class Replay:
 
         process = self.world.processes[step.process]
         try:
+            refuse_accesses(process, step.region, step.op)
             if isinstance(step, AccessPattern):
                 along = sequence.Along(sequence.parts(step.count, self.parts), mark, self.told)
                 sequence.replay_pattern(self.world, tally, process, step, along)

@@ -14,7 +14,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from swaptrace.errors import NotModelled
-from swaptrace.mm.column import Column, Folio, Pte, canonical, filled_with
+from swaptrace.mm.canonical import canonical
+from swaptrace.mm.column import (
+    Column,
+    Folio,
+    Pte,
+    filled_with,
+)
 from swaptrace.mm.event import Merge
 from swaptrace.replay.family import Family
 from swaptrace.replay.runs.region import Walk
@@ -199,4 +205,4 @@ def counted(world: World, column: Column, total: Counter[int | None]) -> int:
         else folio
         for number, folio in enumerate(column.folios)
     ]
-    return world.table.intern(canonical(column.maps, folios, column.slots, column.pins))
+    return world.table.intern(canonical(column.maps, folios, *column[2:]))

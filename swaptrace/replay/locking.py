@@ -88,7 +88,7 @@ def populate_vma_page_range(call: Call, area: VmArea, start: int, end: int) -> b
         return True
     if not area.vma.accessible:
         return False
-    return populate(call, start, end, write=area.vma.writable)
+    return populate(call, start, end, write=area.vma.writable and not area.vma.shared)
 
 
 def mlockall(world: World, tally: Tally, process: Process, step: Mlockall) -> Errno:

@@ -9,6 +9,7 @@ from swaptrace.mm.column import Vma
 from swaptrace.mm.event import SetVma, Unmap
 from swaptrace.replay.call import Call, Errno, begin, is_aligned
 from swaptrace.replay.family import Family, Lock, Process
+from swaptrace.replay.filemap import check_modelled, evict_last
 from swaptrace.replay.locking import can_do_mlock, mlock_future_ok, mm_populate
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
@@ -34,7 +35,7 @@ NORESERVE: Final = {False: NO_FLAGS, True: VmFlag.NORESERVE}
 
 
 def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
-    """do_mmap(): a private anonymous mapping, in the place of what is there (MAP_FIXED)."""
+    """do_mmap(): a mapping, in the place of what is there (MAP_FIXED)."""
     if not step.size or not is_aligned(world, step.offset) or not is_aligned(world, step.at or 0):
         return "EINVAL"
     lock = process.future
@@ -48,9 +49,13 @@ def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
     noreserve = "MAP_NORESERVE" in step.flags
     flags = lock.flags_of(executable(step.prot) | NORESERVE[noreserve])
     vma = with_prot(Vma(locked=lock.locks), step.prot)
-    account = vma.writable and not noreserve
+    if step.shared or step.file is not None:
+        check_modelled(world, step)
+        vma = vma._replace(shmem=True, shared=step.shared)
+    account = vma.writable and not (noreserve or step.shared)
     call = placed(world, tally, process, step, vma)
-    merged = call.map(VmArea(call.start, call.end, vma, account, flags=flags))
+    inode = call.start if vma.shmem else None
+    merged = call.map(VmArea(call.start, call.end, vma, account, flags=flags, inode=inode))
     alone = process.regions[step.region].holds(merged)
     if not alone and (large_folios(world.machine.thp) or world.batch is not None):
         why = "with large folios (machine.thp), or where the batch is kept (machine.lru_batch)"
@@ -78,6 +83,8 @@ def placed(world: World, tally: Tally, process: Process, step: Mmap, vma: Vma) -
 
 def unmap(call: Call) -> None:
     """do_vmi_munmap(): a hole."""
+    for family, _, _ in list(call.pieces(call.start, call.end)):
+        evict_last(call.world, call.tally, call.process, family, call.start, call.end)
     if call.world.batch is not None:
         call.world.batch.zap()
     call.send(call.start, call.end, Unmap(0, call.world.facts, gone=False))
@@ -86,6 +93,7 @@ def unmap(call: Call) -> None:
 
 def leave(world: World, tally: Tally, process: Process, family: Family) -> None:
     """The process is no longer one of those that share the region."""
+    evict_last(world, tally, process, family, family.base, family.end)
     event = Unmap(family.members.index(process.name), world.facts, gone=True)
     send(world, tally, family, Walk(0, family.region.pages), event)
     family.members.remove(process.name)

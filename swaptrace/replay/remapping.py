@@ -10,6 +10,7 @@ from swaptrace.mm.column import ENTRY_BYTES, Column, Mapping
 from swaptrace.mm.event import Move
 from swaptrace.replay.call import Call, Errno, is_aligned
 from swaptrace.replay.family import Family, Lock, Process
+from swaptrace.replay.filemap import refuse
 from swaptrace.replay.locking import mlock_future_ok, mm_populate
 from swaptrace.replay.mapping import unmap
 from swaptrace.replay.space import VmArea
@@ -36,6 +37,7 @@ def mremap(world: World, tally: Tally, process: Process, step: Mremap) -> Errno:
         return "EFAULT"
     if fixed and not may_go_to(world, family, step.to or 0, pages):
         return "EINVAL"
+    refuse([area], step.op)
     check_modelled(world, step, family, area)
     if pages < family.region.pages:
         unmap(replace(call, start=call.start + pages))

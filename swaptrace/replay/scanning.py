@@ -16,6 +16,7 @@ from swaptrace.mm.column import ENTRY_BYTES, GUARD, Column, Entry, Pte, Vma
 from swaptrace.mm.event import Writeprotect
 from swaptrace.replay.call import Call, Errno, begin
 from swaptrace.replay.family import Process
+from swaptrace.replay.filemap import refuse
 from swaptrace.replay.pagemap import pages_of
 from swaptrace.replay.runs.region import listed
 from swaptrace.replay.runs.visit import send
@@ -98,6 +99,7 @@ def pagemap_scan(world: World, tally: Tally, process: Process, step: PagemapScan
     check_modelled(world, step)
     process.scanned = None
     call = begin(world, tally, process, step.region, step.span)
+    refuse(call.space.within(call.start, call.end), step.op)
     pages = call.end - call.start
     vec_len = (pages if step.vec else 0) if step.vec_len is None else step.vec_len
     known = sum(CATEGORIES.values())

@@ -29,7 +29,7 @@ class VmArea(NamedTuple):
 
     `account` is VM_ACCOUNT; `anon_vma` numbers the anon_vma (None: nothing was ever written
     here); `cloned` is that its chain has more than one link, as after a fork; `flags` are the
-    others that matter to merging.
+    others that matter to merging; `inode` numbers the shmem object that is mapped (vm_file).
     """
 
     start: int
@@ -40,6 +40,7 @@ class VmArea(NamedTuple):
     cloned: bool = False
     readahead: ReadAhead = ReadAhead()
     flags: VmFlag = NO_FLAGS
+    inode: int | None = None
     moved: int = 0
     """Pages by which it was moved since something was written there: its vm_pgoff stays."""
 
@@ -48,7 +49,13 @@ class VmArea(NamedTuple):
         """vm_flags as is_mergeable_vma() compares them: without VM_SOFTDIRTY."""
         v = self.vma
         uffd = v.uffd_wp, v.uffd_rwp, v.uffd
-        return (self.moved, v.readable, v.writable, v.locked, uffd, self.account, self.flags)
+        more = self.account, self.flags, self.inode, self.moved
+        return (v.readable, v.writable, v.locked, uffd, *more)
+
+    @property
+    def backing(self) -> tuple[bool, int | None, int]:
+        """What anon_vma_compatible() compares besides flags: VM_ACCOUNT, vm_file and vm_pgoff."""
+        return self.account, self.inode, self.moved
 
     @property
     def singular(self) -> bool:
@@ -223,5 +230,6 @@ def _reusable(neighbour: VmArea, area: VmArea) -> bool:
     """anon_vma_compatible() and reusable_anon_vma()."""
     a, b = neighbour.vma, area.vma
     alike = (a.locked, a.uffd_wp, a.uffd_rwp) == (b.locked, b.uffd_wp, b.uffd_rwp)
-    alike = alike and a.uffd.missing == b.uffd.missing and neighbour.moved == area.moved
-    return alike and neighbour.account == area.account and neighbour.singular
+    alike = alike and a.uffd.missing == b.uffd.missing
+    same = neighbour.backing == area.backing
+    return alike and same and neighbour.singular

@@ -29,6 +29,7 @@ from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.call import Call, Errno, begin, each_vma, is_aligned, populate
 from swaptrace.replay.collapsing import madvise_collapse
 from swaptrace.replay.family import Lock, Process
+from swaptrace.replay.filemap import refuse, shmem_remove
 from swaptrace.replay.mapping import executable, leave, unmap, with_prot
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
@@ -62,13 +63,13 @@ def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: Prot) -
         return
     account = area.account
     if vma.writable:
-        account = VmFlag.NORESERVE not in flags
+        account = VmFlag.NORESERVE not in flags and not vma.shared
     elif area.anon_vma is None and call.world.follows(Rule.MPROTECT_UNACCOUNTS):
         account = False
     call.modify(area, start, end, area._replace(vma=vma, account=account, flags=flags))
     event = Mprotect(0, call.world.facts, vma.readable, vma.writable)
     call.send(start, end, event)
-    gained = vma.writable and not area.vma.writable
+    gained = vma.writable and not (area.vma.writable or vma.shared)
     if vma.locked and gained and VmFlag.LOCKONFAULT not in area.flags:
         # COW is broken at once, to spare the locked page the fault; nothing waits or fails.
         populate(call, start, end, write=True, may_retry=False)
@@ -114,6 +115,8 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
     if errno:
         return errno
     facts, batch = call.world.facts, call.world.batch
+    if advice.effect in OF_ANONYMOUS:
+        refuse([area], str(advice))
     if batch is not None and advice.effect is Effect.PAGEOUT:
         batch.drain()
     if batch is not None and advice.effect is Effect.ZAP:
@@ -135,8 +138,13 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
             call.send(start, end, SwapIn(0, facts, readahead=False))
         case Effect.COLLAPSE:
             return madvise_collapse(call, area, start, end)
+        case Effect.REMOVE:
+            for family, walk, _ in list(call.pieces(start, end)):
+                shmem_remove(call.world, call.tally, family, walk)
         case Effect.FLAGS:
             if VmFlag.MERGEABLE in advice.value.sets:
+                if area.vma.shared:
+                    return None  # vma_ksm_compatible()
                 ksm_enter(call)
             madvise_update_vma(call, start, end, advice)
         case Effect.UNMERGE:
@@ -167,6 +175,9 @@ def ksm_enter(call: Call) -> None:
         call.world.mergeable.append(call.process.name)
 
 
+OF_ANONYMOUS: Final = (Effect.COLLAPSE, Effect.GUARD_INSTALL, Effect.GUARD_REMOVE)
+"""What is not modelled of shared memory and files."""
+
 RECENCY: Final = VmFlag.RAND_READ | VmFlag.SEQ_READ
 WHY: Final = "reclaim does not look at the accessed bits of such a VMA (vma_has_recency())"
 
@@ -193,6 +204,12 @@ def is_on(vma: Vma, on: On) -> bool:
             return not vma.readable
         case On.UNWRITABLE:
             return not vma.writable
+        case On.OBJECT:
+            return vma.shmem
+        case On.ANONYMOUS:
+            return not vma.shmem
+        case On.PRIVATE:
+            return not vma.shared
 
 
 def cold(call: Call, start: int, end: int) -> None:

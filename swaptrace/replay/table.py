@@ -32,6 +32,7 @@ class Row(NamedTuple):
     path: tuple[str, ...]
     ends: bool
     batch: Batched
+    around: bool
 
 
 class Table:
@@ -85,4 +86,5 @@ class Table:
             path=outcome.path,
             ends=outcome.ends,
             batch=outcome.batch,
+            around=outcome.around,
         )

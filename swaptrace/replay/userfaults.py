@@ -14,6 +14,7 @@ from swaptrace.mm.uffd import PLAIN, Uffd
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.call import Call, Errno, begin, is_aligned, set_vma
 from swaptrace.replay.family import Process
+from swaptrace.replay.filemap import refuse
 from swaptrace.replay.pagemap import pages_of
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
@@ -108,6 +109,7 @@ def register(call: Call, wanted: Vma) -> Errno:
     """userfaultfd_register(), which wants a VMA and leaves out the holes between them; for
     read-write protection none that is inaccessible."""
     areas = call.space.within(call.start, call.end)
+    refuse(areas, "userfaultfd")
     if not areas or (wanted.uffd_rwp and not all(area.vma.accessible for area in areas)):
         return "EINVAL"
     context = wanted.uffd.context

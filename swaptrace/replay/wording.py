@@ -16,12 +16,14 @@ from swaptrace.mm.event import (
     Free,
     FreeSwap,
     Guard,
+    MapPages,
     Merge,
     Move,
     Mprotect,
     Pageout,
     Populate,
     Reclaim,
+    Remove,
     SetVma,
     SwapIn,
     UffdCopy,
@@ -88,6 +90,10 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who}: clear_refs"
         case Fork(copy=copy):
             return f"{who} forks" + ("" if copy else ", the page table is not copied")
+        case MapPages():
+            return f"mapped around a neighbour's read fault by {who}"
+        case Remove():
+            return "the object loses the page"
         case Merge(kept=True):
             return f"ksmd: {who}'s page becomes the one that equal pages share"
         case Merge():
@@ -119,7 +125,7 @@ def entry_words(column: Column, mapping: Mapping) -> str:
     """The page-table entry and what it leads to."""
     pte = mapping.pte
     if pte is None:
-        return "no page"
+        return "no page" if column.shmem is None else f"no page; {object_words(column)}"
     if isinstance(pte, Marker):
         return "a guard" if pte.guard else "no page, a uffd-wp marker"
     bits = [word for word in ("soft_dirty", "uffd_wp") if getattr(pte, word)]
@@ -136,14 +142,23 @@ def entry_words(column: Column, mapping: Mapping) -> str:
     return _join(words) + ", " + folio_words(column, pte)
 
 
+def object_words(column: Column) -> str:
+    """Where the object has its page."""
+    shmem = column.shmem
+    if shmem is not None and shmem.folio is not None:
+        return "in the page cache" + (", dirty" if column.folios[shmem.folio].dirty else "")
+    return "the object's is in swap" if shmem is not None and shmem.slot is not None else "a hole"
+
+
 def folio_words(column: Column, pte: Pte) -> str:
     """The folio behind a present entry."""
     if pte.is_zero_page:
         return "the zero page"
     folio, count = column.folios[pte.folio], column.mapcount(pte.folio)
+    cached = column.shmem is not None and column.shmem.folio == pte.folio
     kinds = [
         *([f"of {folio.pages} pages"] if folio.pages > 1 else []),
-        "exclusive" if folio.anon_exclusive else "not exclusive",
+        "of the page cache" if cached else "exclusive" if folio.anon_exclusive else "not exclusive",
         *(["dirty"] if folio.dirty else []),
         *(["lazyfree"] if folio.lazyfree else []),
         *(["merged by KSM"] if folio.ksm else []),
@@ -161,6 +176,7 @@ def vma_words(vma: Vma) -> str:
     words += [word for word in ("locked", "uffd_wp", "uffd_rwp") if getattr(vma, word)]
     features = vma.uffd._replace(fill=0)._asdict()
     words += [f"uffd_{word.removeprefix('wp_')}" for word, on in features.items() if on]
+    words += ["shared"] if vma.shared else ["file"] if vma.shmem else []
     if vma.soft_dirty_enabled:
         words.append("soft-dirty tracked")
     return _join(words)

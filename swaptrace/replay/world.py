@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from swaptrace.backends import BACKENDS
 from swaptrace.kernels import Rule, follows
-from swaptrace.mm.column import Column, Mapping, Vma
+from swaptrace.mm.column import Column, Mapping, Shmem, Vma
 from swaptrace.mm.event import Facts
 from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages.protocol import KeptBatch, SinglePages
@@ -119,8 +119,9 @@ class World:
         base: int,
         vma: Vma,
     ) -> None:
-        """The pages of a new mapping."""
-        column = self.table.intern(Column((Mapping(vma),)))
+        """The pages of a new mapping, of an object of its own if it is of one."""
+        shmem = Shmem() if vma.shmem else None
+        column = self.table.intern(Column((Mapping(vma),), shmem=shmem))
         family = process.regions[name] = Family(name, base, Region(pages, column), [process.name])
         if self.arena is not None:
             self.arena.place(family, pages, column)
@@ -182,4 +183,5 @@ def static_facts(machine: Machine) -> Facts:
         replaces_huge_zero=follows(machine.kernel, Rule.REPLACES_HUGE_ZERO),
         frees_page_tables=follows(machine.kernel, Rule.FREES_PAGE_TABLES),
         readahead=machine.swap.page_cluster > 0,
+        shmem_sync=follows(machine.kernel, Rule.SHMEM_SYNC),
     )

@@ -113,6 +113,8 @@ KEYS: Final[Mapping[str, str]] = {
     "is stated, the range may be one that the kernel refuses.",
     "size": "The size of the mapping, rounded up to whole pages.",
     "prot": "The protection: what of reading, writing and executing is permitted.",
+    "shared": "MAP_SHARED: children share the memory, which is swapped as that of tmpfs.",
+    "file": "The name of a new file of tmpfs, as large as the mapping; no other mmap may name it.",
     "at": "The address, a multiple of the page size. Default: the next free 2 MiB boundary.",
     "value": "The byte that is written. A page of zeros is stored differently (see zeromap).",
     "stride": "The distance of the bytes that are touched. Default: the page size.",

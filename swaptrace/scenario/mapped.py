@@ -17,6 +17,8 @@ def mmap(f: Fields) -> Mmap:
         at=aligned(f, "at"),
         offset=f.part("offset", values.OFFSET, 0),
         flags=f.flags("flags", values.MAP_FLAG),
+        shared=f.get("shared", values.boolean, False),
+        file=f.get("file", values.name, None),
     )
 
 

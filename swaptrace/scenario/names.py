@@ -67,6 +67,7 @@ class Names:
         self.living = {"main": Process(0)}
         self.exited: dict[str, int] = {}  # and in which line
         self.spans: dict[int, Span] = {}  # of each parsed step, by its identity
+        self.files: dict[str, int] = {}  # and in which line they are mapped
         self.later: list[str] = []  # the repeats around that are not in their first pass
         self.budget = BUDGET
 
@@ -171,6 +172,13 @@ class Names:
                 f"{quote(step.process)} (line {old.line}); munmap it before, or use another name",
             )
             return
+        if step.file is not None and step.file in self.files:
+            line = self.files[step.file]
+            message = f"file {quote(step.file)} is mapped already (line {line})"
+            hint = "a file has one mapping, which children inherit"
+            self.wrong(parsed.mark("file"), f"file: {message}; {hint}")
+        elif step.file is not None:
+            self.files[step.file] = step.line
         if step.region in process.pinned:
             line = process.pinned[step.region]
             message = f"region {quote(step.region)} is still pinned (line {line}); unpin it before"

@@ -256,8 +256,10 @@ PARAMETERS: Final[dict[str, Pattern]] = {
 PATTERN: Final = ("count", "pattern", *PARAMETERS, "write_share", "seed", *RANGE, "process")
 SYSCALL: Final = (*RANGE, "process", "errno")
 
+MMAP: Final = ("size", "prot", "at", "offset", "flags", "shared", "file", "process", "errno")
+
 OPERATIONS: Final[dict[str, Operation]] = {
-    "mmap": Operation(mmap, ("size", "prot", "at", "offset", "flags", "process", "errno")),
+    "mmap": Operation(mmap, MMAP),
     "mremap": Operation(mremap, ("size", "to", "as", "flags", "process", "errno")),
     "munmap": Operation(munmap, SYSCALL),
     "mprotect": Operation(mprotect, ("prot", *SYSCALL)),

@@ -39,7 +39,8 @@ LockAllFlag = Literal["MCL_CURRENT", "MCL_FUTURE", "MCL_ONFAULT"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mmap(BaseStep):
-    """A private anonymous mapping of `size` bytes at address `at` (None: the kernel chooses).
+    """A mapping of `size` bytes at address `at` (None: the kernel chooses): private and anonymous,
+    or `shared`, or of a new `file` of tmpfs.
 
     With MAP_FIXED it takes the place of a part of a region that there is, from `offset` on.
     """
@@ -51,6 +52,8 @@ class Mmap(BaseStep):
     at: int | None = None
     offset: int = 0
     flags: tuple[MapFlag, ...] = ()
+    shared: bool = False
+    file: str | None = None
 
     @property
     def span(self) -> Span:

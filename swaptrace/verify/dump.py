@@ -134,6 +134,10 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             if step.offset:
                 yield "offset", step.offset
             yield from flags_key(step.flags)
+            if step.shared:
+                yield "shared", step.shared
+            if step.file is not None:
+                yield "file", step.file
         case Mremap():
             yield "mremap", step.region
             yield "size", step.size

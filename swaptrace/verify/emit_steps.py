@@ -66,6 +66,8 @@ def given_up(effect: Effect) -> str | None:
             return "now_zero"
         case Effect.FREE:
             return "maybe_zero"
+        case Effect.REMOVE:
+            return "removed"
         case Effect.PAGEOUT | Effect.COLD | Effect.SWAP_IN:
             return None
         case Effect.POPULATE_READ | Effect.POPULATE_WRITE | Effect.COLLAPSE:
@@ -178,8 +180,11 @@ class Writer:
                 where = "ANYWHERE" if step.at is None else f"{step.at:#x}UL"
                 if "MAP_FIXED" in step.flags and step.at is None:
                     where = f"OVER + {size(step.offset)}"
-                given = f"{prot_of(step.prot)}, {ored(step.flags)}, {where}"
-                return f"map({self.regions[region]}, {size(step.size)}, {given})"
+                flags = ored((*step.flags, *(["MAP_SHARED"] if step.shared else [])))
+                given = f"{size(step.size)}, {prot_of(step.prot)}, {flags}, {where}"
+                if step.file is not None:
+                    return f'map_file({self.regions[region]}, {given}, "{step.file}")'
+                return f"map({self.regions[region]}, {given})"
             case Memset(region=region):
                 return f"fill({self.range(region, step.span)}, {step.value:#x})"
             case Access():

@@ -35,7 +35,9 @@ VIRTUALISATION: Final = {"vmx", "svm"}
 PROBE: Final = 30.0
 """Seconds that QEMU may take to find out whether KVM works."""
 
-BARE: Final = ("-nodefaults", "-no-user-config", "-display", "none")
+BARE: Final = ("-nodefaults", "-no-user-config", "-display", "none", "-machine", "mem-merge=off")
+"""Nor do guests share pages by KSM, which scenarios here might be about."""
+
 ACCELERATED: Final = ("-accel", "kvm", "-cpu", "host")
 EMULATED: Final = ("-accel", "tcg", "-cpu", "max")
 

@@ -24,7 +24,7 @@ def weight(advice: Advice) -> int:
             return 2
         case Effect.GUARD_REMOVE:
             return 3
-        case Effect.FLAGS | Effect.UNMERGE:
+        case Effect.FLAGS | Effect.UNMERGE | Effect.REMOVE:
             return 1
 
 

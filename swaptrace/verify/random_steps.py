@@ -94,6 +94,7 @@ class Maker:
     kernel: str = Machine().kernel
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
     ends: dict[str, int] = field(default_factory=dict)
+    objects: dict[str, set[str]] = field(default_factory=lambda: {"main": set()})
     born: int = 0
     mapped: int = 0
     features: Features = ()
@@ -165,6 +166,11 @@ class Maker:
         size, at = pages * self.page_size, self.address(process)
         if at is not None:
             self.ends[process] = at + size
+        kind = self.random.random()
+        shared, file = kind < 0.1, f"f{self.mapped}" if 0.06 < kind < 0.15 else None
+        self.objects[process].discard(region)
+        if shared or file:
+            self.objects[process].add(region)
         return Mmap(
             line=1,
             process=process,
@@ -173,6 +179,8 @@ class Maker:
             prot=self.random.choice(MAPPED),
             at=at,
             flags=map_flags(self.random),
+            shared=shared,
+            file=file,
         )
 
     def address(self, process: str) -> int | None:
@@ -198,6 +206,7 @@ class Maker:
             self.born += 1
             child = f"child{self.born}"
             self.sizes[child] = dict(self.sizes[process])
+            self.objects[child] = set(self.objects[process])
             yield Fork(line=1, process=process, child=child)
 
     def somewhere(self) -> tuple[str, str]:
@@ -240,8 +249,18 @@ class Maker:
             kinds += [(self.merging, 8), (self.ksm_scan, 8), (self.memset, 12)]
         if self.registers:
             kinds += [(self.userfault, 9), (self.scan, 7)]
-        make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         region, process = self.somewhere()
+        if region in self.objects[process]:  # of which this is not modelled
+            left_out = (
+                self.pattern,
+                self.protect,
+                self.userfault,
+                self.scan,
+                self.mmap_over,
+                self.mremap,
+            )
+            kinds = [each for each in kinds if each[0] not in left_out]
+        make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         return make(region, process, self.sizes[process][region])
 
     def mmap_over(self, region: str, process: str, pages: int) -> Step:

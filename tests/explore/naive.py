@@ -7,7 +7,7 @@ from itertools import permutations
 
 from swaptrace.counters import COUNTERS
 from swaptrace.exploration.graph import START, Edge, Graph, State
-from swaptrace.mm.column import canonical
+from swaptrace.mm.canonical import canonical
 
 States = tuple[State, ...]
 """The state under each policy; processes have the same numbers in all."""

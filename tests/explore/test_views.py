@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from swaptrace import policies
 from swaptrace.exploration.graph import Edge, Graph, State
 from swaptrace.exploration.views import View, bare, dressed, own, shared
-from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma, canonical
+from swaptrace.mm.canonical import canonical
+from swaptrace.mm.column import (
+    Column,
+    Mapping,
+    Pte,
+    SwapPte,
+    Vma,
+)
 from swaptrace.mm.policy import Policy
 from swaptrace.policies import SERIES
 from swaptrace.scenario.hardware import Swap

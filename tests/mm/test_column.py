@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.counters import COUNTERS
-from swaptrace.mm.column import Column, Folio, Mapping, Pte, SwapPte, SwapSlot, Vma, canonical
+from swaptrace.mm.canonical import canonical
+from swaptrace.mm.column import (
+    Column,
+    Folio,
+    Mapping,
+    Pte,
+    SwapPte,
+    SwapSlot,
+    Vma,
+)
 from swaptrace.mm.event import Event, Outcome
 from tests.effort import examples
 from tests.mm.walks import histories

@@ -14,7 +14,7 @@ from unittest import mock
 import numpy as np
 
 from swaptrace.mm.column import Column
-from swaptrace.mm.event import Access, Event, FreeSwap, Pageout, SwapIn
+from swaptrace.mm.event import Access, Event, FreeSwap, MapPages, Pageout, SwapIn
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
 from swaptrace.replay import access, call, engine, mapping, scanning
@@ -163,7 +163,11 @@ def send_reading(
         address = family.base + page
         where = np.array([page], dtype=np.int64)
         before = world.table.columns[int(family.region.at(where)[0])]
-        lookup = transition(world.table.policy, before, event).lookup
+        outcome = transition(world.table.policy, before, event)
+        lookup = outcome.lookup
+        for neighbour in around(world, address, bounds, family) if outcome.around else ():
+            if neighbour != page:
+                happen(world, tally, family, neighbour, MapPages(event.process, world.facts))
         size, window = window_of(world, address, state)
         alone = lookup == "read" and size == 1
         happen(world, tally, family, page, event, readahead=not alone)
@@ -182,6 +186,16 @@ def send_reading(
         elif lookup == "readahead_hit":
             state = ReadAhead(address, state.window, min(most, state.hits + 1))
     return state
+
+
+def around(world: World, address: int, bounds: tuple[int, int], family: Family) -> list[int]:
+    """The pages of the region that a read fault of a file maps, its own as well: 64 KiB, from an
+    aligned page or the first of the VMA on, of one page table."""
+    pages, table = 65536 // world.machine.page_size, world.machine.page_size // 8
+    low, high = (family.base + bound for bound in bounds)
+    first = max(address // pages * pages, low)
+    same = [a for a in range(first, first + pages) if a // table == address // table and a < high]
+    return [a - family.base for a in same]
 
 
 def window_of(world: World, address: int, state: ReadAhead) -> tuple[int, range]:

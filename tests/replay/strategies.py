@@ -151,12 +151,19 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = Fals
 
 @st.composite
 def scenarios(
-    draw: st.DrawFn, max_pages: int = 40, max_steps: int = 14, registers: bool = False
+    draw: st.DrawFn,
+    max_pages: int = 40,
+    max_steps: int = 14,
+    registers: bool = False,
+    objects: tuple[tuple[bool, str | None], ...] = ((False, None),),
 ) -> Scenario:
-    """Up to three processes on one region."""
+    """Up to three processes on one region, which is private anonymous memory unless `objects` are
+    given: whether it is shared, and of which file."""
     pages = draw(st.integers(1, max_pages))
     prot: Prot = draw(st.sampled_from(["rw", "rw", "rw", "r"]))
-    steps: list[Step] = [Mmap(line=1, region="r", size=pages * PAGE, prot=prot)]
+    shared, file = draw(st.sampled_from(objects))
+    mapped = Mmap(line=1, region="r", size=pages * PAGE, prot=prot, shared=shared, file=file)
+    steps: list[Step] = [mapped]
     steps.append(
         Access(line=1, op="write", region="r", span=Span(0, pages * PAGE), stride=PAGE)
         if draw(st.booleans())

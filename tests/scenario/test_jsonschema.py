@@ -29,7 +29,8 @@ name: 42
 description:
 machine:
   {kernel: 6.10, page_size: 0x1000, soft_dirty: TRUE, hw_dirty: "true", mkwrite_dirties: False,
-   lru_batch: false, per_vma_lock: true, zeromap: true, write_upgrade: false,
+   zswap_never_enabled: false, lru_batch: false,
+   per_vma_lock: true, zeromap: true, write_upgrade: false,
    memlock: 64KiB, memory: 8MiB, reclaim: lru, stat_flush: 64, lru_drain: never,
    swap: {backend: disk, size: 1G, page_cluster: 0o3}, thp: {16KiB: madvise, 2MiB: never}}
 steps:
@@ -79,6 +80,7 @@ steps:
 - {unpin: a, process: main}
 - {madvise: a, advice: MERGEABLE}
 - {ksm_scan: true, process: main}
+- {mmap: s, size: 64KiB, shared: true, file: f}
 - {uffd_register: a, mode: [missing, wp], features: WP_UNPOPULATED, fill: 7}
 - {uffd_copy: a, value: 7, wp: true, length: 4KiB, errno: EEXIST}
 - {uffd_zeropage: a}

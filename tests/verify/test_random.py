@@ -85,7 +85,7 @@ def test_the_same_seed_makes_the_same_scenario() -> None:
 
 def test_they_use_the_whole_format() -> None:
     """Is there every operation with an effect, errno, order, an unaligned range, a small swap?"""
-    scenarios = [made(i) for i in range(60)]
+    scenarios = [made(i) for i in range(80)]
     steps = [step for scenario in scenarios for step in written(scenario.steps)]
     assert {step.op for step in steps} == set(OPERATIONS) - NOT_MADE
     assert {getattr(step, "pattern", None) for step in steps} >= set(get_args(Pattern))
@@ -99,7 +99,7 @@ def test_they_use_the_whole_format() -> None:
 
 def test_they_do_not_use_what_the_kernel_has_not() -> None:
     facts = replace(FACTS, soft_dirty=False, uffd_wp=False, ksm=False)
-    ops = {step.op for i in range(60) for step in written(made(i, facts).steps)}
+    ops = {step.op for i in range(80) for step in written(made(i, facts).steps)}
     assert ops == set(OPERATIONS) - {*NOT_MADE, "clear_refs", *UFFD, "ksm_scan", "pagemap_scan"}
 
 
@@ -137,7 +137,7 @@ def test_a_kernel_that_does_the_same_agrees_on_all(tmp_path: Path) -> None:
 def test_what_differs_is_made_small_and_written_to_a_file_that_replays_it(tmp_path: Path) -> None:
     """Is the difference between two policies cut down to a page that is swapped in and written?"""
     fuzz = fuzzer("prepatch", tmp_path)
-    judged = fuzz.run(8)
+    judged = fuzz.run(14)
     differing = [each for each in judged if each.verdict.status is Status.DIFFERS]
     told = [each for each in differing if each.verdict.same_as is None]
     assert told != []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from swaptrace.mm.column import Column, SwapPte, SwapSlot, canonical
+from swaptrace.mm.canonical import canonical
+from swaptrace.mm.column import Column, SwapPte, SwapSlot
 from swaptrace.mm.event import Access, Populate, SwapIn
 from swaptrace.reclaim import memory
 from swaptrace.reclaim.batches import lru_add_drain

@@ -18,9 +18,10 @@ import numpy as np
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.column import ENTRY_BYTES
-from swaptrace.mm.event import Access, Event, Populate, SwapIn
+from swaptrace.mm.event import Access, Event, MapPages, Populate, SwapIn
 from swaptrace.mm.readahead import ROOT, ReadFault, swap_vma_ra_win
 from swaptrace.replay.family import Family
+from swaptrace.replay.runs.around import fault_around
 from swaptrace.replay.runs.region import Pages, Region, Walk
 from swaptrace.replay.runs.visit import with_facts
 from swaptrace.replay.space import ReadAhead
@@ -81,22 +82,21 @@ class Sent:
 
 
 class Facing:
-    """The events of a pass while the facts stay as they are.
+    """The events of a pass while the facts stay as they are: `access` is the fault or access
+    itself, `alone` the same where the window is the one page, `ahead` what read-ahead does to a
+    neighbour, `around` what a read fault of a file does to one."""
 
-    `access` is the fault or access itself, `alone` the same where the window is the one page,
-    `ahead` what read-ahead does to a neighbour.
-    """
-
-    __slots__ = ("access", "ahead", "alone", "full", "noted")
+    __slots__ = ("access", "ahead", "alone", "around", "full", "noted")
 
     def __init__(self, world: World, event: Access | Populate) -> None:
         self.full = world.device.full
         now = with_facts(world, event)
         alone = now._replace(facts=now.facts._replace(readahead=False))
         ahead = SwapIn(now.process, now.facts, readahead=True)
+        around = MapPages(now.process, now.facts)
         self.noted: Noted = {}
-        self.access, self.alone, self.ahead = (
-            Sent(world, event, self.noted) for event in (now, alone, ahead)
+        self.access, self.alone, self.ahead, self.around = (
+            Sent(world, event, self.noted) for event in (now, alone, ahead, around)
         )
 
     def taken(self) -> Iterator[tuple[Event, int, int]]:
@@ -143,7 +143,7 @@ class Pass:
         """
         self.facts_changed = False
         table, device, base = self.world.table, self.world.device, self.family.base
-        facing = Facing(self.world, self.event)
+        facing, size = Facing(self.world, self.event), self.world.machine.page_size
         for page in pages:
             sent, column = facing.access, ids[page - offset]
             row = sent.rows.get(column) or table.row(sent.event, column)
@@ -157,6 +157,9 @@ class Pass:
             else:
                 if row.lookup != "none":
                     self.note_hit(base + page, row.lookup == "readahead_hit")
+                if row.around:
+                    near = fault_around(base, page, self.low, self.high, size)
+                    self.read_ahead(facing.around, ids, offset, page, near)
                 sent.note(column)
             ids[page - offset] = row.new
             self.note_violations(row, page)
@@ -183,7 +186,7 @@ class Pass:
     def read_ahead(
         self, sent: Sent, ids: list[int] | Overlay, offset: int, page: int, window: range
     ) -> None:
-        """swap_vma_readahead(): read the window's other pages into the swap cache."""
+        """swap_vma_readahead(), filemap_map_pages(): read the window's other pages, or map them."""
         for neighbour in window:
             if neighbour != page:
                 column = ids[neighbour - offset]
@@ -297,6 +300,7 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
         visits,
         state,
         world.machine.swap.page_cluster,
+        address % task.table_pages,
     )
     known: Block | None = world.table.blocks.get(key)
     if known is not None and facts_last(world, known.slots):

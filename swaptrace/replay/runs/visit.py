@@ -23,7 +23,8 @@ Met: TypeAlias = dict[int, tuple[Row, int]]
 """Column to its transition and the number of pages that take it."""
 
 NEW_ANON = tuple(
-    POSITION[each] for each in (Counter.ZERO_FILL, Counter.WP_COPY, Counter.UFFD_MISSING)
+    POSITION[each]
+    for each in (Counter.ZERO_FILL, Counter.WP_COPY, Counter.COW_FAULT, Counter.UFFD_MISSING)
 )
 """What gives a process a page of its own, by a fault or by the handler of one."""
 

@@ -13,9 +13,12 @@ static void wrote(const char *byte, int value)
 		struct region r = shared->regions[me][i];
 		size_t offset = byte - r.start;
 
-		if (r.start && byte >= r.start && offset < r.size)
-			shared->data[me][i][offset / page_size % DATA_PAGES] =
-				(struct datum){offset % page_size, value, false};
+		if (!r.start || byte < r.start || offset >= r.size)
+			continue;
+		for (int p = 0; p < PROCESSES; p++)
+			if (p == me || r.shared)
+				shared->data[p][i][offset / page_size % DATA_PAGES] =
+					(struct datum){offset % page_size, value, false};
 	}
 }
 
@@ -34,14 +37,28 @@ static void give_up(int region, size_t offset, size_t length, bool later)
 	}
 }
 
+/* Shared memory stays what it is. */
 static void now_zero(int region, size_t offset, size_t length)
 {
-	give_up(region, offset, length, false);
+	if (!shared->regions[me][region].shared)
+		give_up(region, offset, length, false);
 }
 
 static void maybe_zero(int region, size_t offset, size_t length)
 {
 	give_up(region, offset, length, true);
+}
+
+/* For all processes: this is shared memory, or was refused. */
+static void removed(int region, size_t offset, size_t length)
+{
+	size_t end = (offset + length + page_size - 1) / page_size;
+
+	if (note.error)
+		return;
+	for (int p = 0; p < PROCESSES; p++)
+		for (size_t i = offset / page_size; DATA_PAGES > 1 && i < end; i++)
+			shared->data[p][region][i % DATA_PAGES].value = 0;
 }
 
 /* A SIGSEGV has ended the step; the access was one. */
@@ -264,12 +281,15 @@ static char *moved(unsigned long at)
 	return (char *)((BASE + at) % END);
 }
 
+static int mapped_file = -1;		/* where it is not anonymous memory */
+
 static bool map_at(char *start, size_t size, int prot, int flags)
 {
 	errno = EPERM;			/* root may map there, but a region at 0 is none */
+	flags |= flags & MAP_SHARED ? 0 : MAP_PRIVATE;
+	flags |= mapped_file < 0 ? MAP_ANONYMOUS : 0;
 	return start >= (char *)LOWEST &&
-		mmap(start, size, LIMIT ? prot | PROT_READ : prot,
-		     MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0) == start;
+		mmap(start, size, LIMIT ? prot | PROT_READ : prot, flags, mapped_file, 0) == start;
 }
 
 /* What a system call may be told to fail with, and what a place that is taken does not give. */
@@ -303,7 +323,7 @@ static void map(int region, size_t size, int prot, int flags, unsigned long wher
 	start = where == ANYWHERE ? first_fit(size) : moved(where);
 	if (map_at(start, size, prot, (flags & ~MAP_FIXED) | MAP_FIXED_NOREPLACE)) {
 		memset(shared->data[me][region], 0, sizeof(shared->data[me][region]));
-		*mapped = (struct region){start, size, false, 0};
+		*mapped = (struct region){start, size, false, 0, flags & MAP_SHARED};
 		if (ADVISES_REGIONS)
 			madvise(start, size, MADV_HUGEPAGE);
 		prepare_region(start, size, prot);
@@ -353,6 +373,18 @@ static int remap(int region, size_t size, int flags, unsigned long to, int as)
 	if (start != old.start)
 		regions[as].registered = false;
 	return 0;
+}
+
+/* A new file of tmpfs, which lives as long as its mappings. */
+static void map_file(int region, size_t size, int prot, int flags, unsigned long where,
+		     const char *name)
+{
+	mapped_file = memfd_create(name, MFD_CLOEXEC);
+	if (mapped_file < 0 || ftruncate(mapped_file, size))
+		fail("cannot make a file: ");
+	map(region, size, prot, flags, where);
+	close(mapped_file);
+	mapped_file = -1;
 }
 
 static void call(int result)

@@ -29,6 +29,7 @@ struct region {
 	size_t size;
 	bool registered;		/* with a userfaultfd of the process */
 	int context;			/* which one */
+	bool shared;			/* with its children */
 };
 
 struct datum {				/* what a process last wrote to a page, where checks ask */

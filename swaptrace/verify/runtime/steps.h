@@ -126,6 +126,8 @@ static bool begin(int process, const char *path, ...) __attribute__((format(prin
 static bool end(void);
 static void map(int region, size_t size, int prot, int flags, unsigned long at) UNUSED;
 static int remap(int region, size_t size, int flags, unsigned long to, int as) UNUSED;
+static void map_file(int region, size_t size, int prot, int flags, unsigned long at,
+		     const char *name) UNUSED;
 static char *at(int region, size_t offset) UNUSED;
 static void call(int result) UNUSED;	/* notes the errno of a system call that failed */
 static int madvise_process(int process, int region, size_t offset, size_t length,
@@ -159,6 +161,7 @@ static void expect_pages(int region, const char *expected, bool soft_dirty) UNUS
 static void expect_data(int region, const char *expected, struct run claimed, ...) UNUSED;
 static void now_zero(int region, size_t offset, size_t length) UNUSED;
 static void maybe_zero(int region, size_t offset, size_t length) UNUSED;
+static void removed(int region, size_t offset, size_t length) UNUSED;
 static int pin_longterm(int region, size_t offset, size_t length) UNUSED;
 static int pin_longterm_read(int region, size_t offset, size_t length) UNUSED;
 static int pin_get(int region, size_t offset, size_t length) UNUSED;

@@ -1,0 +1,60 @@
+"""Shmem objects: shared anonymous memory and files of tmpfs, as far as regions go (mm/shmem.c)."""
+
+from __future__ import annotations
+
+from swaptrace.errors import NotModelled
+from swaptrace.mm.event import Remove
+from swaptrace.replay.family import Family, Process
+from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.visit import send
+from swaptrace.replay.space import VmArea
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import World
+from swaptrace.scenario.schema import Mmap
+
+
+def check_modelled(world: World, step: Mmap) -> None:
+    """Raise `NotModelled` where no object can be mapped."""
+    if "MAP_FIXED" in step.flags and step.at is None:
+        raise NotModelled("shared memory or a file over a part of a region is not modelled")
+    if world.arena is not None or world.batch is not None:
+        raise NotModelled(
+            "shared memory and files are modelled only without a memory limit and large folios, "
+            "and where swap is twice as large as the memory that is touched"
+        )
+    if world.table.policy.functions:
+        raise NotModelled(f"{step.op} of an object is not modelled where functions of a tree run")
+
+
+def refuse(areas: list[VmArea], what: str) -> None:
+    """Raise `NotModelled` for what is done to private anonymous memory alone."""
+    if any(area.vma.shmem for area in areas):
+        raise NotModelled(f"{what} of shared memory or a file is not modelled")
+
+
+def refuse_accesses(process: Process, region: str | None, what: str) -> None:
+    """The same of a sequence of accesses to a region, or to any."""
+    regions = process.regions if region is None else (region,)
+    for family in (process.regions[name] for name in regions):
+        refuse(process.space.within(family.base, family.end), what)
+
+
+def shmem_remove(world: World, tally: Tally, family: Family, walk: Walk) -> None:
+    """MADV_REMOVE of a part of a region: the pages are the object's, whoever gives the advice."""
+    send(world, tally, family, walk, Remove(0, world.facts))
+
+
+def evict_last(
+    world: World, tally: Tally, process: Process, family: Family, start: int, end: int
+) -> None:
+    """shmem_evict_inode(), before the process unmaps a part of a region: if no VMA maps the object
+    then, it goes, and its swap slots with it."""
+    within = [
+        (name, area)
+        for name in family.members
+        for area in world.processes[name].space.within(family.base, family.end)
+    ]
+    if not any(area.vma.shmem for _, area in within):
+        return
+    if all(name == process.name and start <= a.start and a.end <= end for name, a in within):
+        shmem_remove(world, tally, family, Walk(0, family.region.pages))
