@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from functools import cache
 from typing import Final, NamedTuple, TypeAlias
 
 Version: TypeAlias = tuple[int, int]
@@ -249,8 +250,9 @@ RANGES: Final = ", ".join(ranges())
 """The same, to be read."""
 
 
+@cache
 def follows(kernel: str, rule: Rule) -> bool:
-    """Whether a kernel has a rule."""
+    """Whether a kernel has a rule, of which each replay asks many."""
     return version(kernel) >= rule.since
 
 

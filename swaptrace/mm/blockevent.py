@@ -7,9 +7,9 @@ from typing import NamedTuple, TypeAlias
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.block import Block
-from swaptrace.mm.blockpage import BlockPage, column_of
+from swaptrace.mm.blockpage import BlockPage, column_of, met
 from swaptrace.mm.blockvalue import Runs, runs
-from swaptrace.mm.canonical import canonical
+from swaptrace.mm.canonical import canonical, numbering
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event, Facts, Fork, Unmap
 
@@ -47,6 +47,13 @@ class Collapse(NamedTuple):
 BlockEvent: TypeAlias = Event | Isolate | Shrink | SplitPmd | Collapse
 
 
+class View(NamedTuple):
+    """A page by itself, and of how many pages its folios are."""
+
+    column: Column
+    sizes: tuple[int, ...]
+
+
 class Told(NamedTuple):
     """An event, and how the pages that it changed, or came to, were before and are now.
 
@@ -56,8 +63,8 @@ class Told(NamedTuple):
 
     kind: type[BlockEvent]
     event: BlockEvent
-    before: Runs[Column]
-    after: Runs[Column]
+    before: Runs[View]
+    after: Runs[View]
     counts: tuple[tuple[int, int], ...]
     path: tuple[str, ...]
     reasons: tuple[str, ...]
@@ -103,10 +110,13 @@ class Teller:
             self.views[i] = now[i]
 
 
-def view(block: Block, i: int, gone: int | None = None) -> Column:
+def view(block: Block, i: int, gone: int | None = None) -> View:
     """A page by itself; without a process that has gone."""
     column = column_of(block, i)
     if gone is not None:
         maps = column.maps[:gone] + column.maps[gone + 1 :]
         column = column._replace(maps=maps)
-    return canonical(*column)
+    folios, _ = met(block, i)
+    numbers, _ = numbering(column.maps, column.folios, ())
+    sizes = tuple(block.folios[folios[old]].nr_pages for old in numbers)
+    return View(canonical(*column), sizes)

@@ -42,8 +42,7 @@ class FoliosOf:
         at = self.i - folio.first
         slot = None if folio.slot is None else folio.slot + at
         bits = folio.dirty, folio.lazyfree, folio.readahead
-        data, exclusive = folio.data[at], folio.exclusive[at]
-        return Folio(data, exclusive, *bits, slot, pages=folio.nr_pages)
+        return Folio(folio.data[at], folio.exclusive[at], *bits, slot)
 
 
 class SlotsOf:
@@ -339,9 +338,8 @@ def folio_of(block: Block, p: int, i: int) -> tuple[int, BlockFolio] | None:
     return pte.folio, block.folios[pte.folio]
 
 
-def column_of(block: Block, i: int) -> Column:
-    """A page of a block by itself, with its own data tokens."""
-    ofs, stored = FoliosOf(block, i), SlotsOf(block, i)
+def met(block: Block, i: int) -> tuple[list[int], list[int]]:
+    """The folios and the slots that the entries of a page lead to, in that order."""
     folios: list[int] = []
     slots: list[int] = []
     for mapping in block.maps[i]:
@@ -351,12 +349,17 @@ def column_of(block: Block, i: int) -> Column:
             folios += [block.cached[s] for s in (pte.slot,) if s in block.cached]
         elif isinstance(pte, Pte) and not pte.is_zero_page:
             folios.append(pte.folio)
-            slots += [s for s in (ofs[pte.folio].slot,) if s is not None]
-    folios, slots = list(dict.fromkeys(folios)), list(dict.fromkeys(slots))
+            slots += [s for s in (FoliosOf(block, i)[pte.folio].slot,) if s is not None]
+    return list(dict.fromkeys(folios)), list(dict.fromkeys(slots))
+
+
+def column_of(block: Block, i: int) -> Column:
+    """A page of a block by itself, with its own data tokens."""
+    folios, slots = met(block, i)
     maps = tuple(m._replace(pte=renumbered(m.pte, folios, slots)) for m in block.maps[i])
-    held = [ofs[f] for f in folios]
+    held = [FoliosOf(block, i)[f] for f in folios]
     cached = [f._replace(slot=None if f.slot is None else slots.index(f.slot)) for f in held]
-    return Column(maps, tuple(cached), tuple(stored[s] for s in slots))
+    return Column(maps, tuple(cached), tuple(SlotsOf(block, i)[s] for s in slots))
 
 
 def columns(block: Block) -> Iterator[Column]:

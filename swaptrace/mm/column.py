@@ -204,7 +204,6 @@ class Folio(NamedTuple):
     it is cached for (None: not in the swap cache), `data` the token of its content. `ksm` is
     folio_test_ksm(); such a folio may be mapped `elsewhere`, by pages of other columns. `batched`
     is that it waits in the per-CPU batch of new folios (not folio_test_lru()), if that is kept.
-    `pages` is folio_nr_pages(), which is one but where a page of a block is told of by itself.
     """
 
     data: int
@@ -216,7 +215,6 @@ class Folio(NamedTuple):
     ksm: bool = False
     elsewhere: bool = False
     batched: bool = False
-    pages: int = 1
 
 
 class SwapSlot(NamedTuple):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from swaptrace.advice import Advice
 from swaptrace.counters import COUNTERS
-from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd
+from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd, View
 from swaptrace.mm.blockvalue import Runs
-from swaptrace.mm.column import Column
 from swaptrace.mm.event import Unmap
 from swaptrace.replay.tally import ToldOf
 from swaptrace.replay.wording import column_words, event_words
@@ -33,11 +32,11 @@ def told_transition(of: ToldOf, times: int, child: str) -> Transition:
     )
 
 
-def views(of: Runs[Column], names: list[str]) -> tuple[str, ...]:
+def views(of: Runs[View], names: list[str]) -> tuple[str, ...]:
     """Pages side by side; how many they are where they are not all alike."""
     alike: list[tuple[int, tuple[str, ...]]] = []
-    for pages, column in of:
-        words = column_words(column, names)
+    for pages, view in of:
+        words = column_words(view.column, names, view.sizes)
         if alike and alike[-1][1] == words:
             pages += alike.pop()[0]
         alike.append((pages, words))

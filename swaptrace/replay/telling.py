@@ -84,7 +84,7 @@ class Historian:
 
     def told(self, of: ToldOf, child: str) -> int:
         """The same of what happened to pages of large folios."""
-        columns = (column for _, column in of.told.before + of.told.after)
+        columns = (view.column for _, view in of.told.before + of.told.after)
         self.meet(*map(self.replay.world.table.intern, columns))
         return self.number(told_transition(of._replace(region=""), 0, child))
 

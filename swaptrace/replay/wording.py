@@ -106,22 +106,23 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who}: munmap"
 
 
-def column_words(column: Column, names: list[str]) -> tuple[str, ...]:
-    """Each process's view of the page; its name only where there are several."""
-    views = [mapping_words(column, mapping) for mapping in column.maps]
+def column_words(column: Column, names: list[str], sizes: tuple[int, ...] = ()) -> tuple[str, ...]:
+    """Each process's view of the page; its name only where there are several. `sizes` are of how
+    many pages its folios are, unless of one each."""
+    views = [mapping_words(column, mapping, sizes) for mapping in column.maps]
     if len(views) == 1:
         return (views[0],)
     return tuple(f"{name}: {view}" for name, view in zip(names, views, strict=False))
 
 
-def mapping_words(column: Column, mapping: Mapping) -> str:
+def mapping_words(column: Column, mapping: Mapping, sizes: tuple[int, ...] = ()) -> str:
     """One process's view."""
     if mapping.vma is None:
         return "not mapped"
-    return f"{entry_words(column, mapping)}; VMA {vma_words(mapping.vma)}"
+    return f"{entry_words(column, mapping, sizes)}; VMA {vma_words(mapping.vma)}"
 
 
-def entry_words(column: Column, mapping: Mapping) -> str:
+def entry_words(column: Column, mapping: Mapping, sizes: tuple[int, ...]) -> str:
     """The page-table entry and what it leads to."""
     pte = mapping.pte
     if pte is None:
@@ -139,7 +140,7 @@ def entry_words(column: Column, mapping: Mapping) -> str:
             words.append("cached, read ahead" if cached[0].readahead else "cached")
         return _join(words)
     words = ["writable" if pte.write else "read-only", "dirty" if pte.dirty else "clean", *bits]
-    return _join(words) + ", " + folio_words(column, pte)
+    return _join(words) + ", " + folio_words(column, pte, sizes)
 
 
 def object_words(column: Column) -> str:
@@ -150,14 +151,14 @@ def object_words(column: Column) -> str:
     return "the object's is in swap" if shmem is not None and shmem.slot is not None else "a hole"
 
 
-def folio_words(column: Column, pte: Pte) -> str:
+def folio_words(column: Column, pte: Pte, sizes: tuple[int, ...]) -> str:
     """The folio behind a present entry."""
     if pte.is_zero_page:
         return "the zero page"
     folio, count = column.folios[pte.folio], column.mapcount(pte.folio)
     cached = column.shmem is not None and column.shmem.folio == pte.folio
     kinds = [
-        *([f"of {folio.pages} pages"] if folio.pages > 1 else []),
+        *([f"of {sizes[pte.folio]} pages"] if sizes and sizes[pte.folio] > 1 else []),
         "of the page cache" if cached else "exclusive" if folio.anon_exclusive else "not exclusive",
         *(["dirty"] if folio.dirty else []),
         *(["lazyfree"] if folio.lazyfree else []),
