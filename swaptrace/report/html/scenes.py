@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from operator import eq
 from typing import NamedTuple
 
 from swaptrace.report.html.graph import Picture, picture
@@ -86,12 +88,14 @@ class Told(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Policies whose pages looked alike after every step."""
+    """Policies whose pages looked alike after every step; the first `alike` rows are those of the
+    first group, and are drawn only there."""
 
     policies: tuple[str, ...]
     rows: tuple[Row, ...]
     gap: Gap | None
     repeated: bool
+    alike: int = 0
 
 
 class Heading(NamedTuple):
@@ -129,14 +133,12 @@ def scene(scenario: ScenarioResult) -> Scene | None:
     alike = _alike(told)
     happened = _happened([told[first].history for first, *_ in alike], legend)
     numbers = {_key(each.transition): each.number for each in happened}
-    groups = tuple(
-        _group(names, told[names[0]], steps, headings, legend, numbers) for names in alike
-    )
+    groups = [_group(names, told[names[0]], steps, headings, legend, numbers) for names in alike]
     return Scene(
         tuple(_source(scenario.source, steps)),
         tuple(steps),
         headings,
-        groups,
+        tuple(_briefly(groups)),
         tuple(legend.values()),
         happened,
         picture(
@@ -234,6 +236,16 @@ def _alike(told: Mapping[str, PolicyResult]) -> list[tuple[str, ...]]:
     return list(map(tuple, groups))
 
 
+def _briefly(groups: Sequence[Group]) -> Iterator[Group]:
+    """The groups, with what needs not be drawn again."""
+    first, *others = groups
+    yield first
+    for group in others:
+        most = len(group.rows) - 1 if group.gap is None else group.gap.after
+        same = takewhile(bool, map(eq, group.rows[:most], first.rows))
+        yield group._replace(alike=sum(same))
+
+
 def _group(
     names: tuple[str, ...],
     result: PolicyResult,
@@ -292,11 +304,17 @@ def _views(views: Sequence[str], entries: Mapping[str, Legend]) -> tuple[View, .
     return tuple(found)
 
 
+def _shown(source: Sequence[str]) -> Sequence[str]:
+    """All but what is expected where that comes last: the tables say what there is."""
+    keys = [at for at, text in enumerate(source) if text[:1].isalpha()]
+    return source[: keys[-1]] if keys and source[keys[-1]].startswith("expect:") else source
+
+
 def _source(source: Sequence[str], steps: Sequence[Step]) -> Iterator[Line]:
     about: dict[int, list[int]] = {}
     for at, step in enumerate(steps):
         about.setdefault(step.line, []).append(at)
-    for number, text in enumerate(source, 1):
+    for number, text in enumerate(_shown(source), 1):
         yield Line(number, text, tuple(about.get(number, ())))
 
 

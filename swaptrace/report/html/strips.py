@@ -81,10 +81,13 @@ class Path(NamedTuple):
 def paths(strip: Strip, scale: Scale, states: Mapping[int, int]) -> tuple[Path, ...]:
     """A path for each state; `states` are the numbers on the page by those of the history."""
     moves: dict[int, list[str]] = {}
+    ends: dict[int, float] = {}
     at = 0
     for run in strip.runs:
         left, right = scale.at(at), scale.at(at + run.pages)
-        moves.setdefault(run.state, []).append(f"M{left:.5g} 5h{right - left:.4g}")
+        move = f"m{left - ends[run.state]:.5g} 0" if run.state in ends else f"M{left:.5g} 5"
+        moves.setdefault(run.state, []).append(f"{move}h{right - left:.4g}")
+        ends[run.state] = right
         at += run.pages
     return tuple(Path(states[state], "".join(found)) for state, found in moves.items())
 

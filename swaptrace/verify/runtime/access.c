@@ -306,6 +306,7 @@ static void map_over(int region, size_t offset, size_t size, int prot, int flags
 		note.error = errno;
 	else {
 		now_zero(region, offset, size);
+		advise_region(start, size);
 		prepare_region(start, size, prot);
 	}
 }
@@ -324,8 +325,7 @@ static void map(int region, size_t size, int prot, int flags, unsigned long wher
 	if (map_at(start, size, prot, (flags & ~MAP_FIXED) | MAP_FIXED_NOREPLACE)) {
 		memset(shared->data[me][region], 0, sizeof(shared->data[me][region]));
 		*mapped = (struct region){start, size, false, 0, flags & MAP_SHARED};
-		if (ADVISES_REGIONS)
-			madvise(start, size, MADV_HUGEPAGE);
+		advise_region(start, size);
 		prepare_region(start, size, prot);
 		return;
 	}

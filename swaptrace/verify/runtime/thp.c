@@ -143,3 +143,9 @@ static void allow_large_folios(void)
 		madvise(mappings[i].start, mappings[i].size, MADV_NOHUGEPAGE);
 	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
 }
+
+static void advise_region(char *start, size_t size)
+{
+	if (ADVISES_REGIONS)
+		madvise(start, size, MADV_HUGEPAGE);
+}

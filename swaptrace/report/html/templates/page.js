@@ -55,7 +55,7 @@
       box.scrollTop = from - box.clientHeight / 2;
     }
   };
-  const numbers = (row) => row.dataset.taken.trim().split(" ").filter(Boolean).map((one) => one.split(":"));
+  const numbers = (row) => (row.dataset.taken ?? "").trim().split(" ").filter(Boolean).map((one) => one.split(":"));
   const step = (scene, by) => show(scene, Number(scene.querySelector("input[type=range]").value) + by);
   for (const scene of scenes) {
     scene.prepend(document.getElementById("stepper").content.cloneNode(true));
@@ -105,15 +105,15 @@
     if (!run) return null;
     const [first, end] = run.map((each) => pagesAt(heading.dataset.scale, each));
     const entry = all(".legend li", scene)[Number(path.dataset.state)];
-    const letter = entry.querySelector(".badge").textContent;
+    const letter = entry.querySelector("b").textContent;
     const lines = [
       first + 1 >= end ? `page ${first}` : `pages ${first} to ${end - 1}`,
-      `${letter}: ${entry.querySelector(".words").textContent}`,
+      `${letter}: ${entry.querySelector("span").textContent}`,
       `page map: ${entry.querySelector("code").textContent}`,
     ];
     for (const [number, pages] of numbers(row)) {
       const line = scene.querySelector(`.told tr[data-number="${number}"]`);
-      const leads = all(".after .badge", line).some((badge) => badge.textContent === letter);
+      const leads = all(".after b", line).some((badge) => badge.textContent === letter);
       if (!leads) continue;
       lines.push(`in this step, by transition ${number} of ${pages} pages: ${line.querySelector(".event").textContent.trim()}`);
       const by = line.querySelector(".path").textContent.trim();
