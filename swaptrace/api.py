@@ -8,24 +8,26 @@ message that the command prints.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from os import PathLike, fspath
+from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Final, TypeAlias
 
-from swaptrace import inputs
-from swaptrace.counters import ALL_COUNTERS
+from swaptrace import inputs, rows
 from swaptrace.errors import SwaptraceError
 from swaptrace.mm.policy import Policy
 from swaptrace.replay import scenarios as commands
-from swaptrace.result.changes import Change, changes, counters_in, windows_of
 from swaptrace.result.differences import Diff, difference
-from swaptrace.result.explanation import ExplainedStep, Explanation, Transition
+from swaptrace.result.explanation import Explanation
 from swaptrace.result.jsonfile import MAX_BYTES
-from swaptrace.result.result import Result, ScenarioResult, Violation, to_json
+from swaptrace.result.result import Result, Violation, to_json
 from swaptrace.result.snapshot import Snapshot, of_result, read_saved
+from swaptrace.rows import Row
 from swaptrace.scenario.schema import Scenario
 from swaptrace.terminal.files import read_text
 
@@ -33,11 +35,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from swaptrace.result.explored import Explored
+    from swaptrace.result.swept import Swept
 
 Path: TypeAlias = str | PathLike[str]
 Scenarios: TypeAlias = Scenario | Path | Iterable[Scenario | Path]
 PolicyLike: TypeAlias = str | Policy | type[Policy]
-Row: TypeAlias = dict[str, object]
 
 DEFAULT_POLICIES: Final = ("prepatch", "rfc", "final")
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -90,7 +92,7 @@ class Replayed(Shown):
 
     def rows(self) -> list[Row]:
         """A row for each scenario, window (the total is one) and policy, with every counter."""
-        return [row for scenario in self.result.scenarios for row in _counted(scenario)]
+        return [row for scenario in self.result.scenarios for row in rows.counted(scenario)]
 
     def to_json(self) -> str:
         """The result as `swaptrace.result/1`."""
@@ -108,7 +110,7 @@ class Compared(Replayed):
 
     def rows(self) -> list[Row]:
         """A row for each scenario, window, counter and policy after the first, equal values too."""
-        return [row for scenario in self.result.scenarios for row in _beside(scenario)]
+        return [row for scenario in self.result.scenarios for row in rows.beside(scenario)]
 
     def report(self) -> RenderableType:
         from swaptrace.report.compare import compare_report
@@ -130,7 +132,7 @@ class Differed(Shown):
     def rows(self) -> list[Row]:
         """A row for each counter that both have, equal values too."""
         return [
-            {"scenario": row.scenario, "policy": row.policy, **_change(row.change)}
+            {"scenario": row.scenario, "policy": row.policy, **rows.change(row.change)}
             for row in self.diff.rows
         ]
 
@@ -155,7 +157,7 @@ class Explained(Shown):
     def rows(self) -> list[Row]:
         """A row for each transition of each step, with every counter."""
         return [
-            _transition(step, transition)
+            rows.transition(step, transition)
             for step in self.explanation.steps
             for transition in step.transitions
         ]
@@ -168,6 +170,28 @@ class Explained(Shown):
         from swaptrace.report.explain import explain_report
 
         return explain_report(self.explanation)
+
+
+@dataclass(frozen=True)
+class Gridded(Shown):
+    """A scenario on a grid of machines: what `sweep` returns."""
+
+    swept: Swept
+
+    def rows(self) -> list[Row]:
+        """A row for each window, machine and policy, with every setting and counter."""
+        return list(rows.swept(self.swept))
+
+    def to_json(self) -> str:
+        """The grid as `swaptrace.sweep/1`."""
+        from swaptrace.result.swept import to_json
+
+        return to_json(self.swept)
+
+    def report(self) -> RenderableType:
+        from swaptrace.report.sweep import sweep_report
+
+        return sweep_report(self.swept, (), "total")
 
 
 @dataclass(frozen=True)
@@ -286,6 +310,37 @@ def explore(
     return Searched(findings.explored(exploration, witness.witnesses(exploration)))
 
 
+def sweep(
+    scenario: Path,
+    over: Mapping[str, str],
+    policies: Sequence[PolicyLike] = DEFAULT_POLICIES,
+    *,
+    overrides: Mapping[str, str] = NOTHING,
+    jobs: int = 1,
+    cells: Path | None = None,
+) -> Gridded:
+    """Replay a scenario, of a file or a bundled name, on a grid of machines.
+
+    `over` are the values by machine key, as of `--over`; `cells` is where cells are kept.
+    """
+    from swaptrace.sweep import whole
+    from swaptrace.sweep.axes import axes_of
+    from swaptrace.sweep.running import cells_of, completed, here
+    from swaptrace.sweep.store import Store, default_place
+
+    axes = axes_of([f"{key}={values}" for key, values in over.items()], overrides)
+    found = [policy_of(policy) for policy in policies]
+    machines = whole.machines_of(axes, lambda more: load(scenario, {**overrides, **more}))
+    done = completed(
+        cells_of([point.scenario for point in machines], found),
+        Store(default_place(os.environ) if cells is None else FilePath(cells)),
+        partial(here, jobs=jobs),
+        done=lambda _done, _of: None,
+        spoilt=lambda _error: None,
+    )
+    return Gridded(whole.swept_of(axes, found, machines, done))
+
+
 def diff(old: Replayed | Path, new: Replayed | Path) -> Differed:
     """Compare two results, or files of them or of baselines, by scenario, policy and window."""
     return Differed(difference(_snapshot(old, "old"), _snapshot(new, "new")))
@@ -343,43 +398,3 @@ def _snapshot(saved: Replayed | Path, called: str) -> Snapshot:
         return of_result(saved.result, called)
     path = fspath(saved)
     return read_saved(read_text(path, MAX_BYTES), path)
-
-
-def _counted(scenario: ScenarioResult) -> Iterator[Row]:
-    for window in windows_of(scenario.policies.values()):
-        for name, policy in scenario.policies.items():
-            counters = counters_in(policy, window)
-            place = {"scenario": scenario.name, "window": window, "policy": name}
-            yield {**place, **_all_counters(counters)}
-
-
-def _beside(scenario: ScenarioResult) -> Iterator[Row]:
-    base, *others = scenario.policies
-    for name in others:
-        for change in changes(scenario.policies[base], scenario.policies[name]):
-            place = {"scenario": scenario.name, "base": base, "policy": name}
-            yield {**place, **_change(change)}
-
-
-def _change(change: Change) -> Row:
-    values = {"old": change.old, "new": change.new, "difference": change.difference}
-    return {"window": change.window, "counter": change.counter, **values}
-
-
-def _transition(step: ExplainedStep, transition: Transition) -> Row:
-    return {
-        "step": step.step,
-        "process": step.process,
-        "op": step.op,
-        "region": transition.region,
-        "pages": transition.pages,
-        "event": transition.event,
-        "before": "; ".join(transition.before),
-        "after": "; ".join(transition.after),
-        "decided": " > ".join(transition.path),
-        **_all_counters(transition.counters),
-    }
-
-
-def _all_counters(counters: Mapping[str, int]) -> Row:
-    return {name: counters.get(name, 0) for name in ALL_COUNTERS}

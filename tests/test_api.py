@@ -191,3 +191,22 @@ def test_the_interface_is_imported_when_it_is_used() -> None:
     assert usable
     with pytest.raises(AttributeError, match="no attribute 'runn'"):
         getattr(swaptrace, "runn")  # noqa: B009
+
+
+def test_a_sweep_is_that_of_the_command(tmp_path: Path) -> None:
+    """The same bytes as JSON, and a row for each machine and policy?"""
+    over = "machine.memory=50%,100%", "machine.reclaim=classic,lru"
+    swept = api.sweep(
+        "half-the-memory", dict(each.split("=") for each in over), ["final"], cells=tmp_path
+    )
+    words = [word for each in over for word in ("--over", each)]
+    shown = run("sweep", "half-the-memory", *words, "-p", "final", "--format", "json")
+    assert swept.to_json() == shown.stdout
+    totals = [row for row in swept.rows() if row["window"] == "total"]
+    assert [(row["machine.memory"], row["machine.reclaim"]) for row in totals] == [
+        ("50%", "classic"),
+        ("50%", "lru"),
+        ("100%", "classic"),
+        ("100%", "lru"),
+    ]
+    assert isinstance(totals[0]["majflt"], int)

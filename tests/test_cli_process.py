@@ -249,3 +249,27 @@ def test_an_interruption_while_a_class_is_made_is_130(here: Path) -> None:
     (here / "p.py").write_text('exec("raise KeyboardInterrupt")\n')
     process = start("policies", "./p.py")
     assert finished(process) == (130, "", "")
+
+
+def test_a_progress_bar_knows_how_far_one_long_replay_is() -> None:
+    """Is the share that of the accesses of all iterations, and the total asked for only when the
+    bar is seen?"""
+    from swaptrace.replay.scenarios import accesses_of
+    from swaptrace.scenario.loader import load_text
+    from swaptrace.terminal.output import _Bar
+
+    text = "steps:\n- {mmap: a, size: 64KiB}\n- repeat: 3\n  steps:\n"
+    scenario = load_text(f"{text}  - {{access: a, pattern: uniform, count: 100}}\n")
+    assert accesses_of(scenario) == 300
+    bar = _Bar(2, "never")
+    bar.begin("one", "final")
+    tell = bar.within(lambda: accesses_of(scenario))
+    tell(100)
+    assert bar.done == 0
+    bar.timer.cancel()
+    bar.appear()
+    tell(50)
+    assert bar.done == 0.5
+    bar.begin("one", "merged")
+    assert bar.done == 1
+    bar.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from swaptrace.cli import hint
+from swaptrace.cli import hint, watch
 from tests.commandline import READ_WRITE, finished, run, start
 from tests.effort import exhaustive
 from tests.processes import until
@@ -73,6 +73,21 @@ def test_a_run_that_is_under_way_is_ended() -> None:
         until(lambda: "back_in" in Path("out").read_text(), process)
         process.send_signal(signal.SIGINT)
         assert finished(process)[0] == 130
+
+
+def test_policies_in_c_and_kernel_trees_are_watched() -> None:
+    """Is a changed .c file, a changed tree, or a changed patch of it, another run?"""
+    for path in ("linux/Makefile", "linux/mm/memory.c", "linux/include/linux/mm.h", "a.patch"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text("")
+    Path("mine.c").write_text("")
+    options = {"policies": "old,mine.c,kernel:linux+a.patch"}
+    before = watch.stamps(["in"], options)
+    for path in ("mine.c", "linux/mm/memory.c", "linux/include/linux/mm.h", "a.patch"):
+        Path(path).write_text("/* another */\n")
+        now = watch.stamps(["in"], options)
+        assert now != before, path
+        before = now
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -125,6 +125,7 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
     """
     from swaptrace import inputs
     from swaptrace.sweep.axes import axes_of
+    from swaptrace.sweep.whole import swept_of
 
     output = _output(options)
     engine = _engine(options)
@@ -138,7 +139,7 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
     machines = _machines(scenario, axes, options["overrides"])
     warn_of_machines(point.scenario for point in machines)
     done = _computed(machines, policies, engine, options, output)
-    swept = _swept(axes, policies, machines, done)
+    swept = swept_of(axes, policies, machines, done)
     _check_window(swept, options["window"])
     if options["plot"] is not None:
         _plot(swept, options)
@@ -204,8 +205,7 @@ def _machines(name: str, axes: tuple[Axis, ...], overrides: Mapping[str, str]) -
     from swaptrace import inputs
     from swaptrace.errors import InputErrors
     from swaptrace.scenario.source import MAX_BYTES
-    from swaptrace.sweep.grid import points
-    from swaptrace.sweep.workingset import working_set
+    from swaptrace.sweep.whole import machines_of
 
     sources, errors = inputs.find_all([name])
     if len(sources) > 1:
@@ -222,23 +222,7 @@ def _machines(name: str, axes: tuple[Axis, ...], overrides: Mapping[str, str]) -
             raise error.errors[0] if len(error.errors) == 1 else error from None
         return found
 
-    return points(axes, load, _remembered(working_set))
-
-
-def _remembered(measure: Callable[[Scenario], int]) -> Callable[[Scenario], int]:
-    """The same, asked once for each machine that differs in more than its limit."""
-    from swaptrace.scenario.hardware import Machine
-    from swaptrace.sweep.workingset import unlimited
-
-    known: dict[Machine, int] = {}
-
-    def ask(scenario: Scenario) -> int:
-        machine = unlimited(scenario).machine
-        if machine not in known:
-            known[machine] = measure(scenario)
-        return known[machine]
-
-    return ask
+    return machines_of(axes, load)
 
 
 def _computed(
@@ -275,41 +259,6 @@ def _computed(
 
 def _complain_of_file(error: SwaptraceError) -> None:
     complain(f"Warning: {error}; the cell is replayed again")
-
-
-def _swept(
-    axes: Sequence[Axis], policies: Sequence[Policy], machines: Sequence[Point], done: Done
-) -> Swept:
-    from swaptrace import __version__
-    from swaptrace.result.result import machine_mapping
-    from swaptrace.result.swept import Swept, SweptAxis, SweptCell
-    from swaptrace.sweep.axes import Share
-
-    outcomes = iter(done.outcomes)
-    cells = [
-        SweptCell(
-            point.values,
-            machine_mapping(point.scenario.machine),
-            policy.name,
-            next(outcomes),
-            point.working_set,
-        )
-        for point in machines
-        for policy in policies
-    ]
-    shown = [
-        SweptAxis(
-            axis.key,
-            tuple(map(str, axis.values)),
-            axis.is_number,
-            axis.is_size,
-            all(isinstance(value, Share) for value in axis.values),
-            axis.ratios,
-        )
-        for axis in axes
-    ]
-    first, names = machines[0].scenario, tuple(policy.name for policy in policies)
-    return Swept(__version__, first.name, first.file, tuple(shown), names, tuple(cells))
 
 
 def _plot(swept: Swept, options: Mapping[str, Any]) -> None:
