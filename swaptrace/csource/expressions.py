@@ -14,6 +14,7 @@ from pycparser import c_ast
 
 from swaptrace.csource.arithmetic import OPERATORS, integer
 from swaptrace.csource.block import Point
+from swaptrace.csource.elsewhere import misplaced
 from swaptrace.csource.frame import Frame
 from swaptrace.csource.functions import ANY, FUNCTIONS, UNCHANGED, Function
 from swaptrace.csource.ignored import ALL_IGNORED, WARNINGS, is_ignored
@@ -256,6 +257,9 @@ class Expressions(Nodes):
         if function is None and is_ignored(name):
             raise self.error(node, f"the model ignores {name}(), so that it has no value")
         if function is None:
+            misplacement = misplaced(name, self.point)
+            if misplacement is not None:
+                raise self.error(node, misplacement)
             near = perhaps(name, [*FUNCTIONS, *UNCHANGED, *ALL_IGNORED, *ENABLED])
             raise self.error(node, f"the model has no function {quote(name)}{near}")
         if self.point not in function.points:

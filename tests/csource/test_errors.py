@@ -11,8 +11,16 @@ from pathlib import Path
 import pytest
 
 from swaptrace.csource.cfile import blocks_of
+from swaptrace.csource.elsewhere import ELSEWHERE
+from swaptrace.csource.functions import FUNCTIONS, UNCHANGED
+from swaptrace.csource.ignored import ALL_IGNORED
 from swaptrace.csource.policy import policy_of
+from swaptrace.csource.preprocess import ENABLED
 from swaptrace.errors import PolicyError
+from swaptrace.ktree.faults.dialect import FAULTS
+from swaptrace.ktree.faults.inert import ALL_INERT
+from swaptrace.ktree.faults.tables import PRIMITIVES
+from swaptrace.ktree.faults.windows import WINDOWS
 from tests.commandline import run
 from tests.goldens import check_golden
 
@@ -60,3 +68,11 @@ def test_every_command_says_it_with_exit_code_2(command: str) -> None:
     done = run(command, *words[command])
     assert done.exit_code == 2
     assert f"{file}:3:8: the model has no function 'pte_mkwrit'" in done.output
+
+
+def test_what_belongs_elsewhere_is_all_that_a_whole_tree_has_besides() -> None:
+    """Is no function of a whole tree called unknown in a decision by itself, nor one too many?"""
+    whole = {*PRIMITIVES, *ALL_INERT, *FAULTS.roots, *WINDOWS.roots}
+    whole |= {"should_try_to_free_swap", "wp_can_reuse_anon_folio", "wp_page_reuse"}
+    known = {*FUNCTIONS, *UNCHANGED, *ALL_IGNORED, *ENABLED}
+    assert whole - known == ELSEWHERE
