@@ -21,6 +21,10 @@ from tests.ktree.making import BEFORE, CARRIED, MEMORY, RFC, between, edited
 
 NAMED = [Path(name) for name in os.environ.get("SWAPTRACE_TEST_TREES", "").split(":") if name]
 
+OLDER = ("5.19", "6.0")
+"""Versions with a tree that is read as it stands, and no model: what 6.1 has is theirs as well.
+Debian keeps no package of them, so that somebody else's tree must be named."""
+
 SHIPPED = {"6.1": "prepatch", "6.12": "merged", "7.2": "merged", "7.3": "merged"}
 """The policy that each version has."""
 
@@ -30,7 +34,7 @@ TREES = {
         *NAMED,
         *(child for parent in NAMED if parent.is_dir() for child in parent.iterdir()),
     ]
-    for name in SHIPPED
+    for name in (*OLDER, *SHIPPED)
     if tree.name.endswith(f"-{name}") and (tree / MEMORY).is_file()
 }
 
@@ -67,6 +71,13 @@ def test_the_shipped_policy_is_what_the_source_says(version: str, backend: str) 
         said = proof(*pair, *machine, *words)
         assert "proof by enumeration" in said
         assert "do_swap_page(), should_try_to_free_swap(), do_wp_page()" in said
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_a_kernel_before_the_oldest_model_has_what_that_has(version: str) -> None:
+    """Is its source read, and equal to `prepatch` under the rules of 6.1?"""
+    pair = (f"kernel:{tree(version)}", "prepatch", "--set", "machine.kernel=6.1")
+    assert "proof by enumeration" in proof(*pair, "--processes", "1")
 
 
 @pytest.mark.parametrize("version", sorted(SHIPPED))
