@@ -88,6 +88,7 @@ def on_range(
                 split_huge_pmd(page, p)
         case Collapse():
             done.scanned = collapse_scan_pmd(page, p)
+            done.ends = done.scanned.ends
             if done.scanned is Scan.SUCCEED:
                 collapse_huge_page(page, p)
 

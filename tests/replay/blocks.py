@@ -20,7 +20,7 @@ from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.family import Family, Process
 from swaptrace.replay.folios import memory
-from swaptrace.replay.folios.memory import MODELLED, check_modelled, orders_of
+from swaptrace.replay.folios.memory import MODELLED, Folios, check_modelled, orders_of
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.pages import sequence
 from swaptrace.replay.runs.readahead import Pass
@@ -34,7 +34,7 @@ from tests.replay.naive import repeat, replay_pattern
 TABLE = 512
 
 
-class NaiveFolios:
+class NaiveFolios(Folios):
     """Takes the place of `swaptrace.replay.folios.memory.Folios`."""
 
     def __init__(self, world: World, _collapsing: bool) -> None:
@@ -64,12 +64,6 @@ class NaiveFolios:
 
     def key(self) -> tuple[object, ...]:
         return ()
-
-    def switch_after(self, folios: int) -> None:
-        """Nothing is reclaimed."""
-
-    def lru_gen(self) -> None:
-        """There are no generations."""
 
     def send(self, tally: Tally, family: Family, walk: Walk, event: Event | Isolate) -> bool:
         self.family = family
@@ -107,13 +101,16 @@ class NaiveFolios:
                 for block, pages in self.parts(family, Walk(address - family.base, 1)):
                     self.happen(tally, block, event, pages)
 
-    def collapse(self, tally: Tally, family: Family, page: int, member: int) -> Scan:
+    def collapse(self, tally: Tally, family: Family, walk: Walk, member: int) -> list[Scan]:
         self.family = family
-        event = Collapse(member, self.world.facts)
-        ((block, pages),) = self.parts(family, Walk(page, TABLE))
-        scanned = self.happen(tally, block, event, pages).scanned
-        assert scanned is not None
-        return scanned
+        event, found = Collapse(member, self.world.facts), list[Scan]()
+        for block, pages in self.parts(family, walk):
+            scanned = self.happen(tally, block, event, pages).scanned
+            assert scanned is not None
+            found.append(scanned)
+            if scanned.ends:
+                break
+        return found
 
     def advise(self, tally: Tally, block: Block, pages: range, event: Event | Isolate) -> None:
         if isinstance(event, Pageout):

@@ -114,6 +114,20 @@ def test_a_terabyte_evaluates_no_more_than_megabytes(thp: str, backend: str) -> 
     assert found["32MiB"][1] << 15 == found["1TiB"][1]
 
 
+def test_a_terabyte_is_collapsed_as_megabytes_are() -> None:
+    """Does MADV_COLLAPSE of equal page tables not look at each?"""
+    found = []
+    for size in ("32MiB", "1TiB"):
+        text = MICRO.replace("2MiB", size) + "- {madvise: buf, advice: COLLAPSE}\n- {write: buf}\n"
+        machine = {"machine.kernel": "6.18", "machine.thp": "64KiB", "machine.swap.size": "4TiB"}
+        table = Table(policies.find("final"))
+        result = engine.replay(load_text(text.encode(), size, machine), table, pages=True)
+        found.append((table.evaluations, result.total["pswpin"], result.pages))
+    assert found[0][0] == found[1][0]
+    assert found[0][1] << 15 == found[1][1]
+    assert found[1][2] == {"main": {"buf": f"{1 << 28}PDX"}}
+
+
 def test_a_repeat_is_jumped_over_where_its_state_recurs() -> None:
     """Does a body that leaves all as it was, but for where slots lie, come to the counts of all of
     its iterations?"""

@@ -165,9 +165,11 @@ class Folios:
                 sweep = Sweep(self.regions, tally, family, event)
                 sweep.over(Walk(address - family.base, 1))
 
-    def collapse(self, tally: Tally, family: Family, page: int, member: int) -> Scan:
-        """MADV_COLLAPSE of the 2 MiB that begin with a page."""
-        return Sweep(self.regions, tally, family, Collapse(member, self.world.facts)).collapse(page)
+    def collapse(self, tally: Tally, family: Family, walk: Walk, member: int) -> list[Scan]:
+        """MADV_COLLAPSE of some times 2 MiB; what has been found, in order."""
+        sweep = Sweep(self.regions, tally, family, Collapse(member, self.world.facts))
+        sweep.over(walk)
+        return sweep.scanned
 
     def lru_add_drain(self, tally: Tally) -> None:
         """No lists are kept."""

@@ -40,7 +40,8 @@ class Facing(NamedTuple):
 
 
 class Sweep:
-    """An event that goes over the pages of a region."""
+    """An event that goes over the pages of a region; `scanned` is what MADV_COLLAPSE has found in
+    those that were visited."""
 
     def __init__(self, regions: Regions, tally: Tally, family: Family, event: BlockEvent) -> None:
         self.regions, self.tally, self.family, self.event = regions, tally, family, event
@@ -49,6 +50,7 @@ class Sweep:
         self.size = regions.table_pages
         self.table: Opened | None = None
         self.visited = 0
+        self.scanned: list[Scan] = []
         self.facing: dict[type[BlockEvent], Facing] = {}
 
     def over(self, walk: Walk) -> bool:
@@ -228,16 +230,6 @@ class Sweep:
             space.put(area, area._replace(readahead=state))
         return outcome
 
-    def collapse(self, page: int) -> Scan:
-        """MADV_COLLAPSE of the 2 MiB that begin with a page."""
-        self.table = self.open((self.family.base + page) // self.size)
-        pages = range(page, page + self.size)
-        outcome = self.block(self.table, 0, self.event, range(self.size))
-        outcome = outcome or self.whole(self.table, pages)
-        self.close()
-        assert outcome.scanned is not None
-        return outcome.scanned
-
     def apply(self, table: Opened, k: int, outcome: Outcome, rows: list[int]) -> None:
         """Blocks from number `k` on have become others."""
         counted, low = table.counted, table.starts[k]
@@ -247,6 +239,8 @@ class Sweep:
         for at, count in outcome.counts:
             counted.counts[at] = counted.counts.get(at, 0) + count
         counted.violations += [(kind, p, low + page) for kind, p, page in outcome.violations]
+        if outcome.scanned is not None:
+            self.scanned.append(outcome.scanned)
         for told in outcome.told:
             counted.told[told] = counted.told.get(told, 0) + 1
         if outcome.prepared:
