@@ -52,6 +52,7 @@ def claims_of(step: Check) -> Iterator[tuple[ClaimKind, int, str, str]]:
     claims = step.claims
     regions: list[tuple[ClaimKind, str]] = [("pages", region) for region, _ in claims.pages]
     regions += [("data", region) for region, _ in claims.data]
+    regions += [("vmas", region) for region, _ in claims.vmas]
     for kind, region in regions:
         yield kind, step.line, step.process, region
     if claims.violations is not None:
@@ -78,6 +79,9 @@ def found(world: World, step: Check, path: str, broken: Collection[str]) -> Iter
     for region, data in step.claims.data:
         ok, code = data_found(world, region, step.process, data)
         yield Checked("data", *place, region, str(data), code, ok)
+    for region, bounds in step.claims.vmas:
+        code = vmas_found(world, region, step.process)
+        yield Checked("vmas", *place, region, str(bounds), code, code == str(bounds))
     if step.claims.violations is not None:
         expected, seen = _listed(step.claims.violations), _listed(broken)
         yield Checked("violations", *place, "", expected, seen, seen == expected)
@@ -85,6 +89,19 @@ def found(world: World, step: Check, path: str, broken: Collection[str]) -> Iter
         scan = step.claims.scan
         was = scan.of(world.processes[step.process].scanned)
         yield Checked("scan", *place, "", str(scan), str(was or "none"), was == scan)
+
+
+def vmas_found(world: World, region: str, process: str) -> str:
+    """The VMAs of a region, as `Bounds` has them."""
+    family, space = world.processes[process].regions[region], world.processes[process].space
+    parts, at = [], family.base
+    for start, end, area in space.clipped(family.base, family.end):
+        parts += [f"{start - at}-"] if at < start else []
+        before = "+" if area.start < start else ""
+        parts.append(f"{before}{end - start}{'+' if end < area.end else ''}")
+        at = end
+    parts += [f"{family.end - at}-"] if at < family.end else []
+    return ",".join(parts)
 
 
 def _listed(kinds: Collection[str]) -> str:

@@ -71,6 +71,8 @@ def check_modelled(world: World, step: Mremap, family: Family, area: VmArea) -> 
         why = "under a memory limit, with large folios, where swap can fill, or with lru_batch"
     elif len(family.members) > 1:
         why = "of a region that another process has as well"
+    elif area.vma.shmem:
+        why = "of shared memory or a file"
     elif VmFlag.MERGEABLE in area.flags:
         why = "where KSM merges pages"
     elif step.keeps and (area.start, area.end) != (family.base, family.end):

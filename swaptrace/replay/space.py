@@ -73,7 +73,7 @@ class AddressSpace:
 
     def within(self, start: int, end: int) -> list[VmArea]:
         """The VMAs that have a page in the range, whole."""
-        return [a for a in self.areas if a.start < end and start < a.end]
+        return [a for a in self.areas if a.start < end and start < a.end and start < end]
 
     def clipped(self, start: int, end: int) -> Iterator[tuple[int, int, VmArea]]:
         """(first page, one past the last, VMA) for each VMA in the range."""

@@ -21,7 +21,7 @@ from swaptrace.scenario.thp import OF_LARGE_FOLIOS
 SCHEMA = "swaptrace.result/1"
 
 Counters = Mapping[str, int]
-ClaimKind = Literal["pages", "data", "violations", "scan"]
+ClaimKind = Literal["pages", "data", "vmas", "violations", "scan"]
 
 
 @dataclass(frozen=True, slots=True)

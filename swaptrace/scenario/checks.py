@@ -16,6 +16,7 @@ from swaptrace.scenario.claims import (
     UNCHANGED,
     UNMAPPED,
     ZEROES,
+    Bounds,
     Claims,
     Data,
     DataRun,
@@ -41,7 +42,8 @@ from swaptrace.scenario.values import (
 
 T = TypeVar("T")
 
-KEYS: Final = ("pages", "data", "violations", "scan", "policies")
+KEYS: Final = ("pages", "data", "vmas", "violations", "scan", "policies")
+CLAIMED: Final = KEYS[:-1]
 FORM: Final = "`{pages: {buf: 16PX}}`"
 OF_THE_STEP: Final = {
     "process": "process is a key of the step; write it beside 'check', not within"
@@ -53,6 +55,7 @@ DATA_RUN: Final = re.compile(rf"({COUNT}) *: *(.*)", re.ASCII)
 
 ONE_RUN: Final = rf"{COUNT}([{LETTERS}{NOT_SOFT_DIRTY}]+|-)"
 PAGE_CODE: Final = rf"{ONE_RUN}( *, *{ONE_RUN})*"
+VMAS: Final = re.compile(rf"(\+?{COUNT}|{COUNT}-)(,({COUNT}|{COUNT}-))*\+?", re.ASCII)
 VALUE: Final = rf"{UNCHANGED}|{UNMAPPED}|{ZEROES}|[0-9][0-9a-fA-FxXo]*"
 DATA_CODE: Final = rf"({VALUE})|{COUNT} *: *({VALUE})( *, *{COUNT} *: *({VALUE}))*"
 """What an editor takes for a code."""
@@ -71,8 +74,9 @@ def read_claims(node: Node, report: Report, marks: Marks) -> Claims:
         report.add(node.mark, f"check is a mapping, as {FORM}, not {a_kind(node)}")
         return Claims()
     entries = known_entries(node, KEYS, "check", report, OF_THE_STEP)
-    if not entries.keys() & {"pages", "data", "violations", "scan"}:
-        report.add(node.mark, f"check needs 'pages', 'data', 'violations' or 'scan', as {FORM}")
+    if not entries.keys() & set(CLAIMED):
+        *some, last = map(repr, CLAIMED)
+        report.add(node.mark, f"check needs {', '.join(some)} or {last}, as {FORM}")
     found = {key: entry.node for key, entry in entries.items()}
     listed = _listed(found.get("violations"), "violations", report)
     return Claims(
@@ -81,6 +85,7 @@ def read_claims(node: Node, report: Report, marks: Marks) -> Claims:
         violations=None if listed is None else tuple(_kinds(listed, report)),
         policies=tuple(_policies(found.get("policies"), report, marks)),
         scan=_scan(found.get("scan"), report),
+        vmas=tuple(_by_region(found.get("vmas"), "vmas", bounds, report, marks)),
     )
 
 
@@ -225,6 +230,15 @@ def _page_run(text: str) -> PageRun:
         raise Invalid(f"{quote(text)}: a page is present or in swap, not both")
     ordered = "".join(letter for letter in LETTERS if letter in flags)
     return PageRun(int(found[1]), ordered or NO_FLAGS)
+
+
+def bounds(text: str) -> Bounds:
+    """Read the bounds of VMAs."""
+    code = text.replace(" ", "")
+    if not VMAS.fullmatch(code):
+        form = "write how many pages each VMA has, holes with a '-', as '4,2-,10'"
+        raise Invalid(f"{quote(text)} says no bounds of VMAs; {form}")
+    return Bounds(code)
 
 
 def page_data(text: str) -> Data:

@@ -79,6 +79,21 @@ class Data(NamedTuple):
         return data_code(self.runs) if self.everywhere is None else value_text(self.everywhere)
 
 
+class Bounds(NamedTuple):
+    """The VMAs of a whole region, and holes, as a code: how many pages each has (`4,2-,10`), a hole
+    with a `-`. A `+` stands where a VMA begins before the region, or ends behind it."""
+
+    code: str
+
+    @property
+    def pages(self) -> int:
+        """Of how many pages."""
+        return sum(int(part.strip("+-")) for part in self.code.split(","))
+
+    def __str__(self) -> str:
+        return self.code
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """One expected value: `policy` may be an alias; `window` is a label or `total`."""
@@ -107,6 +122,7 @@ class Claims(NamedTuple):
     violations: tuple[str, ...] | None = None
     policies: tuple[str, ...] = ()
     scan: ScanClaim | None = None
+    vmas: tuple[tuple[str, Bounds], ...] = ()
 
 
 def page_code(runs: tuple[PageRun, ...]) -> str:

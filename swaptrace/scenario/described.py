@@ -81,6 +81,8 @@ CLAIMS: Final[Mapping[str, str]] = {
     "at only where some run has a D, or a d for not soft-dirty.",
     "data": "What each region holds: a byte (0x11), zero, unchanged (what the process wrote last, "
     "or inherited), or - where nothing is mapped; or runs of these: 8:0x11,8:zero.",
+    "vmas": "The VMAs of each region: how many pages each has, a hole with a -, as 4,2-,10; a + "
+    "where one begins before the region or ends behind it.",
     "violations": "The kinds of violations so far, [] for none.",
     "scan": "What the last pagemap_scan of the process found.",
     "policies": "Under which policies it must be true. Default: under all.",

@@ -229,6 +229,7 @@ def check_argument() -> Schema:
     parts: dict[str, Schema] = {
         "pages": by_region(pages),
         "data": by_region(data),
+        "vmas": by_region({"anyOf": [an_integer(1, None), a_string(checks.VMAS.pattern)]}),
         "violations": {
             "type": "array",
             "items": of_reader(checks.VIOLATION),

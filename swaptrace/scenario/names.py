@@ -258,7 +258,8 @@ class Names:
 
     def check(self, step: Check, process: Process, parsed: Parsed) -> None:
         """The regions of a check, and whether what is said of one is of all its pages."""
-        for key, said in (("pages", step.claims.pages), ("data", step.claims.data)):
+        claims = step.claims
+        for key, said in (("pages", claims.pages), ("data", claims.data), ("vmas", claims.vmas)):
             for name, claim in said:
                 mark, area = parsed.mark(f"{key} {name}"), process.regions.get(name)
                 if area is None:

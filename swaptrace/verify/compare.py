@@ -14,6 +14,7 @@ from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally
 from swaptrace.result.verdict import Difference, Side, Status, Verdict
 from swaptrace.scenario.pagescan import PagemapScan
+from swaptrace.scenario.remap import Mremap
 from swaptrace.scenario.schema import Mmap, Scenario, Step
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.leaves import executed, leaves
@@ -36,7 +37,7 @@ class Beside(Replay):
         self.tally = Tally()
 
     def check_errno(self, step: Step, errno: str | None) -> None:
-        if isinstance(step, Mmap):  # later steps are of a region that is there
+        if isinstance(step, Mmap | Mremap):  # later steps are of what is there then
             super().check_errno(step, errno)
         self.errno = errno
 

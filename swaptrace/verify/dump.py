@@ -221,10 +221,12 @@ def claims_text(claims: Claims) -> str:
     """The argument of a `check`, on one line."""
     pages = ", ".join(f'{region}: "{said}"' for region, said in claims.pages)
     data = ", ".join(f'{region}: "{said}"' for region, said in claims.data)
+    vmas = ", ".join(f'{region}: "{said}"' for region, said in claims.vmas)
     kinds = claims.violations
     parts = [
         *([f"pages: {{{pages}}}"] if pages else []),
         *([f"data: {{{data}}}"] if data else []),
+        *([f"vmas: {{{vmas}}}"] if vmas else []),
         *([f"violations: [{', '.join(kinds)}]"] if kinds is not None else []),
         *([f"scan: {{{scan_text(claims.scan)}}}"] if claims.scan is not None else []),
         *([f"policies: [{', '.join(claims.policies)}]"] if claims.policies else []),

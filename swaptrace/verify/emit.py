@@ -11,7 +11,7 @@ from swaptrace.errors import SwaptraceError, printable
 from swaptrace.mm.uffd import Uffd
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import Scenario
-from swaptrace.scenario.thp import ThpSize
+from swaptrace.scenario.thp import ThpSize, large_folios
 from swaptrace.scenario.values import human
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit_steps import Names, Writer, ored, size
@@ -47,8 +47,10 @@ def emit_c(scenario: Scenario) -> str:
     trace cannot be read, or not be held by a program.
     """
     wanted = needs(scenario)
-    if wanted.populating and scenario.machine.memory is not None:
-        raise SwaptraceError("a program cannot map with MAP_POPULATE or MAP_LOCKED under a limit")
+    prepared = scenario.machine.memory is not None or large_folios(scenario.machine.thp)
+    if wanted.populating and prepared:  # regions are prepared after they are mapped
+        what = "MAP_POPULATE or MAP_LOCKED under a memory limit or with large folios"
+        raise SwaptraceError(f"a program cannot map with {what}")
     processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
     tables, machine = Tables(scenario, regions), scenario.machine
     swap = BACKENDS[machine.swap.backend]

@@ -259,6 +259,8 @@ class Writer:
         for region, pages in claims.pages:
             aware = str(pages.soft_dirty).lower()
             yield f'expect_pages({self.regions[region]}, "{page_code(pages.runs)}", {aware})'
+        for region, bounds in claims.vmas:
+            yield f'expect_vmas({self.regions[region]}, "{bounds}")'
         for region, data in claims.data:
             runs = data.runs or [("ALL_PAGES", data.everywhere)]
             listed = "".join(f", RUN({pages}, {byte_or_name(value)})" for pages, value in runs)

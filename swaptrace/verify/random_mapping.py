@@ -13,15 +13,18 @@ from swaptrace.scenario.schema import MapFlag, Mmap, Prot, Step, SystemCall
 MAPPED: Final[tuple[Prot, ...]] = ("rw",) * 16 + ("r", "r", "w", "rwx")
 
 
-def map_flags(random: Random) -> tuple[MapFlag, ...]:
-    """Mostly none, and never that of a mapping over another."""
+def map_flags(random: Random, populates: bool) -> tuple[MapFlag, ...]:
+    """Mostly none, and never that of a mapping over another; with large folios none that populates,
+    which programs cannot do."""
     if random.random() < 0.8:
         return ()
-    names: tuple[MapFlag, ...] = ("MAP_POPULATE", "MAP_LOCKED", "MAP_NORESERVE")
+    names: tuple[MapFlag, ...] = ("MAP_NORESERVE",)
+    if populates:
+        names = ("MAP_POPULATE", "MAP_LOCKED", *names)
     return tuple(name for name in names if random.random() < 0.4)
 
 
-def mmap_over(random: Random, process: str, region: str, span: Span) -> Mmap:
+def mmap_over(random: Random, process: str, region: str, span: Span, populates: bool) -> Mmap:
     """A mapping in the place of a part of a region."""
     return Mmap(
         line=1,
@@ -30,7 +33,7 @@ def mmap_over(random: Random, process: str, region: str, span: Span) -> Mmap:
         size=span.length,
         offset=span.offset,
         prot=random.choice(MAPPED),
-        flags=("MAP_FIXED", *map_flags(random)),
+        flags=("MAP_FIXED", *map_flags(random, populates)),
     )
 
 

@@ -178,7 +178,7 @@ class Maker:
             size=size,
             prot=self.random.choice(MAPPED),
             at=at,
-            flags=map_flags(self.random),
+            flags=map_flags(self.random, populates=not self.thp),
             shared=shared,
             file=file,
         )
@@ -238,7 +238,7 @@ class Maker:
             (self.memset, 4),
             (self.munmap, 1),
             (self.mmap_over, 2),
-            (self.mremap, 2),
+            (self.mremap, 6),
             (self.refused, 2),
         ]
         if self.soft_dirty:
@@ -265,7 +265,7 @@ class Maker:
 
     def mmap_over(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.8)
-        return mmap_over(self.random, process, region, span)
+        return mmap_over(self.random, process, region, span, populates=not self.thp)
 
     def mremap(self, region: str, process: str, pages: int) -> Step:
         self.mapped += 1
@@ -339,12 +339,19 @@ class Maker:
 
     def pageout(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.25)
-        return Madvise(line=1, process=process, region=region, advice=Advice.PAGEOUT, span=span)
+        return self.advised(process, region, Advice.PAGEOUT, span)
 
     def advice(self, region: str, process: str, pages: int) -> Step:
         advice = self.random.choice(ADVICE)
         span = self.span(pages, 0.5)
-        return Madvise(line=1, process=process, region=region, advice=advice, span=span)
+        return self.advised(process, region, advice, span)
+
+    def advised(self, process: str, region: str, advice: Advice, span: Span) -> Madvise:
+        """Advice on a process's memory, now and then by another."""
+        step = Madvise(line=1, process=process, region=region, advice=advice, span=span)
+        if self.random.random() < 0.9:
+            return step
+        return replace(step, process=self.random.choice(list(self.sizes)), target=process)
 
     def mprotect(self, region: str, process: str, pages: int) -> Step:
         prot = self.random.choice(PROTS)

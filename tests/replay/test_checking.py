@@ -183,3 +183,19 @@ def test_both_replays_check_alike(scenario: Scenario, policy: str) -> None:
         for more in (with_checks(step, number) if step.op != "exit" else (step,))
     ]
     agree(replace(scenario, steps=tuple(steps)), policy)
+
+
+def test_the_bounds_of_vmas() -> None:
+    """Are VMAs and holes told, and that a VMA goes on behind its region?"""
+    steps = """
+- {mmap: a, size: 16KiB, at: 0x400000}
+- {mmap: b, size: 4KiB, at: 0x404000}
+- {mprotect: a, prot: r, length: 4KiB}
+- {munmap: a, offset: 8KiB, length: 4KiB}
+- check: {vmas: {a: '1,1,1-,1+', b: '+1'}}
+- check: {vmas: {a: 4}}
+"""
+    first, second, third = checked(steps)
+    assert first.ok
+    assert second.ok
+    assert (third.ok, third.actual) == (False, "1,1,1-,1+")

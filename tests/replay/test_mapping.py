@@ -7,7 +7,9 @@ from itertools import pairwise
 import pytest
 
 from swaptrace import policies
+from swaptrace.mm.column import Vma
 from swaptrace.replay.engine import Replay, replay
+from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from tests.replay.naive import naive_replay
@@ -150,6 +152,8 @@ def test_what_is_refused() -> None:
 - {{uffd_writeprotect: a, offset: 1, length: 4KiB, errno: EINVAL}}
 - {{pin: a, length: 0, errno: EFAULT}}
 - {{mmap: b, size: 0, errno: EINVAL}}
+- {{mlock: a}}
+- {{madvise: a, advice: COLD, errno: EINVAL}}
 - {{mmap: a, offset: 1, size: 4KiB, flags: MAP_FIXED, errno: EINVAL}}
 """)
 
@@ -178,3 +182,10 @@ def test_locked_memory_is_limited() -> None:
     nothing = "- {mmap: a, size: 4KiB}\n- {munlock: a}\n"
     for call in ("mlock: a", "mlockall: MCL_FUTURE", "mmap: b, size: 4KiB, flags: MAP_LOCKED"):
         run(f"{nothing}- {{{call}, errno: EPERM}}", "memlock: 0")
+
+
+def test_an_empty_range_is_none() -> None:
+    """Does no system call look at the VMA that it lies within?"""
+    space = AddressSpace((VmArea(0, 8, Vma(locked=True), account=True),))
+    assert not list(space.clipped(4, 4))
+    assert not space.within(4, 4)

@@ -65,6 +65,7 @@ steps:
 - {repeat: 2, steps: [{measure: w, steps: [read: a]}]}
 - check: {pages: {a: '8P,8-'}, data: {a: 0x11}, violations: [lost_write], policies: [final]}
   process: main
+- check: {vmas: {a: '+15,1-'}}
 - check: {pages: {a: 16PX}, data: {a: '1:0x11,12:zero,2:unchanged,1:-'}, violations: []}
 - {munmap: a, offset: 60KiB, errno: ENOMEM}
 expect:

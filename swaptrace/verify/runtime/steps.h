@@ -157,6 +157,7 @@ static bool begin_check(int process, int line, const char *path, ...)
 	__attribute__((format(printf, 3, 4))) UNUSED;
 static bool end_check(void) UNUSED;
 static void only_of(bool before, bool since) UNUSED;
+static void expect_vmas(int region, const char *expected) UNUSED;
 static void expect_pages(int region, const char *expected, bool soft_dirty) UNUSED;
 static void expect_data(int region, const char *expected, struct run claimed, ...) UNUSED;
 static void now_zero(int region, size_t offset, size_t length) UNUSED;

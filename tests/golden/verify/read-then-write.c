@@ -755,6 +755,40 @@ static void print_check(const char *kind, int region, const char *expected, cons
 			 process_names[checked], actual, step_path, expected);
 }
 
+static void expect_vmas(int region, const char *expected)
+{
+	struct region whole = shared->regions[checked][region];
+	unsigned long base = (uintptr_t)whole.start, limit = base + whole.size, done = base;
+	unsigned long start, end;
+	const char *comma = "";
+	char path[64], line[512];
+	size_t length;
+	char *actual;
+	FILE *maps, *out = open_memstream(&actual, &length);
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", shared->pid[checked]);
+	maps = fopen(path, "re");
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx", &start, &end) != 2 || end <= base || start >= limit)
+			continue;
+		if (start > done) {
+			fprintf(out, "%s%lu-", comma, (start - done) / page_size);
+			comma = ",";
+		}
+		done = end < limit ? end : limit;
+		fprintf(out, "%s%s%lu%s", comma, start < base ? "+" : "",
+			(done - (start < base ? base : start)) / page_size, end > limit ? "+" : "");
+		comma = ",";
+	}
+	if (done < limit)
+		fprintf(out, "%s%lu-", comma, (limit - done) / page_size);
+	if (maps)
+		fclose(maps);
+	fclose(out);
+	print_check("vmas", region, expected, actual, !strcmp(actual, expected));
+	free(actual);
+}
+
 static void expect_pages(int region, const char *expected, bool soft_dirty)
 {
 	uint64_t shown = soft_dirty ? PM_SHOWN : PM_SHOWN & ~PM_SOFT_DIRTY;
