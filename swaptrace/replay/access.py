@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from swaptrace.errors import NotModelled
 from swaptrace.mm.column import FILLED
 from swaptrace.mm.event import Access, Populate, Store
 from swaptrace.replay.family import Family, Process
@@ -137,6 +138,8 @@ def touch(
     area = next(iter(process.space.within(page, page + 1)), None)
     if area is not None and (goes_through_cache(world, met) or maps_around(met)):
         reading = send_reading if family.holds(area) else send_across
+        if world.batch is not None and reading is send_across:
+            raise NotModelled("a VMA of several regions is not modelled with machine.lru_batch")
         bounds = area.start - family.base, area.end - family.base
         moved = reading(world, tally, family, walk, event, bounds, area.readahead)
         process.space.put(area, area._replace(readahead=moved))

@@ -160,6 +160,12 @@ def test_reuse_does_not_depend_on_what_waits_in_the_batch(seed: int) -> None:
 UNMODELLED = {
     "a kernel whose source was not read": ("6.18", "zram", "- {read: b}\n", "as in Linux 6.1"),
     "another batch": ("7.2", "zram", "- {mlock: b}\n", "mlock is not modelled"),
+    "shared memory": (
+        "7.2",
+        "zram",
+        "- {mmap: s, size: 4KiB, shared: true}\n",
+        "such a mmap is not modelled",
+    ),
     "advice that fills one": ("7.2", "zram", "- {madvise: b, advice: FREE}\n", "MADV_FREE is not"),
     "what 7.3 reads ahead": ("7.3", "disk, page_cluster: 3", "- {read: b}\n", "page_cluster to 0"),
 }

@@ -42,17 +42,39 @@ RULES: Final[Mapping[str, Rules]] = {
 }
 """The kernels of which it is known: those whose source was read."""
 
-OTHER_BATCHES: Final = frozenset(
-    {"mlock", "munlock", "mlockall", "munlockall", "pin", "unpin", "ksm_scan", "access", "trace"}
+KNOWN: Final = frozenset(
+    [
+        "mmap",
+        "munmap",
+        "mprotect",
+        "memset",
+        "read",
+        "write",
+        "read_write",
+        "madvise",
+        "fork",
+        "exit",
+        "clear_refs",
+        "uffd_writeprotect",
+        "check",
+        "measure",
+        "repeat",
+    ]
 )
-"""Operations that put folios into other batches, or hold references that are not modelled here, and
-those of which a page is not visited by itself."""
+"""Operations that put folios into no other batch, and take no reference that is not modelled here;
+each visits its pages one by one."""
 
-LISTED: Final = frozenset(
-    {Effect.COLD, Effect.FREE, Effect.COLLAPSE, Effect.UNMERGE, Effect.GUARD_INSTALL}
+ADVICE: Final = frozenset(
+    {
+        Effect.PAGEOUT,
+        Effect.ZAP,
+        Effect.SWAP_IN,
+        Effect.POPULATE_READ,
+        Effect.POPULATE_WRITE,
+        Effect.FLAGS,
+    }
 )
-"""Advice of which the same is true (lru_deactivate, lru_lazyfree), or which drains the batch only
-where it finds a page."""
+"""Advice of which the same is true."""
 
 
 class LruBatch:
@@ -71,11 +93,13 @@ class LruBatch:
 
     def check(self, step: Step) -> None:
         """Raise `NotModelled` for a step that more than this batch is about."""
-        advised = isinstance(step, Madvise) and step.advice.effect in LISTED
-        locked = isinstance(step, Mmap) and "MAP_LOCKED" in step.flags
-        if advised or locked or step.op in OTHER_BATCHES:
-            call = str(step.advice) if isinstance(step, Madvise) else step.op
-            raise NotModelled(f"{call} is not modelled where the batch is kept (machine.lru_batch)")
+        private = not isinstance(step, Mmap) or not (step.shared or step.file or step.flags)
+        advised = not isinstance(step, Madvise) or step.advice.effect in ADVICE
+        if step.op in KNOWN and private and advised:
+            return
+        call = str(step.advice) if isinstance(step, Madvise) else step.op
+        what = f"such a {call}" if isinstance(step, Mmap) else call
+        raise NotModelled(f"{what} is not modelled where the batch is kept (machine.lru_batch)")
 
     def drain(self) -> None:
         """lru_add_drain(): every folio joins its list."""
