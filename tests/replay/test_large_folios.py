@@ -10,9 +10,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
-from swaptrace.errors import PolicyError, ScenarioError, SwaptraceError
-from swaptrace.mm.column import Vma
-from swaptrace.policies.merged import Merged
+from swaptrace.errors import ScenarioError, SwaptraceError
 from swaptrace.replay import engine
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.folios import memory
@@ -347,41 +345,3 @@ def test_slots_are_found_in_a_row_and_aligned() -> None:
     assert len({*found, None}) == 1100 - 33 + 1
     assert slots.used == 1100
     assert slots.allocate(0) is None
-
-
-class Ordered(Merged):
-    """Swaps no more than 16 KiB in; `wanted` is the order."""
-
-    name = "ordered"
-    wanted = 2
-
-    def swapin_order(self, vma: Vma, orders: tuple[int, ...]) -> int:  # noqa: ARG002
-        return min(self.wanted, orders[0])
-
-
-@pytest.mark.parametrize("kernel", ["6.18", "7.3"])
-def test_a_policy_says_how_much_is_swapped_in(kernel: str) -> None:
-    """Does a fault bring in as much as it wants of what is possible, and no more?"""
-    policy = Ordered()
-    for wanted, majflt in ((0, 512), (2, 128), (4, 32), (9, 32)):
-        policy.wanted = wanted
-        sizes = {"thp.64KiB": "always", "thp.16KiB": "always", "kernel": kernel}
-        total = engine.replay(micro(**sizes), policy).total
-        assert (total["majflt"], total.get("mthp_swpin", 0)) == (majflt, majflt if wanted else 0)
-
-
-def test_an_order_that_is_not_possible_is_an_error() -> None:
-    """Is it said which were?"""
-    policy = Ordered()
-    policy.wanted = 3
-    sizes = {"thp.64KiB": "always", "thp.16KiB": "always"}
-    with pytest.raises(PolicyError, match=r"swapin_order\(\) returned 3; the orders are 4, 2, 0"):
-        engine.replay(micro(**sizes), policy)
-
-
-def test_nothing_comes_back_whole_where_zswap_was_ever_on() -> None:
-    """Whatever the swap device is?"""
-    total = engine.replay(micro(thp="64KiB", zswap_never_enabled="false"), Ordered()).total
-    assert (total["majflt"], total["mthp_swpout"], total.get("mthp_swpin", 0)) == (512, 32, 0)
-    with pytest.raises(SwaptraceError, match="zswap_never_enabled: means nothing without large"):
-        micro(zswap_never_enabled="false")
