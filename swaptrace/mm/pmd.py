@@ -86,6 +86,9 @@ def wp_huge_pmd(page: BlockPage, p: int, pte: Pte) -> FaultResult | None:
     """wp_huge_pmd(): an event, whose handler un-protects one page, or do_huge_pmd_wp_page(); None
     where it is then up to the PTE."""
     if page.vma(p).uffd_wp and pte.uffd_wp:
+        if page.vma(p).wp_async:
+            split_huge_pmd(page, p)
+            return None
         if not page.may_retry:
             return FaultResult(error=True)
         split_huge_pmd(page, p)
@@ -129,6 +132,10 @@ def before_walk(page: BlockPage, event: Event, pages: range) -> None:
             block.pmds.append(Pmd.NONE)
         if event.copy and event.child == "same" and block.pmds[p] is not Pmd.NONE:
             block.pmds[child] = block.pmds[p]  # copy_huge_pmd(), copy_pte_range()
+    vma = block.maps[pages.start][p].vma
+    protects = isinstance(event, Writeprotect) and event.wp
+    if protects and block.pmds[p] is Pmd.NONE and vma is not None and vma.uffd.unpopulated:
+        block.pmds[p] = Pmd.TABLE  # change_pmd_prepare(): for the markers
     if block.pmds[p] is not Pmd.HUGE:
         return
     in_part = len(pages) < len(block.maps)

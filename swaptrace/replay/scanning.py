@@ -18,7 +18,7 @@ from swaptrace.replay.call import Call, Errno, begin
 from swaptrace.replay.family import Process
 from swaptrace.replay.filemap import refuse
 from swaptrace.replay.pagemap import pages_of
-from swaptrace.replay.runs.region import listed
+from swaptrace.replay.runs.region import Walk, listed
 from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
@@ -27,6 +27,7 @@ from swaptrace.scenario.pagescan import (
     CATEGORIES,
     CHECK_WPASYNC,
     FLAGS,
+    HUGE,
     NOT_FOUND,
     PFNZERO,
     PRESENT,
@@ -39,7 +40,6 @@ from swaptrace.scenario.pagescan import (
     Scanned,
     letters,
 )
-from swaptrace.scenario.thp import large_folios
 
 SINCE: Final[Version] = (6, 12)
 """The first kernel that was compared; the call is of 6.7."""
@@ -119,8 +119,6 @@ def check_modelled(world: World, step: PagemapScan) -> None:
     """Raise `NotModelled` where it is not known what the kernel finds."""
     if version(world.machine.kernel) < SINCE:
         raise NotModelled("pagemap_scan is modelled as since Linux {}.{}".format(*SINCE))
-    if large_folios(world.machine.thp):
-        raise NotModelled("pagemap_scan is not modelled with large folios (machine.thp)")
     if step.masks >> 8 & 0b11 and version(world.machine.kernel) >= (7, 0):
         raise NotModelled("PAGE_IS_GUARD and PAGE_IS_ACCESSED are not modelled")
 
@@ -177,6 +175,7 @@ class Scan:
                 if self.output is not None:
                     stop = self.output.add(categories & self.step.returned, low, high)
                 if categories & WRITTEN and self.step.flags & WP_MATCHING and low < stop:
+                    self.check_parts(low, stop, categories)
                     protected.append((low, stop))
                 if stop < high:
                     raise Full
@@ -184,16 +183,24 @@ class Scan:
             self.protect(protected)
 
     def protect_all(self, start: int, end: int, area: VmArea) -> None:
-        """The short way, which looks at no mask where there is a page table."""
+        """The short way, which looks at no mask where there is a page table; a huge entry it
+        protects if that is found."""
         none = WRITTEN | vma_categories(area.vma, self.call.world.machine.soft_dirty)
         if not self.is_interesting(none) and any(
-            column.maps[member].pte is None for _, _, column, member in self.columns(start, end)
+            column.maps[member].pte is None for _, _, column, member, _ in self.columns(start, end)
         ):
             raise NotModelled(
                 "without a buffer, which pages are protected depends on page tables unless the "
                 "masks let those through that are not there (PAGE_IS_WRITTEN)"
             )
-        self.protect([(start, end)])
+        self.protect(
+            [
+                (low, high)
+                for low, high, categories in self.pages(start, end, area)
+                if not categories & HUGE
+                or (self.is_interesting(categories) and categories & WRITTEN)
+            ]
+        )
 
     def protect(self, ranges: list[tuple[int, int]]) -> None:
         """make_uffd_wp_pte() of what is not protected yet."""
@@ -210,25 +217,41 @@ class Scan:
             named = event._replace(process=member)
             send(self.call.world, self.call.tally, family, part, named)
 
+    def check_parts(self, start: int, end: int, categories: int) -> None:
+        """What is protected in part is told as if it had never been huge."""
+        table = self.call.world.machine.page_size // ENTRY_BYTES
+        if categories & HUGE and self.step.masks & HUGE and (start % table or end % table):
+            raise NotModelled("it is not modelled that a scan splits what it tells to be huge")
+
     def check_guards(self, start: int, end: int) -> None:
         """A guard gets a bit that the model has not."""
         columns = self.columns(start, end)
-        if any(column.maps[member].pte == GUARD for *_, column, member in columns):
+        if any(column.maps[member].pte == GUARD for _, _, column, member, _ in columns):
             raise NotModelled("it is not modelled that a scan write-protects guards")
 
-    def columns(self, start: int, end: int) -> Iterator[tuple[int, int, Column, int]]:
-        """Runs of pages that are alike: from where to where, and the caller's place in each."""
+    def columns(self, start: int, end: int) -> Iterator[tuple[int, int, Column, int, bool]]:
+        """Runs of pages that are alike: from where to where, the caller's place in each, and
+        whether a PMD entry maps them."""
+        world = self.call.world
         for family, walk, member in self.call.pieces(start, end):
             at = family.base + walk.first
-            for count, column in pages_of(self.call.world, family, walk):
-                yield at, at + count, column, member
-                at += count
+            arena, base = world.arena, family.base
+            blocks = [(family.region.pages, False)]
+            if arena is not None:
+                blocks = list(arena.huge(family, member))
+            for pages, huge in blocks:
+                low, high = max(base, at), min(base + pages, family.base + walk.end)
+                base += pages
+                part = Walk(low - family.base, max(0, high - low))
+                for count, column in pages_of(world, family, part) if part.count else ():
+                    yield at, at + count, column, member, huge
+                    at += count
 
     def pages(self, start: int, end: int, area: VmArea) -> Iterator[tuple[int, int, int]]:
         """Runs of pages and their categories, equal neighbours as one."""
         found = (
-            (low, high, self.categories(column, member, area.vma))
-            for low, high, column, member in self.columns(start, end)
+            (low, high, self.categories(column, member, area.vma) | HUGE * huge)
+            for low, high, column, member, huge in self.columns(start, end)
         )
         for categories, group in groupby(found, key=lambda run: run[2]):
             runs = list(group)

@@ -107,7 +107,6 @@ def test_calls_are_refused_as_by_a_kernel() -> None:
     ("machine", "steps", "message"),
     [
         ("{kernel: 6.10}", "- {pagemap_scan: buf}\n", "since Linux 6.12"),
-        ("{kernel: 6.18, thp: 64KiB}", "- {pagemap_scan: buf}\n", "large folios"),
         ("{}", "- {pagemap_scan: buf, category: WRITTEN}\n", "depends on page tables"),
         (
             "{}",
@@ -126,6 +125,33 @@ def test_in_7_3_only_what_is_registered_is_written() -> None:
     steps = "- {write: buf}\n- {pagemap_scan: buf, anyof: [WRITTEN, PRESENT]}\n"
     ran(f"{steps}- check: {{scan: {{pages: 16WP}}}}\n", "{kernel: 7.2}")
     ran(f"{steps}- check: {{scan: {{pages: 16P}}}}\n", "{kernel: 7.3}")
+
+
+def test_huge_pages_are_told_until_they_are_split() -> None:
+    """Is a PMD entry PAGE_IS_HUGE, protected whole, and split by the first write after that?"""
+    every = "return: [WPALLOWED, WRITTEN, PRESENT, HUGE]"
+    steps = (
+        f"- {{memset: buf, value: 1, length: 2MiB}}\n{ASYNC}- {{pagemap_scan: buf, {every}}}\n"
+        "- check: {scan: {pages: '512AWPH,512AW'}}\n"
+        "- {pagemap_scan: buf, category: WRITTEN, wp: true}\n"
+        f"- {{pagemap_scan: buf, {every}}}\n- check: {{scan: {{pages: '512APH,512A'}}}}\n"
+        f"- {{write: buf, length: 1}}\n- {{pagemap_scan: buf, {every}}}\n"
+        "- check: {scan: {pages: '1AWP,511AP,512A'}}\n- {memset: buf, value: 1}\n"
+        "- {pagemap_scan: buf, category: WRITTEN, max_pages: 700, wp: true}\n"
+        "- check: {scan: {regions: 1, pages: '700W,324-'}}\n"
+    )
+    text = "machine: {kernel: 6.18, thp: 2MiB}\nsteps:\n- {mmap: buf, size: 4MiB}\n"
+    found = replay(load_text(text + steps), policies.find("merged"))
+    assert [check for check in found.checks if not check.ok] == []
+
+
+def test_a_huge_page_that_is_told_is_not_protected_in_part() -> None:
+    text = (
+        "machine: {kernel: 6.18, thp: 2MiB}\nsteps:\n- {mmap: buf, size: 2MiB}\n- {write: buf}\n"
+        f"{ASYNC}- {{pagemap_scan: buf, category: [WRITTEN, HUGE], wp: true, max_pages: 3}}\n"
+    )
+    with pytest.raises(ScenarioError, match="splits what it tells to be huge"):
+        replay(load_text(text), policies.find("merged"))
 
 
 def test_a_check_that_does_not_hold_says_what_was_found() -> None:

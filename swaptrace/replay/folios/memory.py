@@ -135,6 +135,10 @@ class Folios:
         """The pages of a region by themselves, those alike together."""
         return self.regions.columns(family)
 
+    def huge(self, family: Family, member: int) -> Iterator[tuple[int, bool]]:
+        """The blocks of a region: how many pages, and whether a PMD entry maps them."""
+        return self.regions.huge(family, member)
+
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""
         return self.regions.key()

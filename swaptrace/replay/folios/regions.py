@@ -7,6 +7,7 @@ from typing import Final
 
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
+from swaptrace.mm.block import Pmd
 from swaptrace.mm.blockvalue import empty
 from swaptrace.mm.column import Column
 from swaptrace.mm.column import Mapping as PageMapping
@@ -118,6 +119,13 @@ class Regions:
             else:
                 for _ in range(stretch.tables):
                     yield from found
+
+    def huge(self, family: Family, member: int) -> Iterator[tuple[int, bool]]:
+        """How many pages each block has, and whether a PMD entry of the process maps it whole."""
+        for stretch in self.tables[id(family)].stretches:
+            for _ in range(stretch.tables):
+                for value in (self.effects.blocks[number] for number in stretch.blocks):
+                    yield value.pages, bool(value.pmds) and value.pmds[member] is Pmd.HUGE
 
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""

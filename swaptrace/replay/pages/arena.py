@@ -7,7 +7,7 @@ does: transitions not met before, and read-ahead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -329,6 +329,10 @@ class Arena:
 
     def columns(self, family: Family) -> None:
         """The region's say it."""
+
+    def huge(self, family: Family, _member: int) -> Iterator[tuple[int, bool]]:
+        """No entry is huge."""
+        yield family.region.pages, False
 
     def lru_gen(self) -> LruGen | None:
         """Generations and tiers, where the LRU has any."""

@@ -69,5 +69,8 @@ class SinglePages(Protocol):
     def columns(self, family: Family) -> Iterator[tuple[int, Column]] | None:
         """The pages of a region, those alike together, where the region's columns do not say it."""
 
+    def huge(self, family: Family, member: int) -> Iterator[tuple[int, bool]]:
+        """How many pages each block of a region has, and whether a PMD entry maps them."""
+
     def lru_gen(self) -> LruGen | None:
         """Generations and tiers, where the LRU has any."""
