@@ -66,6 +66,8 @@ static void start_keeper(void)
 		fail("cannot fork: ");
 	if (!keeper) {
 		close(ends[1]);
+		for (int p = 0; p < PROCESSES; p++)
+			close(turn[p][1]);	/* the end of the others is to be seen */
 		keep_sizes(ends[0]);
 	}
 	close(ends[0]);
