@@ -21,6 +21,7 @@ from swaptrace.replay.engine import Replay
 from swaptrace.replay.family import Family, Process
 from swaptrace.replay.folios import memory
 from swaptrace.replay.folios.memory import MODELLED, Folios, check_modelled, orders_of
+from swaptrace.replay.folios.regions import SLOT_CACHE
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.pages import sequence
 from swaptrace.replay.runs.readahead import Pass
@@ -160,6 +161,9 @@ class NaiveFolios(Folios):
         return max(area.start - base, 0), min(area.end - base, len(self.block.maps))
 
     def allocate(self, order: int) -> int | None:
+        left = self.slots.total - self.slots.used - SLOT_CACHE
+        if not self.world.follows(Rule.NO_SLOT_CACHE) and left * 2 < self.slots.total:
+            raise NotModelled("nearly half full")
         blocks = (b for family in self.world.families() for b in self.blocks[id(family)])
         if self.slots.swap_full and any(map(cached_alone, blocks)):
             raise NotModelled("more than half full")
