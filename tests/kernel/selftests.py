@@ -31,7 +31,8 @@ def main(paths: list[str]) -> None:
     known = dict(recorded())
     for path in paths:
         run = json.loads(Path(path).read_text())
-        known[run["kernel"]] = {each["name"]: each["status"] for each in run["scenarios"]}
+        seen = {each["name"]: each["status"] for each in run["scenarios"]}
+        known[run["kernel"]] = {**known.get(run["kernel"], {}), **seen}
     PATH.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
 
 

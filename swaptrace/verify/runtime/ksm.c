@@ -42,9 +42,10 @@ static void ksm_scan(void)
 		before[i] = ksm_setting(during[i].path);
 		set_ksm(during[i].path, during[i].value);
 	}
-	set_ksm(KSM "run", 1);
-	while (ksm_setting(KSM "full_scans") < begun + SCANS)
+	while (ksm_setting(KSM "full_scans") < begun + SCANS) {
+		set_ksm(KSM "run", 1);
 		usleep(1000);
+	}
 	set_ksm(KSM "run", 0);
 	for (int i = 0; i < SETTINGS; i++)
 		set_ksm(during[i].path, before[i]);
