@@ -90,6 +90,10 @@ class Surroundings(Protocol):
     def anon_vma_prepare(self, p: int, i: int) -> None:
         """The VMA of page `i` gets an anon_vma."""
 
+    def charge(self, p: int | None, pages: range) -> bool:
+        """mem_cgroup_charge(), for a new folio of these pages of process `p` (None: of a process
+        that does not matter); whether it may be. One of one page always may."""
+
     def allocate(self, order: int) -> int | None:
         """Slots in a row on the swap device: the first."""
 

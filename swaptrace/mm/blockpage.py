@@ -118,7 +118,9 @@ class BlockPage(Page):
                 setattr(folio, field, value)
 
     def new_folio(self, data: int, **fields: Any) -> int:
-        f = self.block.add_folio(range(self.i, self.i + 1), data)
+        pages = range(self.i, self.i + 1)
+        self.around.charge(None, pages)
+        f = self.block.add_folio(pages, data)
         self.set_folio(f, **fields)
         return f
 
@@ -165,10 +167,19 @@ class BlockPage(Page):
         """The pages that a first write brings in."""
         maps = self.block.maps
         for pages in self.suitable(p):
-            if all(maps[i][p].pte is None for i in pages):
+            if not all(maps[i][p].pte is None for i in pages):
+                self.refuse(pages, "a page of it is there already")
+            elif self.charge(p, pages):
                 return pages
-            self.refuse(pages, "a page of it is there already")
+        self.around.charge(p, range(self.i, self.i + 1))
         return range(self.i, self.i + 1)
+
+    def charge(self, p: int, pages: range) -> bool:
+        """mem_cgroup_charge(), of a large folio."""
+        charged = self.around.charge(p, pages)
+        if not charged:
+            self.refuse(pages, "the memory limit has no room for it")
+        return charged
 
     def suitable(self, p: int) -> list[range]:
         """thp_vma_suitable_orders() of those that PTEs map, as ranges of pages, largest first; none
@@ -193,11 +204,13 @@ class BlockPage(Page):
         """alloc_swap_folio(): the largest folio that all of swap holds in order."""
         for pages in self.swapin_ranges(p, orig):
             first = orig.slot - (self.i - pages.start)
-            if self.uniform(range(first, first + len(pages))):
+            if not self.uniform(range(first, first + len(pages))):
+                self.count(Counter.MTHP_SWPIN_FALLBACK, self.facts.sync_through_cache)
+                self.refuse(pages, "some of it is in the swap cache, or of zeroes and some is not")
+            elif self.charge(p, pages):
                 self.enter("alloc_swap_folio")
                 return self.block.add_folio(pages, ZERO)
-            self.count(Counter.MTHP_SWPIN_FALLBACK, self.facts.sync_through_cache)
-            self.refuse(pages, "some of it is in the swap cache, or of zeroes and some is not")
+        self.around.charge(p, range(self.i, self.i + 1))
         return self.block.add_folio(range(self.i, self.i + 1), ZERO)
 
     def swapin_ranges(self, p: int, orig: SwapPte) -> list[range]:

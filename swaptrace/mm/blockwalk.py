@@ -108,6 +108,9 @@ def shrink_folio_list(page: BlockPage, folios: deque[int]) -> None:
         folio = page.block.folios[f]
         if folio.lazyfree:
             shrink_lazyfree(here, f)
+        elif folio.partially_mapped and folio.slot is None:
+            first, *rest = split_folio(here, f).values()
+            folios.extendleft([*rest, first])
         elif folio.slot is not None or add_to_swap(here, f):
             write_out(here, f)
         elif folio.nr_pages > 1:

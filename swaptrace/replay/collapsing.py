@@ -21,7 +21,8 @@ def madvise_collapse(call: Call, area: VmArea, start: int, end: int) -> Errno:
     arena = call.world.arena
     if not isinstance(arena, Folios):
         raise NotModelled(
-            "MADV_COLLAPSE is modelled where large folios are; give machine.thp, as {2MiB: madvise}"
+            "MADV_COLLAPSE is modelled where large folios are, without a memory limit; give "
+            "machine.thp, as {2MiB: madvise}"
         )
     size = call.world.machine.page_size // ENTRY_BYTES
     if not possible(area, size):

@@ -385,9 +385,9 @@ def world_of(
     if machine.memory is not None and machine.unmodelled:
         raise SwaptraceError(machine.unmodelled)
     if large_folios(machine.thp):
-        from swaptrace.replay.folios.memory import Folios
+        from swaptrace.replay.folios.limited import arena_of
 
-        world.arena = Folios(world, collapsing)
+        world.arena = arena_of(world, collapsing)
     elif placed or machine.memory is not None:
         # What it needs takes longer to import than a small replay takes.
         from swaptrace.replay.pages.arena import Arena

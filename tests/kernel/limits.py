@@ -97,11 +97,12 @@ def scenario_of(observation: Observation, folder: Path) -> Scenario:
     return Scenario(facts["workload"], "", machine, steps)
 
 
-def counted(result: PolicyResult) -> list[dict[str, int]]:
-    """The counters after the populating pass and after each part of the sequence."""
+def counted(result: PolicyResult, populated: int = 1) -> list[dict[str, int]]:
+    """The counters after the populating pass, which is step `populated`, and after each part of the
+    sequence."""
     assert result.steps is not None
     assert result.checkpoints is not None
-    before = result.steps[1].counters
+    before = result.steps[populated].counters
     points = [
         (0, dict.fromkeys(COUNTED, 0)),
         *((p.accesses, p.counters) for p in result.checkpoints),

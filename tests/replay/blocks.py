@@ -160,6 +160,9 @@ class NaiveFolios(Folios):
         base = self.block.base
         return max(area.start - base, 0), min(area.end - base, len(self.block.maps))
 
+    def charge(self, _p: int | None, _pages: range) -> bool:
+        return True
+
     def allocate(self, order: int) -> int | None:
         left = self.slots.total - self.slots.used - SLOT_CACHE
         if not self.world.follows(Rule.NO_SLOT_CACHE) and left * 2 < self.slots.total:

@@ -314,7 +314,6 @@ def test_regions_that_share_a_page_table_are_an_error() -> None:
         ({"thp": "64KiB", "kernel": "6.11"}, "before Linux 6.12"),
         ({"thp": "64KiB", "kernel": "6.12", "swap": "zswap"}, "with zswap before Linux 6.13"),
         ({"thp": "64KiB", "kernel": "6.14", "swap.size": "4MiB"}, "nearly half full"),
-        ({"thp": "64KiB", "memory": "1MiB"}, "under a memory limit"),
         ({"thp": "64KiB", "page_size": "16KiB", "swap.size": "64MiB"}, "pages of another size"),
         ({"thp.64KiB": "inherit"}, "give 'thp.enabled' as well"),
         ({"thp.64KiB": "always", "thp.enabled": "always"}, "means nothing where no size"),

@@ -85,6 +85,10 @@ class Around:
         """__anon_vma_prepare(), which shows in nothing that a block depends on."""
         self.prepared = True
 
+    def charge(self, _p: int | None, _pages: range) -> bool:
+        """Nothing limits what is charged."""
+        return True
+
     def allocate(self, order: int) -> int | None:
         """folio_alloc_swap()."""
         released = self.flush()

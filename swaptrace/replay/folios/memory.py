@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Map
 from typing import TYPE_CHECKING, Final
 
+from swaptrace.backends import BACKENDS
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule, follows, version
 from swaptrace.mm.block import PMD_ORDER
@@ -79,11 +80,22 @@ def check_modelled(machine: Machine, functions: bool) -> None:
     elif machine.page_size != 4096:
         what = "with pages of another size than 4KiB"
     elif machine.memory is not None:
-        what = "under a memory limit (machine.memory)"
+        what = unlimited(machine)
     elif functions:
         what = "under a policy that is a kernel tree"
     if what:
         raise NotModelled(f"large folios (machine.thp) are not modelled {what}")
+
+
+def unlimited(machine: Machine) -> str:
+    """Why no model is there for them under the machine's memory limit; empty if there is."""
+    if machine.reclaim != "classic":
+        return f"under a memory limit with 'reclaim: {machine.reclaim}'; give 'reclaim: classic'"
+    if not BACKENDS[machine.swap.backend].synchronous_io:
+        return f"under a memory limit on {machine.swap.backend}; give 'swap: zram'"
+    if any(each.size == "2MiB" and each.enabled != "never" for each in sizes(machine.thp)):
+        return "of 2MiB under a memory limit"
+    return ""
 
 
 def orders_of(machine: Machine, flags: VmFlag) -> tuple[int, ...]:
@@ -92,6 +104,24 @@ def orders_of(machine: Machine, flags: VmFlag) -> tuple[int, ...]:
         return ()
     used = ("always", "madvise") if VmFlag.HUGEPAGE in flags else ("always",)
     return tuple(SIZES[each.size] for each in reversed(sizes(machine.thp)) if each.enabled in used)
+
+
+def allowed_orders(machine: Machine) -> dict[VmFlag, tuple[int, ...]]:
+    """The same by the flags that matter."""
+    kinds = (NO_FLAGS, VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
+    return {flags: orders_of(machine, flags) for flags in kinds}
+
+
+def check_apart(world: World, family: Family, table_pages: int) -> None:
+    """Raise where a page table would be of two regions."""
+    first, last = (page // table_pages for page in (family.base, family.end - 1))
+    for other in world.processes[family.members[0]].families():
+        begins, ends = (page // table_pages for page in (other.base, other.end - 1))
+        if other is not family and begins <= last and first <= ends:
+            raise NotModelled(
+                f"with large folios (machine.thp) regions that share 2 MiB of addresses are not "
+                f"modelled; {other.name} and {family.name} do"
+            )
 
 
 class Folios:
@@ -105,8 +135,7 @@ class Folios:
         size = machine.page_size // ENTRY_BYTES
         first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)
         slots = SlotMap(world.device.total, size, first)
-        kinds = (NO_FLAGS, VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
-        orders = {flags: orders_of(machine, flags) for flags in kinds}
+        orders = allowed_orders(machine)
         allowed = (SIZES[each.size] for each in sizes(machine.thp) if each.enabled != "never")
         largest = PMD_ORDER if collapses else max(allowed)
         self.regions = Regions(world, slots, size, orders, largest)
@@ -114,22 +143,8 @@ class Folios:
     def place(self, family: Family, _pages: int, column: int) -> None:
         """A new region, with nothing in it."""
         if any(self.regions.orders.values()):
-            self.check_apart(family)
+            check_apart(self.world, family, self.regions.table_pages)
         self.regions.place(family, self.world.table.columns[column].maps)
-
-    def check_apart(self, family: Family) -> None:
-        """Raise where a page table would be of two regions."""
-        size = self.regions.table_pages
-        first, last = (page // size for page in (family.base, family.end - 1))
-        for other in self.world.processes[family.members[0]].families():
-            begins, ends = (
-                page // self.regions.table_pages for page in (other.base, other.end - 1)
-            )
-            if other is not family and begins <= last and first <= ends:
-                raise NotModelled(
-                    f"with large folios (machine.thp) regions that share 2 MiB of addresses are "
-                    f"not modelled; {other.name} and {family.name} do"
-                )
 
     def columns(self, family: Family) -> Iterator[tuple[int, Column]]:
         """The pages of a region by themselves, those alike together."""

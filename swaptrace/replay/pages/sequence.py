@@ -175,8 +175,11 @@ def playing(world: World, tally: Tally, along: Along) -> Iterator[Play]:
     if large_folios(world.machine.thp):
         from swaptrace.replay.folios.accesses import FolioPlayer
         from swaptrace.replay.folios.memory import Folios
+        from swaptrace.replay.folios.player import LimitedPlayer
 
-        assert isinstance(world.arena, Folios)
+        if not isinstance(world.arena, Folios):
+            yield LimitedPlayer(world, tally, *along)
+            return
         folios = FolioPlayer(world.arena.regions, tally, *along)
         yield folios
         folios.finish()

@@ -1,0 +1,100 @@
+"""Folios that are charged to a memory cgroup: which of them lie on which list."""
+
+from __future__ import annotations
+
+from swaptrace.mm.column import Pte, SwapPte
+from swaptrace.mm.pmd import PmdPage
+from swaptrace.replay.folios.lru import BATCH, Lists, LruFolio, Shadow
+from swaptrace.replay.folios.pagewise import Near, Pagewise
+from swaptrace.replay.world import World
+from swaptrace.vmflags import VmFlag
+
+
+class Charged(Pagewise):
+    """Blocks whose folios are on lists. `fresh` are those that have been charged by the event that
+    is under way, by block and first page; `busy` those that a fault refers to."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.lru = Lists(world.machine.page_size)
+        self.known: dict[int, dict[int, LruFolio]] = {}
+        self.fresh: dict[tuple[int, int], Shadow | None] = {}
+        self.shadows: dict[int, Shadow] = {}
+        self.busy: list[LruFolio] = []
+        self.used = 0
+
+    def charge(self, near: Near, p: int | None, pages: range) -> bool:
+        """try_charge_memcg(). For a large folio a VMA without MADV_HUGEPAGE does not reclaim
+        (vma_thp_gfp_mask(), with `defrag` set to madvise)."""
+        block = near.block
+        known = self.known.setdefault(id(block), {})
+        ptes = [m.pte for m in block.maps[pages.start]]
+        mapped = (pte.folio for pte in ptes if isinstance(pte, Pte))
+        self.busy = [known[f] for f in mapped if f in known]
+        flags = VmFlag.HUGEPAGE if p is None else near.area(p, pages.start)[1].flags
+        touched, block.touched = block.touched, {}
+        fits = self.make_room(len(pages), len(pages) == 1 or VmFlag.HUGEPAGE in flags)
+        block.touched = touched
+        if fits:
+            slots = [pte.slot for pte in ptes if isinstance(pte, SwapPte)]
+            self.fresh[id(block), pages.start] = self.shadows.get(slots[0]) if slots else None
+            self.used += len(pages)
+        return fits
+
+    def make_room(self, pages: int, may_reclaim: bool) -> bool:
+        """Whether so many pages can be charged, once others are reclaimed."""
+        raise NotImplementedError
+
+    def follow(self, near: Near) -> None:
+        """Let the lists follow what has become of the folios of a block: those that are gone, or
+        have been split, and those that are new."""
+        block = near.block
+        known = self.known.setdefault(id(block), {})
+        gone = [known.pop(f) for f in [f for f in known if f not in block.folios]]
+        new = [f for f in block.folios if f not in known]
+        for f in new:
+            known[f] = LruFolio(near.family, block, f, block.folios[f].pages)
+        here = {start for where, start in self.fresh if where == id(block)}
+        split = [known[f] for f in new if known[f].pages.start not in here]
+        for folio in gone:
+            parts = [part for part in split if part.pages.start in folio.pages]
+            for part in parts:
+                part.young, part.referenced = set(folio.young), folio.referenced
+                part.active, part.workingset = folio.active, folio.workingset
+            self.lru.replace(folio, parts)
+            self.used -= folio.nr_pages - len(parts)
+        for f in [f for f in new if known[f].pages.start in here]:
+            self.add_new(known[f], self.fresh.pop((id(block), known[f].pages.start)))
+
+    def add_new(self, folio: LruFolio, shadow: Shadow | None) -> None:
+        """folio_add_lru(); a large folio does not wait in the per-CPU batch."""
+        if shadow is not None:
+            self.lru.refault(folio, shadow, self.slots.used < self.slots.total)
+        self.lru.batch.append(folio)
+        if folio.nr_pages > 1 or len(self.lru.batch) == BATCH:
+            self.drain()
+
+    def drain(self) -> None:
+        """lru_add_drain()."""
+        batch, self.lru.batch = self.lru.batch, []
+        for folio in batch:
+            self.lru.add(folio, self.evictable(folio))
+
+    def evictable(self, folio: LruFolio) -> bool:
+        """Whether no locked VMA maps it."""
+        spaces = (process.space for process in self.world.processes.values())
+        if not any(area.vma.locked for space in spaces for area in space.areas):
+            return True
+        near, policy = Near(self, folio.family, folio.block), self.world.table.policy
+        return not PmdPage(folio.block, folio.pages.start, policy, near).mlocked(folio.number)
+
+    def reconsider(self, near: Near) -> None:
+        """Folios of a block that are locked now, or no longer."""
+        for folio in self.known.get(id(near.block), {}).values():
+            evictable = self.evictable(folio)
+            if folio.place is not None and evictable == (folio.place is self.lru.unevictable):
+                self.lru.remove(folio)
+                self.lru.add(folio, evictable)
+
+    def released(self, slot: int) -> None:
+        self.shadows.pop(slot, None)

@@ -1,0 +1,125 @@
+"""Large folios under a memory limit: which are reclaimed, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from unittest import mock
+
+import pytest
+
+from swaptrace import policies
+from swaptrace.errors import SwaptraceError
+from swaptrace.replay import engine
+from swaptrace.replay.folios import memory
+from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.loader import load_text
+from tests.effort import exhaustive
+from tests.kernel import foliolimits
+from tests.kernel.foliolimits import Observation
+
+
+def replayed(steps: list[str], policy: str = "merged", **machine: str) -> PolicyResult:
+    """The result of steps on such a machine."""
+    text = f"steps: [{', '.join(steps)}]"
+    overrides = {f"machine.{key.replace('__', '.')}": value for key, value in machine.items()}
+    scenario = load_text(text.encode(), "limit", {"machine.kernel": "6.18", **overrides})
+    return engine.replay(scenario, policies.find(policy), steps=True, pages=True)
+
+
+def some_steps(random: Random, pages: int) -> list[str]:
+    """A region that is written, and then read, written and given up in parts."""
+    steps = [f"{{mmap: a, size: {pages * 4}KiB}}", "{write: a}"]
+    for _ in range(random.randint(2, 12)):
+        start = random.randrange(pages)
+        part = f"offset: {start * 4}KiB, length: {random.randint(1, pages - start) * 4}KiB"
+        op = random.choice(["read", "write", "read_write"])
+        order = random.choice(["forward", "backward", "random, seed: 3"])
+        stride = random.choice([4, 4, 8, 12])
+        steps.append(f"{{{op}: a, {part}, stride: {stride}KiB, order: {order}}}")
+        if random.random() < 0.15:
+            steps.append(f"{{madvise: a, advice: DONTNEED, {part}}}")
+    return steps
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_without_large_folios_it_reclaims_as_lists_of_pages_do(seed: int) -> None:
+    """Where no VMA may have large folios, are all counters those of the other implementation?"""
+    random = Random(seed)
+    pages = random.choice([40, 64, 100, 200])
+    steps = some_steps(random, pages)
+    machine = {
+        "kernel": random.choice(["6.13", "6.16", "6.18", "7.3"]),
+        "memory": f"{pages * 4 * random.choice([2, 3]) // 4}KiB",
+        "stat_flush": random.choice(["never", "1", "7", "64"]),
+        "lru_drain": random.choice(["never", "1", "8"]),
+        "swap__page_cluster": random.choice(["0", "3"]),
+    }
+    policy = random.choice(["merged", "prepatch", "final"])
+    plain = replayed(steps, policy, **machine)
+    with mock.patch.object(memory, "orders_of", return_value=()):
+        folios = replayed(steps, policy, **machine, thp="64KiB")
+    assert folios.total == plain.total
+    assert folios.pages == plain.pages
+
+
+ADVISED = ["{mmap: a, size: 1MiB}", "{madvise: a, advice: HUGEPAGE}"]
+
+
+def test_reclaim_takes_large_folios_whole() -> None:
+    """Does a fault that needs room for 16 pages swap out two folios, and bring back one?"""
+    total = replayed([*ADVISED, "{write: a}", "{read: a}"], thp="64KiB", memory="512KiB").total
+    assert total["mthp_swpout"] == total["pswpout"] // 16
+    assert total["mthp_swpin"] == total["majflt"] == total["pswpin"] // 16
+    assert total["minflt"] == 16
+    assert total["pgsteal"] == total["pswpout"]
+
+
+def test_a_vma_without_advice_does_not_reclaim_for_large_folios() -> None:
+    """Are there small pages where the limit is reached, which make room for large folios again?"""
+    total = replayed(["{mmap: a, size: 1MiB}", "{write: a}"], thp="64KiB", memory="512KiB").total
+    assert total["mthp_fault_alloc"] == 12
+    assert total["minflt"] == 12 + 4 * 16
+
+
+def test_a_folio_of_which_a_part_is_gone_is_split_by_reclaim() -> None:
+    """Are its other pages swapped out one by one?"""
+    steps = [*ADVISED, "{write: a, length: 512KiB}"]
+    steps += ["{madvise: a, advice: DONTNEED, length: 4KiB}", "{write: a, offset: 512KiB}"]
+    result = replayed(steps, thp="64KiB", memory="512KiB")
+    assert result.total["mthp_split"] == 1
+    assert result.total["pswpout"] == 16 * result.total["mthp_swpout"] + 15
+    assert result.violations == ()
+
+
+@pytest.mark.parametrize(
+    ("machine", "what"),
+    [
+        ({"reclaim": "mglru", "kernel": "6.12"}, "give 'reclaim: classic'"),
+        ({"reclaim": "lru"}, "give 'reclaim: classic'"),
+        ({"swap": "disk"}, "give 'swap: zram'"),
+        ({"thp.2MiB": "always"}, "of 2MiB under a memory limit"),
+    ],
+)
+def test_other_limits_are_errors(machine: dict[str, str], what: str) -> None:
+    """Is nothing counted where no model is there for it?"""
+    with pytest.raises(SwaptraceError, match=what):
+        replayed(["{mmap: a, size: 1MiB}"], memory="512KiB", **{"thp.64KiB": "always"} | machine)
+
+
+@pytest.mark.parametrize("advice", ["PAGEOUT", "FREE", "COLD", "WILLNEED", "COLLAPSE"])
+def test_advice_that_moves_folios_on_lists_is_an_error(advice: str) -> None:
+    """The same of advice."""
+    steps = [*ADVISED, "{write: a}", f"{{madvise: a, advice: {advice}}}"]
+    with pytest.raises(SwaptraceError, match="memory limit"):
+        replayed(steps, thp="64KiB", memory="512KiB")
+
+
+@exhaustive
+@pytest.mark.parametrize("observation", list(foliolimits.observations()), ids=lambda o: o.name)
+def test_what_a_kernel_always_counts_is_exact(observation: Observation, tmp_path: Path) -> None:
+    """Is what is the same in all runs of the kernel so in the model, and the rest near it?"""
+    found = foliolimits.model(observation, tmp_path)
+    assert foliolimits.inexact(observation, found) == []
+    ends = [run[-1]["majflt"] for run in observation.runs]
+    assert min(ends) * 0.99 <= found[-1]["majflt"] <= max(ends) * 1.01
