@@ -18,7 +18,6 @@ static long uncertain;			/* updates that a read of memory.stat may overlook */
 static long kernel_memory;		/* bytes charged for it when the limit was set; 0: it is not */
 static int cgroup_stat = -1, cgroup_max = -1, cgroup_current = -1, refresh_fd = -1;
 static int filler[2];			/* a pipe, of which each page is the kernel's */
-static int asked, answered;		/* of the helper */
 
 /* Between two accesses, or steps. */
 static void quiet(void)
@@ -57,40 +56,6 @@ static bool every(unsigned long period)
 	return period && accesses % period == 0;
 }
 
-/* The process waits for the helper, which runs only then: it is switched from, and to again. */
-static void be_switched_to(void)
-{
-	uint64_t number = 1;
-
-	if (write(asked, &number, 8) != 8 || read(answered, &number, 8) != 8)
-		_exit(1);
-}
-
-static void help(pid_t controller)
-{
-	uint64_t number;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != controller)
-		_exit(1);
-	while (read(asked, &number, 8) == 8 && write(answered, &number, 8) == 8)
-		;
-	_exit(1);
-}
-
-static void start_helper(void)
-{
-	pid_t controller = getpid(), helper;
-
-	asked = eventfd(0, EFD_CLOEXEC);
-	answered = eventfd(0, EFD_CLOEXEC);
-	helper = fork();
-	if (asked < 0 || answered < 0 || helper < 0)
-		fail("cannot start a helper: ");
-	if (helper == 0)
-		help(controller);
-}
-
 /* An access is over. */
 static void tick(void)
 {
@@ -98,8 +63,8 @@ static void tick(void)
 		return;
 	accesses++;
 	flush_tlb();
-	if (MGLRU)
-		be_switched_to();
+	if (MGLRU)			/* it is switched to again, and not while it reclaims */
+		usleep(200);
 	if (every(LRU_DRAIN))
 		settle();
 	if (every(STAT_FLUSH))
@@ -246,8 +211,6 @@ static void set_up_limit(const char *directory)
 	map_beyond();
 	if (pipe2(filler, O_CLOEXEC | O_NONBLOCK) || fcntl(filler[1], F_SETPIPE_SZ, FILLER) < 0)
 		skip("there can be no pipe of 16 MiB (fs.pipe-max-size)");
-	if (MGLRU)
-		start_helper();
 	uncertain = (sysconf(_SC_NPROCESSORS_ONLN) + 2) * STAT_BATCH;
 }
 
