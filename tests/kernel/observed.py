@@ -50,7 +50,7 @@ class Observation:
     @property
     def counted(self) -> frozenset[str]:
         """What was counted: where there were two sizes of folios, not what is counted by size."""
-        return COUNTED if len(self.machine.get("thp", ())) > 1 else COUNTED | OF_FOLIOS
+        return COUNTED - OF_FOLIOS if len(self.machine.get("thp", ())) > 1 else COUNTED | OF_FOLIOS
 
     def load(self) -> Scenario:
         """The scenario on the machine of the observation."""
