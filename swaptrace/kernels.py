@@ -34,7 +34,7 @@ class Rule(Enum):
     )
     UNSHARES_KSM = Change(
         (6, 2),
-        "58f595c66591",
+        "6cce3314b928",
         "MADV_UNMERGEABLE copies KSM pages by faults that are no writes (FAULT_FLAG_UNSHARE)",
     )
     WRITE_UPGRADE = Change(
