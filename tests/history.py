@@ -17,7 +17,7 @@ from swaptrace.exploration.explorer import explore, operations, request_of
 from swaptrace.exploration.graph import Limits
 from swaptrace.exploration.search import Bounds
 from swaptrace.exploration.witness import short, witnesses
-from swaptrace.kernels import KERNELS, Rule, Version, policy_of, version
+from swaptrace.kernels import KERNELS, Rule, Version, follows, policy_of, version
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_file, load_text
@@ -65,7 +65,11 @@ def without(rule: Rule, scenario: Scenario, kernel: str) -> dict[tuple[str, str]
     """The same on a kernel that has all its rules but one."""
     since = property(lambda each: NEVER if each is rule else each.value.since)
     with patch.object(Rule, "since", since):
-        return counted(scenario, kernel)
+        follows.cache_clear()
+        try:
+            return counted(scenario, kernel)
+        finally:
+            follows.cache_clear()
 
 
 class Row(NamedTuple):

@@ -12,8 +12,9 @@ from swaptrace.replay.wording import column_words, event_words
 from swaptrace.result.explanation import Transition
 
 
-def told_transition(of: ToldOf, times: int, child: str) -> Transition:
-    """What happened so often; `child` is the name of the process that a fork makes."""
+def told_transition(of: ToldOf, times: int, child: str, sized: bool = True) -> Transition:
+    """What happened so often; `child` is the name of the process that a fork makes, `sized` is to
+    say of how many pages folios are."""
     told, names = of.told, [*of.members, child]
     after_names = list(names)
     if isinstance(told.event, Unmap) and told.event.gone:
@@ -22,8 +23,8 @@ def told_transition(of: ToldOf, times: int, child: str) -> Transition:
         pages=told.pages * times,
         region=of.region,
         event=block_event_words(told.event, names),
-        before=views(told.before, names),
-        after=views(told.after, after_names),
+        before=views(told.before, names, sized),
+        after=views(told.after, after_names, sized),
         counters={COUNTERS[at]: count for at, count in told.counts},
         path=told.path,
         violations=tuple(f"{kind} ({names[p]})" for kind, p in told.violations),
@@ -32,11 +33,11 @@ def told_transition(of: ToldOf, times: int, child: str) -> Transition:
     )
 
 
-def views(of: Runs[View], names: list[str]) -> tuple[str, ...]:
+def views(of: Runs[View], names: list[str], sized: bool) -> tuple[str, ...]:
     """Pages side by side; how many they are where they are not all alike."""
     alike: list[tuple[int, tuple[str, ...]]] = []
     for pages, view in of:
-        words = column_words(view.column, names, view.sizes)
+        words = column_words(view.column, names, view.sizes if sized else ())
         if alike and alike[-1][1] == words:
             pages += alike.pop()[0]
         alike.append((pages, words))

@@ -83,10 +83,10 @@ class Historian:
         return known
 
     def told(self, of: ToldOf, child: str) -> int:
-        """The same of what happened to pages of large folios."""
+        """The same of what happened to pages of large folios, in the words of the strips."""
         columns = (view.column for _, view in of.told.before + of.told.after)
         self.meet(*map(self.replay.world.table.intern, columns))
-        return self.number(told_transition(of._replace(region=""), 0, child))
+        return self.number(told_transition(of._replace(region=""), 0, child, sized=False))
 
     def number(self, told: Transition) -> int:
         """The number of what is told in these words."""

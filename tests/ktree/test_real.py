@@ -86,6 +86,8 @@ def test_what_a_kernel_did_holds_for_its_source(version: str) -> None:
     spec, name = f"kernel:{tree(version)}", SHIPPED[version]
     every = 1 if os.environ.get("SWAPTRACE_ALL_OBSERVATIONS") else SAMPLE
     of_it = [o for o in observations() if o.kernel.startswith(f"{version}.")]
+    # A tree as a policy refuses read-write protection, which no other observation has.
+    of_it = [o for o in of_it if not o.file.startswith("rwp-")]
     looked_at = [o for o in of_it if name in o.policies][::every]
     assert len(looked_at) > 20
     wrong = [o for o in looked_at if first_difference(o, name) is None]

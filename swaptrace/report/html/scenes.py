@@ -296,10 +296,11 @@ def _mark(found: Scale, violation: Violation, pages: int) -> Mark:
 
 
 def _views(views: Sequence[str], entries: Mapping[str, Legend]) -> tuple[View, ...]:
-    """What each process sees. The words of several begin with the name of theirs."""
+    """What each process sees. The words of several begin with the name of theirs, and those of a
+    part of the pages with how many they are."""
     found = []
     for view in views:
-        process, _, words = view.partition(": ")
+        process, _, words = view.rpartition(": ")
         found.append(View("", entries[view]) if view in entries else View(process, entries[words]))
     return tuple(found)
 
