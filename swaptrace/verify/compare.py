@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
+from swaptrace.counters import MTHP
 from swaptrace.errors import NotModelled, ScenarioError
 from swaptrace.kernels import implied
 from swaptrace.replay.engine import Replay
@@ -16,6 +17,7 @@ from swaptrace.result.verdict import Difference, Side, Status, Verdict
 from swaptrace.scenario.pagescan import PagemapScan
 from swaptrace.scenario.remap import Mremap
 from swaptrace.scenario.schema import Mmap, Scenario, Step
+from swaptrace.scenario.thp import large_folios
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.leaves import executed, leaves
 from swaptrace.verify.limiting import Unfit
@@ -113,15 +115,23 @@ def _outcome(
 def first_difference(scenario: Scenario, table: Table, observed: Observed) -> Difference | None:
     """The first step, of those that the kernel executed, after which the two differ."""
     replay = Beside(scenario, table)
-    counted = observed.facts.counted
-    for (path, step), kernel in zip(leaves(scenario.steps), observed.steps, strict=False):
-        if kernel.step != path:
-            raise Damaged(f"the program's output is damaged: step {kernel.step} for {path}")
+    left_out = () if large_folios(scenario.machine.thp) else MTHP
+    counted = observed.facts.counted.difference(left_out)
+    for (path, step), shown in zip(leaves(scenario.steps), observed.steps, strict=False):
+        if shown.step != path:
+            raise Damaged(f"the program's output is damaged: step {shown.step} for {path}")
+        kernel = _without(shown, left_out)
         model = replay.show(path, step, counted)
         if model != kernel:
             sides = _side(model, kernel), _side(kernel, model)
             return Difference(path, step.line, step.process, step.op, *sides)
     return None
+
+
+def _without(shown: ObservedStep, left_out: Container[str]) -> ObservedStep:
+    """Without what is counted for the whole machine and no concern of the scenario's."""
+    counters = {name: value for name, value in shown.counters.items() if name not in left_out}
+    return replace(shown, counters=counters)
 
 
 def _side(this: ObservedStep, other: ObservedStep) -> Side:

@@ -40,6 +40,16 @@ def test_another_policy_differs_at_its_step() -> None:
     assert (found.model.pages, found.kernel.pages) == ({}, {})
 
 
+@pytest.mark.parametrize(("thp", "status"), [("", Status.AGREES), ("64KiB", Status.DIFFERS)])
+def test_folios_of_others_count_only_where_the_scenario_has_some(thp: str, status: Status) -> None:
+    """Is what the whole machine counts by size passed over where the scenario has one size?"""
+    text = READ_WRITE.replace("{swap: zram}", f"{{swap: zram, thp: {thp or '{}'}}}")
+    first, *others = (observed := shown(scenario(text))).steps
+    folios = {**first.counters, "mthp_fault_alloc": 7}
+    steps = (replace(first, counters=folios), *others)
+    assert verdict(text, replace(observed, steps=steps)).status is status
+
+
 def test_a_step_that_is_no_system_call_has_no_errno() -> None:
     """Does that of a call before it not stick to a check, or to accesses by a pattern?"""
     text = """\
