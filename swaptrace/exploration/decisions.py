@@ -179,7 +179,8 @@ def methods() -> list[str]:
 def domains_of(processes: int, facts: Facts) -> Domains:
     """All that a policy can be handed, by type."""
     folios = list(references(processes))
-    vmas = list(every(Vma, uffd_rwp=(False,), uffd=(PLAIN,)))  # no operation registers so
+    never = dict.fromkeys(("uffd_rwp", "shmem", "shared"), (False,))  # by no operation of --ops
+    vmas = list(every(Vma, uffd=(PLAIN,), **never))
     entries = list(every(SwapPte, slot=(SLOT,)))
     faults = every(SwapinFault, vma=vmas, orig=entries, pte=(mk_pte(facts, FOLIO),), folio=folios)
     return {bool: EITHER, FolioRefs: folios, Vma: vmas, SwapinFault: list(faults)}

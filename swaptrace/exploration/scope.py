@@ -35,7 +35,7 @@ def scope(
     """
     mapped = "1 process maps" if processes == 1 else f"up to {processes} processes map"
     if operations is None:
-        by = "any operations"
+        by = "any of the operations of --ops"
     elif operations == tuple(OPERATIONS):
         by = "all operations of --ops"
     else:
