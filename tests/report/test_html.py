@@ -30,7 +30,7 @@ from swaptrace.result.verdict import Difference, Side, Status, Verdict
 from swaptrace.result.verdict import Run as KernelRun
 from swaptrace.scenario.loader import load_file, load_text
 from tests.commandline import run
-from tests.effort import examples, part
+from tests.effort import examples, exhaustive, part
 from tests.report.test_formats import REPORTS, ran
 from tests.results import results
 
@@ -105,7 +105,7 @@ def test_is_a_hostile_scenario_text() -> None:
     assert "img" not in {tag for tag, _ in page.elements}
 
 
-@pytest.mark.parametrize("name", part(bundled.scenarios(), 4))
+@pytest.mark.parametrize("name", part(bundled.scenarios(), 4, first=1))
 def test_does_a_history_end_as_the_page_map_does(name: str) -> None:
     """Are the strips after the last step the page maps that `--pages` prints, run by run?"""
     scenario = load_file(str(bundled.scenarios()[name]))
@@ -170,6 +170,7 @@ def test_can_every_run_be_seen(lengths: list[int]) -> None:
     assert sum(widths) == pytest.approx(found.width, rel=0.01)
 
 
+@exhaustive
 def test_is_the_bundled_set_small() -> None:
     """Is the page of all bundled scenarios below 300 KiB, compared and replayed?"""
     found = replayed(list(bundled.scenarios()), "prepatch", "rfc", "final")
