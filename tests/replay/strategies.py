@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from swaptrace.advice import Advice
 from swaptrace.scenario.base import Span
 from swaptrace.scenario.hardware import Machine, Swap
+from swaptrace.scenario.pagescan import PagemapScan
 from swaptrace.scenario.schema import (
     Access,
     AccessPattern,
@@ -185,6 +186,6 @@ def scenarios(
         else:
             steps.append(draw(leaf_steps(pages, process, registers)))
     machine = draw(machines(pages))
-    if any(isinstance(step, UffdRegister) for step in written(tuple(steps))):
+    if any(isinstance(step, UffdRegister | PagemapScan) for step in written(tuple(steps))):
         machine = replace(machine, kernel=draw(st.sampled_from(["6.12", "6.18", "7.3"])))
     return Scenario("random", "", machine, tuple(steps))
