@@ -6,6 +6,7 @@ what takes more than `SECONDS` of the processor or `MEMORY` more than at the sta
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import lzma
@@ -77,12 +78,14 @@ def limited_to(seconds: float) -> Iterator[None]:
         raise TooMuch(f"an input takes more than {seconds} seconds")
 
     before = signal.signal(signal.SIGPROF, late)
+    gc.freeze()  # to go through what other tests keep is no work of the input's
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+        gc.unfreeze()
 
 
 # Readers.
