@@ -163,11 +163,8 @@ def test_a_wrong_policy_is_caught_at_the_step_that_shows_it(tmp_path: Path) -> N
 def test_random_scenarios_agree(tmp_path: Path) -> None:
     count = 12 if ALL else 3
     found = verified("--random", str(count), "--seed", "3", "--out", tmp_path)
-    statuses = [each["status"] for each in found.values()]
-    # What others swap at the same time, or this kernel cannot be made to do, decides nothing.
-    assert "agrees" in statuses
-    assert {*statuses} <= {"agrees", "unsteady", "skipped"}
-    assert len(found) == count
+    statuses = {each["status"] for each in found.values()}
+    assert (len(found), statuses - {"unsteady", "skipped"}) == (count, {"agrees"})
 
 
 def test_accesses_by_patterns_and_traces_agree(tmp_path: Path) -> None:
