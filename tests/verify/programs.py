@@ -87,3 +87,22 @@ def shown(of: Scenario, policy: str = "merged", facts: Facts = FACTS) -> Observe
     replay = Beside(there, Table(policies.find(policy)))
     steps = [replay.show(path, step, facts.counted) for path, step in leaves(of.steps)]
     return Observed(facts, tuple(steps))
+
+
+ANYWHERE = """\
+machine: {swap: {size: 16MiB}}
+steps:
+- {mmap: libc, size: 64KiB, at: 0x7f1234560000}
+- {mmap: heap, size: 64KiB, at: 0x55d0c0ffe000}
+- {mmap: text, size: 64KiB, at: 0x400000}
+- {mmap: huge, size: 100GiB, flags: [MAP_NORESERVE]}
+- {write: huge, length: 16KiB}
+- {write: libc}
+- {write: heap}
+- {write: text}
+- {madvise: libc, advice: PAGEOUT}
+- {madvise: heap, advice: PAGEOUT}
+- {read_write: libc}
+- {read_write: heap}
+"""
+"""Regions as they lie in a process, and one of which most is never touched."""

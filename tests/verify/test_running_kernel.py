@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from swaptrace import bundled
+from swaptrace.counters import MTHP
 from swaptrace.scenario.loader import load_text
 from swaptrace.verify.build import find_compiler
 from swaptrace.verify.fitting import check_runnable
@@ -29,7 +30,7 @@ from tests.effort import ALL, exhaustive, part, some
 from tests.kernel.observed import observations, overrides, scenario_texts
 from tests.processes import PATIENCE, begin, until
 from tests.verify.machine import Watched, a_page_that_comes_and_goes
-from tests.verify.programs import READ_WRITE, on_this_kernel, scenario
+from tests.verify.programs import ANYWHERE, READ_WRITE, on_this_kernel, scenario
 
 pytestmark = on_this_kernel
 
@@ -160,11 +161,24 @@ def test_a_wrong_policy_is_caught_at_the_step_that_shows_it(tmp_path: Path) -> N
     assert difference["kernel"] == {"counters": {"minflt": 0}}
 
 
+UNKNOWN = "whether a page that is not there is PAGE_IS_WRITTEN depends on page tables"
+"""Why one of the random scenarios is not modelled."""
+
+
 def test_random_scenarios_agree(tmp_path: Path) -> None:
+    """Do all that are modelled, but for large folios of others, which no process can tell apart?"""
     count = 12 if ALL else 3
     found = verified("--random", str(count), "--seed", "3", "--out", tmp_path)
-    statuses = {each["status"] for each in found.values()}
-    assert (len(found), statuses - {"unsteady", "skipped"}) == (count, {"agrees"})
+    assert len(found) == count
+    skipped = [each for each in found.values() if each["status"] == "skipped"]
+    assert [UNKNOWN in each["reason"] for each in skipped] == [True] * ALL
+    for each in found.values():
+        if each["status"] == "unsteady":
+            differed = each["first_difference"]["kernel"]
+            assert [*differed] == ["counters"]
+            assert {*differed["counters"]} <= {*MTHP}
+        elif each not in skipped:
+            assert each["status"] == "agrees"
 
 
 def test_accesses_by_patterns_and_traces_agree(tmp_path: Path) -> None:
@@ -174,24 +188,6 @@ def test_accesses_by_patterns_and_traces_agree(tmp_path: Path) -> None:
     (tmp_path / "workload.yaml").write_text(WORKLOAD)
     assert verified(tmp_path / "workload.yaml")["workload"]["status"] == "agrees"
 
-
-ANYWHERE = """\
-machine: {swap: {size: 16MiB}}
-steps:
-- {mmap: libc, size: 64KiB, at: 0x7f1234560000}
-- {mmap: heap, size: 64KiB, at: 0x55d0c0ffe000}
-- {mmap: text, size: 64KiB, at: 0x400000}
-- {mmap: huge, size: 100GiB, flags: [MAP_NORESERVE]}
-- {write: huge, length: 16KiB}
-- {write: libc}
-- {write: heap}
-- {write: text}
-- {madvise: libc, advice: PAGEOUT}
-- {madvise: heap, advice: PAGEOUT}
-- {read_write: libc}
-- {read_write: heap}
-"""
-"""Regions as they lie in a process, and one of which most is never touched."""
 
 TAKEN = """\
 steps:
@@ -216,7 +212,7 @@ def test_regions_lie_where_those_of_a_process_do(tmp_path: Path) -> None:
 def test_what_was_recorded_is_what_the_model_says(tmp_path: Path) -> None:
     """Is a recorded observation one line, with the scenario's text and every step?"""
     (tmp_path / "rw.yaml").write_text(READ_WRITE)
-    for _ in range(2):
+    for _ in range(5):
         verified(tmp_path / "rw.yaml", "--record", tmp_path / "seen.jsonl")
     first, second = (tmp_path / "seen.jsonl").read_text().splitlines()
     assert first == second
