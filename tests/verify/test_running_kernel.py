@@ -212,7 +212,7 @@ def test_regions_lie_where_those_of_a_process_do(tmp_path: Path) -> None:
 def test_what_was_recorded_is_what_the_model_says(tmp_path: Path) -> None:
     """Is a recorded observation one line, with the scenario's text and every step?"""
     (tmp_path / "rw.yaml").write_text(READ_WRITE)
-    for _ in range(5):
+    for _ in range(2):
         verified(tmp_path / "rw.yaml", "--record", tmp_path / "seen.jsonl")
     first, second = (tmp_path / "seen.jsonl").read_text().splitlines()
     assert first == second
