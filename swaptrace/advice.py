@@ -51,7 +51,7 @@ class Refusal(NamedTuple):
     errno: str
 
 
-class Known(NamedTuple):
+class AdviceInfo(NamedTuple):
     """What is known of an advice: its number in `<linux/mman.h>`, the kernel that brought it and in
     which commit, what it is to the model, on which VMAs it is refused, and the flags that it sets
     and clears."""
@@ -72,9 +72,9 @@ def flags(
     clears: VmFlag,
     commit: str = "",
     refused: tuple[Refusal, ...] = (),
-) -> Known:
+) -> AdviceInfo:
     """An advice that is a flag of the VMA, or takes one away."""
-    return Known(number, since, commit, Effect.FLAGS, refused, sets, clears)
+    return AdviceInfo(number, since, commit, Effect.FLAGS, refused, sets, clears)
 
 
 NOT_LOCKED: Final = (Refusal(On.LOCKED, "EINVAL"),)
@@ -86,12 +86,12 @@ class Advice(Enum):
     NORMAL = flags(0, (2, 4), NO_FLAGS, VmFlag.RAND_READ | VmFlag.SEQ_READ)
     RANDOM = flags(1, (2, 4), VmFlag.RAND_READ, VmFlag.SEQ_READ)
     SEQUENTIAL = flags(2, (2, 4), VmFlag.SEQ_READ, VmFlag.RAND_READ)
-    WILLNEED = Known(3, (2, 4), "", Effect.SWAP_IN)
-    DONTNEED = Known(4, (2, 4), "", Effect.ZAP, NOT_LOCKED)
-    FREE = Known(
+    WILLNEED = AdviceInfo(3, (2, 4), "", Effect.SWAP_IN)
+    DONTNEED = AdviceInfo(4, (2, 4), "", Effect.ZAP, NOT_LOCKED)
+    FREE = AdviceInfo(
         8, (4, 5), "854e9ed09ded", Effect.FREE, (*NOT_LOCKED, Refusal(On.OBJECT, "EINVAL"))
     )
-    REMOVE = Known(
+    REMOVE = AdviceInfo(
         9,
         (2, 6),
         "f6b3ec238d12",
@@ -99,7 +99,7 @@ class Advice(Enum):
         (*NOT_LOCKED, Refusal(On.ANONYMOUS, "EINVAL"), Refusal(On.PRIVATE, "EACCES")),
     )
     MERGEABLE = flags(12, (2, 6), VmFlag.MERGEABLE, NO_FLAGS, "f8af4da3b4c1")
-    UNMERGEABLE = Known(13, (2, 6), "f8af4da3b4c1", Effect.UNMERGE, clears=VmFlag.MERGEABLE)
+    UNMERGEABLE = AdviceInfo(13, (2, 6), "f8af4da3b4c1", Effect.UNMERGE, clears=VmFlag.MERGEABLE)
     DONTFORK = flags(10, (2, 6), VmFlag.DONTCOPY, NO_FLAGS)
     DOFORK = flags(11, (2, 6), NO_FLAGS, VmFlag.DONTCOPY)
     HUGEPAGE = flags(14, (2, 6), VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
@@ -115,16 +115,16 @@ class Advice(Enum):
         (Refusal(On.OBJECT, "EINVAL"),),
     )
     KEEPONFORK = flags(19, (4, 14), NO_FLAGS, VmFlag.WIPEONFORK, "d2cd9ede6e19")
-    COLD = Known(20, (5, 4), "9c276cc65a58", Effect.COLD, NOT_LOCKED)
-    PAGEOUT = Known(21, (5, 4), "1a4e58cce84e", Effect.PAGEOUT, NOT_LOCKED)
-    POPULATE_READ = Known(
+    COLD = AdviceInfo(20, (5, 4), "9c276cc65a58", Effect.COLD, NOT_LOCKED)
+    PAGEOUT = AdviceInfo(21, (5, 4), "1a4e58cce84e", Effect.PAGEOUT, NOT_LOCKED)
+    POPULATE_READ = AdviceInfo(
         22,
         (5, 14),
         "4ca9b3859dac",
         Effect.POPULATE_READ,
         (Refusal(On.UNREADABLE, "EINVAL"),),
     )
-    POPULATE_WRITE = Known(
+    POPULATE_WRITE = AdviceInfo(
         23,
         (5, 14),
         "4ca9b3859dac",
@@ -132,10 +132,10 @@ class Advice(Enum):
         (Refusal(On.UNWRITABLE, "EINVAL"),),
     )
 
-    DONTNEED_LOCKED = Known(24, (5, 18), "9457056ac426", Effect.ZAP)
-    COLLAPSE = Known(25, (6, 1), "7d8faaf15545", Effect.COLLAPSE)
-    GUARD_INSTALL = Known(102, (6, 13), "662df3e5c376", Effect.GUARD_INSTALL, NOT_LOCKED)
-    GUARD_REMOVE = Known(103, (6, 13), "662df3e5c376", Effect.GUARD_REMOVE)
+    DONTNEED_LOCKED = AdviceInfo(24, (5, 18), "9457056ac426", Effect.ZAP)
+    COLLAPSE = AdviceInfo(25, (6, 1), "7d8faaf15545", Effect.COLLAPSE)
+    GUARD_INSTALL = AdviceInfo(102, (6, 13), "662df3e5c376", Effect.GUARD_INSTALL, NOT_LOCKED)
+    GUARD_REMOVE = AdviceInfo(103, (6, 13), "662df3e5c376", Effect.GUARD_REMOVE)
 
     def __str__(self) -> str:
         """As the kernel's headers call it."""

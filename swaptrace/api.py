@@ -296,7 +296,7 @@ def explore(
     """
     from swaptrace.exploration import explorer, findings, witness
     from swaptrace.exploration.graph import Limits
-    from swaptrace.exploration.search import Bounds
+    from swaptrace.exploration.search import SearchBounds
 
     found = tuple(policy_of(policy) for policy in policies)
     if not 1 <= len(found) <= 2:
@@ -304,7 +304,7 @@ def explore(
     if not 1 <= processes <= explorer.MOST_PROCESSES:
         raise SwaptraceError(f"processes must be from 1 to {explorer.MOST_PROCESSES}")
     wanted = explorer.operations(None if operations is None else ",".join(operations))
-    limits, bounds = Limits(wanted, processes), Bounds(max_steps, max_states)
+    limits, bounds = Limits(wanted, processes), SearchBounds(max_steps, max_states)
     request = explorer.request_of(found, overrides, limits, bounds)
     exploration = explorer.explore(request)
     return Searched(findings.explored(exploration, witness.witnesses(exploration)))

@@ -26,18 +26,20 @@ class Backend(NamedTuple):
     load_erases: bool = False
 
 
-class Known(NamedTuple):
+class BackendInfo(NamedTuple):
     """What a back end is to a page, and what the documentation says of it."""
 
     traits: Backend
     meaning: str
 
 
-KNOWN: Final[Mapping[str, Known]] = MappingProxyType(
+KNOWN: Final[Mapping[str, BackendInfo]] = MappingProxyType(
     {
-        "zram": Known(Backend(synchronous_io=True), "zram"),
-        "zswap": Known(Backend(compressed=True, load_erases=True), "zswap in front of a disk"),
-        "disk": Known(Backend(), "disk, an SSD"),
+        "zram": BackendInfo(Backend(synchronous_io=True), "zram"),
+        "zswap": BackendInfo(
+            Backend(compressed=True, load_erases=True), "zswap in front of a disk"
+        ),
+        "disk": BackendInfo(Backend(), "disk, an SSD"),
     }
 )
 """By the names of the scenario format: one table, a line a back end. zswap is that of 6.5 and

@@ -28,7 +28,7 @@ SELFTESTS = "selftests"
 """Stands for the bundled scenarios of the kernel's own tests, where there is no such directory."""
 
 
-class Source(NamedTuple):
+class InputSource(NamedTuple):
     """Where a scenario is to be read from: a path, or None for standard input.
 
     `file` is what messages and results call it.
@@ -52,10 +52,10 @@ class Source(NamedTuple):
         return load_text(stdin.read(MAX_BYTES + 1), self.file, overrides, name="stdin")
 
 
-FROM_STDIN = Source("<stdin>", None)
+FROM_STDIN = InputSource("<stdin>", None)
 
 
-def find(argument: str) -> list[Source]:
+def find(argument: str) -> list[InputSource]:
     """What one SCENARIO of the command line stands for."""
     if argument == STDIN:
         return [FROM_STDIN]
@@ -63,7 +63,7 @@ def find(argument: str) -> list[Source]:
     if path.is_dir():
         return _in_directory(argument, path)
     if path.exists():
-        return [Source(argument, argument)]
+        return [InputSource(argument, argument)]
     shipped = bundled.scenarios()
     if argument in shipped:
         return [_bundled(argument, shipped[argument])]
@@ -71,21 +71,21 @@ def find(argument: str) -> list[Source]:
         return list(all_bundled().values())
     if argument.removesuffix("/") in (SELFTESTS, f"{SCENARIOS}/{SELFTESTS}"):
         found = bundled.selftests()
-        return [Source(f"{SCENARIOS}/{SELFTESTS}/{p.name}", str(p)) for p in found.values()]
+        return [InputSource(f"{SCENARIOS}/{SELFTESTS}/{p.name}", str(p)) for p in found.values()]
     if "/" not in argument and path.suffix not in (".yaml", ".yml"):
         hint = f"; {did_you_mean(argument, shipped)}" if shipped else ""
         raise SwaptraceError(f"no file, directory or bundled scenario {quote(argument)}{hint}")
     raise SwaptraceError(f"{printable(argument)}: no such file{_sibling(path)}")
 
 
-def _in_directory(argument: str, path: Path) -> list[Source]:
+def _in_directory(argument: str, path: Path) -> list[InputSource]:
     files = sorted(child.name for child in path.glob("*.yaml") if not child.is_dir())
     if not files:
         other = next(path.glob("*.yml"), None)
         hint = f"; rename {printable(other.name)} to .yaml" if other else ""
         raise SwaptraceError(f"{printable(argument)}: the directory has no *.yaml in it{hint}")
     prefix = argument if argument.endswith("/") else f"{argument}/"
-    return [Source(prefix + name, prefix + name) for name in files]
+    return [InputSource(prefix + name, prefix + name) for name in files]
 
 
 def _sibling(path: Path) -> str:
@@ -97,18 +97,18 @@ def _sibling(path: Path) -> str:
     return f"; {hint}" if hint.startswith("did you mean") else ""
 
 
-def _bundled(name: str, path: Path) -> Source:
-    return Source(f"{SCENARIOS}/{name}.yaml", str(path))
+def _bundled(name: str, path: Path) -> InputSource:
+    return InputSource(f"{SCENARIOS}/{name}.yaml", str(path))
 
 
-def all_bundled() -> dict[str, Source]:
+def all_bundled() -> dict[str, InputSource]:
     """Every bundled scenario by name."""
     return {name: _bundled(name, path) for name, path in bundled.scenarios().items()}
 
 
-def find_all(arguments: Iterable[str]) -> tuple[list[Source], list[SwaptraceError]]:
+def find_all(arguments: Iterable[str]) -> tuple[list[InputSource], list[SwaptraceError]]:
     """What all SCENARIOs stand for, in order, and those that stand for nothing."""
-    sources: list[Source] = []
+    sources: list[InputSource] = []
     errors: list[SwaptraceError] = []
     for argument in arguments:
         try:
@@ -123,7 +123,7 @@ def find_all(arguments: Iterable[str]) -> tuple[list[Source], list[SwaptraceErro
     return sources, errors
 
 
-def defaults() -> list[Source]:
+def defaults() -> list[InputSource]:
     """What `compare` takes without a SCENARIO."""
     if not Path(SCENARIOS).is_dir() and not bundled.scenarios():
         raise SwaptraceError("no directory ./scenarios and no bundled ones: name a SCENARIO")
@@ -131,7 +131,7 @@ def defaults() -> list[Source]:
 
 
 def try_each(
-    sources: Iterable[Source], overrides: Mapping[str, str], stdin: BinaryIO | None
+    sources: Iterable[InputSource], overrides: Mapping[str, str], stdin: BinaryIO | None
 ) -> Iterator[Scenario | SwaptraceError]:
     """The scenario of each source, or what is wrong with it."""
     for source in sources:
@@ -148,7 +148,7 @@ def _unreadable(file: str, error: OSError) -> SwaptraceError:
 
 
 def load_all(
-    sources: Iterable[Source],
+    sources: Iterable[InputSource],
     overrides: Mapping[str, str],
     stdin: BinaryIO | None,
     errors: Iterable[SwaptraceError] = (),

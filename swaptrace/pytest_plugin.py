@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from swaptrace.mm.policy import Policy
     from swaptrace.replay.table import Table
     from swaptrace.result.result import Expectation, PolicyResult
-    from swaptrace.scenario.schema import Check, Scenario
+    from swaptrace.scenario.schema import CheckStep, Scenario
 
 SUFFIX = ".swaptrace.yaml"
 
@@ -171,11 +171,11 @@ class ScenarioFile(pytest.File):
     def load(self) -> Scenario:
         """The scenario, whose messages call the file as seen from where pytest was started."""
         from swaptrace.errors import SwaptraceError, printable
-        from swaptrace.inputs import Source
+        from swaptrace.inputs import InputSource
 
         shown = os.path.relpath(self.path, self.config.invocation_params.dir)
         try:
-            return Source(shown, str(self.path)).load({}, None)
+            return InputSource(shown, str(self.path)).load({}, None)
         except OSError as error:
             raise SwaptraceError(f"{printable(shown)}: cannot be read: {error.strerror}") from None
 
@@ -197,7 +197,7 @@ def _expected_policies(scenario: Scenario) -> list[Policy]:
     return [find(name) for name in dict.fromkeys(names)]
 
 
-class Item(pytest.Item):
+class PolicyItem(pytest.Item):
     """A test of one scenario under one policy."""
 
     parent: ScenarioFile
@@ -228,10 +228,12 @@ class Item(pytest.Item):
         return super().repr_failure(excinfo, *args, **kwargs)
 
 
-class CheckItem(Item):
+class CheckItem(PolicyItem):
     """One claim of a `check` step under one policy."""
 
-    def __init__(self, *, check: Check, claim: tuple[str, int, str, str], **kwargs: Any) -> None:
+    def __init__(
+        self, *, check: CheckStep, claim: tuple[str, int, str, str], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.check = check
         self.claim = claim
@@ -250,7 +252,7 @@ class CheckItem(Item):
         return self.path, self.check.line - 1, f"{self.scenario.name} under {self.name}"
 
 
-class ScenarioItem(Item):
+class ScenarioItem(PolicyItem):
     """What one scenario expects of one policy."""
 
     def runtest(self) -> None:

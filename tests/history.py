@@ -15,7 +15,7 @@ from unittest.mock import patch
 from swaptrace import bundled, policies
 from swaptrace.exploration.explorer import explore, operations, request_of
 from swaptrace.exploration.graph import Limits
-from swaptrace.exploration.search import Bounds
+from swaptrace.exploration.search import SearchBounds
 from swaptrace.exploration.witness import short, witnesses
 from swaptrace.kernels import KERNELS, Rule, Version, follows, policy_of, version
 from swaptrace.replay.engine import replay
@@ -190,7 +190,7 @@ def explored(names: str, processes: int, overrides: Mapping[str, str]) -> str:
     """The table of an exploration that came to its end."""
     found = [policies.find(name) for name in names.split(",")]
     ops = tuple(name for name in operations(None) if name not in ("mlock", "munlock"))
-    request = request_of(found, overrides, Limits(ops, processes), Bounds())
+    request = request_of(found, overrides, Limits(ops, processes), SearchBounds())
     exploration = explore(request)
     assert exploration.complete
     one, other = exploration.names

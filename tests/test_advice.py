@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from swaptrace.advice import BY_NAME, NOT_MODELLED, Advice, Known
+from swaptrace.advice import BY_NAME, NOT_MODELLED, Advice, AdviceInfo
 from swaptrace.errors import ScenarioError
 from swaptrace.scenario.loader import load_text
 
@@ -73,7 +73,7 @@ def table() -> str:
     )
 
 
-def row(advice: Advice, known: Known) -> str:
+def row(advice: Advice, known: AdviceInfo) -> str:
     since = ".".join(map(str, known.since)) if known.commit else ""
     refused = ", ".join(f"{each.on.value}: {each.errno}" for each in known.refused)
     return f"| `{advice}` | {since} | {known.effect.value} | {refused} |"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -204,6 +205,17 @@ def test_no_file_is_long() -> None:
     """Does every file of the package and of the tests fit into one sitting?"""
     every = [*FILES, *TESTS.rglob("*.py")]
     assert [path for path in every if len(path.read_text().splitlines()) > 400] == []
+
+
+def test_a_name_stands_for_one_class() -> None:
+    """Is no class named like another one of the package?"""
+    named = [
+        node.name
+        for path in FILES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert [name for name, times in Counter(named).items() if times > 1] == []
 
 
 OPENING = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "replace", "rename"}

@@ -18,7 +18,7 @@ from swaptrace.replay.scenarios import expectations
 from swaptrace.replay.table import Table
 from swaptrace.result.result import Counters, PolicyResult
 from swaptrace.scenario.loader import load_file
-from swaptrace.scenario.schema import Measure, Mmap, Repeat, Scenario, Step
+from swaptrace.scenario.schema import MeasureStep, MmapStep, RepeatStep, Scenario, Step
 from tests.effort import part
 from tests.replay import naive
 from tests.replay.test_naive import expand
@@ -69,8 +69,8 @@ def opening(name: str) -> list[str]:
 
 
 def largest_region(steps: tuple[Step, ...]) -> int:
-    inner = chain.from_iterable(s.steps for s in steps if isinstance(s, Measure | Repeat))
-    sizes = (s.size for s in chain(steps, inner) if isinstance(s, Mmap))
+    inner = chain.from_iterable(s.steps for s in steps if isinstance(s, MeasureStep | RepeatStep))
+    sizes = (s.size for s in chain(steps, inner) if isinstance(s, MmapStep))
     return max(sizes, default=0)
 
 

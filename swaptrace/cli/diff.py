@@ -53,7 +53,7 @@ def diff(
     swaptrace diff old.json new.json --fail-on increase --threshold minflt=5%
     swaptrace diff old.json new.json --all --format csv
     """
-    from swaptrace.report.reports import Differed
+    from swaptrace.report.reports import DiffReport
     from swaptrace.result.differences import difference
     from swaptrace.result.judge import between_results
     from swaptrace.result.snapshot import doubts, read_saved
@@ -66,7 +66,7 @@ def diff(
     before, after = (read_saved(read_text(path, MAX_BYTES), path) for path in (old, new))
     found = difference(before, after)
     findings = tuple(between_results(found, asked))
-    report = Differed(found, findings, bool(fail_on), everything)
+    report = DiffReport(found, findings, bool(fail_on), everything)
     doubted = [f"{each.source}: {why}" for each in (before, after) for why in doubts(each)]
     for doubt in doubted:
         complain(f"Not decided: {doubt}")

@@ -108,7 +108,7 @@ def explore(
     """
     from swaptrace.exploration import explorer, findings, witness
     from swaptrace.exploration.graph import Limits
-    from swaptrace.exploration.search import Bounds
+    from swaptrace.exploration.search import SearchBounds
 
     check_library(options["fmt"])
     output = Output(options["color"], options["output"])
@@ -116,7 +116,7 @@ def explore(
         check_writable(Path(output.path))
     found = _one_or_two(policies, options)
     limits = Limits(explorer.operations(ops), processes)
-    bounds = Bounds(max_steps, max_states)
+    bounds = SearchBounds(max_steps, max_states)
     request = explorer.request_of(found, options["overrides"], limits, bounds)
     with status(output.color) as tell:
         exploration = explorer.explore(request, lambda states: tell(f"{states:,} states"))

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Final
 
-from swaptrace.scenario.schema import AccessPattern, Measure, Repeat, Scenario, Step, Trace
+from swaptrace.scenario.schema import (
+    AccessPatternStep,
+    MeasureStep,
+    RepeatStep,
+    Scenario,
+    Step,
+    TraceStep,
+)
 from swaptrace.terminal.output import complain
 
 LONG: Final = 10.0
@@ -43,7 +50,7 @@ def _page_by_page(scenario: Scenario) -> bool:
 def _has_sequence(steps: Iterable[Step]) -> bool:
     return any(
         _has_sequence(step.steps)
-        if isinstance(step, Measure | Repeat)
-        else isinstance(step, AccessPattern | Trace)
+        if isinstance(step, MeasureStep | RepeatStep)
+        else isinstance(step, AccessPatternStep | TraceStep)
         for step in steps
     )

@@ -14,8 +14,8 @@ from swaptrace.errors import printable, quote, shorten
 from swaptrace.terminal.output import complain
 
 if TYPE_CHECKING:
-    from swaptrace.importers.convert import Counted
-    from swaptrace.importers.recorder import Recorder
+    from swaptrace.importers.convert import ConvertedLog
+    from swaptrace.importers.recorder import AccessRecorder
     from swaptrace.importers.scenario import Target, Written
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -91,7 +91,7 @@ def name_after(path: str) -> str:
     return re.sub(r"[^\w.-]", "_", stem, flags=re.ASCII).lstrip(".") or "trace"
 
 
-def finish(recorder: Recorder, target: Target, counted: Counted) -> None:
+def finish(recorder: AccessRecorder, target: Target, counted: ConvertedLog) -> None:
     """Make the files, and say on standard error what is in them and what is not."""
     from swaptrace.importers.scenario import write
 
@@ -117,7 +117,7 @@ def not_recorded(children: tuple[str, ...]) -> str:
     )
 
 
-def summary(recorder: Recorder, written: Written, counted: Counted) -> str:
+def summary(recorder: AccessRecorder, written: Written, counted: ConvertedLog) -> str:
     """Some lines of text."""
     lines = [
         f"{written.scenario}: {many(written.accesses, 'access', 'accesses')} to "

@@ -18,8 +18,8 @@ from swaptrace.terminal.files import NotRegular, opened, reason
 from swaptrace.terminal.output import reading
 
 if TYPE_CHECKING:
-    from swaptrace.importers.convert import Counted
-    from swaptrace.importers.recorder import Recorder
+    from swaptrace.importers.convert import ConvertedLog
+    from swaptrace.importers.recorder import AccessRecorder
 
 LOG = click.Path(dir_okay=False, allow_dash=True)
 
@@ -56,7 +56,7 @@ def import_(
     swaptrace import lackey sort.log.xz --strace sort.strace -o traces
     swaptrace import perf samples.txt -o traces --name server
     """
-    from swaptrace.importers.recorder import Recorder
+    from swaptrace.importers.recorder import AccessRecorder
     from swaptrace.importers.scenario import Target, directory_of
     from swaptrace.verify.signals import ending_by_exception
 
@@ -69,7 +69,7 @@ def import_(
     target = Target(directory, name or name_after(log), about, force)
     target.check()
     with ending_by_exception(), directory_of(target) as place:
-        recorder = Recorder(place, every_access, mapped=strace is not None)
+        recorder = AccessRecorder(place, every_access, mapped=strace is not None)
         try:
             counted = _convert(format, log, strace, recorder)
             finish(recorder, target, counted)
@@ -77,7 +77,7 @@ def import_(
             recorder.close()
 
 
-def _convert(format: str, log: str, strace: str | None, recorder: Recorder) -> Counted:
+def _convert(format: str, log: str, strace: str | None, recorder: AccessRecorder) -> ConvertedLog:
     """Read the logs."""
     from swaptrace.importers import convert
     from swaptrace.importers.lines import blocks, unpacked

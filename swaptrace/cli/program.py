@@ -91,7 +91,7 @@ def complain_of(error: SwaptraceError) -> None:
         complain(str(error) if isinstance(error, ScenarioError) else f"Error: {error}")
 
 
-class Program(click.Group):
+class CommandGroup(click.Group):
     """The command group: a command is imported when it is used, and no exception leaves the
     group but as an exit code."""
 
@@ -115,7 +115,7 @@ class Program(click.Group):
             ctx.exit(super().invoke(ctx) or ExitCode.OK)
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="swaptrace %(version)s")
 def main() -> None:
     """Replay page-fault scenarios under the drafts of a Linux patch.

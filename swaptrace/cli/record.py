@@ -34,7 +34,7 @@ def record(
     """
     from swaptrace.importers.convert import convert_lackey
     from swaptrace.importers.lines import blocks, unpacked
-    from swaptrace.importers.recorder import Recorder
+    from swaptrace.importers.recorder import AccessRecorder
     from swaptrace.importers.recording import check_tools, recording
     from swaptrace.importers.scenario import Target, directory_of
     from swaptrace.verify.signals import ending_by_exception
@@ -44,7 +44,7 @@ def record(
     check_tools(command[0])
     log = f"the accesses of {target.name}"
     with ending_by_exception(), directory_of(target) as place:
-        recorder = Recorder(place, every_access, mapped=True)
+        recorder = AccessRecorder(place, every_access, mapped=True)
         try:
             with recording(command) as run, reading(None, log) as told:
                 lines = blocks(unpacked(run.log, log, told), log)

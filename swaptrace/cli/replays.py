@@ -75,7 +75,7 @@ def run(
 
         before = baselines.read(Path(baseline), updating=update_baseline)
     result = _replay(scenario, policies, options, output)
-    from swaptrace.report.reports import Ran
+    from swaptrace.report.reports import RunReport
     from swaptrace.result.judge import against_baseline, unmet
 
     findings = list(unmet(result))
@@ -87,7 +87,9 @@ def run(
             against = None
         else:
             findings += against_baseline(against.diff)
-    code = finish(Ran(result, tuple(findings), against, options["verbose"]), options["fmt"], output)
+    code = finish(
+        RunReport(result, tuple(findings), against, options["verbose"]), options["fmt"], output
+    )
     return judged(code, policies)
 
 
@@ -122,12 +124,12 @@ def compare(
         message = "compare needs at least two policies, as in --policies old,new"
         raise click.UsageError(message, click.get_current_context())
     result = _replay(scenario, policies, options, output)
-    from swaptrace.report.reports import Compared
+    from swaptrace.report.reports import CompareReport
     from swaptrace.result.judge import between_policies, unmet
 
     findings = (*unmet(result), *between_policies(result, asked))
     code = finish(
-        Compared(result, findings, bool(fail_on), options["verbose"]), options["fmt"], output
+        CompareReport(result, findings, bool(fail_on), options["verbose"]), options["fmt"], output
     )
     return judged(code, policies)
 

@@ -262,11 +262,11 @@ def _complain_of_file(error: SwaptraceError) -> None:
 
 
 def _plot(swept: Swept, options: Mapping[str, Any]) -> None:
-    from swaptrace.report.curves import Wanted, curves
+    from swaptrace.report.curves import WantedCurves, curves
     from swaptrace.result.swept import MISS_RATIO
 
     usual = MISS_RATIO if swept.known(MISS_RATIO, options["window"]) else "majflt"
-    wanted = Wanted(options["counters"] or (usual,), options["window"], options["along"])
+    wanted = WantedCurves(options["counters"] or (usual,), options["window"], options["along"])
     path = Path(options["plot"])
     replace_file(path, curves(swept, wanted, path.suffix[1:]))
 

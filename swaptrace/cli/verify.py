@@ -24,7 +24,7 @@ from swaptrace.terminal.atomic import check_writable
 from swaptrace.terminal.output import Output, progress
 
 if TYPE_CHECKING:
-    from swaptrace.result.verdict import Run
+    from swaptrace.result.verdict import KernelRun
     from swaptrace.terminal.exitcodes import ExitCode
     from swaptrace.verify.build import Compiler
     from swaptrace.verify.place import Place
@@ -247,7 +247,7 @@ def _random(number: int, options: Mapping[str, Any]) -> Work:
     return lambda verifier, place: Fuzzer(verifier, place, *how).run(number)
 
 
-def _show(runs: Sequence[Run], fmt: str, output: Output, only_notable: bool) -> None:
+def _show(runs: Sequence[KernelRun], fmt: str, output: Output, only_notable: bool) -> None:
     if fmt == "json":
         from swaptrace.result.verdict import to_json
 

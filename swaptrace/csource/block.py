@@ -8,7 +8,7 @@ Point = Literal["swapin_pte", "should_free_swap", "can_reuse_anon"]
 """The decision points that C can take, named as the methods of a `Policy`."""
 
 
-class Block(NamedTuple):
+class CBlock(NamedTuple):
     """Statements of `file` (as the user named it), the first of them on `line`, from 1.
 
     For `swapin_pte` they are what do_swap_page() does between mk_pte() and set_pte(); for

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from swaptrace.csource.block import Block, Point
+from swaptrace.csource.block import CBlock, Point
 from swaptrace.csource.parse import plain
 from swaptrace.csource.policy import CPolicy, policy_of
 from swaptrace.csource.preprocess import defined_with
-from swaptrace.csource.source import MAX_BYTES, Place, Source, source_of
+from swaptrace.csource.source import MAX_BYTES, CPlace, CSource, source_of
 from swaptrace.csource.tokens import PAIRS, Token, blanks, closing, tokens_of
 from swaptrace.errors import PolicyError, did_you_mean, printable, quote
 from swaptrace.terminal.files import read_at_most, reason
@@ -33,7 +33,7 @@ KEYWORDS: Final = frozenset({"if", "else", "for", "while", "do", "switch", "retu
 _LEADING: Final = re.compile(r"\s*(?://[^\n]*\n?\s*|/\*.*?\*/\s*)+", re.DOTALL)
 
 
-class Definition(NamedTuple):
+class FunctionText(NamedTuple):
     """A function of the file: its name, and where it begins and ends in the text."""
 
     name: str
@@ -62,23 +62,23 @@ def _read(path: str) -> str:
     return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
 
 
-def blocks_of(path: str, text: str, defines: Collection[str]) -> dict[Point, Block]:
+def blocks_of(path: str, text: str, defines: Collection[str]) -> dict[Point, CBlock]:
     """What the text decides."""
-    source = source_of(Block(path, 1, text))
+    source = source_of(CBlock(path, 1, text))
     bare = plain(source, defined_with(defines))
-    blocks: dict[Point, Block] = {}
+    blocks: dict[Point, CBlock] = {}
     rest, rest_bare = text, bare
     for each in definitions(bare):
-        blocks[_point(source, bare, each, blocks)] = Block(path, 1, _only(text, each))
+        blocks[_point(source, bare, each, blocks)] = CBlock(path, 1, _only(text, each))
         rest, rest_bare = _without(rest, each), _without(rest_bare, each)
     if rest_bare.strip("; \t\n"):  # a semicolon behind a function is no decision
-        blocks["swapin_pte"] = Block(path, 1, rest)
+        blocks["swapin_pte"] = CBlock(path, 1, rest)
     if not blocks:
-        raise source.error(Place(1, 1), "there is no C in this file")
+        raise source.error(CPlace(1, 1), "there is no C in this file")
     return blocks
 
 
-def _point(source: Source, text: str, each: Definition, blocks: Mapping[Point, Block]) -> Point:
+def _point(source: CSource, text: str, each: FunctionText, blocks: Mapping[Point, CBlock]) -> Point:
     place = source.place(text, each.at)
     point = FUNCTIONS.get(each.name)
     if point is None:
@@ -89,7 +89,7 @@ def _point(source: Source, text: str, each: Definition, blocks: Mapping[Point, B
     return point
 
 
-def definitions(text: str) -> Iterator[Definition]:
+def definitions(text: str) -> Iterator[FunctionText]:
     """The function definitions of a text without comments, whose brackets match."""
     tokens = list(tokens_of(text))
     at, parameters = 0, None
@@ -100,7 +100,7 @@ def definitions(text: str) -> Iterator[Definition]:
             start = _start(tokens, parameters)
             if start is not None:
                 name = tokens[parameters - 1]
-                yield Definition(name.text, name.at, tokens[start].at, tokens[last].at + 1)
+                yield FunctionText(name.text, name.at, tokens[start].at, tokens[last].at + 1)
         parameters = at if opening == "(" else None
         at = last + 1
 
@@ -117,12 +117,12 @@ def _of_declaration(token: Token) -> bool:
     return token.text == "*" or (token.kind == "name" and token.text not in KEYWORDS)
 
 
-def _only(text: str, each: Definition) -> str:
+def _only(text: str, each: FunctionText) -> str:
     """The lines of the text with nothing left but the definition."""
     return blanks(text[: each.start]) + text[each.start : each.end] + blanks(text[each.end :])
 
 
-def _without(text: str, each: Definition) -> str:
+def _without(text: str, each: FunctionText) -> str:
     return text[: each.start] + blanks(text[each.start : each.end]) + text[each.end :]
 
 

@@ -8,19 +8,19 @@ from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
 
-from swaptrace.csource.block import Block, Point
-from swaptrace.csource.frame import Cited, Frame, free_swap_frame, reuse_frame, swapin_frame
-from swaptrace.csource.kinds import EXCLUSIVE, WRITE, Kind
+from swaptrace.csource.block import CBlock, Point
+from swaptrace.csource.frame import Cited, Evaluation, free_swap_frame, reuse_frame, swapin_frame
+from swaptrace.csource.kinds import EXCLUSIVE, WRITE, ValueKind
 from swaptrace.csource.parse import (
-    Parsed,
+    ParsedBlock,
     is_definition,
     parse_definition,
     parse_statements,
     plain,
 )
 from swaptrace.csource.preprocess import defined_with
-from swaptrace.csource.scope import WIDTHS, Known, Scopes, Variable
-from swaptrace.csource.source import Source, source_of
+from swaptrace.csource.scope import WIDTHS, KnownVariables, Scopes, Variable
+from swaptrace.csource.source import CSource, source_of
 from swaptrace.csource.statements import OUTCOMES, REUSED, Leave, Statements, Step
 from swaptrace.errors import quote
 from swaptrace.mm.column import Vma
@@ -32,29 +32,29 @@ HELD: Final = frozenset({"extra_refs", "nr_pages"})
 ONE_BIT: Final = (1, False)
 
 SWAPIN_VARIABLES: Final[Mapping[str, Variable]] = {
-    "pte": Variable("pte", Kind.PTE),
+    "pte": Variable("pte", ValueKind.PTE),
     "exclusive": Variable("exclusive", None, ONE_BIT),
-    "rmap_flags": Variable("rmap_flags", Kind.RMAP),
-    "ret": Variable("ret", Kind.RESULT),
+    "rmap_flags": Variable("rmap_flags", ValueKind.RMAP),
+    "ret": Variable("ret", ValueKind.RESULT),
     "nr_pages": Variable("nr_pages", None, (32, True)),
     "page_idx": Variable("page_idx", None, (64, False)),
-    "vmf": Variable("vmf", Kind.VMF),
-    "vma": Variable("vma", Kind.VMA),
-    "folio": Variable("folio", Kind.FOLIO),
-    "page": Variable("page", Kind.PAGE),
-    "swapcache": Variable("swapcache", Kind.FOLIO),
-    "address": Variable("address", Kind.OPAQUE),
-    "entry": Variable("entry", Kind.OPAQUE),
-    "ptep": Variable("ptep", Kind.OPAQUE),
+    "vmf": Variable("vmf", ValueKind.VMF),
+    "vma": Variable("vma", ValueKind.VMA),
+    "folio": Variable("folio", ValueKind.FOLIO),
+    "page": Variable("page", ValueKind.PAGE),
+    "swapcache": Variable("swapcache", ValueKind.FOLIO),
+    "address": Variable("address", ValueKind.OPAQUE),
+    "entry": Variable("entry", ValueKind.OPAQUE),
+    "ptep": Variable("ptep", ValueKind.OPAQUE),
 }
 """Of do_swap_page()."""
 
 REUSE_VARIABLES: Final[Mapping[str, Variable]] = {
-    "vmf": Variable("vmf", Kind.VMF),
-    "vma": Variable("vma", Kind.VMA),
-    "folio": Variable("folio", Kind.FOLIO),
-    "page": Variable("page", Kind.PAGE),
-    "old_page": Variable("old_page", Kind.PAGE),
+    "vmf": Variable("vmf", ValueKind.VMF),
+    "vma": Variable("vma", ValueKind.VMA),
+    "folio": Variable("folio", ValueKind.FOLIO),
+    "page": Variable("page", ValueKind.PAGE),
+    "old_page": Variable("old_page", ValueKind.PAGE),
     "unshare": Variable("unshare", None, ONE_BIT),
 }
 """Of do_wp_page(), before 6.7."""
@@ -71,9 +71,9 @@ class Decision(NamedTuple):
     `answer` takes the result from both. `doubts` are calls that are passed over although they could
     change it."""
 
-    frame_of: Callable[..., Frame]
+    frame_of: Callable[..., Evaluation]
     step: Step
-    answer: Callable[[Frame, Leave | None], Any]
+    answer: Callable[[Evaluation, Leave | None], Any]
     doubts: tuple[str, ...]
 
     def decide(self, *arguments: Any) -> Any:
@@ -89,7 +89,7 @@ class Decision(NamedTuple):
         return frame.trace
 
 
-def decision_of(point: Point, block: Block, defines: Collection[str]) -> Decision:
+def decision_of(point: Point, block: CBlock, defines: Collection[str]) -> Decision:
     """Read a block. Raises `PolicyError` where it is not understood."""
     source = source_of(block)
     defined = defined_with(defines)
@@ -107,25 +107,27 @@ def decision_of(point: Point, block: Block, defines: Collection[str]) -> Decisio
 
 
 def _reader(
-    parsed: Parsed,
+    parsed: ParsedBlock,
     point: Point,
     variables: Mapping[str, Variable],
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, ValueKind],
     defined: Collection[str],
 ) -> Statements:
     """What reads the body, told of the variables and of what they and the fields begin as."""
-    known = Known({name: each.kind or Kind.INT for name, each in variables.items()} | dict(kinds))
+    known = KnownVariables(
+        {name: each.kind or ValueKind.INT for name, each in variables.items()} | dict(kinds)
+    )
     return Statements(parsed.source, point, Scopes(variables), known, defined)
 
 
-def _swapin(parsed: Parsed, defined: Collection[str]) -> Decision:
-    fields = {"vmf->flags": Kind.FAULT_FLAGS, "vmf->orig_pte": Kind.SWAP}
+def _swapin(parsed: ParsedBlock, defined: Collection[str]) -> Decision:
+    fields = {"vmf->flags": ValueKind.FAULT_FLAGS, "vmf->orig_pte": ValueKind.SWAP}
     reader = _reader(parsed, "swapin_pte", SWAPIN_VARIABLES, fields, defined)
     step = reader.read(parsed.body, {}, returns=False)
     return Decision(swapin_frame, step, _swapin_answer, tuple(reader.doubts))
 
 
-def _swapin_answer(frame: Frame, _leave: Leave | None) -> SwapinPte:
+def _swapin_answer(frame: Evaluation, _leave: Leave | None) -> SwapinPte:
     values = frame.values
     pte = frame.published if frame.published is not None else values["pte"]
     mapped = frame.mapped
@@ -133,14 +135,14 @@ def _swapin_answer(frame: Frame, _leave: Leave | None) -> SwapinPte:
     return SwapinPte(pte, frame.write and not values["vmf->flags"] & WRITE, exclusive)
 
 
-def _reuse(parsed: Parsed, defined: Collection[str]) -> Decision:
+def _reuse(parsed: ParsedBlock, defined: Collection[str]) -> Decision:
     """The statements of do_wp_page(): what comes to their end is reused."""
-    fields = {"vmf->flags": Kind.FAULT_FLAGS}
+    fields = {"vmf->flags": ValueKind.FAULT_FLAGS}
     reader = _reader(parsed, "can_reuse_anon", REUSE_VARIABLES, fields, defined)
     step = reader.read(parsed.body, OUTCOMES, returns=False)
     source = parsed.source
 
-    def answer(frame: Frame, leave: Leave | None) -> bool:
+    def answer(frame: Evaluation, leave: Leave | None) -> bool:
         return _truth(source, frame, REUSED if leave is None else leave)
 
     return Decision(
@@ -148,12 +150,12 @@ def _reuse(parsed: Parsed, defined: Collection[str]) -> Decision:
     )
 
 
-def _definition(point: Point, parsed: Parsed, defined: Collection[str]) -> Decision:
+def _definition(point: Point, parsed: ParsedBlock, defined: Collection[str]) -> Decision:
     """A function: its parameters are known by their types."""
     declared = parsed.declaration
     assert declared is not None
     variables = _parameters(point, parsed, defined)
-    fields = {"vmf->flags": Kind.FAULT_FLAGS}
+    fields = {"vmf->flags": ValueKind.FAULT_FLAGS}
     reader = _reader(parsed, point, variables, fields, defined)
     if not _gives_integer(declared.type.type):
         raise reader.error(declared, "the function must return bool")
@@ -169,7 +171,7 @@ def _gives_integer(result: Any) -> bool:
     return " ".join(names) in WIDTHS
 
 
-def _parameters(point: Point, parsed: Parsed, defined: Collection[str]) -> dict[str, Variable]:
+def _parameters(point: Point, parsed: ParsedBlock, defined: Collection[str]) -> dict[str, Variable]:
     """The parameters of a definition.
 
     Of the integers of should_try_to_free_swap() the last is the fault's flags; one before it is
@@ -195,13 +197,13 @@ def _parameters(point: Point, parsed: Parsed, defined: Collection[str]) -> dict[
                 declared, f"what the caller passes as {quote(name)} is not known; only {wanted} is"
             )
     if integers:
-        variables[integers[-1]] = Variable(integers[-1], Kind.FAULT_FLAGS)
+        variables[integers[-1]] = Variable(integers[-1], ValueKind.FAULT_FLAGS)
     return variables
 
 
 def _parameter(reader: Statements, node: Any) -> Variable:
     if _struct(node) == "swap_info_struct":
-        return Variable(node.name, Kind.OPAQUE)
+        return Variable(node.name, ValueKind.OPAQUE)
     kind, width = reader.type_of(node)
     if kind is None and width is None:
         raise reader.error(node, "the model has no PTE for this function")
@@ -215,24 +217,24 @@ def _struct(node: Any) -> str | None:
     return base.name if isinstance(base, c_ast.Struct) else None
 
 
-def _frames(point: Point, variables: Mapping[str, Variable]) -> Callable[..., Frame]:
+def _frames(point: Point, variables: Mapping[str, Variable]) -> Callable[..., Evaluation]:
     """Makes the frame of a question from the arguments of the policy's method."""
     # Pointers have one value, and the caller holds one reference.
     ones = dict.fromkeys(variables, 1)
-    flags = [name for name, each in variables.items() if each.kind is Kind.FAULT_FLAGS]
+    flags = [name for name, each in variables.items() if each.kind is ValueKind.FAULT_FLAGS]
 
-    def free_swap(folio: FolioRefs, vma: Vma, write: bool, swap_full: bool) -> Frame:
+    def free_swap(folio: FolioRefs, vma: Vma, write: bool, swap_full: bool) -> Evaluation:
         given = WRITE if write else 0
         values = ones | dict.fromkeys(flags, given) | {"vmf->flags": given}
         return free_swap_frame(values, folio, vma, swap_full)
 
-    def reuse(folio: FolioRefs) -> Frame:
+    def reuse(folio: FolioRefs) -> Evaluation:
         return reuse_frame(ones | {"vmf->flags": WRITE}, folio)
 
     return free_swap if point == "should_free_swap" else reuse
 
 
-def _truth(source: Source, frame: Frame, leave: Leave | None) -> bool:
+def _truth(source: CSource, frame: Evaluation, leave: Leave | None) -> bool:
     """Yes or no. Raises `PolicyError` where the model cannot do what the C did besides."""
     assert leave is not None, "no path comes to the end without a return"
     if leave.answer is None:

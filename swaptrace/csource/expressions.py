@@ -15,19 +15,19 @@ from pycparser import c_ast
 from swaptrace.csource.arithmetic import OPERATORS, integer
 from swaptrace.csource.block import Point
 from swaptrace.csource.elsewhere import misplaced
-from swaptrace.csource.frame import Frame
-from swaptrace.csource.functions import ANY, FUNCTIONS, UNCHANGED, Function
+from swaptrace.csource.frame import Evaluation
+from swaptrace.csource.functions import ANY, FUNCTIONS, UNCHANGED, KnownFunction
 from swaptrace.csource.ignored import ALL_IGNORED, WARNINGS, is_ignored
-from swaptrace.csource.kinds import CONSTANTS, FLAG_KINDS, POINTERS, TRUTHS, Kind, vm_flags
+from swaptrace.csource.kinds import CONSTANTS, FLAG_KINDS, POINTERS, TRUTHS, ValueKind, vm_flags
 from swaptrace.csource.nodes import Nodes, arguments_of, text_of
 from swaptrace.csource.parse import place_of
 from swaptrace.csource.preprocess import ENABLED
-from swaptrace.csource.scope import WIDTHS, Known, Scopes, fit
-from swaptrace.csource.source import Source
+from swaptrace.csource.scope import WIDTHS, KnownVariables, Scopes, fit
+from swaptrace.csource.source import CSource
 from swaptrace.csource.words import words
 from swaptrace.errors import PolicyError, did_you_mean, nearest, quote
 
-Run = Callable[[Frame], Any]
+Run = Callable[[Evaluation], Any]
 
 MAX_NESTING: Final = 100
 
@@ -50,7 +50,7 @@ POINT_OF: Final[Mapping[Point, str]] = {
 class Value(NamedTuple):
     """What an expression gives: its kind, and what computes it."""
 
-    kind: Kind
+    kind: ValueKind
     run: Run
 
 
@@ -62,7 +62,12 @@ class Expressions(Nodes):
     """
 
     def __init__(
-        self, source: Source, point: Point, scopes: Scopes, known: Known, defined: Collection[str]
+        self,
+        source: CSource,
+        point: Point,
+        scopes: Scopes,
+        known: KnownVariables,
+        defined: Collection[str],
     ) -> None:
         self.source, self.point, self.scopes = source, point, scopes
         self.known, self.defined = known, defined
@@ -93,7 +98,7 @@ class Expressions(Nodes):
             raise self.error(node, f"{value.kind.value} is neither true nor false")
         return value.run
 
-    def of_kinds(self, node: Any, kinds: Collection[Kind], who: str, where: str = "") -> Value:
+    def of_kinds(self, node: Any, kinds: Collection[ValueKind], who: str, where: str = "") -> Value:
         """An expression of one of these kinds; `who` takes it, and `where`."""
         value = self.value(node)
         if value.kind not in kinds:
@@ -102,7 +107,7 @@ class Expressions(Nodes):
 
     def _constant(self, node: Any) -> Value:
         number = self.integer(node)
-        return Value(Kind.INT, lambda _frame: number)
+        return Value(ValueKind.INT, lambda _frame: number)
 
     def _name(self, node: Any) -> Value:
         variable = self.scopes.find(node.name)
@@ -112,7 +117,7 @@ class Expressions(Nodes):
             kind, bits = CONSTANTS[node.name]
             return Value(kind, lambda _frame: bits)
         if node.name in self.defined:
-            return Value(Kind.INT, lambda _frame: 1)
+            return Value(ValueKind.INT, lambda _frame: 1)
         if node.name in FUNCTIONS or node.name in UNCHANGED:
             raise self.error(node, f"{node.name} is a function; it must be called")
         near = perhaps(node.name, {*self.scopes.names(), *CONSTANTS})
@@ -122,32 +127,34 @@ class Expressions(Nodes):
         kind = self.known.kinds.get(key)
         if kind is None and self.known.reached:
             raise self.error(node, f"{quote(node.name)} may have no value here")
-        return Value(kind or Kind.INT, lambda frame: frame.values[key])
+        return Value(kind or ValueKind.INT, lambda frame: frame.values[key])
 
     def _field(self, node: Any) -> Value:
         struct, field = self.value(node.name), node.field.name
-        if struct.kind is Kind.VMF:
+        if struct.kind is ValueKind.VMF:
             return self._field_of_fault(node, field)
-        if struct.kind is Kind.VMA and field == "vm_flags":
+        if struct.kind is ValueKind.VMA and field == "vm_flags":
             if self.point == "can_reuse_anon":
                 raise self.error(
                     node, f"the VMA is not known where the decision is about {POINT_OF[self.point]}"
                 )
-            return Value(Kind.VM_FLAGS, lambda frame: vm_flags(frame.vma))
-        if struct.kind is Kind.FOLIO and field == "page":
-            return Value(Kind.PAGE, lambda _frame: 1)
-        opaque = {Kind.VMA: OPAQUE_FIELDS["vma"], Kind.FOLIO: OPAQUE_FIELDS["folio"]}
+            return Value(ValueKind.VM_FLAGS, lambda frame: vm_flags(frame.vma))
+        if struct.kind is ValueKind.FOLIO and field == "page":
+            return Value(ValueKind.PAGE, lambda _frame: 1)
+        opaque = {ValueKind.VMA: OPAQUE_FIELDS["vma"], ValueKind.FOLIO: OPAQUE_FIELDS["folio"]}
         valid = opaque.get(struct.kind)
         if valid is None:
             raise self.error(node, f"{struct.kind.value} has no fields in the model")
-        return self._opaque(node, field, valid, ["vm_flags" if struct.kind is Kind.VMA else "page"])
+        return self._opaque(
+            node, field, valid, ["vm_flags" if struct.kind is ValueKind.VMA else "page"]
+        )
 
     def _field_of_fault(self, node: Any, field: str) -> Value:
         key = f"vmf->{field}"
         if key in self.known.kinds:
             return Value(self.known.kinds[key], lambda frame: frame.values[key])
         if field in ("vma", "page"):
-            kind = Kind.VMA if field == "vma" else Kind.PAGE
+            kind = ValueKind.VMA if field == "vma" else ValueKind.PAGE
             return Value(kind, lambda _frame: 1)
         return self._opaque(node, field, OPAQUE_FIELDS["vmf"], ["flags", "orig_pte", "vma", "page"])
 
@@ -157,20 +164,22 @@ class Expressions(Nodes):
         if field not in valid:
             hint = did_you_mean(field, [*valid, *others])
             raise self.error(node.field, f"the model has no field {quote(field)} here; {hint}")
-        return Value(Kind.OPAQUE, lambda _frame: None)
+        return Value(ValueKind.OPAQUE, lambda _frame: None)
 
     def _unary(self, node: Any) -> Value:
         if node.op == "&" and isinstance(node.expr, c_ast.StructRef):
-            return self.of_kinds(node.expr, {Kind.PAGE}, "& of a field")
+            return self.of_kinds(node.expr, {ValueKind.PAGE}, "& of a field")
         if node.op == "!":
             run = self.truth(node.expr)
-            return Value(Kind.INT, lambda frame: 0 if run(frame) else 1)
+            return Value(ValueKind.INT, lambda frame: 0 if run(frame) else 1)
         if node.op == "~":
-            value = self.of_kinds(node.expr, {Kind.INT, *FLAG_KINDS}, "~")
+            value = self.of_kinds(node.expr, {ValueKind.INT, *FLAG_KINDS}, "~")
             return Value(value.kind, lambda frame: ~value.run(frame))
         if node.op in ("+", "-"):
-            value = self.of_kinds(node.expr, {Kind.INT}, node.op)
-            return value if node.op == "+" else Value(Kind.INT, lambda frame: -value.run(frame))
+            value = self.of_kinds(node.expr, {ValueKind.INT}, node.op)
+            return (
+                value if node.op == "+" else Value(ValueKind.INT, lambda frame: -value.run(frame))
+            )
         if node.op in ("*", "&"):
             raise self.error(node, f"{node.op}: the model has no memory to point into")
         raise self.error(node, f"{node.op.strip('p')} is not understood in an expression")
@@ -189,21 +198,21 @@ class Expressions(Nodes):
             raise self.error(node, f"{node.op} of {kind.value} has no meaning")
         one, other, error = left.run, right.run, self.error
 
-        def run(frame: Frame) -> int:
+        def run(frame: Evaluation) -> int:
             try:
                 return apply(one(frame), other(frame))
             except (ArithmeticError, ValueError) as wrong:
                 raise error(node, str(wrong)) from None
 
-        return Value(Kind.INT if node.op in COMPARISONS else kind, run)
+        return Value(ValueKind.INT if node.op in COMPARISONS else kind, run)
 
     def _logical(self, node: Any) -> Value:
         one, other = self.truth(node.left), self.truth(node.right)
         if node.op == "&&":
-            return Value(Kind.INT, lambda frame: 1 if one(frame) and other(frame) else 0)
-        return Value(Kind.INT, lambda frame: 1 if one(frame) or other(frame) else 0)
+            return Value(ValueKind.INT, lambda frame: 1 if one(frame) and other(frame) else 0)
+        return Value(ValueKind.INT, lambda frame: 1 if one(frame) or other(frame) else 0)
 
-    def _common(self, node: Any, one: Kind, other: Kind) -> Kind:
+    def _common(self, node: Any, one: ValueKind, other: ValueKind) -> ValueKind:
         """The kind of two operands together: a flag goes with flags of its own, and with 0."""
         kinds = {one, other}
         if not kinds <= TRUTHS:
@@ -211,10 +220,16 @@ class Expressions(Nodes):
             raise self.error(node, f"{node.op} of {bad.value} is not understood")
         if len(kinds) == 1:
             return one
-        if kinds <= POINTERS and (Kind.NULL in kinds or kinds == {Kind.FOLIO, Kind.PAGE}):
-            return other if one is Kind.NULL else one
-        if Kind.INT in kinds and kinds <= {Kind.INT, *FLAG_KINDS} and self._plain_number(node):
-            return other if one is Kind.INT else one
+        if kinds <= POINTERS and (
+            ValueKind.NULL in kinds or kinds == {ValueKind.FOLIO, ValueKind.PAGE}
+        ):
+            return other if one is ValueKind.NULL else one
+        if (
+            ValueKind.INT in kinds
+            and kinds <= {ValueKind.INT, *FLAG_KINDS}
+            and self._plain_number(node)
+        ):
+            return other if one is ValueKind.INT else one
         raise self.error(
             node.right, f"{other.value} and {one.value} do not go together with {node.op}"
         )
@@ -230,18 +245,18 @@ class Expressions(Nodes):
     def _ternary(self, node: Any) -> Value:
         condition = self.truth(node.cond)
         yes, no = self.value(node.iftrue), self.value(node.iffalse)
-        if yes.kind is not no.kind and not {yes.kind, no.kind} <= {Kind.INT, *FLAG_KINDS}:
+        if yes.kind is not no.kind and not {yes.kind, no.kind} <= {ValueKind.INT, *FLAG_KINDS}:
             raise self.error(node, f"either {yes.kind.value} or {no.kind.value}")
-        kind = no.kind if yes.kind is Kind.INT else yes.kind
+        kind = no.kind if yes.kind is ValueKind.INT else yes.kind
         return Value(kind, lambda frame: yes.run(frame) if condition(frame) else no.run(frame))
 
     def _cast(self, node: Any) -> Value:
         value = self.value(node.expr)
         names = getattr(getattr(node.to_type.type, "type", None), "names", None)
         width = WIDTHS.get(" ".join(names)) if names else None
-        if width is None or value.kind not in {Kind.INT, *FLAG_KINDS}:
+        if width is None or value.kind not in {ValueKind.INT, *FLAG_KINDS}:
             raise self.error(node, f"a cast of {value.kind.value} to this type is not understood")
-        kind = Kind.INT if width[0] == 1 else value.kind
+        kind = ValueKind.INT if width[0] == 1 else value.kind
         return Value(kind, lambda frame: fit(value.run(frame), width))
 
     def _call(self, node: Any) -> Value:
@@ -249,10 +264,10 @@ class Expressions(Nodes):
         if name in UNCHANGED:
             return self.value(self.only(node, arguments))
         if name in WARNINGS:
-            return Value(Kind.INT, self.truth(self.only(node, arguments)))
+            return Value(ValueKind.INT, self.truth(self.only(node, arguments)))
         if name in ENABLED:
             enabled = self.enabled(node, arguments, self.defined)
-            return Value(Kind.INT, lambda _frame: enabled)
+            return Value(ValueKind.INT, lambda _frame: enabled)
         function = FUNCTIONS.get(name)
         if function is None and is_ignored(name):
             raise self.error(node, f"the model ignores {name}(), so that it has no value")
@@ -267,7 +282,9 @@ class Expressions(Nodes):
             raise self.error(node, f"{name}() is not known where the decision is about {what}")
         return self._call_of(node, name, function, arguments)
 
-    def _call_of(self, node: Any, name: str, function: Function, arguments: list[Any]) -> Value:
+    def _call_of(
+        self, node: Any, name: str, function: KnownFunction, arguments: list[Any]
+    ) -> Value:
         most = len(function.params)
         least = most - function.optional
         if not least <= len(arguments) <= most:
@@ -320,11 +337,11 @@ def perhaps(name: str, valid: Iterable[str]) -> str:
     return "" if near is None else f"; did you mean {quote(near)}?"
 
 
-def named(kinds: Collection[Kind]) -> str:
+def named(kinds: Collection[ValueKind]) -> str:
     """The kinds, for a message."""
     if kinds == TRUTHS:
         return "what is true or false"
-    return " or ".join(kind.value for kind in Kind if kind in kinds)
+    return " or ".join(kind.value for kind in ValueKind if kind in kinds)
 
 
 def _applied(run: Callable[..., Any], arguments: list[Run]) -> Run:

@@ -25,7 +25,7 @@ class Cited(NamedTuple):
     taken: bool | None = None
 
 
-class Frame:
+class Evaluation:
     """One question while it is answered.
 
     `values` are the variables, by their names or, of a local one, by name and number.
@@ -80,7 +80,7 @@ class Frame:
         self.batched = 0
 
 
-def swapin_frame(fault: SwapinFault) -> Frame:
+def swapin_frame(fault: SwapinFault) -> Evaluation:
     """do_swap_page() behind mk_pte(), with the reference that the fault holds.
 
     A fresh folio that the swap cache does not know makes `exclusive` true although the entry
@@ -105,20 +105,22 @@ def swapin_frame(fault: SwapinFault) -> Frame:
         "entry": None,
         "ptep": None,
     }
-    frame = Frame(fault.folio, fault.vma, values, held=1)
+    frame = Evaluation(fault.folio, fault.vma, values, held=1)
     frame.made, frame.write = fault.pte, fault.write
     return frame
 
 
-def free_swap_frame(values: dict[str, Any], folio: FolioRefs, vma: Vma, swap_full: bool) -> Frame:
+def free_swap_frame(
+    values: dict[str, Any], folio: FolioRefs, vma: Vma, swap_full: bool
+) -> Evaluation:
     """should_try_to_free_swap(), with the reference that the fault holds."""
-    frame = Frame(folio, vma, values, held=1)
+    frame = Evaluation(folio, vma, values, held=1)
     frame.swap_full = swap_full
     return frame
 
 
-def reuse_frame(values: dict[str, Any], folio: FolioRefs) -> Frame:
+def reuse_frame(values: dict[str, Any], folio: FolioRefs) -> Evaluation:
     """wp_can_reuse_anon_folio(): the folio is on the LRU list, and in no batch."""
-    frame = Frame(folio, NOBODY, values, held=0)
+    frame = Evaluation(folio, NOBODY, values, held=0)
     frame.batched = 0
     return frame

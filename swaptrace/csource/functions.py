@@ -10,13 +10,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from swaptrace.csource.block import Point
-from swaptrace.csource.frame import Frame
-from swaptrace.csource.kinds import EXCLUSIVE, Kind
+from swaptrace.csource.frame import Evaluation
+from swaptrace.csource.kinds import EXCLUSIVE, ValueKind
 from swaptrace.mm.policy import needs_soft_dirty_wp
 
-INT, PTE, SWAP, FOLIO, PAGE, VMA = Kind.INT, Kind.PTE, Kind.SWAP, Kind.FOLIO, Kind.PAGE, Kind.VMA
+INT, PTE, SWAP, FOLIO, PAGE, VMA = (
+    ValueKind.INT,
+    ValueKind.PTE,
+    ValueKind.SWAP,
+    ValueKind.FOLIO,
+    ValueKind.PAGE,
+    ValueKind.VMA,
+)
 
-ANY: Final[frozenset[Kind]] = frozenset()
+ANY: Final[frozenset[ValueKind]] = frozenset()
 """A parameter whose argument is not looked at."""
 
 SWAPIN: Final[frozenset[Point]] = frozenset({"swapin_pte"})
@@ -25,10 +32,10 @@ REUSING: Final[frozenset[Point]] = frozenset({"can_reuse_anon"})
 EVERYWHERE: Final = SWAPIN | FREEING | REUSING
 WITH_VMA: Final = SWAPIN | FREEING
 
-Params = tuple[frozenset[Kind], ...]
+Params = tuple[frozenset[ValueKind], ...]
 
 
-class Function(NamedTuple):
+class KnownFunction(NamedTuple):
     """What the model knows of a function of the kernel.
 
     `run` takes the frame and the values of the arguments. Of `params` the last `optional` may be
@@ -37,14 +44,14 @@ class Function(NamedTuple):
     """
 
     params: Params
-    result: Kind
+    result: ValueKind
     run: Callable[..., Any]
     points: frozenset[Point] = EVERYWHERE
     optional: int = 0
     changes: bool = False
 
 
-def _of(*kinds: Kind) -> frozenset[Kind]:
+def _of(*kinds: ValueKind) -> frozenset[ValueKind]:
     return frozenset(kinds)
 
 
@@ -53,22 +60,22 @@ _SWAP: Final[Params] = (_of(SWAP),)
 _VMA_PTE: Final[Params] = (_of(VMA), _of(PTE))
 
 
-def _pte(method: Callable[[Any], Any], result: Kind = PTE) -> Function:
-    return Function(_PTE, result, lambda _frame, pte: method(pte), SWAPIN)
+def _pte(method: Callable[[Any], Any], result: ValueKind = PTE) -> KnownFunction:
+    return KnownFunction(_PTE, result, lambda _frame, pte: method(pte), SWAPIN)
 
 
-def _maybe_mkwrite(frame: Frame, pte: Any, _vma: object) -> Any:
+def _maybe_mkwrite(frame: Evaluation, pte: Any, _vma: object) -> Any:
     return pte.mkwrite() if frame.vma.writable else pte
 
 
-_PTES: Final[Mapping[str, Function]] = {
-    "mk_pte": Function((_of(PAGE), ANY), PTE, lambda frame, _page: frame.made, SWAPIN),
-    "folio_mk_pte": Function((_of(FOLIO), ANY), PTE, lambda frame, _folio: frame.made, SWAPIN),
-    "pte_mkwrite": Function(
+_PTES: Final[Mapping[str, KnownFunction]] = {
+    "mk_pte": KnownFunction((_of(PAGE), ANY), PTE, lambda frame, _page: frame.made, SWAPIN),
+    "folio_mk_pte": KnownFunction((_of(FOLIO), ANY), PTE, lambda frame, _folio: frame.made, SWAPIN),
+    "pte_mkwrite": KnownFunction(
         (_of(PTE), _of(VMA)), PTE, lambda _frame, pte, _vma=None: pte.mkwrite(), SWAPIN, optional=1
     ),
     "pte_mkwrite_novma": _pte(lambda pte: pte.mkwrite()),
-    "maybe_mkwrite": Function((_of(PTE), _of(VMA)), PTE, _maybe_mkwrite, SWAPIN),
+    "maybe_mkwrite": KnownFunction((_of(PTE), _of(VMA)), PTE, _maybe_mkwrite, SWAPIN),
     "pte_wrprotect": _pte(lambda pte: pte.wrprotect()),
     "pte_mkdirty": _pte(lambda pte: pte.mkdirty()),
     "pte_mkclean": _pte(lambda pte: pte.mkclean()),
@@ -79,31 +86,33 @@ _PTES: Final[Mapping[str, Function]] = {
     # Nothing in the model depends on the accessed bit, or on which page of a folio it is.
     "pte_mkyoung": _pte(lambda pte: pte),
     "pte_mkold": _pte(lambda pte: pte),
-    "pte_advance_pfn": Function((_of(PTE), _of(INT)), PTE, lambda _frame, pte, _pages: pte, SWAPIN),
+    "pte_advance_pfn": KnownFunction(
+        (_of(PTE), _of(INT)), PTE, lambda _frame, pte, _pages: pte, SWAPIN
+    ),
     "pte_write": _pte(lambda pte: int(pte.write), INT),
     "pte_dirty": _pte(lambda pte: int(pte.dirty), INT),
     "pte_soft_dirty": _pte(lambda pte: int(pte.soft_dirty), INT),
     "pte_uffd_wp": _pte(lambda pte: int(pte.uffd_wp), INT),
     "pte_present": _pte(lambda _pte: 1, INT),
-    "pte_swp_soft_dirty": Function(_SWAP, INT, lambda _frame, e: int(e.soft_dirty), SWAPIN),
-    "pte_swp_uffd_wp": Function(_SWAP, INT, lambda _frame, e: int(e.uffd_wp), SWAPIN),
-    "pte_swp_exclusive": Function(_SWAP, INT, lambda _frame, e: int(e.exclusive), SWAPIN),
+    "pte_swp_soft_dirty": KnownFunction(_SWAP, INT, lambda _frame, e: int(e.soft_dirty), SWAPIN),
+    "pte_swp_uffd_wp": KnownFunction(_SWAP, INT, lambda _frame, e: int(e.uffd_wp), SWAPIN),
+    "pte_swp_exclusive": KnownFunction(_SWAP, INT, lambda _frame, e: int(e.exclusive), SWAPIN),
 }
 
-_VMAS: Final[Mapping[str, Function]] = {
-    "userfaultfd_pte_wp": Function(
+_VMAS: Final[Mapping[str, KnownFunction]] = {
+    "userfaultfd_pte_wp": KnownFunction(
         _VMA_PTE,
         INT,
         lambda frame, _vma, pte: int(frame.vma.uffd_wp and pte.uffd_wp),
         SWAPIN,
     ),
-    "userfaultfd_wp": Function(
+    "userfaultfd_wp": KnownFunction(
         (_of(VMA),), INT, lambda frame, _vma: int(frame.vma.uffd_wp), WITH_VMA
     ),
-    "vma_soft_dirty_enabled": Function(
+    "vma_soft_dirty_enabled": KnownFunction(
         (_of(VMA),), INT, lambda frame, _vma: int(frame.vma.soft_dirty_enabled), WITH_VMA
     ),
-    "pte_needs_soft_dirty_wp": Function(
+    "pte_needs_soft_dirty_wp": KnownFunction(
         _VMA_PTE,
         INT,
         lambda frame, _vma, pte: int(needs_soft_dirty_wp(frame.vma, pte)),
@@ -115,23 +124,23 @@ _VMAS: Final[Mapping[str, Function]] = {
 def _about(
     folio: str,
     page: str,
-    run: Callable[[Frame], int],
+    run: Callable[[Evaluation], int],
     points: frozenset[Point] = EVERYWHERE,
     changes: bool = False,
-) -> dict[str, Function]:
+) -> dict[str, KnownFunction]:
     """A function about a folio, and the one about a page that older kernels have for it."""
 
-    def answer(frame: Frame, _folio: object) -> int:
+    def answer(frame: Evaluation, _folio: object) -> int:
         return run(frame)
 
     kinds = dict.fromkeys(folio.split(), FOLIO) | dict.fromkeys(page.split(), PAGE)
     return {
-        name: Function((_of(kind),), INT, answer, points, changes=changes)
+        name: KnownFunction((_of(kind),), INT, answer, points, changes=changes)
         for name, kind in kinds.items()
     }
 
 
-_FOLIOS: Final[Mapping[str, Function]] = {
+_FOLIOS: Final[Mapping[str, KnownFunction]] = {
     **_about("folio_ref_count", "page_count page_ref_count", lambda frame: frame.ref_count),
     **_about("folio_mapcount", "page_mapcount total_mapcount", lambda frame: frame.mapcount),
     **_about("folio_mapped", "page_mapped", lambda frame: int(frame.mapcount > 0)),
@@ -158,14 +167,14 @@ _FOLIOS: Final[Mapping[str, Function]] = {
     # Nobody else holds the lock of a page: one thing happens at a time.
     **_about("folio_trylock", "trylock_page", lambda _frame: 1),
     # Only a page that is to be reused can leave the swap cache by what C does.
-    **_about("folio_free_swap", "try_to_free_swap", Frame.free_swap, REUSING, changes=True),
-    "mem_cgroup_swap_full": Function(
+    **_about("folio_free_swap", "try_to_free_swap", Evaluation.free_swap, REUSING, changes=True),
+    "mem_cgroup_swap_full": KnownFunction(
         (_of(FOLIO, PAGE),), INT, lambda frame, _folio: int(frame.swap_full), FREEING
     ),
-    "vm_swap_full": Function((), INT, lambda frame: int(frame.swap_full), FREEING),
-    "page_folio": Function((_of(PAGE),), FOLIO, lambda _frame, _page: 1),
-    "folio_page": Function((_of(FOLIO), _of(INT)), PAGE, lambda _frame, _folio, _index: 1),
-    "__wp_can_reuse_large_anon_folio": Function(
+    "vm_swap_full": KnownFunction((), INT, lambda frame: int(frame.swap_full), FREEING),
+    "page_folio": KnownFunction((_of(PAGE),), FOLIO, lambda _frame, _page: 1),
+    "folio_page": KnownFunction((_of(FOLIO), _of(INT)), PAGE, lambda _frame, _folio, _index: 1),
+    "__wp_can_reuse_large_anon_folio": KnownFunction(
         (_of(FOLIO), _of(VMA)), INT, lambda _frame, _folio, _vma: 0, REUSING
     ),
 }
@@ -173,37 +182,37 @@ _FOLIOS: Final[Mapping[str, Function]] = {
 
 def _effect(
     run: Callable[..., None],
-    *params: frozenset[Kind],
+    *params: frozenset[ValueKind],
     points: frozenset[Point] = EVERYWHERE,
     optional: int = 0,
-) -> Function:
-    return Function(params, Kind.VOID, run, points, optional, changes=True)
+) -> KnownFunction:
+    return KnownFunction(params, ValueKind.VOID, run, points, optional, changes=True)
 
 
-def _reference(frame: Frame, _folio: object, count: int = 1) -> None:
+def _reference(frame: Evaluation, _folio: object, count: int = 1) -> None:
     frame.ref_count += count
 
 
-def _put(frame: Frame, _folio: object) -> None:
+def _put(frame: Evaluation, _folio: object) -> None:
     frame.ref_count -= 1
 
 
-def _rmap(frame: Frame, *arguments: Any) -> None:
+def _rmap(frame: Evaluation, *arguments: Any) -> None:
     frame.mapped = bool(arguments[-1] & EXCLUSIVE)
 
 
-def _new_rmap(frame: Frame, flags: int = EXCLUSIVE) -> None:
+def _new_rmap(frame: Evaluation, flags: int = EXCLUSIVE) -> None:
     frame.mapped = bool(flags & EXCLUSIVE)
 
 
-def _publish(frame: Frame, pte: Any) -> None:
+def _publish(frame: Evaluation, pte: Any) -> None:
     frame.published = pte
 
 
-_RMAP: Final = _of(Kind.RMAP, Kind.INT)
+_RMAP: Final = _of(ValueKind.RMAP, ValueKind.INT)
 
-_EFFECTS: Final[Mapping[str, Function]] = {
-    "lru_add_drain": _effect(Frame.drain),
+_EFFECTS: Final[Mapping[str, KnownFunction]] = {
+    "lru_add_drain": _effect(Evaluation.drain),
     "folio_get": _effect(_reference, _of(FOLIO)),
     "get_page": _effect(_reference, _of(PAGE)),
     "folio_ref_add": _effect(_reference, _of(FOLIO), _of(INT)),
@@ -225,7 +234,7 @@ _EFFECTS: Final[Mapping[str, Function]] = {
 PUBLISHING: Final = frozenset({"set_pte", "set_pte_at", "set_ptes"})
 """The PTE is mapped: what follows decides nothing."""
 
-FUNCTIONS: Final[Mapping[str, Function]] = {**_PTES, **_VMAS, **_FOLIOS, **_EFFECTS}
+FUNCTIONS: Final[Mapping[str, KnownFunction]] = {**_PTES, **_VMAS, **_FOLIOS, **_EFFECTS}
 """All of them, by name."""
 
 UNCHANGED: Final = frozenset({"likely", "unlikely", "READ_ONCE", "data_race"})

@@ -10,7 +10,7 @@ from typing import Final
 from swaptrace.mm.column import Vma
 
 
-class Kind(Enum):
+class ValueKind(Enum):
     """The kinds, in the words of messages."""
 
     INT = "an integer"
@@ -30,11 +30,15 @@ class Kind(Enum):
     VOID = "no value"
 
 
-FLAG_KINDS: Final = frozenset({Kind.VM_FLAGS, Kind.FAULT_FLAGS, Kind.RMAP, Kind.RESULT})
+FLAG_KINDS: Final = frozenset(
+    {ValueKind.VM_FLAGS, ValueKind.FAULT_FLAGS, ValueKind.RMAP, ValueKind.RESULT}
+)
 
-POINTERS: Final = frozenset({Kind.FOLIO, Kind.PAGE, Kind.VMA, Kind.VMF, Kind.NULL})
+POINTERS: Final = frozenset(
+    {ValueKind.FOLIO, ValueKind.PAGE, ValueKind.VMA, ValueKind.VMF, ValueKind.NULL}
+)
 
-TRUTHS: Final = FLAG_KINDS | POINTERS | {Kind.INT}
+TRUTHS: Final = FLAG_KINDS | POINTERS | {ValueKind.INT}
 """What a condition may be."""
 
 VM_FLAGS: Final[Mapping[str, int]] = {
@@ -65,14 +69,14 @@ RESULTS: Final[Mapping[str, int]] = {
     "VM_FAULT_RETRY": 0x400,
 }
 
-CONSTANTS: Final[Mapping[str, tuple[Kind, int]]] = {
-    **{name: (Kind.VM_FLAGS, bits) for name, bits in VM_FLAGS.items()},
-    **{name: (Kind.FAULT_FLAGS, bits) for name, bits in FAULT_FLAGS.items()},
-    **{name: (Kind.RMAP, bits) for name, bits in RMAP_FLAGS.items()},
-    **{name: (Kind.RESULT, bits) for name, bits in RESULTS.items()},
-    "true": (Kind.INT, 1),
-    "false": (Kind.INT, 0),
-    "NULL": (Kind.NULL, 0),
+CONSTANTS: Final[Mapping[str, tuple[ValueKind, int]]] = {
+    **{name: (ValueKind.VM_FLAGS, bits) for name, bits in VM_FLAGS.items()},
+    **{name: (ValueKind.FAULT_FLAGS, bits) for name, bits in FAULT_FLAGS.items()},
+    **{name: (ValueKind.RMAP, bits) for name, bits in RMAP_FLAGS.items()},
+    **{name: (ValueKind.RESULT, bits) for name, bits in RESULTS.items()},
+    "true": (ValueKind.INT, 1),
+    "false": (ValueKind.INT, 0),
+    "NULL": (ValueKind.NULL, 0),
 }
 
 WRITE: Final = FAULT_FLAGS["FAULT_FLAG_WRITE"]

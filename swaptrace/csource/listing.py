@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from swaptrace.csource.block import Block, Point
+from swaptrace.csource.block import CBlock, Point
 from swaptrace.csource.policy import POINTS, CPolicy
 from swaptrace.errors import printable
 from swaptrace.mm.policy import Policy
@@ -25,7 +25,7 @@ def listing(policy: Policy) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _listed(point: Point, block: Block | None) -> Iterator[str]:
+def _listed(point: Point, block: CBlock | None) -> Iterator[str]:
     if block is None:
         yield f"{point}, {KERNEL_NAMES[point]}: the default, as in Linux 6.10"
         return

@@ -10,7 +10,7 @@ from pycparser import c_ast
 from pycparser.c_parser import CParser, ParseError
 
 from swaptrace.csource.preprocess import resolve
-from swaptrace.csource.source import Place, Source
+from swaptrace.csource.source import CPlace, CSource
 from swaptrace.csource.tokens import check_brackets, tokens_of, without_attributes, without_comments
 from swaptrace.csource.words import words
 from swaptrace.errors import quote
@@ -31,15 +31,15 @@ _NAMED: Final = "c"
 """What the parser is told that the file is called: the user's name could confuse `_POSITION`."""
 
 
-class Parsed(NamedTuple):
+class ParsedBlock(NamedTuple):
     """The body of a block; of a function definition the declaration as well."""
 
-    source: Source
+    source: CSource
     body: Any
     declaration: Any | None
 
 
-def plain(source: Source, defines: Collection[str]) -> str:
+def plain(source: CSource, defines: Collection[str]) -> str:
     """The text that is left of a source when comments, directives and attributes are gone.
 
     Raises `PolicyError` for what is no C, by its characters and brackets.
@@ -50,13 +50,13 @@ def plain(source: Source, defines: Collection[str]) -> str:
     return without_attributes(text)
 
 
-def parse_statements(source: Source, text: str) -> Parsed:
+def parse_statements(source: CSource, text: str) -> ParsedBlock:
     """The statements as one compound."""
     tree = _parse(source, f"void f(void) {{\n#line {source.first}\n{text}\n}}")
-    return Parsed(source, tree.ext[-1].body, None)
+    return ParsedBlock(source, tree.ext[-1].body, None)
 
 
-def parse_definition(source: Source, text: str) -> Parsed:
+def parse_definition(source: CSource, text: str) -> ParsedBlock:
     """The one function that the text defines."""
     found = _parse(source, f"\n#line {source.first}\n{text}").ext[len(TYPES) :]
     if len(found) != 1 or not isinstance(found[0], c_ast.FuncDef):
@@ -66,7 +66,7 @@ def parse_definition(source: Source, text: str) -> Parsed:
         raise source.error(
             place_of(source, found[0].param_decls[0]), "expected the types of the parameters"
         )
-    return Parsed(source, found[0].body, found[0].decl)
+    return ParsedBlock(source, found[0].body, found[0].decl)
 
 
 def is_definition(text: str) -> bool:
@@ -81,24 +81,24 @@ def is_definition(text: str) -> bool:
     return len(words) > 1 and words[0] not in ("return", "else", "do", "case", "goto")
 
 
-def place_of(source: Source, node: Any) -> Place:
+def place_of(source: CSource, node: Any) -> CPlace:
     """Where a node stands; where a node has no place, the beginning."""
     coord = getattr(node, "coord", None)
     if coord is None:
         return source.start
-    return Place(coord.line, coord.column or 1)
+    return CPlace(coord.line, coord.column or 1)
 
 
-def _parse(source: Source, text: str) -> Any:
+def _parse(source: CSource, text: str) -> Any:
     try:
         return CParser().parse(_PRELUDE + text, _NAMED)
     except ParseError as error:
         match = _POSITION.match(str(error))
         if match is None:  # "At end of input": brackets match, so something is missing at the end
             last = source.first + max(0, len(source.lines) - 1)
-            raise source.error(Place(last, 1), "the C ends too early") from None
+            raise source.error(CPlace(last, 1), "the C ends too early") from None
         line, column, message = match.groups()
-        raise source.error(Place(int(line), int(column or 1)), _told(message)) from None
+        raise source.error(CPlace(int(line), int(column or 1)), _told(message)) from None
 
 
 def _told(message: str) -> str:

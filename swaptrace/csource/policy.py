@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, get_args
 
-from swaptrace.csource.block import Block, Point
+from swaptrace.csource.block import CBlock, Point
 from swaptrace.csource.decision import Decision, decision_of
 from swaptrace.csource.frame import Cited
 from swaptrace.mm.policy import Policy
@@ -22,7 +22,7 @@ class CPolicy(Policy):
     overrides a point looks at the class. `notes` are what its user must be told beside any result.
     """
 
-    blocks: Mapping[Point, Block]
+    blocks: Mapping[Point, CBlock]
     defines: tuple[str, ...]
     notes: tuple[str, ...] = ()
     _decisions: Mapping[Point, Decision]
@@ -44,7 +44,7 @@ def policy_of(
     name: str,
     title: str,
     origin: str,
-    blocks: Mapping[Point, Block],
+    blocks: Mapping[Point, CBlock],
     defines: Collection[str] = (),
 ) -> CPolicy:
     """The policy that decides as the blocks say, with the names of `defines` defined.

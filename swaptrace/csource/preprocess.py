@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from swaptrace.csource.source import Place, Source
+from swaptrace.csource.source import CPlace, CSource
 from swaptrace.csource.tokens import MAX_DEPTH, Token, tokens_of
 from swaptrace.csource.words import words
 from swaptrace.errors import PolicyError, quote
@@ -46,7 +46,7 @@ class _Branch:
     last: bool = False
 
 
-def resolve(source: Source, text: str, defined: Collection[str]) -> str:
+def resolve(source: CSource, text: str, defined: Collection[str]) -> str:
     """The text with blanks for every directive and for the lines that they leave out.
 
     Raises `PolicyError` for a directive that is not understood, or that has no partner.
@@ -56,18 +56,18 @@ def resolve(source: Source, text: str, defined: Collection[str]) -> str:
     for number, line in enumerate(lines):
         match = _DIRECTIVE.match(line)
         if match is not None:
-            place = Place(source.first + number, line.index("#") + 1)
+            place = CPlace(source.first + number, line.index("#") + 1)
             condition = _Condition(source, place.line, line, match.end(), defined)
             _directive(source, place, match.group(1), condition, branches)
         if match is not None or (branches and not branches[-1].active):
             lines[number] = " " * len(line)
     if branches:
-        raise source.error(Place(branches[-1].line, 1), "this #if has no #endif")
+        raise source.error(CPlace(branches[-1].line, 1), "this #if has no #endif")
     return "\n".join(lines)
 
 
 def _directive(
-    source: Source, place: Place, word: str, condition: _Condition, branches: list[_Branch]
+    source: CSource, place: CPlace, word: str, condition: _Condition, branches: list[_Branch]
 ) -> None:
     outer = not branches or branches[-1].active
     if word in ("if", "ifdef", "ifndef"):
@@ -86,7 +86,7 @@ def _directive(
 
 
 def _next_branch(
-    source: Source, place: Place, word: str, condition: _Condition, branches: list[_Branch]
+    source: CSource, place: CPlace, word: str, condition: _Condition, branches: list[_Branch]
 ) -> None:
     branch = branches[-1]
     if word == "endif":
@@ -104,7 +104,7 @@ class _Condition:
     """What stands after `#if`: names, numbers, defined(), IS_ENABLED(), !, &&, ||, comparisons."""
 
     def __init__(
-        self, source: Source, line: int, text: str, start: int, defined: Collection[str]
+        self, source: CSource, line: int, text: str, start: int, defined: Collection[str]
     ) -> None:
         self.source, self.line, self.defined = source, line, defined
         self.tokens = [token for token in tokens_of(text) if token.at >= start]
@@ -126,7 +126,7 @@ class _Condition:
 
     def _error(self, message: str) -> PolicyError:
         at = self.tokens[self.at].at if self.at < len(self.tokens) else self.end
-        return self.source.error(Place(self.line, at + 1), message)
+        return self.source.error(CPlace(self.line, at + 1), message)
 
     def _peek(self, count: int = 1) -> str:
         """The next signs, as one operator if they stand together."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from swaptrace.csource.kinds import Kind
+from pycparser import c_ast
+
+from swaptrace.csource.kinds import ValueKind
 
 WIDTHS: Final[Mapping[str, tuple[int, bool]]] = {
     "bool": (1, False),
@@ -42,11 +44,11 @@ WIDTHS: Final[Mapping[str, tuple[int, bool]]] = {
 }
 """Bits and sign of the types that hold integers and flags."""
 
-POINTED: Final[Mapping[str, Kind]] = {
-    "folio": Kind.FOLIO,
-    "page": Kind.PAGE,
-    "vm_area_struct": Kind.VMA,
-    "vm_fault": Kind.VMF,
+POINTED: Final[Mapping[str, ValueKind]] = {
+    "folio": ValueKind.FOLIO,
+    "page": ValueKind.PAGE,
+    "vm_area_struct": ValueKind.VMA,
+    "vm_fault": ValueKind.VMF,
 }
 """The structs that a pointer may point to."""
 
@@ -56,47 +58,47 @@ class Variable(NamedTuple):
     one that takes its kind from its value. `width` is that of an integer."""
 
     key: str
-    kind: Kind | None
+    kind: ValueKind | None
     width: tuple[int, bool] | None = None
 
 
 @dataclass(slots=True)
-class Known:
+class KnownVariables:
     """What is known where a statement begins: the kind of each variable that has a value.
 
     `reached` is False behind a return or a goto.
     """
 
-    kinds: dict[str, Kind] = field(default_factory=dict)
+    kinds: dict[str, ValueKind] = field(default_factory=dict)
     reached: bool = True
 
-    def copy(self) -> Known:
-        return Known(dict(self.kinds), self.reached)
+    def copy(self) -> KnownVariables:
+        return KnownVariables(dict(self.kinds), self.reached)
 
 
-def joined(paths: Iterable[Known]) -> Known:
+def joined(paths: Iterable[KnownVariables]) -> KnownVariables:
     """What is known where several paths meet: what each of those that get there knows."""
     every = list(paths)
     reached = [path for path in every if path.reached]
     if not reached:
-        return Known(dict(every[0].kinds), reached=False)
+        return KnownVariables(dict(every[0].kinds), reached=False)
     first, *others = reached
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, ValueKind] = {}
     for key, kind in first.kinds.items():
         if all(key in other.kinds for other in others):
             kinds[key] = kind
             for other in others:
                 kinds[key] = _both(kinds[key], other.kinds[key])
-    return Known(kinds)
+    return KnownVariables(kinds)
 
 
-def _both(one: Kind, other: Kind) -> Kind:
+def _both(one: ValueKind, other: ValueKind) -> ValueKind:
     """Either kind. Only a PTE, or an integer with flags in it, can be of two."""
     if one is other:
         return one
-    if Kind.INT in (one, other):
-        return other if one is Kind.INT else one
-    return Kind.MIXED
+    if ValueKind.INT in (one, other):
+        return other if one is ValueKind.INT else one
+    return ValueKind.MIXED
 
 
 class Scopes:
@@ -126,7 +128,9 @@ class Scopes:
     def declared_here(self, name: str) -> Variable | None:
         return self._scopes[-1].get(name)
 
-    def declare(self, name: str, kind: Kind | None, width: tuple[int, bool] | None) -> Variable:
+    def declare(
+        self, name: str, kind: ValueKind | None, width: tuple[int, bool] | None
+    ) -> Variable:
         """A local variable; `#` keeps its key apart from every name."""
         self._declared += 1
         variable = Variable(f"{name}#{self._declared}", kind, width)
@@ -136,6 +140,15 @@ class Scopes:
     def names(self) -> Iterator[str]:
         for scope in self._scopes:
             yield from scope
+
+
+def width_of(node: Any) -> tuple[int, bool] | None:
+    """Bits and sign of a declared type; None if it is none of an integer."""
+    inner = node.type
+    names = getattr(getattr(inner, "type", None), "names", None)
+    if isinstance(inner, c_ast.PtrDecl) or names is None:
+        return None
+    return WIDTHS.get(" ".join(names))
 
 
 def fit(value: int, width: tuple[int, bool]) -> int:

@@ -12,12 +12,12 @@ from typing import Any, Final, NamedTuple
 from pycparser import c_ast
 
 from swaptrace.csource.expressions import MAX_NESTING, Run, perhaps
-from swaptrace.csource.frame import Cited, Frame
+from swaptrace.csource.frame import Cited, Evaluation
 from swaptrace.csource.functions import PUBLISHING
 from swaptrace.csource.ignored import HOOK, is_ignored
 from swaptrace.csource.kinds import TRUTHS
 from swaptrace.csource.nodes import text_of
-from swaptrace.csource.scope import Known, joined
+from swaptrace.csource.scope import KnownVariables, joined
 from swaptrace.csource.variables import Variables
 from swaptrace.errors import quote
 
@@ -29,7 +29,7 @@ class Leave(NamedTuple):
     answer: bool | None = None
 
 
-Step = Callable[[Frame], Leave | None]
+Step = Callable[[Evaluation], Leave | None]
 
 REUSED: Final = Leave(None, True)
 COPIED: Final = Leave(None, False)
@@ -60,7 +60,7 @@ class Labels:
 
     def __init__(self, items: list[Any]) -> None:
         self.at: dict[str, int] = {}
-        self.jumps: dict[str, list[Known]] = {}
+        self.jumps: dict[str, list[KnownVariables]] = {}
         self.reading = 0
         for number, item in enumerate(items):
             while isinstance(item, c_ast.Label):
@@ -97,7 +97,7 @@ class Statements(Variables):
             if step is not None:
                 steps.append(step)
             if self._decided(item):
-                self.known = Known(self.known.kinds, reached=False)
+                self.known = KnownVariables(self.known.kinds, reached=False)
                 break
         self._labels.pop()
         return _sequence(steps, starts)
@@ -133,7 +133,7 @@ class Statements(Variables):
         """A step that goes on to the next."""
         cited = self._cite(node, text_of(node) + ";")
 
-        def step(frame: Frame) -> None:
+        def step(frame: Evaluation) -> None:
             if frame.trace is not None:
                 frame.trace.append(cited)
             run(frame)
@@ -142,10 +142,10 @@ class Statements(Variables):
 
     def _leaving(self, node: Any, leave: Leave) -> Step:
         """A step that goes elsewhere."""
-        self.known = Known(self.known.kinds, reached=False)
+        self.known = KnownVariables(self.known.kinds, reached=False)
         cited = self._cite(node, text_of(node).removesuffix(";") + ";")
 
-        def step(frame: Frame) -> Leave:
+        def step(frame: Evaluation) -> Leave:
             if frame.trace is not None:
                 frame.trace.append(cited)
             return leave
@@ -181,7 +181,7 @@ class Statements(Variables):
         otherwise = self._branch(node.iffalse)
         self.known = joined([after_then, self.known])
 
-        def step(frame: Frame) -> Leave | None:
+        def step(frame: Evaluation) -> Leave | None:
             held = condition(frame)
             if frame.trace is not None:
                 frame.trace.append(yes if held else no)
@@ -233,9 +233,9 @@ class Statements(Variables):
         if value.kind not in TRUTHS:
             raise self.error(node.expr, f"{value.kind.value} is neither true nor false")
         run, cited = value.run, self._cite(node, text_of(node))
-        self.known = Known(self.known.kinds, reached=False)
+        self.known = KnownVariables(self.known.kinds, reached=False)
 
-        def step(frame: Frame) -> Leave:
+        def step(frame: Evaluation) -> Leave:
             if frame.trace is not None:
                 frame.trace.append(cited)
             return REUSED if run(frame) else COPIED
@@ -266,7 +266,7 @@ def _sequence(steps: list[Step], starts: Mapping[str, int]) -> Step:
     if not starts:
         return lambda frame: _run(frame, steps)
 
-    def run(frame: Frame) -> Leave | None:
+    def run(frame: Evaluation) -> Leave | None:
         at = 0
         while True:
             leave = _run(frame, steps[at:])
@@ -277,7 +277,7 @@ def _sequence(steps: list[Step], starts: Mapping[str, int]) -> Step:
     return run
 
 
-def _run(frame: Frame, steps: list[Step]) -> Leave | None:
+def _run(frame: Evaluation, steps: list[Step]) -> Leave | None:
     for step in steps:
         leave = step(frame)
         if leave is not None:

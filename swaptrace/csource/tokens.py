@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from swaptrace.csource.source import Source
+from swaptrace.csource.source import CSource
 from swaptrace.csource.words import words
 from swaptrace.errors import quote
 
@@ -57,7 +57,7 @@ class Token(NamedTuple):
     at: int
 
 
-def without_comments(source: Source, text: str) -> str:
+def without_comments(source: CSource, text: str) -> str:
     """The text with blanks for comments and joined lines. Raises `PolicyError` for characters
     that C does not have, and for more tokens than a decision can need."""
     parts: list[str] = []
@@ -96,7 +96,7 @@ def tokens_of(text: str) -> Iterator[Token]:
             yield Token(str(match.lastgroup), match.group(), match.start())
 
 
-def check_brackets(source: Source, text: str) -> None:
+def check_brackets(source: CSource, text: str) -> None:
     """Raise `PolicyError` where one is missing, is too many, or they are nested too deeply."""
     opened: list[Token] = []
     for token in tokens_of(text):

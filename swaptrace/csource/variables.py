@@ -8,14 +8,14 @@ from pycparser import c_ast
 
 from swaptrace.csource.arithmetic import integer
 from swaptrace.csource.expressions import Expressions, Run, Value, named
-from swaptrace.csource.frame import Frame
-from swaptrace.csource.kinds import FLAG_KINDS, TRUTHS, Kind
+from swaptrace.csource.frame import Evaluation
+from swaptrace.csource.kinds import FLAG_KINDS, TRUTHS, ValueKind
 from swaptrace.csource.scope import POINTED, WIDTHS, Variable, fit
 from swaptrace.errors import did_you_mean, quote
 
-PTES: Final = frozenset({Kind.PTE, Kind.SWAP, Kind.MIXED})
+PTES: Final = frozenset({ValueKind.PTE, ValueKind.SWAP, ValueKind.MIXED})
 
-INTEGERS: Final = frozenset({Kind.INT, *FLAG_KINDS})
+INTEGERS: Final = frozenset({ValueKind.INT, *FLAG_KINDS})
 
 OPAQUE_TYPES: Final = frozenset({"swp_entry_t", "pgprot_t"})
 
@@ -26,7 +26,7 @@ KEPT: Final = frozenset({"vmf", "vma"})
 class Type(NamedTuple):
     """A declared type: the kind of its values, or for integers the width, or neither for pte_t."""
 
-    kind: Kind | None
+    kind: ValueKind | None
     width: tuple[int, bool] | None = None
 
 
@@ -52,7 +52,7 @@ class Variables(Expressions):
         if name == "pte_t" and not pointer:
             return Type(None)
         if name in OPAQUE_TYPES or (name == "pte_t" and pointer):
-            return Type(Kind.OPAQUE)
+            return Type(ValueKind.OPAQUE)
         if name in WIDTHS and not pointer:
             return Type(None, WIDTHS[name])
         star = " *" if pointer else ""
@@ -100,9 +100,9 @@ class Variables(Expressions):
             name = quote(key.partition("#")[0])
             raise self.error(node, f"{name} can hold {named(wanted)}, not {value.kind.value}")
         truth = width is not None and width[0] == 1
-        self.known.kinds[key] = Kind.INT if truth else variable.kind or value.kind
+        self.known.kinds[key] = ValueKind.INT if truth else variable.kind or value.kind
 
-        def store(frame: Frame) -> None:
+        def store(frame: Evaluation) -> None:
             kept = run(frame)
             frame.values[key] = kept if width is None else fit(kept, width)
 
@@ -111,23 +111,23 @@ class Variables(Expressions):
     def _store_field(self, node: Any, value: Value) -> Run:
         field = node.lvalue.field.name
         key = f"vmf->{field}"
-        if self.value(node.lvalue.name).kind is not Kind.VMF or key not in self.known.kinds:
+        if self.value(node.lvalue.name).kind is not ValueKind.VMF or key not in self.known.kinds:
             raise self.error(node.lvalue, "of the fields, only vmf->flags can change")
         if key == "vmf->orig_pte":
             if value.kind not in PTES:
                 raise self.error(node.rvalue, f"{key} can hold a PTE, not {value.kind.value}")
             self.known.kinds[key] = value.kind
-        elif node.op != "&=" or value.kind is not Kind.FAULT_FLAGS:
+        elif node.op != "&=" or value.kind is not ValueKind.FAULT_FLAGS:
             raise self.error(node, "vmf->flags can only lose flags: &= ~FAULT_FLAG_WRITE")
         run = value.run
 
-        def store(frame: Frame) -> None:
+        def store(frame: Evaluation) -> None:
             frame.values[key] = run(frame)
 
         return store
 
 
-def _accepted(variable: Variable) -> frozenset[Kind]:
+def _accepted(variable: Variable) -> frozenset[ValueKind]:
     """The kinds of value that the variable can be given."""
     if variable.kind is not None:
         return frozenset({variable.kind})

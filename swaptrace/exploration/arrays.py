@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swaptrace.errors import PolicyError
-from swaptrace.exploration.graph import START, Edge, Effect, Graph
+from swaptrace.exploration.graph import START, Edge, Graph, ShownEffect
 from swaptrace.exploration.views import Own, View, own, shared
 from swaptrace.mm.canonical import canonical
 from swaptrace.mm.checks import lost
@@ -41,7 +41,7 @@ def orders(count: int, processes: int) -> list[Order]:
     return found + [tuple(range(processes))] * (factorial(processes) - len(found))
 
 
-class Met(NamedTuple):
+class MetViews(NamedTuple):
     """Of some views, the process's page map, and whether its data are lost."""
 
     flags: tuple[str, ...]
@@ -61,7 +61,7 @@ class Expansion(NamedTuple):
     owns: Numbers
     children: Numbers
     effects: Numbers
-    new_effects: tuple[Effect, ...]
+    new_effects: tuple[ShownEffect, ...]
     new_counts: Numbers
     new_turned: Numbers
 
@@ -70,7 +70,7 @@ REGISTERING = frozenset({"uffd_wp", "uffd_unwp"})
 """The operations that register a VMA with a userfaultfd."""
 
 
-class ToldApart(Exception):
+class Distinguishable(Exception):
     """An operation does something else where a VMA is registered with a userfaultfd, although no
     PTE is protected: such states are not one."""
 
@@ -80,8 +80,8 @@ class Expander:
 
     With `merging`, whether a VMA is registered with a userfaultfd is left out where no PTE is
     protected. That is right if no operation tells the two apart, which is tried for each view:
-    `ToldApart` is raised where one does. Then states that differ in this alone, and what follows
-    from them, remain alike whatever is done.
+    `Distinguishable` is raised where one does. Then states that differ in this alone, and what
+    follows from them, remain alike whatever is done.
     """
 
     def __init__(self, graph: Graph, merging: bool) -> None:
@@ -89,22 +89,22 @@ class Expander:
         self.merging = merging and not REGISTERING.isdisjoint(graph.limits.operations)
         self.columns: dict[Column, int] = {shared(START.column): 0}
         self.owns: dict[Own, int] = {own(START, 0): 0}
-        self.effects: dict[Effect, int] = {}
+        self.effects: dict[ShownEffect, int] = {}
         self.by_number: list[Column] = list(self.columns)
         self.own_by_number: list[Own] = list(self.owns)
         self.told = 0
 
-    def met(self, views: Numbers) -> Met:
+    def met(self, views: Numbers) -> MetViews:
         """Look at views. Raises `PolicyError`."""
         flags, losses = [], []
         for view in self._views(views):
             state = view.state
             flags.append(self.graph.flags(state)[0])
             losses.append(lost(state.column, state.column.maps[0]))
-        return Met(tuple(flags), np.array(losses, dtype=bool))
+        return MetViews(tuple(flags), np.array(losses, dtype=bool))
 
     def expanded(self, views: Numbers) -> Expansion:
-        """Work out what the operations do to views. Raises `PolicyError`, `ToldApart`."""
+        """Work out what the operations do to views. Raises `PolicyError`, `Distinguishable`."""
         known = len(self.effects)
         shape = (4, len(views), len(self.graph.limits.operations))
         table = np.zeros(shape, int)
@@ -136,7 +136,7 @@ class Expander:
         except PolicyError:  # perhaps of a question that no sequence leads to
             same = False
         if not same or self.graph.flags(registered.state) != self.graph.flags(view.state):
-            raise ToldApart
+            raise Distinguishable
 
     def _moves_of(self, view: View) -> list[tuple[int, ...]]:
         return [self._numbers(view, edge) for edge in self.graph.edges_of(view.state, 0)]

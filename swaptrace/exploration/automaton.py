@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swaptrace.exploration.arrays import NOWHERE, Expander, Numbers, Order, orders
-from swaptrace.exploration.graph import Effect, Graph, Limits
+from swaptrace.exploration.graph import Graph, Limits, ShownEffect
 from swaptrace.exploration.product import Product
-from swaptrace.exploration.search import AT_ONCE, Bounds, Level, Search
-from swaptrace.exploration.workers import Here
+from swaptrace.exploration.search import AT_ONCE, Level, Search, SearchBounds
+from swaptrace.exploration.workers import LocalWorker
 
 
 class States(NamedTuple):
@@ -20,8 +20,8 @@ class States(NamedTuple):
 
     For each slot (an operation's number times the processes, plus the process's), `targets` has
     for each state the state that the operation leads to times the number of orders, plus the order
-    of its processes (of `Turns`), and `shown` the number of the effect. An operation that does
-    nothing leads from a state to itself and shows number 0. `flags` has for each process the
+    of its processes (of `Permutations`), and `shown` the number of the effect. An operation that
+    does nothing leads from a state to itself and shows number 0. `flags` has for each process the
     number of its page map, 0 where there is none; `counts` are how many processes there are.
     """
 
@@ -29,11 +29,11 @@ class States(NamedTuple):
     shown: tuple[NDArray[np.unsignedinteger], ...]
     flags: tuple[NDArray[np.int16], ...]
     counts: Numbers
-    effects: tuple[Effect | None, ...]
+    effects: tuple[ShownEffect | None, ...]
     page_maps: tuple[str | None, ...]
 
 
-class Turns(NamedTuple):
+class Permutations(NamedTuple):
     """The orders of up to so many processes, by number; 0 is that in which they are.
 
     `together[i, j]` is order j of what is in order i. `after_exit[i, p]` is the order of those that
@@ -45,7 +45,7 @@ class Turns(NamedTuple):
     after_exit: Numbers
 
     @classmethod
-    def of(cls, processes: int) -> Turns:
+    def of(cls, processes: int) -> Permutations:
         """Those of so many processes."""
         every = tuple(permutations(range(processes)))
         number = {order: at for at, order in enumerate(every)}
@@ -65,7 +65,7 @@ class Enumeration:
 
     def __init__(self, graph: Graph, merging: bool) -> None:
         self.limits = graph.limits
-        self.search = Search([Here(Expander(graph, merging))], graph.limits, Bounds())
+        self.search = Search([LocalWorker(Expander(graph, merging))], graph.limits, SearchBounds())
         self.levels = [self.search.level]
         self.views = [self.search.views]
 
@@ -116,7 +116,7 @@ class _Places:
         self.product, self.keys = product, level.keys
         self.by_name = np.argsort(level.names)
         self.names = level.names[self.by_name]
-        every = Turns.of(limits.processes).every
+        every = Permutations.of(limits.processes).every
         known = [orders(count, limits.processes) for count in range(limits.processes + 1)]
         self.numbers = np.array([[every.index(order) for order in each] for each in known])
 

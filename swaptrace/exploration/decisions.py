@@ -73,7 +73,7 @@ def differing(one: Policy, other: Policy, processes: int, facts: Facts) -> Decid
     return Decided(same, None)
 
 
-class Asked(NamedTuple):
+class Questioning(NamedTuple):
     """Policies, and the questions that they are asked."""
 
     policies: tuple[Policy, ...]
@@ -113,7 +113,7 @@ class Asked(NamedTuple):
 
 
 def check_steady(
-    backwards: Worker, asked: Asked, one_in: int, forwards: Sequence[Answers] = ()
+    backwards: Worker, asked: Questioning, one_in: int, forwards: Sequence[Answers] = ()
 ) -> None:
     """Ask the policies questions from the first to the last, unless they have been, while another
     process asks the same from the last to the first. Raises `UnsteadyPolicy` where an answer

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, quote
 from swaptrace.exploration.alphabet import OPERATIONS
-from swaptrace.exploration.arrays import Expander, ToldApart
-from swaptrace.exploration.decisions import Answers, Asked, answer, check_steady, differing
+from swaptrace.exploration.arrays import Distinguishable, Expander
+from swaptrace.exploration.decisions import Answers, Questioning, answer, check_steady, differing
+from swaptrace.exploration.equivalence import KINDS, Settled, settle
 from swaptrace.exploration.graph import Graph, Limits
-from swaptrace.exploration.remaining import KINDS, Settled, settle
 from swaptrace.exploration.scope import not_compared, scope
-from swaptrace.exploration.search import Bounds, Difference, Found, search
-from swaptrace.exploration.workers import Here, Worker, elsewhere
+from swaptrace.exploration.search import Found, FoundDifference, SearchBounds, search
+from swaptrace.exploration.workers import LocalWorker, Worker, elsewhere
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.garbage import no_collections
@@ -47,7 +47,7 @@ class Request(NamedTuple):
     policies: tuple[Policy, ...]
     machine: Machine
     limits: Limits
-    bounds: Bounds
+    bounds: SearchBounds
     own: tuple[Machine, ...] = ()
 
     @property
@@ -71,7 +71,7 @@ class Exploration(NamedTuple):
         return tuple(policy.name for policy in self.request.policies)
 
     @property
-    def differences(self) -> tuple[Difference, ...]:
+    def differences(self) -> tuple[FoundDifference, ...]:
         beyond = self.settled.differences if self.settled else ()
         return tuple(sorted([*self.found.differences, *beyond], key=lambda each: len(each.steps)))
 
@@ -136,7 +136,7 @@ class Exploration(NamedTuple):
 
 
 def request_of(
-    policies: Sequence[Policy], overrides: Mapping[str, str], limits: Limits, bounds: Bounds
+    policies: Sequence[Policy], overrides: Mapping[str, str], limits: Limits, bounds: SearchBounds
 ) -> Request:
     """What is to be explored, each policy on its own kernel. Raises `SwaptraceError`."""
     machines = tuple(machine_of(overrides, policy) for policy in policies)
@@ -202,20 +202,20 @@ def explore(
     """Look for every kind of difference between two policies, or every violation of one.
 
     Up to so many `pairs` of states are visited; kinds that were not found then are settled without
-    (`exploration.remaining`). Raises `PolicyError`, `UnsteadyPolicy` where a policy is found to be
-    no function of what it is asked.
+    (`exploration.equivalence`). Raises `PolicyError`, `UnsteadyPolicy` where a policy is found to
+    be no function of what it is asked.
     """
     policies, limits = request.policies, request.limits
     decide = tuple(policy for policy in policies if not policy.functions)
-    asked = Asked(decide, limits.processes, static_facts(request.machine))
+    asked = Questioning(decide, limits.processes, static_facts(request.machine))
     with elsewhere(asked) as backwards:
         # What is decided alike on two kernels need not come to the same.
         alike = () if request.own else decided_alike(asked)
         check_steady(backwards, asked, 1 if alike else ONE_IN, alike)
     if alike:
         return Exploration(request, Found((), 0, 0, 0, True), len(alike))
-    bounded = len(policies) == 1 or request.bounds != Bounds()
-    bounds = request.bounds if bounded else Bounds(states=pairs)
+    bounded = len(policies) == 1 or request.bounds != SearchBounds()
+    bounds = request.bounds if bounded else SearchBounds(states=pairs)
     found = _enumerated(request, bounds, tick)
     if len(policies) == 2 and found.losing and not found.differences:
         # Both lose the same data: neither shows more than the other, but what follows may.
@@ -231,23 +231,23 @@ def explore(
     return Exploration(request, found, settled=settled)
 
 
-def _enumerated(request: Request, bounds: Bounds, tick: Callable[[int], None]) -> Found:
+def _enumerated(request: Request, bounds: SearchBounds, tick: Callable[[int], None]) -> Found:
     each = zip(request.policies, request.machines, strict=True)
     graphs = [Graph(policy, machine, request.limits) for policy, machine in each]
     try:
         return _searched(graphs, True, bounds, tick)
-    except ToldApart:
+    except Distinguishable:
         return _searched(graphs, False, bounds, tick)
 
 
 def _searched(
-    graphs: Sequence[Graph], merging: bool, bounds: Bounds, tick: Callable[[int], None]
+    graphs: Sequence[Graph], merging: bool, bounds: SearchBounds, tick: Callable[[int], None]
 ) -> Found:
     with no_collections(), workers(graphs, merging) as sides:
         return search(sides, graphs[0].limits, bounds, tick)
 
 
-def decided_alike(asked: Asked) -> Sequence[Answers]:
+def decided_alike(asked: Questioning) -> Sequence[Answers]:
     """The answers of two policies that answer all questions alike; none where they do not, or are
     not two. Most differ in `some`, which are asked first.
 
@@ -270,7 +270,7 @@ def workers(graphs: Sequence[Graph], merging: bool) -> Iterator[list[Worker]]:
     """Two large graphs are worked out at the same time; where both are small, that takes longer."""
     services = [Expander(graph, merging) for graph in graphs]
     if len(graphs) == 1 or graphs[0].limits.processes == 1:
-        yield [Here(each) for each in services]
+        yield [LocalWorker(each) for each in services]
         return
     with ExitStack() as stack:
         yield [stack.enter_context(elsewhere(each)) for each in services]

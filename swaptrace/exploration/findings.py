@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from swaptrace.exploration.explorer import Exploration, Request
 from swaptrace.exploration.witness import Witness, short, short_steps
-from swaptrace.result.explored import Explored, Line
+from swaptrace.result.explored import Explored, ExploredLine
 from swaptrace.result.result import machine_mapping
 
 
@@ -15,7 +15,7 @@ def explored(
 ) -> Explored:
     """The report of an exploration; `files` are those that its sequences were written to."""
     lines = tuple(
-        Line(
+        ExploredLine(
             each.title,
             each.difference.kind,
             each.difference.flag,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from swaptrace.exploration.abstraction import EVERYTHING, MISREAD, Kept, forgotten
 from swaptrace.exploration.alphabet import Situation, tried
-from swaptrace.exploration.forgetting import EVERYTHING, MISREAD, Kept, forgotten
 from swaptrace.mm.checks import lost
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import Event, Fork, Unmap
@@ -22,18 +22,18 @@ SHOWS_LOSS = "read"
 """The only operation that is tried where a process's data are lost."""
 
 
-class State(NamedTuple):
+class PageState(NamedTuple):
     """A page, and of each process whether its VMA has an anon_vma, on which fork depends."""
 
     column: Column
     anon_vmas: tuple[bool, ...]
 
 
-START = State(Column((Mapping(Vma()),)), (False,))
+START = PageState(Column((Mapping(Vma()),)), (False,))
 """A fresh mapping of one process."""
 
 
-class Effect(NamedTuple):
+class ShownEffect(NamedTuple):
     """What an operation shows: its counters in the order of `COUNTERS`, and the kinds of the
     violations, one for each process that sees it."""
 
@@ -52,8 +52,8 @@ class Edge(NamedTuple):
 
     operation: int
     process: int
-    state: State
-    effect: Effect
+    state: PageState
+    effect: ShownEffect
 
 
 class Limits(NamedTuple):
@@ -80,12 +80,12 @@ class Graph:
         self.facts = static_facts(machine)
         self.soft_dirty = machine.soft_dirty
 
-    def flags(self, state: State) -> tuple[str, ...]:
+    def flags(self, state: PageState) -> tuple[str, ...]:
         """The page map of each process."""
         numbers = range(len(state.anon_vmas))
         return tuple(flags_of(state.column, number, self.soft_dirty) for number in numbers)
 
-    def edges(self, state: State) -> Iterator[Edge]:
+    def edges(self, state: PageState) -> Iterator[Edge]:
         """What every operation that does something does.
 
         Where data are lost, only reads are tried, which show it.
@@ -98,7 +98,7 @@ class Graph:
                 if not loss or self.limits.operations[edge.operation] == SHOWS_LOSS:
                     yield edge
 
-    def edges_of(self, state: State, process: int) -> Iterator[Edge]:
+    def edges_of(self, state: PageState, process: int) -> Iterator[Edge]:
         """What every operation of one process does, whether or not data are lost."""
         vma = state.column.maps[process].vma
         assert vma is not None
@@ -115,7 +115,9 @@ class Graph:
         for name, events in tried(operations, situation):
             yield Edge(operations.index(name), process, *self._outcome(state, events))
 
-    def _outcome(self, state: State, events: tuple[Event, ...]) -> tuple[State, Effect]:
+    def _outcome(
+        self, state: PageState, events: tuple[Event, ...]
+    ) -> tuple[PageState, ShownEffect]:
         column, counts, seen = state.column, NOUGHT, list[str]()
         for event in events:
             outcome = transition(self.policy, column, event)
@@ -124,7 +126,9 @@ class Graph:
             if outcome.violations:
                 seen += [kind for kind, _ in outcome.violations]
         anon_vmas = after(state.anon_vmas, events[-1], any(counts[at] for at in NEW_ANON))
-        return State(forgotten(column, self.kept), anon_vmas), Effect(counts, tuple(sorted(seen)))
+        return PageState(forgotten(column, self.kept), anon_vmas), ShownEffect(
+            counts, tuple(sorted(seen))
+        )
 
 
 def add(counts: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:

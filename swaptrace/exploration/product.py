@@ -18,12 +18,12 @@ from swaptrace.exploration.arrays import (
     NOWHERE,
     Booleans,
     Expansion,
-    Met,
+    MetViews,
     Numbers,
     Order,
     orders,
 )
-from swaptrace.exploration.graph import SHOWS_LOSS, Effect, Limits
+from swaptrace.exploration.graph import SHOWS_LOSS, Limits, ShownEffect
 from swaptrace.exploration.workers import Worker
 
 OWN_BITS = 14
@@ -76,7 +76,7 @@ def unpacked(codes: Numbers) -> tuple[Numbers, Numbers]:
     return codes >> OWN_BITS, codes & OWN_MASK
 
 
-class Moves(NamedTuple):
+class ViewMoves(NamedTuple):
     """What the operations of some views do, as `arrays.Expansion`."""
 
     columns: Numbers
@@ -85,7 +85,7 @@ class Moves(NamedTuple):
     effects: Numbers
 
 
-class Side:
+class GraphSide:
     """One graph as far as it is known: rows of arrays, by the number of a view."""
 
     def __init__(self, worker: Worker, operations: int) -> None:
@@ -93,9 +93,9 @@ class Side:
         self.views = Numbering()
         self.flags: list[str] = []
         self.lost = np.zeros(0, dtype=bool)
-        self.effects: list[Effect] = []
+        self.effects: list[ShownEffect] = []
         nothing = np.zeros((0, operations), int)
-        self.moves = Moves(nothing, nothing, nothing, nothing)
+        self.moves = ViewMoves(nothing, nothing, nothing, nothing)
         self.counts = np.ones(0, int)
         self.turned = np.zeros(0, int)
 
@@ -106,7 +106,7 @@ class Side:
         return numbers
 
     def met(self) -> None:
-        found: Met = self.worker.answer()
+        found: MetViews = self.worker.answer()
         self.flags += found.flags
         self.lost = np.append(self.lost, found.lost)
 
@@ -117,7 +117,7 @@ class Side:
     def expanded(self) -> None:
         found: Expansion = self.worker.answer()
         pairs = zip(self.moves, found[: len(self.moves)], strict=True)
-        self.moves = Moves(*(np.concatenate(pair) for pair in pairs))
+        self.moves = ViewMoves(*(np.concatenate(pair) for pair in pairs))
         self.effects += found.new_effects
         self.counts = np.append(self.counts, found.new_counts)
         turned = [self.turned.reshape(-1, found.new_turned.shape[1]), found.new_turned]
@@ -156,7 +156,7 @@ class Product:
     def __init__(self, workers: Sequence[Worker], limits: Limits) -> None:
         self.limits = limits
         names = limits.operations
-        self.sides = [Side(worker, len(names)) for worker in workers]
+        self.sides = [GraphSide(worker, len(names)) for worker in workers]
         self.reads = np.array([name == SHOWS_LOSS for name in names])
         self.exit = names.index("exit") if "exit" in names else NOWHERE
         self.shift = OWN_BITS * limits.processes
@@ -223,13 +223,13 @@ class Product:
             side.expanded()
         first = len(self.shown)
         moves = [
-            Moves(*(part[rows[first:]] for part in side.moves))
+            ViewMoves(*(part[rows[first:]] for part in side.moves))
             for side, rows in zip(self.sides, self.rows, strict=True)
         ]
         done = moves[0].columns != NOWHERE
         if any(not np.array_equal(move.columns != NOWHERE, done) for move in moves):
             raise SwaptraceError("internal error: an operation is tried under one policy alone")
-        joined = Moves(*(self._joined(parts)[done] for parts in zip(*moves, strict=True)))
+        joined = ViewMoves(*(self._joined(parts)[done] for parts in zip(*moves, strict=True)))
         columns, owns, children = (
             numbering.of(codes)
             for numbering, codes in zip((self.columns, self.owns, self.owns), joined, strict=False)
@@ -283,7 +283,7 @@ class Product:
         """The code of the numbers in each graph."""
         return parts[0] if len(parts) == 1 else parts[0] << PAIR_BITS | parts[1]
 
-    def effects_of(self, number: int) -> list[Effect]:
+    def effects_of(self, number: int) -> list[ShownEffect]:
         """What each graph shows."""
         parts = self._parts(self.effects, np.array([number]))
         return [side.effects[int(part[0])] for side, part in zip(self.sides, parts, strict=True)]

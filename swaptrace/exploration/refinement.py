@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.arrays import NOWHERE, Numbers
-from swaptrace.exploration.automaton import States, Turns
-from swaptrace.exploration.graph import Effect, Limits
+from swaptrace.exploration.automaton import Permutations, States
+from swaptrace.exploration.graph import Limits, ShownEffect
 from swaptrace.exploration.search import PAGE_MAP, first_in_order
 
 Hashes = NDArray[np.uint64]
@@ -30,7 +30,7 @@ Kind = tuple[str, str]
 """A counter, a violation or `page_map`, and of a page map the letter."""
 
 
-def shows(kinds: Collection[Kind], effect: Effect | None) -> dict[str, int]:
+def shows(kinds: Collection[Kind], effect: ShownEffect | None) -> dict[str, int]:
     """What an operation shows of some kinds, and how often."""
     if effect is None:
         return {}
@@ -79,7 +79,7 @@ class Seen(NamedTuple):
         return np.array([constant(value) for value in self.values])[self.numbers]
 
 
-class Row(NamedTuple):
+class StateRow(NamedTuple):
     """What the operations of a state show, and the hashes of the states they lead to in some round;
     and where those are."""
 
@@ -88,14 +88,14 @@ class Row(NamedTuple):
     places: tuple[int, ...]
 
 
-class Part(NamedTuple):
+class AutomatonPart(NamedTuple):
     """Of an automaton, a number for each class: the class that a slot leads to, or what it or a
     process shows, by its place among the `values`."""
 
     numbers: Numbers
     values: tuple[str, ...]
 
-    def same(self, other: Part) -> bool:
+    def same(self, other: AutomatonPart) -> bool:
         """Whether it is that of another automaton."""
         return self.values == other.values and np.array_equal(self.numbers, other.numbers)
 
@@ -106,7 +106,7 @@ class Refinement:
     def __init__(self, states: States, limits: Limits, kinds: Collection[Kind]) -> None:
         self.states, self.processes = states, limits.processes
         self.operations = limits.operations
-        self.turns = Turns.of(limits.processes)
+        self.turns = Permutations.of(limits.processes)
         self.effects = Seen.of(states.effects, lambda effect: shows(kinds, effect))
         self.letters = Seen.of(states.page_maps, lambda letters: letters_of(kinds, letters))
         fixed = [[order[n:] == tuple(range(n, limits.processes)) for order in self.turns.every]
@@ -165,7 +165,7 @@ class Refinement:
         before, self.classes = self.classes, self._classes()
         return int(self.hashes[0, 0]), before == self.classes
 
-    def row(self, place: int, number: int) -> Row:
+    def row(self, place: int, number: int) -> StateRow:
         """Of a state in some order of its processes."""
         state, turn = divmod(place, len(self.turns.every))
         shown, hashes, places = [], [], []
@@ -177,11 +177,11 @@ class Refinement:
             turned = int(self.turns.together[turned, after])
             hashes.append(int(self.history[number][to, turned]))
             places.append(to * len(self.turns.every) + turned)
-        return Row(tuple(shown), tuple(hashes), tuple(places))
+        return StateRow(tuple(shown), tuple(hashes), tuple(places))
 
     # The partition of the last round, as an automaton of its own.
 
-    def least(self) -> Iterator[Part]:
+    def least(self) -> Iterator[AutomatonPart]:
         """The least automaton that shows the same, part by part: if all are those of another
         graph, nothing tells the two apart.
 
@@ -199,14 +199,14 @@ class Refinement:
         number = np.full(len(first), NOWHERE)
         number[order] = np.arange(len(order))
         for part in parts[:slots]:
-            yield Part(number[part[order]], ())
+            yield AutomatonPart(number[part[order]], ())
         for part, seen in zip(parts[slots:], self._seen(), strict=True):
             shown = part[order]
             appearing = shown[first_in_order(shown)]
             renumbered = np.zeros(len(seen.values), int)
             renumbered[appearing] = np.arange(len(appearing))
             values = tuple(str(seen.values[each]) for each in appearing)
-            yield Part(renumbered[shown], values)
+            yield AutomatonPart(renumbered[shown], values)
 
     def _parts(self, classes: Numbers) -> Any:
         """What has to be alike within a class: a table of states and orders for each slot's target

@@ -15,7 +15,7 @@ import numpy as np
 
 from swaptrace.counters import COUNTERS
 from swaptrace.exploration.arrays import NOWHERE, Booleans, Numbers
-from swaptrace.exploration.graph import Effect, Limits
+from swaptrace.exploration.graph import Limits, ShownEffect
 from swaptrace.exploration.product import Product, among
 from swaptrace.exploration.workers import Worker
 
@@ -25,7 +25,7 @@ AT_ONCE = 1 << 15
 """From how many states steps are taken at once: enough for numpy, little enough for the memory."""
 
 
-class Taken(NamedTuple):
+class TakenOperation(NamedTuple):
     """An operation of a sequence: its name, who executes it, and the child of a fork."""
 
     operation: str
@@ -33,7 +33,7 @@ class Taken(NamedTuple):
     child: str = ""
 
 
-class Difference(NamedTuple):
+class FoundDifference(NamedTuple):
     """The shortest sequence that shows a kind of difference.
 
     `kind` is a counter, a violation or `page_map`; then `flag` is the letter. `values` are what
@@ -43,11 +43,11 @@ class Difference(NamedTuple):
 
     kind: str
     flag: str
-    steps: tuple[Taken, ...]
+    steps: tuple[TakenOperation, ...]
     values: tuple[int | str, ...]
 
 
-class Bounds(NamedTuple):
+class SearchBounds(NamedTuple):
     """Where the search stops by itself: longest sequence and most states; None: nowhere."""
 
     steps: int | None = None
@@ -62,7 +62,7 @@ class Found(NamedTuple):
     not continued because a process had lost its data.
     """
 
-    differences: tuple[Difference, ...]
+    differences: tuple[FoundDifference, ...]
     states: int
     transitions: int
     depth: int
@@ -102,7 +102,7 @@ def joined(parts: Sequence[Level]) -> Level:
 
 
 def search(
-    sides: Sequence[Worker], limits: Limits, bounds: Bounds, tick: Tick = lambda _states: None
+    sides: Sequence[Worker], limits: Limits, bounds: SearchBounds, tick: Tick = lambda _states: None
 ) -> Found:
     """Visit every state that a sequence leads to, under one policy or under two at once.
 
@@ -118,7 +118,7 @@ class Search:
     """A search as far as it has come: `level` are the states found last, `views` the numbers of
     their views, `seen` the names of all, in ascending order."""
 
-    def __init__(self, sides: Sequence[Worker], limits: Limits, bounds: Bounds) -> None:
+    def __init__(self, sides: Sequence[Worker], limits: Limits, bounds: SearchBounds) -> None:
         self.limits, self.bounds = limits, bounds
         self.product = Product(sides, limits)
         start = np.array([Product.START])
@@ -126,7 +126,7 @@ class Search:
         self.views = self.product.meet(start)
         self.seen = start
         self.cells: list[Numbers] = []
-        self.found: dict[tuple[str, str], Difference] = {}
+        self.found: dict[tuple[str, str], FoundDifference] = {}
         self.telling = self.misread = np.zeros(0, dtype=bool)
         self.transitions = 0
         self.complete = True
@@ -232,9 +232,9 @@ class Search:
         """Remember a difference that is seen for the first time, in an operation of the level."""
         if (kind, flag) not in self.found:
             steps = tuple(self.sequence(cell))
-            self.found[kind, flag] = Difference(kind, flag, steps, values)
+            self.found[kind, flag] = FoundDifference(kind, flag, steps, values)
 
-    def sequence(self, cell: int) -> Iterator[Taken]:
+    def sequence(self, cell: int) -> Iterator[TakenOperation]:
         """The operations that lead to a state of the last level, and one more, with names for the
         processes."""
         path = [cell]
@@ -244,7 +244,7 @@ class Search:
         return named(self.limits, slots)
 
 
-def named(limits: Limits, slots: Iterable[int]) -> Iterator[Taken]:
+def named(limits: Limits, slots: Iterable[int]) -> Iterator[TakenOperation]:
     """A sequence of slots (an operation's number times the processes, plus the process's), with
     names for the processes."""
     names, born = ["main"], 0
@@ -257,15 +257,15 @@ def named(limits: Limits, slots: Iterable[int]) -> Iterator[Taken]:
             names.append(child)
         elif name == "exit":
             names.pop(process)
-        yield Taken(name, who, child)
+        yield TakenOperation(name, who, child)
 
 
-def tells(effects: Sequence[Effect]) -> bool:
+def tells(effects: Sequence[ShownEffect]) -> bool:
     """Whether an operation shows anything that is looked for."""
     return bool(effects[0].violations) if len(effects) == 1 else effects[0] != effects[1]
 
 
-def differences(effects: Sequence[Effect]) -> Iterator[tuple[str, tuple[int, ...]]]:
+def differences(effects: Sequence[ShownEffect]) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The violations of one policy; or whatever one shows in an operation and the other does not.
     With the values of each."""
     if len(effects) == 2:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from swaptrace.exploration.graph import State
+from swaptrace.exploration.graph import PageState
 from swaptrace.mm.column import Column, Mapping, Pte, SwapPte, Vma
 
 
@@ -45,20 +45,20 @@ class View(NamedTuple):
     own: Own
 
     @property
-    def state(self) -> State:
+    def state(self) -> PageState:
         """A state in which the others have nothing of their own."""
         first, *others = self.column.maps
-        maps = (dressed(first, self.own), *others)
+        maps = (with_own(first, self.own), *others)
         anon_vmas = (self.own.anon_vma, *[False] * len(others))
-        return State(Column(maps, self.column.folios, self.column.slots), anon_vmas)
+        return PageState(Column(maps, self.column.folios, self.column.slots), anon_vmas)
 
 
 def shared(column: Column) -> Column:
     """The column without anything that is a process's own."""
-    return Column(tuple(map(bare, column.maps)), column.folios, column.slots)
+    return Column(tuple(map(projected, column.maps)), column.folios, column.slots)
 
 
-def own(state: State, process: int) -> Own:
+def own(state: PageState, process: int) -> Own:
     """What is one process's own."""
     vma, pte, _, freed, written, armed = state.column.maps[process]
     assert vma is not None
@@ -66,7 +66,7 @@ def own(state: State, process: int) -> Own:
     return Own(vma, bits, freed, written, armed, state.anon_vmas[process])
 
 
-def bare(mapping: Mapping) -> Mapping:
+def projected(mapping: Mapping) -> Mapping:
     """A mapping without anything that is its process's own."""
     vma, pte, data, *_ = mapping
     assert vma is not None
@@ -76,8 +76,8 @@ def bare(mapping: Mapping) -> Mapping:
     return Mapping(Vma(), SwapPte(pte.slot) if isinstance(pte, SwapPte) else None, data)
 
 
-def dressed(mapping: Mapping, own: Own) -> Mapping:
-    """A bare mapping with what is its process's own."""
+def with_own(mapping: Mapping, own: Own) -> Mapping:
+    """A projected mapping with what is its process's own."""
     pte = mapping.pte
     if isinstance(pte, Pte):
         pte = Pte(pte.folio, *own.bits)

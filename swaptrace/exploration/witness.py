@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.alphabet import OPERATIONS, REGION
+from swaptrace.exploration.divergence import first_divergence
 from swaptrace.exploration.explorer import Exploration, Request
-from swaptrace.exploration.parting import parting
 from swaptrace.exploration.scope import unusual
-from swaptrace.exploration.search import PAGE_MAP, Difference, Taken
+from swaptrace.exploration.search import PAGE_MAP, FoundDifference, TakenOperation
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
-from swaptrace.replay.telling import Historian
+from swaptrace.replay.telling import StepHistorian
 from swaptrace.result.changes import FAULTS
 from swaptrace.result.result import PolicyResult, ScenarioResult, machine_mapping
 from swaptrace.scenario.loader import load_text
@@ -34,7 +34,7 @@ class Witness(NamedTuple):
     `replayed` is the whole replay, with its history, where that is wanted.
     """
 
-    difference: Difference
+    difference: FoundDifference
     steps: Steps
     values: Mapping[str, int | str]
     text: str
@@ -59,13 +59,13 @@ def witnesses(exploration: Exploration, history: bool = False) -> list[Witness]:
 
 
 def _witness(
-    request: Request, difference: Difference, tables: Mapping[str, Table], history: bool
+    request: Request, difference: FoundDifference, tables: Mapping[str, Table], history: bool
 ) -> Witness:
     steps = steps_of(difference.steps, request.machine.page_size)
     text = scenario_text(request, difference, steps)
     scenario = load_text(text.encode(), file_name(request.policies, difference))
     results = {
-        name: replay(scenario, table, pages=True, history=Historian if history else None)
+        name: replay(scenario, table, pages=True, history=StepHistorian if history else None)
         for name, table in tables.items()
     }
     values = _values(difference, results)
@@ -85,11 +85,13 @@ def _witness(
         machine = machine_mapping(scenario.machine)
         lines = tuple(text.splitlines())
         replayed = ScenarioResult(scenario.name, scenario.file, machine, shown, source=lines)
-    cited = parting(request.policies, scenario)
+    cited = first_divergence(request.policies, scenario)
     return Witness(difference, steps, values, text, cited, replayed)
 
 
-def _values(difference: Difference, results: Mapping[str, PolicyResult]) -> dict[str, int | str]:
+def _values(
+    difference: FoundDifference, results: Mapping[str, PolicyResult]
+) -> dict[str, int | str]:
     if difference.kind == PAGE_MAP:
         return _page_maps(difference.flag, results)
     values: dict[str, int | str] = {}
@@ -109,33 +111,33 @@ def _page_maps(flag: str, results: Mapping[str, PolicyResult]) -> dict[str, int 
     return dict.fromkeys(results, "")
 
 
-def _expected(difference: Difference) -> list[str]:
+def _expected(difference: FoundDifference) -> list[str]:
     """The counters that the scenario expects: the faults, and what it is about."""
     return [*FAULTS, *({difference.kind}.intersection(COUNTERS).difference(FAULTS))]
 
 
-def steps_of(sequence: tuple[Taken, ...], page_size: int) -> Steps:
+def steps_of(sequence: tuple[TakenOperation, ...], page_size: int) -> Steps:
     """The steps of the scenario: the region is mapped, then the operations."""
     mapped = {"mmap": REGION, "size": page_size}
     return [mapped, *(OPERATIONS[t.operation].step(t.process, t.child) for t in sequence)]
 
 
-def short(sequence: tuple[Taken, ...]) -> str:
+def short(sequence: tuple[TakenOperation, ...]) -> str:
     """The sequence in a line: `write, pageout, fork child, read by child`."""
     return ", ".join(short_steps(sequence))
 
 
-def short_steps(sequence: tuple[Taken, ...]) -> tuple[str, ...]:
+def short_steps(sequence: tuple[TakenOperation, ...]) -> tuple[str, ...]:
     """Each operation of the sequence in a few words."""
     return tuple(map(_short, sequence))
 
 
-def _short(taken: Taken) -> str:
+def _short(taken: TakenOperation) -> str:
     by = "" if taken.process == "main" else f" by {taken.process}"
     return f"{taken.operation} {taken.child}{by}" if taken.child else f"{taken.operation}{by}"
 
 
-def scenario_text(request: Request, difference: Difference, steps: Steps) -> str:
+def scenario_text(request: Request, difference: FoundDifference, steps: Steps) -> str:
     """The scenario, without what it expects."""
     names = " and ".join(policy.name for policy in request.policies)
     what = f"{difference.kind} ({difference.flag})" if difference.flag else difference.kind
@@ -155,7 +157,7 @@ def _yaml(document: Mapping[str, Any]) -> str:
     return text
 
 
-def file_name(policies: tuple[Policy, ...], difference: Difference) -> str:
+def file_name(policies: tuple[Policy, ...], difference: FoundDifference) -> str:
     """What the scenario's file is called: the kind, then the policies."""
     # The name of a kernel tree's policy is a path.
     names = (policy.name.replace("/", "_") for policy in policies)

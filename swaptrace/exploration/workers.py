@@ -31,7 +31,7 @@ class Worker(Protocol):
     def answer(self) -> Any: ...
 
 
-class Here:
+class LocalWorker:
     """In this process."""
 
     def __init__(self, service: object) -> None:
@@ -46,7 +46,7 @@ class Here:
         return getattr(self.service, method)(*arguments)
 
 
-class There:
+class ForkedWorker:
     """In a process of its own."""
 
     def __init__(self, pipe: Connection) -> None:
@@ -76,7 +76,7 @@ def both(workers: list[Worker], method: str, *arguments: Any) -> list[Any]:
 
 
 @contextmanager
-def elsewhere(service: object) -> Iterator[There]:
+def elsewhere(service: object) -> Iterator[ForkedWorker]:
     """A process that answers for an object, until the end of the context."""
     context = get_context("fork")
     ours, theirs = context.Pipe()
@@ -87,7 +87,7 @@ def elsewhere(service: object) -> Iterator[There]:
         worker.start()
     theirs.close()
     try:
-        yield There(ours)
+        yield ForkedWorker(ours)
     finally:
         worker.kill()
         worker.join()

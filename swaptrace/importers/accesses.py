@@ -23,7 +23,7 @@ Pages = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
 
 
-class Line(NamedTuple):
+class OtherLine(NamedTuple):
     """A line that is no access: its number, and how many accesses come before it."""
 
     number: int
@@ -37,7 +37,7 @@ class Accesses(NamedTuple):
 
     page: Pages
     write: Flags
-    others: Sequence[Line] = ()
+    others: Sequence[OtherLine] = ()
 
 
 def touched(address: Pages, size: Pages, write: Flags) -> tuple[Pages, Flags, npt.NDArray[np.intp]]:

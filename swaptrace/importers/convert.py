@@ -9,10 +9,10 @@ from typing import BinaryIO, Final, NamedTuple
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.importers import csvtext, drmemtrace, lackey, perf
 from swaptrace.importers.accesses import Accesses
-from swaptrace.importers.lines import Block, LogError, blocks
+from swaptrace.importers.lines import LineBlock, LogError, blocks
 from swaptrace.importers.placing import Placing
-from swaptrace.importers.recorder import Recorder
-from swaptrace.importers.strace import Call, Calls, MalformedCall
+from swaptrace.importers.recorder import AccessRecorder
+from swaptrace.importers.strace import Calls, MalformedCall, StraceCall
 from swaptrace.terminal.files import guarded
 
 FORMATS: Final = ("lackey", "perf", "drmemtrace", "csv")
@@ -28,7 +28,7 @@ EXAMPLES: Final = {
 }
 
 
-class Counted(NamedTuple):
+class ConvertedLog(NamedTuple):
     """`skipped` lines were nothing that an import looks at. `exact` is whether each call was
     placed where it was made, `replaced` whether the program became another by execve(), `children`
     the programs of the processes that it started, "" for one that stayed a copy."""
@@ -39,7 +39,9 @@ class Counted(NamedTuple):
     children: tuple[str, ...] = ()
 
 
-def convert(fmt: str, log: Iterable[Block], name: str, recorder: Recorder) -> Counted:
+def convert(
+    fmt: str, log: Iterable[LineBlock], name: str, recorder: AccessRecorder
+) -> ConvertedLog:
     """Read a log of any format. Raises `SwaptraceError` if no line of it is an access."""
     if fmt == "csv":
         rows = csvtext.Parser()
@@ -52,10 +54,12 @@ def convert(fmt: str, log: Iterable[Block], name: str, recorder: Recorder) -> Co
         skipped = _take(log, parse, recorder)
     if not recorder.seen:
         raise _no_access(fmt, name)
-    return Counted(skipped, exact=True)
+    return ConvertedLog(skipped, exact=True)
 
 
-def _take(log: Iterable[Block], parse: Callable[[Block], Accesses], recorder: Recorder) -> int:
+def _take(
+    log: Iterable[LineBlock], parse: Callable[[LineBlock], Accesses], recorder: AccessRecorder
+) -> int:
     """The accesses of a log that has no calls; how many lines were none."""
     skipped = 0
     for block in log:
@@ -66,15 +70,18 @@ def _take(log: Iterable[Block], parse: Callable[[Block], Accesses], recorder: Re
     return skipped
 
 
-def understood(block: Block) -> AbstractContextManager[None]:
+def understood(block: LineBlock) -> AbstractContextManager[None]:
     """Turn whatever goes wrong with a block into the error of its log."""
     message = "the log is not understood from here on"
     return guarded(lambda why: LogError(block.file, block.line, f"{message} ({why})"))
 
 
 def convert_lackey(
-    log: Iterable[Block], name: str, recorder: Recorder, strace: Iterable[Call] | None = None
-) -> Counted:
+    log: Iterable[LineBlock],
+    name: str,
+    recorder: AccessRecorder,
+    strace: Iterable[StraceCall] | None = None,
+) -> ConvertedLog:
     """Read a log of lackey: with calls in a list, or between its lines, or without any."""
     placing = Placing(recorder, strace or ())
     between = Calls()
@@ -104,7 +111,7 @@ def convert_lackey(
         raise _no_access("lackey", name)
     placing.finish()
     children = tuple(between.programs.values())
-    return Counted(skipped, strace is None or placing.exact, replaced, children)
+    return ConvertedLog(skipped, strace is None or placing.exact, replaced, children)
 
 
 def _no_access(fmt: str, name: str) -> SwaptraceError:
@@ -119,7 +126,7 @@ def _no_access(fmt: str, name: str) -> SwaptraceError:
     )
 
 
-def _calls(calls: Calls, name: str, number: int, line: bytes) -> list[Call]:
+def _calls(calls: Calls, name: str, number: int, line: bytes) -> list[StraceCall]:
     """The calls of a line. Raises `LogError`."""
     try:
         return list(calls.line(line))
@@ -128,7 +135,7 @@ def _calls(calls: Calls, name: str, number: int, line: bytes) -> list[Call]:
         raise LogError(name, number, message, line) from None
 
 
-def calls_of(file: BinaryIO, name: str) -> Iterator[Call]:
+def calls_of(file: BinaryIO, name: str) -> Iterator[StraceCall]:
     """The calls of strace's own log. Raises `SwaptraceError` if there is none in it."""
     calls = Calls()
     none = True

@@ -14,7 +14,7 @@ import numpy as np
 
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.importers.accesses import MOST_PAGES, PAGE_SHIFT, Accesses, Pages
-from swaptrace.importers.lines import Block
+from swaptrace.importers.lines import LineBlock
 
 COLUMNS: Final = ("address", "page", "write")
 FIRST: Final = (2 << 20) >> PAGE_SHIFT
@@ -31,7 +31,7 @@ class Parser:
         self.header: list[str] = []
         self.most = -1
 
-    def parse(self, block: Block) -> Accesses:
+    def parse(self, block: LineBlock) -> Accesses:
         """The accesses of a block. Raises `LogError` for a row that is none."""
         text = block.lines[1:].tobytes().replace(b"\r\n", b"\n")
         first = block.line
@@ -56,7 +56,7 @@ class Parser:
                 raise self.wrong(block, first + row, f"page is {page[row]}; {most}")
         return Accesses(self.pages(values), write.astype(np.bool_))
 
-    def columns(self, block: Block, line: bytes) -> list[str]:
+    def columns(self, block: LineBlock, line: bytes) -> list[str]:
         """The names of the header."""
         names = [name.strip() for name in line.decode("utf-8", "replace").split(",")]
         for name in names:
@@ -75,7 +75,7 @@ class Parser:
         self.most = max(self.most, int(page.max()))
         return page + np.uint64(FIRST)
 
-    def rows(self, block: Block, text: bytes, first: int) -> Pages:
+    def rows(self, block: LineBlock, text: bytes, first: int) -> Pages:
         """The numbers row by row, of any form; the first row that is wrong is told."""
         found = []
         for number, line in enumerate(text.split(b"\n")[:-1], start=first):
@@ -86,7 +86,7 @@ class Parser:
                 found.append(self.number(block, number, name, field))
         return np.array(found, np.uint64).reshape(-1, len(self.header))
 
-    def number(self, block: Block, line: int, name: str, field: bytes) -> int:
+    def number(self, block: LineBlock, line: int, name: str, field: bytes) -> int:
         digits = field.strip().lower()
         value = int(digits, 16 if b"x" in digits else 10) if NUMBER.fullmatch(digits) else LIMIT
         if value >= LIMIT:
@@ -95,7 +95,7 @@ class Parser:
         return value
 
     @staticmethod
-    def wrong(block: Block, number: int, message: str) -> Exception:
+    def wrong(block: LineBlock, number: int, message: str) -> Exception:
         return block.wrong(block.start_of(number), message)
 
 

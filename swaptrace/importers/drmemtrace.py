@@ -17,7 +17,7 @@ import numpy as np
 
 from swaptrace.importers.accesses import Accesses, touched
 from swaptrace.importers.digits import Flags, Words, hexadecimal, shift, words
-from swaptrace.importers.lines import NEWLINE, Block, Positions, Text
+from swaptrace.importers.lines import NEWLINE, LineBlock, Positions, Text
 
 BY_PC: Final = b" by PC 0x"
 BYTES_AT: Final = b" byte(s) @ 0x"
@@ -38,7 +38,7 @@ def _eight(text: str) -> np.uint64:
 READ, WRITE = _eight("read"), _eight("write")
 
 
-def parse(block: Block) -> Accesses:
+def parse(block: LineBlock) -> Accesses:
     """The accesses of a block. Raises `LogError` for a line that begins as one and is none."""
     ends = np.flatnonzero(block.lines == NEWLINE)
     starts, ends = ends[:-1] + 1, ends[1:]

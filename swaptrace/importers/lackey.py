@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from swaptrace.importers.accesses import Accesses, Line, touched
+from swaptrace.importers.accesses import Accesses, OtherLine, touched
 from swaptrace.importers.digits import Flags, Words, hexadecimal, shift, words
-from swaptrace.importers.lines import NEWLINE, PART, Block, Positions, Text
+from swaptrace.importers.lines import NEWLINE, PART, LineBlock, Positions, Text
 
 NAME: Final = 3
 """Characters before the address."""
@@ -36,7 +36,7 @@ MALFORMED: Final = (
 )
 
 
-def parse(block: Block) -> Accesses:
+def parse(block: LineBlock) -> Accesses:
     """The accesses of a block. Raises `LogError` for a line that begins as one and is none."""
     starts, rest = _starts(block.lines)
     kind = block.text.take(starts + 1)
@@ -133,7 +133,9 @@ def _size(text: Text, comma: Positions) -> tuple[Words, Flags]:
     return many, valid
 
 
-def _others(block: Block, rest: Positions, starts: Positions, crossing: Positions) -> list[Line]:
+def _others(
+    block: LineBlock, rest: Positions, starts: Positions, crossing: Positions
+) -> list[OtherLine]:
     """The lines that are neither accesses nor fetches."""
     if not len(rest):
         return []
@@ -142,7 +144,7 @@ def _others(block: Block, rest: Positions, starts: Positions, crossing: Position
     numbers = block.numbers(rest)
     text = block.lines.tobytes()
     return [
-        Line(number, text[start : text.index(b"\n", start)], where)
+        OtherLine(number, text[start : text.index(b"\n", start)], where)
         for number, start, where in zip(
             numbers.tolist(), rest.tolist(), position.tolist(), strict=True
         )

@@ -43,7 +43,7 @@ class LogError(SwaptraceError):
         super().__init__(str(Problem(file, line, 1, message, shown)))
 
 
-class Block(NamedTuple):
+class LineBlock(NamedTuple):
     """Whole lines of `file`, the first of them number `line`, from 1.
 
     `text` has a newline before each line and after the last; `PADDING` more bytes can be read.
@@ -76,7 +76,7 @@ class Block(NamedTuple):
 
 def unpacked(raw: io.RawIOBase, name: str, told: Told) -> BinaryIO:
     """The file's bytes, decompressed if it begins as gzip or xz do."""
-    counted = io.BufferedReader(_Counted(raw, told), 1 << 16)
+    counted = io.BufferedReader(_CountedFile(raw, told), 1 << 16)
     try:
         begin = counted.peek(6)
     except OSError as error:
@@ -88,7 +88,7 @@ def unpacked(raw: io.RawIOBase, name: str, told: Told) -> BinaryIO:
     return counted
 
 
-def blocks(file: BinaryIO, name: str) -> Iterator[Block]:
+def blocks(file: BinaryIO, name: str) -> Iterator[LineBlock]:
     """The lines of a log, a block at a time. A block is there until the next one is asked for.
 
     Raises `LogError` if it ends within a line: then it was cut off.
@@ -100,7 +100,7 @@ def blocks(file: BinaryIO, name: str) -> Iterator[Block]:
         size = buffer.rfind(b"\n", 0, begin + got) + 1
         if size > 1:
             text = np.frombuffer(buffer, np.uint8)
-            yield Block(name, line, text, size)
+            yield LineBlock(name, line, text, size)
             line += sum(
                 int(np.count_nonzero(text[at : min(at + PART, size)] == NEWLINE))
                 for at in range(1, size, PART)
@@ -133,7 +133,7 @@ def _unreadable(name: str, error: OSError) -> SwaptraceError:
     return SwaptraceError(f"{printable(name)}: cannot be read: {error.strerror or error}")
 
 
-class _Counted(io.RawIOBase):
+class _CountedFile(io.RawIOBase):
     """A file that tells how much of it has been read."""
 
     def __init__(self, raw: io.RawIOBase, told: Told) -> None:

@@ -9,14 +9,14 @@ import numpy as np
 from swaptrace.importers.accesses import Flags, Pages
 
 
-class Last(NamedTuple):
+class LastAccess(NamedTuple):
     """The page accessed last, and whether it was written since another one was."""
 
     page: int = -1
     written: bool = False
 
 
-def merged(page: Pages, write: Flags, last: Last) -> tuple[Pages, Flags, Last]:
+def merged(page: Pages, write: Flags, last: LastAccess) -> tuple[Pages, Flags, LastAccess]:
     """Of accesses to one page after another, the first, and the first write; and the last.
 
     With no other page's access and no system call between, the page is mapped, has the accessed
@@ -27,10 +27,10 @@ def merged(page: Pages, write: Flags, last: Last) -> tuple[Pages, Flags, Last]:
     # one of these writes.
     for _ in range(2):
         page, write = _without_repeated(page, write, last)
-    return page, write, Last(int(page[-1]), bool(write[-1])) if len(page) else last
+    return page, write, LastAccess(int(page[-1]), bool(write[-1])) if len(page) else last
 
 
-def _without_repeated(page: Pages, write: Flags, last: Last) -> tuple[Pages, Flags]:
+def _without_repeated(page: Pages, write: Flags, last: LastAccess) -> tuple[Pages, Flags]:
     """Without reads, and writes after a write, of the page that was accessed just before."""
     if not len(page):
         return page, write

@@ -16,15 +16,15 @@ from typing import Final
 import numpy as np
 
 from swaptrace.errors import quote
-from swaptrace.importers.accesses import PAGE_SHIFT, Accesses, Line
-from swaptrace.importers.lines import Block
+from swaptrace.importers.accesses import PAGE_SHIFT, Accesses, OtherLine
+from swaptrace.importers.lines import LineBlock
 
 TAIL: Final = re.compile(rb"\d+ \d+\.\d+: (?P<event>\S+) (?P<addr>[0-9a-f]{1,16})")
 """The last four words of a sample; those before are the command's name."""
 FAULTS: Final = ("page-fault", "major-fault", "minor-fault", "faults")
 
 
-def parse(block: Block) -> Accesses:
+def parse(block: LineBlock) -> Accesses:
     """The accesses of a block. Raises `LogError` for an event that is no access to memory."""
     found: list[tuple[int, bool]] = []
     others = []
@@ -32,7 +32,7 @@ def parse(block: Block) -> Accesses:
         words = line.rsplit(None, 4)
         sample = TAIL.fullmatch(b" ".join(words[-4:]))
         if sample is None:
-            others.append(Line(number, line, len(found)))
+            others.append(OtherLine(number, line, len(found)))
             continue
         event = sample["event"].decode("utf-8", "replace").rstrip(":")
         if "load" not in event and "store" not in event and not event.startswith(FAULTS):

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from swaptrace.importers.accesses import Flags, Pages
-from swaptrace.importers.recorder import Recorder, pages
-from swaptrace.importers.strace import Call, MalformedCall, number
+from swaptrace.importers.recorder import AccessRecorder, pages
+from swaptrace.importers.strace import MalformedCall, StraceCall, number
 
 MARK: Final = re.compile(
     rb"SYSCALL\[\d+,(?P<tid>\d+)\]\( *\d+\) "
@@ -39,7 +39,7 @@ RETURNED: Final = ("mmap", "mremap")
 class Placing:
     """Gives a recorder accesses, and the calls of a list where they belong."""
 
-    def __init__(self, recorder: Recorder, calls: Iterable[Call]) -> None:
+    def __init__(self, recorder: AccessRecorder, calls: Iterable[StraceCall]) -> None:
         self.recorder = recorder
         self.calls = deque(with_mappings(calls))
         self.made = 0
@@ -149,32 +149,32 @@ def last_mapped(
     return bounds, last
 
 
-def where(call: Call) -> int:
+def where(call: StraceCall) -> int:
     """The address that a call is known by."""
     return call.value if call.name in RETURNED else call.number(0)
 
 
-class Mapping(NamedTuple):
+class PlacedMapping(NamedTuple):
     """A call, and the pages that it maps; `only_maps` says that it does nothing else."""
 
-    call: Call
+    call: StraceCall
     made: tuple[int, int] | None = None
     only_maps: bool = False
 
 
-def with_mappings(calls: Iterable[Call]) -> Iterator[Mapping]:
+def with_mappings(calls: Iterable[StraceCall]) -> Iterator[PlacedMapping]:
     """What each of the calls maps. brk() tells the heap's new end; the old one is known from the
     call before, of which the first only asks."""
     heap: int | None = None
     for call in calls:
         match call.name:
             case "mmap":
-                yield Mapping(call, pages(call.value, call.number(1)), True)
+                yield PlacedMapping(call, pages(call.value, call.number(1)), True)
             case "mremap":
-                yield Mapping(call, pages(call.value, call.number(2)))
+                yield PlacedMapping(call, pages(call.value, call.number(2)))
             case "brk":
                 before, heap = call.value if heap is None else heap, call.value
                 old, new = pages(before, 0)[1], pages(heap, 0)[1]
-                yield Mapping(call, (old, new) if old < new else None, old <= new)
+                yield PlacedMapping(call, (old, new) if old < new else None, old <= new)
             case _:
-                yield Mapping(call)
+                yield PlacedMapping(call)

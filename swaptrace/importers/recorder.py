@@ -18,9 +18,9 @@ import numpy as np
 from swaptrace.advice import BY_NAME, Advice, Effect
 from swaptrace.errors import SwaptraceError
 from swaptrace.importers.accesses import FIRST_PAGE, LAST_PAGE, PAGE_SHIFT, Flags, Pages
-from swaptrace.importers.merge import Last, merged
-from swaptrace.importers.space import FEW, Area, Kind, Ranges, Space
-from swaptrace.importers.strace import Call
+from swaptrace.importers.merge import LastAccess, merged
+from swaptrace.importers.space import FEW, Kind, MappedArea, Ranges, Space
+from swaptrace.importers.strace import StraceCall
 from swaptrace.terminal.atomic import cannot_write
 
 SPOOLED: Final = 1 << 16
@@ -63,7 +63,7 @@ class Left(NamedTuple):
     calls: Counter[str]
 
 
-class Recorder:
+class AccessRecorder:
     """Takes accesses and calls in their order.
 
     Without any call before the first access, every page is taken for anonymous memory.
@@ -84,7 +84,7 @@ class Recorder:
         self.left = Left(Counter(), Counter())
         self.seen = 0
         self.count = 0
-        self.last = Last()
+        self.last = LastAccess()
         self.brk = 0
 
     def close(self) -> None:
@@ -97,9 +97,9 @@ class Recorder:
         self.seen += len(page)
         if len(page) and not self.space.areas and not self.mapped:
             self.guessed = True
-            self.space.put(Area(FIRST_PAGE, LAST_PAGE + 1, "anonymous"))
+            self.space.put(MappedArea(FIRST_PAGE, LAST_PAGE + 1, "anonymous"))
         if not self.every_access:
-            page, write, _ = merged(page, write, Last())
+            page, write, _ = merged(page, write, LastAccess())
         page, write = self.anonymous(page, write)
         if not self.every_access:
             page, write, self.last = merged(page, write, self.last)
@@ -141,7 +141,7 @@ class Recorder:
             if number != ANONYMOUS and (many := int(np.count_nonzero(kind == number))):
                 self.left.accesses[name] += many
 
-    def call(self, call: Call) -> None:
+    def call(self, call: StraceCall) -> None:
         """A system call between two accesses."""
         handler = CALLS.get(call.name)
         if handler is None:
@@ -157,10 +157,10 @@ class Recorder:
                 f"the calls change mappings more than {MOST_EVENTS} times, one counted for each "
                 "mapping that a call reaches; without strace's log they are left out"
             )
-        self.last = Last()
+        self.last = LastAccess()
         self.events.append(Event(self.count, op, start, end, detail))
 
-    def on_anonymous(self, op: Op, call: Call, detail: str = "") -> None:
+    def on_anonymous(self, op: Op, call: StraceCall, detail: str = "") -> None:
         """Note what happens to the anonymous pages of the range that a call is given."""
         start, end = pages(call.number(0), call.number(1))
         for area in self.space.within(start, end):
@@ -172,13 +172,13 @@ class Recorder:
             if area.kind == "anonymous":
                 self.note("munmap", *area.model)
 
-    def map(self, start: int, end: int, kind: Kind) -> Area | None:
+    def map(self, start: int, end: int, kind: Kind) -> MappedArea | None:
         """Map pages anew, over what may have been there; those that a scenario can map, if any."""
         start, end = max(start, FIRST_PAGE), min(end, LAST_PAGE + 1)
         if start >= end:
             return None
         self.unmap(start, end)
-        area = self.space.put(Area(start, end, kind))
+        area = self.space.put(MappedArea(start, end, kind))
         if kind == "anonymous":
             self.extent.add(*area.model)
             self.note("map", *area.model)
@@ -206,7 +206,7 @@ memory where no call tells."""
 
 ANONYMOUS, FILE, SHARED, UNKNOWN, OUTSIDE = range(5)
 
-NOWHERE: Final = Area(0, 0, "anonymous")
+NOWHERE: Final = MappedArea(0, 0, "anonymous")
 """Stands for the mapping of pages that have none."""
 
 
@@ -221,7 +221,7 @@ def pages(address: int, length: int) -> tuple[int, int]:
     return address >> PAGE_SHIFT, (address + length + size - 1) >> PAGE_SHIFT
 
 
-def mmap(recorder: Recorder, call: Call) -> None:
+def mmap(recorder: AccessRecorder, call: StraceCall) -> None:
     start, end = pages(call.value, call.number(1))
     prot, flags = call.arguments[2], call.arguments[3].split("|")
     if "MAP_ANONYMOUS" not in flags:
@@ -239,11 +239,11 @@ def mmap(recorder: Recorder, call: Call) -> None:
             recorder.note("mlock", *area.model)
 
 
-def munmap(recorder: Recorder, call: Call) -> None:
+def munmap(recorder: AccessRecorder, call: StraceCall) -> None:
     recorder.unmap(*pages(call.number(0), call.number(1)))
 
 
-def mremap(recorder: Recorder, call: Call) -> None:
+def mremap(recorder: AccessRecorder, call: StraceCall) -> None:
     """Pages keep what they hold, wherever the program sees them now."""
     start, end = pages(call.number(0), call.number(1))
     new, new_end = pages(call.value, call.number(2))
@@ -260,12 +260,12 @@ def mremap(recorder: Recorder, call: Call) -> None:
     recorder.unmap(new, new_end)
     by = new - start
     for area in moved:
-        recorder.space.put(Area(area.start + by, area.end + by, area.kind, area.shift - by))
+        recorder.space.put(MappedArea(area.start + by, area.end + by, area.kind, area.shift - by))
     if new_end - new > end - start and moved:
         recorder.map(new + (end - start), new_end, moved[-1].kind)
 
 
-def brk(recorder: Recorder, call: Call) -> None:
+def brk(recorder: AccessRecorder, call: StraceCall) -> None:
     """The heap's end; the first call of a program only asks where it is."""
     asked, is_now = call.number(0), call.value
     if asked and asked == is_now and recorder.brk:
@@ -278,7 +278,7 @@ def brk(recorder: Recorder, call: Call) -> None:
     recorder.brk = is_now
 
 
-def mprotect(recorder: Recorder, call: Call) -> None:
+def mprotect(recorder: AccessRecorder, call: StraceCall) -> None:
     prot = call.arguments[2]
     mode = "rw" if "PROT_WRITE" in prot else "r" if "PROT_READ" in prot else "none"
     recorder.on_anonymous("mprotect", call, mode)
@@ -290,7 +290,7 @@ LEFT_OUT: Final = (
 )
 
 
-def madvise(recorder: Recorder, call: Call) -> None:
+def madvise(recorder: AccessRecorder, call: StraceCall) -> None:
     advice = call.arguments[2]
     known = BY_NAME.get(advice)
     if known is not None and known.effect not in LEFT_OUT:
@@ -299,18 +299,18 @@ def madvise(recorder: Recorder, call: Call) -> None:
         recorder.left.calls[f"madvise with {advice}"] += 1
 
 
-def mlock(recorder: Recorder, call: Call) -> None:
+def mlock(recorder: AccessRecorder, call: StraceCall) -> None:
     if "MLOCK_ONFAULT" in call.arguments[2:]:
         recorder.left.calls["mlock2 with MLOCK_ONFAULT"] += 1
     else:
         recorder.on_anonymous("mlock", call)
 
 
-def munlock(recorder: Recorder, call: Call) -> None:
+def munlock(recorder: AccessRecorder, call: StraceCall) -> None:
     recorder.on_anonymous("munlock", call)
 
 
-CALLS: Final[dict[str, Callable[[Recorder, Call], None]]] = {
+CALLS: Final[dict[str, Callable[[AccessRecorder, StraceCall], None]]] = {
     "mmap": mmap,
     "munmap": munmap,
     "mremap": mremap,

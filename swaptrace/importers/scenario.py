@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from swaptrace.errors import ScenarioError, SwaptraceError, printable
 from swaptrace.importers.accesses import PAGE_SIZE
-from swaptrace.importers.recorder import Recorder
-from swaptrace.importers.steps import Composer, Region, Step, distinct, regions
+from swaptrace.importers.recorder import AccessRecorder
+from swaptrace.importers.steps import ComposedStep, ModelRegion, StepComposer, distinct, regions
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.source import MAX_BYTES
 from swaptrace.terminal.atomic import replace_file
@@ -98,7 +98,7 @@ class Written(NamedTuple):
     steps: int
 
 
-def write(recorder: Recorder, target: Target) -> Written:
+def write(recorder: AccessRecorder, target: Target) -> Written:
     """Publish the files in one step.
 
     Traces are named by their content, so that none takes the place of one that an older scenario
@@ -110,7 +110,7 @@ def write(recorder: Recorder, target: Target) -> Written:
     found = regions(recorder, pages)
     if not found:
         raise SwaptraceError(nothing(recorder))
-    composer = Composer(recorder, found, pages)
+    composer = StepComposer(recorder, found, pages)
     made: list[Path] = []
     try:
         steps = list(with_traces(composer, found, target, made))
@@ -145,7 +145,7 @@ def check(text: str, steps: int, target: Target) -> None:
         ) from None
 
 
-def nothing(recorder: Recorder) -> str:
+def nothing(recorder: AccessRecorder) -> str:
     """Why there is nothing to replay."""
     if not recorder.seen:
         return "there is no access in it"
@@ -159,15 +159,15 @@ def nothing(recorder: Recorder) -> str:
 
 
 def with_traces(
-    composer: Composer, found: Sequence[Region], target: Target, made: list[Path]
-) -> Iterator[Step]:
+    composer: StepComposer, found: Sequence[ModelRegion], target: Target, made: list[Path]
+) -> Iterator[ComposedStep]:
     """The steps, with one for each stretch of accesses between two others; its trace is written,
     and noted in `made` if it is new."""
     names = [region.name for region in found]
     parts = composer.parts()
     part = next(parts, None)
     while part is not None:
-        if isinstance(part, Step):
+        if isinstance(part, ComposedStep):
             yield part
             part = next(parts, None)
             continue
@@ -177,10 +177,10 @@ def with_traces(
                 part = next(parts, None)
         if writer.is_new:
             made.append(writer.path)
-        yield Step("trace", writer.path.name)
+        yield ComposedStep("trace", writer.path.name)
 
 
-def yaml(target: Target, found: Sequence[Region], steps: Sequence[Step]) -> str:
+def yaml(target: Target, found: Sequence[ModelRegion], steps: Sequence[ComposedStep]) -> str:
     """The scenario's text."""
     lines = [
         f"name: {scalar(target.name)}",

@@ -22,7 +22,7 @@ ELSEWHERE: Final = 0x4000_0000_0000 >> 12
 """Where a range is put whose own pages are in use by one that was moved away from there."""
 
 
-class Area(NamedTuple):
+class MappedArea(NamedTuple):
     """A mapping: its pages, what it maps, and how much to add to a page for that of the model."""
 
     start: int
@@ -30,7 +30,7 @@ class Area(NamedTuple):
     kind: Kind
     shift: int = 0
 
-    def clip(self, start: int, end: int) -> Area:
+    def clip(self, start: int, end: int) -> MappedArea:
         """The part of it within a range."""
         return self._replace(start=max(start, self.start), end=min(end, self.end))
 
@@ -48,7 +48,7 @@ call and one access in turn, and no access may cost as much as there are mapping
 class Space:
     """The mappings that there are, ascending and disjoint."""
 
-    def __init__(self, areas: Iterable[Area] = ()) -> None:
+    def __init__(self, areas: Iterable[MappedArea] = ()) -> None:
         self.areas = sorted(areas)
         self.next_elsewhere = ELSEWHERE
         self.moved = Ranges()  # the model's pages of mappings that were moved
@@ -57,13 +57,13 @@ class Space:
                 self.moved.add(*area.model)
         self._bounds: tuple[Pages, Pages] | None = None
 
-    def within(self, start: int, end: int) -> list[Area]:
+    def within(self, start: int, end: int) -> list[MappedArea]:
         """The parts of mappings that lie in a range."""
         first = bisect_right(self.areas, start, key=lambda area: area.end)
         last = bisect_left(self.areas, end, key=lambda area: area.start)
         return [area.clip(start, end) for area in self.areas[first:last]]
 
-    def unmap(self, start: int, end: int) -> list[Area]:
+    def unmap(self, start: int, end: int) -> list[MappedArea]:
         """Leave a hole; what was there."""
         if start >= end:
             return []
@@ -80,7 +80,7 @@ class Space:
                 self.moved.remove(*area.model)
         return removed
 
-    def put(self, area: Area) -> Area:
+    def put(self, area: MappedArea) -> MappedArea:
         """Add a mapping to a hole; it as it was added."""
         if area.kind == "anonymous" and area.shift == 0 and self.moved.within(*area.model):
             area = area._replace(shift=self.next_elsewhere - area.start)

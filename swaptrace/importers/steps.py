@@ -18,7 +18,7 @@ import numpy as np
 from swaptrace.advice import BY_NAME, Advice, Effect
 from swaptrace.errors import SwaptraceError
 from swaptrace.importers.accesses import MOST_PAGES, PAGE_SIZE, Flags, Pages
-from swaptrace.importers.recorder import Event, Recorder
+from swaptrace.importers.recorder import AccessRecorder, Event
 from swaptrace.importers.space import Ranges
 from swaptrace.traces.chunk import Chunk
 
@@ -31,7 +31,7 @@ MOST_SPREAD: Final = 1 << 17
 """A call on many regions is a step in each: few lines would make any number."""
 
 
-class Region(NamedTuple):
+class ModelRegion(NamedTuple):
     """A region of the scenario, and its pages in the model's address space."""
 
     name: str
@@ -39,7 +39,7 @@ class Region(NamedTuple):
     end: int
 
 
-class Step(NamedTuple):
+class ComposedStep(NamedTuple):
     """A step: its operation, the region or the file, its other keys."""
 
     op: str
@@ -47,7 +47,7 @@ class Step(NamedTuple):
     keys: Mapping[str, str | int] = MappingProxyType({})
 
 
-def regions(recorder: Recorder, pages: Pages) -> list[Region]:
+def regions(recorder: AccessRecorder, pages: Pages) -> list[ModelRegion]:
     """The regions of the pages that are accessed, ascending. Raises `SwaptraceError` if there are
     too many."""
     parts = clusters(pages) if recorder.guessed else extents(recorder, pages)
@@ -55,13 +55,13 @@ def regions(recorder: Recorder, pages: Pages) -> list[Region]:
         raise SwaptraceError(
             f"{number_of_pages(parts)} pages are too many to replay a trace; at most {MOST_PAGES}"
         )
-    found = [Region(f"anon-{n}", start, end) for n, (start, end) in enumerate(parts, start=1)]
+    found = [ModelRegion(f"anon-{n}", start, end) for n, (start, end) in enumerate(parts, start=1)]
     if len(found) > MOST_REGIONS:
         raise SwaptraceError(f"{len(found)} regions are too many; at most {MOST_REGIONS}")
     return found
 
 
-def distinct(recorder: Recorder) -> Pages:
+def distinct(recorder: AccessRecorder) -> Pages:
     """Every page that is accessed, once, ascending."""
     found = np.zeros(0, np.uint64)
     waiting: list[Pages] = []
@@ -82,7 +82,7 @@ def clusters(pages: Pages) -> list[tuple[int, int]]:
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def extents(recorder: Recorder, pages: Pages) -> list[tuple[int, int]]:
+def extents(recorder: AccessRecorder, pages: Pages) -> list[tuple[int, int]]:
     """The ranges of anonymous memory with any access; if they are enormous, of what is accessed."""
     found, accessed = [], []
     for start, end in recorder.extent:
@@ -98,10 +98,12 @@ def number_of_pages(parts: Sequence[tuple[int, int]]) -> int:
     return sum(end - start for start, end in parts)
 
 
-class Composer:
+class StepComposer:
     """Goes through the accesses and events once more, in their order."""
 
-    def __init__(self, recorder: Recorder, found: Sequence[Region], pages: Pages) -> None:
+    def __init__(
+        self, recorder: AccessRecorder, found: Sequence[ModelRegion], pages: Pages
+    ) -> None:
         self.recorder = recorder
         self.regions = found
         self.starts = np.array([region.start for region in found], np.uint64)
@@ -113,7 +115,7 @@ class Composer:
         self.remapped = mapped_later(recorder.events)
         self.spread = 0
 
-    def parts(self) -> Iterator[Chunk | Step]:
+    def parts(self) -> Iterator[Chunk | ComposedStep]:
         """The accesses, and the steps between them."""
         events = list(enumerate(self.recorder.events))[::-1]
         position = 0
@@ -138,7 +140,7 @@ class Composer:
         within = (page - self.starts[index]).astype(np.uint32)
         yield Chunk(within, write, index.astype(np.uint16))
 
-    def event(self, index: int, event: Event) -> Iterator[Step]:
+    def event(self, index: int, event: Event) -> Iterator[ComposedStep]:
         """The steps that an event takes, in each region that it reaches."""
         first = bisect_right(self.regions, event.start, key=lambda region: region.end)
         last = bisect_left(self.regions, event.end, key=lambda region: region.start)
@@ -152,7 +154,7 @@ class Composer:
             start, end = max(event.start, region.start), min(event.end, region.end)
             yield from self.handle(index, event._replace(start=start, end=end))
 
-    def handle(self, index: int, event: Event) -> Iterator[Step]:
+    def handle(self, index: int, event: Event) -> Iterator[ComposedStep]:
         """The steps of an event that lies within one region."""
         match event.op:
             case "map":
@@ -172,7 +174,7 @@ class Composer:
                 for start, end in self.locked.remove(event.start, event.end):
                     yield self.step("munlock", start, end)
 
-    def munmap(self, event: Event, again: bool) -> Iterator[Step]:
+    def munmap(self, event: Event, again: bool) -> Iterator[ComposedStep]:
         """`again`: the pages are mapped again later, wholly or in part."""
         if again:
             for start, end in self.locked.remove(event.start, event.end):
@@ -185,7 +187,7 @@ class Composer:
         else:
             yield self.step("munmap", event.start, event.end)
 
-    def madvise(self, event: Event) -> Iterator[Step]:
+    def madvise(self, event: Event) -> Iterator[ComposedStep]:
         match BY_NAME[event.detail].effect:
             case Effect.POPULATE_READ | Effect.POPULATE_WRITE:
                 self.populated.add(event.start, event.end)
@@ -201,7 +203,7 @@ class Composer:
                 pass  # these as well
         yield self.step("madvise", event.start, event.end, advice=event.detail)
 
-    def mprotect(self, event: Event) -> Iterator[Step]:
+    def mprotect(self, event: Event) -> Iterator[ComposedStep]:
         restricted = self.restricted.remove(event.start, event.end)
         writable = event.detail == "rw"
         if not restricted and (writable or not self.holds(event)):
@@ -210,14 +212,14 @@ class Composer:
             self.restricted.add(event.start, event.end)
         yield self.step("mprotect", event.start, event.end, prot=event.detail)
 
-    def step(self, op: str, start: int, end: int, **keys: str) -> Step:
+    def step(self, op: str, start: int, end: int, **keys: str) -> ComposedStep:
         """A step on pages of a region."""
         region = self.regions[bisect_right(self.regions, start, key=lambda each: each.end)]
         span = {}
         if (start, end) != (region.start, region.end):
             span["offset"] = (start - region.start) * PAGE_SIZE
             span["length"] = (end - start) * PAGE_SIZE
-        return Step(op, region.name, {**keys, **span})
+        return ComposedStep(op, region.name, {**keys, **span})
 
     def holds(self, event: Event) -> bool:
         """Whether any page of the range holds something."""

@@ -44,7 +44,7 @@ class MalformedCall(ValueError):
     """A call whose arguments or result are not those of a call of its name."""
 
 
-class Call(NamedTuple):
+class StraceCall(NamedTuple):
     """A system call that succeeded: its name, its arguments as strace writes them, its result.
 
     Where its name is in `FORMS`, it has their arguments.
@@ -74,9 +74,9 @@ def number(text: str) -> int:
     return value
 
 
-def call_of(name: str, arguments: tuple[str, ...], result: str) -> Call:
+def call_of(name: str, arguments: tuple[str, ...], result: str) -> StraceCall:
     """A call, if it is one. Raises `MalformedCall`."""
-    call = Call(name, arguments, number(result))
+    call = StraceCall(name, arguments, number(result))
     form = FORMS.get(name, "")
     if len(arguments) < len(form):
         raise MalformedCall
@@ -92,12 +92,12 @@ class Calls:
     def __init__(self) -> None:
         self.pending: dict[int, bytes] = {}  # the first part of a call, by thread
         self.forking: set[int] = set()  # threads within a fork or clone
-        self.waiting: dict[int, list[Call]] = {}  # of those that may be a child's
+        self.waiting: dict[int, list[StraceCall]] = {}  # of those that may be a child's
         self.threads: set[int] = set()
         self.children: set[int] = set()
         self.programs: dict[int, str] = {}  # what each child process ran last; "" for a mere copy
 
-    def line(self, text: bytes) -> Iterator[Call]:
+    def line(self, text: bytes) -> Iterator[StraceCall]:
         """What is known to be called now. Lines that are no call give nothing.
 
         Raises `MalformedCall` for a line that begins as a call and is none.
@@ -142,12 +142,12 @@ class Calls:
             self.forking.add(who)
         return None
 
-    def child(self, who: int, call: Call) -> None:
+    def child(self, who: int, call: StraceCall) -> None:
         """A call in a child process: only which program it becomes is of interest."""
         if call.name == "execve" and who in self.programs:
             self.programs[who] = call.arguments[0].strip('"').rpartition("/")[2]
 
-    def forked(self, who: int, call: Call) -> Iterator[Call]:
+    def forked(self, who: int, call: StraceCall) -> Iterator[StraceCall]:
         """A new thread, which has the memory of who made it, or a child, which has not."""
         held = self.waiting.pop(call.value, [])
         thread = "CLONE_THREAD" in " ".join(call.arguments)

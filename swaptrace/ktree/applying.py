@@ -69,7 +69,7 @@ class _Image(NamedTuple):
     trailing: int
 
 
-class _File:
+class _PatchedFile:
     """The lines of the text with their ends, and which of them a hunk has already been at."""
 
     def __init__(self, text: str, effort: Effort) -> None:
@@ -101,13 +101,13 @@ def apply(text: str, hunks: Sequence[Hunk], effort: Effort) -> Applied:
 
 
 def _apply(text: str, hunks: Sequence[Hunk], context: int, effort: Effort) -> str:
-    file = _File(text, effort)
+    file = _PatchedFile(text, effort)
     for hunk in hunks:
         _apply_hunk(file, hunk, context)
     return "".join(file.lines)
 
 
-def _apply_hunk(file: _File, hunk: Hunk, context: int) -> None:
+def _apply_hunk(file: _PatchedFile, hunk: Hunk, context: int) -> None:
     """At the place nearest to where it should be, with less and less context, down to the limit.
 
     What has no context before it belongs to the beginning of the file, or after it to its end.
@@ -133,7 +133,9 @@ def _apply_hunk(file: _File, hunk: Hunk, context: int) -> None:
             image = _Image(image.old[:-1], image.new[:-1], image.leading, image.trailing - 1)
 
 
-def _found(file: _File, old: Sequence[str], place: int, at_start: bool, at_end: bool) -> int | None:
+def _found(
+    file: _PatchedFile, old: Sequence[str], place: int, at_start: bool, at_end: bool
+) -> int | None:
     last = len(file.lines) - len(old)
     if last < 0:
         return None

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
 from swaptrace.csource.preprocess import resolve
-from swaptrace.csource.source import Source
+from swaptrace.csource.source import CSource
 from swaptrace.csource.tokens import blanks
 
 MAX_BYTES: Final = 1024 * 1024
@@ -32,7 +32,7 @@ class Cleaned(NamedTuple):
     """A file as it is (`text`), without comments (`bare`), and what is left of it to compile
     (`code`): no strings, no directives, no lines that `#if` leaves out."""
 
-    source: Source
+    source: CSource
     text: str
     bare: str
     code: str
@@ -41,7 +41,7 @@ class Cleaned(NamedTuple):
 def cleaned(file: str, text: str, defined: Collection[str]) -> Cleaned:
     """Raises `PolicyError` for a comment without end, an `#if` without `#endif`, or one whose
     condition is not understood."""
-    source = Source(file, 1, tuple(text.split("\n")))
+    source = CSource(file, 1, tuple(text.split("\n")))
     bare = _blanked(source, text, ("comment",))
     code = _blanked(source, text, ("comment", "string"))
     compiled = resolve(source, _conditionals_alone(code), defined)
@@ -52,11 +52,11 @@ def cleaned(file: str, text: str, defined: Collection[str]) -> Cleaned:
 
 def words_of(file: str, text: str) -> str:
     """The text without its comments, on one line: what two files can be compared by."""
-    source = Source(file, 1, tuple(text.split("\n")))
+    source = CSource(file, 1, tuple(text.split("\n")))
     return " ".join(_blanked(source, text, ("comment",)).split())
 
 
-def _blanked(source: Source, text: str, kinds: Collection[str]) -> str:
+def _blanked(source: CSource, text: str, kinds: Collection[str]) -> str:
     def blank(match: re.Match[str]) -> str:
         if match.lastgroup == "opened":
             place = source.place(text, match.start())

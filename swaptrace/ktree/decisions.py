@@ -10,13 +10,13 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
-from swaptrace.csource.block import Block, Point
+from swaptrace.csource.block import CBlock, Point
 from swaptrace.csource.preprocess import defined_with
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.cleaned import Cleaned, check_braces, cleaned, line_of
 from swaptrace.ktree.functions import (
     Function,
-    Span,
+    TextSpan,
     block_end,
     functions,
     statement_end,
@@ -41,9 +41,9 @@ class Decisions(NamedTuple):
 
     file: Cleaned
     functions: Mapping[str, Function]
-    spans: Mapping[Point, Span]
+    spans: Mapping[Point, TextSpan]
 
-    def blocks(self) -> dict[Point, Block]:
+    def blocks(self) -> dict[Point, CBlock]:
         """The C of each decision, at its lines."""
         return {point: _block(self.file, span) for point, span in self.spans.items()}
 
@@ -84,7 +84,7 @@ def decisions_of(file: str, text: str, defines: Collection[str]) -> Decisions:
     return Decisions(found, named, spans)
 
 
-def _spans(file: Cleaned, named: Mapping[str, Function]) -> dict[Point, Span | None]:
+def _spans(file: Cleaned, named: Mapping[str, Function]) -> dict[Point, TextSpan | None]:
     return {
         "swapin_pte": _swapin(file, named.get("do_swap_page")),
         "should_free_swap": _whole(named.get("should_try_to_free_swap")),
@@ -93,11 +93,11 @@ def _spans(file: Cleaned, named: Mapping[str, Function]) -> dict[Point, Span | N
     }
 
 
-def _whole(function: Function | None) -> Span | None:
-    return None if function is None else Span(function.start, function.end)
+def _whole(function: Function | None) -> TextSpan | None:
+    return None if function is None else TextSpan(function.start, function.end)
 
 
-def _swapin(file: Cleaned, function: Function | None) -> Span | None:
+def _swapin(file: Cleaned, function: Function | None) -> TextSpan | None:
     """From the statement that makes the PTE to the one that publishes it."""
     if function is None:
         return None
@@ -114,10 +114,10 @@ def _swapin(file: Cleaned, function: Function | None) -> Span | None:
     start = statement_start(file.code, made[0].start())
     if published.start() > block_end(file.code, start):
         return None
-    return Span(start, statement_end(file.code, start, published.start()))
+    return TextSpan(start, statement_end(file.code, start, published.start()))
 
 
-def _reuse(file: Cleaned, function: Function | None) -> Span | None:
+def _reuse(file: Cleaned, function: Function | None) -> TextSpan | None:
     """Before 6.7: do_wp_page() from the check for exclusive pages to the label `reuse:`."""
     if function is None:
         return None
@@ -126,11 +126,11 @@ def _reuse(file: Cleaned, function: Function | None) -> Span | None:
         if _IF.match(file.code, start) is not None:
             end = block_end(file.code, start)
             label = _REUSE.search(file.code, start, end)
-            return Span(start, label.start() if label is not None else end)
+            return TextSpan(start, label.start() if label is not None else end)
     return None
 
 
-def _block(file: Cleaned, span: Span) -> Block:
+def _block(file: Cleaned, span: TextSpan) -> CBlock:
     """The lines of the span, without those that `#if` leaves out."""
     first = line_of(file.code, span.start)
     start = file.text.rfind("\n", 0, span.start) + 1
@@ -142,4 +142,4 @@ def _block(file: Cleaned, span: Span) -> Block:
         line if code[number].strip() or not bare[number].strip() else " " * len(line)
         for number, line in enumerate(text.split("\n"))
     ]
-    return Block(file.source.file, first, "\n".join(kept))
+    return CBlock(file.source.file, first, "\n".join(kept))

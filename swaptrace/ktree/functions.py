@@ -29,7 +29,7 @@ class Function(NamedTuple):
     end: int
 
 
-class Span(NamedTuple):
+class TextSpan(NamedTuple):
     """A part of a text."""
 
     start: int

@@ -70,7 +70,7 @@ def _is_mailbox(data: bytes) -> bool:
 
 def mails_of(file: str, data: bytes) -> Iterator[Mail]:
     """Every mail of a file. Raises `PolicyError` with the line of what cannot be read."""
-    reader = _Reader(file, data)
+    reader = _MailReader(file, data)
     if not _is_mailbox(data):
         yield reader.mail(0, len(data))
         return
@@ -84,7 +84,7 @@ def mails_of(file: str, data: bytes) -> Iterator[Mail]:
         yield reader.mail(match.end(), end)
 
 
-class _Reader:
+class _MailReader:
     """Reads a file from its beginning to its end, and knows the line where it is."""
 
     def __init__(self, file: str, data: bytes) -> None:

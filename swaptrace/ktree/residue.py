@@ -12,7 +12,7 @@ from swaptrace.csource.listing import KERNEL_NAMES
 from swaptrace.csource.tokens import blanks
 from swaptrace.ktree.cleaned import Cleaned
 from swaptrace.ktree.decisions import Decisions
-from swaptrace.ktree.functions import Span
+from swaptrace.ktree.functions import TextSpan
 
 Untold = Counter[tuple[str, str]]
 """Calls that leave no trace and lines that are not compiled, by a name for them and their words."""
@@ -70,7 +70,9 @@ def differing(old: Untold, new: Untold) -> list[str]:
     return list(dict.fromkeys(name for name, _ in (new - old) + (old - new)))
 
 
-def untold(file: Cleaned, span: Span, is_silent: Callable[[str], bool] = leaves_no_trace) -> Untold:
+def untold(
+    file: Cleaned, span: TextSpan, is_silent: Callable[[str], bool] = leaves_no_trace
+) -> Untold:
     """All in a part of a file that is not executed, with the words of each."""
     bare, code = (text[span.start : span.end].split("\n") for text in (file.bare, file.code))
     lines = zip(bare, code, strict=True)
@@ -81,7 +83,7 @@ def untold(file: Cleaned, span: Span, is_silent: Callable[[str], bool] = leaves_
 
 
 def _silent_calls(
-    code: str, span: Span, is_silent: Callable[[str], bool]
+    code: str, span: TextSpan, is_silent: Callable[[str], bool]
 ) -> Iterator[tuple[str, str]]:
     """The statements with such calls, behind the heads of the blocks that they stand in."""
     heads: list[str] = []

@@ -16,9 +16,9 @@ from swaptrace.ktree.faults.builtin import ALWAYS
 from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.inert import is_inert, leaves_no_trace
 from swaptrace.ktree.faults.policy import TreePolicy, programs_of
-from swaptrace.ktree.faults.program import Function, Program
+from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
 from swaptrace.ktree.faults.source import FILES, Sources
-from swaptrace.ktree.functions import Span, functions
+from swaptrace.ktree.functions import TextSpan, functions
 from swaptrace.ktree.patching import is_inert as is_no_code
 from swaptrace.ktree.patching import patched
 from swaptrace.ktree.regular import is_plain, read_regular
@@ -56,7 +56,7 @@ ARCHITECTURE: Final = (
 
 MAX_MAKEFILE: Final = 1024 * 1024
 
-Programs: TypeAlias = tuple[Program, Program]
+Programs: TypeAlias = tuple[FaultProgram, FaultProgram]
 """What is interpreted for a fault, and for its window."""
 
 
@@ -108,7 +108,7 @@ def from_tree(
     return policy
 
 
-def _run(programs: Programs) -> Mapping[str, Function]:
+def _run(programs: Programs) -> Mapping[str, CallableFunction]:
     """All functions that are interpreted."""
     program, windows = programs
     return {**program.functions, **windows.functions}
@@ -193,7 +193,7 @@ def _passed_over(
     file = cleaned(path, text, defined)
     check_braces(file)
     return {
-        each.name: untold(file, Span(each.start, each.end), leaves_no_trace)
+        each.name: untold(file, TextSpan(each.start, each.end), leaves_no_trace)
         for each in functions(file.code)
         if each.name in run
     }
@@ -232,7 +232,7 @@ def _sorted(
     return ran, inert, [place for place, name in others if not is_inert(name)]
 
 
-def _ruled_out(before: Program, after: Program) -> Iterator[str]:
+def _ruled_out(before: FaultProgram, after: FaultProgram) -> Iterator[str]:
     """The functions of which a patch changes what the model rules out."""
     old, new = before.changes(), after.changes()
     for name, change in new.items():

@@ -47,14 +47,14 @@ class Collapse(NamedTuple):
 BlockEvent: TypeAlias = Event | Isolate | Shrink | SplitPmd | Collapse
 
 
-class View(NamedTuple):
+class PageView(NamedTuple):
     """A page by itself, and of how many pages its folios are."""
 
     column: Column
     sizes: tuple[int, ...]
 
 
-class Told(NamedTuple):
+class BlockChange(NamedTuple):
     """An event, and how the pages that it changed, or came to, were before and are now.
 
     `counts` names counters by position, `path` the kernel functions that decided, `reasons` why a
@@ -63,8 +63,8 @@ class Told(NamedTuple):
 
     kind: type[BlockEvent]
     event: BlockEvent
-    before: Runs[View]
-    after: Runs[View]
+    before: Runs[PageView]
+    after: Runs[PageView]
     counts: tuple[tuple[int, int], ...]
     path: tuple[str, ...]
     reasons: tuple[str, ...]
@@ -85,7 +85,7 @@ class Teller:
 
     def tell(
         self,
-        told: list[Told],
+        told: list[BlockChange],
         page: BlockPage,
         event: BlockEvent,
         touched: Iterable[int],
@@ -105,12 +105,14 @@ class Teller:
             before, after = (runs(of[i] for i in changed) for of in (self.views, now))
             path, reasons = (tuple(dict.fromkeys(each)) for each in (page.path, page.reasons))
             broken = tuple((kind, p) for kind, p, _ in violations)
-            told.append(Told(type(event), event, before, after, counts, path, reasons, broken))
+            told.append(
+                BlockChange(type(event), event, before, after, counts, path, reasons, broken)
+            )
         for i in changed:
             self.views[i] = now[i]
 
 
-def view(block: Block, i: int, gone: int | None = None) -> View:
+def view(block: Block, i: int, gone: int | None = None) -> PageView:
     """A page by itself; without a process that has gone."""
     column = column_of(block, i)
     if gone is not None:
@@ -119,4 +121,4 @@ def view(block: Block, i: int, gone: int | None = None) -> View:
     folios, _ = met(block, i)
     numbers, _ = numbering(column.maps, column.folios, ())
     sizes = tuple(block.folios[folios[old]].nr_pages for old in numbers)
-    return View(canonical(*column), sizes)
+    return PageView(canonical(*column), sizes)

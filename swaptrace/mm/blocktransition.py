@@ -8,12 +8,20 @@ from dataclasses import dataclass, field
 from swaptrace.counters import ViolationKind
 from swaptrace.mm import checks
 from swaptrace.mm.block import Block, Pmd, Surroundings
-from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd, Teller, Told
+from swaptrace.mm.blockevent import (
+    BlockChange,
+    BlockEvent,
+    Collapse,
+    Isolate,
+    Shrink,
+    SplitPmd,
+    Teller,
+)
 from swaptrace.mm.blockwalk import isolate, madvise_free_range, shrink_folio_list
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Access, Free, Unmap
 from swaptrace.mm.huge_memory import split_huge_pmd
-from swaptrace.mm.khugepaged import Scan, collapse_huge_page, collapse_scan_pmd
+from swaptrace.mm.khugepaged import KhugepagedScan, collapse_huge_page, collapse_scan_pmd
 from swaptrace.mm.pmd import PmdPage, after_walk, before_walk
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import NOUGHT, perform
@@ -32,8 +40,8 @@ class Happened:
     violations: list[tuple[ViolationKind, int, int]] = field(default_factory=list)
     ends: bool = False
     isolated: tuple[int, ...] = ()
-    scanned: Scan | None = None
-    told: list[Told] = field(default_factory=list)
+    scanned: KhugepagedScan | None = None
+    told: list[BlockChange] = field(default_factory=list)
 
 
 def happen(
@@ -89,7 +97,7 @@ def on_range(
         case Collapse():
             done.scanned = collapse_scan_pmd(page, p)
             done.ends = done.scanned.ends
-            if done.scanned is Scan.SUCCEED:
+            if done.scanned is KhugepagedScan.SUCCEED:
                 collapse_huge_page(page, p)
 
 

@@ -12,7 +12,7 @@ from swaptrace.mm.pmd import map_huge
 from swaptrace.mm.swap import free_swap_cache
 
 
-class Scan(Enum):
+class KhugepagedScan(Enum):
     """enum scan_result, with what madvise_collapse_errno() makes of it."""
 
     SUCCEED = "succeed", ""
@@ -30,26 +30,26 @@ class Scan(Enum):
     @property
     def ends(self) -> bool:
         """Whether madvise_collapse() does not go on to the next 2 MiB."""
-        return self is Scan.EXCEED_NONE_PTE
+        return self is KhugepagedScan.EXCEED_NONE_PTE
 
 
-def collapse_scan_pmd(page: BlockPage, p: int) -> Scan:
+def collapse_scan_pmd(page: BlockPage, p: int) -> KhugepagedScan:
     """collapse_scan_pmd(): whether the pages can be collapsed. Any number may be missing, swapped
     out or shared, but for missing ones in a VMA that is registered with a userfaultfd."""
     pmd = page.block.pmds[p]
     if pmd is not Pmd.TABLE:
-        return Scan.PMD_MAPPED if pmd is Pmd.HUGE else Scan.NO_PTE_TABLE
+        return KhugepagedScan.PMD_MAPPED if pmd is Pmd.HUGE else KhugepagedScan.NO_PTE_TABLE
     for maps in page.block.maps:
         pte = maps[p].pte
         if pte is None or (isinstance(pte, Pte) and pte.is_zero_page):
             if page.vma(p).uffd_wp:
-                return Scan.EXCEED_NONE_PTE
+                return KhugepagedScan.EXCEED_NONE_PTE
         elif pte.uffd_wp:
-            return Scan.PTE_UFFD_WP
+            return KhugepagedScan.PTE_UFFD_WP
     ptes = (maps[p].pte for maps in page.block.maps)
     if any(isinstance(pte, Pte) and pte.write for pte in ptes) or page.facts.collapses_read_only:
-        return Scan.SUCCEED
-    return Scan.PAGE_RO
+        return KhugepagedScan.SUCCEED
+    return KhugepagedScan.PAGE_RO
 
 
 def collapse_huge_page(page: BlockPage, p: int) -> None:

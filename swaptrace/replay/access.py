@@ -12,8 +12,8 @@ import numpy as np
 from swaptrace.errors import NotModelled
 from swaptrace.mm.column import FILLED
 from swaptrace.mm.event import Access, Populate, Store
-from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages.protocol import SinglePages
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.across import send_across
 from swaptrace.replay.runs.readahead import send_reading
 from swaptrace.replay.runs.region import Walk, check_listable, listed
@@ -21,14 +21,13 @@ from swaptrace.replay.runs.visit import NEW_ANON, Met, send, survey
 from swaptrace.replay.space import VmArea, find_mergeable_anon_vma
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import Access as AccessStep
-from swaptrace.scenario.schema import Memset
+from swaptrace.scenario.schema import AccessStep, MemsetStep
 from swaptrace.traces.generator import order
 
 Faulting: TypeAlias = Access | Populate
 
 
-def access(world: World, tally: Tally, process: Process, step: AccessStep | Memset) -> None:
+def access(world: World, tally: Tally, process: Process, step: AccessStep | MemsetStep) -> None:
     """Touch pages one after another until the end, or to the first SIGSEGV."""
     family = process.regions[step.region]
     walk = walk_of(step, world.machine.page_size)
@@ -40,7 +39,7 @@ def access(world: World, tally: Tally, process: Process, step: AccessStep | Mems
             return
 
 
-def store_of(step: AccessStep | Memset, world: World) -> Store | None:
+def store_of(step: AccessStep | MemsetStep, world: World) -> Store | None:
     """What the step leaves in a page that it writes, with its byte if somebody asks for that."""
     if step.op == "read":
         return None
@@ -51,18 +50,18 @@ def store_of(step: AccessStep | Memset, world: World) -> Store | None:
     if step.value is None or not world.keeps_bytes:
         return "fresh"
     size, span = world.machine.page_size, step.span
-    whole = isinstance(step, Memset) and not (span.offset % size or span.length % size)
+    whole = isinstance(step, MemsetStep) and not (span.offset % size or span.length % size)
     return step.value | FILLED if whole else step.value
 
 
-def walk_of(step: AccessStep | Memset, page_size: int) -> Walk:
+def walk_of(step: AccessStep | MemsetStep, page_size: int) -> Walk:
     """The pages that a step touches.
 
     With a stride below the page size a page is touched several times in a row; after the
     first the touches change nothing, so it is visited once.
     """
     offset, length = step.span.offset, step.span.length
-    if isinstance(step, Memset):
+    if isinstance(step, MemsetStep):
         return regular(offset, length, 1, page_size)
     walk = regular(offset, length, step.stride, page_size)
     if step.order == "random":
@@ -89,7 +88,7 @@ def regular(offset: int, length: int, stride: int, page_size: int) -> Walk:
     return listed(at // page_size)
 
 
-def by_vma(process: Process, family: Family, walk: Walk) -> Iterator[Walk]:
+def by_vma(process: Process, family: SharedRegion, walk: Walk) -> Iterator[Walk]:
     """The walk cut where it enters another VMA (or a hole)."""
     low, high = walk.bounds
     areas = list(process.space.clipped(family.base + low, family.base + high))
@@ -118,7 +117,7 @@ def _cut_range(walk: Walk, marks: list[int]) -> Iterator[Walk]:
 
 
 def touch(
-    world: World, tally: Tally, process: Process, family: Family, walk: Walk, event: Faulting
+    world: World, tally: Tally, process: Process, family: SharedRegion, walk: Walk, event: Faulting
 ) -> bool:
     """Send accesses within one VMA; False if one of them ended the step, as a SIGSEGV does.
 
@@ -155,7 +154,7 @@ def touch_limited(
     arena: SinglePages,
     tally: Tally,
     process: Process,
-    family: Family,
+    family: SharedRegion,
     walk: Walk,
     event: Faulting,
 ) -> bool:

@@ -10,13 +10,13 @@ from swaptrace.kernels import Rule
 from swaptrace.mm.column import Vma
 from swaptrace.mm.event import Event, Populate, SetVma
 from swaptrace.replay.access import touch
-from swaptrace.replay.family import Family, Process
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.vmflags import VmFlag
 
 Errno: TypeAlias = str | None
@@ -36,7 +36,7 @@ class Call:
     def space(self) -> AddressSpace:
         return self.process.space
 
-    def pieces(self, start: int, end: int) -> Iterator[tuple[Family, Walk, int]]:
+    def pieces(self, start: int, end: int) -> Iterator[tuple[SharedRegion, Walk, int]]:
         """The part of a range in each region, and the caller's index in that one's columns."""
         for family in self.process.families():
             low, high = max(start, family.base), min(end, family.end)
@@ -82,7 +82,7 @@ class Call:
             send(self.world, self.tally, family, walk, event._replace(process=member))
 
 
-def begin(world: World, tally: Tally, process: Process, region: str, span: Span) -> Call:
+def begin(world: World, tally: Tally, process: Process, region: str, span: ByteRange) -> Call:
     """The call on a range that the loader has already rounded to pages."""
     start = process.regions[region].base + span.offset // world.machine.page_size
     return Call(world, tally, process, start, start + world.pages(span.length))

@@ -22,18 +22,18 @@ from swaptrace.scenario.claims import (
     merged_data,
     without_soft_dirty,
 )
-from swaptrace.scenario.schema import Check, KsmScan, Measure, Repeat, Step
+from swaptrace.scenario.schema import CheckStep, KsmScanStep, MeasureStep, RepeatStep, Step
 
 OTHER: Final = "other"
 """Data that are not zero, and of which the scenario does not say the byte."""
 
 
-def checks_in(steps: Iterable[Step]) -> Iterator[Check]:
+def checks_in(steps: Iterable[Step]) -> Iterator[CheckStep]:
     """Every `check` step, once, in the order of the file."""
     for step in steps:
-        if isinstance(step, Measure | Repeat):
+        if isinstance(step, MeasureStep | RepeatStep):
             yield from checks_in(step.steps)
-        elif isinstance(step, Check):
+        elif isinstance(step, CheckStep):
             yield step
 
 
@@ -41,13 +41,14 @@ def asks_for_bytes(steps: Iterable[Step]) -> bool:
     """Whether a step asks what the data of pages are."""
     return any(
         asks_for_bytes(step.steps)
-        if isinstance(step, Measure | Repeat)
-        else isinstance(step, KsmScan) or (isinstance(step, Check) and bool(step.claims.data))
+        if isinstance(step, MeasureStep | RepeatStep)
+        else isinstance(step, KsmScanStep)
+        or (isinstance(step, CheckStep) and bool(step.claims.data))
         for step in steps
     )
 
 
-def claims_of(step: Check) -> Iterator[tuple[ClaimKind, int, str, str]]:
+def claims_of(step: CheckStep) -> Iterator[tuple[ClaimKind, int, str, str]]:
     """Each claim of a step, as `Checked.claim` says which it is."""
     claims = step.claims
     regions: list[tuple[ClaimKind, str]] = [("pages", region) for region, _ in claims.pages]
@@ -61,13 +62,13 @@ def claims_of(step: Check) -> Iterator[tuple[ClaimKind, int, str, str]]:
         yield "scan", step.line, step.process, ""
 
 
-def is_made_of(step: Check, policy: Policy) -> bool:
+def is_made_of(step: CheckStep, policy: Policy) -> bool:
     """Whether the step is to be checked under a policy."""
     names = step.claims.policies
     return not names or any(is_called(policy, name) for name in names)
 
 
-def found(world: World, step: Check, path: str, broken: Collection[str]) -> Iterator[Checked]:
+def found(world: World, step: CheckStep, path: str, broken: Collection[str]) -> Iterator[Checked]:
     """Each claim of a step and what there is; `broken` are the kinds of violations so far."""
     place = path, step.line, step.process
     for region, claimed in step.claims.pages:

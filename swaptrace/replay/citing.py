@@ -11,7 +11,7 @@ from swaptrace.mm.policy import FolioRefs, Policy, SwapinFault, SwapinPte
 from swaptrace.mm.transition import transition
 
 
-class Asked(Policy):
+class RecordingPolicy(Policy):
     """Answers as another policy does, and remembers each method that is called, in order."""
 
     def __init__(self, policy: Policy) -> None:
@@ -47,7 +47,7 @@ def cited_lines(policy: Policy, column: Column, event: Event) -> Iterator[str]:
     cite: Callable[..., Any] | None = getattr(policy, "cite", None)
     if cite is None:
         return
-    asked = Asked(policy)
+    asked = RecordingPolicy(policy)
     transition(asked, column, event)
     for method, arguments in asked.calls:
         for line in cite(method, *arguments):

@@ -10,7 +10,7 @@ from swaptrace.kernels import Rule
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.replay.call import Call, Errno
 from swaptrace.replay.space import VmArea
-from swaptrace.scenario.schema import Madvise, Measure, Repeat, Step
+from swaptrace.scenario.schema import MadviseStep, MeasureStep, RepeatStep, Step
 from swaptrace.vmflags import VmFlag
 
 
@@ -43,8 +43,8 @@ def collapses(steps: Iterable[Step]) -> bool:
     """Whether a scenario has MADV_COLLAPSE."""
     return any(
         collapses(step.steps)
-        if isinstance(step, Measure | Repeat)
-        else isinstance(step, Madvise) and step.advice is Advice.COLLAPSE
+        if isinstance(step, MeasureStep | RepeatStep)
+        else isinstance(step, MadviseStep) and step.advice is Advice.COLLAPSE
         for step in steps
     )
 

@@ -42,40 +42,40 @@ from swaptrace.replay.world import World
 from swaptrace.result.history import History
 from swaptrace.result.result import Checkpoint, Note, PolicyResult, StepResult, Violation
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.pagescan import PagemapScan
-from swaptrace.scenario.remap import Mremap
+from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
-    Access,
-    AccessPattern,
-    Check,
-    ClearRefs,
-    Exit,
-    Fork,
-    KsmScan,
-    Madvise,
-    Measure,
-    Memset,
-    Mlock,
-    Mlockall,
-    Mmap,
-    Mprotect,
-    Munlock,
-    Munlockall,
-    Munmap,
-    Pin,
-    Repeat,
+    AccessPatternStep,
+    AccessStep,
+    CheckStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    KsmScanStep,
+    MadviseStep,
+    MeasureStep,
+    MemsetStep,
+    MlockallStep,
+    MlockStep,
+    MmapStep,
+    MprotectStep,
+    MunlockallStep,
+    MunlockStep,
+    MunmapStep,
+    PinStep,
+    RepeatStep,
     Scenario,
     Step,
-    Trace,
-    Unpin,
+    TraceStep,
+    UnpinStep,
 )
 from swaptrace.scenario.thp import large_folios
 from swaptrace.scenario.uffd import (
-    UffdCopy,
-    UffdRegister,
-    UffdUnregister,
-    UffdWriteprotect,
-    UffdZeropage,
+    UffdCopyStep,
+    UffdRegisterStep,
+    UffdUnregisterStep,
+    UffdWriteprotectStep,
+    UffdZeropageStep,
 )
 
 
@@ -170,15 +170,15 @@ class Replay:
         """Replay steps in order; `prefix` is the path of the step that they are within."""
         for index, step in enumerate(steps):
             path = f"{prefix}{index}"
-            if isinstance(step, Measure):
+            if isinstance(step, MeasureStep):
                 record.windows.setdefault(step.label, {})
                 self.steps(step.steps, f"{path}.", step.label, record)
-            elif isinstance(step, Repeat):
+            elif isinstance(step, RepeatStep):
                 self.repeat(step, path, window, record)
             else:
                 self.leaf(step, path, window, record)
 
-    def repeat(self, step: Repeat, path: str, window: str | None, record: Record) -> None:
+    def repeat(self, step: RepeatStep, path: str, window: str | None, record: Record) -> None:
         """Once an iteration ends in a state that was there before, the rest is multiplied."""
         ended: dict[bytes, int] = {self.state(): 0}
         iterations: list[Record] = []
@@ -198,7 +198,7 @@ class Replay:
 
     def multiply(
         self,
-        step: Repeat,
+        step: RepeatStep,
         path: str,
         window: str | None,
         record: Record,
@@ -240,9 +240,9 @@ class Replay:
                 raise self.problem(step, str(error)) from error
         if self.world.arena is not None:
             self.world.arena.switched_to(step.process)
-        if isinstance(step, AccessPattern | Trace):
+        if isinstance(step, AccessPatternStep | TraceStep):
             self.sequence(step, path, tally, record)
-        elif isinstance(step, Check):
+        elif isinstance(step, CheckStep):
             self.check(step, path, record)
         else:
             try:
@@ -254,7 +254,7 @@ class Replay:
             ksm.recount(self.world)
         if self.observe is not None:
             self.observe(path, step, tally)
-        if isinstance(step, Madvise) and (note := left_mapped(tally, self.world.table.columns)):
+        if isinstance(step, MadviseStep) and (note := left_mapped(tally, self.world.table.columns)):
             record.add_note(step.line, note)
         counters = tally.counters()
         record.add_step(StepResult(path, step.line, step.process, step.op, counters), window)
@@ -264,14 +264,14 @@ class Replay:
             record.add_violation(violation, step.column)
             self.broken.add(kind.value)
 
-    def check(self, step: Check, path: str, record: Record) -> None:
+    def check(self, step: CheckStep, path: str, record: Record) -> None:
         """Hold a step's claims against what there is, if they are made of this policy."""
         if checking.is_made_of(step, self.world.table.policy):
             for checked in checking.found(self.world, step, path, self.broken):
                 record.add_check(checked, step.column)
 
     def sequence(
-        self, step: AccessPattern | Trace, path: str, tally: Tally, record: Record
+        self, step: AccessPatternStep | TraceStep, path: str, tally: Tally, record: Record
     ) -> None:
         """Replay a long sequence of accesses, with checkpoints if they are wanted."""
         # What a sequence needs takes longer to import than a small replay takes.
@@ -290,7 +290,7 @@ class Replay:
         process = self.world.processes[step.process]
         try:
             refuse_accesses(process, step.region, step.op)
-            if isinstance(step, AccessPattern):
+            if isinstance(step, AccessPatternStep):
                 along = sequence.Along(sequence.parts(step.count, self.parts), mark, self.told)
                 sequence.replay_pattern(self.world, tally, process, step, along)
             else:
@@ -305,51 +305,51 @@ class Replay:
         """Let the step happen to the world; the errno that the kernel gives."""
         world, process = self.world, self.world.processes[step.process]
         match step:
-            case Access() | Memset():
+            case AccessStep() | MemsetStep():
                 access(world, tally, process, step)
-            case Mmap():
+            case MmapStep():
                 return mapping.mmap(world, tally, process, step)
-            case Mremap():
+            case MremapStep():
                 return remapping.mremap(world, tally, process, step)
-            case Munmap():
+            case MunmapStep():
                 return syscalls.munmap(world, tally, process, step)
-            case Mprotect():
+            case MprotectStep():
                 return syscalls.mprotect(world, tally, process, step)
-            case Madvise():
+            case MadviseStep():
                 return syscalls.madvise(world, tally, process, step)
-            case Mlock():
+            case MlockStep():
                 return locking.mlock(world, tally, process, step)
-            case Munlock():
+            case MunlockStep():
                 return locking.munlock(world, tally, process, step)
-            case Mlockall():
+            case MlockallStep():
                 return locking.mlockall(world, tally, process, step)
-            case Munlockall():
+            case MunlockallStep():
                 locking.munlockall(world, tally, process)
-            case UffdWriteprotect():
+            case UffdWriteprotectStep():
                 return userfaults.uffd_writeprotect(world, tally, process, step)
-            case UffdRegister():
+            case UffdRegisterStep():
                 return userfaults.uffd_register(world, tally, process, step)
-            case UffdUnregister():
+            case UffdUnregisterStep():
                 return userfaults.uffd_unregister(world, tally, process, step)
-            case UffdCopy():
+            case UffdCopyStep():
                 return userfaults.uffd_copy(world, tally, process, step)
-            case UffdZeropage():
+            case UffdZeropageStep():
                 return userfaults.uffd_zeropage(world, tally, process, step)
-            case PagemapScan():
+            case PagemapScanStep():
                 return scanning.pagemap_scan(world, tally, process, step)
-            case Pin():
+            case PinStep():
                 return pinning.pin(world, tally, process, step)
-            case Unpin():
+            case UnpinStep():
                 pinning.unpin(world, tally, process, step)
-            case Fork():
+            case ForkStep():
                 syscalls.fork(world, tally, process, step.child)
-            case Exit():
+            case ExitStep():
                 syscalls.exit_process(world, tally, process)
-            case ClearRefs():
+            case ClearRefsStep():
                 syscalls.clear_refs(world, tally, process)
-            case KsmScan():
+            case KsmScanStep():
                 ksm.ksm_scan(world, tally)
-            case AccessPattern() | Trace() | Check() | Measure() | Repeat():
+            case AccessPatternStep() | TraceStep() | CheckStep() | MeasureStep() | RepeatStep():
                 raise AssertionError(f"{step.op} has a method of its own")
         return None
 
@@ -357,7 +357,7 @@ class Replay:
         """A step must say which errno its system call gives."""
         if errno == step.errno:
             return
-        call = str(step.advice) if isinstance(step, Madvise) else step.op
+        call = str(step.advice) if isinstance(step, MadviseStep) else step.op
         if errno is None:
             message = f"{call} succeeds here; leave `errno: {step.errno}` out"
         elif step.errno is None:

@@ -17,8 +17,7 @@ from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Taken, Tally
 from swaptrace.replay.wording import column_words, event_words
 from swaptrace.result.explanation import ExplainedStep, Explanation, Transition
-from swaptrace.scenario.schema import Fork as ForkStep
-from swaptrace.scenario.schema import Scenario, Step
+from swaptrace.scenario.schema import ForkStep, Scenario, Step
 
 
 def explain(scenario: Scenario, policy: Policy) -> Explanation:

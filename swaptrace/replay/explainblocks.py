@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swaptrace.advice import Advice
 from swaptrace.counters import COUNTERS
-from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd, View
+from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, PageView, Shrink, SplitPmd
 from swaptrace.mm.blockvalue import Runs
 from swaptrace.mm.event import Unmap
 from swaptrace.replay.tally import ToldOf
@@ -33,7 +33,7 @@ def told_transition(of: ToldOf, times: int, child: str, sized: bool = True) -> T
     )
 
 
-def views(of: Runs[View], names: list[str], sized: bool) -> tuple[str, ...]:
+def views(of: Runs[PageView], names: list[str], sized: bool) -> tuple[str, ...]:
     """Pages side by side; how many they are where they are not all alike."""
     alike: list[tuple[int, tuple[str, ...]]] = []
     for pages, view in of:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from swaptrace.errors import NotModelled
 from swaptrace.mm.event import Remove
-from swaptrace.replay.family import Family, Process
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import Mmap
+from swaptrace.scenario.schema import MmapStep
 
 
-def check_modelled(world: World, step: Mmap) -> None:
+def check_modelled(world: World, step: MmapStep) -> None:
     """Raise `NotModelled` where no object can be mapped."""
     if "MAP_FIXED" in step.flags and step.at is None:
         raise NotModelled("shared memory or a file over a part of a region is not modelled")
@@ -39,13 +39,13 @@ def refuse_accesses(process: Process, region: str | None, what: str) -> None:
         refuse(process.space.within(family.base, family.end), what)
 
 
-def shmem_remove(world: World, tally: Tally, family: Family, walk: Walk) -> None:
+def shmem_remove(world: World, tally: Tally, family: SharedRegion, walk: Walk) -> None:
     """MADV_REMOVE of a part of a region: the pages are the object's, whoever gives the advice."""
     send(world, tally, family, walk, Remove(0, world.facts))
 
 
 def evict_last(
-    world: World, tally: Tally, process: Process, family: Family, start: int, end: int
+    world: World, tally: Tally, process: Process, family: SharedRegion, start: int, end: int
 ) -> None:
     """shmem_evict_inode(), before the process unmaps a part of a region: if no VMA maps the object
     then, it goes, and its swap slots with it."""

@@ -22,7 +22,7 @@ from swaptrace.mm.column import (
     filled_with,
 )
 from swaptrace.mm.event import Merge
-from swaptrace.replay.family import Family
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send, translate
 from swaptrace.replay.tally import Tally
@@ -36,7 +36,7 @@ MAX_PAGE_SHARING: Final = 256
 class Item(NamedTuple):
     """A page of a process that ksmd looks at (ksm_rmap_item)."""
 
-    family: Family
+    family: SharedRegion
     page: int
     member: int
 
@@ -117,7 +117,7 @@ def scanned(world: World) -> Iterator[Item]:
                     yield from in_region(world, family, walk, family.members.index(name))
 
 
-def in_region(world: World, family: Family, walk: Walk, member: int) -> Iterator[Item]:
+def in_region(world: World, family: SharedRegion, walk: Walk, member: int) -> Iterator[Item]:
     """Those of one region: no zero page, nothing in swap."""
     for at, count, number in family.region.segments(walk):
         column = world.table.columns[number]
@@ -166,7 +166,7 @@ def merge(world: World, tally: Tally, item: Item, kept: bool) -> None:
     send(world, tally, item.family, Walk(item.page, 1), event)
 
 
-def columns(world: World) -> Iterator[tuple[Family, Column, int]]:
+def columns(world: World) -> Iterator[tuple[SharedRegion, Column, int]]:
     """Each column that pages have, and how many."""
     for family in world.families():
         for _, pages, number in family.region.runs():

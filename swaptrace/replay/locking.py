@@ -5,16 +5,16 @@ from __future__ import annotations
 from math import inf
 
 from swaptrace.replay.call import Call, Errno, begin, each_vma, populate, set_vma, whole
-from swaptrace.replay.family import Lock, Process
+from swaptrace.replay.processes import Lock, Process
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.addresses import ADDRESS_LIMIT
-from swaptrace.scenario.schema import Mlock, Mlockall, Munlock
+from swaptrace.scenario.schema import MlockallStep, MlockStep, MunlockStep
 from swaptrace.vmflags import VmFlag
 
 
-def mlock(world: World, tally: Tally, process: Process, step: Mlock) -> Errno:
+def mlock(world: World, tally: Tally, process: Process, step: MlockStep) -> Errno:
     """do_mlock(): lock every VMA, then populate, unless there was a hole."""
     if not can_do_mlock(world):
         return "EPERM"
@@ -49,7 +49,7 @@ def locked_vm(space: AddressSpace, start: int = 0, end: int = ADDRESS_LIMIT) -> 
     return sum(high - low for low, high, area in space.clipped(start, end) if area.vma.locked)
 
 
-def munlock(world: World, tally: Tally, process: Process, step: Munlock) -> Errno:
+def munlock(world: World, tally: Tally, process: Process, step: MunlockStep) -> Errno:
     """As mlock, without populating."""
     call = begin(world, tally, process, step.region, step.span)
     return apply_vma_lock_flags(call, Lock.NONE)
@@ -91,7 +91,7 @@ def populate_vma_page_range(call: Call, area: VmArea, start: int, end: int) -> b
     return populate(call, start, end, write=area.vma.writable and not area.vma.shared)
 
 
-def mlockall(world: World, tally: Tally, process: Process, step: Mlockall) -> Errno:
+def mlockall(world: World, tally: Tally, process: Process, step: MlockallStep) -> Errno:
     """mlockall(): flags for new mappings (mm->def_flags), and for all that there are.
 
     Those for new ones are forgotten by a call without MCL_FUTURE.

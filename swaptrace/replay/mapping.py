@@ -8,15 +8,15 @@ from swaptrace.errors import NotModelled
 from swaptrace.mm.column import Vma
 from swaptrace.mm.event import SetVma, Unmap
 from swaptrace.replay.call import Call, Errno, begin, is_aligned
-from swaptrace.replay.family import Family, Lock, Process
 from swaptrace.replay.filemap import check_modelled, evict_last
 from swaptrace.replay.locking import can_do_mlock, mlock_future_ok, mm_populate
+from swaptrace.replay.processes import Lock, Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import Mmap, Prot
+from swaptrace.scenario.schema import MmapStep, Prot
 from swaptrace.scenario.thp import large_folios
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 
@@ -34,7 +34,7 @@ def executable(prot: Prot) -> VmFlag:
 NORESERVE: Final = {False: NO_FLAGS, True: VmFlag.NORESERVE}
 
 
-def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
+def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     """do_mmap(): a mapping, in the place of what is there (MAP_FIXED)."""
     if not step.size or not is_aligned(world, step.offset) or not is_aligned(world, step.at or 0):
         return "EINVAL"
@@ -65,7 +65,7 @@ def mmap(world: World, tally: Tally, process: Process, step: Mmap) -> Errno:
     return None
 
 
-def placed(world: World, tally: Tally, process: Process, step: Mmap, vma: Vma) -> Call:
+def placed(world: World, tally: Tally, process: Process, step: MmapStep, vma: Vma) -> Call:
     """The range of the new mapping, whose pages are of its VMA."""
     if step.region in process.regions and "MAP_FIXED" in step.flags:
         call = begin(world, tally, process, step.region, step.span)
@@ -91,7 +91,7 @@ def unmap(call: Call) -> None:
     call.space.unmap(call.start, call.end)
 
 
-def leave(world: World, tally: Tally, process: Process, family: Family) -> None:
+def leave(world: World, tally: Tally, process: Process, family: SharedRegion) -> None:
     """The process is no longer one of those that share the region."""
     evict_last(world, tally, process, family, family.base, family.end)
     event = Unmap(family.members.index(process.name), world.facts, gone=True)

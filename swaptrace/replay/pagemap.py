@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from swaptrace.mm.checks import reads_soft_dirty
 from swaptrace.mm.column import Column, Marker, Pte, SwapPte
-from swaptrace.replay.family import Family
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.world import World
 from swaptrace.scenario.claims import NO_FLAGS, PageRun, merged, page_code
@@ -35,12 +35,12 @@ def page_runs(world: World, region: str, process: str) -> tuple[PageRun, ...]:
     )
 
 
-def column_runs(world: World, family: Family) -> Iterator[tuple[int, Column]]:
+def column_runs(world: World, family: SharedRegion) -> Iterator[tuple[int, Column]]:
     """The pages of a region, runs of equal ones together, and the column of each."""
     return pages_of(world, family, Walk(0, family.region.pages))
 
 
-def pages_of(world: World, family: Family, walk: Walk) -> Iterator[tuple[int, Column]]:
+def pages_of(world: World, family: SharedRegion, walk: Walk) -> Iterator[tuple[int, Column]]:
     """The same of a part of it, which is contiguous."""
     single = None if world.arena is None else world.arena.columns(family)
     if single is not None:

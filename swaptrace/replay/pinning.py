@@ -5,16 +5,15 @@ from __future__ import annotations
 from swaptrace.errors import NotModelled
 from swaptrace.mm.event import Unpin
 from swaptrace.replay.call import Call, Errno, begin, populate
-from swaptrace.replay.family import Process
 from swaptrace.replay.filemap import refuse
+from swaptrace.replay.processes import Process
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import Pin
-from swaptrace.scenario.schema import Unpin as UnpinStep
+from swaptrace.scenario.schema import PinStep, UnpinStep
 from swaptrace.scenario.thp import large_folios
 
 
-def pin(world: World, tally: Tally, process: Process, step: Pin) -> Errno:
+def pin(world: World, tally: Tally, process: Process, step: PinStep) -> Errno:
     """io_pin_pages() with FOLL_WRITE | FOLL_LONGTERM, pin_longterm_test_start() without
     FOLL_WRITE, or vmsplice() with FOLL_GET: all of the range, or none of it after a hole or a VMA
     that does not permit it was found (EFAULT)."""
@@ -41,7 +40,7 @@ def pin(world: World, tally: Tally, process: Process, step: Pin) -> Errno:
     return "EFAULT"
 
 
-def check_modelled(world: World, step: Pin) -> None:
+def check_modelled(world: World, step: PinStep) -> None:
     """Raise `NotModelled` where it is not known what unsharing does."""
     if step.mode != "longterm_read":
         return

@@ -9,21 +9,21 @@ from swaptrace.kernels import Rule, Version, version
 from swaptrace.mm.column import ENTRY_BYTES, Column, Mapping
 from swaptrace.mm.event import Move
 from swaptrace.replay.call import Call, Errno, is_aligned
-from swaptrace.replay.family import Family, Lock, Process
 from swaptrace.replay.filemap import refuse
 from swaptrace.replay.locking import mlock_future_ok, mm_populate
 from swaptrace.replay.mapping import unmap
+from swaptrace.replay.processes import Lock, Process, SharedRegion
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.remap import Mremap
+from swaptrace.scenario.remap import MremapStep
 from swaptrace.vmflags import VmFlag
 
 MOVES_SEVERAL: Version = (6, 17)
 """Since then mremap() that only moves takes several VMAs."""
 
 
-def mremap(world: World, tally: Tally, process: Process, step: Mremap) -> Errno:
+def mremap(world: World, tally: Tally, process: Process, step: MremapStep) -> Errno:
     """sys_mremap(): shrinks, grows where it is, or moves."""
     family = process.regions[step.region]
     call = Call(world, tally, process, family.base, family.end)
@@ -58,13 +58,13 @@ def mremap(world: World, tally: Tally, process: Process, step: Mremap) -> Errno:
     return None
 
 
-def may_go_to(world: World, family: Family, to: int, pages: int) -> bool:
+def may_go_to(world: World, family: SharedRegion, to: int, pages: int) -> bool:
     """mremap_to(): a place of whole pages, which is not that where the region is."""
     base = to // world.machine.page_size
     return is_aligned(world, to) and (base + pages <= family.base or family.end <= base)
 
 
-def check_modelled(world: World, step: Mremap, family: Family, area: VmArea) -> None:
+def check_modelled(world: World, step: MremapStep, family: SharedRegion, area: VmArea) -> None:
     """Raise `NotModelled` where it is not known what becomes of the pages."""
     why = ""
     if world.arena is not None or world.batch is not None:
@@ -110,7 +110,7 @@ def is_expandable(call: Call, area: VmArea, added: int) -> bool:
     return True
 
 
-def expand(call: Call, family: Family, area: VmArea, added: int) -> None:
+def expand(call: Call, family: SharedRegion, area: VmArea, added: int) -> None:
     """vma_merge_extend(): the VMA grows, and may merge with what it reaches then."""
     end = call.end + added
     resize(call.world, family, family.region.pages + added, Mapping(area.vma))
@@ -119,13 +119,13 @@ def expand(call: Call, family: Family, area: VmArea, added: int) -> None:
         mm_populate(replace(call, start=call.end, end=end))
 
 
-def resize(world: World, family: Family, pages: int, new: Mapping | None = None) -> None:
+def resize(world: World, family: SharedRegion, pages: int, new: Mapping | None = None) -> None:
     """The region has fewer pages, or more, which are new."""
     column = 0 if new is None else world.table.intern(Column((new,)))
     family.region.resize(pages, column)
 
 
-def move_vma(call: Call, family: Family, area: VmArea, step: Mremap, pages: int) -> None:
+def move_vma(call: Call, family: SharedRegion, area: VmArea, step: MremapStep, pages: int) -> None:
     """move_vma(): a copy of the VMA, the page tables, and the old range unmapped, or left empty."""
     world, process = call.world, call.process
     base, old = world.place(process, pages, step.to), family.region.pages
@@ -137,7 +137,7 @@ def move_vma(call: Call, family: Family, area: VmArea, step: Mremap, pages: int)
         raise NotModelled("mremap to where another mapping begins or ends is not modelled")
     move_page_tables(call, base, armed)
     if step.keeps:
-        moved = process.regions[step.name or ""] = Family(
+        moved = process.regions[step.name or ""] = SharedRegion(
             step.name or "", base, family.region, [process.name]
         )
         family.region = kept
@@ -152,7 +152,7 @@ def move_vma(call: Call, family: Family, area: VmArea, step: Mremap, pages: int)
         mm_populate(replace(call, start=base + old, end=base + pages))
 
 
-def leave_empty(call: Call, family: Family, area: VmArea) -> None:
+def leave_empty(call: Call, family: SharedRegion, area: VmArea) -> None:
     """MREMAP_DONTUNMAP: the old VMA, with nothing in it, and unlocked."""
     vma = area.vma._replace(locked=False)
     column = call.world.table.intern(Column((Mapping(vma),)))

@@ -15,9 +15,9 @@ from swaptrace.mm.checks import reads_soft_dirty
 from swaptrace.mm.column import ENTRY_BYTES, GUARD, Column, Entry, Pte, Vma
 from swaptrace.mm.event import Writeprotect
 from swaptrace.replay.call import Call, Errno, begin
-from swaptrace.replay.family import Process
 from swaptrace.replay.filemap import refuse
 from swaptrace.replay.pagemap import pages_of
+from swaptrace.replay.processes import Process
 from swaptrace.replay.runs.region import Walk, listed
 from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import VmArea
@@ -36,7 +36,7 @@ from swaptrace.scenario.pagescan import (
     WP_MATCHING,
     WPALLOWED,
     WRITTEN,
-    PagemapScan,
+    PagemapScanStep,
     Scanned,
     letters,
 )
@@ -53,12 +53,12 @@ class PageRegion(NamedTuple):
     categories: int
 
 
-class Full(Exception):
+class OutputFull(Exception):
     """The buffer is full, or there are enough pages (-ENOSPC)."""
 
 
 @dataclass
-class Output:
+class ScanOutput:
     """struct pagemap_scan_private: the regions found so far, those of them that are not copied out
     yet last. `room` is for how many more the caller's buffer has room."""
 
@@ -71,8 +71,8 @@ class Output:
     copied: list[PageRegion] = field(default_factory=list)
 
     def add(self, categories: int, start: int, end: int) -> int:
-        """pagemap_scan_output(): up to which page the pages are found. `Full` is for the caller to
-        raise, who has to protect these first."""
+        """pagemap_scan_output(): up to which page the pages are found. `OutputFull` is for the
+        caller to raise, who has to protect these first."""
         stop = min(end, start + self.most - self.found)
         last = self.buffer[-1] if self.buffer else None
         if last is not None and last.end == start and last.categories == categories:
@@ -94,7 +94,7 @@ class Output:
         return self.room == 0 or self.found == self.most
 
 
-def pagemap_scan(world: World, tally: Tally, process: Process, step: PagemapScan) -> Errno:
+def pagemap_scan(world: World, tally: Tally, process: Process, step: PagemapScanStep) -> Errno:
     """do_pagemap_scan(); the answer is kept with the process."""
     check_modelled(world, step)
     process.scanned = None
@@ -106,7 +106,7 @@ def pagemap_scan(world: World, tally: Tally, process: Process, step: PagemapScan
     if step.flags & ~sum(FLAGS.values()) or step.masks & ~known or (vec_len and not step.vec):
         return "EINVAL"
     portion = world.machine.page_size // ENTRY_BYTES
-    output = Output(step.max_pages or 1 << 64, vec_len, portion)
+    output = ScanOutput(step.max_pages or 1 << 64, vec_len, portion)
     errno = Scan(call, step, output if vec_len else None).run(output)
     if errno is None:
         at = ((output.walk_end or call.end) - call.start) * world.machine.page_size
@@ -115,7 +115,7 @@ def pagemap_scan(world: World, tally: Tally, process: Process, step: PagemapScan
     return errno
 
 
-def check_modelled(world: World, step: PagemapScan) -> None:
+def check_modelled(world: World, step: PagemapScanStep) -> None:
     """Raise `NotModelled` where it is not known what the kernel finds."""
     if version(world.machine.kernel) < SINCE:
         raise NotModelled("pagemap_scan is modelled as since Linux {}.{}".format(*SINCE))
@@ -128,16 +128,16 @@ class Scan:
     """A scan under way. `output` is None without a buffer."""
 
     call: Call
-    step: PagemapScan
-    output: Output | None
+    step: PagemapScanStep
+    output: ScanOutput | None
 
-    def run(self, output: Output) -> Errno:
+    def run(self, output: ScanOutput) -> Errno:
         """Walk until the end, starting over wherever the buffer was full."""
         at, errno = self.call.start, None
         while at < self.call.end:
             try:
                 errno = self.walk(at)
-            except Full:
+            except OutputFull:
                 at = output.walk_end
                 if output.flush():
                     break
@@ -178,7 +178,7 @@ class Scan:
                     self.check_parts(low, stop, categories)
                     protected.append((low, stop))
                 if stop < high:
-                    raise Full
+                    raise OutputFull
         finally:
             self.protect(protected)
 

@@ -74,7 +74,7 @@ def _historian() -> Callable[[Replay], Historian]:
     """Who takes down a replay; one without pictures does not need it."""
     from swaptrace.replay import telling
 
-    return telling.Historian
+    return telling.StepHistorian
 
 
 @contextmanager

@@ -28,19 +28,18 @@ from swaptrace.mm.event import Fork as ForkEvent
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.call import Call, Errno, begin, each_vma, is_aligned, populate
 from swaptrace.replay.collapsing import madvise_collapse
-from swaptrace.replay.family import Lock, Process
 from swaptrace.replay.filemap import refuse, shmem_remove
 from swaptrace.replay.mapping import executable, leave, unmap, with_prot
+from swaptrace.replay.processes import Lock, Process
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import Madvise, Munmap, Prot
-from swaptrace.scenario.schema import Mprotect as MprotectStep
+from swaptrace.scenario.schema import MadviseStep, MprotectStep, MunmapStep, Prot
 from swaptrace.scenario.thp import large_folios
 from swaptrace.vmflags import VmFlag
 
 
-def munmap(world: World, tally: Tally, process: Process, step: Munmap) -> Errno:
+def munmap(world: World, tally: Tally, process: Process, step: MunmapStep) -> Errno:
     """Succeeds over holes as well."""
     if not is_aligned(world, step.span.offset) or not step.span.length:
         return "EINVAL"
@@ -75,7 +74,7 @@ def mprotect_fixup(call: Call, area: VmArea, start: int, end: int, prot: Prot) -
         populate(call, start, end, write=True, may_retry=False)
 
 
-def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errno:
+def madvise(world: World, tally: Tally, process: Process, step: MadviseStep) -> Errno:
     """madvise_walk_vmas(): holes are passed over and give ENOMEM in the end. Of another process it
     is process_madvise(), which takes hints alone."""
     if not is_valid(world, process, step) or not is_aligned(world, step.span.offset):
@@ -98,7 +97,7 @@ def madvise(world: World, tally: Tally, process: Process, step: Madvise) -> Errn
     return "ENOMEM" if hole or at < call.end else None
 
 
-def is_valid(world: World, process: Process, step: Madvise) -> bool:
+def is_valid(world: World, process: Process, step: MadviseStep) -> bool:
     """madvise_behavior_valid(), process_madvise_remote_valid()."""
     if version(world.machine.kernel) < step.advice.since:
         return False

@@ -17,7 +17,7 @@ from swaptrace.mm.steady import Steady
 from swaptrace.mm.transition import transition
 
 
-class Row(NamedTuple):
+class TransitionRow(NamedTuple):
     """A transition between interned columns.
 
     `slots` is by how many the swap slots in use change; the other fields are those of
@@ -51,7 +51,7 @@ class Table:
         self.tells = False
         self.blocks: dict[Hashable, Any] = {}
         self._ids: dict[Column, int] = {}
-        self._rows: dict[tuple[type[Event], Event], dict[int, Row]] = {}
+        self._rows: dict[tuple[type[Event], Event], dict[int, TransitionRow]] = {}
 
     def intern(self, column: Column) -> int:
         """The number of a column, which must be canonical."""
@@ -60,12 +60,12 @@ class Table:
             self.columns.append(column)
         return number
 
-    def rows(self, event: Event) -> dict[int, Row]:
+    def rows(self, event: Event) -> dict[int, TransitionRow]:
         """The transitions known for `event`, by column; `row` adds to it."""
         # Events are tuples: of two kinds with equal fields only the type tells them apart.
         return self._rows.setdefault((type(event), event), {})
 
-    def row(self, event: Event, column: int) -> Row:
+    def row(self, event: Event, column: int) -> TransitionRow:
         """What `event` does to a column."""
         rows = self.rows(event)
         row = rows.get(column)
@@ -73,11 +73,11 @@ class Table:
             row = rows[column] = self._evaluate(event, column)
         return row
 
-    def _evaluate(self, event: Event, column: int) -> Row:
+    def _evaluate(self, event: Event, column: int) -> TransitionRow:
         self.evaluations += 1
         before = self.columns[column]
         outcome = transition(self._steady, before, event)
-        return Row(
+        return TransitionRow(
             new=self.intern(outcome.column),
             counts=outcome.counts,
             violations=outcome.violations,

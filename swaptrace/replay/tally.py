@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from swaptrace.counters import ALL_COUNTERS, COUNTERS, ReclaimCounter, ViolationKind
 from swaptrace.mm.event import Event
-from swaptrace.replay.table import Row
+from swaptrace.replay.table import TransitionRow
 from swaptrace.result.result import Checked, Checkpoint, StepResult, Violation
 
 if TYPE_CHECKING:
-    from swaptrace.mm.blockevent import Told
-    from swaptrace.replay.family import Family
+    from swaptrace.mm.blockevent import BlockChange
+    from swaptrace.replay.processes import SharedRegion
 
 
 class Taken(NamedTuple):
@@ -33,7 +33,7 @@ class ToldOf(NamedTuple):
 
     region: str
     members: tuple[str, ...]
-    told: Told
+    told: BlockChange
 
 
 class Sighting(NamedTuple):
@@ -55,7 +55,9 @@ class Tally:
         self.taken: dict[Taken, int] = {}
         self.told: dict[ToldOf, int] = {}
 
-    def take(self, family: Family, event: Event, column: int, row: Row, pages: int) -> None:
+    def take(
+        self, family: SharedRegion, event: Event, column: int, row: TransitionRow, pages: int
+    ) -> None:
         """So many pages of a region took the transition that `event` makes of `column`."""
         for index, count in enumerate(row.counts):
             if count:
@@ -63,7 +65,7 @@ class Tally:
         key = Taken(family.name, tuple(family.members), type(event), event, column)
         self.taken[key] = self.taken.get(key, 0) + pages
 
-    def tell(self, family: Family, told: Told, times: int) -> None:
+    def tell(self, family: SharedRegion, told: BlockChange, times: int) -> None:
         """Something happened so often to pages of a block."""
         key = ToldOf(family.name, tuple(family.members), told)
         self.told[key] = self.told.get(key, 0) + times

@@ -11,15 +11,23 @@ from swaptrace.mm.column import Column, Mapping, Marker, SwapPte
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.explain import transition
 from swaptrace.replay.explainblocks import told_transition
-from swaptrace.replay.family import Family
 from swaptrace.replay.pagemap import column_runs, flags_of
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.tally import Taken as TakenBy
 from swaptrace.replay.tally import Tally, ToldOf, add_counters
 from swaptrace.replay.wording import mapping_words
 from swaptrace.result.explanation import Transition
-from swaptrace.result.history import Frame, Gap, History, Kind, Run, State, Strip, Taken
-from swaptrace.scenario.schema import Fork as ForkStep
-from swaptrace.scenario.schema import Step
+from swaptrace.result.history import (
+    Frame,
+    Gap,
+    History,
+    StateKind,
+    StateRun,
+    Strip,
+    TakenTransition,
+    ViewState,
+)
+from swaptrace.scenario.schema import ForkStep, Step
 
 FIRST: Final = 160
 """How many steps are kept from the beginning."""
@@ -31,7 +39,7 @@ PARTS: Final = 512
 """Into how many parts a region is cut that has more than twice as many runs."""
 
 
-class Historian:
+class StepHistorian:
     """The observer of a replay that is about to begin; it makes its history."""
 
     def __init__(self, replay: Replay) -> None:
@@ -42,7 +50,7 @@ class Historian:
         self.last: deque[Frame] = deque(maxlen=LAST)
         self.steps = 0
         self.counted: dict[str, int] = {}
-        self.states: dict[State, int] = {}
+        self.states: dict[ViewState, int] = {}
         self.views: dict[tuple[int, int], int] = {}
         self.numbers: dict[tuple[TakenBy, str], int] = {}
         self.transitions: list[Transition] = []
@@ -55,10 +63,11 @@ class Historian:
         add_counters(self.counted, counters)
         child = step.child if isinstance(step, ForkStep) else ""
         taken = tuple(
-            Taken(self.transition(each, child), pages) for each, pages in tally.taken.items()
+            TakenTransition(self.transition(each, child), pages)
+            for each, pages in tally.taken.items()
         )
         taken += tuple(
-            Taken(self.told(each, child), each.told.pages * times)
+            TakenTransition(self.told(each, child), each.told.pages * times)
             for each, times in tally.told.items()
         )
         for number, pages in taken:
@@ -109,7 +118,7 @@ class Historian:
             for name, family in process.regions.items():
                 yield self.strip(process.name, name, family)
 
-    def strip(self, process: str, region: str, family: Family) -> Strip:
+    def strip(self, process: str, region: str, family: SharedRegion) -> Strip:
         """One region as one process sees it."""
         member = family.members.index(process)
         world = self.replay.world
@@ -146,14 +155,14 @@ class Historian:
         )
 
 
-def _merged(runs: Iterable[tuple[int, int]]) -> Iterator[Run]:
+def _merged(runs: Iterable[tuple[int, int]]) -> Iterator[StateRun]:
     """Neighbours in the same state as one run: what tells their columns apart may be another
     process's."""
     for state, group in groupby(runs, key=lambda run: run[1]):
-        yield Run(sum(pages for pages, _ in group), state)
+        yield StateRun(sum(pages for pages, _ in group), state)
 
 
-def _coarse(runs: Iterable[Run], pages: int) -> Iterator[Run]:
+def _coarse(runs: Iterable[StateRun], pages: int) -> Iterator[StateRun]:
     """The runs cut at the ends of `PARTS` equal parts, in each part ordered by their states."""
     ends = (pages * (part + 1) // PARTS for part in range(PARTS))
     end, at = next(ends), 0
@@ -165,31 +174,31 @@ def _coarse(runs: Iterable[Run], pages: int) -> Iterator[Run]:
             inside[state] += here
             at, left = at + here, left - here
             if at == end:
-                yield from (Run(inside[each], each) for each in sorted(inside))
+                yield from (StateRun(inside[each], each) for each in sorted(inside))
                 inside.clear()
                 end = next(ends, pages)
 
 
-def state_of(column: Column, member: int, soft_dirty: bool) -> State:
+def state_of(column: Column, member: int, soft_dirty: bool) -> ViewState:
     """What a process sees of a column; `soft_dirty` is that the machine's page map tells it."""
     mapping = column.maps[member]
     words = mapping_words(column, mapping)
-    return State(kind_of(column, mapping), words, flags_of(column, member, soft_dirty))
+    return ViewState(kind_of(column, mapping), words, flags_of(column, member, soft_dirty))
 
 
-def kind_of(column: Column, mapping: Mapping) -> Kind:
+def kind_of(column: Column, mapping: Mapping) -> StateKind:
     """What a page is for the process of the mapping."""
     pte = mapping.pte
     if mapping.vma is None:
-        return Kind.HOLE
+        return StateKind.HOLE
     if pte is None or isinstance(pte, Marker):
-        return Kind.NONE
+        return StateKind.NONE
     if isinstance(pte, SwapPte):
         if any(folio.slot == pte.slot for folio in column.folios):
-            return Kind.CACHED
-        return Kind.EXCLUSIVE if pte.exclusive else Kind.SHARED
+            return StateKind.CACHED
+        return StateKind.EXCLUSIVE if pte.exclusive else StateKind.SHARED
     if pte.is_zero_page:
-        return Kind.ZERO_PAGE
+        return StateKind.ZERO_PAGE
     if pte.write:
-        return Kind.DIRTY if pte.dirty else Kind.CLEAN
-    return Kind.READ_ONLY_DIRTY if pte.dirty else Kind.READ_ONLY_CLEAN
+        return StateKind.DIRTY if pte.dirty else StateKind.CLEAN
+    return StateKind.READ_ONLY_DIRTY if pte.dirty else StateKind.READ_ONLY_CLEAN

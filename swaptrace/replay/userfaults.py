@@ -13,13 +13,13 @@ from swaptrace.mm.event import Event, UffdCopy, UffdZeropage, Writeprotect
 from swaptrace.mm.uffd import PLAIN, Uffd
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.call import Call, Errno, begin, is_aligned, set_vma
-from swaptrace.replay.family import Process
 from swaptrace.replay.filemap import refuse
 from swaptrace.replay.pagemap import pages_of
+from swaptrace.replay.processes import Process
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario import uffd
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.thp import large_folios
 
 SINCE: Final[Version] = (6, 12)
@@ -27,7 +27,7 @@ SINCE: Final[Version] = (6, 12)
 
 
 def uffd_writeprotect(
-    world: World, tally: Tally, process: Process, step: uffd.UffdWriteprotect
+    world: World, tally: Tally, process: Process, step: uffd.UffdWriteprotectStep
 ) -> Errno:
     """Register the whole region on first use, then UFFDIO_WRITEPROTECT or UFFDIO_RWPROTECT on the
     range."""
@@ -49,7 +49,9 @@ def uffd_writeprotect(
     return mwriteprotect_range(call, step.wp, rwp)
 
 
-def uffd_register(world: World, tally: Tally, process: Process, step: uffd.UffdRegister) -> Errno:
+def uffd_register(
+    world: World, tally: Tally, process: Process, step: uffd.UffdRegisterStep
+) -> Errno:
     """UFFDIO_REGISTER with the userfaultfd that has these features."""
     call = begin(world, tally, process, step.region, step.span)
     wanted = wanted_of(step)
@@ -72,12 +74,12 @@ def uffd_register(world: World, tally: Tally, process: Process, step: uffd.UffdR
     return errno
 
 
-def validate_range(world: World, span: Span) -> bool:
+def validate_range(world: World, span: ByteRange) -> bool:
     """Whether a range is one of whole pages, and not empty."""
     return bool(span.length) and is_aligned(world, span.offset) and is_aligned(world, span.length)
 
 
-def wanted_of(step: uffd.UffdRegister) -> Uffd:
+def wanted_of(step: uffd.UffdRegisterStep) -> Uffd:
     """The userfaultfd of a step: WP_ASYNC implies WP_UNPOPULATED (userfaultfd_api())."""
     wp_async = "UFFD_FEATURE_WP_ASYNC" in step.features
     return Uffd(
@@ -138,7 +140,7 @@ def each_area(call: Call, changed: Callable[[Vma], Vma]) -> None:
 
 
 def uffd_unregister(
-    world: World, tally: Tally, process: Process, step: uffd.UffdUnregister
+    world: World, tally: Tally, process: Process, step: uffd.UffdUnregisterStep
 ) -> Errno:
     """userfaultfd_unregister(): what is protected is so no more."""
     if not validate_range(world, step.span):
@@ -172,7 +174,7 @@ def mwriteprotect_range(call: Call, wp: bool, rwp: bool) -> Errno:
     return None
 
 
-def uffd_copy(world: World, tally: Tally, process: Process, step: uffd.UffdCopy) -> Errno:
+def uffd_copy(world: World, tally: Tally, process: Process, step: uffd.UffdCopyStep) -> Errno:
     """UFFDIO_COPY, which may stand in the place of a marker."""
     if not validate_range(world, step.span):
         return "EINVAL"
@@ -188,7 +190,9 @@ def may_copy_over(pte: Entry) -> bool:
     return pte is None or isinstance(pte, Marker)
 
 
-def uffd_zeropage(world: World, tally: Tally, process: Process, step: uffd.UffdZeropage) -> Errno:
+def uffd_zeropage(
+    world: World, tally: Tally, process: Process, step: uffd.UffdZeropageStep
+) -> Errno:
     """UFFDIO_ZEROPAGE."""
     if not validate_range(world, step.span):
         return "EINVAL"

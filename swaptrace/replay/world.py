@@ -9,8 +9,8 @@ from swaptrace.backends import BACKENDS
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.column import Column, Mapping, Shmem, Vma
 from swaptrace.mm.event import Facts
-from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages.protocol import KeptBatch, SinglePages
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.region import Region
 from swaptrace.replay.space import AddressSpace
 from swaptrace.replay.table import Table
@@ -84,7 +84,7 @@ class World:
         self._anon_vmas += 1
         return self._anon_vmas
 
-    def families(self) -> Iterator[Family]:
+    def families(self) -> Iterator[SharedRegion]:
         """Every region there is, once."""
         seen: set[int] = set()
         for process in self.processes.values():
@@ -122,7 +122,9 @@ class World:
         """The pages of a new mapping, of an object of its own if it is of one."""
         shmem = Shmem() if vma.shmem else None
         column = self.table.intern(Column((Mapping(vma),), shmem=shmem))
-        family = process.regions[name] = Family(name, base, Region(pages, column), [process.name])
+        family = process.regions[name] = SharedRegion(
+            name, base, Region(pages, column), [process.name]
+        )
         if self.arena is not None:
             self.arena.place(family, pages, column)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from swaptrace.report.reports import Compared, Differed, Ran, Report
+from swaptrace.report.reports import CompareReport, DiffReport, Report, RunReport
 from swaptrace.result.changes import claim_text, violation_text
 from swaptrace.result.differences import Diff
 from swaptrace.result.judge import CHECK, Finding, failed_check
@@ -49,15 +49,15 @@ class Case(NamedTuple):
 
 def cases(report: Report) -> list[Case]:
     """Every case in the order of the tables."""
-    if isinstance(report, Differed):
+    if isinstance(report, DiffReport):
         return list(_of_diff(report.diff, report.findings, report.judged))
-    compared = report.judged if isinstance(report, Compared) else report.against is not None
+    compared = report.judged if isinstance(report, CompareReport) else report.against is not None
     found = [
         case
         for scenario in report.result.scenarios
         for case in _of_scenario(scenario, report.findings, compared)
     ]
-    if isinstance(report, Ran) and report.against:
+    if isinstance(report, RunReport) and report.against:
         found += _lost(
             report.against.diff, report.findings, {(c.scenario, c.policy) for c in found}
         )

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from rich.console import RenderableType
 
-from swaptrace.report.layout import FirstFit, Table, spaced, words
+from swaptrace.report.layout import FirstFit, TextTable, spaced, words
 from swaptrace.result.changes import used
 from swaptrace.result.result import Checkpoint, ScenarioResult
 
@@ -69,7 +69,7 @@ def checkpoint_report(scenario: ScenarioResult) -> Iterator[RenderableType]:
         yield words(step.title, "bold")
         yield counts_so_far(step)
         yield ""
-        yield Table(["policy", "counter", "in each part"], 3, courses(step))
+        yield TextTable(["policy", "counter", "in each part"], 3, courses(step))
         yield from of_generations(step)
 
 
@@ -82,11 +82,11 @@ def counts_so_far(step: LongStep) -> FirstFit:
         for policy, point in points
     ]
     return FirstFit(
-        lambda: [Table(["policy", "accesses", *counters], 1, rows)],
+        lambda: [TextTable(["policy", "accesses", *counters], 1, rows)],
         lambda: spaced(
             [
                 words(f"{policy}, after {point.accesses}"),
-                Table((), 1, ([c, str(point.counters.get(c, 0))] for c in counters), indent=2),
+                TextTable((), 1, ([c, str(point.counters.get(c, 0))] for c in counters), indent=2),
             ]
             for policy, point in points
         ),
@@ -113,7 +113,7 @@ def of_generations(step: LongStep) -> Iterator[RenderableType]:
     ):
         if rows:
             yield ""
-            yield Table(["policy", "accesses", *names], 1, rows)
+            yield TextTable(["policy", "accesses", *names], 1, rows)
 
 
 def courses(step: LongStep) -> Iterator[list[str]]:

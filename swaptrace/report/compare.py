@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from swaptrace.report.layout import Cell, FirstFit, Table, spaced, words
+from swaptrace.report.layout import Cell, FirstFit, TextTable, spaced, words
 from swaptrace.report.run import each_scenario
 from swaptrace.result.changes import FAULTS, TOTAL, Change, counters_in, used, windows_of
 from swaptrace.result.result import Result, ScenarioResult
@@ -109,13 +109,13 @@ class _Compared(NamedTuple):
     def windowed(self) -> bool:
         return any(changes[0].window != TOTAL for changes in self.rows)
 
-    def beside(self) -> Table:
+    def beside(self) -> TextTable:
         """All in one table."""
         names = ["window", "counter"] if self.windowed else ["counter"]
         header = [*names, self.base]
         for other in self.others:
             header += [other, "diff", "%"]
-        return Table(header, len(names), (self.row(changes) for changes in self.rows))
+        return TextTable(header, len(names), (self.row(changes) for changes in self.rows))
 
     def row(self, changes: Sequence[Change]) -> list[str | Cell]:
         first = changes[0]
@@ -141,7 +141,7 @@ class _Compared(NamedTuple):
         return spaced(
             [
                 words(f"{changes[0].window}, {changes[0].counter}", "bold"),
-                Table((), 1, self.policies(changes), indent=2),
+                TextTable((), 1, self.policies(changes), indent=2),
             ]
             for changes in self.rows
         )

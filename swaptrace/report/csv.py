@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Final
 
 from swaptrace.errors import printable
-from swaptrace.report.reports import Compared, Differed, Ran, Report
+from swaptrace.report.reports import CompareReport, DiffReport, Report, RunReport
 from swaptrace.result.changes import (
     TOTAL,
     Change,
@@ -17,7 +17,7 @@ from swaptrace.result.changes import (
     used,
     windows_of,
 )
-from swaptrace.result.differences import Diff, Part, Promise
+from swaptrace.result.differences import Diff, MissingPart, Promise
 from swaptrace.result.result import Result, ScenarioResult
 from swaptrace.result.snapshot import Snapshot
 
@@ -57,13 +57,13 @@ def _cell(value: str | int) -> str:
 
 def _lines(report: Report) -> Iterator[Line]:
     match report:
-        case Ran(result):
+        case RunReport(result):
             yield "scenario", "policy", "window", "counter", "value"
             yield from _of_run(result)
-        case Compared(result):
+        case CompareReport(result):
             yield "scenario", "window", "counter", "base", "policy", *_NUMBERS
             yield from _of_comparison(result)
-        case Differed(diff):
+        case DiffReport(diff):
             columns = ("scenario", "policy", "window", "counter", "old", "new")
             yield *columns, "difference", "percent", "status"
             yield from _of_diff(diff, report.everything)
@@ -119,7 +119,7 @@ def _of_diff(diff: Diff, everything: bool) -> Iterator[Line]:
     yield from (_promise(promise, promise.broken.pages, 0) for promise in diff.mended)
 
 
-def _within(part: Part, snapshot: Snapshot) -> Iterator[tuple[str, str, str, str, int]]:
+def _within(part: MissingPart, snapshot: Snapshot) -> Iterator[tuple[str, str, str, str, int]]:
     """Every value of what only one of two snapshots has."""
     policies = snapshot.scenarios[part.scenario]
     for policy in [part.policy] if part.policy else policies:

@@ -17,7 +17,7 @@ SIZES: Final = ("", "KiB", "MiB", "GiB", "TiB")
 LABELS: Final[Mapping[str, str]] = {MISS_RATIO: "miss ratio"}
 
 
-class Wanted(NamedTuple):
+class WantedCurves(NamedTuple):
     """What is drawn: which counters of which window, over which axis ("": the first of numbers)."""
 
     counters: tuple[str, ...]
@@ -25,7 +25,7 @@ class Wanted(NamedTuple):
     over: str = ""
 
 
-def curves(swept: Swept, wanted: Wanted, kind: str) -> bytes:
+def curves(swept: Swept, wanted: WantedCurves, kind: str) -> bytes:
     """A picture as `svg` or `png`: a row for each counter, a panel for each combination of the
     other axes' values. Raises `SwaptraceError` where it would have too many panels."""
     axis = axis_drawn(swept.axes, wanted.over)
@@ -55,7 +55,7 @@ def curves(swept: Swept, wanted: Wanted, kind: str) -> bytes:
     return pictured(draw, kind)
 
 
-def title(swept: Swept, wanted: Wanted) -> str:
+def title(swept: Swept, wanted: WantedCurves) -> str:
     """What the picture is called."""
     return swept.name if wanted.window == TOTAL else f"{swept.name}, window {wanted.window}"
 

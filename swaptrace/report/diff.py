@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from swaptrace.report.compare import new_cells
-from swaptrace.report.layout import Cell, FirstFit, Table, spaced, words
-from swaptrace.result.differences import Diff, Part, Promise, Row
+from swaptrace.report.layout import Cell, FirstFit, TextTable, spaced, words
+from swaptrace.result.differences import Diff, DifferenceRow, MissingPart, Promise
 
 SCHEMA = "swaptrace.diff/1"
 
@@ -31,16 +31,16 @@ def diff_report(diff: Diff, everything: bool = False) -> RenderableType:
     return Group(*parts, "", summary(diff))
 
 
-def _table(rows: Sequence[Row]) -> FirstFit:
+def _table(rows: Sequence[DifferenceRow]) -> FirstFit:
     return FirstFit(lambda: [_whole(rows)], lambda: _by_policy(rows))
 
 
-def _whole(rows: Iterable[Row]) -> Table:
+def _whole(rows: Iterable[DifferenceRow]) -> TextTable:
     header = ["scenario", "policy", "window", "counter", "old", "new", "diff", "%"]
-    return Table(header, 4, ([row.scenario, row.policy, *_cells(row)] for row in rows))
+    return TextTable(header, 4, ([row.scenario, row.policy, *_cells(row)] for row in rows))
 
 
-def _by_policy(rows: Iterable[Row]) -> Iterator[RenderableType]:
+def _by_policy(rows: Iterable[DifferenceRow]) -> Iterator[RenderableType]:
     header = ["window", "counter", "old", "new", "diff", "%"]
     groups = groupby(rows, lambda row: (row.scenario, row.policy))
     return spaced(
@@ -49,20 +49,20 @@ def _by_policy(rows: Iterable[Row]) -> Iterator[RenderableType]:
     )
 
 
-def _one_policy(header: Sequence[str], rows: Sequence[Row]) -> FirstFit:
-    return FirstFit(lambda: [Table(header, 2, map(_cells, rows))], lambda: _by_counter(rows))
+def _one_policy(header: Sequence[str], rows: Sequence[DifferenceRow]) -> FirstFit:
+    return FirstFit(lambda: [TextTable(header, 2, map(_cells, rows))], lambda: _by_counter(rows))
 
 
-def _cells(row: Row) -> list[str | Cell]:
+def _cells(row: DifferenceRow) -> list[str | Cell]:
     change = row.change
     return [change.window, change.counter, str(change.old), *new_cells(change)]
 
 
-def _by_counter(rows: Iterable[Row]) -> Iterator[RenderableType]:
+def _by_counter(rows: Iterable[DifferenceRow]) -> Iterator[RenderableType]:
     for row in rows:
         change = row.change
         yield words(f"{change.window}, {change.counter}")
-        yield Table((), 0, [[str(change.old), *new_cells(change)]], indent=2)
+        yield TextTable((), 0, [[str(change.old), *new_cells(change)]], indent=2)
 
 
 def _said(diff: Diff) -> Iterator[Text]:
@@ -80,7 +80,7 @@ def _said(diff: Diff) -> Iterator[Text]:
         yield words(f"no longer a {kind}: {_promise(promise)}", "green")
 
 
-def part_name(part: Part) -> str:
+def part_name(part: MissingPart) -> str:
     """What one of the two lacks, in a line."""
     if part.window:
         return f"{part.scenario}: {part.policy}: window {part.window}"
@@ -125,7 +125,7 @@ def diff_json(diff: Diff, everything: bool = False) -> str:
     return json.dumps(document, sort_keys=True, indent=2) + "\n"
 
 
-def _row_json(row: Row) -> dict[str, object]:
+def _row_json(row: DifferenceRow) -> dict[str, object]:
     """`percent` is null where the old value is 0."""
     change = row.change
     return {
@@ -137,7 +137,7 @@ def _row_json(row: Row) -> dict[str, object]:
     }
 
 
-def _part_json(part: Part) -> dict[str, str]:
+def _part_json(part: MissingPart) -> dict[str, str]:
     return {name: value for name, value in part._asdict().items() if value}
 
 

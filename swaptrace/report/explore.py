@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 
 from swaptrace.report.dot import quoted
-from swaptrace.report.layout import FirstFit, Indented, Table, spaced, words
-from swaptrace.result.explored import Explored, Line
+from swaptrace.report.layout import FirstFit, Indented, TextTable, spaced, words
+from swaptrace.result.explored import Explored, ExploredLine
 
 SCHEMA = "swaptrace.explore/1"
 
@@ -45,7 +45,7 @@ def _table(explored: Explored) -> FirstFit:
     header = ["kind", *explored.policies, "shortest sequence"]
     rows = [[line.title, *map(str, line.values.values()), line.sequence] for line in explored.lines]
     return FirstFit(
-        lambda: [Table(header, len(header), rows)],
+        lambda: [TextTable(header, len(header), rows)],
         lambda: spaced(_one(line) for line in explored.lines),
     )
 
@@ -61,7 +61,7 @@ def _cited(explored: Explored) -> Iterator[RenderableType]:
         yield from (Indented(words(each)) for each in cited)
 
 
-def _one(line: Line) -> list[RenderableType]:
+def _one(line: ExploredLine) -> list[RenderableType]:
     values = ", ".join(f"{name} {value}" for name, value in line.values.items())
     return [words(f"{line.title}: {values}", "bold"), Indented(words(line.sequence))]
 
@@ -81,7 +81,7 @@ def explore_json(explored: Explored) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _line_json(line: Line) -> dict[str, object]:
+def _line_json(line: ExploredLine) -> dict[str, object]:
     """The keys of a step stay as they are: the operation is the first."""
     flag = {"flag": line.flag} if line.flag else {}
     values = {"steps": list(line.steps), "values": dict(sorted(line.values.items()))}

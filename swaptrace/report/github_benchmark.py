@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from swaptrace.report.reports import Differed, Report
+from swaptrace.report.reports import DiffReport, Report
 from swaptrace.result.changes import FAULTS
 from swaptrace.result.snapshot import of_result
 
@@ -19,7 +19,7 @@ def github_benchmark(report: Report) -> str:
 
     Zeroes are there as well, lest a series has holes; of a diff, the new values.
     """
-    snapshot = report.diff.new if isinstance(report, Differed) else of_result(report.result, "")
+    snapshot = report.diff.new if isinstance(report, DiffReport) else of_result(report.result, "")
     values = [
         {"name": f"{name}/{policy}/{window}/{counter}", "unit": unit, "value": count}
         for name, policies in snapshot.scenarios.items()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from swaptrace.report.diff import diff_json
-from swaptrace.report.reports import Differed, Report
+from swaptrace.report.reports import DiffReport, Report
 from swaptrace.result.result import to_json
 
 
 def json(report: Report) -> str:
     """The report as JSON."""
-    if isinstance(report, Differed):
+    if isinstance(report, DiffReport):
         return diff_json(report.diff, report.everything)
     return to_json(report.result)

@@ -32,14 +32,14 @@ class Cell(NamedTuple):
     style: str = ""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """What a table's lines are made of: cells, and the style of the whole line."""
 
     cells: tuple[Cell, ...]
     style: str = ""
 
 
-class Table:
+class TextTable:
     """A table whose first `names` columns are names and whose others are right-aligned numbers.
 
     rich.table lays out cells of any kind and takes a millisecond for each row; these are short
@@ -60,7 +60,7 @@ class Table:
         self.indent = indent
 
     @property
-    def lines(self) -> list[Row]:
+    def lines(self) -> list[TableRow]:
         return [self.header, *self.rows] if self.header else self.rows
 
     def widths(self) -> list[int]:
@@ -88,7 +88,7 @@ class Table:
                 yield Segment(" " * self.indent + "-" * (self.width() - self.indent))
                 yield Segment.line()
 
-    def aligned(self, row: Row, widths: Sequence[int]) -> Iterator[str]:
+    def aligned(self, row: TableRow, widths: Sequence[int]) -> Iterator[str]:
         """The texts of a row's cells, filled up to the width of their columns."""
         last = len(widths) - 1
         for index, (cell, width) in enumerate(zip(row.cells, widths, strict=True)):
@@ -114,9 +114,9 @@ class Table:
         return Padding(made, (0, 0, 0, self.indent))
 
 
-def _row(cells: Sequence[str | Cell], style: str = "") -> Row:
+def _row(cells: Sequence[str | Cell], style: str = "") -> TableRow:
     styled = (Cell(cell) if isinstance(cell, str) else cell for cell in cells)
-    return Row(tuple(cell._replace(text=printable(cell.text)) for cell in styled), style)
+    return TableRow(tuple(cell._replace(text=printable(cell.text)) for cell in styled), style)
 
 
 Layout = Callable[[], Iterable[RenderableType]]
@@ -164,7 +164,7 @@ class FirstFit:
         *wider, narrowest = self.layouts
         for layout in wider:
             parts = list(layout())
-            tables = (part for part in parts if isinstance(part, Table))
+            tables = (part for part in parts if isinstance(part, TextTable))
             if all(table.width() <= options.max_width for table in tables):
                 yield from parts
                 return
@@ -174,7 +174,7 @@ class FirstFit:
 def listing(header: Sequence[str], rows: Sequence[Sequence[str]]) -> FirstFit:
     """A table of names; or each row's first in bold, with what is known of it below."""
     return FirstFit(
-        lambda: [Table(header, len(header), rows)],
+        lambda: [TextTable(header, len(header), rows)],
         lambda: spaced(
             [words(name, "bold"), *(Indented(words(text)) for text in about if text)]
             for name, *about in rows

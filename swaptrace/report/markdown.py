@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from swaptrace.report.layout import Cell, FirstFit, Indented, Lines, Row, Table, words
+from swaptrace.report.layout import Cell, FirstFit, Indented, Lines, TableRow, TextTable, words
 from swaptrace.report.reports import SHOWN, Report, tables
 
 MARKS: Final = {
@@ -99,7 +99,7 @@ def _block(leaf: RenderableType) -> str:
     match leaf:
         case Text():
             return f"{'#' * _heading(leaf)} {escape(leaf.plain)}"
-        case Table():
+        case TextTable():
             return "\n".join(_table(leaf))
         case Indented(text):
             return _begin(text.plain)
@@ -109,7 +109,7 @@ def _block(leaf: RenderableType) -> str:
             raise TypeError(type(leaf))
 
 
-def _table(table: Table) -> Iterator[str]:
+def _table(table: TextTable) -> Iterator[str]:
     header, *rows = table.lines
     yield _line(header)
     columns = range(len(header.cells))
@@ -117,7 +117,7 @@ def _table(table: Table) -> Iterator[str]:
     yield from map(_line, rows)
 
 
-def _line(row: Row) -> str:
+def _line(row: TableRow) -> str:
     return "| " + " | ".join(map(_cell, row.cells)) + " |"
 
 

@@ -64,7 +64,7 @@ def whole_ticks(panel: Any) -> None:
     panel.yaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
 
 
-class Strip(NamedTuple):
+class PlotStrip(NamedTuple):
     """A row of a picture: a panel for each of `counters`, of which `draw` makes one."""
 
     title: str
@@ -99,7 +99,7 @@ def drawn(result: Result, kind: str) -> bytes:
     return pictured(draw, kind)
 
 
-def _strips(scenario: ScenarioResult) -> Iterator[Strip]:
+def _strips(scenario: ScenarioResult) -> Iterator[PlotStrip]:
     long = long_steps(scenario)
     for step in long:
         yield _curves(scenario.name, step)
@@ -123,7 +123,7 @@ def chosen(series: Sequence[Sequence[Mapping[str, int]]]) -> list[str]:
     return list(wanted)[:PANELS] or ["majflt"]
 
 
-def _curves(name: str, step: LongStep) -> Strip:
+def _curves(name: str, step: LongStep) -> PlotStrip:
     def draw(panel: Any, counter: str) -> None:
         for number, (policy, points) in enumerate(step.points.items()):
             x = [0, *(point.accesses for point in points)]
@@ -132,10 +132,10 @@ def _curves(name: str, step: LongStep) -> Strip:
         panel.set_xlabel("accesses")
 
     counters = chosen([[each.counters for each in points] for points in step.points.values()])
-    return Strip(f"{name}, {step.title}", counters, draw)
+    return PlotStrip(f"{name}, {step.title}", counters, draw)
 
 
-def _bars(scenario: ScenarioResult) -> Strip:
+def _bars(scenario: ScenarioResult) -> PlotStrip:
     policies = list(scenario.policies)
     places, what = _places(scenario)
 
@@ -150,7 +150,7 @@ def _bars(scenario: ScenarioResult) -> Strip:
         panel.set_xlabel(what)
 
     series = [[counts[number] for counts in places.values()] for number in range(len(policies))]
-    return Strip(scenario.name, chosen(series), draw)
+    return PlotStrip(scenario.name, chosen(series), draw)
 
 
 def _places(scenario: ScenarioResult) -> tuple[dict[str, list[Counters]], str]:

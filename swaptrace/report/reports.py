@@ -23,7 +23,7 @@ class Against(NamedTuple):
     unified: tuple[str, ...]
 
 
-class Ran(NamedTuple):
+class RunReport(NamedTuple):
     """What `run` reports; `verbose` asks what the counters mean."""
 
     result: Result
@@ -32,8 +32,9 @@ class Ran(NamedTuple):
     verbose: bool = False
 
 
-class Compared(NamedTuple):
-    """What `compare` reports; `judged` says that there was a `--fail-on`, `verbose` as of `Ran`."""
+class CompareReport(NamedTuple):
+    """What `compare` reports; `judged` says that there was a `--fail-on`, `verbose` as
+    of `RunReport`."""
 
     result: Result
     findings: tuple[Finding, ...]
@@ -41,7 +42,7 @@ class Compared(NamedTuple):
     verbose: bool = False
 
 
-class Differed(NamedTuple):
+class DiffReport(NamedTuple):
     """What `diff` reports; `everything` asks for equal values as well."""
 
     diff: Diff
@@ -50,7 +51,7 @@ class Differed(NamedTuple):
     everything: bool = False
 
 
-Report = Ran | Compared | Differed
+Report = RunReport | CompareReport | DiffReport
 
 SHOWN: Final = ("expect", CHECK, "baseline")
 """The kinds of findings that the tables show themselves."""
@@ -59,17 +60,17 @@ SHOWN: Final = ("expect", CHECK, "baseline")
 def tables(report: Report) -> RenderableType:
     """The report as tables."""
     match report:
-        case Ran(result):
+        case RunReport(result):
             shown = explained(report, run_report(result))
             against = report.against
             return Group(shown, "", beside_baseline(against)) if against else shown
-        case Compared(result):
+        case CompareReport(result):
             return explained(report, compare_report(result))
-        case Differed(diff):
+        case DiffReport(diff):
             return diff_report(diff, report.everything)
 
 
-def explained(report: Ran | Compared, shown: RenderableType) -> RenderableType:
+def explained(report: RunReport | CompareReport, shown: RenderableType) -> RenderableType:
     """The tables and, where it was asked for, below them what their counters mean."""
     return Group(shown, "", beneath(report.result)) if report.verbose else shown
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from swaptrace.report.checkpoints import checkpoint_report
-from swaptrace.report.layout import FirstFit, Indented, Table, spaced, words
+from swaptrace.report.layout import FirstFit, Indented, TextTable, spaced, words
 from swaptrace.result.changes import TOTAL, counters_in, used, violation_text, windows_of
 from swaptrace.result.judge import failed_check, failure
 from swaptrace.result.result import (
@@ -60,7 +60,7 @@ def _counters(scenario: ScenarioResult) -> FirstFit:
         for label in labels
         for name, policy in policies.items()
     )
-    counted = _Counted(rows, tuple(labels), tuple(used(row.found for row in rows)))
+    counted = _CountedRun(rows, tuple(labels), tuple(used(row.found for row in rows)))
     return FirstFit(lambda: [counted.row_each()], counted.column_each, counted.table_each)
 
 
@@ -75,7 +75,7 @@ class _Row(NamedTuple):
         return [str(self.found.get(counter, 0)) for counter in counters]
 
 
-class _Counted(NamedTuple):
+class _CountedRun(NamedTuple):
     rows: tuple[_Row, ...]
     windows: tuple[str, ...]
     counters: tuple[str, ...]
@@ -84,14 +84,14 @@ class _Counted(NamedTuple):
     def windowed(self) -> bool:
         return self.windows != (TOTAL,)
 
-    def row_each(self) -> Table:
+    def row_each(self) -> TextTable:
         """All in one table, a counter a column."""
         names = ["window", "policy"] if self.windowed else ["policy"]
         rows = (
             [*([row.window] if self.windowed else []), row.policy, *row.counts(self.counters)]
             for row in self.rows
         )
-        return Table([*names, *self.counters], len(names), rows)
+        return TextTable([*names, *self.counters], len(names), rows)
 
     def column_each(self) -> Iterator[RenderableType]:
         """A table for each window, a policy a column, a counter a row."""
@@ -101,7 +101,7 @@ class _Counted(NamedTuple):
         rows = [row for row in self.rows if row.window == label]
         columns = [row.counts(self.counters) for row in rows]
         lines = zip(self.counters, *columns, strict=True)
-        table = Table(["counter", *(row.policy for row in rows)], 1, lines)
+        table = TextTable(["counter", *(row.policy for row in rows)], 1, lines)
         return [words(label, "bold"), table] if self.windowed else [table]
 
     def table_each(self) -> Iterator[RenderableType]:
@@ -109,7 +109,9 @@ class _Counted(NamedTuple):
         return spaced(
             [
                 words(f"{row.window}, {row.policy}", "bold"),
-                Table((), 1, zip(self.counters, row.counts(self.counters), strict=True), indent=2),
+                TextTable(
+                    (), 1, zip(self.counters, row.counts(self.counters), strict=True), indent=2
+                ),
             ]
             for row in self.rows
         )
@@ -184,7 +186,7 @@ def _step_table(steps: Sequence[StepResult]) -> FirstFit:
         for step in steps
     ]
     return FirstFit(
-        lambda: [Table(header, 3, rows)],
+        lambda: [TextTable(header, 3, rows)],
         lambda: (part for step in steps for part in _one_step(step)),
     )
 
@@ -194,7 +196,7 @@ def _one_step(step: StepResult) -> Iterator[RenderableType]:
     yield words(f"{step.step}: {step.op} by {step.process}, line {step.line}{times}")
     counted = [name for name in used([step.counters]) if name in step.counters]
     if counted:
-        yield Table((), 1, ([name, str(step.counters[name])] for name in counted), indent=2)
+        yield TextTable((), 1, ([name, str(step.counters[name])] for name in counted), indent=2)
 
 
 def _pages(scenario: ScenarioResult) -> Iterator[RenderableType]:
@@ -204,7 +206,7 @@ def _pages(scenario: ScenarioResult) -> Iterator[RenderableType]:
         yield ""
         yield words("pages at the end", "bold")
         yield FirstFit(
-            lambda: [Table(["policy", "process", "region", "pages"], 4, maps)],
+            lambda: [TextTable(["policy", "process", "region", "pages"], 4, maps)],
             lambda: (part for row in maps for part in _one_map(*row)),
         )
 

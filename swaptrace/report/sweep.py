@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 
 from swaptrace.report.csv import written
-from swaptrace.report.layout import FirstFit, Table, spaced, words
+from swaptrace.report.layout import FirstFit, TextTable, spaced, words
 from swaptrace.result.changes import TOTAL, counters_in, used
 from swaptrace.result.swept import (
     ACCESSES,
     DERIVED,
     MISS_RATIO,
-    Counted,
+    CellCounts,
     Killed,
     Swept,
     SweptCell,
@@ -25,7 +25,7 @@ def chosen(swept: Swept, counters: Sequence[str], window: str) -> list[str]:
     misses where there are accesses."""
     if counters:
         return list(counters)
-    counted = [cell.outcome.result for cell in swept.cells if isinstance(cell.outcome, Counted)]
+    counted = [cell.outcome.result for cell in swept.cells if isinstance(cell.outcome, CellCounts)]
     found = used(counters_in(each, window) for each in counted)
     return [*([MISS_RATIO] if swept.known(ACCESSES, window) else []), *found]
 
@@ -53,11 +53,11 @@ def sweep_report(swept: Swept, counters: Sequence[str], window: str) -> Renderab
         for cell in swept.cells
     ]
     table = FirstFit(
-        lambda: [Table([*header, *shown], len(header), rows)],
+        lambda: [TextTable([*header, *shown], len(header), rows)],
         lambda: spaced(
             [
                 words(", ".join(row[: len(header)]), "bold"),
-                Table((), 1, zip(shown, row[len(header) :], strict=True), indent=2),
+                TextTable((), 1, zip(shown, row[len(header) :], strict=True), indent=2),
             ]
             for row in rows
         ),
@@ -73,7 +73,7 @@ def _notes(swept: Swept) -> Iterator[RenderableType]:
         match cell.outcome:
             case Killed(line, message):
                 yield words(f"{_place(swept, cell)}: line {line}: {message}", "red")
-            case Counted(result):
+            case CellCounts(result):
                 for kind in dict.fromkeys(each.kind for each in result.violations):
                     broken.setdefault((kind, cell.policy), []).append(cell)
     for (kind, policy), cells in broken.items():

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 
 from swaptrace.report.compare import comparison, worth_a_row, worth_showing
 from swaptrace.report.layout import Lines, spaced
-from swaptrace.report.reports import Compared, Report, explained, tables
+from swaptrace.report.reports import CompareReport, Report, explained, tables
 from swaptrace.result.changes import Change
 from swaptrace.result.result import Result, ScenarioResult
 
@@ -30,7 +30,7 @@ Value = TypeVar("Value")
 def plain(report: Report) -> str:
     """The whole report as text."""
     report = _ascii(report)
-    if isinstance(report, Compared):
+    if isinstance(report, CompareReport):
         shown = explained(report, robot(report.result))
     else:
         shown = tables(report)

@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from swaptrace.report.ktap import Test, written
-from swaptrace.report.layout import Cell, FirstFit, Indented, Table, words
-from swaptrace.result.verdict import Difference, Run, Status, Verdict
+from swaptrace.report.layout import Cell, FirstFit, Indented, TextTable, words
+from swaptrace.result.verdict import Difference, KernelRun, Status, Verdict
 
 MAX_SHOWN: Final = 400
 """How much of a page map a report shows at most; JSON has all of it."""
@@ -36,7 +36,7 @@ def style(status: Status) -> str:
             return "yellow"
 
 
-def verify_report(runs: Sequence[Run], *, only_notable: bool = False) -> RenderableType:
+def verify_report(runs: Sequence[KernelRun], *, only_notable: bool = False) -> RenderableType:
     """A row for each scenario and a column for each kernel; below it every reason and difference.
 
     `only_notable` leaves out the rows of scenarios that agree everywhere.
@@ -44,7 +44,7 @@ def verify_report(runs: Sequence[Run], *, only_notable: bool = False) -> Rendera
     return Group(*_report(runs, only_notable))
 
 
-def _report(runs: Sequence[Run], only_notable: bool) -> Iterator[RenderableType]:
+def _report(runs: Sequence[KernelRun], only_notable: bool) -> Iterator[RenderableType]:
     rows = list(zip_longest(*(run.verdicts for run in runs)))
     if only_notable:
         rows = [row for row in rows if any(map(_notable, row))]
@@ -62,9 +62,9 @@ def _notable(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.status is not Status.AGREES
 
 
-def _table(runs: Sequence[Run], rows: Sequence[Row]) -> Table:
+def _table(runs: Sequence[KernelRun], rows: Sequence[Row]) -> TextTable:
     header = ["scenario", *_heads(runs)]
-    return Table(header, len(header), map(_row, rows))
+    return TextTable(header, len(header), map(_row, rows))
 
 
 def _row(verdicts: Row) -> list[str | Cell]:
@@ -77,7 +77,7 @@ def _scenario(row: Row) -> str:
     return next(verdict.name for verdict in row if verdict is not None)
 
 
-def _each(runs: Sequence[Run], rows: Sequence[Row]) -> Iterator[RenderableType]:
+def _each(runs: Sequence[KernelRun], rows: Sequence[Row]) -> Iterator[RenderableType]:
     """The same where the table is too wide."""
     heads = _heads(runs)
     for row in rows:
@@ -87,7 +87,7 @@ def _each(runs: Sequence[Run], rows: Sequence[Row]) -> Iterator[RenderableType]:
                 yield Indented(words(f"{head}: {verdict.status}", style(verdict.status)))
 
 
-def _heads(runs: Sequence[Run]) -> list[str]:
+def _heads(runs: Sequence[KernelRun]) -> list[str]:
     """What columns are called: of several kernels by release, which is short, if all differ."""
     releases = [run.kernel for run in runs if run.kernel is not None]
     if len(runs) > 1 and len(set(releases)) == len(runs):
@@ -95,7 +95,7 @@ def _heads(runs: Sequence[Run]) -> list[str]:
     return [_title(run) for run in runs]
 
 
-def _title(run: Run) -> str:
+def _title(run: KernelRun) -> str:
     return run.place if run.kernel is None else f"{run.place}, {run.kernel}"
 
 
@@ -133,7 +133,7 @@ def _elsewhere(verdict: Verdict) -> str:
 def _difference(when: str, d: Difference, policy: str | None) -> Iterator[RenderableType]:
     yield words(f"  {when} at step {d.step}, line {d.line}: {d.op} by {d.process}, under {policy}")
     short = [(name, _cut(model), _cut(kernel)) for name, model, kernel in differing(d)]
-    yield Table(["", "model", "kernel"], 3, short, indent=2)
+    yield TextTable(["", "model", "kernel"], 3, short, indent=2)
     yield ""
 
 
@@ -178,7 +178,7 @@ ALWAYS: Final = {Status.AGREES, Status.DIFFERS, Status.SKIPPED}
 """What a summary says even of none."""
 
 
-def _summary(run: Run) -> Text:
+def _summary(run: KernelRun) -> Text:
     counts = Counter(verdict.status for verdict in run.verdicts)
     policies = dict.fromkeys(v.policy for v in run.verdicts if v.policy is not None)
     under = f" under {', '.join(policies)}" if policies else ""
@@ -191,19 +191,19 @@ WORST_FIRST: Final = (Status.DIFFERS, Status.FAILED, Status.NOT_RUN, Status.UNST
 """What gives a summary its colour; what was skipped does not."""
 
 
-def ktap(runs: Sequence[Run]) -> str:
+def ktap(runs: Sequence[KernelRun]) -> str:
     """A test for each scenario; several kernels are tests with subtests."""
     if len(runs) == 1:
         return written(_tests(runs[0]))
     return written([_kernel(run) for run in runs])
 
 
-def _kernel(run: Run) -> Test:
+def _kernel(run: KernelRun) -> Test:
     passes = all(_passes(verdict.status) for verdict in run.verdicts)
     return Test(_title(run), passes, subtests=_tests(run))
 
 
-def _tests(run: Run) -> list[Test]:
+def _tests(run: KernelRun) -> list[Test]:
     return [
         Test(v.name, _passes(v.status), _directive(v), tuple(_diagnostics(v))) for v in run.verdicts
     ]

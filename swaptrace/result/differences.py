@@ -8,10 +8,10 @@ from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from swaptrace.result.changes import TOTAL, Change, used
-from swaptrace.result.snapshot import Broken, Counted, Snapshot
+from swaptrace.result.snapshot import Broken, Snapshot, SnapshotCounts
 
 
-class Row(NamedTuple):
+class DifferenceRow(NamedTuple):
     """One counter of one window, in both of them."""
 
     scenario: str
@@ -19,7 +19,7 @@ class Row(NamedTuple):
     change: Change
 
 
-class Part(NamedTuple):
+class MissingPart(NamedTuple):
     """What only one of the two has: a scenario, a policy of it (else empty), or a window."""
 
     scenario: str
@@ -50,7 +50,7 @@ class Promise(NamedTuple):
         return str(self.broken)
 
 
-class Setting(NamedTuple):
+class MachineSetting(NamedTuple):
     """A machine key that differs, as `swap.backend`."""
 
     scenario: str
@@ -69,15 +69,15 @@ class Diff(NamedTuple):
 
     old: Snapshot
     new: Snapshot
-    rows: tuple[Row, ...]
-    added: tuple[Part, ...]
-    gone: tuple[Part, ...]
+    rows: tuple[DifferenceRow, ...]
+    added: tuple[MissingPart, ...]
+    gone: tuple[MissingPart, ...]
     broken: tuple[Promise, ...]
     mended: tuple[Promise, ...]
-    settings: tuple[Setting, ...]
+    settings: tuple[MachineSetting, ...]
 
     @property
-    def changed(self) -> tuple[Row, ...]:
+    def changed(self) -> tuple[DifferenceRow, ...]:
         return tuple(row for row in self.rows if row.change.difference)
 
     @property
@@ -110,14 +110,14 @@ def _common(
     return ((name, old[name], new[name]) for name in new if name in old)
 
 
-def _rows(old: Snapshot, new: Snapshot) -> Iterator[Row]:
+def _rows(old: Snapshot, new: Snapshot) -> Iterator[DifferenceRow]:
     for scenario, old_policies, new_policies in _common(old.scenarios, new.scenarios):
         for policy, before, after in _common(old_policies, new_policies):
             for change in _changes(before, after):
-                yield Row(scenario, policy, change)
+                yield DifferenceRow(scenario, policy, change)
 
 
-def _changes(before: Counted, after: Counted) -> Iterator[Change]:
+def _changes(before: SnapshotCounts, after: SnapshotCounts) -> Iterator[Change]:
     """In the order of tables: the total last."""
     common = list(_common(before.windows, after.windows))
     for window, old, new in sorted(common, key=lambda each: each[0] == TOTAL):
@@ -125,18 +125,18 @@ def _changes(before: Counted, after: Counted) -> Iterator[Change]:
             yield Change(window, counter, old.get(counter, 0), new.get(counter, 0))
 
 
-def _only_in(one: Snapshot, other: Snapshot) -> Iterator[Part]:
+def _only_in(one: Snapshot, other: Snapshot) -> Iterator[MissingPart]:
     for scenario, policies in one.scenarios.items():
         if scenario not in other.scenarios:
-            yield Part(scenario)
+            yield MissingPart(scenario)
             continue
         for policy, counted in policies.items():
             there = other.scenarios[scenario].get(policy)
             if there is None:
-                yield Part(scenario, policy)
+                yield MissingPart(scenario, policy)
             else:
                 missing = (name for name in counted.windows if name not in there.windows)
-                yield from (Part(scenario, policy, window) for window in missing)
+                yield from (MissingPart(scenario, policy, window) for window in missing)
 
 
 def _promises(one: Snapshot, other: Snapshot) -> Iterator[Promise]:
@@ -148,12 +148,12 @@ def _promises(one: Snapshot, other: Snapshot) -> Iterator[Promise]:
             yield from (Promise(scenario, policy, broken) for broken in only.elements())
 
 
-def _settings(old: Snapshot, new: Snapshot) -> Iterator[Setting]:
+def _settings(old: Snapshot, new: Snapshot) -> Iterator[MachineSetting]:
     for scenario, before, after in _common(old.machines, new.machines):
         was, now = dict(_leaves(before)), dict(_leaves(after))
         for key in dict.fromkeys(chain(was, now)):
             if was.get(key) != now.get(key):
-                yield Setting(scenario, key, was.get(key), now.get(key))
+                yield MachineSetting(scenario, key, was.get(key), now.get(key))
 
 
 def _leaves(machine: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

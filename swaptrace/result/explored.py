@@ -10,7 +10,7 @@ from swaptrace.result.result import ScenarioResult
 from swaptrace.terminal.exitcodes import ExitCode
 
 
-class Line(NamedTuple):
+class ExploredLine(NamedTuple):
     """A kind of difference, what each policy shows, and the shortest sequence; of policies in C
     the lines where they part. `replayed` is the sequence as a scenario, with its history, where
     that was asked for."""
@@ -38,11 +38,11 @@ class Explored(NamedTuple):
     complete: bool
     states: int
     proof: str
-    lines: tuple[Line, ...]
+    lines: tuple[ExploredLine, ...]
     kernels: Mapping[str, str]
 
     @property
-    def failures(self) -> tuple[Line, ...]:
+    def failures(self) -> tuple[ExploredLine, ...]:
         """What makes exit code 1: differences, or of one policy the violations but not warnings."""
         if len(self.policies) == 2:
             return self.lines

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from swaptrace.result.explanation import Transition
 
 
-class Kind(StrEnum):
+class StateKind(StrEnum):
     """What a page is for one process, as coarsely as a colour can tell it."""
 
     HOLE = "not mapped"
@@ -28,15 +28,15 @@ class Kind(StrEnum):
     CACHED = "in swap, and cached"
 
 
-class State(NamedTuple):
+class ViewState(NamedTuple):
     """One process's view of a page: in words, and the letters of its page map."""
 
-    kind: Kind
+    kind: StateKind
     words: str
     flags: str
 
 
-class Run(NamedTuple):
+class StateRun(NamedTuple):
     """So many neighbouring pages in one state (its number)."""
 
     pages: int
@@ -52,7 +52,7 @@ class Strip(NamedTuple):
 
     process: str
     region: str
-    runs: tuple[Run, ...]
+    runs: tuple[StateRun, ...]
     parts: int = 0
 
     @property
@@ -61,7 +61,7 @@ class Strip(NamedTuple):
         return sum(run.pages for run in self.runs)
 
 
-class Taken(NamedTuple):
+class TakenTransition(NamedTuple):
     """So many pages took a transition (its number)."""
 
     transition: int
@@ -77,7 +77,7 @@ class Frame(NamedTuple):
     process: str
     op: str
     counters: Mapping[str, int]
-    taken: tuple[Taken, ...]
+    taken: tuple[TakenTransition, ...]
     strips: tuple[Strip, ...]
 
 
@@ -96,7 +96,7 @@ class History(NamedTuple):
     they end as others do, were not replayed and are not here.
     """
 
-    states: tuple[State, ...]
+    states: tuple[ViewState, ...]
     transitions: tuple[Transition, ...]
     frames: tuple[Frame, ...]
     gap: Gap | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 from swaptrace.counters import ALL_COUNTERS
 from swaptrace.errors import SwaptraceError, did_you_mean, printable, quote
 from swaptrace.result.changes import FAULTS, Change, changes, claim_text
-from swaptrace.result.differences import Diff, Part, Row
+from swaptrace.result.differences import Diff, DifferenceRow, MissingPart
 from swaptrace.result.result import (
     Checked,
     Expectation,
@@ -198,7 +198,7 @@ def against_baseline(diff: Diff) -> Iterator[Finding]:
         yield Finding("baseline", broken.scenario, broken.policy, text)
 
 
-def _of_row(kind: str, row: Row) -> Finding:
+def _of_row(kind: str, row: DifferenceRow) -> Finding:
     c = row.change
     text = f"{row.policy}, {c.window}: {c.counter} was {c.old}, is {c.new}"
     return Finding(kind, row.scenario, row.policy, text)
@@ -209,7 +209,7 @@ def _parts(kind: str, diff: Diff) -> Iterator[Finding]:
     yield from (_of_part(kind, part, "is gone") for part in diff.gone)
 
 
-def _of_part(kind: str, part: Part, what: str) -> Finding:
+def _of_part(kind: str, part: MissingPart, what: str) -> Finding:
     return Finding(kind, part.scenario, part.policy, f"{part.within} {what}")
 
 

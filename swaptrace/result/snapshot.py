@@ -46,7 +46,7 @@ class Broken(NamedTuple):
         return f"{self.kind}, process {self.process}, region {self.region}, {pages}"
 
 
-class Counted(NamedTuple):
+class SnapshotCounts(NamedTuple):
     """What one scenario counts under one policy: counters by window, the total among them, and why
     that is not the last word."""
 
@@ -66,13 +66,13 @@ class Snapshot(NamedTuple):
     """
 
     source: str
-    scenarios: Mapping[str, Mapping[str, Counted]]
+    scenarios: Mapping[str, Mapping[str, SnapshotCounts]]
     machines: Mapping[str, Machine]
 
 
 def of_result(result: Result, source: str) -> Snapshot:
     """The values of a result. Where a name appears again, `(2)` is added to it."""
-    scenarios: dict[str, Mapping[str, Counted]] = {}
+    scenarios: dict[str, Mapping[str, SnapshotCounts]] = {}
     machines: dict[str, Machine] = {}
     times: Counter[str] = Counter()
     for scenario in result.scenarios:
@@ -84,10 +84,10 @@ def of_result(result: Result, source: str) -> Snapshot:
     return Snapshot(source, scenarios, machines)
 
 
-def _counted(policy: PolicyResult) -> Counted:
+def _counted(policy: PolicyResult) -> SnapshotCounts:
     broken = map(Broken.of, policy.violations)
     windows = {**policy.windows, TOTAL: policy.total}
-    return Counted(windows, tuple(sorted(broken)), policy.undecided)
+    return SnapshotCounts(windows, tuple(sorted(broken)), policy.undecided)
 
 
 def doubts(snapshot: Snapshot) -> Iterator[str]:
@@ -122,7 +122,7 @@ def baseline_text(snapshot: Snapshot) -> str:
     return json.dumps(document, sort_keys=True, indent=2) + "\n"
 
 
-def _counted_json(counted: Counted) -> dict[str, object]:
+def _counted_json(counted: SnapshotCounts) -> dict[str, object]:
     windows = counted.windows.items()
     document: dict[str, object] = {
         "windows": {window: _nonzero(counters) for window, counters in windows},
@@ -147,14 +147,14 @@ def read_baseline(text: str, source: str) -> Snapshot:
     return Snapshot(source, found, {})
 
 
-def _read_counted(node: Node) -> Counted:
+def _read_counted(node: Node) -> SnapshotCounts:
     windows = {
         window: {name: child.count() for name, child in counters.fields().items()}
         for window, counters in node.key("windows").fields().items()
     }
     broken = tuple(map(_read_broken, node.key("violations").array()))
     undecided = node.fields().get("undecided")
-    return Counted(
+    return SnapshotCounts(
         windows, broken, tuple(each.text() for each in undecided.array()) if undecided else ()
     )
 

@@ -24,7 +24,7 @@ DERIVED: Final = (ACCESSES, MISSES, MISS_RATIO)
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CellCounts:
     """What was counted, and by window (the total is one) how many accesses `access` and `trace`
     steps have made, and how many of them found no page.
 
@@ -44,7 +44,7 @@ class Killed:
     message: str
 
 
-Outcome = Counted | Killed
+Outcome = CellCounts | Killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Swept:
     @property
     def windows(self) -> tuple[str, ...]:
         """The labels of all windows, and the total."""
-        counted = (cell.outcome for cell in self.cells if isinstance(cell.outcome, Counted))
+        counted = (cell.outcome for cell in self.cells if isinstance(cell.outcome, CellCounts))
         labels = dict.fromkeys(label for each in counted for label in each.result.windows)
         return (*(label for label in labels if label != TOTAL), TOTAL)
 
@@ -155,7 +155,7 @@ def outcome_json(outcome: Outcome) -> dict[str, object]:
     match outcome:
         case Killed(line, message):
             return {"killed": {"line": line, "message": message}}
-        case Counted(result, accesses, misses):
+        case CellCounts(result, accesses, misses):
             return {
                 "counted": policy_json(result),
                 "accesses": dict(accesses),
@@ -168,7 +168,7 @@ def read_outcome(node: Node) -> Outcome:
     killed = node.fields().get("killed")
     if killed is not None:
         return Killed(killed.key("line").count(1), killed.key("message").text())
-    return Counted(
+    return CellCounts(
         read_policy(node.key("counted")),
         read_counters(node.key("accesses")),
         read_counters(node.key("misses")),

@@ -52,7 +52,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Side:
+class ShownSide:
     """What the model or the kernel shows after a step, as far as the two differ there.
 
     `pages` are by process and region.
@@ -72,8 +72,8 @@ class Difference:
     line: int
     process: str
     op: str
-    model: Side
-    kernel: Side
+    model: ShownSide
+    kernel: ShownSide
 
     def to_mapping(self) -> dict[str, Any]:
         """For JSON. Of each side only what differs is there."""
@@ -136,7 +136,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Run:
+class KernelRun:
     """All scenarios on one kernel: `place` is what reports call it; `kernel` its release (None
     where nothing ran that could say it)."""
 
@@ -153,7 +153,7 @@ class Run:
         }
 
 
-def to_json(runs: Sequence[Run]) -> str:
+def to_json(runs: Sequence[KernelRun]) -> str:
     """One kernel as a document of its own, several in a list under `kernels`."""
     mappings = [run.to_mapping() for run in runs]
     found = mappings[0] if len(mappings) == 1 else {"kernels": mappings}

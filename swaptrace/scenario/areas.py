@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from swaptrace.scenario.addresses import first_fit, joined
-from swaptrace.scenario.remap import Mremap
+from swaptrace.scenario.remap import MremapStep
 
 
 @dataclass(frozen=True, slots=True)
-class Area:
+class DeclaredRegion:
     """A region of one process: its size (0: unknown), what of it is still mapped, and its
     address. One that the kernel chose makes no difference to what is right later."""
 
@@ -25,18 +25,20 @@ class Area:
 
 
 @dataclass(slots=True)
-class Process:
+class DeclaredProcess:
     """A living process. `line` is where it was forked; `pinned` in which line a region was."""
 
     line: int = field(compare=False)
-    regions: dict[str, Area] = field(default_factory=dict)
+    regions: dict[str, DeclaredRegion] = field(default_factory=dict)
     pinned: dict[str, int] = field(default_factory=dict)
 
-    def fork(self, line: int) -> Process:
-        return Process(line, dict(self.regions))
+    def fork(self, line: int) -> DeclaredProcess:
+        return DeclaredProcess(line, dict(self.regions))
 
 
-def moved_to(process: Process, step: Mremap, area: Area, page_size: int) -> Area:
+def moved_to(
+    process: DeclaredProcess, step: MremapStep, area: DeclaredRegion, page_size: int
+) -> DeclaredRegion:
     """Where the region lies then, and what of it is mapped."""
     end = max(area.size, step.size)
     grown = joined((*area.mapped, (area.size, end))) if step.size > area.size else area.mapped
@@ -51,7 +53,7 @@ def moved_to(process: Process, step: Mremap, area: Area, page_size: int) -> Area
     return replace(now, at=None, base=base)
 
 
-def is_free(process: Process, step: Mremap, area: Area) -> bool:
+def is_free(process: DeclaredProcess, step: MremapStep, area: DeclaredRegion) -> bool:
     """Whether no other region lies where the region would grow."""
     others = (other for name, other in process.regions.items() if name != step.region)
     end = area.base + step.size

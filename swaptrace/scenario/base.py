@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ByteRange:
     """A range of bytes within a region; always within it, `length` at least 1.
 
     Not so where an errno is stated: then it may begin anywhere, be empty, or reach behind it.

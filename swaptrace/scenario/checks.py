@@ -25,10 +25,10 @@ from swaptrace.scenario.claims import (
     merged,
     page_code,
 )
-from swaptrace.scenario.nodes import Listing, Mapping, Node, Scalar, a_kind, known_entries
+from swaptrace.scenario.nodes import Listing, MappingNode, Node, Scalar, a_kind, known_entries
 from swaptrace.scenario.pagescan import LETTERS as LETTERS_OF_SCAN
 from swaptrace.scenario.pagescan import NO_CATEGORY, NOT_FOUND, ScanClaim
-from swaptrace.scenario.source import Mark, Report
+from swaptrace.scenario.source import Report, SourceMark
 from swaptrace.scenario.values import (
     BYTE,
     OFFSET,
@@ -62,7 +62,7 @@ DATA_CODE: Final = rf"({VALUE})|{COUNT} *: *({VALUE})( *, *{COUNT} *: *({VALUE})
 
 VIOLATION: Final[Reader[str]] = choice(VIOLATIONS, "a violation")
 
-Marks = dict[str, Mark]
+Marks = dict[str, SourceMark]
 
 
 def read_claims(node: Node, report: Report, marks: Marks) -> Claims:
@@ -70,7 +70,7 @@ def read_claims(node: Node, report: Report, marks: Marks) -> Claims:
 
     A region's is called `pages REGION` or `data REGION`, a policy's `policies NUMBER`.
     """
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MappingNode):
         report.add(node.mark, f"check is a mapping, as {FORM}, not {a_kind(node)}")
         return Claims()
     entries = known_entries(node, KEYS, "check", report, OF_THE_STEP)
@@ -93,7 +93,7 @@ def _scan(node: Node | None, report: Report) -> ScanClaim | None:
     """What is claimed of a scan."""
     if node is None:
         return None
-    if not isinstance(node, Mapping) or not node.entries:
+    if not isinstance(node, MappingNode) or not node.entries:
         form = "`{regions: 1, walk_end: 16KiB, pages: 4WP}`"
         report.add(node.mark, f"scan is a mapping, as {form}, not {a_kind(node)}")
         return None
@@ -138,7 +138,7 @@ def _by_region(
     """The regions and what is claimed of each."""
     if node is None:
         return
-    if not isinstance(node, Mapping) or not node.entries:
+    if not isinstance(node, MappingNode) or not node.entries:
         form = "`{buf: 16PX}`" if key == "pages" else "`{buf: 0x11}`"
         report.add(node.mark, f"{key} is a mapping of regions, as {form}, not {a_kind(node)}")
         return

@@ -10,10 +10,10 @@ from typing import Final, TypedDict, TypeVar
 
 from swaptrace.errors import quote
 from swaptrace.scenario import values
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.claims import Claims
-from swaptrace.scenario.nodes import Entry, Node
-from swaptrace.scenario.source import Mark, Report
+from swaptrace.scenario.nodes import Node, NodeEntry
+from swaptrace.scenario.source import Report, SourceMark
 from swaptrace.scenario.values import Reader, read, read_flags
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Base(TypedDict):
 
 
 @dataclass(slots=True)
-class Fields:
+class StepFields:
     """A step as it is read: its operation, that one's position and argument, its other keys.
 
     `executor` is the process that executes it if it does not say. `marks` are positions within the
@@ -50,13 +50,13 @@ class Fields:
     """
 
     op: str
-    mark: Mark
+    mark: SourceMark
     argument: Node
-    entries: dict[str, Entry]
+    entries: dict[str, NodeEntry]
     executor: str
     report: Report
     page_size: int
-    marks: dict[str, Mark] = field(default_factory=dict)
+    marks: dict[str, SourceMark] = field(default_factory=dict)
 
     def base(self) -> Base:
         """What every step has."""
@@ -101,10 +101,10 @@ class Fields:
 
         return read_claims(self.argument, self.report, self.marks)
 
-    def span(self, length: Reader[int] | None = None) -> Span:
+    def span(self, length: Reader[int] | None = None) -> ByteRange:
         """The range, of length `TO_END` where that is left out."""
         first = self.part("offset", values.OFFSET, 0)
-        return Span(first, self.part("length", length or self.sizes, TO_END))
+        return ByteRange(first, self.part("length", length or self.sizes, TO_END))
 
     def bits(
         self, key: str, reader: Reader[str], names: Mapping[str, int], otherwise: int = 0

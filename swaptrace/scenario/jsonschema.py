@@ -21,12 +21,12 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from swaptrace.counters import NAMED, ViolationKind
 from swaptrace.scenario import addresses, checks, described, loader, machine, values
 from swaptrace.scenario.claims import Claims
-from swaptrace.scenario.fields import Fields
+from swaptrace.scenario.fields import StepFields
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.nodes import Scalar
 from swaptrace.scenario.operations import OPERATIONS, TOTAL
-from swaptrace.scenario.schema import Access, Step
-from swaptrace.scenario.source import Mark, Report, Source
+from swaptrace.scenario.schema import AccessStep, Step
+from swaptrace.scenario.source import Report, SourceMark, SourceText
 from swaptrace.scenario.values import Invalid, Reader
 
 T = TypeVar("T")
@@ -141,7 +141,7 @@ def steps(names: Iterable[str]) -> Schema:
     return {"type": "array", "minItems": 1, "items": step}
 
 
-class Taken(NamedTuple):
+class TakenKey(NamedTuple):
     """How an operation reads one of its keys; `several` is that it takes a list of such values."""
 
     reader: Reader[Any]
@@ -158,14 +158,14 @@ class Taken(NamedTuple):
         return {"anyOf": [one, {"type": "array", "items": one, "uniqueItems": True}]}
 
 
-class Recorder(Fields):
+class KeyRecorder(StepFields):
     """A step without any keys, which notes those that its operation asks for."""
 
     def __init__(self, op: str) -> None:
-        mark = Mark(Source("", ()), 1, 1)
+        mark = SourceMark(SourceText("", ()), 1, 1)
         super().__init__(op, mark, Scalar(mark, ""), {}, "main", Report(), Machine().page_size)
-        self.argument_taken = Taken(values.name)
-        self.taken: dict[str, Taken] = {}
+        self.argument_taken = TakenKey(values.name)
+        self.taken: dict[str, TakenKey] = {}
         self.reads_claims = False
 
     @property
@@ -177,29 +177,29 @@ class Recorder(Fields):
         return Claims()
 
     def main(self, reader: Reader[T], otherwise: T) -> T:
-        self.argument_taken = Taken(reader)
+        self.argument_taken = TakenKey(reader)
         return otherwise
 
     def main_flags(self, reader: Reader[T]) -> tuple[T, ...]:
-        self.argument_taken = Taken(reader, several=True)
+        self.argument_taken = TakenKey(reader, several=True)
         return ()
 
     def flags(self, key: str, reader: Reader[T]) -> tuple[T, ...]:
-        self.taken[key] = Taken(reader, several=True)
+        self.taken[key] = TakenKey(reader, several=True)
         return ()
 
     def get(self, key: str, reader: Reader[T], default: U) -> T | U:
-        self.taken[key] = Taken(reader, default=default)
+        self.taken[key] = TakenKey(reader, default=default)
         return default
 
     def require(self, key: str, reader: Reader[T], otherwise: T) -> T:
-        self.taken[key] = Taken(reader, required=True)
+        self.taken[key] = TakenKey(reader, required=True)
         return otherwise
 
 
 def operation(op: str, within_measure: bool = False) -> Schema:
     """One operation: its own key, those that it takes, and which of them it needs."""
-    recorder = Recorder(op)
+    recorder = KeyRecorder(op)
     step = OPERATIONS[op].build(recorder)
     what = described.ARGUMENTS.get(op, described.REGION)
     # An editor shows the text of the key and not that of the step.
@@ -267,7 +267,7 @@ def inner_steps(within_measure: bool) -> Schema:
     return {"description": described.KEYS["steps"], "$ref": f"#/$defs/{steps}"}
 
 
-def of_key(key: str, taken: Taken) -> Schema:
+def of_key(key: str, taken: TakenKey) -> Schema:
     """A key of a step, with its default where that is a name."""
     schema: Schema = {"description": described.KEYS[key], **taken.schema}
     if isinstance(taken.default, bool) or taken.default in schema.get("enum", ()):
@@ -277,7 +277,7 @@ def of_key(key: str, taken: Taken) -> Schema:
 
 def of_step(op: str, step: Step) -> str:
     """What the step does."""
-    if isinstance(step, Access):
+    if isinstance(step, AccessStep):
         return described.ACCESSES[op]
     return summary(type(step))
 

@@ -21,20 +21,20 @@ from swaptrace.errors import did_you_mean, printable, quote
 from swaptrace.scenario.claims import Expected, NamedPolicy
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.machine import read_machine
-from swaptrace.scenario.names import Names
-from swaptrace.scenario.nodes import Entry, Mapping, Node, a_kind, known_entries, parse
+from swaptrace.scenario.names import Declarations
+from swaptrace.scenario.nodes import MappingNode, Node, NodeEntry, a_kind, known_entries, parse
 from swaptrace.scenario.operations import TOTAL
 from swaptrace.scenario.schema import (
-    Check,
-    Measure,
-    Pin,
-    Repeat,
+    CheckStep,
+    MeasureStep,
+    PinStep,
+    RepeatStep,
     Scenario,
     Step,
-    Trace,
+    TraceStep,
 )
 from swaptrace.scenario.source import Report, decode, read_file
-from swaptrace.scenario.steps import Parsed, StepReader
+from swaptrace.scenario.steps import ParsedStep, StepReader
 from swaptrace.scenario.values import Reader, integer, line_of_text, plain_text, read
 from swaptrace.terminal.files import Identity, identity
 
@@ -68,7 +68,7 @@ def load_text(
     decoded, source = decode(text, file)
     report = Report()
     root = parse(decoded, source, report)
-    if not isinstance(root, Mapping):
+    if not isinstance(root, MappingNode):
         report.stop(root.mark, f"a scenario is a mapping with the key 'steps', not {a_kind(root)}")
     entries = known_entries(root, KEYS, "a scenario", report)
     section = {key: entry.node for key, entry in entries.items()}
@@ -77,7 +77,7 @@ def load_text(
     if "steps" not in section:
         report.add(root.mark, "a scenario needs 'steps'")
     parsed = reader.steps(section["steps"]) if "steps" in section else ()
-    steps = Names(report, machine.page_size, reader.lost).steps(parsed)
+    steps = Declarations(report, machine.page_size, reader.lost).steps(parsed)
     no_pins(parsed, machine, report)
     scenario = Scenario(
         name=text_of(section, "name", line_of_text, name or "scenario", report),
@@ -98,9 +98,9 @@ def identities(scenario: Scenario, steps: Iterable[Step]) -> Iterator[tuple[str,
     """Which files the traces of steps are, as far as they are there: that they cannot be read is
     for the replay to say."""
     for step in steps:
-        if isinstance(step, Measure | Repeat):
+        if isinstance(step, MeasureStep | RepeatStep):
             yield from identities(scenario, step.steps)
-        elif isinstance(step, Trace):
+        elif isinstance(step, TraceStep):
             with suppress(OSError, ValueError):
                 yield step.path, identity(scenario.trace_path(step.path))
 
@@ -128,7 +128,7 @@ def expectations(node: Node | None, steps: StepReader, report: Report) -> Iterat
                 report.add(
                     counts.key, f"{quote(policy)} is not a policy's name; for example 'final'"
                 )
-            if not isinstance(counts.node, Mapping):
+            if not isinstance(counts.node, MappingNode):
                 members(counts.node, report)
                 continue
             known = known_entries(counts.node, valid, "expect", report, why)
@@ -139,39 +139,39 @@ def expectations(node: Node | None, steps: StepReader, report: Report) -> Iterat
 
 def named_policies(node: Node | None) -> Iterator[NamedPolicy]:
     """The policies of the `expect:` section, as far as it is in order."""
-    windows = node.entries.values() if isinstance(node, Mapping) else ()
+    windows = node.entries.values() if isinstance(node, MappingNode) else ()
     for window in windows:
-        if isinstance(window.node, Mapping):
+        if isinstance(window.node, MappingNode):
             for name, entry in window.node.entries.items():
                 yield NamedPolicy(name, entry.key.line, entry.key.column)
 
 
-def no_pins(steps: Iterable[Parsed], machine: Machine, report: Report) -> None:
+def no_pins(steps: Iterable[ParsedStep], machine: Machine, report: Report) -> None:
     """What reclaim makes of a pinned page among others is not modelled, nor how the pinned pages
     of a user count against RLIMIT_MEMLOCK."""
     for parsed in steps:
-        if isinstance(parsed.step, Pin) and machine.memory is not None:
+        if isinstance(parsed.step, PinStep) and machine.memory is not None:
             message = "pin is not modelled under a memory limit; leave machine.memory out"
             report.add(parsed.marks["step"], message)
-        elif isinstance(parsed.step, Pin) and machine.memlock is not None:
+        elif isinstance(parsed.step, PinStep) and machine.memlock is not None:
             message = "pin is not modelled under a limit of locked memory"
             report.add(parsed.marks["step"], f"{message}; leave machine.memlock out")
         no_pins(parsed.steps, machine, report)
 
 
-def checked_policies(steps: Iterable[Parsed]) -> Iterator[NamedPolicy]:
+def checked_policies(steps: Iterable[ParsedStep]) -> Iterator[NamedPolicy]:
     """The policies that `check` steps name."""
     for parsed in steps:
-        if isinstance(parsed.step, Check):
+        if isinstance(parsed.step, CheckStep):
             for number, name in enumerate(parsed.step.claims.policies):
                 mark = parsed.mark(f"policies {number}")
                 yield NamedPolicy(name, mark.line, mark.column, "check")
         yield from checked_policies(parsed.steps)
 
 
-def members(node: Node | None, report: Report) -> list[tuple[str, Entry]]:
+def members(node: Node | None, report: Report) -> list[tuple[str, NodeEntry]]:
     """The entries of a mapping in the `expect:` section."""
-    if isinstance(node, Mapping):
+    if isinstance(node, MappingNode):
         return list(node.entries.items())
     if node is not None:
         form = "`WINDOW: {POLICY: {COUNTER: VALUE}}`, as `total: {final: {minflt: 0}}`"

@@ -13,9 +13,9 @@ from typing import Any, Final, cast, get_args
 
 from swaptrace.errors import nearest, quote, shorten
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS, LIMITED, Machine, Swap
-from swaptrace.scenario.nodes import Mapping, Node, Scalar, a_kind, known_entries
+from swaptrace.scenario.nodes import MappingNode, Node, Scalar, a_kind, known_entries
 from swaptrace.scenario.schema import Scenario
-from swaptrace.scenario.source import Mark, Report, Source
+from swaptrace.scenario.source import Report, SourceMark, SourceText
 from swaptrace.scenario.thp import OF_LARGE_FOLIOS, Thp, ThpKey, ThpSize
 from swaptrace.scenario.values import (
     BACKEND,
@@ -93,7 +93,7 @@ def settled(
 ) -> tuple[Machine, frozenset[str]]:
     """The machine of what was said before and of further settings, where it makes sense."""
     values: dict[str, Any] = dict(said)
-    marks: dict[str, Mark] = {}
+    marks: dict[str, SourceMark] = {}
     for path, setting in settings:
         otherwise = 1 if path == "page_size" else None
         value = read(report, setting, path, READERS[path], otherwise)
@@ -134,13 +134,13 @@ def build(values: Map[str, Any]) -> Machine:
 
 def of_file(node: Node, report: Report) -> Iterator[tuple[str, Node]]:
     """The settings of the file by their paths."""
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MappingNode):
         report.add(node.mark, f"machine is a mapping, as `kernel: '6.12'`, not {a_kind(node)}")
         return
     for key, entry in known_entries(node, KEYS, "machine", report).items():
         if key not in SECTIONS:
             yield key, entry.node
-        elif isinstance(entry.node, Mapping):
+        elif isinstance(entry.node, MappingNode):
             known = known_entries(entry.node, SECTIONS[key], key, report)
             yield from ((f"{key}.{name}", inner.node) for name, inner in known.items())
         else:
@@ -162,10 +162,10 @@ def of_overrides(overrides: Map[str, str], report: Report) -> Iterator[tuple[str
     valid = (*READERS, *SECTIONS)
     for order, (key, value) in enumerate(overrides.items(), start=-len(overrides)):
         given = f"{key}={value}"
-        source = Source(f"--set {shorten(given)}", (given,), order)
+        source = SourceText(f"--set {shorten(given)}", (given,), order)
         path = key.removeprefix(PREFIX)
         if path in valid and key != path:
-            node = Scalar(Mark(source, 1, len(key) + 2), value)
+            node = Scalar(SourceMark(source, 1, len(key) + 2), value)
             yield from in_short(path, node, report) if path in SECTIONS else [(path, node)]
             continue
         near = nearest(path, valid)
@@ -173,4 +173,4 @@ def of_overrides(overrides: Map[str, str], report: Report) -> Iterator[tuple[str
         if near is None:
             sections = sorted(known for known in valid if not known.startswith("thp."))
             hint = f"valid: {', '.join(PREFIX + known for known in sections)}"
-        report.add(Mark(source, 1, 1), f"unknown key {quote(key)}; {hint}")
+        report.add(SourceMark(source, 1, 1), f"unknown key {quote(key)}; {hint}")

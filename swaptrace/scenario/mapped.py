@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from swaptrace.scenario import values
-from swaptrace.scenario.fields import Fields
-from swaptrace.scenario.remap import Mremap
-from swaptrace.scenario.schema import Mmap
+from swaptrace.scenario.fields import StepFields
+from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.schema import MmapStep
 
 
-def mmap(f: Fields) -> Mmap:
-    return Mmap(
+def mmap(f: StepFields) -> MmapStep:
+    return MmapStep(
         **f.base(),
         region=f.name(),
         size=whole_pages(f, "size"),
@@ -22,8 +22,8 @@ def mmap(f: Fields) -> Mmap:
     )
 
 
-def mremap(f: Fields) -> Mremap:
-    step = Mremap(
+def mremap(f: StepFields) -> MremapStep:
+    step = MremapStep(
         **f.base(),
         region=f.name(),
         size=whole_pages(f, "size"),
@@ -38,13 +38,13 @@ def mremap(f: Fields) -> Mremap:
     return step
 
 
-def whole_pages(f: Fields, key: str) -> int:
+def whole_pages(f: StepFields, key: str) -> int:
     """A size, rounded up to pages."""
     size = f.require(key, f.sizes, 0)
     return -(-size // f.page_size) * f.page_size
 
 
-def aligned(f: Fields, key: str) -> int | None:
+def aligned(f: StepFields, key: str) -> int | None:
     """An address that a mapping may have; if the system call is to fail, any."""
     at = f.get(key, values.address, None)
     if at is not None and at % f.page_size and "errno" not in f.entries:

@@ -1,6 +1,6 @@
 """Do the names of a scenario exist where they are used, and are its ranges within them?
 
-`Names` walks the steps in the order of execution and keeps what each process has mapped.
+`Declarations` walks the steps in the order of execution and keeps what each process has mapped.
 It finishes the steps on the way: a range without a `length` gets that of its region. The
 body of a `repeat` is walked again until a pass leaves everything as an earlier pass found
 it, so that what goes wrong only in a later pass is found as well. All of it is charged to
@@ -14,33 +14,33 @@ from typing import Final
 
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.scenario.addresses import ADDRESS_LIMIT, first_fit, joined, without
-from swaptrace.scenario.areas import Area, Process, moved_to
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.areas import DeclaredProcess, DeclaredRegion, moved_to
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.fields import ALIGNED, TO_END
-from swaptrace.scenario.remap import Mremap
+from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
-    AccessPattern,
-    Check,
-    ClearRefs,
-    Exit,
-    Fork,
-    KsmScan,
-    Madvise,
-    Measure,
-    Mlockall,
-    Mmap,
-    Munlockall,
-    Munmap,
+    AccessPatternStep,
+    CheckStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    KsmScanStep,
+    MadviseStep,
+    MeasureStep,
+    MlockallStep,
+    MmapStep,
+    MunlockallStep,
+    MunmapStep,
     OnRange,
-    Pin,
-    Repeat,
+    PinStep,
+    RepeatStep,
     Step,
     SystemCall,
-    Trace,
-    Unpin,
+    TraceStep,
+    UnpinStep,
 )
-from swaptrace.scenario.source import Mark, Report
-from swaptrace.scenario.steps import Parsed
+from swaptrace.scenario.source import Report, SourceMark
+from swaptrace.scenario.steps import ParsedStep
 from swaptrace.scenario.values import human
 
 BUDGET: Final = 1_000_000
@@ -54,7 +54,7 @@ BEYOND: Final = 1 << 30
 """How far behind its region a range may reach that is to be refused."""
 
 
-class Names:
+class Declarations:
     """What the processes have mapped at one moment of the walk.
 
     `lost` are names of which nothing can be said, since a step with them is not understood.
@@ -64,65 +64,67 @@ class Names:
         self.report = report
         self.page_size = page_size
         self.lost = lost
-        self.living = {"main": Process(0)}
+        self.living = {"main": DeclaredProcess(0)}
         self.exited: dict[str, int] = {}  # and in which line
-        self.spans: dict[int, Span] = {}  # of each parsed step, by its identity
+        self.spans: dict[int, ByteRange] = {}  # of each parsed step, by its identity
         self.files: dict[str, int] = {}  # and in which line they are mapped
         self.later: list[str] = []  # the repeats around that are not in their first pass
         self.budget = BUDGET
 
-    def steps(self, parsed: tuple[Parsed, ...]) -> tuple[Step, ...]:
+    def steps(self, parsed: tuple[ParsedStep, ...]) -> tuple[Step, ...]:
         """Walk the steps and finish them."""
         return tuple(self.step(step) for step in parsed)
 
-    def step(self, parsed: Parsed) -> Step:
+    def step(self, parsed: ParsedStep) -> Step:
         """Check one step, note what it does to the names, and finish it."""
         self.spend(1, parsed)
         step = parsed.step
-        if isinstance(step, Measure | Repeat):
+        if isinstance(step, MeasureStep | RepeatStep):
             return self.nested(step, parsed)
         process = self.process(step, parsed)
         match step:
-            case Fork():
+            case ForkStep():
                 self.fork(step, process, parsed)
             case _ if process is None:
                 pass
-            case Mmap():
+            case MmapStep():
                 self.mmap(step, process, parsed)
-            case Mremap():
+            case MremapStep():
                 self.mremap(step, process, parsed)
-            case Exit():
+            case ExitStep():
                 for name, line in process.pinned.items():
                     message = f"process {quote(step.process)} has pinned region {quote(name)}"
                     self.wrong(parsed.mark("argument"), f"{message} (line {line}); unpin it before")
                 self.exited[step.process] = step.line
                 del self.living[step.process]
-            case ClearRefs() | KsmScan() | Mlockall() | Munlockall():
+            case ClearRefsStep() | KsmScanStep() | MlockallStep() | MunlockallStep():
                 pass
-            case Trace():
+            case TraceStep():
                 self.trace(step, process, parsed)
-            case Check():
+            case CheckStep():
                 self.check(step, process, parsed)
-            case Unpin():
+            case UnpinStep():
                 self.unpin(step, process, parsed)
             case _:
                 return self.on_region(step, process, parsed)
         return step
 
-    def nested(self, step: Measure | Repeat, parsed: Parsed) -> Step:
+    def nested(self, step: MeasureStep | RepeatStep, parsed: ParsedStep) -> Step:
         """A step with inner ones; a process that is wrong here is not wrong again in each."""
         if "process" in parsed.marks and self.process(step, parsed) is None:
             self.lost.add(step.process)
-        if isinstance(step, Repeat):
+        if isinstance(step, RepeatStep):
             return replace(step, steps=self.repeat(step.count, parsed))
         return replace(step, steps=self.steps(parsed.steps))
 
-    def process(self, step: Step, parsed: Parsed, key: str = "process") -> Process | None:
+    def process(
+        self, step: Step, parsed: ParsedStep, key: str = "process"
+    ) -> DeclaredProcess | None:
         """The living process that executes the step, or that another key of it names."""
         name = step.process
         if name in self.living:
             return self.living[name]
-        mark = parsed.mark("argument" if isinstance(step, Exit) else key)
+        mark = parsed.mark("argument" if isinstance(step, ExitStep) else key)
         if not name or name in self.lost:
             return None
         if name in self.exited:
@@ -132,7 +134,7 @@ class Names:
             self.wrong(mark, f"no process {quote(name)} here; {hint}")
         return None
 
-    def fork(self, step: Fork, parent: Process | None, parsed: Parsed) -> None:
+    def fork(self, step: ForkStep, parent: DeclaredProcess | None, parsed: ParsedStep) -> None:
         """A child under a name that is free, with the parent's regions."""
         running = self.living.get(step.child)
         if running is not None:
@@ -149,7 +151,7 @@ class Names:
             self.living[step.child] = parent.fork(step.line)
             self.exited.pop(step.child, None)
 
-    def mmap(self, step: Mmap, process: Process, parsed: Parsed) -> None:
+    def mmap(self, step: MmapStep, process: DeclaredProcess, parsed: ParsedStep) -> None:
         """A region under a name that is free, or a part of one that is mapped anew."""
         old, fixed = process.regions.get(step.region), "MAP_FIXED" in step.flags
         if step.errno is not None:
@@ -187,7 +189,7 @@ class Names:
         self.spend(len(process.regions) // SCANNED, parsed)
         taken = ((area.base, area.end) for area in process.regions.values())
         base = step.at or first_fit(taken, step.size, self.page_size)
-        area = Area(step.size, ((0, step.size),), step.at, base, step.line)
+        area = DeclaredRegion(step.size, ((0, step.size),), step.at, base, step.line)
         if area.end > ADDRESS_LIMIT:
             message = f"from {base:#x} on there is no room for {human(step.size)}"
             limit = f"the address space ends at {ADDRESS_LIMIT:#x}"
@@ -198,7 +200,9 @@ class Names:
         if step.region:
             process.regions[step.region] = area
 
-    def mmap_part(self, step: Mmap, process: Process, area: Area, parsed: Parsed) -> None:
+    def mmap_part(
+        self, step: MmapStep, process: DeclaredProcess, area: DeclaredRegion, parsed: ParsedStep
+    ) -> None:
         """A mapping over a part of a region."""
         if step.at is not None:
             message = (
@@ -213,7 +217,9 @@ class Names:
         mapped = joined((*area.mapped, (step.offset, end)))
         process.regions[step.region] = replace(area, mapped=mapped)
 
-    def no_overlap(self, new: Area, process: Process, parsed: Parsed, key: str = "at") -> None:
+    def no_overlap(
+        self, new: DeclaredRegion, process: DeclaredProcess, parsed: ParsedStep, key: str = "at"
+    ) -> None:
         """Addresses belong to one region, even after it is unmapped: its name still means them."""
         self.spend(len(process.regions) // SCANNED, parsed)
         start, end = new.base, new.end
@@ -226,7 +232,7 @@ class Names:
             where = f"region {quote(name)} of line {area.line}, {area.base:#x} to {area.end:#x}"
             self.wrong(parsed.mark(key), f"{key}: {start:#x} to {end:#x} overlaps {where}")
 
-    def mremap(self, step: Mremap, process: Process, parsed: Parsed) -> None:
+    def mremap(self, step: MremapStep, process: DeclaredProcess, parsed: ParsedStep) -> None:
         """The region has another size or place; with MREMAP_DONTUNMAP it is another that has."""
         area = process.regions.get(step.region)
         if area is None:
@@ -243,12 +249,12 @@ class Names:
                 self.no_overlap(moved, process, parsed, "to")
             process.regions[step.name or step.region] = moved
 
-    def trace(self, step: Trace, process: Process, parsed: Parsed) -> None:
+    def trace(self, step: TraceStep, process: DeclaredProcess, parsed: ParsedStep) -> None:
         """The region of a trace, where the step names one; what the file names is known later."""
         if step.region is not None and step.region not in process.regions:
             self.no_region(step, step.region, process, parsed.mark("region"))
 
-    def unpin(self, step: Unpin, process: Process, parsed: Parsed) -> None:
+    def unpin(self, step: UnpinStep, process: DeclaredProcess, parsed: ParsedStep) -> None:
         """A region that the process has pinned."""
         if step.region not in process.regions:
             self.no_region(step, step.region, process, parsed.mark("argument"))
@@ -256,7 +262,7 @@ class Names:
             message = f"region {quote(step.region)} is not pinned here by {quote(step.process)}"
             self.wrong(parsed.mark("argument"), message)
 
-    def check(self, step: Check, process: Process, parsed: Parsed) -> None:
+    def check(self, step: CheckStep, process: DeclaredProcess, parsed: ParsedStep) -> None:
         """The regions of a check, and whether what is said of one is of all its pages."""
         claims = step.claims
         for key, said in (("pages", claims.pages), ("data", claims.data), ("vmas", claims.vmas)):
@@ -268,9 +274,9 @@ class Names:
                     pages = f"{claim.pages} pages, and region {quote(name)} has"
                     self.wrong(mark, f"{key}: this is {pages} {area.size // self.page_size}")
 
-    def on_region(self, step: OnRange, process: Process, parsed: Parsed) -> Step:
+    def on_region(self, step: OnRange, process: DeclaredProcess, parsed: ParsedStep) -> Step:
         """A step on a region that the process has, with the range made definite."""
-        if isinstance(step, Madvise) and step.target is not None:
+        if isinstance(step, MadviseStep) and step.target is not None:
             owner = self.owner(step, step.target, parsed)
             if owner is None:
                 return step
@@ -280,15 +286,15 @@ class Names:
             self.no_region(step, step.region, process, parsed.mark("argument"))
             return step
         span = self.span(step, area, parsed)
-        if isinstance(step, AccessPattern):
+        if isinstance(step, AccessPatternStep):
             self.hot_pages(step, span, parsed)
-        if isinstance(step, Pin) and step.errno is None:
+        if isinstance(step, PinStep) and step.errno is None:
             if step.region in process.pinned:
                 line = process.pinned[step.region]
                 message = f"region {quote(step.region)} is pinned already (line {line})"
                 self.wrong(parsed.mark("argument"), f"{message}; unpin it before")
             process.pinned[step.region] = step.line
-        if isinstance(step, Munmap) and step.errno is None:
+        if isinstance(step, MunmapStep) and step.errno is None:
             self.spend(len(area.mapped) // SCANNED, parsed)
             end = span.offset + span.length
             process.regions[step.region] = replace(
@@ -296,11 +302,11 @@ class Names:
             )
         return replace(step, span=span)
 
-    def owner(self, step: Madvise, name: str, parsed: Parsed) -> Process | None:
+    def owner(self, step: MadviseStep, name: str, parsed: ParsedStep) -> DeclaredProcess | None:
         """The living process whose memory a step is about."""
         return self.process(replace(step, process=name), parsed, "target")
 
-    def hot_pages(self, step: AccessPattern, span: Span, parsed: Parsed) -> None:
+    def hot_pages(self, step: AccessPatternStep, span: ByteRange, parsed: ParsedStep) -> None:
         """Some pages must be left that are not hot."""
         first, end = (
             span.offset // self.page_size,
@@ -310,7 +316,7 @@ class Names:
             message = f"the range has {end - first} pages, and some must not be hot"
             self.wrong(parsed.mark("hot_pages"), f"hot_pages: {message}")
 
-    def no_region(self, step: Step, name: str, process: Process, mark: Mark) -> None:
+    def no_region(self, step: Step, name: str, process: DeclaredProcess, mark: SourceMark) -> None:
         """Report a region that the process does not have."""
         if not name or name in self.lost:
             return
@@ -320,7 +326,7 @@ class Names:
             hint = f"process {quote(owner)} has one; is a 'process' missing or wrong?"
         self.wrong(mark, f"process {quote(step.process)} has no region {quote(name)} here; {hint}")
 
-    def span(self, step: OnRange, area: Area, parsed: Parsed) -> Span:
+    def span(self, step: OnRange, area: DeclaredRegion, parsed: ParsedStep) -> ByteRange:
         """The range within the region; in whole pages where the kernel makes it so."""
         start, length = step.span.offset, step.span.length
         if area.size == 0:
@@ -339,7 +345,7 @@ class Names:
                 start -= start % self.page_size
             if step.op not in ALIGNED["length"]:
                 end += -end % self.page_size
-        span = Span(start, end - start)
+        span = ByteRange(start, end - start)
         first = self.spans.setdefault(id(parsed), span)
         if span != first:
             sizes = f"{human(first.length)} in the first pass, {human(span.length)} in this one"
@@ -347,7 +353,7 @@ class Names:
             self.wrong(parsed.marks["step"], f"{message}; give its length")
         return span
 
-    def repeat(self, count: int, parsed: Parsed) -> tuple[Step, ...]:
+    def repeat(self, count: int, parsed: ParsedStep) -> tuple[Step, ...]:
         """Walk the body pass after pass, until one finds what an earlier one found, and so
         nothing new can come, or something is wrong. Finish it as in the first pass."""
         seen = [self.snapshot(parsed)]
@@ -368,7 +374,7 @@ class Names:
             self.later.pop()
         return steps
 
-    def snapshot(self, parsed: Parsed) -> dict[str, Process]:
+    def snapshot(self, parsed: ParsedStep) -> dict[str, DeclaredProcess]:
         """A copy of everything that decides what is right later."""
         self.spend(sum(1 + len(process.regions) for process in self.living.values()), parsed)
         return {
@@ -376,7 +382,7 @@ class Names:
             for name, process in self.living.items()
         }
 
-    def spend(self, cost: int, parsed: Parsed) -> None:
+    def spend(self, cost: int, parsed: ParsedStep) -> None:
         """Charge for work; at the end of the budget nothing more is checked."""
         self.budget -= cost
         if self.budget < 0:
@@ -386,6 +392,6 @@ class Names:
                 "passes of a repeat that each find other regions mapped",
             )
 
-    def wrong(self, mark: Mark, message: str) -> None:
+    def wrong(self, mark: SourceMark, message: str) -> None:
         """Report, and say in which pass if only a later one goes wrong."""
         self.report.add(mark, "".join(self.later[-1:]) + message)

@@ -17,7 +17,7 @@ import yaml
 
 from swaptrace.errors import did_you_mean, nearest, quote
 from swaptrace.scenario.garbage import no_collections
-from swaptrace.scenario.source import Mark, Report, Source
+from swaptrace.scenario.source import Report, SourceMark, SourceText
 
 MAX_DEPTH: Final = 64
 """How deeply lists and mappings may be nested."""
@@ -28,51 +28,51 @@ LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Scalar(NamedTuple):
-    mark: Mark
+    mark: SourceMark
     text: str
 
 
 class Listing(NamedTuple):
-    mark: Mark
+    mark: SourceMark
     items: tuple[Node, ...]
 
 
-class Entry(NamedTuple):
+class NodeEntry(NamedTuple):
     """A key's position and its value."""
 
-    key: Mark
+    key: SourceMark
     node: Node
 
 
-class Mapping(NamedTuple):
-    mark: Mark
-    entries: dict[str, Entry]
+class MappingNode(NamedTuple):
+    mark: SourceMark
+    entries: dict[str, NodeEntry]
 
 
-Node: TypeAlias = Scalar | Listing | Mapping
+Node: TypeAlias = Scalar | Listing | MappingNode
 
 
-def parse(text: str, source: Source, report: Report) -> Node:
+def parse(text: str, source: SourceText, report: Report) -> Node:
     """The one document of the text. What YAML itself refuses ends the report at once."""
     try:
         with no_collections():
-            return Composer(text, source, report).document()
+            return NodeComposer(text, source, report).document()
     except yaml.MarkedYAMLError as error:
         refuse(error, source, report)
     except yaml.YAMLError as error:
-        report.stop(Mark(source, 1, 1), f"not YAML: {error}")
+        report.stop(SourceMark(source, 1, 1), f"not YAML: {error}")
 
 
-class Composer:
+class NodeComposer:
     """Builds nodes from the parser's events."""
 
-    def __init__(self, text: str, source: Source, report: Report) -> None:
+    def __init__(self, text: str, source: SourceText, report: Report) -> None:
         self.source = source
         self.report = report
         # yaml is untyped: its events end here.
         self.events: Iterator[Any] = iter(yaml.parse(text, Loader=LOADER))
 
-    def mark(self, mark: Any) -> Mark:
+    def mark(self, mark: Any) -> SourceMark:
         """A position of the parser's, which counts from 0."""
         return within(self.source, mark.line + 1, mark.column + 1)
 
@@ -81,7 +81,7 @@ class Composer:
         next(self.events)  # the stream's start
         if isinstance(next(self.events), yaml.StreamEndEvent):
             self.report.stop(
-                Mark(self.source, 1, 1), "the file is empty; a scenario has at least `steps:`"
+                SourceMark(self.source, 1, 1), "the file is empty; a scenario has at least `steps:`"
             )
         root = self.node(next(self.events), 0)
         next(self.events)  # the document's end
@@ -117,9 +117,9 @@ class Composer:
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             yield self.node(event, depth)
 
-    def mapping(self, mark: Mark, depth: int) -> Mapping:
+    def mapping(self, mark: SourceMark, depth: int) -> MappingNode:
         """The entries up to the end of the mapping, each key once."""
-        entries: dict[str, Entry] = {}
+        entries: dict[str, NodeEntry] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key, value = self.node(event, depth), self.node(next(self.events), depth)
             if not isinstance(key, Scalar):
@@ -131,17 +131,17 @@ class Composer:
                 message = f"key {quote(key.text)} is given twice (first in line {first})"
                 self.report.add(key.mark, message)
             else:
-                entries[key.text] = Entry(key.mark, value)
-        return Mapping(mark, entries)
+                entries[key.text] = NodeEntry(key.mark, value)
+        return MappingNode(mark, entries)
 
 
 def known_entries(
-    node: Mapping,
+    node: MappingNode,
     valid: Collection[str],
     owner: str,
     report: Report,
     why: Map[str, str] = NO_REASONS,
-) -> dict[str, Entry]:
+) -> dict[str, NodeEntry]:
     """The entries whose keys are valid; the others are reported.
 
     A key that is nearly a valid one is then read as that, so that its value is checked too
@@ -172,20 +172,20 @@ def a_kind(node: Node) -> str:
             return quote(node.text)
         case Listing():
             return "a list" if node.items else "an empty list"
-        case Mapping():
+        case MappingNode():
             return "a mapping" if node.entries else "an empty mapping"
 
 
-def within(source: Source, line: int, column: int) -> Mark:
+def within(source: SourceText, line: int, column: int) -> SourceMark:
     """The position; or the end of the last line that says anything, for one after it."""
     lines = source.lines
     if line < len(lines) or (line == len(lines) and lines[-1]):
-        return Mark(source, line, column)
+        return SourceMark(source, line, column)
     line = next((n for n in range(len(lines), 0, -1) if lines[n - 1].strip()), 1)
-    return Mark(source, line, len(lines[line - 1].rstrip()) + 1)
+    return SourceMark(source, line, len(lines[line - 1].rstrip()) + 1)
 
 
-def refuse(error: Any, source: Source, report: Report) -> NoReturn:
+def refuse(error: Any, source: SourceText, report: Report) -> NoReturn:
     """Report what the parser does not accept, in words that help to mend it."""
     here = error.problem_mark or error.context_mark
     begin = error.context_mark or here
@@ -196,7 +196,7 @@ def refuse(error: Any, source: Source, report: Report) -> NoReturn:
     message = f"not YAML: {problem}"
     if "\t" in line[: at.column] and ("tab" in problem or "cannot start" in problem):
         message = "a tab; YAML indents with spaces only"
-        at = Mark(source, at.line, line.index("\t") + 1)
+        at = SourceMark(source, at.line, line.index("\t") + 1)
     elif "unexpected end of stream" in problem and "quoted" in context:
         at, message = start, "this quote is never closed"
     elif "flow" in context:

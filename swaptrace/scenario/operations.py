@@ -1,6 +1,6 @@
 """What each operation of a step takes: one function per operation, and their table.
 
-A function reads its keys from a `Fields` and makes the step. Whether the region or the
+A function reads its keys from a `StepFields` and makes the step. Whether the region or the
 process exists there is for `names` to say; so a step whose `length` is left out has a
 `Span` of length `TO_END` here.
 """
@@ -13,68 +13,68 @@ from typing import Final, NamedTuple
 from swaptrace.advice import Advice
 from swaptrace.errors import quote
 from swaptrace.scenario import values
-from swaptrace.scenario.fields import Fields
+from swaptrace.scenario.fields import StepFields
 from swaptrace.scenario.mapped import mmap, mremap
-from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, PagemapScan
+from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, PagemapScanStep
 from swaptrace.scenario.schema import (
-    Access,
-    AccessPattern,
-    Check,
-    ClearRefs,
-    Exit,
-    Fork,
-    KsmScan,
-    Madvise,
-    Measure,
-    Memset,
-    Mlock,
-    Mlockall,
-    Mprotect,
-    Munlock,
-    Munlockall,
-    Munmap,
+    AccessPatternStep,
+    AccessStep,
+    CheckStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    KsmScanStep,
+    MadviseStep,
+    MeasureStep,
+    MemsetStep,
+    MlockallStep,
+    MlockStep,
+    MprotectStep,
+    MunlockallStep,
+    MunlockStep,
+    MunmapStep,
     Order,
     Pattern,
-    Pin,
     PinMode,
+    PinStep,
     Prot,
-    Repeat,
+    RepeatStep,
     Step,
-    Trace,
-    Unpin,
+    TraceStep,
+    UnpinStep,
 )
 from swaptrace.scenario.uffd import (
-    UffdCopy,
+    UffdCopyStep,
     UffdMode,
-    UffdRegister,
-    UffdUnregister,
-    UffdWriteprotect,
-    UffdZeropage,
+    UffdRegisterStep,
+    UffdUnregisterStep,
+    UffdWriteprotectStep,
+    UffdZeropageStep,
 )
 
 TOTAL: Final = "total"
 """The window that is the whole run."""
 
 
-def munmap(f: Fields) -> Munmap:
-    return Munmap(**f.base(), region=f.name(), span=f.span())
+def munmap(f: StepFields) -> MunmapStep:
+    return MunmapStep(**f.base(), region=f.name(), span=f.span())
 
 
-def mprotect(f: Fields) -> Mprotect:
+def mprotect(f: StepFields) -> MprotectStep:
     prot: Prot = f.require("prot", values.PROT, "rw")
-    return Mprotect(**f.base(), region=f.name(), prot=prot, span=f.span())
+    return MprotectStep(**f.base(), region=f.name(), prot=prot, span=f.span())
 
 
-def memset(f: Fields) -> Memset:
+def memset(f: StepFields) -> MemsetStep:
     value = f.require("value", values.BYTE, 0)
-    return Memset(**f.base(), region=f.name(), value=value, span=f.span())
+    return MemsetStep(**f.base(), region=f.name(), value=value, span=f.span())
 
 
-def access(f: Fields) -> Access:
+def access(f: StepFields) -> AccessStep:
     order: Order = f.get("order", values.ORDER, "forward")
     if "seed" in f.entries and order != "random":
         f.wrong("seed", "only `order: random` has one")
-    return Access(
+    return AccessStep(
         **f.base(),
         op="read" if f.op == "read" else "write" if f.op == "write" else "read_write",
         region=f.name(),
@@ -86,7 +86,7 @@ def access(f: Fields) -> Access:
     )
 
 
-def access_pattern(f: Fields) -> AccessPattern:
+def access_pattern(f: StepFields) -> AccessPatternStep:
     pattern: Pattern = f.get("pattern", values.PATTERN, "uniform")
     for key, of in PARAMETERS.items():
         if key in f.entries and pattern != of:
@@ -94,7 +94,7 @@ def access_pattern(f: Fields) -> AccessPattern:
     hot_pages = f.get("hot_pages", values.COUNT, 0)
     if pattern == "hot" and "hot_pages" not in f.entries:
         f.report.add(f.mark, "access needs 'hot_pages' where the pattern is hot")
-    return AccessPattern(
+    return AccessPatternStep(
         **f.base(),
         region=f.name(),
         span=f.span(),
@@ -108,81 +108,81 @@ def access_pattern(f: Fields) -> AccessPattern:
     )
 
 
-def trace(f: Fields) -> Trace:
-    return Trace(
+def trace(f: StepFields) -> TraceStep:
+    return TraceStep(
         **f.base(), path=f.main(values.path, ""), region=f.get("region", values.name, None)
     )
 
 
-def madvise(f: Fields) -> Madvise:
+def madvise(f: StepFields) -> MadviseStep:
     advice: Advice = f.require("advice", values.ADVICE, Advice.COLD)
     target = f.get("target", values.name, None)
-    return Madvise(**f.base(), region=f.name(), advice=advice, span=f.span(), target=target)
+    return MadviseStep(**f.base(), region=f.name(), advice=advice, span=f.span(), target=target)
 
 
-def mlock(f: Fields) -> Mlock:
+def mlock(f: StepFields) -> MlockStep:
     flags = f.flags("flags", values.LOCK_FLAG)
-    return Mlock(**f.base(), region=f.name(), span=f.span(), flags=flags)
+    return MlockStep(**f.base(), region=f.name(), span=f.span(), flags=flags)
 
 
-def munlock(f: Fields) -> Munlock:
-    return Munlock(**f.base(), region=f.name(), span=f.span())
+def munlock(f: StepFields) -> MunlockStep:
+    return MunlockStep(**f.base(), region=f.name(), span=f.span())
 
 
-def mlockall(f: Fields) -> Mlockall:
-    return Mlockall(**f.base(), flags=f.main_flags(values.LOCK_ALL_FLAG))
+def mlockall(f: StepFields) -> MlockallStep:
+    return MlockallStep(**f.base(), flags=f.main_flags(values.LOCK_ALL_FLAG))
 
 
-def munlockall(f: Fields) -> Munlockall:
+def munlockall(f: StepFields) -> MunlockallStep:
     f.main(values.true, True)
-    return Munlockall(**f.base())
+    return MunlockallStep(**f.base())
 
 
-def pin(f: Fields) -> Pin:
+def pin(f: StepFields) -> PinStep:
     mode: PinMode = f.get("mode", values.PIN_MODE, "longterm")
-    return Pin(**f.base(), region=f.name(), span=f.span(), mode=mode)
+    return PinStep(**f.base(), region=f.name(), span=f.span(), mode=mode)
 
 
-def unpin(f: Fields) -> Unpin:
-    return Unpin(**f.base(), region=f.name())
+def unpin(f: StepFields) -> UnpinStep:
+    return UnpinStep(**f.base(), region=f.name())
 
 
-def fork(f: Fields) -> Fork:
-    return Fork(**f.base(), child=f.name())
+def fork(f: StepFields) -> ForkStep:
+    return ForkStep(**f.base(), child=f.name())
 
 
-def exit_(f: Fields) -> Exit:
+def exit_(f: StepFields) -> ExitStep:
     """The process that exits executes the step itself; `process` may only say the same."""
     f.executor = process = f.name()
-    step = Exit(**f.base())
+    step = ExitStep(**f.base())
     if process and step.process != process:
         f.wrong("process", f"{quote(process)} executes its own exit; leave this out")
     return step
 
 
-def clear_refs(f: Fields) -> ClearRefs:
+def clear_refs(f: StepFields) -> ClearRefsStep:
     f.main(values.CLEAR_REFS, "soft_dirty")
-    return ClearRefs(**f.base())
+    return ClearRefsStep(**f.base())
 
 
-def ksm_scan(f: Fields) -> KsmScan:
+def ksm_scan(f: StepFields) -> KsmScanStep:
     f.main(values.true, True)
-    return KsmScan(**f.base())
+    return KsmScanStep(**f.base())
 
 
-def uffd_writeprotect(f: Fields) -> UffdWriteprotect:
+def uffd_writeprotect(f: StepFields) -> UffdWriteprotectStep:
     wp = f.get("wp", values.boolean, True)
     mode: UffdMode = f.get("mode", values.UFFD_MODE, "wp")
-    return UffdWriteprotect(**f.base(), region=f.name(), span=f.span(), wp=wp, mode=mode)
+    return UffdWriteprotectStep(**f.base(), region=f.name(), span=f.span(), wp=wp, mode=mode)
 
 
-def uffd_register(f: Fields) -> UffdRegister:
+def uffd_register(f: StepFields) -> UffdRegisterStep:
     mode = f.flags("mode", values.REGISTER_MODE)
     if "mode" not in f.entries:
         f.report.add(f.mark, "uffd_register needs 'mode'")
     if "fill" in f.entries and "missing" not in mode:
         f.wrong("fill", "only `mode: missing` has one")
-    return UffdRegister(
+    return UffdRegisterStep(
         **f.base(),
         region=f.name(),
         span=f.span(),
@@ -192,23 +192,23 @@ def uffd_register(f: Fields) -> UffdRegister:
     )
 
 
-def uffd_unregister(f: Fields) -> UffdUnregister:
-    return UffdUnregister(**f.base(), region=f.name(), span=f.span())
+def uffd_unregister(f: StepFields) -> UffdUnregisterStep:
+    return UffdUnregisterStep(**f.base(), region=f.name(), span=f.span())
 
 
-def uffd_copy(f: Fields) -> UffdCopy:
+def uffd_copy(f: StepFields) -> UffdCopyStep:
     value, wp = f.get("value", values.BYTE, 0), f.get("wp", values.boolean, False)
-    return UffdCopy(**f.base(), region=f.name(), span=f.span(), value=value, wp=wp)
+    return UffdCopyStep(**f.base(), region=f.name(), span=f.span(), value=value, wp=wp)
 
 
-def uffd_zeropage(f: Fields) -> UffdZeropage:
-    return UffdZeropage(**f.base(), region=f.name(), span=f.span())
+def uffd_zeropage(f: StepFields) -> UffdZeropageStep:
+    return UffdZeropageStep(**f.base(), region=f.name(), span=f.span())
 
 
-def pagemap_scan(f: Fields) -> PagemapScan:
+def pagemap_scan(f: StepFields) -> PagemapScanStep:
     category, anyof = (f.bits(key, values.CATEGORY, CATEGORIES) for key in ("category", "anyof"))
     protects = sum(FLAGS.values()) if f.get("wp", values.boolean, False) else 0
-    return PagemapScan(
+    return PagemapScanStep(
         **f.base(),
         region=f.name(),
         span=f.span(values.LENGTH_OR_NONE),
@@ -223,25 +223,25 @@ def pagemap_scan(f: Fields) -> PagemapScan:
     )
 
 
-def check(f: Fields) -> Check:
-    return Check(**f.base(), claims=f.claims())
+def check(f: StepFields) -> CheckStep:
+    return CheckStep(**f.base(), claims=f.claims())
 
 
-def measure(f: Fields) -> Measure:
+def measure(f: StepFields) -> MeasureStep:
     label = f.name()
     if label == TOTAL:
         f.report.add(f.argument.mark, "measure: 'total' is the whole run; choose another label")
-    return Measure(**f.base(), label=label, steps=())
+    return MeasureStep(**f.base(), label=label, steps=())
 
 
-def repeat(f: Fields) -> Repeat:
-    return Repeat(**f.base(), count=f.main(values.COUNT, 1), steps=())
+def repeat(f: StepFields) -> RepeatStep:
+    return RepeatStep(**f.base(), count=f.main(values.COUNT, 1), steps=())
 
 
-class Operation(NamedTuple):
+class OperationSpec(NamedTuple):
     """How an operation's step is made, and the keys that it takes besides its own."""
 
-    build: Callable[[Fields], Step]
+    build: Callable[[StepFields], Step]
     keys: tuple[str, ...]
 
 
@@ -258,41 +258,41 @@ SYSCALL: Final = (*RANGE, "process", "errno")
 
 MMAP: Final = ("size", "prot", "at", "offset", "flags", "shared", "file", "process", "errno")
 
-OPERATIONS: Final[dict[str, Operation]] = {
-    "mmap": Operation(mmap, MMAP),
-    "mremap": Operation(mremap, ("size", "to", "as", "flags", "process", "errno")),
-    "munmap": Operation(munmap, SYSCALL),
-    "mprotect": Operation(mprotect, ("prot", *SYSCALL)),
-    "memset": Operation(memset, ("value", *RANGE, "process")),
-    "read": Operation(access, ACCESS),
-    "write": Operation(access, ("value", *ACCESS)),
-    "read_write": Operation(access, ACCESS),
-    "access": Operation(access_pattern, PATTERN),
-    "trace": Operation(trace, ("region", "process")),
-    "madvise": Operation(madvise, ("advice", "target", *SYSCALL)),
-    "mlock": Operation(mlock, ("flags", *SYSCALL)),
-    "munlock": Operation(munlock, SYSCALL),
-    "mlockall": Operation(mlockall, ("process", "errno")),
-    "munlockall": Operation(munlockall, ("process",)),
-    "pin": Operation(pin, ("mode", *SYSCALL)),
-    "unpin": Operation(unpin, ("process",)),
-    "fork": Operation(fork, ("process",)),
-    "exit": Operation(exit_, ("process",)),
-    "clear_refs": Operation(clear_refs, ("process",)),
-    "ksm_scan": Operation(ksm_scan, ("process",)),
-    "uffd_writeprotect": Operation(uffd_writeprotect, ("wp", "mode", *SYSCALL)),
-    "uffd_register": Operation(uffd_register, ("mode", "features", "fill", *SYSCALL)),
-    "uffd_unregister": Operation(uffd_unregister, SYSCALL),
-    "uffd_copy": Operation(uffd_copy, ("value", "wp", *SYSCALL)),
-    "uffd_zeropage": Operation(uffd_zeropage, SYSCALL),
-    "pagemap_scan": Operation(
+OPERATIONS: Final[dict[str, OperationSpec]] = {
+    "mmap": OperationSpec(mmap, MMAP),
+    "mremap": OperationSpec(mremap, ("size", "to", "as", "flags", "process", "errno")),
+    "munmap": OperationSpec(munmap, SYSCALL),
+    "mprotect": OperationSpec(mprotect, ("prot", *SYSCALL)),
+    "memset": OperationSpec(memset, ("value", *RANGE, "process")),
+    "read": OperationSpec(access, ACCESS),
+    "write": OperationSpec(access, ("value", *ACCESS)),
+    "read_write": OperationSpec(access, ACCESS),
+    "access": OperationSpec(access_pattern, PATTERN),
+    "trace": OperationSpec(trace, ("region", "process")),
+    "madvise": OperationSpec(madvise, ("advice", "target", *SYSCALL)),
+    "mlock": OperationSpec(mlock, ("flags", *SYSCALL)),
+    "munlock": OperationSpec(munlock, SYSCALL),
+    "mlockall": OperationSpec(mlockall, ("process", "errno")),
+    "munlockall": OperationSpec(munlockall, ("process",)),
+    "pin": OperationSpec(pin, ("mode", *SYSCALL)),
+    "unpin": OperationSpec(unpin, ("process",)),
+    "fork": OperationSpec(fork, ("process",)),
+    "exit": OperationSpec(exit_, ("process",)),
+    "clear_refs": OperationSpec(clear_refs, ("process",)),
+    "ksm_scan": OperationSpec(ksm_scan, ("process",)),
+    "uffd_writeprotect": OperationSpec(uffd_writeprotect, ("wp", "mode", *SYSCALL)),
+    "uffd_register": OperationSpec(uffd_register, ("mode", "features", "fill", *SYSCALL)),
+    "uffd_unregister": OperationSpec(uffd_unregister, SYSCALL),
+    "uffd_copy": OperationSpec(uffd_copy, ("value", "wp", *SYSCALL)),
+    "uffd_zeropage": OperationSpec(uffd_zeropage, SYSCALL),
+    "pagemap_scan": OperationSpec(
         pagemap_scan,
         (
             *("category", "anyof", "inverted", "return"),
             *("wp", "flags", "max_pages", "vec", "vec_len", *SYSCALL),
         ),
     ),
-    "check": Operation(check, ("process",)),
-    "measure": Operation(measure, ("steps", "process")),
-    "repeat": Operation(repeat, ("steps", "process")),
+    "check": OperationSpec(check, ("process",)),
+    "measure": OperationSpec(measure, ("steps", "process")),
+    "repeat": OperationSpec(repeat, ("steps", "process")),
 }

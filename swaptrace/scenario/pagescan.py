@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from swaptrace.scenario.base import BaseStep, Span
+from swaptrace.scenario.base import BaseStep, ByteRange
 
 CATEGORIES: Final[Mapping[str, int]] = {
     f"PAGE_IS_{name}": 1 << bit
@@ -30,7 +30,7 @@ NO_CATEGORY: Final = "."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PagemapScan(BaseStep):
+class PagemapScanStep(BaseStep):
     """PAGEMAP_SCAN of a range, whose answer a `check` may hold against what it is to be.
 
     The masks and `flags` are as the ioctl has them: `category`, `anyof`, `inverted`, and `returned`
@@ -40,7 +40,7 @@ class PagemapScan(BaseStep):
 
     op = "pagemap_scan"
     region: str
-    span: Span
+    span: ByteRange
     category: int = 0
     anyof: int = 0
     inverted: int = 0

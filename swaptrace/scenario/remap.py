@@ -11,7 +11,7 @@ RemapFlag = Literal["MREMAP_MAYMOVE", "MREMAP_FIXED", "MREMAP_DONTUNMAP"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mremap(BaseStep):
+class MremapStep(BaseStep):
     """A region becomes `size` bytes large, at another address if need be or if it is told one.
 
     `to` is that address (MREMAP_FIXED); `name` what the pages are called that leave an empty

@@ -14,11 +14,11 @@ from typing import Any, Literal, TypeAlias
 
 from swaptrace.advice import Advice
 from swaptrace.kernels import implied
-from swaptrace.scenario.base import BaseStep, Span
+from swaptrace.scenario.base import BaseStep, ByteRange
 from swaptrace.scenario.claims import Claims, Expected, NamedPolicy
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.pagescan import PagemapScan
-from swaptrace.scenario.remap import Mremap
+from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.uffd import OnUffd
 from swaptrace.terminal.files import Identity
 
@@ -38,7 +38,7 @@ LockAllFlag = Literal["MCL_CURRENT", "MCL_FUTURE", "MCL_ONFAULT"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mmap(BaseStep):
+class MmapStep(BaseStep):
     """A mapping of `size` bytes at address `at` (None: the kernel chooses): private and anonymous,
     or `shared`, or of a new `file` of tmpfs.
 
@@ -56,42 +56,42 @@ class Mmap(BaseStep):
     file: str | None = None
 
     @property
-    def span(self) -> Span:
+    def span(self) -> ByteRange:
         """The range of the region."""
-        return Span(self.offset, self.size)
+        return ByteRange(self.offset, self.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Munmap(BaseStep):
+class MunmapStep(BaseStep):
     """Unmap a range; a hole is left."""
 
     op = "munmap"
     region: str
-    span: Span
+    span: ByteRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mprotect(BaseStep):
+class MprotectStep(BaseStep):
     """Change the protection of a range."""
 
     op = "mprotect"
     region: str
     prot: Prot
-    span: Span
+    span: ByteRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memset(BaseStep):
+class MemsetStep(BaseStep):
     """Write every byte of a range: one write for each page."""
 
     op = "memset"
     region: str
     value: int
-    span: Span
+    span: ByteRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access(BaseStep):
+class AccessStep(BaseStep):
     """`read`, `write` or `read_write` (see `op`) of one byte at each `stride` bytes.
 
     `value` is the byte that `write` stores (None: a fresh one, never zero); `seed`
@@ -100,7 +100,7 @@ class Access(BaseStep):
 
     op: Literal["read", "write", "read_write"]
     region: str
-    span: Span
+    span: ByteRange
     stride: int
     order: Order = "forward"
     seed: int = 0
@@ -108,7 +108,7 @@ class Access(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccessPattern(BaseStep):
+class AccessPatternStep(BaseStep):
     """`count` accesses of one byte each, to the pages of a range, as the pattern says.
 
     `sequential` goes over the range again and again; `uniform` chooses every page as often;
@@ -119,7 +119,7 @@ class AccessPattern(BaseStep):
 
     op = "access"
     region: str
-    span: Span
+    span: ByteRange
     count: int
     pattern: Pattern = "uniform"
     exponent: float = 1.0
@@ -130,7 +130,7 @@ class AccessPattern(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace(BaseStep):
+class TraceStep(BaseStep):
     """The accesses of a recorded sequence, in the file `path`.
 
     `region` is where its pages lie, unless the file names regions itself (None).
@@ -142,38 +142,38 @@ class Trace(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Madvise(BaseStep):
+class MadviseStep(BaseStep):
     """Give advice on a range."""
 
     op = "madvise"
     region: str
     advice: Advice
-    span: Span
+    span: ByteRange
     target: str | None = None
     """The process whose memory it is about (process_madvise). None: that which executes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mlock(BaseStep):
+class MlockStep(BaseStep):
     """Lock a range, which populates it, unless a flag says that pages are to come by faults."""
 
     op = "mlock"
     region: str
-    span: Span
+    span: ByteRange
     flags: tuple[LockFlag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Munlock(BaseStep):
+class MunlockStep(BaseStep):
     """Unlock a range."""
 
     op = "munlock"
     region: str
-    span: Span
+    span: ByteRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mlockall(BaseStep):
+class MlockallStep(BaseStep):
     """Lock all that is mapped, or will be, or both; what is there is populated."""
 
     op = "mlockall"
@@ -181,24 +181,24 @@ class Mlockall(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Munlockall(BaseStep):
+class MunlockallStep(BaseStep):
     """Unlock everything, what will be mapped as well."""
 
     op = "munlockall"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pin(BaseStep):
+class PinStep(BaseStep):
     """Take a reference to each page of a range, besides that of its PTE, as for direct I/O."""
 
     op = "pin"
     region: str
-    span: Span
+    span: ByteRange
     mode: PinMode = "longterm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unpin(BaseStep):
+class UnpinStep(BaseStep):
     """Give back the references that the process's pin of a region holds."""
 
     op = "unpin"
@@ -206,7 +206,7 @@ class Unpin(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fork(BaseStep):
+class ForkStep(BaseStep):
     """`process` forks a child named `child`, which inherits the regions under their names."""
 
     op = "fork"
@@ -214,28 +214,28 @@ class Fork(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exit(BaseStep):
+class ExitStep(BaseStep):
     """`process` exits and is reaped."""
 
     op = "exit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClearRefs(BaseStep):
+class ClearRefsStep(BaseStep):
     """Write 4 to /proc/PID/clear_refs: forget what is soft-dirty."""
 
     op = "clear_refs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KsmScan(BaseStep):
+class KsmScanStep(BaseStep):
     """Let ksmd scan until nothing more merges: equal pages where MADV_MERGEABLE was given."""
 
     op = "ksm_scan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check(BaseStep):
+class CheckStep(BaseStep):
     """What must be true at this place, of pages, data or promises; changes nothing."""
 
     op = "check"
@@ -243,7 +243,7 @@ class Check(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure(BaseStep):
+class MeasureStep(BaseStep):
     """A named window: what its inner steps count is also counted under `label`."""
 
     op = "measure"
@@ -252,7 +252,7 @@ class Measure(BaseStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repeat(BaseStep):
+class RepeatStep(BaseStep):
     """The inner steps, `count` times."""
 
     op = "repeat"
@@ -260,37 +260,46 @@ class Repeat(BaseStep):
     steps: tuple[Step, ...]
 
 
-SystemCall: TypeAlias = Munmap | Mprotect | Madvise | Mlock | Munlock | OnUffd | PagemapScan | Pin
+SystemCall: TypeAlias = (
+    MunmapStep
+    | MprotectStep
+    | MadviseStep
+    | MlockStep
+    | MunlockStep
+    | OnUffd
+    | PagemapScanStep
+    | PinStep
+)
 """The steps whose range the kernel takes in whole pages."""
 
-OnRange: TypeAlias = Memset | Access | AccessPattern | SystemCall
+OnRange: TypeAlias = MemsetStep | AccessStep | AccessPatternStep | SystemCall
 """The steps that have a range."""
 
 Step: TypeAlias = (
-    Mmap
-    | Mremap
-    | Munmap
-    | Mprotect
-    | Memset
-    | Access
-    | AccessPattern
-    | Trace
-    | Madvise
-    | Mlock
-    | Munlock
-    | Mlockall
-    | Munlockall
-    | Pin
-    | Unpin
-    | Fork
-    | Exit
-    | ClearRefs
-    | KsmScan
+    MmapStep
+    | MremapStep
+    | MunmapStep
+    | MprotectStep
+    | MemsetStep
+    | AccessStep
+    | AccessPatternStep
+    | TraceStep
+    | MadviseStep
+    | MlockStep
+    | MunlockStep
+    | MlockallStep
+    | MunlockallStep
+    | PinStep
+    | UnpinStep
+    | ForkStep
+    | ExitStep
+    | ClearRefsStep
+    | KsmScanStep
     | OnUffd
-    | PagemapScan
-    | Check
-    | Measure
-    | Repeat
+    | PagemapScanStep
+    | CheckStep
+    | MeasureStep
+    | RepeatStep
 )
 
 

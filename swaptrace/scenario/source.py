@@ -44,7 +44,7 @@ BYTE_ORDER_MARKS: Final = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class SourceText:
     """A text that positions are in: the file, or an override of the command line.
 
     `order` is its place among the sources of one report.
@@ -55,10 +55,10 @@ class Source:
     order: int = 0
 
 
-class Mark(NamedTuple):
+class SourceMark(NamedTuple):
     """A position, counted from 1."""
 
-    source: Source
+    source: SourceText
     line: int
     column: int
 
@@ -68,15 +68,15 @@ class Report:
     """The problems found so far. Of several at one position the first is the cause of the
     others, so only that one is kept."""
 
-    found: dict[Mark, str] = field(default_factory=dict)
+    found: dict[SourceMark, str] = field(default_factory=dict)
 
-    def add(self, mark: Mark, message: str) -> None:
+    def add(self, mark: SourceMark, message: str) -> None:
         """Note a problem and go on."""
         self.found.setdefault(mark, message)
         if len(self.found) >= MAX_FOUND:
             raise self.error()
 
-    def stop(self, mark: Mark, message: str) -> NoReturn:
+    def stop(self, mark: SourceMark, message: str) -> NoReturn:
         """Note a problem after which nothing more can be said, and raise all."""
         self.found.setdefault(mark, message)
         raise self.error()
@@ -99,7 +99,7 @@ class Report:
         return ScenarioError(problems)
 
 
-def problem(mark: Mark, message: str) -> Problem:
+def problem(mark: SourceMark, message: str) -> Problem:
     """The problem with the line that its caret points into."""
     source, line, column = mark
     text = source.lines[line - 1] if line <= len(source.lines) else ""
@@ -108,7 +108,7 @@ def problem(mark: Mark, message: str) -> Problem:
 
 def read_file(path: str) -> bytes:
     """The bytes of a regular file, at most one more than `MAX_BYTES`."""
-    mark = Mark(Source(path, ()), 1, 1)
+    mark = SourceMark(SourceText(path, ()), 1, 1)
     try:
         return read_at_most(path, MAX_BYTES)
     except NotRegular as error:
@@ -118,19 +118,19 @@ def read_file(path: str) -> bytes:
         Report().stop(mark, f"cannot be read: {reason(error)}")
 
 
-def decode(data: bytes | str, file: str, order: int = 0) -> tuple[str, Source]:
+def decode(data: bytes | str, file: str, order: int = 0) -> tuple[str, SourceText]:
     """The text, without a byte-order mark, and its lines."""
     if len(data) > MAX_BYTES:
-        nowhere = Mark(Source(file, (), order), 1, 1)
+        nowhere = SourceMark(SourceText(file, (), order), 1, 1)
         Report().stop(nowhere, f"too large: a scenario file has at most {MAX_BYTES >> 20}MiB")
     text = (data if isinstance(data, str) else from_utf8(data, file)).removeprefix("\ufeff")
-    source = Source(file, tuple(LINE_BREAK.split(text)), order)
+    source = SourceText(file, tuple(LINE_BREAK.split(text)), order)
     if not PLAIN.fullmatch(text) and re.search(FORBIDDEN, text):
         report = Report()
         for number, line in enumerate(source.lines, start=1):
             for match in re.finditer(FORBIDDEN, line):
                 what = f"character U+{ord(match[0]):04X} in a scenario, which is plain text"
-                report.add(Mark(source, number, match.start() + 1), what)
+                report.add(SourceMark(source, number, match.start() + 1), what)
         report.check()
     return text, source
 
@@ -141,7 +141,7 @@ def from_utf8(data: bytes, file: str) -> str:
     if other is None and len(data) > 1 and (data[0] == 0) != (data[1] == 0):
         other = "UTF-16"
     if other is not None:
-        nowhere = Mark(Source(file, ()), 1, 1)
+        nowhere = SourceMark(SourceText(file, ()), 1, 1)
         Report().stop(nowhere, f"this looks like {other}; save the file as UTF-8")
     try:
         return data.decode()
@@ -155,4 +155,4 @@ def wrong_byte(data: bytes, at: int, file: str) -> NoReturn:
     rest = re.split(b"[\r\n]", data[at : at + 200])[0].decode(errors="backslashreplace")
     lines = ("",) * (len(before) - 1) + (before[-1] + rest,)
     message = f"byte {data[at]:#04x} (at offset {at}) is not UTF-8; save the file as UTF-8"
-    Report().stop(Mark(Source(file, lines), len(lines), len(before[-1]) + 1), message)
+    Report().stop(SourceMark(SourceText(file, lines), len(lines), len(before[-1]) + 1), message)

@@ -11,28 +11,36 @@ from functools import cache
 from typing import Final
 
 from swaptrace.errors import did_you_mean, nearest, quote
-from swaptrace.scenario.fields import Fields
-from swaptrace.scenario.nodes import Entry, Listing, Mapping, Node, Scalar, a_kind, known_entries
+from swaptrace.scenario.fields import StepFields
+from swaptrace.scenario.nodes import (
+    Listing,
+    MappingNode,
+    Node,
+    NodeEntry,
+    Scalar,
+    a_kind,
+    known_entries,
+)
 from swaptrace.scenario.operations import OPERATIONS
-from swaptrace.scenario.schema import Measure, Step
-from swaptrace.scenario.source import Mark, Report
+from swaptrace.scenario.schema import MeasureStep, Step
+from swaptrace.scenario.source import Report, SourceMark
 
 MAX_NESTING: Final = 16
 """How deeply `measure` and `repeat` may be nested."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedStep:
     """A step as it stands in the file, and the positions of its keys' values.
 
     `steps` are the inner ones; those of `step` itself are not filled in yet.
     """
 
     step: Step
-    marks: dict[str, Mark]
-    steps: tuple[Parsed, ...] = ()
+    marks: dict[str, SourceMark]
+    steps: tuple[ParsedStep, ...] = ()
 
-    def mark(self, key: str) -> Mark:
+    def mark(self, key: str) -> SourceMark:
         """Where the key's value stands; the operation's, if the key was left out."""
         return self.marks.get(key, self.marks["step"])
 
@@ -44,10 +52,10 @@ class StepReader:
 
     report: Report
     page_size: int
-    labels: dict[str, Mark] = field(default_factory=dict)
+    labels: dict[str, SourceMark] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
 
-    def steps(self, node: Node, outer: tuple[Parsed, ...] = ()) -> tuple[Parsed, ...]:
+    def steps(self, node: Node, outer: tuple[ParsedStep, ...] = ()) -> tuple[ParsedStep, ...]:
         """A list of steps, inside of the `outer` ones, whose process also executes them."""
         if not isinstance(node, Listing):
             hint = "is a list, each step after a '- '"
@@ -58,9 +66,9 @@ class StepReader:
         parsed = (self.step(item, outer) for item in node.items)
         return tuple(step for step in parsed if step is not None)
 
-    def step(self, node: Node, outer: tuple[Parsed, ...]) -> Parsed | None:
+    def step(self, node: Node, outer: tuple[ParsedStep, ...]) -> ParsedStep | None:
         """One step; None if it is not clear which."""
-        if not isinstance(node, Mapping) or not node.entries:
+        if not isinstance(node, MappingNode) or not node.entries:
             hint = "is a mapping, as `- mmap: buf`"
             self.report.add(node.mark, f"a step {hint}, not {a_kind(node)}")
             return None
@@ -70,19 +78,21 @@ class StepReader:
             return None
         op, key = found
         mark, argument = node.entries[key]
-        rest = Mapping(node.mark, {k: e for k, e in node.entries.items() if k != key})
+        rest = MappingNode(node.mark, {k: e for k, e in node.entries.items() if k != key})
         keys = OPERATIONS[op].keys
         entries = known_entries(rest, keys, op, self.report, misplaced(op))
         executor = outer[-1].step.process if outer else "main"
-        fields = Fields(op, mark, argument, entries, executor, self.report, self.page_size)
+        fields = StepFields(op, mark, argument, entries, executor, self.report, self.page_size)
         step = OPERATIONS[op].build(fields)
         marks = {key: entry.node.mark for key, entry in entries.items()}
-        parsed = Parsed(step, {**marks, **fields.marks, "step": mark, "argument": argument.mark})
+        parsed = ParsedStep(
+            step, {**marks, **fields.marks, "step": mark, "argument": argument.mark}
+        )
         if "steps" not in keys:
             return parsed
         return self.nesting(parsed, entries, outer)
 
-    def operation(self, node: Mapping) -> tuple[str, str] | None:
+    def operation(self, node: MappingNode) -> tuple[str, str] | None:
         """The operation, and the key that it stands under: the first one, if all is well."""
         first = next(iter(node.entries))
         if first in OPERATIONS:
@@ -101,14 +111,14 @@ class StepReader:
         return None if meant is None else (meant, first)
 
     def nesting(
-        self, parsed: Parsed, entries: dict[str, Entry], outer: tuple[Parsed, ...]
-    ) -> Parsed:
+        self, parsed: ParsedStep, entries: dict[str, NodeEntry], outer: tuple[ParsedStep, ...]
+    ) -> ParsedStep:
         """A `measure` or `repeat` with its inner steps."""
         step, mark = parsed.step, parsed.marks["step"]
-        if isinstance(step, Measure):
+        if isinstance(step, MeasureStep):
             self.labels.setdefault(step.label, mark)
             for around in outer:
-                if isinstance(around.step, Measure):
+                if isinstance(around.step, MeasureStep):
                     where = f"{quote(around.step.label)} of line {around.step.line}"
                     self.report.add(mark, f"measure inside of measure {where}; windows do not nest")
         if len(outer) == MAX_NESTING:
@@ -117,7 +127,7 @@ class StepReader:
             self.report.add(mark, f"{step.op} needs 'steps'")
             return parsed
         inner = self.steps(entries["steps"].node, (*outer, parsed))
-        return Parsed(step, parsed.marks, inner)
+        return ParsedStep(step, parsed.marks, inner)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from swaptrace.scenario.base import BaseStep, Span
+from swaptrace.scenario.base import BaseStep, ByteRange
 
 UffdMode = Literal["wp", "rwp"]
 RegisterMode = Literal["missing", "wp"]
@@ -15,18 +15,18 @@ UffdFeature = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UffdWriteprotect(BaseStep):
+class UffdWriteprotectStep(BaseStep):
     """UFFDIO_WRITEPROTECT, or UFFDIO_RWPROTECT; the first use registers the whole region for it."""
 
     op = "uffd_writeprotect"
     region: str
-    span: Span
+    span: ByteRange
     wp: bool = True
     mode: UffdMode = "wp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UffdRegister(BaseStep):
+class UffdRegisterStep(BaseStep):
     """Register a range with a userfaultfd that has these features.
 
     `fill` is the byte of the pages with which its handler answers for missing ones.
@@ -34,40 +34,42 @@ class UffdRegister(BaseStep):
 
     op = "uffd_register"
     region: str
-    span: Span
+    span: ByteRange
     mode: tuple[RegisterMode, ...]
     features: tuple[UffdFeature, ...] = ()
     fill: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UffdUnregister(BaseStep):
+class UffdUnregisterStep(BaseStep):
     """UFFDIO_UNREGISTER, which takes write-protection away as well."""
 
     op = "uffd_unregister"
     region: str
-    span: Span
+    span: ByteRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UffdCopy(BaseStep):
+class UffdCopyStep(BaseStep):
     """UFFDIO_COPY of pages full of a byte to where there are none."""
 
     op = "uffd_copy"
     region: str
-    span: Span
+    span: ByteRange
     value: int = 0
     wp: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UffdZeropage(BaseStep):
+class UffdZeropageStep(BaseStep):
     """UFFDIO_ZEROPAGE: map the shared zero page where there is none."""
 
     op = "uffd_zeropage"
     region: str
-    span: Span
+    span: ByteRange
 
 
-OnUffd: TypeAlias = UffdRegister | UffdUnregister | UffdWriteprotect | UffdCopy | UffdZeropage
+OnUffd: TypeAlias = (
+    UffdRegisterStep | UffdUnregisterStep | UffdWriteprotectStep | UffdCopyStep | UffdZeropageStep
+)
 """All of them."""

@@ -24,7 +24,7 @@ from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import Scenario
 from swaptrace.sweep import identity
 from swaptrace.sweep.outcome import outcome_of
-from swaptrace.sweep.running import Cell, Computed, as_text
+from swaptrace.sweep.running import Computed, GridCell, as_text
 
 CONNECTING: Final = 10
 """Seconds in which a scheduler has to answer."""
@@ -82,7 +82,7 @@ def _check_trace(path: str, digest: str) -> None:
 
 
 @contextmanager
-def clustered(cells: Sequence[Cell], address: str) -> Iterator[Computed]:
+def clustered(cells: Sequence[GridCell], address: str) -> Iterator[Computed]:
     """The engine. Raises `SwaptraceError` where no scheduler answers at the address."""
     dask: Any = import_module("distributed")  # of its functions only some have types
 
@@ -109,7 +109,7 @@ def clustered(cells: Sequence[Cell], address: str) -> Iterator[Computed]:
         client.close()
 
 
-def _tasks(cells: Sequence[Cell]) -> list[Task]:
+def _tasks(cells: Sequence[GridCell]) -> list[Task]:
     """What is sent for each cell."""
     program = identity.of_program()
     policies = {id(cell.policy): _pickled(cell.policy) for cell in cells}

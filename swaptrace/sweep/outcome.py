@@ -13,9 +13,16 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.pages.sequence import length, trace_of
 from swaptrace.replay.table import Table
 from swaptrace.result.result import StepResult
-from swaptrace.result.swept import Counted, Killed, Outcome
+from swaptrace.result.swept import CellCounts, Killed, Outcome
 from swaptrace.scenario.operations import TOTAL
-from swaptrace.scenario.schema import AccessPattern, Measure, Repeat, Scenario, Step, Trace
+from swaptrace.scenario.schema import (
+    AccessPatternStep,
+    MeasureStep,
+    RepeatStep,
+    Scenario,
+    Step,
+    TraceStep,
+)
 
 MISSES: Final = (Counter.MAJFLT, Counter.ZERO_FILL, Counter.ZERO_PAGE)
 """The faults of accesses that found no page: it was in swap, or had never been touched."""
@@ -33,7 +40,7 @@ def outcome_of(scenario: Scenario, table: Table) -> Outcome:
             return Killed(problem.line, problem.message)
         raise
     accesses, misses = sequences(scenario, result.steps or ())
-    return Counted(replace(result, steps=None), accesses, misses)
+    return CellCounts(replace(result, steps=None), accesses, misses)
 
 
 def sequences(
@@ -48,11 +55,11 @@ def sequences(
     for executed in steps:
         path = ITERATION.sub("", executed.step)
         step, window = lengths[path]
-        if not isinstance(step, AccessPattern | Trace):
+        if not isinstance(step, AccessPatternStep | TraceStep):
             continue
         if path not in counts:
             counts[path] = (
-                length(trace_of(step, scenario)) if isinstance(step, Trace) else step.count
+                length(trace_of(step, scenario)) if isinstance(step, TraceStep) else step.count
             )
         missed = sum(executed.counters.get(counter, 0) for counter in MISSES)
         for place in dict.fromkeys((window, TOTAL)):
@@ -70,8 +77,8 @@ def _leaves(
     """Every step that is none around others, by its path without iterations, and its window."""
     for index, step in enumerate(steps):
         path = f"{prefix}{index}"
-        if isinstance(step, Measure | Repeat):
-            inner = step.label if isinstance(step, Measure) else window
+        if isinstance(step, MeasureStep | RepeatStep):
+            inner = step.label if isinstance(step, MeasureStep) else window
             yield from _leaves(step.steps, f"{path}.", inner)
         else:
             yield path, (step, window)

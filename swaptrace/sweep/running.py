@@ -20,7 +20,7 @@ from swaptrace.sweep.outcome import outcome_of
 from swaptrace.sweep.store import Store
 
 
-class Cell(NamedTuple):
+class GridCell(NamedTuple):
     """A scenario on one machine under one policy, and the digest of all that it depends on."""
 
     scenario: Scenario
@@ -31,7 +31,7 @@ class Cell(NamedTuple):
 Computed = Iterator[tuple[int, str]]
 """Numbers of cells, in whatever order they are done, and their outcomes as JSON."""
 
-Engine = Callable[[Sequence[Cell]], AbstractContextManager[Computed]]
+Engine = Callable[[Sequence[GridCell]], AbstractContextManager[Computed]]
 """What computes cells. However it ends, nothing of it goes on."""
 
 
@@ -42,19 +42,19 @@ class Done(NamedTuple):
     computed: int
 
 
-def cells_of(scenarios: Sequence[Scenario], policies: Sequence[Policy]) -> list[Cell]:
+def cells_of(scenarios: Sequence[Scenario], policies: Sequence[Policy]) -> list[GridCell]:
     """Each scenario under each policy; the scenarios are one, on several machines."""
     sources = [identity.of_policy(policy) for policy in policies]
     traces = identity.of_traces(scenarios[0]) if scenarios else {}
     return [
-        Cell(scenario, policy, identity.of_cell(scenario, traces, policy, source))
+        GridCell(scenario, policy, identity.of_cell(scenario, traces, policy, source))
         for scenario in scenarios
         for policy, source in zip(policies, sources, strict=True)
     ]
 
 
 def completed(
-    cells: Sequence[Cell],
+    cells: Sequence[GridCell],
     store: Store,
     engine: Engine,
     *,
@@ -97,7 +97,7 @@ def as_text(outcome: Outcome) -> str:
     return json.dumps(outcome_json(outcome), sort_keys=True)
 
 
-def here(cells: Sequence[Cell], jobs: int) -> AbstractContextManager[Computed]:
+def here(cells: Sequence[GridCell], jobs: int) -> AbstractContextManager[Computed]:
     """The engine that computes on this machine, in so many processes at a time."""
     tables = {id(cell.policy): Table(cell.policy) for cell in cells}
 
@@ -109,13 +109,13 @@ def here(cells: Sequence[Cell], jobs: int) -> AbstractContextManager[Computed]:
 
 
 @contextmanager
-def _alone(cells: Sequence[Cell], one: Callable[[int], str]) -> Iterator[Computed]:
+def _alone(cells: Sequence[GridCell], one: Callable[[int], str]) -> Iterator[Computed]:
     yield ((number, one(number)) for number in range(len(cells)))
 
 
 @contextmanager
 def _in_processes(
-    cells: Sequence[Cell], one: Callable[[int], str], jobs: int
+    cells: Sequence[GridCell], one: Callable[[int], str], jobs: int
 ) -> Iterator[Computed]:
     with forked(one, range(len(cells)), jobs) as futures, killed():
         numbers: Mapping[object, int] = {future: n for n, future in enumerate(futures)}

@@ -19,7 +19,7 @@ class TraceError(SwaptraceError):
     """A file that is no trace, or a broken one."""
 
 
-class Columns(NamedTuple):
+class RawColumns(NamedTuple):
     """Rows of a file as they stand there: whole numbers, and names or numbers of names."""
 
     page: npt.NDArray[np.int64] | npt.NDArray[np.uint64]
@@ -43,7 +43,7 @@ class Reader(Protocol):
     def count(self) -> int | None:
         """How many rows there are, where the file says so."""
 
-    def rows(self, size: int) -> Iterator[Columns]:
+    def rows(self, size: int) -> Iterator[RawColumns]:
         """The rows, so many at a time."""
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swaptrace.errors import did_you_mean, quote
-from swaptrace.traces.columns import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
+from swaptrace.traces.columns import LONGEST_NAME, MAX_NAMES, RawColumns, TraceError, shown
 from swaptrace.traces.unpacking import DAMAGED, from_gzip, from_xz
 
 COLUMNS: Final = ("page", "write", "region", "process")
@@ -31,14 +31,14 @@ NEWLINE, COMMA, ZERO = b"\n,0"
 Positions = npt.NDArray[np.intp]
 
 
-class Fields(NamedTuple):
+class CsvColumn(NamedTuple):
     """One column of a block: where its field begins and stops in each line."""
 
     begin: Positions
     stop: Positions
 
 
-class Malformed(Exception):
+class MalformedLine(Exception):
     """A line that is not as the header says: its index in the block."""
 
 
@@ -87,12 +87,12 @@ class CsvReader:
             raise self.wrong("line 1: the header must name 'page' and 'write', each column once")
         return names
 
-    def rows(self, size: int) -> Iterator[Columns]:
+    def rows(self, size: int) -> Iterator[RawColumns]:
         done = 0
         for text in self.blocks(size * SHORTEST_LINE - 1):
             try:
                 columns = self.parsed(text)
-            except Malformed as malformed:
+            except MalformedLine as malformed:
                 raise self.malformed(text, malformed.args[0], done) from None
             yield columns
             done += len(columns.page)
@@ -128,8 +128,8 @@ class CsvReader:
                 raise self.wrong(f"corrupt or truncated after record {done} ({error})") from error
         return b"".join(pieces)
 
-    def parsed(self, text: bytes) -> Columns:
-        """The lines of a block; raises `Malformed`."""
+    def parsed(self, text: bytes) -> RawColumns:
+        """The lines of a block; raises `MalformedLine`."""
         letters = np.frombuffer(text, np.uint8)
         fields = dict(zip(self.header, split(letters, len(self.header)), strict=True))
         page, write = (numbers(letters, fields[name]) for name in ("page", "write"))
@@ -138,7 +138,7 @@ class CsvReader:
             for name in NAMED
             if name in fields
         }
-        return Columns(page, write, **named)
+        return RawColumns(page, write, **named)
 
     def malformed(self, text: bytes, index: int, done: int) -> TraceError:
         """What is wrong with a line of a block."""
@@ -150,7 +150,7 @@ class CsvReader:
         )
 
     def numbered(
-        self, text: bytes, letters: npt.NDArray[np.uint8], of: Fields, known: dict[str, int]
+        self, text: bytes, letters: npt.NDArray[np.uint8], of: CsvColumn, known: dict[str, int]
     ) -> npt.NDArray[np.int64]:
         """Names become numbers, new ones behind those that are known."""
         words = padded(letters, of)
@@ -169,15 +169,15 @@ class CsvReader:
         return numbers
 
 
-def named(text: bytes, of: Fields, index: int) -> str:
+def named(text: bytes, of: CsvColumn, index: int) -> str:
     """The name in one line."""
     try:
         return text[of.begin[index] : of.stop[index]].decode()
     except UnicodeDecodeError:
-        raise Malformed(index) from None
+        raise MalformedLine(index) from None
 
 
-def split(letters: npt.NDArray[np.uint8], columns: int) -> list[Fields]:
+def split(letters: npt.NDArray[np.uint8], columns: int) -> list[CsvColumn]:
     """The fields of every line, by columns."""
     ends = np.flatnonzero(letters == NEWLINE)
     starts = np.append(0, ends[:-1] + 1)
@@ -186,16 +186,16 @@ def split(letters: npt.NDArray[np.uint8], columns: int) -> list[Fields]:
     check(counted == columns - 1)
     inner = commas.reshape(len(ends), columns - 1)
     begins = [starts, *(inner.T + 1)]
-    return [Fields(begin, stop) for begin, stop in zip(begins, [*inner.T, ends], strict=True)]
+    return [CsvColumn(begin, stop) for begin, stop in zip(begins, [*inner.T, ends], strict=True)]
 
 
 def check(right: npt.NDArray[np.bool_]) -> None:
     """Every line must be right."""
     if not right.all():
-        raise Malformed(int(right.argmin()))
+        raise MalformedLine(int(right.argmin()))
 
 
-def numbers(letters: npt.NDArray[np.uint8], of: Fields) -> npt.NDArray[np.int64]:
+def numbers(letters: npt.NDArray[np.uint8], of: CsvColumn) -> npt.NDArray[np.int64]:
     """Decimal numbers, without a sign."""
     width = of.stop - of.begin
     check((width > 0) & (width <= MOST_DIGITS))
@@ -208,7 +208,7 @@ def numbers(letters: npt.NDArray[np.uint8], of: Fields) -> npt.NDArray[np.int64]
     return value
 
 
-def padded(letters: npt.NDArray[np.uint8], of: Fields) -> npt.NDArray[Any]:
+def padded(letters: npt.NDArray[np.uint8], of: CsvColumn) -> npt.NDArray[Any]:
     """Names as one value each, so that they can be sorted: up to eight letters are a word."""
     width = of.stop - of.begin
     check((width > 0) & (width <= LONGEST_NAME))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from swaptrace.terminal.files import Identity, guarded, identity, opened
 from swaptrace.traces.chunk import CHUNK, Chunk, Numbers
-from swaptrace.traces.columns import Columns, Make, TraceError, shown
+from swaptrace.traces.columns import Make, RawColumns, TraceError, shown
 
 MAX_PAGE: Final = (1 << 32) - 1
 
@@ -112,7 +112,7 @@ def open_trace(path: str, known: Identity | None = None) -> TraceFile:
     return TraceFile(path, kind, known)
 
 
-def checked(trace: TraceFile, columns: Columns, done: int) -> Chunk:
+def checked(trace: TraceFile, columns: RawColumns, done: int) -> Chunk:
     """Rows as a chunk, if every value makes sense; `done` rows came before."""
     page = fitting(trace, "page", columns.page, MAX_PAGE, done).astype(np.uint32)
     write = fitting(trace, "write", columns.write, 1, done).astype(np.bool_)

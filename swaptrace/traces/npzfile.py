@@ -12,7 +12,7 @@ from typing import IO, Any, Final, NamedTuple
 import numpy as np
 
 from swaptrace.terminal.files import guarded
-from swaptrace.traces.columns import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
+from swaptrace.traces.columns import LONGEST_NAME, MAX_NAMES, RawColumns, TraceError, shown
 
 LONGEST_HEADER: Final = 4096
 
@@ -20,7 +20,7 @@ METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How numpy stores arrays. Of other compressions zipfile unpacks as much as there is at once."""
 
 
-class Column(NamedTuple):
+class NpzColumn(NamedTuple):
     """An array of the file: its values' type and how many there are."""
 
     dtype: np.dtype[Any]
@@ -76,13 +76,13 @@ class NpzReader:
             raise self.wrong(f"array {name!r} has the shape {shape}; it must have one dimension")
         return stream, dtype, shape[0]
 
-    def header(self, name: str) -> Column:
+    def header(self, name: str) -> NpzColumn:
         """The type of a column, which must hold whole numbers or booleans."""
         stream, dtype, count = self.open(name)
         stream.close()
         if dtype.kind not in "uib":
             raise self.wrong(f"array {name!r} holds {dtype}; it must hold whole numbers")
-        return Column(dtype, count)
+        return NpzColumn(dtype, count)
 
     def names(self, name: str, of: str) -> list[str]:
         """The names that the numbers of a column mean."""
@@ -113,11 +113,11 @@ class NpzReader:
             raise self.wrong(f"array {name!r} is truncated: it ends after record {has}")
         return np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype)
 
-    def rows(self, size: int) -> Iterator[Columns]:
+    def rows(self, size: int) -> Iterator[RawColumns]:
         streams = {name: self.open(name)[0] for name in self.columns}
         for done in range(0, self.count, size):
             now = min(size, self.count - done)
-            yield Columns(
+            yield RawColumns(
                 **{
                     name: self.read(streams[name], column.dtype, now, name, done)
                     for name, column in self.columns.items()

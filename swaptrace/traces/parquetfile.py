@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from swaptrace.terminal.files import guarded
-from swaptrace.traces.columns import LONGEST_NAME, MAX_NAMES, Columns, TraceError, shown
-from swaptrace.traces.parquetpages import Page, chunks, pages
+from swaptrace.traces.columns import LONGEST_NAME, MAX_NAMES, RawColumns, TraceError, shown
+from swaptrace.traces.parquetpages import ParquetPage, chunks, pages
 
 LARGEST_PAGE: Final = 128 << 20
 """Bytes of a page; pyarrow makes pages of one MiB."""
@@ -105,7 +105,7 @@ class ParquetReader:
                 for page in pages(file, chunk.start, chunk.size):
                     self.check_page(chunk.column, page)
 
-    def check_page(self, name: str, page: Page) -> None:
+    def check_page(self, name: str, page: ParquetPage) -> None:
         if name not in self.known:
             most = LARGEST_PAGE
         else:
@@ -123,7 +123,7 @@ class ParquetReader:
                 f"a page has at most {LARGEST_PAGE >> 20} MiB, a name {LONGEST_NAME} letters"
             )
 
-    def rows(self, size: int) -> Iterator[Columns]:
+    def rows(self, size: int) -> Iterator[RawColumns]:
         done = 0
         for batch in self.file.iter_batches(size, columns=self.names, use_threads=False):
             yield self.columns(batch, done)
@@ -131,7 +131,7 @@ class ParquetReader:
         if done != self.count:
             raise self.wrong(f"it has {done} rows, and says that it has {self.count}")
 
-    def columns(self, batch: Any, done: int) -> Columns:
+    def columns(self, batch: Any, done: int) -> RawColumns:
         """A batch as numbers."""
         of = {name: batch.column(name) for name in self.names}
         for name, column in of.items():
@@ -140,7 +140,7 @@ class ParquetReader:
                 raise self.wrong(f"record {done + at + 1}: {name} is missing")
         page, write = (of[name].to_numpy(zero_copy_only=False) for name in ("page", "write"))
         named = {name: self.number(name, of[name]) for name in self.known if name in of}
-        return Columns(page, write, **named)
+        return RawColumns(page, write, **named)
 
     def number(self, name: str, column: Any) -> npt.NDArray[np.int64]:
         """The numbers of names, new ones behind those that are known."""

@@ -41,11 +41,11 @@ VALUES: Final = 1
 ENCODING: Final = {DATA: 2, DICTIONARY: 2, DATA_V2: 4}
 
 
-class Malformed(ValueError):
+class MalformedPage(ValueError):
     """What is no page header."""
 
 
-class Page(NamedTuple):
+class ParquetPage(NamedTuple):
     """A page: how many values it has, how they are encoded, and what it takes decompressed."""
 
     is_dictionary: bool
@@ -54,7 +54,7 @@ class Page(NamedTuple):
     size: int
 
 
-class Chunk(NamedTuple):
+class ColumnChunk(NamedTuple):
     """A column of a group of rows: its name, and where its pages begin and how many bytes they
     have."""
 
@@ -76,7 +76,7 @@ class _Compact:
 
     def byte(self) -> int:
         if self.at >= len(self.data):
-            raise Malformed("a page header has no end")
+            raise MalformedPage("a page header has no end")
         self.at += 1
         return self.data[self.at - 1]
 
@@ -88,7 +88,7 @@ class _Compact:
             value |= (byte & 0x7F) << 7 * place
             if byte < 0x80:
                 return value
-        raise Malformed("a page header has a number that is too long")
+        raise MalformedPage("a page header has a number that is too long")
 
     def signed(self) -> int:
         """A number whose lowest bit is the sign (zigzag)."""
@@ -97,13 +97,13 @@ class _Compact:
 
     def skip(self, count: int) -> None:
         if count > len(self.data) - self.at:
-            raise Malformed("a page header has no end")
+            raise MalformedPage("a page header has no end")
         self.at += count
 
     def struct(self, depth: int = 0) -> Fields:
         """The fields of a struct."""
         if depth > MAX_DEPTH:
-            raise Malformed("a page header is nested too deeply")
+            raise MalformedPage("a page header is nested too deeply")
         found: Fields = {}
         field = 0
         while (head := self.byte()) != STOP:
@@ -130,7 +130,7 @@ class _Compact:
         elif kind == DOUBLE:
             self.skip(8)
         elif kind not in (TRUE, FALSE):
-            raise Malformed("it has a field of a kind that there is not")
+            raise MalformedPage("it has a field of a kind that there is not")
         return None
 
     def list(self, depth: int) -> Value:
@@ -138,7 +138,7 @@ class _Compact:
         head = self.byte()
         count = head >> 4 if head >> 4 < 15 else self.number()
         if depth > MAX_DEPTH or count > len(self.data) - self.at:
-            raise Malformed("a list of it has no end")
+            raise MalformedPage("a list of it has no end")
         kind = head & 0xF
         if kind in (TRUE, FALSE):
             self.skip(count)
@@ -146,34 +146,34 @@ class _Compact:
         return [self.value(kind, depth) for _ in range(count)]
 
 
-def chunks(file: BinaryIO) -> Iterator[Chunk]:
+def chunks(file: BinaryIO) -> Iterator[ColumnChunk]:
     """The columns of every group of rows that has any, as the end of the file says.
 
-    pyarrow's own objects for them end the program where the end is damaged. Raises `Malformed`.
+    pyarrow's own objects for them end the program where the end is damaged. Raises `MalformedPage`.
     """
     end = file.seek(-TAIL, os.SEEK_END)
     size = int.from_bytes(file.read(4), "little")
     if size > min(end, LONGEST_FOOTER):
-        raise Malformed(f"the description at its end has {size} bytes")
+        raise MalformedPage(f"the description at its end has {size} bytes")
     file.seek(end - size)
     for group in _structs(_Compact(file.read(size)).struct().get(ROW_GROUPS)):
         for column in _structs(group.get(COLUMNS)):
             found = column.get(METADATA)
             if not isinstance(found, dict):
-                raise Malformed("the description at its end lacks a column's")
+                raise MalformedPage("the description at its end lacks a column's")
             if _number(found, NUM_VALUES):
                 yield _chunk(found)
 
 
-def _chunk(found: Fields) -> Chunk:
+def _chunk(found: Fields) -> ColumnChunk:
     names = found.get(PATH)
     if not isinstance(names, list):
-        raise Malformed("a column has no name")
+        raise MalformedPage("a column has no name")
     name = b".".join(each for each in names if isinstance(each, bytes))
     start, first = _number(found, DATA_PAGE), found.get(DICTIONARY_AT)
     if isinstance(first, int) and 0 < first < start:
         start = first
-    return Chunk(name.decode("utf-8", "replace"), start, _number(found, TOTAL_COMPRESSED))
+    return ColumnChunk(name.decode("utf-8", "replace"), start, _number(found, TOTAL_COMPRESSED))
 
 
 def _structs(value: Value) -> Iterator[Fields]:
@@ -182,10 +182,10 @@ def _structs(value: Value) -> Iterator[Fields]:
             yield each
 
 
-def pages(file: BinaryIO, start: int, size: int) -> Iterator[Page]:
+def pages(file: BinaryIO, start: int, size: int) -> Iterator[ParquetPage]:
     """The pages of a column chunk that begins at a byte of the file and has so many.
 
-    Raises `Malformed`.
+    Raises `MalformedPage`.
     """
     end = start + size
     while start < end:
@@ -196,20 +196,20 @@ def pages(file: BinaryIO, start: int, size: int) -> Iterator[Page]:
         start += reader.at + _number(header, COMPRESSED)
 
 
-def _page(header: Fields) -> Page:
+def _page(header: Fields) -> ParquetPage:
     kind = next((kind for kind in ENCODING if kind in header), None)
     inner = header[kind] if kind is not None else {}
     if kind is None or not isinstance(inner, dict):
-        raise Malformed("a page is neither of data nor a dictionary")
+        raise MalformedPage("a page is neither of data nor a dictionary")
     is_dictionary = _number(header, TYPE) == DICTIONARY_PAGE
     if is_dictionary != (kind == DICTIONARY):
-        raise Malformed("a page header is not that of its kind of page")
+        raise MalformedPage("a page header is not that of its kind of page")
     values, encoding = _number(inner, VALUES), _number(inner, ENCODING[kind])
-    return Page(is_dictionary, values, encoding, _number(header, UNCOMPRESSED))
+    return ParquetPage(is_dictionary, values, encoding, _number(header, UNCOMPRESSED))
 
 
 def _number(fields: Fields, field: int) -> int:
     value = fields.get(field)
     if not isinstance(value, int) or value < 0:
-        raise Malformed("a page header lacks a number, or has a wrong one")
+        raise MalformedPage("a page header lacks a number, or has a wrong one")
     return value

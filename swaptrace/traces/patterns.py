@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from swaptrace.scenario.schema import AccessPattern
+from swaptrace.scenario.schema import AccessPatternStep
 from swaptrace.traces.chunk import CHUNK, Chunk, Pages
 from swaptrace.traces.generator import (
     ACCESS_STREAM,
@@ -33,7 +33,7 @@ MOST_BITS: Final = 22
 """The table of `zipf` has 16 entries for a page, and no more than 4 million."""
 
 
-def accesses(step: AccessPattern, pages: int) -> Iterator[Chunk]:
+def accesses(step: AccessPatternStep, pages: int) -> Iterator[Chunk]:
     """What the step does to a range of so many pages, which are counted from its first."""
     pick = picker(step, pages)
     writes_below = np.uint64(threshold(step.write_share))
@@ -43,7 +43,7 @@ def accesses(step: AccessPattern, pages: int) -> Iterator[Chunk]:
         yield Chunk(pick(drawn, first), write)
 
 
-def picker(step: AccessPattern, pages: int) -> Picker:
+def picker(step: AccessPatternStep, pages: int) -> Picker:
     """How the pattern chooses pages."""
     match step.pattern:
         case "sequential":
@@ -62,7 +62,7 @@ def sequential(first: int, count: int, pages: int) -> Pages:
     return numbers.astype(np.uint32)
 
 
-def zipf(step: AccessPattern, pages: int) -> Picker:
+def zipf(step: AccessPatternStep, pages: int) -> Picker:
     """The page of rank k with a probability in proportion to k^-exponent; ranks in random order.
 
     Most draws can be told by their upper bits: `ranks` is by these, -1 where more than one rank
@@ -88,7 +88,7 @@ def zipf(step: AccessPattern, pages: int) -> Picker:
     return pick
 
 
-def hot(step: AccessPattern, pages: int) -> Picker:
+def hot(step: AccessPatternStep, pages: int) -> Picker:
     """A share of the accesses goes to the hot pages, which are chosen at random; the rest to the
     others."""
     shuffled = order(step.seed, pages).astype(np.uint32)

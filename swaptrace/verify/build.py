@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from swaptrace.errors import SwaptraceError, printable, quote
-from swaptrace.verify.children import Program
+from swaptrace.verify.children import ChildProgram
 from swaptrace.verify.signals import deferred
 
 COMPILERS: Final = ("gcc", "clang", "cc")
@@ -57,7 +57,7 @@ class Compilation:
         environment = {**os.environ, "TMPDIR": str(binary.parent)}
         try:
             with self._log.open("wb") as log:
-                self._program = Program(command, stderr=log, environment=environment)
+                self._program = ChildProgram(command, stderr=log, environment=environment)
         except OSError as error:
             raise SwaptraceError(f"{self._name}: {error.strerror}") from error
 

@@ -25,7 +25,7 @@ Stream = int | IO[Any]
 PIECE: Final = 1 << 16
 
 
-class Program:
+class ChildProgram:
     """A program that runs, with its standard output if that is read here.
 
     The kernel kills it when the thread that started it ends, even of SIGKILL.
@@ -135,12 +135,12 @@ def running(
     stdin: Stream = subprocess.DEVNULL,
     stdout: Stream = subprocess.DEVNULL,
     stderr: Stream = subprocess.DEVNULL,
-) -> Iterator[Program]:
+) -> Iterator[ChildProgram]:
     """A program, for as long as it is wanted."""
     program = None
     try:
         with deferred():
-            program = Program(command, stdin=stdin, stdout=stdout, stderr=stderr)
+            program = ChildProgram(command, stdin=stdin, stdout=stdout, stderr=stderr)
         yield program
     finally:
         if program is not None:

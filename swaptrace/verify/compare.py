@@ -13,15 +13,15 @@ from swaptrace.replay.engine import Replay
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally
-from swaptrace.result.verdict import Difference, Side, Status, Verdict
-from swaptrace.scenario.pagescan import PagemapScan
-from swaptrace.scenario.remap import Mremap
-from swaptrace.scenario.schema import Mmap, Scenario, Step
+from swaptrace.result.verdict import Difference, ShownSide, Status, Verdict
+from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.schema import MmapStep, Scenario, Step
 from swaptrace.scenario.thp import large_folios
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.leaves import executed, leaves
 from swaptrace.verify.limiting import Unfit
-from swaptrace.verify.observed import Damaged, Observed, ObservedStep, PageMaps
+from swaptrace.verify.observed import DamagedOutput, Observed, ObservedStep, PageMaps
 
 NEVER: Final = 1 << 62
 """Folios that no reclaim writes."""
@@ -39,7 +39,7 @@ class Beside(Replay):
         self.tally = Tally()
 
     def check_errno(self, step: Step, errno: str | None) -> None:
-        if isinstance(step, Mmap | Mremap):  # later steps are of what is there then
+        if isinstance(step, MmapStep | MremapStep):  # later steps are of what is there then
             super().check_errno(step, errno)
         self.errno = errno
 
@@ -51,7 +51,7 @@ class Beside(Replay):
         self.errno = None  # of a step that is no system call
         self.leaf(step, path, None, self.record)
         counters = {name: n for name, n in self.tally.counters().items() if name in counted}
-        scanned = isinstance(step, PagemapScan) and self.world.processes[step.process].scanned
+        scanned = isinstance(step, PagemapScanStep) and self.world.processes[step.process].scanned
         scan = str(scanned) if scanned else ""
         return ObservedStep(path, self.errno, counters, page_maps(self.world), scan=scan)
 
@@ -119,7 +119,7 @@ def first_difference(scenario: Scenario, table: Table, observed: Observed) -> Di
     counted = observed.facts.counted.difference(left_out)
     for (path, step), shown in zip(leaves(scenario.steps), observed.steps, strict=False):
         if shown.step != path:
-            raise Damaged(f"the program's output is damaged: step {shown.step} for {path}")
+            raise DamagedOutput(f"the program's output is damaged: step {shown.step} for {path}")
         kernel = _without(shown, left_out)
         model = replay.show(path, step, counted)
         if model != kernel:
@@ -134,7 +134,7 @@ def _without(shown: ObservedStep, left_out: Container[str]) -> ObservedStep:
     return replace(shown, counters=counters)
 
 
-def _side(this: ObservedStep, other: ObservedStep) -> Side:
+def _side(this: ObservedStep, other: ObservedStep) -> ShownSide:
     """What differs from the other, as it is on this side."""
     names = [*this.counters, *(name for name in other.counters if name not in this.counters)]
     counters = {
@@ -143,7 +143,7 @@ def _side(this: ObservedStep, other: ObservedStep) -> Side:
         if this.counters.get(name, 0) != other.counters.get(name, 0)
     }
     scan = this.scan if this.scan != other.scan else ""
-    return Side(this.errno, counters, _maps(this.pages, other.pages), scan)
+    return ShownSide(this.errno, counters, _maps(this.pages, other.pages), scan)
 
 
 def _maps(this: PageMaps, other: PageMaps) -> Mapping[str, Mapping[str, str]]:

@@ -10,41 +10,41 @@ from decimal import Decimal
 from swaptrace.scenario.claims import Claims
 from swaptrace.scenario.hardware import LIMITED
 from swaptrace.scenario.machine import PERIODS
-from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, PagemapScan, ScanClaim
-from swaptrace.scenario.remap import Mremap
+from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, PagemapScanStep, ScanClaim
+from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
-    Access,
-    AccessPattern,
-    Check,
-    ClearRefs,
-    Exit,
-    Fork,
-    KsmScan,
-    Madvise,
-    Measure,
-    Memset,
-    Mlock,
-    Mlockall,
-    Mmap,
-    Mprotect,
-    Munlock,
-    Munlockall,
-    Munmap,
+    AccessPatternStep,
+    AccessStep,
+    CheckStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    KsmScanStep,
+    MadviseStep,
+    MeasureStep,
+    MemsetStep,
+    MlockallStep,
+    MlockStep,
+    MmapStep,
+    MprotectStep,
+    MunlockallStep,
+    MunlockStep,
+    MunmapStep,
     OnRange,
-    Pin,
-    Repeat,
+    PinStep,
+    RepeatStep,
     Scenario,
     Step,
-    Trace,
-    Unpin,
+    TraceStep,
+    UnpinStep,
 )
 from swaptrace.scenario.thp import OF_LARGE_FOLIOS
 from swaptrace.scenario.uffd import (
-    UffdCopy,
-    UffdRegister,
-    UffdUnregister,
-    UffdWriteprotect,
-    UffdZeropage,
+    UffdCopyStep,
+    UffdRegisterStep,
+    UffdUnregisterStep,
+    UffdWriteprotectStep,
+    UffdZeropageStep,
 )
 
 
@@ -89,11 +89,11 @@ def steps_of(steps: tuple[Step, ...], around: str, depth: int) -> Iterator[str]:
     indent = "  " * depth
     for step in steps:
         keys = dict(keys_of(step))
-        if step.process != around and not isinstance(step, Exit):
+        if step.process != around and not isinstance(step, ExitStep):
             keys["process"] = step.process
         if step.errno is not None:
             keys["errno"] = step.errno
-        if isinstance(step, (Measure, Repeat)):
+        if isinstance(step, (MeasureStep, RepeatStep)):
             (op, argument), *rest = keys.items()
             yield f"{indent}- {op}: {scalar(argument)}"
             yield from (f"{indent}  {key}: {scalar(value)}" for key, value in rest)
@@ -107,25 +107,25 @@ def steps_of(steps: tuple[Step, ...], around: str, depth: int) -> Iterator[str]:
 def keys_of(step: Step) -> Iterator[tuple[str, object]]:
     """The operation, then its other keys where they are not the default."""
     match step:
-        case Measure():
+        case MeasureStep():
             yield "measure", step.label
-        case Repeat():
+        case RepeatStep():
             yield "repeat", step.count
-        case Fork():
+        case ForkStep():
             yield "fork", step.child
-        case Exit():
+        case ExitStep():
             yield "exit", step.process
-        case ClearRefs():
+        case ClearRefsStep():
             yield "clear_refs", "soft_dirty"
-        case KsmScan():
+        case KsmScanStep():
             yield "ksm_scan", "true"
-        case Check():
+        case CheckStep():
             yield "check", claims_text(step.claims)
-        case Trace():
+        case TraceStep():
             yield "trace", json.dumps(step.path)
             if step.region is not None:
                 yield "region", step.region
-        case Mmap():
+        case MmapStep():
             yield "mmap", step.region
             yield "size", step.size
             yield "prot", step.prot
@@ -138,7 +138,7 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
                 yield "shared", step.shared
             if step.file is not None:
                 yield "file", step.file
-        case Mremap():
+        case MremapStep():
             yield "mremap", step.region
             yield "size", step.size
             if step.to is not None:
@@ -146,46 +146,46 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             if step.name is not None:
                 yield "as", step.name
             yield from flags_key(step.flags)
-        case Mprotect():
+        case MprotectStep():
             yield from range_keys(step, prot=step.prot)
-        case Memset():
+        case MemsetStep():
             yield from range_keys(step, value=step.value)
-        case Madvise():
+        case MadviseStep():
             yield from range_keys(step, advice=step.advice)
             if step.target is not None:
                 yield "target", step.target
-        case Pin():
+        case PinStep():
             yield from range_keys(step, mode=step.mode)
-        case Unpin():
+        case UnpinStep():
             yield "unpin", step.region
-        case UffdWriteprotect():
+        case UffdWriteprotectStep():
             mode = {} if step.mode == "wp" else {"mode": step.mode}
             yield from range_keys(step, wp=step.wp, **mode)
-        case UffdRegister():
+        case UffdRegisterStep():
             yield from range_keys(step)
             yield "mode", listing(step.mode)
             if step.features:
                 yield "features", listing(step.features)
             if step.fill:
                 yield "fill", step.fill
-        case UffdCopy():
+        case UffdCopyStep():
             yield from range_keys(step, value=step.value, wp=step.wp)
-        case PagemapScan():
+        case PagemapScanStep():
             yield from range_keys(step)
             yield from scan_keys(step)
-        case Munmap() | Munlock() | UffdUnregister() | UffdZeropage():
+        case MunmapStep() | MunlockStep() | UffdUnregisterStep() | UffdZeropageStep():
             yield from range_keys(step)
-        case Mlock():
+        case MlockStep():
             yield from range_keys(step)
             yield from flags_key(step.flags)
-        case Mlockall():
+        case MlockallStep():
             yield "mlockall", listing(step.flags)
-        case Munlockall():
+        case MunlockallStep():
             yield "munlockall", "true"
-        case AccessPattern():
+        case AccessPatternStep():
             yield from range_keys(step)
             yield from pattern_keys(step)
-        case Access():
+        case AccessStep():
             yield from range_keys(step, stride=step.stride)
             yield "order", step.order
             if step.order == "random":
@@ -194,7 +194,7 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
                 yield "value", step.value
 
 
-def scan_keys(step: PagemapScan) -> Iterator[tuple[str, object]]:
+def scan_keys(step: PagemapScanStep) -> Iterator[tuple[str, object]]:
     """The masks, flags and limits of a scan."""
     masks = (("category", step.category), ("anyof", step.anyof), ("inverted", step.inverted))
     for key, mask in (*masks, ("return", step.returned)):
@@ -259,7 +259,7 @@ def listing(flags: tuple[str, ...]) -> str:
     return f"[{', '.join(flags)}]"
 
 
-def pattern_keys(step: AccessPattern) -> Iterator[tuple[str, object]]:
+def pattern_keys(step: AccessPatternStep) -> Iterator[tuple[str, object]]:
     """The keys of a pattern, with those that only it has."""
     yield "count", step.count
     yield "pattern", step.pattern

@@ -14,9 +14,9 @@ from swaptrace.scenario.schema import Scenario
 from swaptrace.scenario.thp import ThpSize, large_folios
 from swaptrace.scenario.values import human
 from swaptrace.verify.dump import to_yaml
-from swaptrace.verify.emit_steps import Names, Writer, ored, size
+from swaptrace.verify.emit_steps import CNames, Writer, ored, size
 from swaptrace.verify.needs import needs
-from swaptrace.verify.records import Tables
+from swaptrace.verify.records import TraceTables
 from swaptrace.verify.thp import advises_regions, kib, settings
 
 RUNTIME: Final = (
@@ -51,8 +51,8 @@ def emit_c(scenario: Scenario) -> str:
     if wanted.populating and prepared:  # regions are prepared after they are mapped
         what = "MAP_POPULATE or MAP_LOCKED under a memory limit or with large folios"
         raise SwaptraceError(f"a program cannot map with {what}")
-    processes, regions = Names("P_", wanted.processes), Names("R_", wanted.regions)
-    tables, machine = Tables(scenario, regions), scenario.machine
+    processes, regions = CNames("P_", wanted.processes), CNames("R_", wanted.regions)
+    tables, machine = TraceTables(scenario, regions), scenario.machine
     swap = BACKENDS[machine.swap.backend]
     how = (machine.page_size, wanted.contexts, wanted.data_pages > 0)
     writer = Writer(processes, regions, tables.calls, *how)
@@ -186,7 +186,7 @@ def harmless(line: str) -> str:
     return line.replace("*/", "* /").replace("/*", "/ *").replace("??/", "? ?/")
 
 
-def enumeration(names: Names, count: str) -> str:
+def enumeration(names: CNames, count: str) -> str:
     """Numbers for names, and how many there are; at least one, for C has no empty array."""
     members = list(names.of.values())
     return f"enum {{ {', '.join([*members, count])} }};" if members else f"enum {{ {count} = 1 }};"

@@ -10,41 +10,41 @@ from swaptrace.advice import Effect
 from swaptrace.mm.policy import ALIASES
 from swaptrace.mm.uffd import Uffd
 from swaptrace.replay.userfaults import wanted_of
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.claims import UNCHANGED, Claims, page_code
-from swaptrace.scenario.pagescan import PagemapScan
-from swaptrace.scenario.remap import Mremap
+from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
-    Access,
-    AccessPattern,
-    Check,
-    ClearRefs,
-    Exit,
-    Fork,
-    KsmScan,
-    Madvise,
-    Measure,
-    Memset,
-    Mlock,
-    Mlockall,
-    Mmap,
-    Mprotect,
-    Munlock,
-    Munlockall,
-    Munmap,
-    Pin,
+    AccessPatternStep,
+    AccessStep,
+    CheckStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    KsmScanStep,
+    MadviseStep,
+    MeasureStep,
+    MemsetStep,
+    MlockallStep,
+    MlockStep,
+    MmapStep,
+    MprotectStep,
+    MunlockallStep,
+    MunlockStep,
+    MunmapStep,
+    PinStep,
     Prot,
-    Repeat,
+    RepeatStep,
     Step,
-    Trace,
-    Unpin,
+    TraceStep,
+    UnpinStep,
 )
 from swaptrace.scenario.uffd import (
-    UffdCopy,
-    UffdRegister,
-    UffdUnregister,
-    UffdWriteprotect,
-    UffdZeropage,
+    UffdCopyStep,
+    UffdRegisterStep,
+    UffdUnregisterStep,
+    UffdWriteprotectStep,
+    UffdZeropageStep,
 )
 from swaptrace.traces.generator import threshold
 
@@ -76,7 +76,7 @@ def given_up(effect: Effect) -> str | None:
             return None
 
 
-class Names:
+class CNames:
     """C identifiers for the names of a scenario: `buf` becomes `R_buf`."""
 
     def __init__(self, prefix: str, names: tuple[str, ...]) -> None:
@@ -115,8 +115,8 @@ class Writer:
 
     def __init__(
         self,
-        processes: Names,
-        regions: Names,
+        processes: CNames,
+        regions: CNames,
         traces: Mapping[tuple[str, str | None, str], str],
         page_size: int,
         contexts: tuple[Uffd, ...],
@@ -136,16 +136,16 @@ class Writer:
 
     def step(self, step: Step, path: str, depth: int) -> Iterator[str]:
         indent = "\t" * depth
-        if isinstance(step, Measure):
+        if isinstance(step, MeasureStep):
             yield f"{indent}{{\t/* measure: {step.label} */"
             yield from self.steps(step.steps, f"{path}.", depth + 1)
             yield f"{indent}}}"
-        elif isinstance(step, Repeat):
+        elif isinstance(step, RepeatStep):
             i = f"i{depth}"
             yield f"{indent}for (long {i} = 0; {i} < {step.count}; {i}++) {{"
             yield from self.steps(step.steps, f"{path}[%ld].", depth + 1)
             yield f"{indent}}}"
-        elif isinstance(step, Check):
+        elif isinstance(step, CheckStep):
             process = self.processes[step.process]
             yield f"{indent}CHECK({process}, {step.line}, {self.path(path, depth)}) {{"
             yield from (f"{indent}\t{claim};" for claim in self.claims(step.claims))
@@ -176,7 +176,7 @@ class Writer:
     def statement(self, step: Step) -> str:
         """What the process does."""
         match step:
-            case Mmap(region=region):
+            case MmapStep(region=region):
                 where = "ANYWHERE" if step.at is None else f"{step.at:#x}UL"
                 if "MAP_FIXED" in step.flags and step.at is None:
                     where = f"OVER + {size(step.offset)}"
@@ -185,66 +185,66 @@ class Writer:
                 if step.file is not None:
                     return f'map_file({self.regions[region]}, {given}, "{step.file}")'
                 return f"map({self.regions[region]}, {given})"
-            case Memset(region=region):
+            case MemsetStep(region=region):
                 return f"fill({self.range(region, step.span)}, {step.value:#x})"
-            case Access():
+            case AccessStep():
                 return self.access(step)
-            case AccessPattern():
+            case AccessPatternStep():
                 return self.pattern(step)
-            case Trace():
+            case TraceStep():
                 return self.traces[step.path, step.region, step.process]
-            case Mremap():
+            case MremapStep():
                 return self.remap(step)
-            case Munmap(region=region):
+            case MunmapStep(region=region):
                 return f"call(munmap({self.memory(region, step.span)}))"
-            case Mprotect(region=region):
+            case MprotectStep(region=region):
                 return f"call(mprotect({self.memory(region, step.span)}, {prot_of(step.prot)}))"
-            case Madvise(region=region):
+            case MadviseStep(region=region):
                 return self.advise(step)
-            case Mlock(region=region, flags=("MLOCK_ONFAULT",)):
+            case MlockStep(region=region, flags=("MLOCK_ONFAULT",)):
                 return f"call(mlock2({self.memory(region, step.span)}, MLOCK_ONFAULT))"
-            case Mlock(region=region):
+            case MlockStep(region=region):
                 return f"call(mlock({self.memory(region, step.span)}))"
-            case Munlock(region=region):
+            case MunlockStep(region=region):
                 return f"call(munlock({self.memory(region, step.span)}))"
-            case Mlockall(flags=flags):
+            case MlockallStep(flags=flags):
                 return f"call(lock_all({ored(flags)}))"
-            case Munlockall():
+            case MunlockallStep():
                 return "call(unlock_all())"
-            case UffdWriteprotect(region=region):
+            case UffdWriteprotectStep(region=region):
                 protect = "true" if step.wp else "false"
                 call = "uffd_writeprotect" if step.mode == "wp" else "uffd_rwprotect"
                 return f"call({call}({self.range(region, step.span)}, {protect}))"
-            case UffdRegister(region=region):
+            case UffdRegisterStep(region=region):
                 modes = ored(tuple(f"UFFDIO_REGISTER_MODE_{mode.upper()}" for mode in step.mode))
                 number = self.contexts.index(wanted_of(step).context)
                 return f"call(uffd_register({self.range(region, step.span)}, {number}, {modes}))"
-            case UffdUnregister(region=region):
+            case UffdUnregisterStep(region=region):
                 return f"call(uffd_unregister({self.range(region, step.span)}))"
-            case UffdCopy(region=region):
+            case UffdCopyStep(region=region):
                 mode = "UFFDIO_COPY_MODE_WP" if step.wp else "0"
                 what = f"{self.range(region, step.span)}, {step.value:#x}, {mode}"
                 return f"call(uffd_copy({what}))"
-            case UffdZeropage(region=region):
+            case UffdZeropageStep(region=region):
                 return f"call(uffd_zeropage({self.range(region, step.span)}))"
-            case PagemapScan():
+            case PagemapScanStep():
                 return self.scan(step)
-            case Pin(region=region):
+            case PinStep(region=region):
                 return f"call(pin_{step.mode}({self.range(region, step.span)}))"
-            case Unpin(region=region):
+            case UnpinStep(region=region):
                 return f"unpin({self.regions[region]})"
-            case Fork():
+            case ForkStep():
                 return f"fork_process({self.processes[step.child]})"
-            case Exit():
+            case ExitStep():
                 return "exit_process()"
-            case ClearRefs():
+            case ClearRefsStep():
                 return "clear_soft_dirty()"
-            case KsmScan():
+            case KsmScanStep():
                 return "ksm_scan()"
-            case Check() | Measure() | Repeat():
+            case CheckStep() | MeasureStep() | RepeatStep():
                 raise AssertionError("no step of its own")
 
-    def remap(self, step: Mremap) -> str:
+    def remap(self, step: MremapStep) -> str:
         where = "ANYWHERE" if step.to is None else f"{step.to:#x}UL"
         to = self.regions[step.name or step.region]
         given = f"{size(step.size)}, {ored(step.flags)}, {where}, {to}"
@@ -271,7 +271,7 @@ class Writer:
             ends = (-1 if number is None else number for number in (scan.regions, scan.walk_end))
             yield f'expect_scan("{scan}", {", ".join(map(str, ends))}, {code})'
 
-    def scan(self, step: PagemapScan) -> str:
+    def scan(self, step: PagemapScanStep) -> str:
         """The range, and the fields of the call's argument."""
         pages = -(-step.span.length // self.page_size)
         room = pages if step.vec_len is None and step.vec else step.vec_len or 0
@@ -288,7 +288,7 @@ class Writer:
         argument = f"(struct scan_arg){{{', '.join([*said, f'.vec = {int(step.vec)}'])}}}"
         return f"call(pagemap_scan({self.range(step.region, step.span)},\n\t\t\t     {argument}))"
 
-    def advise(self, step: Madvise) -> str:
+    def advise(self, step: MadviseStep) -> str:
         """Advice, and what it means for the data."""
         region = step.region
         if step.target is not None:
@@ -298,14 +298,14 @@ class Writer:
         means = given_up(step.advice.effect) if self.notes_data else None
         return called if means is None else f"{called}, {means}({self.range(region, step.span)})"
 
-    def access(self, step: Access) -> str:
+    def access(self, step: AccessStep) -> str:
         order = f"RANDOM({step.seed})" if step.order == "random" else step.order.upper()
         arguments = f"{self.range(step.region, step.span)}, {size(step.stride)}, {order}"
         if step.op == "write":
             arguments += ", FRESH" if step.value is None else f", {step.value:#x}"
         return f"{step.op}_each({arguments})"
 
-    def pattern(self, step: AccessPattern) -> str:
+    def pattern(self, step: AccessPatternStep) -> str:
         """Shares are out of 2^32; a double is the same number in C as it is in Python."""
         fields = [
             f".kind = {step.pattern.upper()}",
@@ -324,10 +324,10 @@ class Writer:
         pattern = f"(struct pattern){{{', '.join(fields)}}}"
         return f"access_pages({self.range(step.region, step.span)},\n\t\t\t     {pattern})"
 
-    def range(self, region: str, span: Span) -> str:
+    def range(self, region: str, span: ByteRange) -> str:
         """A range as the functions of the runtime take it."""
         return f"{self.regions[region]}, {size(span.offset)}, {size(span.length)}"
 
-    def memory(self, region: str, span: Span) -> str:
+    def memory(self, region: str, span: ByteRange) -> str:
         """A range as system calls take it."""
         return f"at({self.regions[region]}, {size(span.offset)}), {size(span.length)}"

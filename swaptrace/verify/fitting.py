@@ -12,13 +12,13 @@ from typing import Any, Final
 from swaptrace.kernels import implied, modelled
 from swaptrace.replay.folios.memory import check_modelled
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.schema import AccessPattern, Mmap, Scenario
+from swaptrace.scenario.schema import AccessPatternStep, MmapStep, Scenario
 from swaptrace.scenario.thp import large_folios
 from swaptrace.scenario.values import human
 from swaptrace.verify.leaves import executed, written
 from swaptrace.verify.limiting import Unfit, check_limit, check_lru
 from swaptrace.verify.needs import needs
-from swaptrace.verify.observed import Facts
+from swaptrace.verify.observed import KernelFacts
 
 MAX_EXECUTED: Final = 20_000
 """How many steps are executed and compared at most."""
@@ -45,7 +45,7 @@ def check_runnable(scenario: Scenario) -> None:
     if steps > MAX_EXECUTED:
         raise Unfit(f"it executes {steps} steps; at most {MAX_EXECUTED} are compared")
     accesses = max(
-        (s.count for s in written(scenario.steps) if isinstance(s, AccessPattern)), default=0
+        (s.count for s in written(scenario.steps) if isinstance(s, AccessPatternStep)), default=0
     )
     if accesses > MAX_ACCESSES:
         raise Unfit(f"it has {accesses} accesses in a step; at most {MAX_ACCESSES} are compared")
@@ -55,14 +55,18 @@ def check_runnable(scenario: Scenario) -> None:
         raise Unfit(f"it scans more than {MAX_DATA_PAGES} pages at once")
     check_limit(scenario)
     for step in written(scenario.steps):
-        if isinstance(step, Mmap) and step.at is not None and step.at < TURN < step.at + step.size:
+        if (
+            isinstance(step, MmapStep)
+            and step.at is not None
+            and step.at < TURN < step.at + step.size
+        ):
             raise Unfit(
                 f"region {step.region} lies on both sides of {TURN:#x}: in the program what "
                 "begins there comes first in the address space, and what ends there last"
             )
 
 
-def features_of(machine: Machine, facts: Facts) -> dict[str, Any]:
+def features_of(machine: Machine, facts: KernelFacts) -> dict[str, Any]:
     """The features of a scenario's machine on the kernel that ran."""
     features: dict[str, Any] = dict(implied(modelled(facts.version)))
     features["per_vma_lock"] = features["per_vma_lock"] and facts.smp
@@ -73,7 +77,7 @@ def features_of(machine: Machine, facts: Facts) -> dict[str, Any]:
     return features
 
 
-def machine_for(scenario: Scenario, facts: Facts) -> Machine:
+def machine_for(scenario: Scenario, facts: KernelFacts) -> Machine:
     """The scenario's machine as it is on this kernel. Raises `Unfit` where it cannot be that."""
     machine = scenario.machine
     features = features_of(machine, facts)
@@ -102,7 +106,7 @@ def _word(value: bool) -> str:
     return str(value).lower()
 
 
-def check_swap(scenario: Scenario, facts: Facts) -> None:
+def check_swap(scenario: Scenario, facts: KernelFacts) -> None:
     """The swap area must be the scenario's, or so large that the difference cannot be seen.
 
     It can be seen from half of the slots in use on (vm_swap_full).

@@ -21,7 +21,7 @@ from swaptrace.terminal.atomic import replace_file
 from swaptrace.terminal.output import complain
 from swaptrace.verify.cause import Cause, cause_of
 from swaptrace.verify.dump import to_yaml
-from swaptrace.verify.observed import Facts
+from swaptrace.verify.observed import KernelFacts
 from swaptrace.verify.place import Place
 from swaptrace.verify.random_steps import Maker
 from swaptrace.verify.run import Judged, Verifier
@@ -82,7 +82,7 @@ class Fuzzer:
             complain(f"Ended after {len(judged)} of {number}; --keep-going verifies all.")
         return list(self.told(judged))
 
-    def some(self, indexes: range, facts: Facts, given: tuple[Thp, ...]) -> list[Judged]:
+    def some(self, indexes: range, facts: KernelFacts, given: tuple[Thp, ...]) -> list[Judged]:
         """The verdicts on these, at most until one says something."""
         found = []
         made = (self.make(index, facts, given) for index in indexes)
@@ -122,14 +122,14 @@ class Fuzzer:
         replace_file(path, to_yaml(judged.scenario))
         return judged._replace(verdict=replace(judged.verdict, file=str(path)))
 
-    def probe(self) -> Facts:
+    def probe(self) -> KernelFacts:
         """What the kernel has."""
         (only,) = self.verifier.each([load_text(PROBE, "probe", self.overrides)], self.place)
         if only.observed is None or only.verdict.reason is not None:
             raise SwaptraceError(f"no random scenario can run: {only.verdict.reason}")
         return only.observed.facts
 
-    def make(self, index: int, facts: Facts, given: tuple[Thp, ...] = ()) -> Scenario:
+    def make(self, index: int, facts: KernelFacts, given: tuple[Thp, ...] = ()) -> Scenario:
         """The scenario of that number. `given` are the sizes of large folios of all; without
         these some have other ones, as far as the kernel has them."""
         random = Random(f"{self.seed}/{index}")
@@ -177,7 +177,7 @@ class Fuzzer:
             return next((each.scenario for each in differing), None)
 
 
-def sizes(random: Random, facts: Facts) -> tuple[Thp, ...]:
+def sizes(random: Random, facts: KernelFacts) -> tuple[Thp, ...]:
     """None, or some that a kernel has and whose folios are modelled there."""
     chosen: tuple[ThpSize, ...] = random.choice(LARGE)
     if random.random() >= LARGE_SHARE or facts.version < FIRST_KERNEL:

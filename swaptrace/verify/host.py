@@ -17,7 +17,7 @@ from swaptrace.scenario.values import human
 from swaptrace.verify import swap
 from swaptrace.verify.cgroup import NoCgroup, hierarchy, own_cgroup
 from swaptrace.verify.children import running
-from swaptrace.verify.place import Ending, Job, Outcome, out_of_time
+from swaptrace.verify.place import Ending, Job, JobOutcome, out_of_time
 from swaptrace.verify.thp import selected
 from swaptrace.verify.zram import OwnSwap, own_swap
 
@@ -41,12 +41,12 @@ class Host:
 
     title: ClassVar[str] = "running kernel"
 
-    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+    def run(self, jobs: Iterable[Job]) -> Generator[JobOutcome, None, None]:
         """One after the other. Raises `SwaptraceError` where the swap area cannot be made."""
         for job in jobs:
             reason = self.unfit(job)
             if reason is not None:
-                yield Outcome(job.name, ending=Ending.SKIPPED, reason=reason)
+                yield JobOutcome(job.name, ending=Ending.SKIPPED, reason=reason)
             elif self.own is None:
                 yield execute(job)
             else:
@@ -89,7 +89,7 @@ def host(setup: int | None) -> Iterator[Host]:
         yield Host(own, setup)
 
 
-def on_own_swap(own: OwnSwap, job: Job) -> Outcome:
+def on_own_swap(own: OwnSwap, job: Job) -> JobOutcome:
     """Run a job with a new swap area on our device."""
     if ZSWAP.exists():
         own.set(ZSWAP, "N")
@@ -103,13 +103,13 @@ def on_own_swap(own: OwnSwap, job: Job) -> Outcome:
         own.off()
 
 
-def in_own_cgroup(own: OwnSwap, job: Job) -> Outcome:
+def in_own_cgroup(own: OwnSwap, job: Job) -> JobOutcome:
     """Run a job with a memory limit in a memory cgroup."""
     try:
         with own_cgroup(own.notes, hierarchy()) as directory:
             return execute(job, directory)
     except NoCgroup as reason:
-        return Outcome(job.name, ending=Ending.SKIPPED, reason=str(reason))
+        return JobOutcome(job.name, ending=Ending.SKIPPED, reason=str(reason))
 
 
 def existing_backend() -> Backend | str:
@@ -163,7 +163,7 @@ def _advice(job: Job) -> str:
     return f"try --set machine.swap.backend=…, or make swap on {job.backend} active"
 
 
-def execute(job: Job, *arguments: Path) -> Outcome:
+def execute(job: Job, *arguments: Path) -> JobOutcome:
     """Run the program, for as long as it may take; whatever happens, nothing of it remains."""
     deadline = monotonic() + job.timeout
     with running([job.binary, *arguments], stdout=PIPE) as program:
@@ -174,15 +174,15 @@ def execute(job: Job, *arguments: Path) -> Outcome:
         return ended(job, stdout.decode(errors="replace"), program.code)
 
 
-def ended(job: Job, stdout: str, code: int) -> Outcome:
+def ended(job: Job, stdout: str, code: int) -> JobOutcome:
     """The outcome of a program that has ended with this exit code, or of a signal (negative)."""
     if code in ENDED_BY_ITSELF:
-        return Outcome(job.name, stdout)
+        return JobOutcome(job.name, stdout)
     if code < 0:
         reason = f"the program was killed by {_name_of(-code)}"
     else:
         reason = f"the program ended with exit code {code}"
-    return Outcome(job.name, stdout, Ending.FAILED, reason)
+    return JobOutcome(job.name, stdout, Ending.FAILED, reason)
 
 
 def _name_of(number: int) -> str:

@@ -22,7 +22,7 @@ LOCKS: Final = Path("/proc/locks")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Setting(NamedTuple):
+class WrittenSetting(NamedTuple):
     """A file of /proc/sys or /sys that was written: its text before and since."""
 
     before: str
@@ -35,7 +35,7 @@ class Entries(NamedTuple):
 
     zram: int | None = None
     uuid: str = ""
-    settings: Mapping[str, Setting] = {}
+    settings: Mapping[str, WrittenSetting] = {}
     cgroup: str = ""
 
 
@@ -102,7 +102,7 @@ def _read(path: Path) -> Entries:
         found: dict[str, Any] = json.loads(path.read_text())
         if found.pop("boot") != BOOT_ID.read_text().strip():
             return Entries()
-        settings = {path: Setting(*pair) for path, pair in found.pop("settings").items()}
+        settings = {path: WrittenSetting(*pair) for path, pair in found.pop("settings").items()}
         return Entries(settings=settings, **found)
     except FileNotFoundError:
         return Entries()

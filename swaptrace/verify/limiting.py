@@ -11,10 +11,10 @@ from typing import Final
 from swaptrace.backends import BACKENDS
 from swaptrace.errors import SwaptraceError
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.schema import Fork, Mmap, Munmap, Repeat, Scenario
+from swaptrace.scenario.schema import ForkStep, MmapStep, MunmapStep, RepeatStep, Scenario
 from swaptrace.verify.leaves import written
 from swaptrace.verify.needs import needs
-from swaptrace.verify.observed import Facts
+from swaptrace.verify.observed import KernelFacts
 
 SWAPPINESS: Final = 60
 """That of the model, and of a kernel where nobody says (vm_swappiness)."""
@@ -55,22 +55,22 @@ def check_kernel_memory(scenario: Scenario) -> None:
     """Raise `Unfit` where page tables come or go after the first page."""
     begun = False
     for step in written(scenario.steps):
-        if isinstance(step, Fork | Munmap) or (begun and isinstance(step, Mmap)):
+        if isinstance(step, ForkStep | MunmapStep) or (begun and isinstance(step, MmapStep)):
             raise Unfit(
                 f"line {step.line}: {step.op} changes what the kernel itself needs of the memory "
                 "limit; a scenario with one is compared where all mmap come first, and no fork "
                 "or munmap comes"
             )
-        begun = begun or not isinstance(step, Mmap)
-    if any(isinstance(step, Repeat) and _maps(step) for step in scenario.steps):
+        begun = begun or not isinstance(step, MmapStep)
+    if any(isinstance(step, RepeatStep) and _maps(step) for step in scenario.steps):
         raise Unfit("it repeats an mmap, and under a memory limit all of them must come first")
 
 
-def _maps(step: Repeat) -> bool:
-    return any(isinstance(inner, Mmap) for inner in written(step.steps))
+def _maps(step: RepeatStep) -> bool:
+    return any(isinstance(inner, MmapStep) for inner in written(step.steps))
 
 
-def check_lru(machine: Machine, facts: Facts) -> None:
+def check_lru(machine: Machine, facts: KernelFacts) -> None:
     """Raise `Unfit` where the kernel that ran reclaims in another way than the machine."""
     if machine.memory is None:
         return

@@ -8,28 +8,28 @@ from typing import Final
 
 from swaptrace.advice import Advice
 from swaptrace.mm.uffd import PLAIN, Uffd
-from swaptrace.replay.pages.touched import Memory
+from swaptrace.replay.pages.touched import TouchedMemory
 from swaptrace.replay.userfaults import wanted_of
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.pagescan import PagemapScan
-from swaptrace.scenario.remap import Mremap
+from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
-    Access,
-    AccessPattern,
-    Check,
-    ClearRefs,
-    Fork,
-    KsmScan,
-    Madvise,
-    Mlock,
-    Mlockall,
-    Mmap,
-    Pin,
+    AccessPatternStep,
+    AccessStep,
+    CheckStep,
+    ClearRefsStep,
+    ForkStep,
+    KsmScanStep,
+    MadviseStep,
+    MlockallStep,
+    MlockStep,
+    MmapStep,
+    PinStep,
     Scenario,
     Step,
 )
 from swaptrace.scenario.thp import sizes
-from swaptrace.scenario.uffd import OnUffd, UffdCopy, UffdRegister, UffdWriteprotect
+from swaptrace.scenario.uffd import OnUffd, UffdCopyStep, UffdRegisterStep, UffdWriteprotectStep
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.leaves import written
 
@@ -71,47 +71,49 @@ class Needs:
 def needs(scenario: Scenario) -> Needs:
     """Found by a look at every step."""
     steps = list(written(scenario.steps))
-    forked = (step.child for step in steps if isinstance(step, Fork))
-    given = {step.advice for step in steps if isinstance(step, Madvise)}
-    registered = (step for step in steps if isinstance(step, UffdRegister))
+    forked = (step.child for step in steps if isinstance(step, ForkStep))
+    given = {step.advice for step in steps if isinstance(step, MadviseStep)}
+    registered = (step for step in steps if isinstance(step, UffdRegisterStep))
     mapped = (region for step in steps for region in named(step))
     return Needs(
         processes=tuple(dict.fromkeys(("main", *forked))),
         regions=tuple(dict.fromkeys(mapped)),
-        memory=Memory(largest_folio(scenario.machine), MOST_RECORDS).run(scenario.steps),
+        memory=TouchedMemory(largest_folio(scenario.machine), MOST_RECORDS).run(scenario.steps),
         shuffled=max((shuffled(step, scenario.machine.page_size) for step in steps), default=0),
         ranks=max((ranks(step, scenario.machine.page_size) for step in steps), default=0),
         data_pages=data_pages(steps, scenario.machine.page_size),
-        soft_dirty=any(isinstance(step, ClearRefs) or names_soft_dirty(step) for step in steps),
+        soft_dirty=any(isinstance(step, ClearRefsStep) or names_soft_dirty(step) for step in steps),
         uffd=any(isinstance(step, OnUffd) for step in steps),
         contexts=tuple(dict.fromkeys((PLAIN, *map(context, registered)))),
-        rwp=any(isinstance(step, UffdWriteprotect) and step.mode == "rwp" for step in steps),
-        pins=any(isinstance(step, Pin) for step in steps),
-        gup_test=any(isinstance(step, Pin) and step.mode == "longterm_read" for step in steps),
-        ksm=any(isinstance(step, KsmScan) for step in steps),
-        copied=max((step.span.length for step in steps if isinstance(step, UffdCopy)), default=0),
+        rwp=any(isinstance(step, UffdWriteprotectStep) and step.mode == "rwp" for step in steps),
+        pins=any(isinstance(step, PinStep) for step in steps),
+        gup_test=any(isinstance(step, PinStep) and step.mode == "longterm_read" for step in steps),
+        ksm=any(isinstance(step, KsmScanStep) for step in steps),
+        copied=max(
+            (step.span.length for step in steps if isinstance(step, UffdCopyStep)), default=0
+        ),
         scanned=max((scanned(step, scenario.machine.page_size) for step in steps), default=0),
-        mlock=any(isinstance(step, Mlock | Mlockall) for step in steps),
-        populating=any(isinstance(step, Mmap) and populates(step) for step in steps),
-        mlockall=any(isinstance(step, Mlockall) for step in steps),
+        mlock=any(isinstance(step, MlockStep | MlockallStep) for step in steps),
+        populating=any(isinstance(step, MmapStep) and populates(step) for step in steps),
+        mlockall=any(isinstance(step, MlockallStep) for step in steps),
         advice=tuple(each for each in Advice if each in given),
     )
 
 
 def named(step: Step) -> Iterator[str]:
     """The region that a step makes."""
-    if isinstance(step, Mmap):
+    if isinstance(step, MmapStep):
         yield step.region
-    elif isinstance(step, Mremap) and step.name is not None:
+    elif isinstance(step, MremapStep) and step.name is not None:
         yield step.name
 
 
-def context(step: UffdRegister) -> Uffd:
+def context(step: UffdRegisterStep) -> Uffd:
     """Which userfaultfd it registers with."""
     return wanted_of(step).context
 
 
-def populates(step: Mmap) -> bool:
+def populates(step: MmapStep) -> bool:
     """Whether the mapping is populated by a flag of its own."""
     return bool({"MAP_POPULATE", "MAP_LOCKED"} & set(step.flags))
 
@@ -124,29 +126,29 @@ def largest_folio(machine: Machine) -> int:
 
 def scanned(step: Step, page_size: int) -> int:
     """Of how many pages at most a step asks the kernel what they are."""
-    return step.span.length // page_size if isinstance(step, PagemapScan) else 0
+    return step.span.length // page_size if isinstance(step, PagemapScanStep) else 0
 
 
 def data_pages(steps: Sequence[Step], page_size: int) -> int:
     """Of how many pages, of each region, it is noted what was written there."""
-    if not any(isinstance(step, Check) and step.claims.data for step in steps):
+    if not any(isinstance(step, CheckStep) and step.claims.data for step in steps):
         return 0
-    sizes = (step.size for step in steps if isinstance(step, Mmap | Mremap))
+    sizes = (step.size for step in steps if isinstance(step, MmapStep | MremapStep))
     pages = max(sizes, default=0) // page_size
     return max(2, pages)
 
 
 def names_soft_dirty(step: Step) -> bool:
     """Whether a check speaks of soft-dirty pages."""
-    maps = step.claims.pages if isinstance(step, Check) else ()
+    maps = step.claims.pages if isinstance(step, CheckStep) else ()
     return any(said.soft_dirty for _, said in maps)
 
 
 def shuffled(step: Step, page_size: int) -> int:
     """How many accesses or pages the step puts into random order."""
-    if isinstance(step, AccessPattern):
+    if isinstance(step, AccessPatternStep):
         return pages(step, page_size) if step.pattern in ("zipf", "hot") else 0
-    if not isinstance(step, Access) or step.order != "random":
+    if not isinstance(step, AccessStep) or step.order != "random":
         return 0
     if step.stride < page_size:
         return step.span.length // page_size + 2
@@ -155,11 +157,11 @@ def shuffled(step: Step, page_size: int) -> int:
 
 def ranks(step: Step, page_size: int) -> int:
     """How many pages of different popularity the step has."""
-    zipf = isinstance(step, AccessPattern) and step.pattern == "zipf"
+    zipf = isinstance(step, AccessPatternStep) and step.pattern == "zipf"
     return shuffled(step, page_size) if zipf else 0
 
 
-def pages(step: AccessPattern, page_size: int) -> int:
+def pages(step: AccessPatternStep, page_size: int) -> int:
     """How many pages the range has a byte of."""
     start, end = step.span.offset, step.span.offset + step.span.length
     return -(-end // page_size) - start // page_size

@@ -39,7 +39,7 @@ class SwapArea:
 
 
 @dataclass(frozen=True)
-class Facts:
+class KernelFacts:
     """The kernel that a program ran on, before its first step.
 
     `kernel` is the version in digits, `release` all of `uname -r`; `smp` is a kernel for several
@@ -97,7 +97,7 @@ class ObservedStep:
 class Observed:
     """All that a program printed; `skipped` and `failed` are its reasons for ending early."""
 
-    facts: Facts
+    facts: KernelFacts
     steps: tuple[ObservedStep, ...]
     skipped: str | None = None
     failed: str | None = None
@@ -111,7 +111,7 @@ class Observed:
         return dict(sorted(total.items()))
 
 
-class Damaged(SwaptraceError):
+class DamagedOutput(SwaptraceError):
     """What no emitted program prints."""
 
 
@@ -123,12 +123,12 @@ def parse(text: str) -> Observed:
     """What a program wrote. A last line that was cut off is left out, by its end or by that
     of a process that the program needed to finish it.
 
-    Raises `NotBegun` where it says that it could not begin, and `Damaged` where this is not
+    Raises `NotBegun` where it says that it could not begin, and `DamagedOutput` where this is not
     the output of an emitted program.
     """
     *lines, _ = text.split("\n")
     if not lines:
-        raise Damaged("the program printed nothing")
+        raise DamagedOutput("the program printed nothing")
     if len(lines) > 1 and lines[-1].startswith('{"failed":') and not _whole(lines[-2]):
         del lines[-2]
     first, *rest = [_object(number, line) for number, line in enumerate(lines, start=1)]
@@ -141,7 +141,7 @@ def parse(text: str) -> Observed:
         return Observed(_facts(first), tuple(map(_step, rest)), skipped, failed)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"the program's output is damaged: {type(error).__name__}: {error}"
-        raise Damaged(message) from error
+        raise DamagedOutput(message) from error
 
 
 def _whole(line: str) -> bool:
@@ -159,15 +159,15 @@ def _object(number: int, line: str) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         message = f"the program's output is damaged: line {number}: {quote(line)} is no JSON object"
-        raise Damaged(message)
+        raise DamagedOutput(message)
     return found
 
 
-def _facts(found: dict[str, Any]) -> Facts:
+def _facts(found: dict[str, Any]) -> KernelFacts:
     if found.pop("schema") != SCHEMA:
         raise ValueError(f"the first line is no {SCHEMA}")
     swap = tuple(SwapArea(**area) for area in found.pop("swap"))
-    facts = Facts(**found, swap=swap)
+    facts = KernelFacts(**found, swap=swap)
     if facts.version < (1, 0):
         raise ValueError(f"{facts.kernel} is no version")
     return facts

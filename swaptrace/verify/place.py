@@ -47,7 +47,7 @@ class Ending(Enum):
     """It was not started, or it was stopped when its time was over."""
 
 
-class Outcome(NamedTuple):
+class JobOutcome(NamedTuple):
     """What became of a job.
 
     `stdout` is what the program wrote until then, JSON lines (see `observed`). `reason` is why it
@@ -60,10 +60,10 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
-def out_of_time(job: Job, stdout: str) -> Outcome:
+def out_of_time(job: Job, stdout: str) -> JobOutcome:
     """The outcome of a job that was stopped."""
     reason = f"it did not end within {job.timeout:g} seconds (--timeout)"
-    return Outcome(job.name, stdout, Ending.NOT_RUN, reason)
+    return JobOutcome(job.name, stdout, Ending.NOT_RUN, reason)
 
 
 class Place(Protocol):
@@ -75,7 +75,7 @@ class Place(Protocol):
     @property
     def title(self) -> str: ...
 
-    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+    def run(self, jobs: Iterable[Job]) -> Generator[JobOutcome, None, None]:
         """Run every job with a fresh swap area of its own, and give its outcome, in order.
 
         Where jobs run one by one they are taken when they are needed; a guest that runs all in one

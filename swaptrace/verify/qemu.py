@@ -21,12 +21,12 @@ from swaptrace.errors import SwaptraceError, printable
 from swaptrace.scenario.values import human
 from swaptrace.terminal.output import complain
 from swaptrace.verify.build import Compiler
-from swaptrace.verify.children import Program, running
+from swaptrace.verify.children import ChildProgram, running
 from swaptrace.verify.image import modules_of, version_of
 from swaptrace.verify.initramfs import Initramfs
 from swaptrace.verify.modules import Module, modules
-from swaptrace.verify.place import Ending, Job, Outcome
-from swaptrace.verify.transcript import Damaged, Transcript, trouble, warning
+from swaptrace.verify.place import Ending, Job, JobOutcome
+from swaptrace.verify.transcript import DamagedReport, Transcript, trouble, warning
 
 QEMU: Final = "qemu-system-x86_64"
 KVM: Final = Path("/dev/kvm")
@@ -85,7 +85,7 @@ class Guest:
         """The path of the image, as it was given."""
         return str(self.image)
 
-    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+    def run(self, jobs: Iterable[Job]) -> Generator[JobOutcome, None, None]:
         """All in one boot, or in as few as the memory allows.
 
         Raises `SwaptraceError` where QEMU or the compiler are of no use.
@@ -136,7 +136,7 @@ class Guest:
 
     def boot(
         self, qemu: str, batch: Sequence[Job], private: Path
-    ) -> Generator[Outcome, None, None]:
+    ) -> Generator[JobOutcome, None, None]:
         """Boot once. What has no outcome when the guest ends failed, for the same reason."""
         transcript = Transcript(batch)
         arguments = self.arguments(qemu, private)
@@ -218,7 +218,9 @@ def kvm_works(qemu: str) -> bool:
     return False
 
 
-def follow(process: Program, transcript: Transcript) -> Generator[Outcome, None, str | None]:
+def follow(
+    process: ChildProgram, transcript: Transcript
+) -> Generator[JobOutcome, None, str | None]:
     """The outcomes as they come, until init is done; why it did not get there, if it is known."""
     port = process.port
     deadline = monotonic() + BOOT
@@ -232,7 +234,7 @@ def follow(process: Program, transcript: Transcript) -> Generator[Outcome, None,
         before = transcript.current
         try:
             yield from transcript.feed(data)
-        except Damaged as damage:
+        except DamagedReport as damage:
             return f"the guest's report is damaged: {damage}"
         job = transcript.current
         if job is not before:
@@ -248,7 +250,7 @@ def _silence(running: Job | None) -> str:
     return f"the guest said nothing more within {seconds:g} seconds (--timeout is a part of them)"
 
 
-def _cut_off(transcript: Transcript, trouble: str | None, reason: str) -> Iterator[Outcome]:
+def _cut_off(transcript: Transcript, trouble: str | None, reason: str) -> Iterator[JobOutcome]:
     """The outcomes of the jobs that have none when a guest has ended.
 
     A kernel that says that it cannot go on failed under the job that ran. Otherwise, and of the
@@ -256,11 +258,11 @@ def _cut_off(transcript: Transcript, trouble: str | None, reason: str) -> Iterat
     """
     for job in transcript.left:
         if job is not transcript.current:
-            yield Outcome(job.name, ending=Ending.NOT_RUN, reason=trouble or reason)
+            yield JobOutcome(job.name, ending=Ending.NOT_RUN, reason=trouble or reason)
         elif trouble is not None:
-            yield Outcome(job.name, transcript.stdout, Ending.FAILED, f"cut off: {trouble}")
+            yield JobOutcome(job.name, transcript.stdout, Ending.FAILED, f"cut off: {trouble}")
         else:
-            yield Outcome(job.name, transcript.stdout, Ending.NOT_RUN, f"cut off: {reason}")
+            yield JobOutcome(job.name, transcript.stdout, Ending.NOT_RUN, f"cut off: {reason}")
 
 
 def _last_word(private: Path) -> str:

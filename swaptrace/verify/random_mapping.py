@@ -6,9 +6,9 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from swaptrace.scenario.base import Span
-from swaptrace.scenario.remap import Mremap, RemapFlag
-from swaptrace.scenario.schema import MapFlag, Mmap, Prot, Step, SystemCall
+from swaptrace.scenario.base import ByteRange
+from swaptrace.scenario.remap import MremapStep, RemapFlag
+from swaptrace.scenario.schema import MapFlag, MmapStep, Prot, Step, SystemCall
 
 MAPPED: Final[tuple[Prot, ...]] = ("rw",) * 16 + ("r", "r", "w", "rwx")
 
@@ -24,9 +24,11 @@ def map_flags(random: Random, populates: bool) -> tuple[MapFlag, ...]:
     return tuple(name for name in names if random.random() < 0.4)
 
 
-def mmap_over(random: Random, process: str, region: str, span: Span, populates: bool) -> Mmap:
+def mmap_over(
+    random: Random, process: str, region: str, span: ByteRange, populates: bool
+) -> MmapStep:
     """A mapping in the place of a part of a region."""
-    return Mmap(
+    return MmapStep(
         line=1,
         process=process,
         region=region,
@@ -37,7 +39,7 @@ def mmap_over(random: Random, process: str, region: str, span: Span, populates: 
     )
 
 
-def mremap(random: Random, process: str, region: str, size: int, page_size: int) -> Mremap:
+def mremap(random: Random, process: str, region: str, size: int, page_size: int) -> MremapStep:
     """Another size, or another place (of which only that it is one is said), or both."""
     chance = random.random()
     if chance < 0.6:
@@ -46,7 +48,7 @@ def mremap(random: Random, process: str, region: str, size: int, page_size: int)
     if chance > 0.5:
         flags = (*flags, "MREMAP_FIXED")
     to = 0 if chance > 0.5 else None
-    return Mremap(line=1, process=process, region=region, size=size, to=to, flags=flags)
+    return MremapStep(line=1, process=process, region=region, size=size, to=to, flags=flags)
 
 
 def out_of_order(random: Random, step: Step, page_size: int) -> Step:
@@ -54,5 +56,9 @@ def out_of_order(random: Random, step: Step, page_size: int) -> Step:
     if not isinstance(step, SystemCall):
         return step
     start, length = step.span.offset, step.span.length
-    ranges = Span(start + 100, length), Span(start, 0), Span(start, length + 3 * page_size)
+    ranges = (
+        ByteRange(start + 100, length),
+        ByteRange(start, 0),
+        ByteRange(start, length + 3 * page_size),
+    )
     return replace(step, span=random.choice(ranges), errno="EINVAL")

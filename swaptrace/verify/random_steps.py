@@ -14,36 +14,36 @@ from typing import Final, Literal, get_args
 from swaptrace.advice import Advice
 from swaptrace.kernels import KERNELS
 from swaptrace.mm.column import ENTRY_BYTES
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.schema import (
-    Access,
-    AccessPattern,
-    ClearRefs,
-    Exit,
-    Fork,
-    KsmScan,
+    AccessPatternStep,
+    AccessStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    KsmScanStep,
     LockAllFlag,
     LockFlag,
-    Madvise,
-    Measure,
-    Memset,
-    Mlock,
-    Mlockall,
-    Mmap,
-    Mprotect,
-    Munlock,
-    Munlockall,
-    Munmap,
+    MadviseStep,
+    MeasureStep,
+    MemsetStep,
+    MlockallStep,
+    MlockStep,
+    MmapStep,
+    MprotectStep,
+    MunlockallStep,
+    MunlockStep,
+    MunmapStep,
     Order,
     Pattern,
     Prot,
-    Repeat,
+    RepeatStep,
     Scenario,
     Step,
 )
 from swaptrace.scenario.thp import Thp
-from swaptrace.scenario.uffd import UffdMode, UffdWriteprotect
+from swaptrace.scenario.uffd import UffdMode, UffdWriteprotectStep
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.needs import needs
 from swaptrace.verify.random_advice import ADVICE
@@ -129,18 +129,18 @@ class Maker:
         chance = self.random.random()
         if chance < 0.04:
             inner = tuple(self.plain() for _ in range(self.random.randint(1, 3)))
-            yield Repeat(line=1, count=self.random.randint(2, 4), steps=inner)
+            yield RepeatStep(line=1, count=self.random.randint(2, 4), steps=inner)
         elif chance < 0.08:
             inner = tuple(self.plain() for _ in range(self.random.randint(1, 3)))
-            yield Measure(line=1, label=self.random.choice("abc"), steps=inner)
+            yield MeasureStep(line=1, label=self.random.choice("abc"), steps=inner)
         elif chance < 0.14:
             yield from self.process()
         elif chance < 0.26:
             yield from self.there_and_back()
         elif chance < 0.27:
             region, process = self.somewhere()
-            span = Span(0, self.sizes[process][region] * self.page_size)
-            yield Munmap(line=1, process=process, region=region, span=span)
+            span = ByteRange(0, self.sizes[process][region] * self.page_size)
+            yield MunmapStep(line=1, process=process, region=region, span=span)
             yield self.mmap(region, process)
         else:
             yield self.plain()
@@ -159,7 +159,7 @@ class Maker:
             if self.random.random() < 0.9:
                 yield make(region, process, pages)
 
-    def mmap(self, region: str, process: str) -> Mmap:
+    def mmap(self, region: str, process: str) -> MmapStep:
         """A region of any of the sizes, mostly small."""
         pages = self.random.choice(SIZES if self.random.random() < 0.3 else SIZES[:12])
         self.sizes[process][region] = pages
@@ -171,7 +171,7 @@ class Maker:
         self.objects[process].discard(region)
         if shared or file:
             self.objects[process].add(region)
-        return Mmap(
+        return MmapStep(
             line=1,
             process=process,
             region=region,
@@ -200,31 +200,31 @@ class Maker:
         if len(self.sizes) > 1 and self.random.random() < 0.45:
             process = self.random.choice([name for name in self.sizes if name != "main"])
             del self.sizes[process]
-            yield Exit(line=1, process=process)
+            yield ExitStep(line=1, process=process)
         elif len(self.sizes) < MAX_PROCESSES:
             process = self.random.choice(list(self.sizes))
             self.born += 1
             child = f"child{self.born}"
             self.sizes[child] = dict(self.sizes[process])
             self.objects[child] = set(self.objects[process])
-            yield Fork(line=1, process=process, child=child)
+            yield ForkStep(line=1, process=process, child=child)
 
     def somewhere(self) -> tuple[str, str]:
         """A region, and a process that has it."""
         process = "main" if self.random.random() < 0.4 else self.random.choice(list(self.sizes))
         return self.random.choice(list(self.sizes[process])), process
 
-    def span(self, pages: int, part: float) -> Span:
+    def span(self, pages: int, part: float) -> ByteRange:
         """Whole pages: with the probability `part` some of them, else all."""
         if self.random.random() >= part:
-            return Span(0, pages * self.page_size)
+            return ByteRange(0, pages * self.page_size)
         unit = 1
         if self.thp and self.random.random() < 0.5:
             folio = self.random.choice([LENGTH(each.size) for each in self.thp])
             unit = min(pages, folio // self.page_size)
         first = self.random.randrange(0, pages, unit)
         last = min(pages, first + unit * self.random.randint(1, -(-(pages - first) // unit)))
-        return Span(first * self.page_size, (last - first) * self.page_size)
+        return ByteRange(first * self.page_size, (last - first) * self.page_size)
 
     def plain(self) -> Step:
         """One step on a region."""
@@ -282,12 +282,12 @@ class Maker:
     def access(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.4)
         if self.random.random() < 0.05:
-            span = Span(span.offset + 100, max(1, span.length - 300))
+            span = ByteRange(span.offset + 100, max(1, span.length - 300))
         order: Order = self.random.choice(("forward",) * 6 + ("backward", "random"))
         op = self.random.choice(OPS)
         if self.merges and op == "write":
             return self.memset(region, process, pages)
-        return Access(
+        return AccessStep(
             line=1,
             process=process,
             op=op,
@@ -310,7 +310,7 @@ class Maker:
         if inside > 1:
             kinds.append("hot")
         pattern = self.random.choice(kinds)
-        return AccessPattern(
+        return AccessPatternStep(
             line=1,
             process=process,
             region=region,
@@ -327,15 +327,15 @@ class Maker:
     def memset(self, region: str, process: str, pages: int) -> Step:
         value = self.random.choice((0, 17, 34) if self.merges else (0, 17))
         span = self.span(pages, 0.4)
-        return Memset(line=1, process=process, region=region, value=value, span=span)
+        return MemsetStep(line=1, process=process, region=region, value=value, span=span)
 
     def merging(self, region: str, process: str, pages: int) -> Step:
         advice = Advice.UNMERGEABLE if self.random.random() < 0.2 else Advice.MERGEABLE
         span = self.span(pages, 0.2)
-        return Madvise(line=1, process=process, region=region, advice=advice, span=span)
+        return MadviseStep(line=1, process=process, region=region, advice=advice, span=span)
 
     def ksm_scan(self, _region: str, process: str, _pages: int) -> Step:
-        return KsmScan(line=1, process=process)
+        return KsmScanStep(line=1, process=process)
 
     def pageout(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.25)
@@ -346,9 +346,9 @@ class Maker:
         span = self.span(pages, 0.5)
         return self.advised(process, region, advice, span)
 
-    def advised(self, process: str, region: str, advice: Advice, span: Span) -> Madvise:
+    def advised(self, process: str, region: str, advice: Advice, span: ByteRange) -> MadviseStep:
         """Advice on a process's memory, now and then by another."""
-        step = Madvise(line=1, process=process, region=region, advice=advice, span=span)
+        step = MadviseStep(line=1, process=process, region=region, advice=advice, span=span)
         if self.random.random() < 0.9:
             return step
         return replace(step, process=self.random.choice(list(self.sizes)), target=process)
@@ -356,7 +356,7 @@ class Maker:
     def mprotect(self, region: str, process: str, pages: int) -> Step:
         prot = self.random.choice(PROTS)
         span = self.span(pages, 0.6)
-        return Mprotect(line=1, process=process, region=region, prot=prot, span=span)
+        return MprotectStep(line=1, process=process, region=region, prot=prot, span=span)
 
     def lock(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.6)
@@ -365,18 +365,18 @@ class Maker:
             return self.lock_all(process)
         if chance < 0.5:
             flags: tuple[LockFlag, ...] = ("MLOCK_ONFAULT",) if chance < 0.25 else ()
-            return Mlock(line=1, process=process, region=region, span=span, flags=flags)
-        return Munlock(line=1, process=process, region=region, span=span)
+            return MlockStep(line=1, process=process, region=region, span=span, flags=flags)
+        return MunlockStep(line=1, process=process, region=region, span=span)
 
     def lock_all(self, process: str) -> Step:
         if self.random.random() < 0.4:
-            return Munlockall(line=1, process=process)
+            return MunlockallStep(line=1, process=process)
         names: tuple[LockAllFlag, ...] = get_args(LockAllFlag)
         flags = tuple(name for name in names if self.random.random() < 0.5)
-        return Mlockall(line=1, process=process, flags=flags)
+        return MlockallStep(line=1, process=process, flags=flags)
 
     def munmap(self, region: str, process: str, pages: int) -> Step:
-        return Munmap(line=1, process=process, region=region, span=self.span(pages, 1))
+        return MunmapStep(line=1, process=process, region=region, span=self.span(pages, 1))
 
     def scan(self, region: str, process: str, pages: int) -> Step:
         return scan_step(self.random, region, process, self.span(pages, 0.5))
@@ -388,12 +388,12 @@ class Maker:
         return uffd_step(self.random, features, region, process, span, registered)
 
     def clear_refs(self, _region: str, process: str, _pages: int) -> Step:
-        return ClearRefs(line=1, process=process)
+        return ClearRefsStep(line=1, process=process)
 
     def protect(self, region: str, process: str, pages: int) -> Step:
         protect = self.random.random() < 0.75
         span = self.span(pages, 0.6)
         mode: UffdMode = "rwp" if self.rwp and self.random.random() < 0.4 else "wp"
-        return UffdWriteprotect(
+        return UffdWriteprotectStep(
             line=1, process=process, region=region, span=span, wp=protect, mode=mode
         )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from swaptrace.scenario.base import Span
-from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, WRITTEN, PagemapScan
+from swaptrace.scenario.base import ByteRange
+from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, WRITTEN, PagemapScanStep
 from swaptrace.scenario.uffd import (
     OnUffd,
     RegisterMode,
-    UffdCopy,
+    UffdCopyStep,
     UffdFeature,
-    UffdRegister,
-    UffdUnregister,
-    UffdZeropage,
+    UffdRegisterStep,
+    UffdUnregisterStep,
+    UffdZeropageStep,
 )
 
 Features = tuple[UffdFeature, ...]
@@ -35,13 +35,18 @@ MODES: Final[tuple[tuple[RegisterMode, ...], ...]] = (
 
 
 def uffd_step(
-    random: Random, features: Features, region: str, process: str, span: Span, registered: Span
+    random: Random,
+    features: Features,
+    region: str,
+    process: str,
+    span: ByteRange,
+    registered: ByteRange,
 ) -> OnUffd:
     """One on a range; a registration is of another one."""
     chance = random.random()
     if chance < 0.45:
         mode = random.choice(MODES)
-        return UffdRegister(
+        return UffdRegisterStep(
             line=1,
             process=process,
             region=region,
@@ -51,14 +56,14 @@ def uffd_step(
             fill=random.choice((0, 0, 17)) if "missing" in mode else 0,
         )
     if chance < 0.6:
-        return UffdUnregister(line=1, process=process, region=region, span=span)
+        return UffdUnregisterStep(line=1, process=process, region=region, span=span)
     if chance < 0.85:
         value, wp = random.choice((0, 17)), random.random() < 0.3
-        return UffdCopy(line=1, process=process, region=region, span=span, value=value, wp=wp)
-    return UffdZeropage(line=1, process=process, region=region, span=span)
+        return UffdCopyStep(line=1, process=process, region=region, span=span, value=value, wp=wp)
+    return UffdZeropageStep(line=1, process=process, region=region, span=span)
 
 
-def scan_step(random: Random, region: str, process: str, span: Span) -> PagemapScan:
+def scan_step(random: Random, region: str, process: str, span: ByteRange) -> PagemapScanStep:
     """A scan of a range: half of them for what was written, the others with any masks."""
     category, anyof, inverted, returned = WRITTEN, 0, 0, WRITTEN
     if random.random() < 0.5:
@@ -69,7 +74,7 @@ def scan_step(random: Random, region: str, process: str, span: Span) -> PagemapS
             mask(random, 0.6),
         )
     vec = random.random() < 0.85
-    return PagemapScan(
+    return PagemapScanStep(
         line=1,
         process=process,
         region=region,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from swaptrace.errors import printable, quote
-from swaptrace.scenario.schema import Scenario, Trace
+from swaptrace.scenario.schema import Scenario, TraceStep
 from swaptrace.traces.chunk import CHUNK, Chunk
 from swaptrace.traces.columns import TraceError, shown
 from swaptrace.traces.files import TraceFile, open_trace
-from swaptrace.verify.emit_steps import Names
+from swaptrace.verify.emit_steps import CNames
 from swaptrace.verify.leaves import written
 from swaptrace.verify.limiting import Unfit
 from swaptrace.verify.needs import MOST_RECORDS, needs
@@ -21,27 +21,27 @@ Key = tuple[str, str | None, str]
 """What makes two steps replay the same table: the file, the region and the process."""
 
 
-def key(step: Trace) -> Key:
+def key(step: TraceStep) -> Key:
     return step.path, step.region, step.process
 
 
-class Tables:
+class TraceTables:
     """One table for each different `trace` step: `trace_0`, `trace_1`, …
 
     Raises `TraceError` where a trace cannot be read, and `Unfit` where it cannot be a table.
     """
 
-    def __init__(self, scenario: Scenario, regions: Names) -> None:
+    def __init__(self, scenario: Scenario, regions: CNames) -> None:
         self.regions = regions
         self.mapped = needs(scenario).regions
         self.definitions: list[str] = []
         self.calls: dict[Key, str] = {}
         for step in written(scenario.steps):
-            if isinstance(step, Trace) and key(step) not in self.calls:
+            if isinstance(step, TraceStep) and key(step) not in self.calls:
                 path, known = scenario.trace_path(step.path), scenario.traces.get(step.path)
                 self.add(step, open_trace(path, known))
 
-    def add(self, step: Trace, trace: TraceFile) -> None:
+    def add(self, step: TraceStep, trace: TraceFile) -> None:
         """Define the table of a step."""
         name = f"trace_{len(self.definitions)}"
         records = list(self.records(step, trace))
@@ -54,7 +54,7 @@ class Tables:
         self.definitions.append("\n".join([head, *lines, "};"]))
         self.calls[key(step)] = f"replay_trace({name}, {len(records)})"
 
-    def records(self, step: Trace, trace: TraceFile) -> Iterator[str]:
+    def records(self, step: TraceStep, trace: TraceFile) -> Iterator[str]:
         """Each access as C."""
         done = 0
         for chunk in trace.chunks(CHUNK):
@@ -68,7 +68,7 @@ class Tables:
             names = [self.region(name, step) for name in trace.regions] or [self.only(step)]
             yield from of_chunk(chunk, names)
 
-    def check_names(self, step: Trace, trace: TraceFile) -> None:
+    def check_names(self, step: TraceStep, trace: TraceFile) -> None:
         """A step of a program is executed by one process, and a region is named once."""
         if trace.regions and step.region is not None:
             raise TraceError(f"{shown(trace.path)} names its regions itself; leave 'region' out")
@@ -79,7 +79,7 @@ class Tables:
                 f"process {quote(step.process)}; in a program a step has one process"
             )
 
-    def only(self, step: Trace) -> str:
+    def only(self, step: TraceStep) -> str:
         """The region of a trace that does not say."""
         if step.region is not None:
             return self.region(step.region, step)
@@ -87,7 +87,7 @@ class Tables:
             raise Unfit(f"{printable(step.path)} does not say its region; give the step a 'region'")
         return self.regions[self.mapped[0]]
 
-    def region(self, name: str, step: Trace) -> str:
+    def region(self, name: str, step: TraceStep) -> str:
         """What a region of the trace is called in C."""
         if name not in self.mapped:
             raise Unfit(f"{printable(step.path)} has a region {quote(name)}, which is never mapped")
@@ -104,4 +104,4 @@ def of_chunk(chunk: Chunk, regions: list[str]) -> Iterator[str]:
 
 def check_traces(scenario: Scenario) -> None:
     """Raise `Unfit` or `TraceError` for a trace that no program can hold."""
-    Tables(scenario, Names("R_", needs(scenario).regions))
+    TraceTables(scenario, CNames("R_", needs(scenario).regions))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from swaptrace.counters import MTHP, VMSTAT
-from swaptrace.result.verdict import Difference, Side, Status, Verdict
+from swaptrace.result.verdict import Difference, ShownSide, Status, Verdict
 
 Codes = Mapping[str, Mapping[str, str]]
 
@@ -101,7 +101,9 @@ def _maps(of: Difference, place: tuple[str, str]) -> tuple[str | None, str | Non
     return model, kernel
 
 
-def _part(side: Side, errno: bool, counters: set[str], maps: set[tuple[str, str]]) -> Side:
+def _part(
+    side: ShownSide, errno: bool, counters: set[str], maps: set[tuple[str, str]]
+) -> ShownSide:
     """As much of a side as repeated."""
     kept = {name: count for name, count in side.counters.items() if name in counters}
     pages: Codes = {
@@ -109,4 +111,4 @@ def _part(side: Side, errno: bool, counters: set[str], maps: set[tuple[str, str]
         for process, regions in side.pages.items()
     }
     pages = {process: regions for process, regions in pages.items() if regions}
-    return Side(side.errno if errno else None, kept, pages)
+    return ShownSide(side.errno if errno else None, kept, pages)

@@ -14,7 +14,7 @@ from swaptrace.errors import SwaptraceError
 from swaptrace.kernels import modelled, policy_of
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.table import Table
-from swaptrace.result.verdict import Run, Status, Verdict
+from swaptrace.result.verdict import KernelRun, Status, Verdict
 from swaptrace.scenario.schema import Scenario
 from swaptrace.terminal.exitcodes import ExitCode, foremost
 from swaptrace.verify.build import Compilation, Compiler
@@ -22,8 +22,8 @@ from swaptrace.verify.compare import Stop, verify_one
 from swaptrace.verify.emit import emit_c
 from swaptrace.verify.fitting import check_runnable
 from swaptrace.verify.limiting import Unfit
-from swaptrace.verify.observed import Damaged, Facts, NotBegun, Observed, parse
-from swaptrace.verify.place import Ending, Job, Outcome, Place
+from swaptrace.verify.observed import DamagedOutput, KernelFacts, NotBegun, Observed, parse
+from swaptrace.verify.place import Ending, Job, JobOutcome, Place
 from swaptrace.verify.records import check_traces
 from swaptrace.verify.repeat import confirmed
 from swaptrace.verify.signals import deferred
@@ -145,7 +145,7 @@ class Verifier:
         wanted = swap.backend, swap.size, swap.page_cluster
         return Job(binary.name, binary, *wanted, self.timeout, limited, files(scenario))
 
-    def judge(self, scenario: Scenario, outcome: Outcome) -> Judged:
+    def judge(self, scenario: Scenario, outcome: JobOutcome) -> Judged:
         """What an outcome comes to."""
         match outcome.ending:
             case Ending.SKIPPED:
@@ -168,11 +168,11 @@ class Verifier:
             verdict = verify_one(scenario, self.table(observed.facts), observed, stop)
         except NotBegun as error:
             return Judged(scenario, _without(scenario, *(stop or Stop(Status.NOT_RUN, str(error)))))
-        except Damaged as error:
+        except DamagedOutput as error:
             return Judged(scenario, _without(scenario, *(stop or Stop(Status.FAILED, str(error)))))
         return Judged(scenario, verdict, observed)
 
-    def table(self, facts: Facts) -> Table:
+    def table(self, facts: KernelFacts) -> Table:
         """That of the policy which the kernel is compared with."""
         return self.named(
             policy_of(modelled(facts.version)) if self.policy == AUTO else self.policy
@@ -216,13 +216,13 @@ def _confirmed(first: Judged, second: Judged) -> Judged:
     return Judged(second.scenario, verdict, second.observed or first.observed, steady)
 
 
-def summary(place: Place, judged: Sequence[Judged]) -> Run:
+def summary(place: Place, judged: Sequence[Judged]) -> KernelRun:
     """The verdicts, and the kernel that the programs found."""
     kernels = (each.observed.facts.release for each in judged if each.observed is not None)
-    return Run(place.title, next(kernels, None), tuple(each.verdict for each in judged))
+    return KernelRun(place.title, next(kernels, None), tuple(each.verdict for each in judged))
 
 
-def exit_code(runs: Sequence[Run]) -> ExitCode:
+def exit_code(runs: Sequence[KernelRun]) -> ExitCode:
     """That of all verdicts together. A kernel that differs does so whatever else was not run."""
     codes = {verdict.status.exit_code for run in runs for verdict in run.verdicts}
     if ExitCode.FAILED in codes:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from swaptrace.errors import NotModelled, ScenarioError
 from swaptrace.replay.table import Table
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Measure, Repeat, Scenario, Step
+from swaptrace.scenario.schema import MeasureStep, RepeatStep, Scenario, Step
 from swaptrace.verify.compare import Beside
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.leaves import leaves
@@ -44,9 +44,9 @@ def _errnos(scenario: Scenario, table: Table) -> dict[str, str | None]:
 def _with(steps: tuple[Step, ...], prefix: str, errnos: Mapping[str, str | None]) -> Iterator[Step]:
     for index, step in enumerate(steps):
         path = f"{prefix}{index}"
-        if isinstance(step, Measure):
+        if isinstance(step, MeasureStep):
             yield replace(step, steps=tuple(_with(step.steps, f"{path}.", errnos)))
-        elif isinstance(step, Repeat):
+        elif isinstance(step, RepeatStep):
             passes = [
                 tuple(_with(step.steps, f"{path}[{number}].", errnos))
                 for number in range(step.count)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import (
-    Access,
-    AccessPattern,
-    Measure,
-    Mmap,
+    AccessPatternStep,
+    AccessStep,
+    MeasureStep,
+    MmapStep,
     OnRange,
-    Repeat,
+    RepeatStep,
     Scenario,
     Step,
 )
@@ -37,7 +37,7 @@ def smaller(scenario: Scenario) -> Iterator[Scenario]:
     for index, step in enumerate(steps):
         for simpler in simpler_steps(step, page_size):
             yield replace(scenario, steps=(*steps[:index], *simpler, *steps[index + 1 :]))
-    for region in dict.fromkeys(step.region for step in steps if isinstance(step, Mmap)):
+    for region in dict.fromkeys(step.region for step in steps if isinstance(step, MmapStep)):
         yield from _smaller_region(scenario, region)
     plain = replace(scenario.machine, swap=Machine().swap)
     if scenario.machine != plain:
@@ -46,9 +46,9 @@ def smaller(scenario: Scenario) -> Iterator[Scenario]:
 
 def simpler_steps(step: Step, page_size: int) -> Iterator[Steps]:
     """What could stand for a step."""
-    if isinstance(step, (Repeat, Measure)):
+    if isinstance(step, (RepeatStep, MeasureStep)):
         yield step.steps
-        if isinstance(step, Repeat) and step.count > 2:
+        if isinstance(step, RepeatStep) and step.count > 2:
             yield (replace(step, count=2),)
         for index in range(len(step.steps)):
             inner = step.steps[:index] + step.steps[index + 1 :]
@@ -57,7 +57,7 @@ def simpler_steps(step: Step, page_size: int) -> Iterator[Steps]:
             for simpler in simpler_steps(step.steps[index], page_size):
                 kept = (*step.steps[:index], *simpler, *step.steps[index + 1 :])
                 yield (replace(step, steps=kept),)
-    elif isinstance(step, Access):
+    elif isinstance(step, AccessStep):
         if step.order != "forward":
             yield (replace(step, order="forward", seed=0),)
         if step.stride != page_size:
@@ -65,7 +65,7 @@ def simpler_steps(step: Step, page_size: int) -> Iterator[Steps]:
         if step.op == "read_write":
             yield (replace(step, op="read"),)
             yield (replace(step, op="write"),)
-    elif isinstance(step, AccessPattern):
+    elif isinstance(step, AccessPatternStep):
         if step.count > 1:
             yield (replace(step, count=step.count // 2),)
         if step.pattern != "sequential":
@@ -78,7 +78,7 @@ def simpler_steps(step: Step, page_size: int) -> Iterator[Steps]:
         yield (replace(step, process="main"),)
 
 
-def with_span(step: OnRange, span: Span) -> Step:
+def with_span(step: OnRange, span: ByteRange) -> Step:
     """The step on another range."""
     return replace(step, span=span)
 
@@ -95,7 +95,7 @@ def _smaller_region(scenario: Scenario, region: str) -> Iterator[Scenario]:
             steps = tuple(_cut(step, region, size, page_size) for step in scenario.steps)
             yield replace(scenario, steps=steps)
     for index, step in enumerate(scenario.steps):
-        whole = Span(0, largest)
+        whole = ByteRange(0, largest)
         if isinstance(step, OnRange) and step.region == region and step.span != whole:
             grown = with_span(step, whole)
             steps = (*scenario.steps[:index], grown, *scenario.steps[index + 1 :])
@@ -103,23 +103,23 @@ def _smaller_region(scenario: Scenario, region: str) -> Iterator[Scenario]:
 
 
 def _maps(step: Step, region: str) -> bool:
-    return isinstance(step, Mmap) and step.region == region
+    return isinstance(step, MmapStep) and step.region == region
 
 
 def _size(step: Step) -> int:
-    return step.size if isinstance(step, Mmap) else 0
+    return step.size if isinstance(step, MmapStep) else 0
 
 
 def _cut(step: Step, region: str, size: int, page_size: int) -> Step:
     """The step with the region's size and its ranges within that size."""
-    if isinstance(step, (Repeat, Measure)):
+    if isinstance(step, (RepeatStep, MeasureStep)):
         inner = tuple(_cut(inner, region, size, page_size) for inner in step.steps)
         return replace(step, steps=inner)
-    if isinstance(step, Mmap) and step.region == region:
+    if isinstance(step, MmapStep) and step.region == region:
         return replace(step, size=min(step.size, size))
     if not isinstance(step, OnRange) or step.region != region:
         return step
     span = step.span
     offset = min(span.offset, size - page_size)
     length = min(span.length, size - offset)
-    return with_span(step, Span(offset, length))
+    return with_span(step, ByteRange(offset, length))

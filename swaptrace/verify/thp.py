@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from swaptrace.advice import Advice
-from swaptrace.scenario.schema import Madvise, Mlockall, Mmap, Scenario
+from swaptrace.scenario.schema import MadviseStep, MlockallStep, MmapStep, Scenario
 from swaptrace.scenario.thp import ThpInherited, ThpSize, large_folios, sizes
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.leaves import written
@@ -39,9 +39,9 @@ def advises_regions(scenario: Scenario) -> bool:
     mapped.
     """
     return large_folios(scenario.machine.thp) and not any(
-        (isinstance(step, Mlockall) and "MCL_FUTURE" in step.flags)
-        or (isinstance(step, Mmap) and populates(step))
-        or (isinstance(step, Madvise) and step.advice is Advice.HUGEPAGE)
+        (isinstance(step, MlockallStep) and "MCL_FUTURE" in step.flags)
+        or (isinstance(step, MmapStep) and populates(step))
+        or (isinstance(step, MadviseStep) and step.advice is Advice.HUGEPAGE)
         for step in written(scenario.steps)
     )
 

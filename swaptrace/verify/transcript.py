@@ -9,7 +9,7 @@ from typing import Final
 
 from swaptrace.errors import SwaptraceError, quote
 from swaptrace.verify.host import ended
-from swaptrace.verify.place import Ending, Job, Outcome, out_of_time
+from swaptrace.verify.place import Ending, Job, JobOutcome, out_of_time
 
 TROUBLE: Final = re.compile(
     r"Kernel panic|BUG: |Oops: |kernel BUG at|general protection fault|Internal error|"
@@ -24,7 +24,7 @@ PREFIX: Final = re.compile(r"^(<\d+>)?(\[[ \d.]+\])?(\[ *[TC]\d+\])? *")
 """Level, time and caller before a message of the kernel."""
 
 
-class Damaged(SwaptraceError):
+class DamagedReport(SwaptraceError):
     """A report that init cannot have written."""
 
 
@@ -50,24 +50,24 @@ class Transcript:
         """What the program that runs has printed so far."""
         return "\n".join([*self._lines, self._partial.decode(errors="replace")])
 
-    def feed(self, data: bytes) -> list[Outcome]:
-        """Some more of it; the outcomes that it completes. Raises `Damaged`."""
+    def feed(self, data: bytes) -> list[JobOutcome]:
+        """Some more of it; the outcomes that it completes. Raises `DamagedReport`."""
         *lines, self._partial = (self._partial + data).split(b"\n")
         found = (self._line(line.decode(errors="replace")) for line in lines)
         return [outcome for outcome in found if outcome is not None]
 
-    def _line(self, line: str) -> Outcome | None:
+    def _line(self, line: str) -> JobOutcome | None:
         if line.startswith("@"):
             keyword, _, rest = line[1:].partition(" ")
             if self.done:
-                raise Damaged(f"{quote(line)} after its end")
+                raise DamagedReport(f"{quote(line)} after its end")
             if self.current is not None:
                 return self._ending(keyword, rest)
             self._beginning(keyword, rest)
         elif self.current is not None:
             self._lines.append(line)
         elif line:
-            raise Damaged(f"{quote(line)} between two jobs")
+            raise DamagedReport(f"{quote(line)} between two jobs")
         return None
 
     def _beginning(self, keyword: str, rest: str) -> None:
@@ -76,12 +76,12 @@ class Transcript:
         elif keyword == "done" and not self.left:
             self.done = True
         else:
-            raise Damaged(f"{quote(f'@{keyword} {rest}'.strip())} where a job has to begin")
+            raise DamagedReport(f"{quote(f'@{keyword} {rest}'.strip())} where a job has to begin")
 
-    def _ending(self, keyword: str, rest: str) -> Outcome:
+    def _ending(self, keyword: str, rest: str) -> JobOutcome:
         assert self.current is not None
         if keyword not in ENDINGS:
-            raise Damaged(f"{quote(f'@{keyword} {rest}'.strip())} while a job runs")
+            raise DamagedReport(f"{quote(f'@{keyword} {rest}'.strip())} while a job runs")
         stdout = "\n".join(self._lines)  # the last newline is not the program's, but that of `@`
         outcome = ENDINGS[keyword](self.current, rest, stdout)
         self._ended += 1
@@ -90,30 +90,30 @@ class Transcript:
         return outcome
 
 
-def _exit(job: Job, rest: str, stdout: str) -> Outcome:
+def _exit(job: Job, rest: str, stdout: str) -> JobOutcome:
     return ended(job, stdout, _number(rest))
 
 
-def _signal(job: Job, rest: str, stdout: str) -> Outcome:
+def _signal(job: Job, rest: str, stdout: str) -> JobOutcome:
     number = _number(rest)
     if number not in valid_signals():
-        raise Damaged(f"{quote(rest)} is no signal")
+        raise DamagedReport(f"{quote(rest)} is no signal")
     return ended(job, stdout, -number)
 
 
-def _timeout(job: Job, _rest: str, stdout: str) -> Outcome:
+def _timeout(job: Job, _rest: str, stdout: str) -> JobOutcome:
     return out_of_time(job, stdout)
 
 
-def _skipped(job: Job, rest: str, stdout: str) -> Outcome:
-    return Outcome(job.name, stdout, Ending.SKIPPED, rest)
+def _skipped(job: Job, rest: str, stdout: str) -> JobOutcome:
+    return JobOutcome(job.name, stdout, Ending.SKIPPED, rest)
 
 
-def _failed(job: Job, rest: str, stdout: str) -> Outcome:
-    return Outcome(job.name, stdout, Ending.NOT_RUN, rest)
+def _failed(job: Job, rest: str, stdout: str) -> JobOutcome:
+    return JobOutcome(job.name, stdout, Ending.NOT_RUN, rest)
 
 
-ENDINGS: Final[dict[str, Callable[[Job, str, str], Outcome]]] = {
+ENDINGS: Final[dict[str, Callable[[Job, str, str], JobOutcome]]] = {
     "exit": _exit,
     "signal": _signal,
     "timeout": _timeout,
@@ -125,7 +125,7 @@ ENDINGS: Final[dict[str, Callable[[Job, str, str], Outcome]]] = {
 
 def _number(text: str) -> int:
     if not text.isdecimal():
-        raise Damaged(f"{quote(text)} is no number")
+        raise DamagedReport(f"{quote(text)} is no number")
     return int(text)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.verify import cgroup, swap
-from swaptrace.verify.journal import Entries, Journal, Setting, journal
+from swaptrace.verify.journal import Entries, Journal, WrittenSetting, journal
 from swaptrace.verify.signals import held_off
 from swaptrace.verify.thp import selected
 
@@ -67,8 +67,8 @@ class OwnSwap:
             if before == text:
                 return
             entries = self.notes.entries
-            first = entries.settings.get(str(path), Setting(before, text)).before
-            settings = {**entries.settings, str(path): Setting(first, text)}
+            first = entries.settings.get(str(path), WrittenSetting(before, text)).before
+            settings = {**entries.settings, str(path): WrittenSetting(first, text)}
             self.notes.write(entries._replace(settings=settings))
             path.write_text(text)
 

@@ -13,7 +13,7 @@ from swaptrace import policies
 from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.exploration.explorer import Exploration, Request, explore, machine_of
 from swaptrace.exploration.graph import Limits
-from swaptrace.exploration.search import Bounds
+from swaptrace.exploration.search import SearchBounds
 
 LOCKS = ("mlock", "munlock")
 CASES = {
@@ -30,7 +30,7 @@ CASES = {
 def explored(names: str, processes: int, without: tuple[str, ...]) -> Exploration:
     ops = tuple(name for name in OPERATIONS if name not in without)
     found = tuple(map(policies.find, names.split(",")))
-    return explore(Request(found, machine_of({}), Limits(ops, processes), Bounds()))
+    return explore(Request(found, machine_of({}), Limits(ops, processes), SearchBounds()))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -15,7 +15,7 @@ import pytest
 from swaptrace.importers import lackey
 from swaptrace.importers.accesses import PAGE_SIZE
 from swaptrace.importers.lines import blocks, unpacked
-from swaptrace.importers.recorder import Recorder
+from swaptrace.importers.recorder import AccessRecorder
 
 LINES = 3_000_000
 
@@ -96,7 +96,7 @@ def test_reading_is_faster_than_a_loop(
 
 def test_importing_is_as_fast_as_reading(log: Path, tmp_path: Path) -> None:
     """What do sorting out, merging and spooling add?"""
-    recorder = Recorder(tmp_path, every_access=False)
+    recorder = AccessRecorder(tmp_path, every_access=False)
     begun = time.process_time()
     with open(log, "rb", buffering=0) as raw:
         for block in blocks(unpacked(raw, "log", lambda _bytes: None), "log"):

@@ -17,7 +17,7 @@ from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
 from swaptrace.scenario.hardware import Swap
-from swaptrace.scenario.schema import Repeat, Scenario
+from swaptrace.scenario.schema import RepeatStep, Scenario
 from tests.replay.building import MiB, TiB, access, memset, microbenchmark, mmap, pageout, scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
@@ -60,7 +60,7 @@ def test_all_policies(benchmark: BenchmarkFixture, size: int, backend: str) -> N
 @pytest.mark.parametrize("count", [10, 10**9])
 def test_repetitions(benchmark: BenchmarkFixture, count: int) -> None:
     """What do a billion repetitions cost over ten?"""
-    loop = Repeat(line=5, count=count, steps=(pageout(2 * MiB), access("read_write", 2 * MiB)))
+    loop = RepeatStep(line=5, count=count, steps=(pageout(2 * MiB), access("read_write", 2 * MiB)))
     benchmark(under_all_policies, scenario(mmap(2 * MiB), memset(2 * MiB), loop, swap=BIG))
 
 

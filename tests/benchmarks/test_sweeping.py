@@ -26,13 +26,13 @@ GRID = ("--over", "machine.memory=10%..100%/16", "--over", "machine.reclaim=clas
 
 def make(place: Path) -> None:
     """A trace of a million accesses, and its scenario."""
-    from swaptrace.scenario.base import Span
-    from swaptrace.scenario.schema import AccessPattern
+    from swaptrace.scenario.base import ByteRange
+    from swaptrace.scenario.schema import AccessPatternStep
     from swaptrace.traces.patterns import accesses
     from swaptrace.traces.writer import TraceWriter
 
-    span = Span(0, 64 << 20)
-    step = AccessPattern(
+    span = ByteRange(0, 64 << 20)
+    step = AccessPatternStep(
         line=1, region="buf", span=span, count=10**6, pattern="zipf", write_share=0.3
     )
     with TraceWriter(str(place / "million.npz")) as writer:

@@ -20,9 +20,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.schema import Access, AccessPattern, Mmap, Scenario, Trace
+from swaptrace.scenario.schema import AccessPatternStep, AccessStep, MmapStep, Scenario, TraceStep
 from swaptrace.traces.patterns import accesses
 from swaptrace.traces.writer import TraceWriter
 
@@ -47,10 +47,10 @@ LIMITS = {
 def traces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same accesses as trace.npz and as trace.oracleGeneral."""
     folder = tmp_path_factory.mktemp(request.param)
-    step = AccessPattern(
+    step = AccessPatternStep(
         line=1,
         region="r",
-        span=Span(0, PAGES * PAGE),
+        span=ByteRange(0, PAGES * PAGE),
         count=ACCESSES,
         pattern=request.param,
         write_share=0.3,
@@ -79,9 +79,9 @@ def of_libcachesim(folder: Path, pages: int) -> Any:
 def of_swaptrace(folder: Path, machine: Machine) -> PolicyResult:
     """The whole replay, the writing of every page before it included."""
     steps = (
-        Mmap(line=1, region="r", size=PAGES * PAGE),
-        Access(line=2, op="write", region="r", span=Span(0, PAGES * PAGE), stride=PAGE),
-        Trace(line=3, path=str(folder / "trace.npz"), region="r"),
+        MmapStep(line=1, region="r", size=PAGES * PAGE),
+        AccessStep(line=2, op="write", region="r", span=ByteRange(0, PAGES * PAGE), stride=PAGE),
+        TraceStep(line=3, path=str(folder / "trace.npz"), region="r"),
     )
     return replay(Scenario("benchmark", "", machine, steps), policies.find("final"))
 

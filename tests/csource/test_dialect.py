@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swaptrace.csource.block import Block
+from swaptrace.csource.block import CBlock
 from swaptrace.csource.policy import policy_of
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import Pte, SwapPte, Vma
@@ -211,7 +211,7 @@ def test_freeing_the_swap_cache_drops_its_reference() -> None:
 )
 def test_statements_of_do_wp_page_decide_by_where_they_go(body: str, reuses: bool) -> None:
     """Before 6.7: is `copy` no, `reuse` yes, and the end of the statements yes?"""
-    policy = policy_of("it", "", "", {"can_reuse_anon": Block("it.c", 7, body)})
+    policy = policy_of("it", "", "", {"can_reuse_anon": CBlock("it.c", 7, body)})
     assert policy.can_reuse_anon(FolioRefs(1, 1, False, 0, False)) is reuses
 
 
@@ -334,7 +334,7 @@ def test_a_page_leaves_the_swap_cache_only_to_be_reused() -> None:
 
 def test_places_are_those_of_the_file() -> None:
     """Does an error in a block that begins on line 4,500 say so, and a citation?"""
-    block = Block("mm/memory.c", 4500, "\n\tif (exclusive)\n\t\tpte = pte_mkdirty(pte);\n")
+    block = CBlock("mm/memory.c", 4500, "\n\tif (exclusive)\n\t\tpte = pte_mkdirty(pte);\n")
     policy = policy_of("it", "", "", {"swapin_pte": block})
     cited = policy.cite("swapin_pte", fault())
     assert [(each.file, each.line) for each in cited] == [("mm/memory.c", n) for n in (4501, 4502)]

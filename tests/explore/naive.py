@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from itertools import permutations
 
 from swaptrace.counters import COUNTERS
-from swaptrace.exploration.graph import START, Edge, Graph, State
+from swaptrace.exploration.graph import START, Edge, Graph, PageState
 from swaptrace.mm.canonical import canonical
 
-States = tuple[State, ...]
+States = tuple[PageState, ...]
 """The state under each policy; processes have the same numbers in all."""
 
 
-def permuted(state: State, order: Sequence[int]) -> State:
+def permuted(state: PageState, order: Sequence[int]) -> PageState:
     """The state in which process i is the one that was `order[i]`."""
     column, anon_vmas = state
     maps = [column.maps[i] for i in order]
     turned = canonical(maps, column.folios, column.slots)
-    return State(turned, tuple(anon_vmas[i] for i in order))
+    return PageState(turned, tuple(anon_vmas[i] for i in order))
 
 
-def unregistered(state: State) -> State:
+def unregistered(state: PageState) -> PageState:
     """The state where a VMA without a protected PTE is not registered with a userfaultfd."""
     column = state.column
     maps = []

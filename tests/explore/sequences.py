@@ -9,8 +9,8 @@ import yaml
 
 from swaptrace.counters import COUNTERS
 from swaptrace.exploration.alphabet import OPERATIONS, REGION
-from swaptrace.exploration.graph import START, Edge, Graph, Limits, State
-from swaptrace.exploration.search import Taken
+from swaptrace.exploration.graph import START, Edge, Graph, Limits, PageState
+from swaptrace.exploration.search import TakenOperation
 from swaptrace.exploration.witness import steps_of
 from swaptrace.mm.policy import Policy
 from swaptrace.scenario.hardware import Machine, Swap
@@ -48,7 +48,7 @@ class Follower:
     def edges(self) -> list[Edge]:
         return list(self.graph.edges(self.state))
 
-    def take(self, index: int) -> tuple[Taken, dict[str, int], list[str]]:
+    def take(self, index: int) -> tuple[TakenOperation, dict[str, int], list[str]]:
         """Follow an edge: what was done, its counters and the violations."""
         edge = self.edges()[index]
         name = self.graph.limits.operations[edge.operation]
@@ -62,7 +62,7 @@ class Follower:
         self.state = edge.state
         pairs = zip(COUNTERS, edge.effect.counts, strict=True)
         counters = {name: count for name, count in pairs if count}
-        return Taken(name, process, child), counters, list(edge.effect.violations)
+        return TakenOperation(name, process, child), counters, list(edge.effect.violations)
 
     def page_maps(self) -> dict[str, dict[str, str]]:
         """As the engine's."""
@@ -72,7 +72,7 @@ class Follower:
         }
 
 
-def scenario_of(taken: tuple[Taken, ...], machine: Machine) -> Scenario:
+def scenario_of(taken: tuple[TakenOperation, ...], machine: Machine) -> Scenario:
     """The scenario of a sequence."""
     document = {"steps": steps_of(taken, machine.page_size)}
     overrides = {
@@ -85,7 +85,7 @@ def scenario_of(taken: tuple[Taken, ...], machine: Machine) -> Scenario:
     return load_text(yaml.safe_dump(document, sort_keys=False).encode(), "sequence", overrides)
 
 
-def every(graph: Graph, length: int) -> Iterator[tuple[Taken, ...]]:
+def every(graph: Graph, length: int) -> Iterator[tuple[TakenOperation, ...]]:
     """Every sequence of up to so many operations, the shorter ones first."""
     paths: list[tuple[int, ...]] = [()]
     for _ in range(length):
@@ -100,13 +100,13 @@ def every(graph: Graph, length: int) -> Iterator[tuple[Taken, ...]]:
         yield followed(graph, path)[1]
 
 
-def followed(graph: Graph, path: tuple[int, ...]) -> tuple[Follower, tuple[Taken, ...]]:
+def followed(graph: Graph, path: tuple[int, ...]) -> tuple[Follower, tuple[TakenOperation, ...]]:
     """A follower at the end of a path of edges, and the operations of it."""
     follower = Follower(graph)
     return follower, tuple(follower.take(index)[0] for index in path)
 
 
-def states_of(graph: Graph, most: int) -> list[State]:
+def states_of(graph: Graph, most: int) -> list[PageState]:
     """Up to so many states, those that shorter sequences lead to first."""
     found = {START: None}
     states = [START]

@@ -10,10 +10,10 @@ from itertools import combinations, product
 
 import pytest
 
+from swaptrace.exploration.equivalence import KINDS, settle
 from swaptrace.exploration.explorer import Exploration, Request, explore
 from swaptrace.exploration.graph import Graph, Limits
-from swaptrace.exploration.remaining import KINDS, settle
-from swaptrace.exploration.search import Bounds, Difference
+from swaptrace.exploration.search import FoundDifference, SearchBounds
 from swaptrace.exploration.witness import witnesses
 from swaptrace.mm.policy import Policy
 from swaptrace.policies.final import Final
@@ -87,12 +87,12 @@ def until_loss_or_after(
     return plain(policies, machine, limits) or plain(policies, machine, after)
 
 
-def lengths(differences: tuple[Difference, ...]) -> dict[Kind, int]:
+def lengths(differences: tuple[FoundDifference, ...]) -> dict[Kind, int]:
     return {(each.kind, each.flag): len(each.steps) for each in differences}
 
 
 def explored(policies: tuple[Policy, ...], machine: str, limits: Limits) -> Exploration:
-    return explore(Request(policies, MACHINES[machine], limits, Bounds()))
+    return explore(Request(policies, MACHINES[machine], limits, SearchBounds()))
 
 
 @pytest.mark.parametrize(("name", "machine", "alphabet"), some(SEARCHED, 2))

@@ -12,7 +12,7 @@ from swaptrace.errors import PolicyError
 from swaptrace.exploration.decisions import Question, differing, every, methods, questions
 from swaptrace.exploration.explorer import Exploration, Request, explore, operations
 from swaptrace.exploration.graph import Limits
-from swaptrace.exploration.search import Bounds
+from swaptrace.exploration.search import SearchBounds
 from swaptrace.mm.column import ZERO_PAGE, Pte, Vma
 from swaptrace.mm.event import Facts
 from swaptrace.mm.memory import DirtyingPte
@@ -35,7 +35,7 @@ SHARED = "read,write,pageout,willneed,fork,exit"
 def explored(policy: Policy, ops: str = SHARED, processes: int = 2, **machine: Any) -> Exploration:
     """The policy beside `final`."""
     limits = Limits(operations(ops), processes)
-    request = Request((policy, Final()), Machine(swap=SWAP, **machine), limits, Bounds())
+    request = Request((policy, Final()), Machine(swap=SWAP, **machine), limits, SearchBounds())
     return explore(request)
 
 
@@ -71,7 +71,7 @@ def test_a_policy_that_is_no_function_is_an_error(period: int) -> None:
         explored(Fickle(period), processes=1)
     limits = Limits(operations(None), 1)
     with pytest.raises(UnsteadyPolicy):
-        explore(Request((Fickle(period),), Machine(swap=SWAP), limits, Bounds()))
+        explore(Request((Fickle(period),), Machine(swap=SWAP), limits, SearchBounds()))
 
 
 @exhaustive
@@ -83,7 +83,7 @@ def test_a_policy_that_goes_by_what_it_was_asked_first_is_an_error(
     limits = Limits(operations("read,write,pageout"), 1)
     for policies in ((Final(), make()), (make(), make()), (make(),)):
         with pytest.raises(UnsteadyPolicy, match="must not depend on anything but what it is ask"):
-            explore(Request(policies, Machine(swap=SWAP), limits, Bounds()))
+            explore(Request(policies, Machine(swap=SWAP), limits, SearchBounds()))
 
 
 class Unfilled(Final):
@@ -128,7 +128,7 @@ class Reader(Final):
 def test_one_function_for_reading_ahead_can_do_two_things() -> None:
     """Is it said that read-ahead is not compared, where objects of one class differ?"""
     limits = Limits(operations("read"), 1)
-    request = Request((Reader(1), Reader(8)), Machine(swap=SWAP), limits, Bounds())
+    request = Request((Reader(1), Reader(8)), Machine(swap=SWAP), limits, SearchBounds())
     assert explore(request).proof.endswith("; how far they read ahead is not compared")
     assert "not compared" not in explored(Final(), processes=1).proof
 

@@ -16,20 +16,20 @@ from swaptrace.exploration.graph import Graph, Limits
 from swaptrace.mm.column import ZERO
 from swaptrace.replay.pagemap import flags_of
 from swaptrace.scenario.schema import (
-    Access,
-    ClearRefs,
-    Exit,
-    Fork,
-    Madvise,
-    Memset,
-    Mlock,
-    Mmap,
-    Mprotect,
-    Munlock,
+    AccessStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    MadviseStep,
+    MemsetStep,
+    MlockStep,
+    MmapStep,
+    MprotectStep,
+    MunlockStep,
     Scenario,
     Step,
 )
-from swaptrace.scenario.uffd import UffdWriteprotect
+from swaptrace.scenario.uffd import UffdWriteprotectStep
 from swaptrace.verify.observed import COUNTED
 from tests.effort import exhaustive, part
 from tests.explore.sequences import ALL, Follower
@@ -37,7 +37,13 @@ from tests.kernel.observed import Observation, observations
 
 PROCESSES = 3
 
-SIMPLE = {"mlock": Mlock, "munlock": Munlock, "clear_refs": ClearRefs, "exit": Exit, "fork": Fork}
+SIMPLE = {
+    "mlock": MlockStep,
+    "munlock": MunlockStep,
+    "clear_refs": ClearRefsStep,
+    "exit": ExitStep,
+    "fork": ForkStep,
+}
 
 
 def operations(step: Step, size: int, page_size: int) -> list[str] | None:
@@ -47,22 +53,22 @@ def operations(step: Step, size: int, page_size: int) -> list[str] | None:
     if span is not None and (span.offset, span.length) != (0, size):
         return None
     match step:
-        case Access() if step.stride != page_size:
+        case AccessStep() if step.stride != page_size:
             return None
-        case Access(op="read_write"):
+        case AccessStep(op="read_write"):
             return ["read", "write"]
-        case Access(op="write", value=0) | Memset(value=0):
+        case AccessStep(op="write", value=0) | MemsetStep(value=0):
             return None
-        case Access():
+        case AccessStep():
             return [step.op]
-        case Memset():
+        case MemsetStep():
             return ["write"]
-        case Madvise():
+        case MadviseStep():
             name = step.advice.name.lower()
             return [name] if name in ALL else None
-        case Mprotect(prot="r" | "rw"):
+        case MprotectStep(prot="r" | "rw"):
             return [f"mprotect_{step.prot}"]
-        case UffdWriteprotect():
+        case UffdWriteprotectStep():
             return ["uffd_wp" if step.wp else "uffd_unwp"]
         case _:
             pass
@@ -72,7 +78,7 @@ def operations(step: Step, size: int, page_size: int) -> list[str] | None:
 def as_operations(scenario: Scenario) -> list[list[str]] | None:
     """Those of each step but the first, which maps the only region; None if one has none."""
     first, *rest = scenario.steps
-    if not isinstance(first, Mmap) or first.prot != "rw":
+    if not isinstance(first, MmapStep) or first.prot != "rw":
         return None
     page_size = scenario.machine.page_size
     found = [operations(step, first.size, page_size) for step in rest]
@@ -85,10 +91,10 @@ def predicted(observation: Observation) -> bool:
     """Whether nothing couples its pages: no swap that fills up, and no read-ahead, which zram does
     for shared pages alone."""
     scenario = observation.load()
-    sizes = sum(step.size for step in scenario.steps if isinstance(step, Mmap))
+    sizes = sum(step.size for step in scenario.steps if isinstance(step, MmapStep))
     if scenario.machine.swap.size < 4 * PROCESSES * sizes:
         return False
-    shared = any(isinstance(step, Fork) for step in scenario.steps)
+    shared = any(isinstance(step, ForkStep) for step in scenario.steps)
     alone = scenario.machine.swap.backend == "zram" and not shared
     if not alone and scenario.machine.swap.page_cluster:
         return False
@@ -130,7 +136,7 @@ def follow(observation: Observation, policy: str) -> Iterator[tuple[object, obje
     scenario = observation.load()
     machine = scenario.machine
     first = scenario.steps[0]
-    assert isinstance(first, Mmap)
+    assert isinstance(first, MmapStep)
     pages = first.size // machine.page_size
     page = Page(graph(policy, machine.swap.backend, machine.per_vma_lock))
     letters = as_operations(scenario) or []
@@ -140,7 +146,7 @@ def follow(observation: Observation, policy: str) -> Iterator[tuple[object, obje
             return
         counters: dict[str, int] = {}
         for name in names:
-            child = step.child if isinstance(step, Fork) else ""
+            child = step.child if isinstance(step, ForkStep) else ""
             counted = page.do(name, step.process, child) or {}
             for counter, count in counted.items():
                 counters[counter] = counters.get(counter, 0) + count
@@ -167,7 +173,7 @@ def test_there_are_enough_of_them() -> None:
     """Do they cover more than a handful of scenarios, shared pages and each back end?"""
     assert len({each.scenario for each in chosen()}) > 40
     assert {each.backend for each in chosen()} == {"zram", "zswap", "disk"}
-    assert any(isinstance(step, Fork) for each in chosen() for step in each.load().steps)
+    assert any(isinstance(step, ForkStep) for each in chosen() for step in each.load().steps)
 
 
 @pytest.mark.parametrize("policy", policies.SERIES)

@@ -11,12 +11,12 @@ from swaptrace import policies
 from swaptrace.errors import SwaptraceError
 from swaptrace.exploration import product
 from swaptrace.exploration.alphabet import OPERATIONS
-from swaptrace.exploration.arrays import Expander, ToldApart, orders
+from swaptrace.exploration.arrays import Distinguishable, Expander, orders
 from swaptrace.exploration.explorer import Request, explore
 from swaptrace.exploration.graph import Graph, Limits
 from swaptrace.exploration.product import Numbering, back, numbers_of, to_front
-from swaptrace.exploration.search import Bounds, Found, search
-from swaptrace.exploration.workers import Here
+from swaptrace.exploration.search import Found, SearchBounds, search
+from swaptrace.exploration.workers import LocalWorker
 from swaptrace.mm.column import Vma
 from swaptrace.mm.policy import FolioRefs, Policy, SwapinFault, SwapinPte
 from swaptrace.policies import SERIES
@@ -66,8 +66,8 @@ def graphs(names: str, backend: Backend, limits: Limits) -> list[Graph]:
 def searched(
     names: str, backend: Backend, limits: Limits, steps: int | None, merging: bool = False
 ) -> Found:
-    sides = [Here(Expander(graph, merging)) for graph in graphs(names, backend, limits)]
-    return search(sides, limits, Bounds(steps))
+    sides = [LocalWorker(Expander(graph, merging)) for graph in graphs(names, backend, limits)]
+    return search(sides, limits, SearchBounds(steps))
 
 
 @pytest.mark.parametrize(("names", "backend", "processes", "ops", "steps"), some(CASES, 1))
@@ -119,9 +119,9 @@ def test_a_policy_that_looks_at_the_registration_is_asked(where: str) -> None:
 
     limits = Limits((*ALONE.split(","), "mlock"), 1)
     found = Graph(Curious(), MACHINES["disk"], limits)
-    with pytest.raises(ToldApart):
-        search([Here(Expander(found, True))], limits, Bounds())
-    request = Request((Curious(), Final()), MACHINES["disk"], limits, Bounds())
+    with pytest.raises(Distinguishable):
+        search([LocalWorker(Expander(found, True))], limits, SearchBounds())
+    request = Request((Curious(), Final()), MACHINES["disk"], limits, SearchBounds())
     states = explore(request).found.states
     graphs_of = [Graph(policy, MACHINES["disk"], limits) for policy in request.policies]
     assert states == Naive(graphs_of).states > Naive(graphs_of, merging=True).states

@@ -10,7 +10,7 @@ import pytest
 from swaptrace import policies
 from swaptrace.exploration.explorer import Exploration, Request, explore, machine_of
 from swaptrace.exploration.graph import Limits
-from swaptrace.exploration.search import Bounds
+from swaptrace.exploration.search import SearchBounds
 from swaptrace.exploration.witness import Witness, short, witnesses
 from swaptrace.policies import SERIES
 from tests.commandline import ROOT
@@ -38,7 +38,7 @@ The values are totals. `swaptrace explore --policies rfc,final --processes 1` do
 
 def explored(*names: str) -> Exploration:
     found = tuple(policies.find(name) for name in names)
-    return explore(Request(found, machine_of({}), Limits(UNLOCKED, 1), Bounds()))
+    return explore(Request(found, machine_of({}), Limits(UNLOCKED, 1), SearchBounds()))
 
 
 def page() -> str:
@@ -96,7 +96,7 @@ def lost_after_fork() -> Iterator[str]:
     ops = ("read", "write", "pageout", "free", "fork")
     losing = []
     for name in SERIES:
-        request = Request((policies.find(name),), machine_of({}), Limits(ops, 2), Bounds())
+        request = Request((policies.find(name),), machine_of({}), Limits(ops, 2), SearchBounds())
         if any(each.difference.kind == "lost_write" for each in witnesses(explore(request))):
             losing.append(f"`{name}`")
     yield "In two processes there is a way to lose data that the series neither made nor mended:"

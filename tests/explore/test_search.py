@@ -17,7 +17,7 @@ from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.exploration.decisions import questions
 from swaptrace.exploration.explorer import Exploration, Request, explore, operations
 from swaptrace.exploration.graph import Limits
-from swaptrace.exploration.search import Bounds
+from swaptrace.exploration.search import SearchBounds
 from swaptrace.exploration.witness import short, witnesses
 from swaptrace.mm.event import Facts
 from swaptrace.mm.policy import FolioRefs, SwapinFault, SwapinPte
@@ -34,7 +34,7 @@ from tests.explore.unable import Picky, Wrong
 from tests.replay.naive import naive_replay
 
 ZRAM = Machine(swap=Swap(page_cluster=0))
-FREE = Bounds()
+FREE = SearchBounds()
 
 UNLOCKED = ",".join(name for name in OPERATIONS if name not in ("mlock", "munlock"))
 """All but mlock, with which there are eight times as many states."""
@@ -46,7 +46,7 @@ def explored(
     processes: int = 1,
     ops: str | None = None,
     machine: Machine = ZRAM,
-    bounds: Bounds = FREE,
+    bounds: SearchBounds = FREE,
 ) -> Exploration:
     found = tuple(policies.find(name) for name in names)
     return explore(Request(found, machine, Limits(operations(ops), processes), bounds))
@@ -252,17 +252,17 @@ def test_every_question_of_a_search_is_among_those_of_the_proof() -> None:
 
 def test_a_search_that_is_cut_off_is_no_proof() -> None:
     """Does each bound say so, and does it keep to it?"""
-    for bounds in (Bounds(steps=2), Bounds(states=20)):
+    for bounds in (SearchBounds(steps=2), SearchBounds(states=20)):
         exploration = explored("rfc", "final", bounds=bounds)
         assert not exploration.complete
         assert "not a proof" in exploration.proof
         assert exploration.found.states <= 60
-    short_ones = explored("rfc", "final", bounds=Bounds(steps=3))
+    short_ones = explored("rfc", "final", bounds=SearchBounds(steps=3))
     assert [len(each.steps) for each in short_ones.differences] == [3]
 
 
 def test_a_bound_that_is_not_reached_changes_nothing() -> None:
     """Is the search complete if it ends by itself?"""
     free = explored("final", ops=UNLOCKED)
-    bounded = explored("final", ops=UNLOCKED, bounds=Bounds(100, 10_000))
+    bounded = explored("final", ops=UNLOCKED, bounds=SearchBounds(100, 10_000))
     assert free.found == bounded.found

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
-from swaptrace.exploration.graph import Edge, Graph, State
-from swaptrace.exploration.views import View, bare, dressed, own, shared
+from swaptrace.exploration.graph import Edge, Graph, PageState
+from swaptrace.exploration.views import View, own, projected, shared, with_own
 from swaptrace.mm.canonical import canonical
 from swaptrace.mm.column import (
     Column,
@@ -43,7 +43,7 @@ def on(backend: str, policy: Policy, processes: int = 2) -> Graph:
     return graph(policy, processes, swap=swap)
 
 
-def turned(state: State, process: int) -> State:
+def turned(state: PageState, process: int) -> PageState:
     """The state in which the process is the first, and the others are in order."""
     return permuted(state, order(process, len(state.anon_vmas)))
 
@@ -52,7 +52,7 @@ def order(process: int, count: int) -> list[int]:
     return [process, *(n for n in range(count) if n != process)]
 
 
-def together(found: Graph, state: State) -> set[object]:
+def together(found: Graph, state: PageState) -> set[object]:
     """The edges of a state, put together from those of its views."""
     edges: set[object] = set()
     count = len(state.anon_vmas)
@@ -65,8 +65,8 @@ def together(found: Graph, state: State) -> set[object]:
             gone = left < count
             kept = owns[1:] if gone else [own(edge.state, 0), *owns[1:]]
             kept += [own(edge.state, -1)] if left > count else []
-            maps = [dressed(*pair) for pair in zip(after.maps, kept, strict=True)]
-            whole = State(
+            maps = [with_own(*pair) for pair in zip(after.maps, kept, strict=True)]
+            whole = PageState(
                 Column(tuple(maps), after.folios, after.slots), tuple(o.anon_vma for o in kept)
             )
             if not gone:
@@ -77,7 +77,7 @@ def together(found: Graph, state: State) -> set[object]:
     return edges
 
 
-def in_one_piece(found: Graph, state: State) -> set[object]:
+def in_one_piece(found: Graph, state: PageState) -> set[object]:
     """The edges of a state, worked out for the whole of it."""
     processes = range(len(state.anon_vmas))
     return {tuple(edge) for process in processes for edge in found.edges_of(state, process)}
@@ -132,7 +132,7 @@ HIDDEN = Hidden()
 
 
 def hiding(mapping: Mapping) -> Mapping:
-    """A bare mapping whose own parts cannot be read."""
+    """A projected mapping whose own parts cannot be read."""
     vma, pte = mapping.vma, mapping.pte
     assert vma is not None
     hidden: object = HIDDEN
@@ -144,7 +144,7 @@ def hiding(mapping: Mapping) -> Mapping:
     return Mapping(kept, pte, mapping.data, hidden, hidden, hidden)  # type: ignore[arg-type]
 
 
-def concealed(view: View) -> State:
+def concealed(view: View) -> PageState:
     """The state of a view, in which nothing that is the others' own can be read."""
     state = view.state
     first, *others = state.column.maps
@@ -168,7 +168,7 @@ def test_no_operation_looks_at_what_is_another_process_s_own(backend: str) -> No
     assert kinds == {Pte, SwapPte, type(None)}
 
 
-def seen(edge: Edge, before: State) -> tuple[object, ...]:
+def seen(edge: Edge, before: PageState) -> tuple[object, ...]:
     """What comes of an edge: the column, what is the first process's own and its child's."""
     after, count = edge.state, len(before.anon_vmas)
     kept = {"exit": [], "fork": [0, -1]}.get(ALL[edge.operation], [0])
@@ -179,7 +179,7 @@ def seen(edge: Edge, before: State) -> tuple[object, ...]:
 
 def shared_but_hidden(column: Column) -> Column:
     """`shared`, where what is hidden counts as not there."""
-    maps = [bare(unhidden(mapping)) for mapping in column.maps]
+    maps = [projected(unhidden(mapping)) for mapping in column.maps]
     return Column(tuple(maps), column.folios, column.slots)
 
 

@@ -27,7 +27,7 @@ from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.explorer import operations
 from swaptrace.importers.convert import calls_of, convert, convert_lackey
 from swaptrace.importers.lines import blocks, unpacked
-from swaptrace.importers.recorder import Recorder
+from swaptrace.importers.recorder import AccessRecorder
 from swaptrace.importers.scenario import Target as Files
 from swaptrace.importers.scenario import write
 from swaptrace.ktree.diff import patches_of
@@ -118,7 +118,7 @@ def imported(fmt: str) -> Read:
 
     def reader(data: bytes) -> None:
         with tempfile.TemporaryDirectory(dir=shared_memory()) as made:
-            recorder = Recorder(Path(made), every_access=False)
+            recorder = AccessRecorder(Path(made), every_access=False)
             try:
                 log = blocks(unpacked(io.BytesIO(data), "log", ignored), "log")  # type: ignore[arg-type]
                 if fmt == "lackey":
@@ -135,7 +135,7 @@ def imported(fmt: str) -> Read:
 def strace(data: bytes) -> None:
     """A log of calls beside one of accesses."""
     with tempfile.TemporaryDirectory(dir=shared_memory()) as made:
-        recorder = Recorder(Path(made), every_access=False, mapped=True)
+        recorder = AccessRecorder(Path(made), every_access=False, mapped=True)
         try:
             calls = list(calls_of(io.BytesIO(data), "calls"))
             convert_lackey(blocks(io.BytesIO(MARKED), "log"), "log", recorder, calls)

@@ -13,7 +13,7 @@ import pytest
 
 from swaptrace.importers import lackey
 from swaptrace.importers.accesses import PAGE_SIZE
-from swaptrace.importers.lines import Block, blocks, unpacked
+from swaptrace.importers.lines import LineBlock, blocks, unpacked
 from tests.processes import completed
 
 Naive = list[tuple[int, bool]]
@@ -28,7 +28,7 @@ needs_compiler = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not 
 LINE = re.compile(rb" ([LSM]) ([0-9a-f]{8,16}),([0-9]{1,3})")
 
 
-def blocks_of(text: bytes, name: str = "log") -> Iterator[Block]:
+def blocks_of(text: bytes, name: str = "log") -> Iterator[LineBlock]:
     """The blocks of a text, as those of a file."""
     return blocks(unpacked(cast(io.RawIOBase, io.BytesIO(text)), name, lambda _bytes: None), name)
 

@@ -14,12 +14,12 @@ from swaptrace.cli import importing
 from swaptrace.errors import SwaptraceError
 from swaptrace.importers import recorder as recording
 from swaptrace.importers import steps
-from swaptrace.importers.convert import Counted, calls_of, convert_lackey
+from swaptrace.importers.convert import ConvertedLog, calls_of, convert_lackey
 from swaptrace.importers.lines import blocks
 from swaptrace.importers.placing import last_mapped
-from swaptrace.importers.recorder import Recorder
+from swaptrace.importers.recorder import AccessRecorder
 from swaptrace.importers.scenario import Target, write
-from swaptrace.importers.space import FEW, Area, Space
+from swaptrace.importers.space import FEW, MappedArea, Space
 from swaptrace.importers.strace import LONGEST_CALL, Calls, MalformedCall
 from tests.effort import exhaustive
 from tests.fuzz.targets import SECONDS, limited_to
@@ -40,9 +40,11 @@ def store(address: int) -> str:
 
 
 @contextmanager
-def imported(directory: Path, log: str, strace: str | None = None) -> Iterator[Recorder]:
+def imported(directory: Path, log: str, strace: str | None = None) -> Iterator[AccessRecorder]:
     """What is recorded of a log, in time."""
-    with closing(Recorder(directory, every_access=False, mapped=strace is not None)) as recorder:
+    with closing(
+        AccessRecorder(directory, every_access=False, mapped=strace is not None)
+    ) as recorder:
         calls = None if strace is None else list(calls_of(io.BytesIO(strace.encode()), "calls"))
         with limited_to(SECONDS):
             convert_lackey(blocks(io.BytesIO(log.encode()), "log"), "log", recorder, calls)
@@ -74,7 +76,7 @@ def test_the_last_call_that_maps_a_page_is_known() -> None:
 
 def test_few_pages_are_looked_for_as_many_are() -> None:
     """Whether one by one or all at once?"""
-    space = Space(Area(n, n + 2, "anonymous") for n in range(0, 300, 3))
+    space = Space(MappedArea(n, n + 2, "anonymous") for n in range(0, 300, 3))
     pages = np.arange(310, dtype=np.uint64)
     one_by_one = [space.locate(pages[n : n + 1]).item() for n in range(len(pages))]
     assert len(space.areas) > FEW
@@ -118,7 +120,7 @@ def test_what_is_left_out_is_told_in_some_words(tmp_path: Path) -> None:
     """Also of a log with a thousand names of calls, and programs with enormous ones?"""
     log = store(FIRST) + "".join(f"7 call{n}(1) = 0\n" for n in range(1000)) + store(FIRST)
     with imported(tmp_path, log) as found:
-        counted = Counted(0, exact=True)
+        counted = ConvertedLog(0, exact=True)
         written = write(found, Target(tmp_path, "log", "hostile"))
         assert len(importing.summary(found, written, counted)) < 1000
     assert len(importing.not_recorded(("x" * 100_000,))) < 1000

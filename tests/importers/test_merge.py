@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.importers.accesses import Flags, Pages
-from swaptrace.importers.merge import Last, merged
+from swaptrace.importers.merge import LastAccess, merged
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.loader import load_text
 from swaptrace.traces.chunk import Chunk
@@ -45,7 +45,7 @@ def test_what_is_kept_of_parts_is_what_is_kept_of_the_whole(
     """Wherever a log is cut into blocks, is it the same as one access after another?"""
     bounds = [0, *sorted(min(cut, len(accesses)) for cut in cuts), len(accesses)]
     found: list[tuple[int, bool]] = []
-    last = Last()
+    last = LastAccess()
     for start, end in pairwise(bounds):
         part = accesses[start:end]
         page = np.array([page for page, _ in part], np.uint64)
@@ -66,7 +66,7 @@ def workload(seed: int) -> tuple[Pages, Flags]:
 def test_a_replay_counts_the_same(policy: str, limit: str, tmp_path: Path) -> None:
     """Under every access and under those that are kept, also where memory is short?"""
     page, write = workload(seed=7)
-    kept = merged(page, write, Last())[:2]
+    kept = merged(page, write, LastAccess())[:2]
     assert len(kept[0]) < len(page) * 0.7
     totals = []
     for name, (pages, writes) in (("every", (page, write)), ("kept", kept)):

@@ -14,7 +14,15 @@ import pytest
 
 from swaptrace.importers.strace import Calls
 from swaptrace.scenario.loader import load_file
-from swaptrace.scenario.schema import Madvise, Mmap, Mprotect, Munmap, Scenario, Step, Trace
+from swaptrace.scenario.schema import (
+    MadviseStep,
+    MmapStep,
+    MprotectStep,
+    MunmapStep,
+    Scenario,
+    Step,
+    TraceStep,
+)
 from swaptrace.traces.files import open_trace
 from tests.commandline import finished, run, start
 from tests.effort import exhaustive
@@ -72,16 +80,16 @@ class Imported(NamedTuple):
     scenario: Scenario
     directory: Path
 
-    def region(self, address: int) -> Mmap:
+    def region(self, address: int) -> MmapStep:
         """The mapping that an address lies in."""
-        maps = [step for step in self.scenario.steps if isinstance(step, Mmap)]
+        maps = [step for step in self.scenario.steps if isinstance(step, MmapStep)]
         return next(each for each in maps if each.at and each.at <= address < each.at + each.size)
 
     def done(self, region: str) -> list[object]:
         """What is done to a region: accesses, and the pages of calls."""
         found: list[object] = []
         for step in self.scenario.steps:
-            if isinstance(step, Trace):
+            if isinstance(step, TraceStep):
                 found += accesses(self.directory / step.path, region)
             elif (call := shown(step, region)) is not None:
                 found.append(call)
@@ -90,7 +98,7 @@ class Imported(NamedTuple):
 
 def shown(step: Step, region: str) -> str | None:
     """A call on a region, with its first page and how many there are."""
-    if isinstance(step, Madvise | Mprotect | Munmap) and step.region == region:
+    if isinstance(step, MadviseStep | MprotectStep | MunmapStep) and step.region == region:
         return f"{step.op} {step.span.offset // 4096} {step.span.length // 4096}"
     return None
 
@@ -153,7 +161,7 @@ def test_a_recorded_scenario_replays(program: Path, tmp_path: Path) -> None:
     written = {
         (step.region, page)
         for step in imported.scenario.steps
-        if isinstance(step, Mmap)
+        if isinstance(step, MmapStep)
         for page, _ in (each for each in imported.done(step.region) if isinstance(each, tuple))
     }
     assert counted["minflt"] >= len(written) + 2, "pages 0 and 1 fault again after MADV_DONTNEED"
@@ -216,7 +224,7 @@ def test_without_strace_every_page_is_taken(logs: dict[str, Path], tmp_path: Pat
     bases = {
         step.region: step.at // 4096
         for step in imported.scenario.steps
-        if isinstance(step, Mmap) and step.at
+        if isinstance(step, MmapStep) and step.at
     }
     trace = open_trace(str(only(tmp_path, "plain")))
     start = np.array([bases[name] for name in trace.regions])

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swaptrace.importers.space import Area, Kind, Ranges, Space
+from swaptrace.importers.space import Kind, MappedArea, Ranges, Space
 from tests.effort import examples
 
 SPAN = st.tuples(st.integers(0, 30), st.integers(1, 8)).map(lambda pair: (pair[0], sum(pair)))
@@ -53,7 +53,7 @@ def test_a_space_is_a_map_of_pages(maps: list[tuple[tuple[int, int], Kind | None
         assert gone == {page: pages[page] for page in range(start, end) if page in pages}
         pages = {page: pages[page] for page in pages if not start <= page < end}
         if kind is not None:
-            space.put(Area(start, end, kind))
+            space.put(MappedArea(start, end, kind))
             pages |= dict.fromkeys(range(start, end), kind)
     index = space.locate(np.arange(45, dtype=np.uint64)).tolist()
     found = {page: space.areas[at].kind for page, at in enumerate(index) if at >= 0}
@@ -62,12 +62,12 @@ def test_a_space_is_a_map_of_pages(maps: list[tuple[tuple[int, int], Kind | None
 
 def test_pages_that_moved_away_keep_their_place_in_the_model() -> None:
     """Does what is mapped where they were get pages of its own?"""
-    space = Space([Area(100, 110, "anonymous")])
+    space = Space([MappedArea(100, 110, "anonymous")])
     (moved,) = space.unmap(100, 110)
-    space.put(Area(200, 210, "anonymous", moved.start - 200))
-    fresh = space.put(Area(104, 120, "anonymous"))
+    space.put(MappedArea(200, 210, "anonymous", moved.start - 200))
+    fresh = space.put(MappedArea(104, 120, "anonymous"))
     assert space.within(200, 210)[0].model == (100, 110)
     assert fresh.model[0] > 210
     space.unmap(200, 210)
     space.unmap(104, 120)
-    assert space.put(Area(104, 120, "anonymous")).model == (104, 120)
+    assert space.put(MappedArea(104, 120, "anonymous")).model == (104, 120)

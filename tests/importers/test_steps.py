@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.importers import convert
-from swaptrace.importers.recorder import Recorder
+from swaptrace.importers.recorder import AccessRecorder
 from swaptrace.importers.scenario import Target, directory_of, write
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.loader import load_file
@@ -87,7 +87,7 @@ def test_a_replay_takes_the_faults_that_the_program_took(
     with tempfile.TemporaryDirectory() as directory:
         target = Target(Path(directory), "log", "A test.")
         with directory_of(target) as place:
-            recorder = Recorder(place, every_access=False)
+            recorder = AccessRecorder(place, every_access=False)
             convert.convert_lackey(blocks_of(lines(program.log)), "log", recorder)
             write(recorder, target)
             recorder.close()

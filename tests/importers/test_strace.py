@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swaptrace.importers.strace import Call, Calls
+from swaptrace.importers.strace import Calls, StraceCall
 
 
 def calls(*lines: str) -> list[tuple[str, int]]:
@@ -25,7 +25,7 @@ def test_a_call_is_found_in_any_of_strace_s_forms(before: str, after: str) -> No
     found = list(reader.line(f"{line} = 0x7f4887dc3000{after}".encode()))
     flags = "MAP_PRIVATE|MAP_ANONYMOUS"
     arguments = ("NULL", "8192", "PROT_READ|PROT_WRITE", flags, "-1", "0")
-    assert found == [Call("mmap", arguments, 0x7F4887DC3000)]
+    assert found == [StraceCall("mmap", arguments, 0x7F4887DC3000)]
     assert (found[0].number(0), found[0].number(1)) == (0, 8192)
 
 

@@ -18,9 +18,9 @@ from typing import Any
 from swaptrace import policies
 from swaptrace.advice import Advice
 from swaptrace.replay.engine import replay
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine, Swap
-from swaptrace.scenario.schema import Access, Madvise, Mmap, Scenario, Trace
+from swaptrace.scenario.schema import AccessStep, MadviseStep, MmapStep, Scenario, TraceStep
 from swaptrace.scenario.thp import Thp
 from tests.kernel.limits import COUNTED, PAGE, counted, write_trace
 
@@ -63,11 +63,11 @@ def scenario_of(observation: Observation, folder: Path) -> Scenario:
         stat_flush=facts["settings"]["stat_flush"],
         lru_drain=facts["settings"]["lru_drain"],
     )
-    advised = Madvise(line=2, region="r", advice=Advice.HUGEPAGE, span=Span(0, size))
+    advised = MadviseStep(line=2, region="r", advice=Advice.HUGEPAGE, span=ByteRange(0, size))
     steps = (
-        Mmap(line=1, region="r", size=size),
-        Access(line=3, op="write", region="r", span=Span(0, size), stride=PAGE),
-        Trace(line=4, path=write_trace(facts["workload"], folder), region="r"),
+        MmapStep(line=1, region="r", size=size),
+        AccessStep(line=3, op="write", region="r", span=ByteRange(0, size), stride=PAGE),
+        TraceStep(line=4, path=write_trace(facts["workload"], folder), region="r"),
     )
     return Scenario(facts["workload"], "", machine, (steps[0], advised, *steps[1:]))
 

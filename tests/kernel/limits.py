@@ -20,9 +20,9 @@ import numpy as np
 from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine, Reclaim, Swap
-from swaptrace.scenario.schema import Access, Mmap, Scenario, Trace
+from swaptrace.scenario.schema import AccessStep, MmapStep, Scenario, TraceStep
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import TraceWriter
 
@@ -90,9 +90,9 @@ def scenario_of(observation: Observation, folder: Path) -> Scenario:
         lru_drain=facts["settings"]["lru_drain"],
     )
     steps = (
-        Mmap(line=1, region="r", size=size),
-        Access(line=2, op="write", region="r", span=Span(0, size), stride=PAGE),
-        Trace(line=3, path=write_trace(facts["workload"], folder), region="r"),
+        MmapStep(line=1, region="r", size=size),
+        AccessStep(line=2, op="write", region="r", span=ByteRange(0, size), stride=PAGE),
+        TraceStep(line=3, path=write_trace(facts["workload"], folder), region="r"),
     )
     return Scenario(facts["workload"], "", machine, steps)
 

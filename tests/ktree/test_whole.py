@@ -24,7 +24,7 @@ from swaptrace.mm.policy import Policy
 from swaptrace.mm.steady import Steady
 from swaptrace.mm.transition import transition
 from swaptrace.policies import from_argument
-from swaptrace.replay.citing import Asked
+from swaptrace.replay.citing import RecordingPolicy
 from tests.commandline import run
 from tests.effort import examples, exhaustive, some
 from tests.ktree.making import MEMORY
@@ -316,7 +316,7 @@ def test_a_policy_goes_to_another_process_as_its_c() -> None:
     assert one.stdout == two.stdout
 
 
-@pytest.mark.parametrize("kind", [Steady, Asked])
+@pytest.mark.parametrize("kind", [Steady, RecordingPolicy])
 def test_whoever_stands_before_a_policy_hands_faults_on(kind: Callable[[Policy], Policy]) -> None:
     """Are the functions of the tree run, and not the built-in ones in their place?"""
     policy = from_argument(f"kernel:{SMALL / 'after'}")

@@ -6,7 +6,7 @@ from collections import Counter
 
 from swaptrace.counters import ReclaimCounter
 from swaptrace.mm.column import Pte
-from swaptrace.replay.family import Family, Process
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.world import World
 from tests.replay.folios import Folio, Shadow
 from tests.replay.limited import NaiveArena
@@ -138,10 +138,10 @@ class NaiveAging(NaiveArena):
 
     # page tables
 
-    def entry(self, process: Process, family: Family, page: int) -> Entry:
+    def entry(self, process: Process, family: SharedRegion, page: int) -> Entry:
         return id(process), id(family), (family.base + page) // 512
 
-    def touch(self, family: Family, page: int, member: int) -> None:
+    def touch(self, family: SharedRegion, page: int, member: int) -> None:
         process = self.world.processes[family.members[member]]
         self.switched_to(process.name)
         self.old_entries.discard(self.entry(process, family, page))
@@ -151,7 +151,7 @@ class NaiveAging(NaiveArena):
             self.current = self.world.processes[name]
             self.ran.add(id(self.current))
 
-    def mapped(self, family: Family, page: int, member: int) -> Folio | None:
+    def mapped(self, family: SharedRegion, page: int, member: int) -> Folio | None:
         """What the process maps there, if its PTE is young; then it is no longer."""
         pte = self.world.table.columns[self.column(family, page)].maps[member].pte
         state = self.state(family, page)
@@ -165,7 +165,7 @@ class NaiveAging(NaiveArena):
         if known is not None:
             known.add(entry)
 
-    def walk_entry(self, family: Family, member: int, entry: Entry) -> None:
+    def walk_entry(self, family: SharedRegion, member: int, entry: Entry) -> None:
         process = self.world.processes[family.members[member]]
         low, high = max(entry[2] * 512, family.base), min(entry[2] * 512 + 512, family.end)
         total = young = 0
@@ -263,7 +263,7 @@ class NaiveAging(NaiveArena):
     def everyone(self) -> list[Folio]:
         return [folio for ring in self.rings.values() for folio in ring]
 
-    def near(self, family: Family, page: int, member: int) -> bool:
+    def near(self, family: SharedRegion, page: int, member: int) -> bool:
         """Whether the PTE is young; then its neighbours are looked at."""
         if self.mapped(family, page, member) is None:
             return False

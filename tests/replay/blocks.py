@@ -15,15 +15,15 @@ from swaptrace.mm.blockpage import columns
 from swaptrace.mm.blocktransition import Happened, happen
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Access, Event, Facts, Free, Pageout, Populate
-from swaptrace.mm.khugepaged import Scan
+from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.engine import Replay
-from swaptrace.replay.family import Family, Process
 from swaptrace.replay.folios import memory
 from swaptrace.replay.folios.memory import MODELLED, Folios, check_modelled, orders_of
 from swaptrace.replay.folios.regions import SLOT_CACHE
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.pages import sequence
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.space import AddressSpace, VmArea
@@ -47,10 +47,10 @@ class NaiveFolios(Folios):
         self.slots = SlotMap(world.device.total, TABLE, first)
         kinds = (NO_FLAGS, VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
         self.allowed = {flags: orders_of(machine, flags) for flags in kinds}
-        self.family: Family | None = None
+        self.family: SharedRegion | None = None
         self.block: Block | None = None
 
-    def place(self, family: Family, _pages: int, column: int) -> None:
+    def place(self, family: SharedRegion, _pages: int, column: int) -> None:
         ends = [*range(family.base - family.base % TABLE + TABLE, family.end, TABLE), family.end]
         starts = [family.base, *ends[:-1]]
         maps = self.world.table.columns[column].maps
@@ -59,14 +59,14 @@ class NaiveFolios(Folios):
             for start, end in zip(starts, ends, strict=True)
         ]
 
-    def columns(self, family: Family) -> Iterator[tuple[int, Column]]:
+    def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]]:
         for block in self.blocks[id(family)]:
             yield from ((1, column) for column in columns(block))
 
     def key(self) -> tuple[object, ...]:
         return ()
 
-    def send(self, tally: Tally, family: Family, walk: Walk, event: Event | Isolate) -> bool:
+    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event | Isolate) -> bool:
         self.family = family
         if not isinstance(event, (*MODELLED, Isolate)):
             raise SwaptraceError("not modelled")
@@ -85,7 +85,7 @@ class NaiveFolios(Folios):
                 return False
         return True
 
-    def parts(self, family: Family, walk: Walk) -> Iterator[tuple[Block, range]]:
+    def parts(self, family: SharedRegion, walk: Walk) -> Iterator[tuple[Block, range]]:
         for block in self.blocks[id(family)]:
             low = max(family.base + walk.first, block.base) - block.base
             high = min(family.base + walk.end, block.base + len(block.maps)) - block.base
@@ -102,9 +102,11 @@ class NaiveFolios(Folios):
                 for block, pages in self.parts(family, Walk(address - family.base, 1)):
                     self.happen(tally, block, event, pages)
 
-    def collapse(self, tally: Tally, family: Family, walk: Walk, member: int) -> list[Scan]:
+    def collapse(
+        self, tally: Tally, family: SharedRegion, walk: Walk, member: int
+    ) -> list[KhugepagedScan]:
         self.family = family
-        event, found = Collapse(member, self.world.facts), list[Scan]()
+        event, found = Collapse(member, self.world.facts), list[KhugepagedScan]()
         for block, pages in self.parts(family, walk):
             scanned = self.happen(tally, block, event, pages).scanned
             assert scanned is not None
@@ -130,7 +132,7 @@ class NaiveFolios(Folios):
             tally.see(kind, family.members[p], family.name, block.base + i - family.base, 1)
         return done
 
-    def cold(self, tally: Tally, family: Family, walk: Walk, member: int) -> None:
+    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, member: int) -> None:
         self.send(tally, family, walk, Isolate(member, self.world.facts))
 
     # what lies around a block

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from swaptrace.advice import Advice
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine, Swap
-from swaptrace.scenario.schema import Access, Madvise, Memset, Mmap, Scenario, Step
+from swaptrace.scenario.schema import AccessStep, MadviseStep, MemsetStep, MmapStep, Scenario, Step
 
 PAGE = 4096
 MiB = 1 << 20
@@ -21,25 +21,27 @@ def scenario(*steps: Step, size: int | None = None, **machine: Any) -> Scenario:
     return Scenario("test", "", Machine(swap=swap, **machine), steps)
 
 
-def mmap(size: int, region: str = "r", **more: Any) -> Mmap:
-    return Mmap(line=1, region=region, size=size, **more)
+def mmap(size: int, region: str = "r", **more: Any) -> MmapStep:
+    return MmapStep(line=1, region=region, size=size, **more)
 
 
-def memset(size: int, value: int = 1, region: str = "r", offset: int = 0, **more: Any) -> Memset:
-    return Memset(line=2, region=region, value=value, span=Span(offset, size), **more)
+def memset(
+    size: int, value: int = 1, region: str = "r", offset: int = 0, **more: Any
+) -> MemsetStep:
+    return MemsetStep(line=2, region=region, value=value, span=ByteRange(offset, size), **more)
 
 
-def pageout(size: int, region: str = "r", offset: int = 0, **more: Any) -> Madvise:
+def pageout(size: int, region: str = "r", offset: int = 0, **more: Any) -> MadviseStep:
     return advise(Advice.PAGEOUT, size, region, offset, **more)
 
 
-def advise(advice: Any, size: int, region: str = "r", offset: int = 0, **more: Any) -> Madvise:
-    return Madvise(line=3, region=region, advice=advice, span=Span(offset, size), **more)
+def advise(advice: Any, size: int, region: str = "r", offset: int = 0, **more: Any) -> MadviseStep:
+    return MadviseStep(line=3, region=region, advice=advice, span=ByteRange(offset, size), **more)
 
 
-def access(op: Any, size: int, region: str = "r", offset: int = 0, **more: Any) -> Access:
+def access(op: Any, size: int, region: str = "r", offset: int = 0, **more: Any) -> AccessStep:
     more.setdefault("stride", PAGE)
-    return Access(line=4, op=op, region=region, span=Span(offset, size), **more)
+    return AccessStep(line=4, op=op, region=region, span=ByteRange(offset, size), **more)
 
 
 def microbenchmark(size: int) -> tuple[Step, ...]:

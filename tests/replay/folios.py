@@ -19,7 +19,7 @@ from swaptrace.mm.event import (
     SetVma,
 )
 from swaptrace.mm.moves import moves
-from swaptrace.replay.family import Family
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
@@ -78,7 +78,7 @@ class NaiveMemory:
         self.exact = machine.reclaim == "lru"
         self.used = 0
         self.pages: dict[tuple[int, int], PageState] = {}
-        self.of: dict[int, Family] = {}
+        self.of: dict[int, SharedRegion] = {}
         self.lists: dict[tuple[str, bool], list[Folio]] = {
             (kind, active): [] for kind in ("anon", "file") for active in (False, True)
         }
@@ -94,17 +94,17 @@ class NaiveMemory:
         self.reclaim: dict[str, int] = {}
         self.tally = Tally()
 
-    def columns(self, _family: Family) -> None:
+    def columns(self, _family: SharedRegion) -> None:
         """The region's say it."""
 
-    def place(self, family: Family, _pages: int, _column: int) -> None:
+    def place(self, family: SharedRegion, _pages: int, _column: int) -> None:
         self.of[id(family)] = family
 
     def key(self) -> tuple[object, ...]:
         self.asked += 1
         return (self.asked,)
 
-    def state(self, family: Family, page: int) -> PageState:
+    def state(self, family: SharedRegion, page: int) -> PageState:
         return self.pages.setdefault((id(family), page), PageState())
 
     # the lists
@@ -235,7 +235,7 @@ class NaiveMemory:
 
     # transitions
 
-    def column(self, family: Family, page: int) -> int:
+    def column(self, family: SharedRegion, page: int) -> int:
         return next(c for _, _, c in family.region.segments(Walk(page, 1)))
 
     def now(self, event: Event) -> Event:
@@ -253,11 +253,11 @@ class NaiveMemory:
         full = self.world.device.full
         return full if self.slots is None else self.slots.clusters.full
 
-    def give_back(self, _world: World, family: Family, page: int, slot: int) -> None:
+    def give_back(self, _world: World, family: SharedRegion, page: int, slot: int) -> None:
         """The allocator takes a slot back."""
         self.take(family, page, FreeSwap(0, self.world.facts, slot))
 
-    def swapping_out(self, family: Family, page: int, event: Pageout | Reclaim) -> Event:
+    def swapping_out(self, family: SharedRegion, page: int, event: Pageout | Reclaim) -> Event:
         """The event as it is for a page that may get a slot."""
         event = event._replace(facts=self.now(event).facts)
         if self.slots is None:
@@ -265,7 +265,7 @@ class NaiveMemory:
         free = self.slots.reserve(family, page, event)
         return event._replace(facts=event.facts._replace(slot_free=free))
 
-    def take(self, family: Family, page: int, event: Event, advised: bool = False) -> None:
+    def take(self, family: SharedRegion, page: int, event: Event, advised: bool = False) -> None:
         """The transition, and what it does to folios."""
         if not isinstance(event, Pageout | Reclaim | Activate):
             event = self.now(event)

@@ -9,7 +9,7 @@ from swaptrace.errors import OutOfMemory
 from swaptrace.mm.column import Pte
 from swaptrace.mm.event import Access, Event, Populate, Reclaim
 from swaptrace.mm.moves import moves
-from swaptrace.replay.family import Family
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.world import World
 from tests.replay.aging import NaiveAging
 from tests.replay.folios import Folio
@@ -188,12 +188,12 @@ class NaiveGenerations(NaiveAging):
 
     # events
 
-    def happen(self, family: Family, page: int, event: Event) -> bool:
+    def happen(self, family: SharedRegion, page: int, event: Event) -> bool:
         if isinstance(event, Access):
             self.touch(family, page, event.process)
         return super().happen(family, page, event)
 
-    def one(self, family: Family, page: int, event: Event) -> bool:
+    def one(self, family: SharedRegion, page: int, event: Event) -> bool:
         self.in_fault = isinstance(event, Access | Populate)
         return super().one(family, page, event)
 

@@ -21,7 +21,7 @@ from swaptrace.mm.event import (
     Unmap,
 )
 from swaptrace.mm.moves import moves
-from swaptrace.replay.family import Family, Process
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
@@ -216,7 +216,7 @@ class NaiveArena(NaiveMemory):
 
     # events
 
-    def happen(self, family: Family, page: int, event: Event) -> bool:
+    def happen(self, family: SharedRegion, page: int, event: Event) -> bool:
         """One event; whether it ends the step."""
         event = self.now(event)
         old = self.column(family, page)
@@ -238,12 +238,12 @@ class NaiveArena(NaiveMemory):
                 self.touch_folio(family, page, event.process)
         return row.ends
 
-    def touch_folio(self, family: Family, page: int, process: int) -> None:
+    def touch_folio(self, family: SharedRegion, page: int, process: int) -> None:
         pte = self.world.table.columns[self.column(family, page)].maps[process].pte
         if isinstance(pte, Pte) and not pte.is_zero_page:
             self.mark_accessed(self.state(family, page).folios[pte.folio])
 
-    def use(self, family: Family, page: int, process: int) -> None:
+    def use(self, family: SharedRegion, page: int, process: int) -> None:
         pte = self.world.table.columns[self.column(family, page)].maps[process].pte
         if self.exact and isinstance(pte, Pte) and not pte.is_zero_page:
             folio = self.state(family, page).folios[pte.folio]
@@ -251,7 +251,7 @@ class NaiveArena(NaiveMemory):
                 self.remove(folio)
                 self.add(folio)
 
-    def read_ahead(self, family: Family, page: int, event: Access | Populate) -> bool:
+    def read_ahead(self, family: SharedRegion, page: int, event: Access | Populate) -> bool:
         """A fault that asks the swap cache."""
         process = self.world.processes[family.members[event.process]]
         address = family.base + page
@@ -267,7 +267,9 @@ class NaiveArena(NaiveMemory):
         process.space.put(area, area._replace(readahead=ahead.readahead))
         return ends
 
-    def window(self, ahead: Pass, family: Family, page: int, event: Access | Populate) -> bool:
+    def window(
+        self, ahead: Pass, family: SharedRegion, page: int, event: Access | Populate
+    ) -> bool:
         start, end = ahead.window(family.base + page)
         if ahead.readahead.window == 1:
             alone = event._replace(facts=event.facts._replace(readahead=False))
@@ -289,7 +291,7 @@ class NaiveArena(NaiveMemory):
 
     def recount(
         self,
-        family: Family,
+        family: SharedRegion,
         page: int,
         parts: list[tuple[Event, int]],
         whole: tuple[Event, int],
@@ -311,7 +313,7 @@ class NaiveArena(NaiveMemory):
             self.flushed = {name: len(folios) for name, folios in self.lists.items()}
             self.activated_flushed = self.activated
 
-    def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
         self.tally = tally
         if isinstance(event, Pageout | Dontneed | Free | Unmap):
             self.drain()
@@ -329,7 +331,7 @@ class NaiveArena(NaiveMemory):
         if self.slots is not None:
             self.slots.clusters.do_work()
 
-    def one(self, family: Family, page: int, event: Event) -> bool:
+    def one(self, family: SharedRegion, page: int, event: Event) -> bool:
         state = self.state(family, page)
         if isinstance(event, Pageout):
             self.pageout(family, page, event)
@@ -354,7 +356,7 @@ class NaiveArena(NaiveMemory):
                 state.young.discard(event.process)
         return False
 
-    def own(self, family: Family, page: int, process: int) -> Folio | None:
+    def own(self, family: SharedRegion, page: int, process: int) -> Folio | None:
         """The folio that only this process maps."""
         column = self.world.table.columns[self.column(family, page)]
         pte = column.maps[process].pte
@@ -362,7 +364,7 @@ class NaiveArena(NaiveMemory):
             return None
         return self.state(family, page).folios[pte.folio]
 
-    def pageout(self, family: Family, page: int, event: Pageout) -> None:
+    def pageout(self, family: SharedRegion, page: int, event: Pageout) -> None:
         folio = self.own(family, page, event.process)
         if folio is not None:
             self.remove(folio)
@@ -375,7 +377,7 @@ class NaiveArena(NaiveMemory):
     def adjust_trans_huge(self, _tally: Tally, _process: Process, _address: int) -> None:
         """No entry is huge."""
 
-    def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
+    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, process: int) -> None:
         self.tally = tally
         self.drain()
         for page in walk.pages().tolist():

@@ -19,8 +19,8 @@ from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
 from swaptrace.replay import access, call, engine, mapping, scanning
 from swaptrace.replay.engine import Replay
-from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages import sequence
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.table import Table
@@ -28,7 +28,7 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.schema import AccessPattern, Repeat, Scenario
+from swaptrace.scenario.schema import AccessPatternStep, RepeatStep, Scenario
 from swaptrace.traces.patterns import accesses
 from tests.replay.placed import Slots
 
@@ -73,12 +73,12 @@ def world_of(machine: Machine, table: Table, placed: bool, _collapsing: bool) ->
     return NaiveWorld(machine, table, placed)
 
 
-def free_swap(world: World, family: Family, page: int, slot: int) -> None:
+def free_swap(world: World, family: SharedRegion, page: int, slot: int) -> None:
     """The allocator takes a slot back."""
     happen(world, Tally(), family, page, FreeSwap(0, world.facts, slot))
 
 
-def repeat(self: Replay, step: Repeat, path: str, window: str | None, record: object) -> None:
+def repeat(self: Replay, step: RepeatStep, path: str, window: str | None, record: object) -> None:
     """Every iteration."""
     for index in range(step.count):
         self.steps(step.steps, f"{path}[{index}].", window, record)  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ def replay_pattern(
     world: World,
     tally: Tally,
     process: Process,
-    step: AccessPattern,
+    step: AccessPatternStep,
     _along: object,
 ) -> None:
     """Each access as the only one of its step."""
@@ -104,7 +104,7 @@ def replay_pattern(
 
 
 def send(
-    world: World, tally: Tally, family: Family, walk: Walk, event: Event, _met: object = None
+    world: World, tally: Tally, family: SharedRegion, walk: Walk, event: Event, _met: object = None
 ) -> None:
     """One page after the other."""
     for page in walk.pages().tolist():
@@ -114,7 +114,12 @@ def send(
 
 
 def happen(
-    world: World, tally: Tally, family: Family, page: int, event: Event, readahead: bool = True
+    world: World,
+    tally: Tally,
+    family: SharedRegion,
+    page: int,
+    event: Event,
+    readahead: bool = True,
 ) -> None:
     """One event on one page."""
     used, total = world.device.used, world.device.total
@@ -142,7 +147,7 @@ def happen(
         tally.see(kind, family.members[member], family.name, page, 1)
 
 
-def column_of(world: World, family: Family, page: int) -> Column:
+def column_of(world: World, family: SharedRegion, page: int) -> Column:
     """The column of a page."""
     return world.table.columns[int(family.region.at(np.array([page], dtype=np.int64))[0])]
 
@@ -150,7 +155,7 @@ def column_of(world: World, family: Family, page: int) -> Column:
 def send_reading(
     world: World,
     tally: Tally,
-    family: Family,
+    family: SharedRegion,
     walk: Walk,
     event: Event,
     bounds: tuple[int, int],
@@ -188,7 +193,7 @@ def send_reading(
     return state
 
 
-def around(world: World, address: int, bounds: tuple[int, int], family: Family) -> list[int]:
+def around(world: World, address: int, bounds: tuple[int, int], family: SharedRegion) -> list[int]:
     """The pages of the region that a read fault of a file maps, its own as well: 64 KiB, from an
     aligned page or the first of the VMA on, of one page table."""
     pages, table = 65536 // world.machine.page_size, world.machine.page_size // 8

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from swaptrace.mm.event import Event, Pageout, Reclaim
 from swaptrace.mm.moves import moves
-from swaptrace.replay.family import Family
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.world import World
 from tests.replay.clusters import Clusters, Holder
 
-GiveBack = Callable[[World, Family, int, int], None]
+GiveBack = Callable[[World, SharedRegion, int, int], None]
 """Lets FreeSwap happen to a slot of a page."""
 
 
@@ -22,11 +22,11 @@ class Slots:
         self.world = world
         self.give_back = give_back
         self.positions: dict[tuple[int, int], list[int]] = {}
-        self.of: dict[int, Family] = {}
+        self.of: dict[int, SharedRegion] = {}
         self.clusters = Clusters(world.machine, self.only_cached, self.free)
         self.reserved: int | None = None
 
-    def column(self, family: Family, page: int) -> int:
+    def column(self, family: SharedRegion, page: int) -> int:
         return next(c for _, _, c in family.region.segments(Walk(page, 1)))
 
     def only_cached(self, holder: Holder) -> bool:
@@ -38,7 +38,7 @@ class Slots:
         family, page, slot = holder
         self.give_back(self.world, self.of[family], page, slot)
 
-    def reserve(self, family: Family, page: int, event: Pageout | Reclaim) -> bool:
+    def reserve(self, family: SharedRegion, page: int, event: Pageout | Reclaim) -> bool:
         """Whether there is a slot for a page, if it needs one."""
         if not self.needs_slot(family, page, event):
             return True
@@ -51,11 +51,11 @@ class Slots:
             return True
         return self.reserved is not None
 
-    def needs_slot(self, family: Family, page: int, event: Pageout | Reclaim) -> bool:
+    def needs_slot(self, family: SharedRegion, page: int, event: Pageout | Reclaim) -> bool:
         free = event._replace(facts=event.facts._replace(slot_free=True))
         return self.world.table.row(free, self.column(family, page)).slots > 0
 
-    def follow(self, family: Family, page: int, event: Event) -> None:
+    def follow(self, family: SharedRegion, page: int, event: Event) -> None:
         """Before the page takes a transition: where its slots go."""
         key = id(family), page
         self.of[id(family)] = family

@@ -8,33 +8,33 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 
 from swaptrace.advice import Advice
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine, Swap
-from swaptrace.scenario.pagescan import PagemapScan
+from swaptrace.scenario.pagescan import PagemapScanStep
 from swaptrace.scenario.schema import (
-    Access,
-    AccessPattern,
-    ClearRefs,
-    Exit,
-    Fork,
+    AccessPatternStep,
+    AccessStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
     LockAllFlag,
     LockFlag,
-    Madvise,
-    Memset,
-    Mlock,
-    Mlockall,
-    Mmap,
-    Mprotect,
-    Munlock,
-    Munlockall,
-    Munmap,
+    MadviseStep,
+    MemsetStep,
+    MlockallStep,
+    MlockStep,
+    MmapStep,
+    MprotectStep,
+    MunlockallStep,
+    MunlockStep,
+    MunmapStep,
     Pattern,
     Prot,
-    Repeat,
+    RepeatStep,
     Scenario,
     Step,
 )
-from swaptrace.scenario.uffd import UffdRegister, UffdWriteprotect
+from swaptrace.scenario.uffd import UffdRegisterStep, UffdWriteprotectStep
 from swaptrace.verify.leaves import written
 from swaptrace.verify.random_uffd import FEATURES, scan_step, uffd_step
 
@@ -69,23 +69,23 @@ def machines(draw: st.DrawFn, pages: int) -> Machine:
 
 
 @st.composite
-def spans(draw: st.DrawFn, pages: int) -> Span:
+def spans(draw: st.DrawFn, pages: int) -> ByteRange:
     """Whole pages of a region, often all of them."""
     if draw(st.booleans()):
-        return Span(0, pages * PAGE)
+        return ByteRange(0, pages * PAGE)
     first = draw(st.integers(0, pages - 1))
-    return Span(first * PAGE, draw(st.integers(1, pages - first)) * PAGE)
+    return ByteRange(first * PAGE, draw(st.integers(1, pages - first)) * PAGE)
 
 
 @st.composite
-def access_patterns(draw: st.DrawFn, span: Span, process: str) -> AccessPattern:
+def access_patterns(draw: st.DrawFn, span: ByteRange, process: str) -> AccessPatternStep:
     """An `access` step on the region `r`."""
     pages = span.length // PAGE
     kinds: list[Pattern] = ["sequential", "uniform", "zipf"]
     if pages > 1:
         kinds.append("hot")
     pattern = draw(st.sampled_from(kinds))
-    return AccessPattern(
+    return AccessPatternStep(
         line=1,
         process=process,
         region="r",
@@ -106,7 +106,7 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = Fals
     place: Any = {"line": 1, "process": process}
     kind = draw(st.sampled_from("aaaaaaaammmmpulkcxs" + "fffw" * registers))
     if kind == "a":
-        return Access(
+        return AccessStep(
             **place,
             op=draw(st.sampled_from(["read", "write", "read_write"])),
             region="r",
@@ -119,9 +119,9 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = Fals
     if kind == "s":
         return draw(access_patterns(span, process))
     if kind == "m":
-        return Madvise(**place, region="r", advice=draw(st.sampled_from(ADVICE)), span=span)
+        return MadviseStep(**place, region="r", advice=draw(st.sampled_from(ADVICE)), span=span)
     if kind == "p":
-        return Mprotect(
+        return MprotectStep(
             **place, region="r", prot=draw(st.sampled_from(["rw", "rw", "r", "none"])), span=span
         )
     if kind == "w":
@@ -130,22 +130,22 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = Fals
         return replace(step, flags=draw(st.sampled_from([1, 2, 3])), vec=True)
     if kind == "f":
         random, features = draw(st.randoms(use_true_random=False)), draw(st.sampled_from(FEATURES))
-        return uffd_step(random, features, "r", process, span, Span(0, pages * PAGE))
+        return uffd_step(random, features, "r", process, span, ByteRange(0, pages * PAGE))
     if kind == "u":
-        return UffdWriteprotect(**place, region="r", span=span, wp=draw(st.booleans()))
+        return UffdWriteprotectStep(**place, region="r", span=span, wp=draw(st.booleans()))
     if kind == "l":
         flags: tuple[LockFlag, ...] = draw(st.sampled_from([(), ("MLOCK_ONFAULT",)]))
-        return Mlock(**place, region="r", span=span, flags=flags)
+        return MlockStep(**place, region="r", span=span, flags=flags)
     if kind == "k":
-        return Munlock(**place, region="r", span=span)
+        return MunlockStep(**place, region="r", span=span)
     if kind == "x":
-        return Munmap(**place, region="r", span=span)
+        return MunmapStep(**place, region="r", span=span)
     others: list[Step] = [
-        ClearRefs(**place),
-        Munlockall(**place),
-        Mlockall(**place, flags=tuple(sorted(draw(st.sets(st.sampled_from(LOCK_ALL)))))),
-        Memset(**place, region="r", span=span, value=0),
-        Memset(**place, region="r", span=span, value=1),
+        ClearRefsStep(**place),
+        MunlockallStep(**place),
+        MlockallStep(**place, flags=tuple(sorted(draw(st.sets(st.sampled_from(LOCK_ALL)))))),
+        MemsetStep(**place, region="r", span=span, value=0),
+        MemsetStep(**place, region="r", span=span, value=1),
     ]
     return draw(st.sampled_from(others))
 
@@ -163,12 +163,12 @@ def scenarios(
     pages = draw(st.integers(1, max_pages))
     prot: Prot = draw(st.sampled_from(["rw", "rw", "rw", "r"]))
     shared, file = draw(st.sampled_from(objects))
-    mapped = Mmap(line=1, region="r", size=pages * PAGE, prot=prot, shared=shared, file=file)
+    mapped = MmapStep(line=1, region="r", size=pages * PAGE, prot=prot, shared=shared, file=file)
     steps: list[Step] = [mapped]
     steps.append(
-        Access(line=1, op="write", region="r", span=Span(0, pages * PAGE), stride=PAGE)
+        AccessStep(line=1, op="write", region="r", span=ByteRange(0, pages * PAGE), stride=PAGE)
         if draw(st.booleans())
-        else Madvise(line=1, region="r", advice=Advice.WILLNEED, span=Span(0, PAGE))
+        else MadviseStep(line=1, region="r", advice=Advice.WILLNEED, span=ByteRange(0, PAGE))
     )
     alive = ["main"]
     for number in range(draw(st.integers(1, max_steps))):
@@ -176,16 +176,16 @@ def scenarios(
         choice = draw(st.integers(0, 11))
         if choice == 0 and len(alive) < 3:
             alive.append(f"child{number}")
-            steps.append(Fork(line=1, process=process, child=alive[-1]))
+            steps.append(ForkStep(line=1, process=process, child=alive[-1]))
         elif choice == 1 and len(alive) > 1:
             alive.remove(process)
-            steps.append(Exit(line=1, process=process))
+            steps.append(ExitStep(line=1, process=process))
         elif choice == 2:
             inner = draw(st.lists(leaf_steps(pages, process, registers), min_size=1, max_size=3))
-            steps.append(Repeat(line=1, count=draw(st.integers(1, 6)), steps=tuple(inner)))
+            steps.append(RepeatStep(line=1, count=draw(st.integers(1, 6)), steps=tuple(inner)))
         else:
             steps.append(draw(leaf_steps(pages, process, registers)))
     machine = draw(machines(pages))
-    if any(isinstance(step, UffdRegister | PagemapScan) for step in written(tuple(steps))):
+    if any(isinstance(step, UffdRegisterStep | PagemapScanStep) for step in written(tuple(steps))):
         machine = replace(machine, kernel=draw(st.sampled_from(["6.12", "6.18", "7.3"])))
     return Scenario("random", "", machine, tuple(steps))

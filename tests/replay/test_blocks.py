@@ -17,9 +17,9 @@ from swaptrace.replay import engine
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.table import Table
 from swaptrace.result.result import PolicyResult
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.loader import load_file, load_text
-from swaptrace.scenario.schema import AccessPattern, Exit, Madvise, Mmap, Scenario
+from swaptrace.scenario.schema import AccessPatternStep, ExitStep, MadviseStep, MmapStep, Scenario
 from swaptrace.scenario.thp import Thp
 from swaptrace.traces.patterns import accesses
 from tests.effort import examples
@@ -50,13 +50,13 @@ def with_large_folios(draw: st.DrawFn, max_pages: int, max_steps: int) -> Scenar
         scenario.machine, kernel=draw(st.sampled_from(KERNELS)), thp=draw(st.sampled_from(THP))
     )
     first, *others = scenario.steps
-    assert isinstance(first, Mmap)
+    assert isinstance(first, MmapStep)
     first = replace(first, at=draw(st.sampled_from(BASES)))
     advice = Advice.HUGEPAGE, Advice.NOHUGEPAGE, Advice.COLLAPSE, Advice.PAGEOUT
-    alive = next((at for at, step in enumerate(others) if isinstance(step, Exit)), len(others))
+    alive = next((at for at, step in enumerate(others) if isinstance(step, ExitStep)), len(others))
     for at in draw(st.lists(st.integers(0, alive), max_size=3)):
         advised, span = draw(st.sampled_from(advice)), draw(spans(first.size // 4096))
-        others.insert(at, Madvise(line=1, region="r", advice=advised, span=span))
+        others.insert(at, MadviseStep(line=1, region="r", advice=advised, span=span))
     return replace(scenario, machine=machine, steps=(first, *others))
 
 
@@ -138,7 +138,9 @@ def test_a_repeat_is_jumped_over_where_its_state_recurs() -> None:
 
 def test_a_trace_is_played_as_its_accesses_are(tmp_path: Path) -> None:
     """Do the records of a trace count what an `access` step with the same ones counts?"""
-    step = AccessPattern(line=1, region="buf", span=Span(0, 2 << 20), count=700, pattern="uniform")
+    step = AccessPatternStep(
+        line=1, region="buf", span=ByteRange(0, 2 << 20), count=700, pattern="uniform"
+    )
     chunks = accesses(replace(step, write_share=0.5, seed=3), 512)
     lines = (
         f"{page},{int(write)}\n"

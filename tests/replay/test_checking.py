@@ -13,7 +13,7 @@ from swaptrace.replay.engine import replay
 from swaptrace.result.result import Checked
 from swaptrace.scenario.claims import Claims, Data
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Check, Repeat, Scenario, Step
+from swaptrace.scenario.schema import CheckStep, RepeatStep, Scenario, Step
 from tests.effort import examples
 from tests.replay.naive import naive_replay
 from tests.replay.strategies import scenarios
@@ -166,11 +166,11 @@ steps:
 
 def with_checks(step: Step, number: int) -> tuple[Step, ...]:
     """The step and, behind it, what its process's data are."""
-    if isinstance(step, Repeat):
+    if isinstance(step, RepeatStep):
         inner = (more for inner in step.steps for more in with_checks(inner, number))
         return (replace(step, steps=tuple(inner)),)
     claims = Claims(data=(("r", Data(everywhere="unchanged")),), violations=())
-    return step, Check(line=1, column=number, process=step.process, claims=claims)
+    return step, CheckStep(line=1, column=number, process=step.process, claims=claims)
 
 
 @settings(max_examples=examples(60))

@@ -8,25 +8,25 @@ import pytest
 
 from swaptrace import policies
 from swaptrace.advice import Advice
-from swaptrace.errors import ScenarioError, SwaptraceError
+from swaptrace.errors import ScenarioError
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.table import Table
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.schema import (
-    ClearRefs,
-    Exit,
-    Fork,
-    Measure,
-    Mlock,
-    Mprotect,
-    Munmap,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    MeasureStep,
+    MlockStep,
+    MprotectStep,
+    MunmapStep,
     Prot,
-    Repeat,
+    RepeatStep,
     Scenario,
     Step,
 )
-from swaptrace.scenario.uffd import UffdWriteprotect
+from swaptrace.scenario.uffd import UffdWriteprotectStep
 from tests.replay.building import (
     PAGE,
     MiB,
@@ -85,7 +85,9 @@ def test_a_billion_repetitions_take_no_more_evaluations_than_ten(policy: str) ->
     """Is the rest multiplied once an iteration leaves the state that it found?"""
 
     def repeated(count: int) -> Scenario:
-        loop = Repeat(line=5, count=count, steps=(pageout(2 * MiB), access("read_write", 2 * MiB)))
+        loop = RepeatStep(
+            line=5, count=count, steps=(pageout(2 * MiB), access("read_write", 2 * MiB))
+        )
         return scenario(mmap(2 * MiB), memset(2 * MiB), loop)
 
     assert evaluations(repeated(10), policy) == evaluations(repeated(10**9), policy)
@@ -101,7 +103,7 @@ def test_a_cycle_of_two_iterations_is_multiplied_and_its_rest_replayed(count: in
     With windows of two pages, read-ahead over three takes turns between two patterns.
     """
     zswap = Swap(backend="zswap", page_cluster=1)
-    loop = Repeat(line=5, count=count, steps=(pageout(3 * PAGE), access("read", 3 * PAGE)))
+    loop = RepeatStep(line=5, count=count, steps=(pageout(3 * PAGE), access("read", 3 * PAGE)))
     of = scenario(mmap(3 * PAGE), memset(3 * PAGE), loop, access("read", PAGE), swap=zswap)
     fast, slow = replay(of, FINAL, steps=True, pages=True), naive_replay(of, FINAL)
     assert fast.total == slow.total
@@ -113,7 +115,7 @@ def test_a_cycle_of_two_iterations_is_multiplied_and_its_rest_replayed(count: in
 
 def test_folded_repetitions_say_which_and_how_many_they_stand_for() -> None:
     """Does a billion repetitions list a handful of steps, with their number?"""
-    loop = Repeat(line=5, count=10**9, steps=(pageout(PAGE), access("read", PAGE)))
+    loop = RepeatStep(line=5, count=10**9, steps=(pageout(PAGE), access("read", PAGE)))
     result = replay(scenario(mmap(PAGE), memset(PAGE), loop), FINAL, steps=True)
     assert result.steps is not None
     last = result.steps[-1]
@@ -124,7 +126,7 @@ def test_folded_repetitions_say_which_and_how_many_they_stand_for() -> None:
 
 def test_windows_add_up_under_their_label_and_count_nothing_else() -> None:
     """Do two windows of one label add up, and steps outside stay out?"""
-    window = Measure(line=4, label="w", steps=(access("read", 2 * PAGE),))
+    window = MeasureStep(line=4, label="w", steps=(access("read", 2 * PAGE),))
     steps = (mmap(4 * PAGE), memset(4 * PAGE), pageout(4 * PAGE), window, pageout(4 * PAGE))
     result = replay(scenario(*steps, window), FINAL)
     assert result.windows == {"w": {"majflt": 4, "pswpin": 4}}
@@ -133,15 +135,15 @@ def test_windows_add_up_under_their_label_and_count_nothing_else() -> None:
 
 def test_a_window_within_a_repeat_counts_every_iteration() -> None:
     """Is a window multiplied with the iterations that it is in?"""
-    window = Measure(line=4, label="w", steps=(access("read", PAGE),))
-    loop = Repeat(line=3, count=1000, steps=(pageout(PAGE), window))
+    window = MeasureStep(line=4, label="w", steps=(access("read", PAGE),))
+    loop = RepeatStep(line=3, count=1000, steps=(pageout(PAGE), window))
     result = replay(scenario(mmap(PAGE), memset(PAGE), loop), FINAL)
     assert result.windows["w"]["majflt"] == 1000
 
 
 def test_an_unexpected_errno_is_an_error_that_names_it() -> None:
     """Must a step say which errno its system call gives, and no other?"""
-    lock = Mlock(line=3, region="r", span=Span(0, PAGE))
+    lock = MlockStep(line=3, region="r", span=ByteRange(0, PAGE))
     steps = (mmap(PAGE), lock, pageout(PAGE))
     with pytest.raises(ScenarioError, match=r"MADV_PAGEOUT fails with EINVAL here"):
         replay(scenario(*steps), FINAL)
@@ -154,65 +156,16 @@ def test_an_unexpected_errno_is_an_error_that_names_it() -> None:
 
 def test_a_call_over_a_hole_does_what_lies_before_or_around_it() -> None:
     """Has a refused system call the partial effect that it has on the kernel?"""
-    hole = Munmap(line=2, region="r", span=Span(PAGE, PAGE))
+    hole = MunmapStep(line=2, region="r", span=ByteRange(PAGE, PAGE))
     start = (mmap(4 * PAGE), memset(4 * PAGE), hole)
     around = scenario(*start, pageout(4 * PAGE, errno="ENOMEM"))
     assert replay(around, FINAL, pages=True).pages == {"main": {"r": "1SD,1-,2SD"}}
-    protect = Mprotect(line=3, region="r", prot="r", span=Span(0, 4 * PAGE), errno="ENOMEM")
+    protect = MprotectStep(
+        line=3, region="r", prot="r", span=ByteRange(0, 4 * PAGE), errno="ENOMEM"
+    )
     before = scenario(*start, protect, access("write", PAGE, offset=2 * PAGE))
     assert counted(before) == {}
     assert counted(scenario(*start, protect, access("write", PAGE))) == {"sigsegv": 1}
-
-
-def test_a_forbidden_access_ends_its_step_alone() -> None:
-    """Is one SIGSEGV counted, and does the replay go on?"""
-    steps = (mmap(4 * PAGE, prot="r"), access("write", 4 * PAGE), access("read", 4 * PAGE))
-    assert counted(scenario(*steps), step=1) == {"sigsegv": 1}
-    assert counted(scenario(*steps)) == {"minflt": 4, "zero_page": 4}
-
-
-@pytest.mark.parametrize(
-    ("order", "expected"), [("forward", "2PX,1-,1S"), ("backward", "2S,1-,1PX")]
-)
-def test_order_decides_what_is_touched_before_a_forbidden_access(order: str, expected: str) -> None:
-    """Does a step go as far as the hole, from the side that it starts on?"""
-    hole = Munmap(line=2, region="r", span=Span(2 * PAGE, PAGE))
-    steps = (
-        *(mmap(4 * PAGE), memset(4 * PAGE), hole, ClearRefs(line=3)),
-        *(pageout(4 * PAGE, errno="ENOMEM"), access("read", 4 * PAGE, order=order)),
-    )
-    pages = replay(scenario(*steps), FINAL, pages=True).pages
-    assert pages is not None
-    assert pages["main"]["r"] == expected
-
-
-def test_a_stride_below_a_page_takes_no_new_fault_on_the_same_page() -> None:
-    """Is a page that is touched again counted once?"""
-    steps = (mmap(2 * PAGE), access("write", 2 * PAGE, stride=64))
-    assert counted(scenario(*steps))["minflt"] == 2
-
-
-def test_a_stride_above_a_page_skips_pages() -> None:
-    """Are only the pages faulted in that the stride meets, also where it is no multiple?"""
-    skipping = scenario(mmap(8 * PAGE), access("write", 8 * PAGE, stride=3 * PAGE))
-    assert counted(skipping)["minflt"] == 3
-    uneven = scenario(mmap(8 * PAGE), access("write", 8 * PAGE, stride=6144))
-    pages = replay(uneven, FINAL, pages=True).pages
-    assert pages == {"main": {"r": "2PDX,1D,2PDX,1D,2PDX"}}
-
-
-@pytest.mark.parametrize("stride", [2 * PAGE, 6144])
-def test_a_walk_that_memory_could_not_list_is_refused(stride: int) -> None:
-    """Is every second page of a terabyte an error that says so, and no crash?"""
-    sparse = scenario(mmap(TiB), access("write", TiB, stride=stride))
-    with pytest.raises(SwaptraceError, match=r"\d+ pages would have to be listed one by one"):
-        replay(sparse, FINAL)
-
-
-def test_a_random_order_that_does_not_matter_needs_no_list() -> None:
-    """Does a terabyte in random order cost nothing where pages do not depend on each other?"""
-    shuffled = scenario(mmap(TiB), access("write", TiB, order="random"))
-    assert counted(shuffled)["minflt"] == TiB // PAGE
 
 
 def test_swap_that_fills_up_leaves_pages_in_memory() -> None:
@@ -224,9 +177,9 @@ def test_swap_that_fills_up_leaves_pages_in_memory() -> None:
 
 def test_a_name_may_be_mapped_again_after_munmap() -> None:
     """Does a region that was unmapped give its name to a fresh one, in this process alone?"""
-    gone = Munmap(line=3, process="child", region="r", span=Span(0, PAGE))
+    gone = MunmapStep(line=3, process="child", region="r", span=ByteRange(0, PAGE))
     steps = (
-        *(mmap(PAGE), memset(PAGE), Fork(line=2, child="child"), gone),
+        *(mmap(PAGE), memset(PAGE), ForkStep(line=2, child="child"), gone),
         *(mmap(2 * PAGE, process="child"), access("read", PAGE)),
     )
     pages = replay(scenario(*steps), FINAL, pages=True).pages
@@ -235,7 +188,12 @@ def test_a_name_may_be_mapped_again_after_munmap() -> None:
 
 def test_a_process_that_exited_is_gone_from_the_page_maps() -> None:
     """Do page maps show who lives?"""
-    steps = (mmap(PAGE), memset(PAGE), Fork(line=2, child="child"), Exit(line=3, process="main"))
+    steps = (
+        mmap(PAGE),
+        memset(PAGE),
+        ForkStep(line=2, child="child"),
+        ExitStep(line=3, process="main"),
+    )
     pages = replay(scenario(*steps), FINAL, pages=True).pages
     assert pages == {"child": {"r": "1PDX"}}
 
@@ -243,7 +201,7 @@ def test_a_process_that_exited_is_gone_from_the_page_maps() -> None:
 def test_a_machine_without_soft_dirty_shows_none_and_tracks_nothing() -> None:
     """Is CONFIG_MEM_SOFT_DIRTY=n the end of bit 55 and of the faults it costs?"""
     steps = (
-        *(mmap(PAGE), memset(PAGE), pageout(PAGE), ClearRefs(line=4)),
+        *(mmap(PAGE), memset(PAGE), pageout(PAGE), ClearRefsStep(line=4)),
         *(access("read", PAGE), access("write", PAGE)),
     )
     with_it = replay(scenario(*steps), FINAL, pages=True)
@@ -256,7 +214,7 @@ def test_a_machine_without_soft_dirty_shows_none_and_tracks_nothing() -> None:
 def test_violations_name_step_process_region_and_pages() -> None:
     """Does a lost soft-dirty write say where it shows, once, with the number of pages?"""
     steps = (
-        *(mmap(8 * PAGE), memset(8 * PAGE), pageout(8 * PAGE), ClearRefs(line=4)),
+        *(mmap(8 * PAGE), memset(8 * PAGE), pageout(8 * PAGE), ClearRefsStep(line=4)),
         *(access("read", 8 * PAGE), access("write", 4 * PAGE, offset=2 * PAGE)),
     )
     (violation,) = replay(scenario(*steps), policies.find("simple")).violations
@@ -265,12 +223,12 @@ def test_violations_name_step_process_region_and_pages() -> None:
     assert (violation.page, violation.pages) == (2, 4)
 
 
-LOCK = Mlock(line=3, region="r", span=Span(0, 7 * PAGE))
-PROTECT = UffdWriteprotect(line=4, region="r", span=Span(0, 7 * PAGE))
+LOCK = MlockStep(line=3, region="r", span=ByteRange(0, 7 * PAGE))
+PROTECT = UffdWriteprotectStep(line=4, region="r", span=ByteRange(0, 7 * PAGE))
 
 
-def protect(prot: Prot) -> Mprotect:
-    return Mprotect(line=5, region="r", prot=prot, span=Span(0, 7 * PAGE))
+def protect(prot: Prot) -> MprotectStep:
+    return MprotectStep(line=5, region="r", prot=prot, span=ByteRange(0, 7 * PAGE))
 
 
 @pytest.mark.parametrize(
@@ -295,8 +253,8 @@ def test_a_page_that_waits_in_a_batch_is_not_taken_for_the_only_reference() -> N
     page-cluster of 0 and more than half of the slots in use (seen on 6.18)?"""
     size = 45 * PAGE
     steps = (
-        *(mmap(size), memset(size), pageout(size), Fork(line=2, child="child")),
-        *(Exit(line=3, process="child"), access("read", size), access("write", size)),
+        *(mmap(size), memset(size), pageout(size), ForkStep(line=2, child="child")),
+        *(ExitStep(line=3, process="child"), access("read", size), access("write", size)),
     )
     tight = {"backend": "zswap", "size": 63 * PAGE}
     alone = scenario(*steps, swap=Swap(**tight, page_cluster=0))  # type: ignore[arg-type]
@@ -320,9 +278,9 @@ def test_populating_for_write_dirties_the_folio_behind_a_clean_writable_pte() ->
 def test_madv_free_does_not_discard_what_another_process_has_locked() -> None:
     """Is a page kept that is unevictable at the time of the advice (seen on 6.18)?"""
     size = 16 * PAGE
-    lock = Mlock(line=2, region="r", span=Span(0, size))
+    lock = MlockStep(line=2, region="r", span=ByteRange(0, size))
     steps = (
-        *(mmap(size), lock, Fork(line=3, child="child")),
+        *(mmap(size), lock, ForkStep(line=3, child="child")),
         *(advise(Advice.FREE, size, process="child"), lock, pageout(size, process="child")),
     )
     pages = replay(scenario(*steps), FINAL, pages=True).pages
@@ -341,8 +299,8 @@ def test_zswap_keeps_its_copy_on_6_1_and_erases_it_later() -> None:
 
 def test_uffd_write_protection_of_two_vmas_is_refused_before_6_4() -> None:
     """Does 6.1 return ENOENT for a range that an mprotect has split, and protect nothing?"""
-    half = Mprotect(line=3, region="r", prot="r", span=Span(PAGE, PAGE))
-    both = UffdWriteprotect(line=4, region="r", span=Span(0, 2 * PAGE))
+    half = MprotectStep(line=3, region="r", prot="r", span=ByteRange(PAGE, PAGE))
+    both = UffdWriteprotectStep(line=4, region="r", span=ByteRange(0, 2 * PAGE))
     start = (mmap(2 * PAGE), memset(2 * PAGE), half)
     old = scenario(*start, replace(both, errno="ENOENT"), kernel="6.1")
     assert replay(old, FINAL, pages=True).pages == {"main": {"r": "2PDX"}}
@@ -356,7 +314,11 @@ def test_populating_a_protected_page_counts_its_retry_as_the_version_does(
     """Does the retry carry FAULT_FLAG_TRIED, and so count as major, from 6.9 on only?"""
     size = 4 * PAGE
     steps = (
-        *(mmap(size), memset(size), UffdWriteprotect(line=3, region="r", span=Span(0, size))),
+        *(
+            mmap(size),
+            memset(size),
+            UffdWriteprotectStep(line=3, region="r", span=ByteRange(0, size)),
+        ),
         advise(Advice.POPULATE_WRITE, size),
     )
     counters = counted(scenario(*steps, kernel=kernel, write_upgrade=False))
@@ -370,7 +332,7 @@ def test_a_block_in_which_swap_stops_being_half_full_is_not_taken_for_another() 
     steps: tuple[Step, ...] = (
         *(mmap(size, region=r) for r in "abcd"),
         *(*both[0], *both[1], access("read", size, region="b")),
-        *(Munmap(line=5, region="b", span=Span(0, size)), *both[2], *both[3]),
+        *(MunmapStep(line=5, region="b", span=ByteRange(0, size)), *both[2], *both[3]),
         *(access("read", size, region="d"), pageout(size, region="d")),
     )
     of = scenario(*steps, kernel="6.10", swap=Swap(backend="zswap", size=1800 * PAGE))
@@ -386,7 +348,7 @@ def test_a_block_in_which_swap_stops_being_half_full_is_not_taken_for_another() 
 
 def test_populate_stops_at_a_hole_as_the_kernel_version_does() -> None:
     """Does MADV_POPULATE_WRITE pass over a hole before 6.9 and stop at it from then on?"""
-    hole = Munmap(line=2, region="r", span=Span(PAGE, PAGE))
+    hole = MunmapStep(line=2, region="r", span=ByteRange(PAGE, PAGE))
     fill = advise(Advice.POPULATE_WRITE, 3 * PAGE, errno="ENOMEM")
     old = replay(scenario(mmap(3 * PAGE), hole, fill, kernel="6.1"), FINAL, pages=True)
     new = replay(scenario(mmap(3 * PAGE), hole, fill), FINAL, pages=True)

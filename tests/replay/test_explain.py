@@ -16,7 +16,7 @@ from swaptrace.replay.explain import explain
 from swaptrace.result.explanation import ExplainedStep
 from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Fork, Scenario
+from swaptrace.scenario.schema import ForkStep, Scenario
 from tests.effort import examples
 from tests.replay.building import (
     PAGE,
@@ -80,7 +80,7 @@ def test_each_process_is_named_and_so_is_what_was_broken() -> None:
     """Does the loss by MADV_FREE show on the page of the process that suffers it?"""
     of = scenario(
         *(mmap(PAGE), memset(PAGE), pageout(PAGE), access("read", PAGE)),
-        *(Fork(line=5, child="child"), advise(Advice.FREE, PAGE, process="child")),
+        *(ForkStep(line=5, child="child"), advise(Advice.FREE, PAGE, process="child")),
         *(access("write", PAGE, process="child"), pageout(PAGE), access("read", PAGE)),
     )
     steps = explain(of, policies.find("final")).steps

@@ -10,7 +10,7 @@ import pytest
 from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.replay.explain import explain
-from swaptrace.replay.telling import Historian
+from swaptrace.replay.telling import StepHistorian
 from swaptrace.result.explanation import Explanation, Transition
 from tests.replay.test_large_folios import micro
 
@@ -122,7 +122,7 @@ def plain() -> str:
 def test_a_history_shows_the_pages_as_they_are() -> None:
     """Are the pictures of a machine with large folios those of one without, but for the folios?"""
     found = [
-        replay(micro(**machine), policies.find("final"), history=Historian).history
+        replay(micro(**machine), policies.find("final"), history=StepHistorian).history
         for machine in ({"thp": "16KiB"}, {})
     ]
     kinds = [

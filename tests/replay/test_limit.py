@@ -17,10 +17,10 @@ from swaptrace.reclaim import memory
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.pages.arena import Arena
 from swaptrace.result.result import PolicyResult
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import MGLRU_KERNEL, Machine
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Access, Mmap, Scenario
+from swaptrace.scenario.schema import AccessStep, MmapStep, Scenario
 from tests.effort import examples
 from tests.replay.generations import naive_arena
 from tests.replay.naive import replay_pattern
@@ -73,7 +73,7 @@ def tight(draw: st.DrawFn) -> Scenario:
     """A scenario whose pages do not all fit."""
     scenario = draw(scenarios(max_pages=90, max_steps=10))
     first = scenario.steps[0]
-    assert isinstance(first, Mmap)
+    assert isinstance(first, MmapStep)
     pages = first.size // PAGE
     return limited(
         scenario,
@@ -187,7 +187,7 @@ def test_a_page_takes_less_than_sixteen_bytes() -> None:
     pages = 1 << 20
     machine = Machine(memory=pages // 2 * PAGE)
     run = Replay(
-        Scenario("size", "", machine, (Mmap(line=1, region="r", size=pages * PAGE),)),
+        Scenario("size", "", machine, (MmapStep(line=1, region="r", size=pages * PAGE),)),
         policies.find("final"),
     )
     run.steps(run.scenario.steps, "", None, run.record)
@@ -200,10 +200,10 @@ def test_a_page_takes_less_than_sixteen_bytes() -> None:
 def test_an_exact_lru_evicts_what_was_used_longest_ago() -> None:
     """Is it page 1, after 0, 1, 2 were written and 0 was read again?"""
     steps = (
-        Mmap(line=1, region="r", size=4 * PAGE),
-        Access(line=2, op="write", region="r", span=Span(0, 3 * PAGE), stride=PAGE),
-        Access(line=3, op="read", region="r", span=Span(0, PAGE), stride=PAGE),
-        Access(line=4, op="write", region="r", span=Span(3 * PAGE, PAGE), stride=PAGE),
+        MmapStep(line=1, region="r", size=4 * PAGE),
+        AccessStep(line=2, op="write", region="r", span=ByteRange(0, 3 * PAGE), stride=PAGE),
+        AccessStep(line=3, op="read", region="r", span=ByteRange(0, PAGE), stride=PAGE),
+        AccessStep(line=4, op="write", region="r", span=ByteRange(3 * PAGE, PAGE), stride=PAGE),
     )
     machine = Machine(memory=3 * PAGE, reclaim="lru")
     result = replay(Scenario("lru", "", machine, steps), policies.find("final"), pages=True)

@@ -12,9 +12,9 @@ from swaptrace import policies
 from swaptrace.mm.policy import FolioRefs, Policy
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Pin, Scenario
+from swaptrace.scenario.schema import PinStep, Scenario
 from tests.effort import examples
 from tests.replay.building import PAGE
 from tests.replay.naive import naive_replay
@@ -174,5 +174,5 @@ def test_a_pin_that_a_process_copies_away_from_is_a_violation() -> None:
 def test_both_replays_pin_alike(scenario: Scenario, policy: str, mode: str) -> None:
     """Whatever happens to the region, and with a hole in it?"""
     pages = scenario.steps[0].size // PAGE  # type: ignore[union-attr]
-    pin = Pin(line=1, column=9, region="r", span=Span(0, pages * PAGE), mode=mode)  # type: ignore[arg-type]
+    pin = PinStep(line=1, column=9, region="r", span=ByteRange(0, pages * PAGE), mode=mode)  # type: ignore[arg-type]
     agree(replace(scenario, steps=(*scenario.steps[:2], pin, *scenario.steps[2:])), policy)

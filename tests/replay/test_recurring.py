@@ -17,7 +17,7 @@ from swaptrace.replay.engine import Replay, replay
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.hardware import MGLRU_KERNEL, Reclaim
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Mmap, Repeat, Scenario
+from swaptrace.scenario.schema import MmapStep, RepeatStep, Scenario
 from tests.effort import examples, part
 from tests.replay.naive import repeat
 from tests.replay.strategies import PAGE, leaf_steps, machines
@@ -92,8 +92,8 @@ def repeated(draw: st.DrawFn) -> Scenario:
         lru_drain=draw(st.sampled_from([0, 1, 5])),
     )
     steps = draw(st.lists(leaf_steps(pages, "main"), min_size=1, max_size=4))
-    first = Mmap(line=1, region="r", size=pages * PAGE, prot="rw")
-    return Scenario("r", "", machine, (first, Repeat(line=1, count=30, steps=tuple(steps))))
+    first = MmapStep(line=1, region="r", size=pages * PAGE, prot="rw")
+    return Scenario("r", "", machine, (first, RepeatStep(line=1, count=30, steps=tuple(steps))))
 
 
 @settings(max_examples=examples(25), deadline=None)

@@ -12,10 +12,10 @@ from swaptrace.errors import ScenarioError
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
 from swaptrace.result.result import PolicyResult
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.pagescan import PagemapScan
-from swaptrace.scenario.schema import Mmap, Scenario
+from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.schema import MmapStep, Scenario
 from swaptrace.verify.compare import Beside
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.random_uffd import scan_step
@@ -164,11 +164,11 @@ def test_a_check_that_does_not_hold_says_what_was_found() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_scan_is_written_as_it_is_read(seed: int) -> None:
     """Does the text of a random scan load as the same?"""
-    step = scan_step(Random(seed), "buf", "main", Span(0, 65536))
+    step = scan_step(Random(seed), "buf", "main", ByteRange(0, 65536))
     made = Scenario("x", "", load_text("steps: [{mmap: b, size: 4KiB}]").machine, ())
-    whole = replace(made, steps=(Mmap(line=1, region="buf", size=65536), step))
+    whole = replace(made, steps=(MmapStep(line=1, region="buf", size=65536), step))
     again = load_text(to_yaml(whole)).steps[1]
-    assert isinstance(again, PagemapScan)
+    assert isinstance(again, PagemapScanStep)
     assert replace(again, line=1, column=1) == step
 
 

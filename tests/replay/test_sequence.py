@@ -15,7 +15,7 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.pages import sequence
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import AccessPattern
+from swaptrace.scenario.schema import AccessPatternStep
 from swaptrace.traces import patterns
 from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import TraceWriter
@@ -87,7 +87,7 @@ def test_a_trace_counts_what_its_accesses_count(
 def test_a_pattern_is_the_trace_of_its_accesses(pattern: str, tmp_path: Path) -> None:
     step = f"access: heap, pattern: {pattern}, count: 500, write_share: 0.4, length: 64KiB"
     made = load_text(two_regions(f"- {{{step}}}")).steps[5]
-    assert isinstance(made, AccessPattern)
+    assert isinstance(made, AccessPatternStep)
     with TraceWriter(str(tmp_path / "t.npz")) as writer:
         for chunk in patterns.accesses(made, 16):
             writer.write(chunk)

@@ -16,8 +16,8 @@ from swaptrace.replay.syscalls import OF_ANONYMOUS
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import AccessPattern, Madvise, Repeat, Scenario
-from swaptrace.scenario.uffd import UffdWriteprotect
+from swaptrace.scenario.schema import AccessPatternStep, MadviseStep, RepeatStep, Scenario
+from swaptrace.scenario.uffd import UffdWriteprotectStep
 from tests.effort import examples
 from tests.replay.naive import naive_replay
 from tests.replay.strategies import scenarios
@@ -181,10 +181,10 @@ OBJECTS = ((True, None), (False, "f"), (True, "f"))
 
 def modelled(scenario: Scenario) -> bool:
     """Whether objects can have all of it: what is left out is an error."""
-    left_out = UffdWriteprotect, AccessPattern
-    inner = [s for step in scenario.steps if isinstance(step, Repeat) for s in step.steps]
+    left_out = UffdWriteprotectStep, AccessPatternStep
+    inner = [s for step in scenario.steps if isinstance(step, RepeatStep) for s in step.steps]
     return not any(
-        isinstance(s, left_out) or (isinstance(s, Madvise) and s.advice.effect in OF_ANONYMOUS)
+        isinstance(s, left_out) or (isinstance(s, MadviseStep) and s.advice.effect in OF_ANONYMOUS)
         for s in (*scenario.steps, *inner)
     )
 

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from swaptrace import policies
 from swaptrace.advice import Effect
 from swaptrace.replay.engine import Replay
-from swaptrace.scenario.base import Span
-from swaptrace.scenario.schema import Access, Madvise, Memset, Mmap, Scenario
+from swaptrace.scenario.base import ByteRange
+from swaptrace.scenario.schema import AccessStep, MadviseStep, MemsetStep, MmapStep, Scenario
 from tests.effort import examples, exhaustive
 from tests.replay.strategies import ADVICE, PAGE, scenarios
 
 SPLITTABLE = st.one_of(
     st.builds(
         lambda op: (
-            lambda span, process: Access(
+            lambda span, process: AccessStep(
                 line=1, op=op, region="r", span=span, stride=PAGE, process=process
             )
         ),
@@ -26,13 +26,15 @@ SPLITTABLE = st.one_of(
     ),
     st.builds(
         lambda advice: (
-            lambda span, process: Madvise(
+            lambda span, process: MadviseStep(
                 line=1, advice=advice, region="r", span=span, process=process
             )
         ),
         st.sampled_from([each for each in ADVICE if each.effect is not Effect.FLAGS]),
     ),
-    st.just(lambda span, process: Memset(line=1, region="r", span=span, value=3, process=process)),
+    st.just(
+        lambda span, process: MemsetStep(line=1, region="r", span=span, value=3, process=process)
+    ),
 )
 """Makers of steps that leave the VMAs as they are."""
 
@@ -46,7 +48,7 @@ def test_splitting_a_range_in_two_steps_changes_no_count(
     """After any history, are counters and page maps the same, if nothing ends the step early?"""
     assert callable(make)
     first = history.steps[0]
-    assert isinstance(first, Mmap)
+    assert isinstance(first, MmapStep)
     cut = data.draw(st.integers(0, first.size // PAGE)) * PAGE
     whole, halves = Replay(history, policies.find(policy)), Replay(history, policies.find(policy))
     errnos: list[str | None] = []
@@ -58,9 +60,9 @@ def test_splitting_a_range_in_two_steps_changes_no_count(
         process = data.draw(st.sampled_from(alive))
         errnos.clear()
         forbidden = whole.record.total.get("sigsegv")
-        spans = [Span(0, cut), Span(cut, first.size - cut)]
+        spans = [ByteRange(0, cut), ByteRange(cut, first.size - cut)]
         parts = tuple(make(span, process) for span in spans if span.length)
-        whole.steps((make(Span(0, first.size), process),), "", None, whole.record)
+        whole.steps((make(ByteRange(0, first.size), process),), "", None, whole.record)
         halves.steps(parts, "", None, halves.record)
     assume(not any(errnos))
     assume(whole.record.total.get("sigsegv") == forbidden)

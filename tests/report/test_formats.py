@@ -18,7 +18,7 @@ from markdown_it.token import Token
 
 from swaptrace.errors import printable
 from swaptrace.report.formats import FORMATS, render
-from swaptrace.report.reports import Against, Compared, Differed, Ran, Report
+from swaptrace.report.reports import Against, CompareReport, DiffReport, Report, RunReport
 from swaptrace.result.changes import FAULTS, counters_in, windows_of
 from swaptrace.result.differences import difference
 from swaptrace.result.judge import (
@@ -47,25 +47,25 @@ EVERYTHING = Judge(FAIL_ON, {})
 comparable = results.filter(lambda result: all(len(s.policies) > 1 for s in result.scenarios))
 
 
-def ran(result: Result) -> Ran:
-    return Ran(result, tuple(unmet(result)))
+def ran(result: Result) -> RunReport:
+    return RunReport(result, tuple(unmet(result)))
 
 
-def against(old: Result, new: Result) -> Ran:
+def against(old: Result, new: Result) -> RunReport:
     """A run beside a baseline."""
     before, now = of_result(old, "faults.json"), of_result(new, "this run")
     diff = difference(before, now)
     findings = (*unmet(new), *against_baseline(diff))
-    return Ran(new, findings, Against(diff, ("--- faults.json", *value_lines(now))))
+    return RunReport(new, findings, Against(diff, ("--- faults.json", *value_lines(now))))
 
 
-def compared(result: Result) -> Compared:
-    return Compared(result, (*unmet(result), *between_policies(result, EVERYTHING)), True)
+def compared(result: Result) -> CompareReport:
+    return CompareReport(result, (*unmet(result), *between_policies(result, EVERYTHING)), True)
 
 
-def differed(old: Result, new: Result, everything: bool = False) -> Differed:
+def differed(old: Result, new: Result, everything: bool = False) -> DiffReport:
     diff = difference(of_result(old, "old.json"), of_result(new, "new.json"))
-    return Differed(diff, tuple(between_results(diff, EVERYTHING)), True, everything)
+    return DiffReport(diff, tuple(between_results(diff, EVERYTHING)), True, everything)
 
 
 OLDER = from_json(

@@ -17,17 +17,16 @@ from swaptrace import bundled, policies
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.replay.engine import replay
 from swaptrace.replay.scenarios import replay_all
-from swaptrace.replay.telling import Historian
+from swaptrace.replay.telling import StepHistorian
 from swaptrace.report.formats import render
 from swaptrace.report.html.documents import verification_page
 from swaptrace.report.html.rendering import check_library
 from swaptrace.report.html.scenes import letters, scene
 from swaptrace.report.html.strips import WIDTH, paths, scale
-from swaptrace.report.reports import Compared, Ran
-from swaptrace.result.history import Gap, Run, Strip
+from swaptrace.report.reports import CompareReport, RunReport
+from swaptrace.result.history import Gap, StateRun, Strip
 from swaptrace.result.result import Result
-from swaptrace.result.verdict import Difference, Side, Status, Verdict
-from swaptrace.result.verdict import Run as KernelRun
+from swaptrace.result.verdict import Difference, KernelRun, ShownSide, Status, Verdict
 from swaptrace.scenario.loader import load_file, load_text
 from tests.commandline import run
 from tests.effort import examples, exhaustive, part
@@ -100,7 +99,7 @@ def test_is_a_hostile_scenario_text() -> None:
         history=True,
         begin=lambda *_: None,
     )
-    page = Page(render("html", Ran(found, ())))
+    page = Page(render("html", RunReport(found, ())))
     assert page.text.count(HOSTILE) >= 4
     assert "img" not in {tag for tag, _ in page.elements}
 
@@ -110,7 +109,7 @@ def test_does_a_history_end_as_the_page_map_does(name: str) -> None:
     """Are the strips after the last step the page maps that `--pages` prints, run by run?"""
     scenario = load_file(str(bundled.scenarios()[name]))
     for policy in ("prepatch", "final"):
-        result = replay(scenario, policies.find(policy), pages=True, history=Historian)
+        result = replay(scenario, policies.find(policy), pages=True, history=StepHistorian)
         history = result.history
         assert history is not None
         assert result.pages is not None
@@ -131,7 +130,7 @@ def test_does_a_history_change_nothing_that_is_counted() -> None:
     """Is the result with a history the same as without, but for it?"""
     for name in part(bundled.scenarios(), 6):
         scenario = load_file(str(bundled.scenarios()[name]))
-        told = replay(scenario, policies.find("rfc"), history=Historian)
+        told = replay(scenario, policies.find("rfc"), history=StepHistorian)
         assert replace(told, history=None) == replay(scenario, policies.find("rfc"))
 
 
@@ -159,7 +158,7 @@ def test_does_a_terabyte_take_no_more_than_a_page() -> None:
 @settings(max_examples=examples(30))
 def test_can_every_run_be_seen(lengths: list[int]) -> None:
     """Is each run at least a thousandth as wide as the strip, and are all of them the whole?"""
-    strip = Strip("main", "buf", tuple(Run(n, i % 2) for i, n in enumerate(lengths)))
+    strip = Strip("main", "buf", tuple(StateRun(n, i % 2) for i, n in enumerate(lengths)))
     found = scale([strip])
     assert found.at(0) == 0
     assert found.at(strip.pages) == pytest.approx(found.width)
@@ -174,14 +173,14 @@ def test_can_every_run_be_seen(lengths: list[int]) -> None:
 def test_is_the_bundled_set_small() -> None:
     """Is the page of all bundled scenarios below 300 KiB, compared and replayed?"""
     found = replayed(list(bundled.scenarios()), "prepatch", "rfc", "final")
-    for report in (Ran(found, ()), Compared(found, ())):
+    for report in (RunReport(found, ()), CompareReport(found, ())):
         assert len(render("html", report).encode()) < MOST_BYTES
 
 
 def test_do_differences_come_first() -> None:
     """Does `compare` show what differs before what is equal?"""
     found = replayed(["fork-after-pageout", "read-then-write"], "prepatch", "final")
-    text = render("html", Compared(found, ()))
+    text = render("html", CompareReport(found, ()))
     assert text.index('id="s2"') < text.index('id="s1"')
 
 
@@ -216,7 +215,7 @@ def test_are_letters_like_those_of_a_spreadsheet() -> None:
 
 def test_does_verify_make_a_page() -> None:
     """Are the verdicts there, the names as text, and what differs?"""
-    sides = (Side(None, {"minflt": count}, {}) for count in (3, 4))
+    sides = (ShownSide(None, {"minflt": count}, {}) for count in (3, 4))
     difference = Difference("1", 3, "main", "write", *sides)
     verdict = Verdict(HOSTILE, "a.yaml", "merged", Status.DIFFERS, first_difference=difference)
     page = Page(verification_page([KernelRun("here", "6.18", (verdict,))], only_notable=False))
@@ -231,7 +230,7 @@ def test_is_what_is_left_out_said() -> None:
         f"- write: buf\n  offset: {page * 4096}\n  length: 4096\n" for page in range(0, 600, 2)
     )
     text = f"steps:\n{steps}- write: buf\n  stride: 8KiB\n"
-    told = replay(load_text(text.encode(), "a"), policies.find("final"), history=Historian)
+    told = replay(load_text(text.encode(), "a"), policies.find("final"), history=StepHistorian)
     history = told.history
     assert history is not None
     assert history.gap == Gap(160, 302 - 200)

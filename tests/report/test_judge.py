@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from swaptrace.counters import ALL_COUNTERS
 from swaptrace.errors import SwaptraceError
 from swaptrace.result.changes import FAULTS, Change
-from swaptrace.result.differences import Part, difference
+from swaptrace.result.differences import MissingPart, difference
 from swaptrace.result.judge import (
     FAIL_ON,
     FailOn,
@@ -179,4 +179,4 @@ def test_what_is_gone_one_way_is_new_the_other(old: Result, new: Result) -> None
         (r.scenario, r.policy, r.change._replace(old=r.change.new, new=r.change.old))
         for r in back.rows
     )
-    assert Part("") not in there.gone
+    assert MissingPart("") not in there.gone

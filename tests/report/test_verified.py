@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from swaptrace.report.verify import ktap, verify_report
-from swaptrace.result.verdict import Difference, Run, Side, Status, Verdict, to_json
+from swaptrace.result.verdict import Difference, KernelRun, ShownSide, Status, Verdict, to_json
 from swaptrace.result.verdictschema import verify_schema
 from swaptrace.terminal.output import Output
 from tests.goldens import check_golden
@@ -19,19 +19,19 @@ DIFFERENCE = Difference(
     line=9,
     process="child",
     op="read_write",
-    model=Side(
+    model=ShownSide(
         errno=None,
         counters={"minflt": 4, "pswpin": 0},
         pages={"main": {"buf": "4PDX"}},
     ),
-    kernel=Side(
+    kernel=ShownSide(
         errno="ENOMEM",
         counters={"minflt": 0, "pswpin": 12},
         pages={"main": {"buf": "1PDX,3S"}, "other": {"buf": "4-"}},
     ),
 )
 SMALL = replace(
-    DIFFERENCE, kernel=Side(None, {"minflt": 0}, {}), model=Side(None, {"minflt": 4}, {})
+    DIFFERENCE, kernel=ShownSide(None, {"minflt": 0}, {}), model=ShownSide(None, {"minflt": 4}, {})
 )
 AGAIN = Verdict("strange", "strange.yaml", "merged", Status.DIFFERS, None, DIFFERENCE)
 UNSTEADY = Verdict(
@@ -43,7 +43,7 @@ UNSTEADY = Verdict(
     SMALL,
     elsewhere={"pswpin": 2, "pswpout": 31},
 )
-FIRST = Run(
+FIRST = KernelRun(
     "running kernel",
     "6.18.44",
     (
@@ -65,7 +65,7 @@ SECOND = replace(
 )
 
 
-def table(runs: list[Run], capsys: pytest.CaptureFixture[str], **how: bool) -> str:
+def table(runs: list[KernelRun], capsys: pytest.CaptureFixture[str], **how: bool) -> str:
     Output().show(verify_report(runs, **how))
     return capsys.readouterr().out
 

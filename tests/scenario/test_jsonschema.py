@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from swaptrace import bundled
 from swaptrace.errors import ScenarioError
 from swaptrace.scenario import checks, described, loader, machine, values
-from swaptrace.scenario.jsonschema import Recorder, accepts, of_reader, scenario_schema
+from swaptrace.scenario.jsonschema import KeyRecorder, accepts, of_reader, scenario_schema
 from swaptrace.scenario.loader import COUNT, load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.values import Reader
@@ -230,7 +230,7 @@ def readers() -> dict[str, Reader[Any]]:
     """Everything that reads a value, by a name of it."""
     found: dict[str, Reader[Any]] = {"name": values.name, "expect": COUNT, **machine.READERS}
     for op, operation in OPERATIONS.items():
-        recorder = Recorder(op)
+        recorder = KeyRecorder(op)
         operation.build(recorder)
         taken = {key: each.reader for key, each in recorder.taken.items()}
         found |= {op: recorder.argument_taken.reader, **taken}

@@ -8,28 +8,28 @@ from typing import get_args
 import pytest
 
 from swaptrace.advice import Advice
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.claims import Expected
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS, KiB, Machine, MiB, Swap
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import (
-    Access,
-    ClearRefs,
-    Exit,
-    Fork,
-    Madvise,
-    Measure,
-    Memset,
-    Mlock,
-    Mmap,
-    Mprotect,
-    Munlock,
-    Munmap,
-    Repeat,
+    AccessStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    MadviseStep,
+    MeasureStep,
+    MemsetStep,
+    MlockStep,
+    MmapStep,
+    MprotectStep,
+    MunlockStep,
+    MunmapStep,
+    RepeatStep,
     Step,
 )
-from swaptrace.scenario.uffd import UffdWriteprotect
+from swaptrace.scenario.uffd import UffdWriteprotectStep
 
 READ_THEN_WRITE = """\
 # scenarios/read-then-write.yaml
@@ -77,7 +77,7 @@ def steps(text: str, page_size: str = "4KiB") -> tuple[Step, ...]:
     return load_text(f"machine: {{page_size: {page_size}}}\nsteps:\n{text}").steps
 
 
-def spans(text: str, page_size: str = "4KiB") -> list[Span]:
+def spans(text: str, page_size: str = "4KiB") -> list[ByteRange]:
     """The ranges of the steps after the first."""
     found = [getattr(step, "span", None) for step in steps(text, page_size)[1:]]
     return [span for span in found if span is not None]
@@ -86,22 +86,22 @@ def spans(text: str, page_size: str = "4KiB") -> list[Span]:
 def test_reads_the_whole_example() -> None:
     """Does every section of the format's example arrive, with lines and columns?"""
     scenario = load_text(READ_THEN_WRITE, "scenarios/read-then-write.yaml")
-    whole = Span(0, 2 * MiB)
+    whole = ByteRange(0, 2 * MiB)
     assert scenario.name == "read-then-write"
     assert scenario.description.startswith("Swap a private buffer out")
     assert scenario.file == "scenarios/read-then-write.yaml"
     assert scenario.text[17] == "  - mmap: buf"
     assert scenario.machine == Machine()
     assert scenario.steps == (
-        Mmap(line=18, column=5, region="buf", size=2 * MiB),
-        Memset(line=20, column=5, region="buf", value=0x11, span=whole),
-        Madvise(line=22, column=5, region="buf", advice=Advice.PAGEOUT, span=whole),
-        Measure(
+        MmapStep(line=18, column=5, region="buf", size=2 * MiB),
+        MemsetStep(line=20, column=5, region="buf", value=0x11, span=whole),
+        MadviseStep(line=22, column=5, region="buf", advice=Advice.PAGEOUT, span=whole),
+        MeasureStep(
             line=24,
             column=5,
             label="read_write_data",
             steps=(
-                Access(
+                AccessStep(
                     line=26, column=9, op="read_write", region="buf", span=whole, stride=4 * KiB
                 ),
             ),
@@ -137,16 +137,20 @@ def test_reads_every_step_with_every_key() -> None:
   steps: [repeat: 3, steps: [read: a]]
 """.replace("[repeat: 3, steps: [read: a]]", "[{repeat: 3, steps: [read: a]}]")
     )
-    whole = Span(0, 64 * KiB)
+    whole = ByteRange(0, 64 * KiB)
     assert [(step.line, step.column) for step in found[:3]] == [(3, 4), (4, 4), (5, 4)]
     here = 1  # where they stand does not matter below
     assert tuple(replace(step, line=here, column=1) for step in found[:14]) == (
-        Mmap(line=here, region="a", size=64 * KiB, prot="r", at=0x10000000),
-        Munmap(line=here, region="a", span=Span(60 * KiB, 4 * KiB), errno="ENOMEM"),
-        Mprotect(line=here, region="a", prot="none", span=Span(4 * KiB, 4 * KiB), errno="EACCES"),
-        Memset(line=here, region="a", value=255, span=Span(1, 2)),
-        Access(line=here, op="read", region="a", span=Span(1, 2), stride=1, order="backward"),
-        Access(
+        MmapStep(line=here, region="a", size=64 * KiB, prot="r", at=0x10000000),
+        MunmapStep(line=here, region="a", span=ByteRange(60 * KiB, 4 * KiB), errno="ENOMEM"),
+        MprotectStep(
+            line=here, region="a", prot="none", span=ByteRange(4 * KiB, 4 * KiB), errno="EACCES"
+        ),
+        MemsetStep(line=here, region="a", value=255, span=ByteRange(1, 2)),
+        AccessStep(
+            line=here, op="read", region="a", span=ByteRange(1, 2), stride=1, order="backward"
+        ),
+        AccessStep(
             line=here,
             op="write",
             region="a",
@@ -156,26 +160,28 @@ def test_reads_every_step_with_every_key() -> None:
             seed=7,
             value=0,
         ),
-        Access(line=here, op="read_write", region="a", span=whole, stride=4 * KiB),
-        Madvise(line=here, region="a", advice=Advice.FREE, span=whole, errno="EINVAL"),
-        Mlock(line=here, region="a", span=whole, errno="EAGAIN"),
-        Munlock(line=here, region="a", span=whole),
-        Fork(line=here, child="child"),
-        ClearRefs(line=here, process="child"),
-        UffdWriteprotect(line=here, process="child", region="a", span=Span(0, 8 * KiB), wp=False),
-        Exit(line=here, process="child"),
+        AccessStep(line=here, op="read_write", region="a", span=whole, stride=4 * KiB),
+        MadviseStep(line=here, region="a", advice=Advice.FREE, span=whole, errno="EINVAL"),
+        MlockStep(line=here, region="a", span=whole, errno="EAGAIN"),
+        MunlockStep(line=here, region="a", span=whole),
+        ForkStep(line=here, child="child"),
+        ClearRefsStep(line=here, process="child"),
+        UffdWriteprotectStep(
+            line=here, process="child", region="a", span=ByteRange(0, 8 * KiB), wp=False
+        ),
+        ExitStep(line=here, process="child"),
     )
     measure = found[14]
-    assert isinstance(measure, Measure)
+    assert isinstance(measure, MeasureStep)
     repeat = measure.steps[0]
-    assert isinstance(repeat, Repeat)
+    assert isinstance(repeat, RepeatStep)
     assert repeat.count == 3
     assert [step.op for step in repeat.steps] == ["read"]
 
 
 def test_every_step_of_the_schema_can_be_written() -> None:
     """Does the table of operations know every class of step, under the name it has?"""
-    classes = set(get_args(Step)) - {Access}
+    classes = set(get_args(Step)) - {AccessStep}
     assert {cls.op for cls in classes} | {"read", "write", "read_write"} == set(OPERATIONS)
 
 
@@ -185,7 +191,7 @@ def test_advice_with_and_without_prefix(advice: Advice) -> None:
     text = "- {mmap: a, size: 4KiB}\n"
     for name in (str(advice), advice.name):
         step = steps(f"{text}- {{madvise: a, advice: {name}}}\n")[1]
-        assert isinstance(step, Madvise)
+        assert isinstance(step, MadviseStep)
         assert step.advice is advice
 
 
@@ -211,7 +217,7 @@ def test_advice_with_and_without_prefix(advice: Advice) -> None:
 def test_sizes(text: str, size: int) -> None:
     """Are sizes bytes or binary units, and regions rounded up to whole pages?"""
     step = steps(f"- {{mmap: a, size: {text}}}\n")[0]
-    assert isinstance(step, Mmap)
+    assert isinstance(step, MmapStep)
     assert step.size == size
 
 
@@ -269,10 +275,10 @@ def test_page_size_from_an_override_governs_the_file() -> None:
     """Are regions, strides and ranges those of the page size that the run has?"""
     text = "steps:\n- {mmap: a, size: 4KiB}\n- read: a\n"
     found = load_text(text, overrides={"machine.page_size": "64KiB"}).steps
-    assert isinstance(found[0], Mmap)
+    assert isinstance(found[0], MmapStep)
     assert found[0].size == 64 * KiB
-    assert isinstance(found[1], Access)
-    assert (found[1].stride, found[1].span) == (64 * KiB, Span(0, 64 * KiB))
+    assert isinstance(found[1], AccessStep)
+    assert (found[1].stride, found[1].span) == (64 * KiB, ByteRange(0, 64 * KiB))
 
 
 def test_ranges_of_system_calls_are_whole_pages() -> None:
@@ -290,14 +296,14 @@ def test_ranges_of_system_calls_are_whole_pages() -> None:
 - {write: a, offset: 100}
 """
     ) == [
-        Span(8192, 4096),
-        Span(0, 8192),
-        Span(4096, 8192),
-        Span(0, 8192),
-        Span(4096, 4096),
-        Span(4096, 12288),
-        Span(100, 1),
-        Span(100, 16284),
+        ByteRange(8192, 4096),
+        ByteRange(0, 8192),
+        ByteRange(4096, 8192),
+        ByteRange(0, 8192),
+        ByteRange(4096, 4096),
+        ByteRange(4096, 12288),
+        ByteRange(100, 1),
+        ByteRange(100, 16284),
     ]
 
 
@@ -346,7 +352,7 @@ def test_inner_steps_are_executed_by_the_process_of_the_outer_one() -> None:
 """
     )
     measure = found[2]
-    assert isinstance(measure, Measure)
+    assert isinstance(measure, MeasureStep)
     inner = [step for outer in measure.steps[2:] for step in getattr(outer, "steps", ())]
     assert [step.process for step in measure.steps] == ["c", "main", "c", "main"]
     assert [step.process for step in inner] == ["c", "main"]

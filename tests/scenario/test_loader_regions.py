@@ -9,7 +9,7 @@ from swaptrace.policies import find
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.scenario.hardware import KiB, MiB
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import Access, Repeat
+from swaptrace.scenario.schema import AccessStep, RepeatStep
 from tests.scenario.test_loader import steps
 
 
@@ -36,7 +36,7 @@ def test_names_can_be_used_again() -> None:
 - read: a
 """
     )
-    sizes = [step.span.length for step in found if isinstance(step, Access)]
+    sizes = [step.span.length for step in found if isinstance(step, AccessStep)]
     assert sizes == [8 * KiB, 16 * KiB, 4 * KiB, 4 * KiB, 4 * KiB]
 
 
@@ -147,7 +147,7 @@ def test_a_body_that_can_be_repeated(body: str) -> None:
     """Is a body accepted that leaves the names so that it can run again?"""
     lines = "".join(f"  {line}\n" for line in body.splitlines())
     found = steps(f"- {{mmap: a, size: 8KiB}}\n- repeat: 1000000000000000000\n  steps:\n{lines}")
-    assert isinstance(found[1], Repeat)
+    assert isinstance(found[1], RepeatStep)
     assert len(found[1].steps) == len(body.splitlines())
 
 

@@ -14,8 +14,8 @@ from swaptrace.errors import ScenarioError
 from swaptrace.scenario import names, nodes
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.operations import OPERATIONS
-from swaptrace.scenario.schema import Measure, Repeat, Step
-from swaptrace.scenario.source import MAX_BYTES, Report, Source
+from swaptrace.scenario.schema import MeasureStep, RepeatStep, Step
+from swaptrace.scenario.source import MAX_BYTES, Report, SourceText
 from tests.effort import examples, exhaustive, part
 from tests.scenario.test_loader import READ_THEN_WRITE
 from tests.work import at_most
@@ -67,7 +67,7 @@ def check(steps: tuple[Step, ...]) -> None:
     """What is promised of the steps that are handed out."""
     for step in steps:
         assert step.process
-        if isinstance(step, Measure | Repeat):
+        if isinstance(step, MeasureStep | RepeatStep):
             assert step.steps
             check(step.steps)
         span = getattr(step, "span", None)
@@ -210,7 +210,7 @@ def test_hostile_files_fail_soon(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_only_the_parser_refuses() -> None:
     """Is what YAML cannot read told as any other problem, should it ever get that far?"""
     with pytest.raises(ScenarioError, match="not YAML: unacceptable character #x0000"):
-        nodes.parse("a: \0", Source("f", ("a: ",)), Report())
+        nodes.parse("a: \0", SourceText("f", ("a: ",)), Report())
 
 
 @pytest.mark.parametrize("path", WRONG, ids=lambda path: path.stem)
@@ -243,7 +243,7 @@ def test_a_long_file_is_read_without_a_look_for_garbage() -> None:
     gc.collect()
     gc.callbacks.append(note)
     try:
-        nodes.parse(text, Source("f", tuple(text.split("\n"))), Report())
+        nodes.parse(text, SourceText("f", tuple(text.split("\n"))), Report())
     finally:
         gc.callbacks.remove(note)
     assert begun.count("start") <= 1  # that which was due

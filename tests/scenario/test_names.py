@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swaptrace.scenario.addresses import without
-from swaptrace.scenario.base import Span
+from swaptrace.scenario.base import ByteRange
 
-SPANS = st.lists(st.builds(Span, st.integers(0, 30), st.integers(1, 12)), max_size=12)
+SPANS = st.lists(st.builds(ByteRange, st.integers(0, 30), st.integers(1, 12)), max_size=12)
 
 
 @given(SPANS)
-def test_unmapped_ranges_leave_the_rest(spans: list[Span]) -> None:
+def test_unmapped_ranges_leave_the_rest(spans: list[ByteRange]) -> None:
     """Are the parts those that a set of pages would give, in order and without a seam?"""
     mapped: tuple[tuple[int, int], ...] = ((0, 42),)
     pages = set(range(42))

@@ -14,7 +14,7 @@ import pytest
 
 from swaptrace.result.schemas import sweep_schema
 from swaptrace.scenario.loader import load_file
-from swaptrace.scenario.schema import AccessPattern
+from swaptrace.scenario.schema import AccessPatternStep
 from swaptrace.sweep.workingset import working_set
 from swaptrace.traces.patterns import accesses
 from tests.commandline import finished, run, start
@@ -99,7 +99,7 @@ def test_the_miss_ratio_is_that_of_an_exact_lru() -> None:
     """Does a list in the order of use miss as often, first touches included?"""
     (_, measured) = load_file("work.yaml").steps
     (step,) = measured.steps  # type: ignore[union-attr]
-    assert isinstance(step, AccessPattern)
+    assert isinstance(step, AccessPatternStep)
     pages = [int(page) for chunk in accesses(step, 64) for page in chunk.page]
     for cell in document()["cells"]:
         if cell["machine"]["reclaim"] == "lru":

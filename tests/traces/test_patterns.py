@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swaptrace.scenario.base import Span
-from swaptrace.scenario.schema import AccessPattern, Pattern
+from swaptrace.scenario.base import ByteRange
+from swaptrace.scenario.schema import AccessPatternStep, Pattern
 from swaptrace.traces import generator, patterns
 from swaptrace.traces.chunk import Chunk
 from tests.effort import examples
@@ -19,18 +19,18 @@ from tests.effort import examples
 WORD = (1 << 64) - 1
 
 
-def step(pattern: Pattern, count: int = 1000, **keys: float) -> AccessPattern:
-    return AccessPattern(
+def step(pattern: Pattern, count: int = 1000, **keys: float) -> AccessPatternStep:
+    return AccessPatternStep(
         line=1,
         region="buf",
-        span=Span(0, 4096),
+        span=ByteRange(0, 4096),
         count=count,
         pattern=pattern,
         **keys,  # type: ignore[arg-type]
     )
 
 
-def whole(of: AccessPattern, pages: int) -> Chunk:
+def whole(of: AccessPatternStep, pages: int) -> Chunk:
     """All accesses as one chunk."""
     chunks = list(patterns.accesses(of, pages))
     return Chunk(*(np.concatenate([chunk[i] for chunk in chunks]) for i in (0, 1)))

@@ -15,7 +15,7 @@ from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.compare import Beside
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.leaves import leaves
-from swaptrace.verify.observed import COUNTED, OF_A_PROCESS, Facts, Observed, SwapArea
+from swaptrace.verify.observed import COUNTED, OF_A_PROCESS, KernelFacts, Observed, SwapArea
 
 CAN_SET_UP = os.geteuid() == 0 and Path("/sys/class/zram-control").is_dir()
 
@@ -23,7 +23,7 @@ on_this_kernel = pytest.mark.skipif(
     not CAN_SET_UP, reason="a zram device can be made only by root, where the kernel has zram"
 )
 
-FACTS = Facts(
+FACTS = KernelFacts(
     kernel="6.12.1",
     release="6.12.1-test",
     smp=True,
@@ -78,7 +78,7 @@ def scenario(text: str = READ_WRITE, name: str = "test") -> Scenario:
     return load_text(text, f"{name}.yaml", name=name)
 
 
-def shown(of: Scenario, policy: str = "merged", facts: Facts = FACTS) -> Observed:
+def shown(of: Scenario, policy: str = "merged", facts: KernelFacts = FACTS) -> Observed:
     """What a kernel would show that does exactly what the model does under the policy."""
     swap = of.machine.swap
     area = SwapArea("/dev/zram7", swap.size, 0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swaptrace.result.verdict import Difference, Side
+from swaptrace.result.verdict import Difference, ShownSide
 from swaptrace.verify.cause import cause_of, differing
 
 
@@ -18,7 +18,9 @@ def difference(
 ) -> Difference:
     """One at some step."""
     ours, theirs = ({"main": {"buf": code}} if code else {} for code in maps)
-    return Difference("1", 1, "main", op, Side(None, model, ours), Side(None, kernel, theirs))
+    return Difference(
+        "1", 1, "main", op, ShownSide(None, model, ours), ShownSide(None, kernel, theirs)
+    )
 
 
 SMALL = difference({"minflt": 1, "pswpin": 2}, {"minflt": 0, "pswpin": 3}, ("1P", "1PX"))

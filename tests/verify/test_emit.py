@@ -11,7 +11,7 @@ import pytest
 
 from swaptrace import bundled
 from swaptrace.scenario.loader import load_file
-from swaptrace.scenario.schema import AccessPattern, Scenario
+from swaptrace.scenario.schema import AccessPatternStep, Scenario
 from swaptrace.traces.generator import order
 from swaptrace.traces.patterns import accesses
 from swaptrace.verify.emit import emit_c, source
@@ -195,7 +195,7 @@ def patterns_text() -> str:
 def test_patterns_are_those_of_the_model(tmp_path: Path) -> None:
     """Does the program touch the very pages, and write what is to be written, bit for bit?"""
     loaded = scenario(patterns_text())
-    steps = [step for step in loaded.steps if isinstance(step, AccessPattern)]
+    steps = [step for step in loaded.steps if isinstance(step, AccessPatternStep)]
     text = emit_c(loaded)
     assert warnings(COMPILERS[0], text, tmp_path / "whole.c") == ""
     calls = re.findall(r"access_pages\(R_buf, 5000, 2454001,\s+(\(struct pattern\)\{.*\})\);", text)

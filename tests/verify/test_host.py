@@ -13,7 +13,7 @@ from swaptrace.verify.cgroup import NoCgroup
 from swaptrace.verify.children import running
 from swaptrace.verify.host import Host, execute, existing_backend, in_own_cgroup, unfit
 from swaptrace.verify.journal import journal
-from swaptrace.verify.place import Ending, Job, Outcome
+from swaptrace.verify.place import Ending, Job, JobOutcome
 from swaptrace.verify.zram import OwnSwap
 from tests.processes import alive, until
 
@@ -125,7 +125,7 @@ def test_how_a_program_ended(
 ) -> None:
     """Is it told from a program that says itself what is missing?"""
     found = execute(job(script(tmp_path / "program", text)))
-    assert found == Outcome("job", stdout, ending, reason)
+    assert found == JobOutcome("job", stdout, ending, reason)
 
 
 def test_what_a_program_leaves_running_is_ended_with_it(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_program_that_hangs_ends_with_all_its_processes(tmp_path: Path) -> Non
     os.chdir(tmp_path)
     outcome = execute(job(script(tmp_path / "program", text), timeout=0.5))
     reason = "it did not end within 0.5 seconds (--timeout)"
-    assert outcome == Outcome("job", "before\n", Ending.NOT_RUN, reason)
+    assert outcome == JobOutcome("job", "before\n", Ending.NOT_RUN, reason)
     until_gone(tmp_path / "child")
 
 

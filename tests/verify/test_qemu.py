@@ -13,7 +13,7 @@ import pytest
 from swaptrace.errors import SwaptraceError
 from swaptrace.verify import qemu
 from swaptrace.verify.build import Compiler
-from swaptrace.verify.place import Ending, Job, Outcome
+from swaptrace.verify.place import Ending, Job, JobOutcome
 from swaptrace.verify.qemu import QEMU, Guest, guests, kvm_works
 from swaptrace.verify.workdir import PREFIX
 from tests.commandline import finished, run, start
@@ -62,7 +62,7 @@ class Setting:
             yield Job(f"job-{n}", binary, "disk", swap_size, 3, 0.2)
             binary.unlink()
 
-    def run(self, number: int, guest: Guest | None = None, size: int = 100) -> list[Outcome]:
+    def run(self, number: int, guest: Guest | None = None, size: int = 100) -> list[JobOutcome]:
         outcomes = list((guest or self.guest()).run(self.jobs(number, size)))
         assert list((self.root / "work").iterdir()) == []
         return outcomes
@@ -84,8 +84,8 @@ DONE = "printf '\\n@done\\n'; exec sleep 600"
 
 def test_outcomes_come_in_order_and_the_guest_is_ended(setting: Setting) -> None:
     setting.emulator(report("a\\n\\n@exit 0", "\\n@skipped no zram") + DONE)
-    skipped = Outcome("job-1", "", Ending.SKIPPED, "no zram")
-    assert setting.run(2) == [Outcome("job-0", "a\n"), skipped]
+    skipped = JobOutcome("job-1", "", Ending.SKIPPED, "no zram")
+    assert setting.run(2) == [JobOutcome("job-0", "a\n"), skipped]
 
 
 def test_what_a_guest_is_given(setting: Setting) -> None:
@@ -123,9 +123,9 @@ def test_a_kernel_that_panics(setting: Setting) -> None:
     setting.emulator(report("a\\n\\n@exit 0", '{"a"') + text)
     because = "BUG: kernel NULL pointer dereference, address: 0000000000000008"
     assert setting.run(3) == [
-        Outcome("job-0", "a\n"),
-        Outcome("job-1", '{"a"\n', Ending.FAILED, f"cut off: {because}"),
-        Outcome("job-2", "", Ending.NOT_RUN, because),
+        JobOutcome("job-0", "a\n"),
+        JobOutcome("job-1", '{"a"\n', Ending.FAILED, f"cut off: {because}"),
+        JobOutcome("job-2", "", Ending.NOT_RUN, because),
     ]
 
 
@@ -135,7 +135,7 @@ def test_a_kernel_that_complains_and_goes_on(
     """Is it told, though every job came to its end?"""
     bad = "BUG: Bad rss-counter state mm:00000000deadbeef type:MM_SWAPENTS val:1"
     setting.emulator(f"echo '[ 7.0] {bad}' > $console\n" + report("\n@exit 0") + DONE)
-    assert setting.run(1) == [Outcome("job-0")]
+    assert setting.run(1) == [JobOutcome("job-0")]
     assert capsys.readouterr().err == f"{setting.image}: the kernel said: {bad}\n"
 
 

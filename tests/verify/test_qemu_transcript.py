@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swaptrace.verify.place import Ending, Job, Outcome
-from swaptrace.verify.transcript import Damaged, Transcript, trouble
+from swaptrace.verify.place import Ending, Job, JobOutcome
+from swaptrace.verify.transcript import DamagedReport, Transcript, trouble
 
 JOBS = [Job(f"job-{n}", Path("/none"), "zram", 1 << 20, 3, 2.5) for n in range(6)]
 
@@ -46,12 +46,12 @@ REPORT = b"""
 """
 
 OUTCOMES = [
-    Outcome("job-0", '{"a": 1}\n{"b": 2}\n'),
-    Outcome("job-1", "", Ending.SKIPPED, "this kernel has no zram (CONFIG_ZRAM)"),
-    Outcome("job-2", '{"a"', Ending.NOT_RUN, "it did not end within 2.5 seconds (--timeout)"),
-    Outcome("job-3", "{}\n", Ending.FAILED, "the program was killed by SIGSEGV"),
-    Outcome("job-4", "", Ending.NOT_RUN, "swapon: Invalid argument"),
-    Outcome("job-5", "", Ending.FAILED, "the program ended with exit code 3"),
+    JobOutcome("job-0", '{"a": 1}\n{"b": 2}\n'),
+    JobOutcome("job-1", "", Ending.SKIPPED, "this kernel has no zram (CONFIG_ZRAM)"),
+    JobOutcome("job-2", '{"a"', Ending.NOT_RUN, "it did not end within 2.5 seconds (--timeout)"),
+    JobOutcome("job-3", "{}\n", Ending.FAILED, "the program was killed by SIGSEGV"),
+    JobOutcome("job-4", "", Ending.NOT_RUN, "swapon: Invalid argument"),
+    JobOutcome("job-5", "", Ending.FAILED, "the program ended with exit code 3"),
 ]
 
 
@@ -98,7 +98,7 @@ def test_what_a_program_printed_before_the_end_is_kept() -> None:
     ],
 )
 def test_a_damaged_report(report: bytes, message: str) -> None:
-    with pytest.raises(Damaged) as caught:
+    with pytest.raises(DamagedReport) as caught:
         Transcript(JOBS).feed(report)
     assert message in str(caught.value).replace('"', "'")
     assert "\x1b" not in str(caught.value)

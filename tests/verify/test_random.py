@@ -14,13 +14,13 @@ from swaptrace.result.verdict import Status
 from swaptrace.scenario.fields import UFFD
 from swaptrace.scenario.loader import load_file, load_text
 from swaptrace.scenario.operations import OPERATIONS
-from swaptrace.scenario.schema import Measure, Mmap, Pattern, Repeat, Scenario, Step
+from swaptrace.scenario.schema import MeasureStep, MmapStep, Pattern, RepeatStep, Scenario, Step
 from swaptrace.verify.build import Compiler
 from swaptrace.verify.compare import verify_one
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.fuzz import Fuzzer
 from swaptrace.verify.host import Host
-from swaptrace.verify.observed import Facts, Observed
+from swaptrace.verify.observed import KernelFacts, Observed
 from swaptrace.verify.place import Place
 from swaptrace.verify.random_steps import SIZES
 from swaptrace.verify.run import Judged, Verifier
@@ -67,14 +67,14 @@ def fuzzer(policy: str, directory: Path, stray: int = 0, keep_going: bool = True
     return Fuzzer(Imagined(policy, directory, stray), Host(), 1, directory, {}, keep_going)
 
 
-def made(index: int, facts: Facts = FACTS) -> Scenario:
+def made(index: int, facts: KernelFacts = FACTS) -> Scenario:
     return fuzzer("merged", Path()).make(index, facts)
 
 
 def written(steps: Iterable[Step]) -> Iterable[Step]:
     for step in steps:
         yield step
-        if isinstance(step, (Measure, Repeat)):
+        if isinstance(step, (MeasureStep, RepeatStep)):
             yield from written(step.steps)
 
 
@@ -120,7 +120,9 @@ def test_they_are_of_pages_as_large_as_the_kernel_has(size: int, tmp_path: Path)
     pages = set()
     for index in range(10):
         scenario = fuzz.make(index, replace(FACTS, page_size=size))
-        pages |= {step.size / size for step in written(scenario.steps) if isinstance(step, Mmap)}
+        pages |= {
+            step.size / size for step in written(scenario.steps) if isinstance(step, MmapStep)
+        }
         assert scenario.machine.page_size == size
         assert all(cut.machine.page_size == size for cut in islice(fuzz.cuts(scenario), 20))
     assert pages <= set(SIZES)
@@ -149,7 +151,7 @@ def test_what_differs_is_made_small_and_written_to_a_file_that_replays_it(tmp_pa
         small = load_file(each.verdict.file)
         assert small.steps == each.scenario.steps
         assert len(small.steps) <= 5
-        assert sum(step.size for step in small.steps if isinstance(step, Mmap)) == 4096
+        assert sum(step.size for step in small.steps if isinstance(step, MmapStep)) == 4096
         (again,) = fuzz.verifier.run([small], fuzz.place)
         assert again.verdict.first_difference == each.verdict.first_difference
 

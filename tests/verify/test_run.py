@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from swaptrace.result.verdict import Run, Status, Verdict
+from swaptrace.result.verdict import KernelRun, Status, Verdict
 from swaptrace.scenario.schema import Scenario
 from swaptrace.terminal.exitcodes import ExitCode
 from swaptrace.verify.build import Compilation, Compiler
 from swaptrace.verify.observed import Observed
-from swaptrace.verify.place import Ending, Job, Outcome
+from swaptrace.verify.place import Ending, Job, JobOutcome
 from swaptrace.verify.record import observations
 from swaptrace.verify.run import Verifier, exit_code, summary
 from tests.commandline import run
@@ -40,12 +40,12 @@ class Table:
 
     title = "a table"
 
-    def __init__(self, outcomes: Iterable[Outcome], eager: bool) -> None:
+    def __init__(self, outcomes: Iterable[JobOutcome], eager: bool) -> None:
         self.outcomes = iter(outcomes)
         self.eager = eager
         self.closed = False
 
-    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+    def run(self, jobs: Iterable[Job]) -> Generator[JobOutcome, None, None]:
         try:
             for job in list(jobs) if self.eager else jobs:
                 assert job.binary.is_file()
@@ -67,29 +67,29 @@ def verifier(directory: Path) -> Verifier:
     return Verifier(NoCompiler(("none",), static=True), directory)
 
 
-SCENARIOS: list[tuple[Scenario, Outcome | None, str]] = [
+SCENARIOS: list[tuple[Scenario, JobOutcome | None, str]] = [
     (scenario(HUGE), None, "skipped: it executes 100000 steps; at most 20000 are compared"),
-    (scenario(), Outcome("", printed(shown(scenario()))), "agrees: None"),
+    (scenario(), JobOutcome("", printed(shown(scenario()))), "agrees: None"),
     (scenario(HUGE), None, "skipped: it executes 100000 steps; at most 20000 are compared"),
-    (scenario(), Outcome("", "", Ending.SKIPPED, "no swap"), "skipped: no swap"),
-    (scenario(), Outcome("", "", Ending.NOT_RUN, "no QEMU"), "not run: no QEMU"),
+    (scenario(), JobOutcome("", "", Ending.SKIPPED, "no swap"), "skipped: no swap"),
+    (scenario(), JobOutcome("", "", Ending.NOT_RUN, "no QEMU"), "not run: no QEMU"),
     (
         scenario(),
-        Outcome("", printed(shown(scenario()))[:2000], Ending.FAILED, "killed"),
+        JobOutcome("", printed(shown(scenario()))[:2000], Ending.FAILED, "killed"),
         "failed: killed",
     ),
     (
         scenario(),
-        Outcome("", '{"failed": "cannot set up: no"}\n'),
+        JobOutcome("", '{"failed": "cannot set up: no"}\n'),
         "not run: the program could not begin: cannot set up: no",
     ),
     (
         scenario(),
-        Outcome("", "x\n"),
+        JobOutcome("", "x\n"),
         "failed: the program's output is damaged: line 1: 'x' is no JSON object",
     ),
-    (scenario(), Outcome("", "x\n", Ending.FAILED, "killed"), "failed: killed"),
-    (scenario(), Outcome("", printed(shown(scenario(), "prepatch"))), "differs: None"),
+    (scenario(), JobOutcome("", "x\n", Ending.FAILED, "killed"), "failed: killed"),
+    (scenario(), JobOutcome("", printed(shown(scenario(), "prepatch"))), "differs: None"),
     (scenario(HUGE), None, "skipped: it executes 100000 steps; at most 20000 are compared"),
 ]
 
@@ -111,25 +111,25 @@ def test_every_scenario_gets_its_own_verdict(tmp_path: Path, eager: bool) -> Non
     assert summary(place, judged).kernel == "6.12.1-test"
 
 
-def stray(step: int, number: int) -> Outcome:
+def stray(step: int, number: int) -> JobOutcome:
     """A run in which somebody else swapped in so many pages during that step."""
     observed = shown(scenario())
     steps = list(observed.steps)
     counters = {**steps[step].counters}
     counters["pswpin"] = counters.get("pswpin", 0) + number
     steps[step] = replace(steps[step], counters=counters)
-    return Outcome("", printed(replace(observed, steps=tuple(steps))))
+    return JobOutcome("", printed(replace(observed, steps=tuple(steps))))
 
 
-FIRST = Outcome("", printed(shown(scenario(), "prepatch")))
-KILLED = Outcome("", FIRST.stdout[:2000], Ending.FAILED, "the program was killed by SIGKILL")
+FIRST = JobOutcome("", printed(shown(scenario(), "prepatch")))
+KILLED = JobOutcome("", FIRST.stdout[:2000], Ending.FAILED, "the program was killed by SIGKILL")
 
-REPETITIONS: list[tuple[Outcome, Status, str | None]] = [
+REPETITIONS: list[tuple[JobOutcome, Status, str | None]] = [
     (FIRST, Status.DIFFERS, None),
-    (Outcome("", printed(shown(scenario()))), Status.UNSTEADY, "agreed when it was repeated"),
+    (JobOutcome("", printed(shown(scenario()))), Status.UNSTEADY, "agreed when it was repeated"),
     (stray(1, 3), Status.UNSTEADY, "not clearly in the same way when"),
-    (Outcome("", "", Ending.SKIPPED, "no swap"), Status.UNSTEADY, "was skipped when"),
-    (Outcome("", "", Ending.NOT_RUN, "no time"), Status.UNSTEADY, "was not run when"),
+    (JobOutcome("", "", Ending.SKIPPED, "no swap"), Status.UNSTEADY, "was skipped when"),
+    (JobOutcome("", "", Ending.NOT_RUN, "no time"), Status.UNSTEADY, "was not run when"),
     (KILLED, Status.FAILED, "the program was killed by SIGKILL"),
 ]
 """The second run of a scenario that differed at step 3.0, and what both come to."""
@@ -137,7 +137,7 @@ REPETITIONS: list[tuple[Outcome, Status, str | None]] = [
 
 @pytest.mark.parametrize(("second", "status", "reason"), REPETITIONS)
 def test_what_differed_and_is_repeated(
-    tmp_path: Path, second: Outcome, status: Status, reason: str | None
+    tmp_path: Path, second: JobOutcome, status: Status, reason: str | None
 ) -> None:
     """Does it differ only if it does so again, fail if that fails, and is it else unsteady?"""
     (judged,) = verifier(tmp_path).run([scenario()], Table([FIRST, second], False))
@@ -152,8 +152,8 @@ def test_what_differed_and_is_repeated(
 
 def test_what_was_killed_is_not_repeated(tmp_path: Path) -> None:
     """Can a second run that agrees take nothing back?"""
-    killed = Outcome("", FIRST.stdout, Ending.FAILED, "the program was killed by SIGKILL")
-    place = Table([killed, Outcome("", printed(shown(scenario())))], False)
+    killed = JobOutcome("", FIRST.stdout, Ending.FAILED, "the program was killed by SIGKILL")
+    place = Table([killed, JobOutcome("", printed(shown(scenario())))], False)
     (judged,) = verifier(tmp_path).run([scenario()], place)
     assert judged.verdict.status is Status.FAILED
     assert judged.verdict.first_difference is not None
@@ -164,7 +164,7 @@ def test_of_two_differences_what_repeated_is_shown(tmp_path: Path) -> None:
     """Is noise beside a real difference left out, and what was recorded not taken for steady?"""
     observed = shown(scenario(), "prepatch")
     last = replace(observed.steps[3], counters={**observed.steps[3].counters, "pswpin": 9})
-    noisy = Outcome("", printed(replace(observed, steps=(*observed.steps[:3], last))))
+    noisy = JobOutcome("", printed(replace(observed, steps=(*observed.steps[:3], last))))
     (judged,) = verifier(tmp_path).run([scenario()], Table([FIRST, noisy], False))
     difference = judged.verdict.first_difference
     assert judged.verdict.status is Status.DIFFERS
@@ -173,7 +173,7 @@ def test_of_two_differences_what_repeated_is_shown(tmp_path: Path) -> None:
     assert list(observations([judged])) == []
 
 
-def disturbed(outcome: Outcome) -> Outcome:
+def disturbed(outcome: JobOutcome) -> JobOutcome:
     """The same run, between whose steps somebody else swapped."""
     return outcome._replace(stdout=outcome.stdout.replace('"elsewhere": {}', BY_OTHERS, 1))
 
@@ -185,7 +185,7 @@ BY_OTHERS = '"elsewhere": {"pswpin": 1}'
     ("run", "status"), [(stray(1, 3), Status.UNSTEADY), (FIRST, Status.DIFFERS)]
 )
 def test_what_others_may_have_counted_twice_is_not_decided(
-    tmp_path: Path, run: Outcome, status: Status
+    tmp_path: Path, run: JobOutcome, status: Status
 ) -> None:
     """Where somebody else swapped both times: is it a difference only in what is not theirs?"""
     place = Table([disturbed(run), disturbed(run)], False)
@@ -196,7 +196,7 @@ def test_what_others_may_have_counted_twice_is_not_decided(
 
 
 def test_what_is_unsteady_is_no_observation(tmp_path: Path) -> None:
-    outcomes = [stray(1, 3), Outcome("", printed(shown(scenario())))]
+    outcomes = [stray(1, 3), JobOutcome("", printed(shown(scenario())))]
     judged = verifier(tmp_path).run([scenario()], Table(outcomes, False))
     assert list(observations(judged)) == []
 
@@ -208,7 +208,7 @@ def test_who_else_swapped_is_told(tmp_path: Path) -> None:
     second = replace(second, elsewhere={"pswpout": 3})
     third = replace(rest[0], elsewhere={"pswpin": 2, "pswpout": 1})
     noisy = printed(replace(observed, steps=(first, second, third, *rest[1:])))
-    (judged,) = verifier(tmp_path).run([scenario()], Table([Outcome("", noisy)], False))
+    (judged,) = verifier(tmp_path).run([scenario()], Table([JobOutcome("", noisy)], False))
     assert judged.verdict.status is Status.AGREES
     assert judged.verdict.elsewhere == {"pswpin": 2, "pswpout": 4}
 
@@ -232,7 +232,7 @@ def test_the_exit_code(statuses: str, code: ExitCode) -> None:
     """Does a difference go before all, and is what was skipped no more than nothing?"""
     each = [Status(word) for word in statuses.split(", ") if word]
     verdicts = tuple(Verdict("x", "x", None, status) for status in each)
-    assert exit_code([Run("here", None, verdicts)]) is code
+    assert exit_code([KernelRun("here", None, verdicts)]) is code
 
 
 @pytest.mark.parametrize(

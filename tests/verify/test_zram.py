@@ -13,7 +13,7 @@ import pytest
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.verify import journal, swap, zram
-from swaptrace.verify.journal import Entries, Journal, Setting
+from swaptrace.verify.journal import Entries, Journal, WrittenSetting
 from swaptrace.verify.zram import remove, undo
 from tests.processes import PATIENCE, begin
 
@@ -86,7 +86,7 @@ def test_settings_are_put_back_unless_somebody_changed_them_since(machine: Path)
     mine.write_text("0\n")
     theirs.write_text("5\n")
     notes = Journal(machine / "journal.json")
-    settings = {str(mine): Setting("3", "0"), str(theirs): Setting("3", "0")}
+    settings = {str(mine): WrittenSetting("3", "0"), str(theirs): WrittenSetting("3", "0")}
     notes.write(Entries(settings=settings))
     undo(Journal(machine / "journal.json"))
     assert (mine.read_text(), theirs.read_text()) == ("3", "5\n")
@@ -95,7 +95,7 @@ def test_settings_are_put_back_unless_somebody_changed_them_since(machine: Path)
 
 def test_what_was_noted_before_the_machine_was_booted_is_over(machine: Path) -> None:
     notes = Journal(machine / "journal.json")
-    notes.write(Entries(3, OURS, {"/x": Setting("a", "b")}))
+    notes.write(Entries(3, OURS, {"/x": WrittenSetting("a", "b")}))
     assert Journal(notes.path).entries == notes.entries
     boot = journal.BOOT_ID.read_text().strip()
     notes.path.write_text(notes.path.read_text().replace(boot, "another"))

@@ -17,7 +17,7 @@ from swaptrace.csource.kinds import vm_flags
 from swaptrace.csource.nodes import Nodes, arguments_of, text_of
 from swaptrace.csource.parse import place_of
 from swaptrace.csource.preprocess import ENABLED
-from swaptrace.csource.scope import WIDTHS, fit
+from swaptrace.csource.scope import fit, width_of
 from swaptrace.errors import PolicyError, quote
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
@@ -59,7 +59,7 @@ ACCEPTED: Final[Mapping[str, Callable[[Any], bool]]] = {
 """What an argument must be, by the letter of `Primitive.params`."""
 
 
-class Value(NamedTuple):
+class Computation(NamedTuple):
     """What computes an expression. `constant` is its value where that never changes, `possible` the
     bits that it can have where not all can be."""
 
@@ -68,24 +68,24 @@ class Value(NamedTuple):
     possible: int | None = None
 
 
-class Variable(NamedTuple):
+class LocalVariable(NamedTuple):
     """`key` is its place among the local variables, `width` that of an integer."""
 
     key: str
     width: tuple[int, bool] | None
 
 
-def constant(number: int) -> Value:
+def constant(number: int) -> Computation:
     """A value that never changes."""
-    return Value(lambda _fault, _env: number, number)
+    return Computation(lambda _fault, _env: number, number)
 
 
-class Expressions(Nodes):
+class FaultExpressions(Nodes):
     """Reads the expressions of one function."""
 
     def __init__(self, program: Reading, definition: Definition) -> None:
         self.program, self.definition = program, definition
-        self.scopes: list[dict[str, Variable]] = [{}]
+        self.scopes: list[dict[str, LocalVariable]] = [{}]
         self.declared = 0
 
     def error(self, node: Any, message: str) -> PolicyError:
@@ -99,30 +99,30 @@ class Expressions(Nodes):
         if node is not None:
             self.program.note_ruled_out(self.definition.name, text_of(node))
 
-    def find(self, name: str) -> Variable | None:
+    def find(self, name: str) -> LocalVariable | None:
         return next((scope[name] for scope in reversed(self.scopes) if name in scope), None)
 
-    def value(self, node: Any) -> Value:
+    def value(self, node: Any) -> Computation:
         reader = _READERS.get(type(node).__name__)
         if reader is None:
             raise self.error(node, f"{type(node).__name__} is not understood in an expression")
         return reader(self, node)
 
-    def truth(self, node: Any) -> Value:
+    def truth(self, node: Any) -> Computation:
         """A condition: 0 or 1."""
         value = self.value(node)
         if value.constant is not None:
             return constant(int(value.constant != 0))
         run, fail = value.run, self._failing(node)
-        return Value(lambda fault, env: int(is_true(run(fault, env), fail)))
+        return Computation(lambda fault, env: int(is_true(run(fault, env), fail)))
 
     def _failing(self, node: Any) -> Callable[[str], PolicyError]:
         return lambda message: self.error(node, message)
 
-    def _constant(self, node: Any) -> Value:
+    def _constant(self, node: Any) -> Computation:
         return constant(self.integer(node))
 
-    def _name(self, node: Any) -> Value:
+    def _name(self, node: Any) -> Computation:
         variable = self.find(node.name)
         if variable is not None:
             return self._variable(node, variable.key)
@@ -130,21 +130,21 @@ class Expressions(Nodes):
             return constant(self.program.dialect.constants[node.name])
         if node.name in self.program.dialect.names:
             read = self.program.dialect.names[node.name]
-            return Value(lambda fault, _env: read(fault))
+            return Computation(lambda fault, _env: read(fault))
         if node.name in self.program.defined:
             return constant(1)
         raise self.error(node, f"the model has no name {quote(node.name)}")
 
-    def _variable(self, node: Any, key: str) -> Value:
+    def _variable(self, node: Any, key: str) -> Computation:
         def run(_fault: Fault, env: Env) -> Any:
             try:
                 return env[key]
             except KeyError:
                 raise self.error(node, f"{quote(node.name)} has no value here") from None
 
-        return Value(run)
+        return Computation(run)
 
-    def _field(self, node: Any) -> Value:
+    def _field(self, node: Any) -> Computation:
         name, fields = node.field.name, self.program.dialect.fields
         if not any(name == known for _, known in fields):
             raise self.error(node.field, f"the model has no field {quote(name)}")
@@ -161,14 +161,14 @@ class Expressions(Nodes):
             except Unmodelled as wrong:
                 raise self.error(node, str(wrong)) from None
 
-        return Value(run, possible=POSSIBLE if name == "vm_flags" else None)
+        return Computation(run, possible=POSSIBLE if name == "vm_flags" else None)
 
-    def _unary(self, node: Any) -> Value:
+    def _unary(self, node: Any) -> Computation:
         if node.op == "!":
             value = self.truth(node.expr)
             if value.constant is not None:
                 return constant(1 - value.constant)
-            return Value(lambda fault, env: 1 - value.run(fault, env))
+            return Computation(lambda fault, env: 1 - value.run(fault, env))
         if node.op == "&":
             return self._address(node)
         if node.op == "*":
@@ -177,7 +177,7 @@ class Expressions(Nodes):
             raise self.error(node, f"{node.op.strip('p')} is not understood in an expression")
         return self._negated(node)
 
-    def _negated(self, node: Any) -> Value:
+    def _negated(self, node: Any) -> Computation:
         value, minus = self.value(node.expr), node.op == "-"
 
         def run(fault: Fault, env: Env) -> int:
@@ -185,17 +185,17 @@ class Expressions(Nodes):
             return -number if minus else ~number
 
         if value.constant is None:
-            return Value(run)
+            return Computation(run)
         return constant(-value.constant if minus else ~value.constant)
 
-    def _address(self, node: Any) -> Value:
+    def _address(self, node: Any) -> Computation:
         """&folio->page is the folio; other addresses are nothing that the model has."""
         inner, known = node.expr, self.program.dialect.addresses
         if isinstance(inner, c_ast.StructRef) and inner.field.name in known:
             return self.value(inner.name)
         raise self.error(node, f"the model has no addresses but those of {', '.join(known)}")
 
-    def _pointed(self, node: Any) -> Value:
+    def _pointed(self, node: Any) -> Computation:
         run = self.value(node.expr).run
 
         def read(fault: Fault, env: Env) -> Any:
@@ -203,14 +203,14 @@ class Expressions(Nodes):
                 raise self.error(node, "only the PTE of the fault can be looked at")
             return fault.shown
 
-        return Value(read)
+        return Computation(read)
 
     def _integer(self, node: Any, value: Any) -> int:
         if not isinstance(value, int):
             raise self.error(node, f"{named(value)} where an integer is needed")
         return value
 
-    def _binary(self, node: Any) -> Value:
+    def _binary(self, node: Any) -> Computation:
         if node.op in ("&&", "||"):
             return self._logical(node)
         one, other = self.value(node.left), self.value(node.right)
@@ -222,10 +222,10 @@ class Expressions(Nodes):
             return constant(OPERATORS[node.op](one.constant, other.constant))
         if node.op == "&" and one.possible is not None and other.constant is not None:
             bits = one.possible & other.constant
-            return Value(run, possible=bits) if bits else constant(0)
+            return Computation(run, possible=bits) if bits else constant(0)
         if node.op == "==" and one.possible is not None and (other.constant or 0) & ~one.possible:
             return constant(0)
-        return Value(run)
+        return Computation(run)
 
     def _compared(self, node: Any, one: Run, other: Run) -> Run:
         fail, wanted = self._failing(node), node.op == "=="
@@ -259,7 +259,7 @@ class Expressions(Nodes):
 
         return run
 
-    def _logical(self, node: Any) -> Value:
+    def _logical(self, node: Any) -> Computation:
         """The right side is not read where the left one always decides."""
         decides = 0 if node.op == "&&" else 1
         one = self.truth(node.left)
@@ -273,26 +273,28 @@ class Expressions(Nodes):
             self.pure(node.left)
             return other
         if decides:
-            return Value(lambda fault, env: one.run(fault, env) or other.run(fault, env))
-        return Value(lambda fault, env: one.run(fault, env) and other.run(fault, env))
+            return Computation(lambda fault, env: one.run(fault, env) or other.run(fault, env))
+        return Computation(lambda fault, env: one.run(fault, env) and other.run(fault, env))
 
-    def _ternary(self, node: Any) -> Value:
+    def _ternary(self, node: Any) -> Computation:
         condition = self.truth(node.cond)
         if condition.constant is not None:
             self.ruled_out(node.iffalse if condition.constant else node.iftrue)
             return self.value(node.iftrue if condition.constant else node.iffalse)
         yes, no = self.value(node.iftrue).run, self.value(node.iffalse).run
-        return Value(
+        return Computation(
             lambda fault, env: yes(fault, env) if condition.run(fault, env) else no(fault, env)
         )
 
-    def _cast(self, node: Any) -> Value:
+    def _cast(self, node: Any) -> Computation:
         value, width = self.value(node.expr), width_of(node.to_type)
         if width is None:
             raise self.error(node, "a cast to this type is not understood")
-        return Value(lambda fault, env: fit(self._integer(node.expr, value.run(fault, env)), width))
+        return Computation(
+            lambda fault, env: fit(self._integer(node.expr, value.run(fault, env)), width)
+        )
 
-    def _call(self, node: Any) -> Value:
+    def _call(self, node: Any) -> Computation:
         name, arguments = self.called(node), arguments_of(node)
         if name in UNCHANGED:
             return self.value(self.only(node, arguments))
@@ -308,14 +310,14 @@ class Expressions(Nodes):
             raise self.error(node, f"{name}() is passed over by name, so that it has no value")
         return self._followed(node, name, arguments)
 
-    def _counted(self, node: Any, arguments: list[Any]) -> Value:
+    def _counted(self, node: Any, arguments: list[Any]) -> Computation:
         self.pure(node.args)
         event = getattr(arguments[0], "name", "") if arguments else ""
         if event != "PGREUSE":
             return constant(0)
-        return Value(lambda fault, _env: fault.page.count(Counter.WP_REUSE))
+        return Computation(lambda fault, _env: fault.page.count(Counter.WP_REUSE))
 
-    def _primitive(self, node: Any, name: str, arguments: list[Any]) -> Value:
+    def _primitive(self, node: Any, name: str, arguments: list[Any]) -> Computation:
         known = self.program.known[name]
         found = next((each for each in known if len(each.params) == len(arguments)), None)
         if found is None:
@@ -335,7 +337,7 @@ class Expressions(Nodes):
             return constant(found.constant)
         if name == "vma_test" and not POSSIBLE & (self.value(arguments[1]).constant or 0):
             return constant(0)
-        return Value(self._guarded(node, found, runs, checks))
+        return Computation(self._guarded(node, found, runs, checks))
 
     def _checked(self, node: Any, letter: str) -> Run:
         """An argument of which the model knows one value only: any other is an error."""
@@ -364,13 +366,15 @@ class Expressions(Nodes):
 
         return run
 
-    def _followed(self, node: Any, name: str, arguments: list[Any]) -> Value:
+    def _followed(self, node: Any, name: str, arguments: list[Any]) -> Computation:
         function = self.program.function(name, lambda text: self.error(node, text))
         if len(function.parameters) != len(arguments):
             wanted = len(function.parameters)
             raise self.error(node, f"{name}() takes {wanted} arguments, not {len(arguments)}")
         runs = [self.value(argument).run for argument in arguments]
-        return Value(lambda fault, env: function.call(fault, [each(fault, env) for each in runs]))
+        return Computation(
+            lambda fault, env: function.call(fault, [each(fault, env) for each in runs])
+        )
 
     def pure(self, node: Any) -> None:
         """Raise `PolicyError` if something that is not looked at would change anything."""
@@ -379,22 +383,13 @@ class Expressions(Nodes):
             raise self.error(*wrong)
 
 
-def width_of(node: Any) -> tuple[int, bool] | None:
-    """Bits and sign of a declared type; None if it is none of an integer."""
-    inner = node.type
-    names = getattr(getattr(inner, "type", None), "names", None)
-    if isinstance(inner, c_ast.PtrDecl) or names is None:
-        return None
-    return WIDTHS.get(" ".join(names))
-
-
-_READERS: Final[Mapping[str, Callable[[Expressions, Any], Value]]] = {
-    "Constant": Expressions._constant,
-    "ID": Expressions._name,
-    "StructRef": Expressions._field,
-    "UnaryOp": Expressions._unary,
-    "BinaryOp": Expressions._binary,
-    "TernaryOp": Expressions._ternary,
-    "Cast": Expressions._cast,
-    "FuncCall": Expressions._call,
+_READERS: Final[Mapping[str, Callable[[FaultExpressions, Any], Computation]]] = {
+    "Constant": FaultExpressions._constant,
+    "ID": FaultExpressions._name,
+    "StructRef": FaultExpressions._field,
+    "UnaryOp": FaultExpressions._unary,
+    "BinaryOp": FaultExpressions._binary,
+    "TernaryOp": FaultExpressions._ternary,
+    "Cast": FaultExpressions._cast,
+    "FuncCall": FaultExpressions._call,
 }

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from swaptrace.csource.frame import Cited
 from swaptrace.csource.kinds import WRITE
-from swaptrace.ktree.faults.values import VMA, Entry, Pointer
+from swaptrace.ktree.faults.values import VMA, Pointer, SwapEntry
 from swaptrace.mm import column
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.page import Page
@@ -58,7 +58,7 @@ class Fault:
         self.kept: Counts[int] = Counts()
         self.batched = page.batch
         self.fresh: set[int] = set()
-        self.entries: dict[int, Entry] = {}
+        self.entries: dict[int, SwapEntry] = {}
         self.fields: dict[str, Any] = {
             "flags": WRITE if write else 0,
             "orig_pte": self.shown,

@@ -10,7 +10,7 @@ from swaptrace.csource.words import words
 from swaptrace.ktree.faults.constants import STABLE_WRITES, SYNCHRONOUS_IO
 from swaptrace.ktree.faults.fault import Fault
 from swaptrace.ktree.faults.swapping import entry_of
-from swaptrace.ktree.faults.values import OPAQUE, Entry, Pointer
+from swaptrace.ktree.faults.values import OPAQUE, Pointer, SwapEntry
 
 Read = Callable[[Fault, Any], Any]
 
@@ -42,7 +42,7 @@ FIELDS: Final[Mapping[tuple[str, str], Read]] = {
     ("si", "flags"): _device_flags,
     ("folio", "page"): lambda _fault, page: page,
     ("folio", "swap"): entry_of,
-    ("Entry", "val"): lambda _fault, entry: Pointer("slot", entry.slot),
+    ("SwapEntry", "val"): lambda _fault, entry: Pointer("slot", entry.slot),
 }
 """By what has them (`Pointer.kind`, or the type of a value)."""
 
@@ -52,7 +52,7 @@ def store(fault: Fault, struct: Any, name: str, value: Any) -> bool:
     kind = struct.kind if isinstance(struct, Pointer) else ""
     if kind == "vmf" and name in ("flags", "orig_pte", "page", "pte"):
         fault.fields[name] = value
-    elif kind == "folio" and name == "swap" and isinstance(value, Entry):
+    elif kind == "folio" and name == "swap" and isinstance(value, SwapEntry):
         fault.entries[struct.number] = value
     elif (kind, name) not in (("folio", "private"), ("vmf", "prealloc_pte")):
         return False

@@ -9,7 +9,7 @@ from swaptrace.counters import Counter
 from swaptrace.csource.kinds import vm_flags
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.primitive import PGTABLE, X86, Primitive, Table, always, does, gives
-from swaptrace.ktree.faults.values import PTEP, Entry, Frame, Pointer
+from swaptrace.ktree.faults.values import PTEP, PageFrame, Pointer, SwapEntry
 from swaptrace.mm.column import ZERO_PAGE, Pte, SwapPte, Vma
 from swaptrace.mm.policy import needs_soft_dirty_wp
 
@@ -58,17 +58,17 @@ def _mk_pte(_fault: Fault, page: Any) -> Pte:
 
 
 def _pfn_pte(_fault: Fault, frame: Any) -> Pte:
-    if not isinstance(frame, Frame):
+    if not isinstance(frame, PageFrame):
         raise Unmodelled("a PTE is made of an unknown page frame")
     return Pte(frame.folio)
 
 
-def _pfn(_fault: Fault, pte: Any) -> Frame:
-    return Frame(present(pte).folio)
+def _pfn(_fault: Fault, pte: Any) -> PageFrame:
+    return PageFrame(present(pte).folio)
 
 
 def _is_zero(_fault: Fault, frame: Any) -> int:
-    if not isinstance(frame, Frame):
+    if not isinstance(frame, PageFrame):
         raise Unmodelled("this needs a page frame number")
     return int(frame.folio == ZERO_PAGE)
 
@@ -77,8 +77,8 @@ def _same(_fault: Fault, one: Any, other: Any) -> int:
     return int(one == other and type(one) is type(other))
 
 
-def _entry(_fault: Fault, pte: Any) -> Entry:
-    return Entry(swap(pte).slot)
+def _entry(_fault: Fault, pte: Any) -> SwapEntry:
+    return SwapEntry(swap(pte).slot)
 
 
 def _uffd_wp(fault: Fault, pte: Any) -> int:
@@ -120,8 +120,8 @@ PTES: Final[Table] = {
     "folio_mk_pte": _MADE,
     "pfn_pte": gives("va", _pfn_pte, "a PTE of the zero page", X86),
     "pte_pfn": gives("v", _pfn, "", X86),
-    "my_zero_pfn": gives("a", lambda _f: Frame(ZERO_PAGE), "the zero page's", PGTABLE),
-    "zero_pfn": gives("a", lambda _f: Frame(ZERO_PAGE), "the zero page's", PGTABLE),
+    "my_zero_pfn": gives("a", lambda _f: PageFrame(ZERO_PAGE), "the zero page's", PGTABLE),
+    "zero_pfn": gives("a", lambda _f: PageFrame(ZERO_PAGE), "the zero page's", PGTABLE),
     "is_zero_pfn": gives("v", _is_zero, "whether it is the zero page's", PGTABLE),
     "pte_mkwrite": gives("v|vV", _mkwrite, "writable; dirty, too, if mkwrite_dirties", X86),
     "pte_mkwrite_novma": gives("v", _mkwrite, "the same", X86),

@@ -13,10 +13,10 @@ from swaptrace.kernels import Version
 from swaptrace.ktree.faults.constants import RESULTS
 from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
-from swaptrace.ktree.faults.program import Function, Program
+from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
 from swaptrace.ktree.faults.source import Sources, error_of
 from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF
-from swaptrace.ktree.faults.windows import END, START, WINDOWS, Reading, Windows
+from swaptrace.ktree.faults.windows import END, START, WINDOWS, ReadaheadFault, Windows
 from swaptrace.ktree.faults.windows import VMF as VMF_THAT_READS
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.event import FaultResult
@@ -35,7 +35,9 @@ class TreePolicy(Policy):
 
     title = "The functions of a fault as this tree has them"
 
-    def __init__(self, name: str, program: Program, windows: Program | None = None) -> None:
+    def __init__(
+        self, name: str, program: FaultProgram, windows: FaultProgram | None = None
+    ) -> None:
         self.name, self.program, self.windows = name, program, windows
         self.trace: list[Cited] | None = None
         has = program.functions
@@ -84,7 +86,7 @@ class TreePolicy(Policy):
         fault.trace = self.trace
         return bool(function.call(fault, [VMA, OPAQUE, pte]))
 
-    def _window(self, reading: Reading) -> Window:
+    def _window(self, reading: ReadaheadFault) -> Window:
         assert self.windows is not None
         function = self.windows.functions[ROOT]
         size = function.call(reading, [VMF_THAT_READS, START, END])
@@ -110,7 +112,7 @@ class TreePolicy(Policy):
         return result
 
     def _run(
-        self, function: Function, page: Page, p: int, write: bool, anonymous: bool
+        self, function: CallableFunction, page: Page, p: int, write: bool, anonymous: bool
     ) -> tuple[FaultResult, bool]:
         fault = Fault(page, p, write, anonymous)
         fault.trace = self.trace if anonymous else None
@@ -128,12 +130,12 @@ class TreePolicy(Policy):
         major, retry = value & FLAGS["VM_FAULT_MAJOR"], value & FLAGS["VM_FAULT_RETRY"]
         return FaultResult(bool(major) and not failed, bool(retry), failed), fault.asked
 
-    def _check_modelled(self, page: Page, p: int, function: Function) -> None:
+    def _check_modelled(self, page: Page, p: int, function: CallableFunction) -> None:
         if page.vma(p).uffd_rwp:
             what = "read-write protection (userfaultfd_rwp) is taken to be never on"
             raise self._wrong(function, f"{what}, and this page's VMA is registered for it")
 
-    def _wrong(self, function: Function, message: str) -> PolicyError:
+    def _wrong(self, function: CallableFunction, message: str) -> PolicyError:
         source, name = function.definition.source, function.definition.name
         return source.error(source.start, f"in {name}(): {message}")
 
@@ -164,10 +166,12 @@ def _again(
     return policy
 
 
-def programs_of(sources: Sources, builtin: Collection[str] = ()) -> tuple[Program, Program]:
+def programs_of(
+    sources: Sources, builtin: Collection[str] = ()
+) -> tuple[FaultProgram, FaultProgram]:
     """The functions of a tree for a fault and for its window, read. Raises `PolicyError` with all
     that is wrong."""
-    both = Program(sources, builtin), Program(sources, builtin, WINDOWS)
+    both = FaultProgram(sources, builtin), FaultProgram(sources, builtin, WINDOWS)
     errors: list[PolicyError] = []
     for program in both:
         try:

@@ -14,12 +14,12 @@ from swaptrace.ktree.faults.expressions import Env
 from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.source import Definition, Sources, error_of
-from swaptrace.ktree.faults.statements import Statements, Step
+from swaptrace.ktree.faults.statements import FaultStatements, Step
 
 MAX_ERRORS: Final = 20
 
 
-class Function:
+class CallableFunction:
     """A function that can be called."""
 
     def __init__(self, definition: Definition) -> None:
@@ -41,14 +41,14 @@ class Function:
         return None if leave is None else leave.value
 
 
-class Change(NamedTuple):
+class FunctionWords(NamedTuple):
     """What of a function counts in the model: its words, and those that constants rule out."""
 
     words: str
     ruled_out: tuple[str, ...]
 
 
-class Program:
+class FaultProgram:
     """The functions that are interpreted, and what was assumed to read them.
 
     `doubts` are calls that could change what is decided and are not known. `builtin` are functions
@@ -61,7 +61,7 @@ class Program:
         self.sources, self.defined, self.dialect = sources, sources.defined, dialect
         self.builtin = tuple(dict.fromkeys(builtin))
         self.known = {**dialect.primitives(sources.version), **replaced(self.builtin)}
-        self.functions: dict[str, Function] = {}
+        self.functions: dict[str, CallableFunction] = {}
         self.primitives: dict[str, Primitive] = {}
         self.doubts: list[str] = []
         self._ruled_out: dict[str, list[str]] = {}
@@ -93,7 +93,7 @@ class Program:
         """Remember a function that the model has."""
         self.primitives[name] = primitive
 
-    def function(self, name: str, error: Callable[[str], PolicyError]) -> Function:
+    def function(self, name: str, error: Callable[[str], PolicyError]) -> CallableFunction:
         """A function of the tree that C calls. Raises `PolicyError`."""
         if name in self._reading:
             raise error(f"{name}() calls itself, which is not understood")
@@ -102,20 +102,20 @@ class Program:
             raise error(f"there is no function {quote(name)} in the model or the tree")
         return found
 
-    def _read(self, name: str) -> Function | None:
+    def _read(self, name: str) -> CallableFunction | None:
         if name in self.functions:
             return self.functions[name]
         definition = self.sources.definition(name)
         if definition is None:
             return None
-        function = self.functions[name] = Function(definition)
+        function = self.functions[name] = CallableFunction(definition)
         file = definition.source.file
         self.doubts += (
             f"{file}:{line}: a macro within {name}() is not expanded" for line in definition.macros
         )
         self._reading.append(name)
         try:
-            reader = Statements(self, definition)
+            reader = FaultStatements(self, definition)
             arguments = definition.declaration.type.args
             for each in arguments.params if arguments is not None else ():
                 if isinstance(each, c_ast.ID):  # a list of names alone, as before C89
@@ -130,9 +130,9 @@ class Program:
             self._reading.pop()
         return function
 
-    def changes(self) -> dict[str, Change]:
+    def changes(self) -> dict[str, FunctionWords]:
         """What of each function counts, to compare two trees by."""
         return {
-            name: Change(each.definition.words, tuple(self._ruled_out.get(name, ())))
+            name: FunctionWords(each.definition.words, tuple(self._ruled_out.get(name, ())))
             for name, each in self.functions.items()
         }

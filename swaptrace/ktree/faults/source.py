@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from swaptrace.csource.block import Block
+from swaptrace.csource.block import CBlock
 from swaptrace.csource.parse import parse_definition, plain
-from swaptrace.csource.source import Source, source_of
+from swaptrace.csource.source import CSource, source_of
 from swaptrace.errors import PolicyError
 from swaptrace.kernels import Version
 from swaptrace.ktree.cleaned import MAX_BYTES, Cleaned, check_braces, cleaned, line_of
@@ -45,7 +45,7 @@ class Definition(NamedTuple):
 
     name: str
     file: str
-    source: Source
+    source: CSource
     tree: Any
     declaration: Any
     words: str
@@ -114,7 +114,7 @@ def _parsed(path: str, file: Cleaned, found: Function, defined: Collection[str])
     start = file.text.rfind("\n", 0, found.start) + 1
     before = " " * (found.start - start)
     kept = _compiled(file, start, found)
-    block = Block(file.source.file, first, before + kept[found.start - start :])
+    block = CBlock(file.source.file, first, before + kept[found.start - start :])
     source = source_of(block)
     shown = source._replace(lines=tuple(file.text[start : found.end].split("\n")))
     try:

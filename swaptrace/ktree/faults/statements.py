@@ -10,9 +10,9 @@ from pycparser import c_ast
 from swaptrace.csource.frame import Cited
 from swaptrace.csource.ignored import HOOK
 from swaptrace.csource.nodes import text_of
-from swaptrace.csource.scope import fit
+from swaptrace.csource.scope import fit, width_of
 from swaptrace.errors import PolicyError, quote
-from swaptrace.ktree.faults.expressions import Env, Expressions, Run, Variable, width_of
+from swaptrace.ktree.faults.expressions import Env, FaultExpressions, LocalVariable, Run
 from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.fields import store
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
@@ -20,17 +20,17 @@ from swaptrace.ktree.faults.purity import handed_over
 from swaptrace.ktree.faults.values import OPAQUE, Symbolic, named
 
 
-class Leave(NamedTuple):
+class EarlyReturn(NamedTuple):
     """What ends a sequence of statements early: a label to go on from, or else a return."""
 
     label: str | None
     value: Any = None
 
 
-Step = Callable[[Fault, Env], Leave | None]
+Step = Callable[[Fault, Env], EarlyReturn | None]
 
 
-class Statements(Expressions):
+class FaultStatements(FaultExpressions):
     """Reads the statements of one function. What is wrong is noted, and reading goes on, so that
     all errors of a tree are told at once."""
 
@@ -83,11 +83,11 @@ class Statements(Expressions):
 
         return step
 
-    def _leaving(self, node: Any, leave: Callable[[Fault, Env], Leave]) -> Step:
+    def _leaving(self, node: Any, leave: Callable[[Fault, Env], EarlyReturn]) -> Step:
         """A step that goes elsewhere. Only these can make a loop."""
         cited = self.cite(node, text_of(node).removesuffix(";") + ";")
 
-        def step(fault: Fault, env: Env) -> Leave:
+        def step(fault: Fault, env: Env) -> EarlyReturn:
             if fault.trace is not None:
                 fault.trace.append(cited)
             fault.work += 1
@@ -122,7 +122,7 @@ class Statements(Expressions):
             condition.run,
         )
 
-        def step(fault: Fault, env: Env) -> Leave | None:
+        def step(fault: Fault, env: Env) -> EarlyReturn | None:
             held = holds(fault, env)
             if fault.trace is not None:
                 fault.trace.append(yes if held else no)
@@ -139,14 +139,14 @@ class Statements(Expressions):
         variable = self.declare(node)
         return None if run is None else self._cited(node, self._storing(node, variable, run))
 
-    def declare(self, node: Any) -> Variable:
+    def declare(self, node: Any) -> LocalVariable:
         """A variable of the innermost block, or a parameter."""
         self.declared += 1
-        variable = Variable(f"{node.name}#{self.declared}", width_of(node))
+        variable = LocalVariable(f"{node.name}#{self.declared}", width_of(node))
         self.scopes[-1][node.name] = variable
         return variable
 
-    def _storing(self, node: Any, variable: Variable, run: Run) -> Run:
+    def _storing(self, node: Any, variable: LocalVariable, run: Run) -> Run:
         key, width, fail = variable.key, variable.width, self._failing(node)
         if width is None:
             return lambda fault, env: env.__setitem__(key, run(fault, env))
@@ -203,7 +203,7 @@ class Statements(Expressions):
         first = isinstance(node, c_ast.DoWhile)
         body = self._branch(node.stmt)
 
-        def step(fault: Fault, env: Env) -> Leave | None:
+        def step(fault: Fault, env: Env) -> EarlyReturn | None:
             again = first or condition.run(fault, env)
             while again:
                 fault.work += 1
@@ -239,14 +239,14 @@ class Statements(Expressions):
 
     def _return(self, node: Any) -> Step:
         if node.expr is None:
-            return self._leaving(node, lambda _fault, _env: Leave(None))
+            return self._leaving(node, lambda _fault, _env: EarlyReturn(None))
         run = self.value(node.expr).run
-        return self._leaving(node, lambda fault, env: Leave(None, run(fault, env)))
+        return self._leaving(node, lambda fault, env: EarlyReturn(None, run(fault, env)))
 
     def _goto(self, node: Any) -> Step:
         if not any(node.name in labels for labels in self.labels):
             raise self.error(node, f"goto {quote(node.name)} goes into a block, or nowhere")
-        leave = Leave(node.name)
+        leave = EarlyReturn(node.name)
         return self._leaving(node, lambda _fault, _env: leave)
 
 
@@ -266,7 +266,7 @@ def _nothing(_fault: Fault, _env: Env) -> None:
 def _sequence(steps: list[Step], starts: Mapping[str, int]) -> Step:
     """The steps in order, until one leaves; a goto to one of `starts` goes on from there."""
 
-    def run(fault: Fault, env: Env) -> Leave | None:
+    def run(fault: Fault, env: Env) -> EarlyReturn | None:
         at = 0
         while at < len(steps):
             leave = steps[at](fault, env)
@@ -280,15 +280,15 @@ def _sequence(steps: list[Step], starts: Mapping[str, int]) -> Step:
     return steps[0] if len(steps) == 1 and not starts else run
 
 
-_READERS: Final[Mapping[str, Callable[[Statements, Any], Step | None]]] = {
-    "EmptyStatement": Statements._empty,
-    "Compound": Statements._compound,
-    "If": Statements._if,
-    "While": Statements._while,
-    "DoWhile": Statements._while,
-    "Decl": Statements._declaration,
-    "Assignment": Statements._assigned,
-    "FuncCall": Statements._called,
-    "Return": Statements._return,
-    "Goto": Statements._goto,
+_READERS: Final[Mapping[str, Callable[[FaultStatements, Any], Step | None]]] = {
+    "EmptyStatement": FaultStatements._empty,
+    "Compound": FaultStatements._compound,
+    "If": FaultStatements._if,
+    "While": FaultStatements._while,
+    "DoWhile": FaultStatements._while,
+    "Decl": FaultStatements._declaration,
+    "Assignment": FaultStatements._assigned,
+    "FuncCall": FaultStatements._called,
+    "Return": FaultStatements._return,
+    "Goto": FaultStatements._goto,
 }

@@ -9,7 +9,7 @@ from swaptrace.counters import Counter
 from swaptrace.csource.kinds import EXCLUSIVE
 from swaptrace.ktree.faults.fault import Fault, Unmodelled, folio
 from swaptrace.ktree.faults.primitive import Primitive, Table, always, does, gives
-from swaptrace.ktree.faults.values import DEVICE, ERROR, OPAQUE, Entry, Pointer
+from swaptrace.ktree.faults.values import DEVICE, ERROR, OPAQUE, Pointer, SwapEntry
 from swaptrace.mm.column import ZERO, Pte
 from swaptrace.mm.memory import wp_page_copy
 from swaptrace.mm.swap import folio_free_swap, read_swap_cache, swap_read_folio
@@ -40,7 +40,7 @@ def whole(value: Any) -> int:
 
 def slot_of(value: Any) -> int:
     """That of a swap entry, or what is wrong."""
-    if not isinstance(value, Entry):
+    if not isinstance(value, SwapEntry):
         raise Unmodelled("this needs a swap entry")
     return value.slot
 
@@ -121,7 +121,7 @@ def _allocate_zeroed(fault: Fault) -> Pointer:
 
 
 def _set_entry(fault: Fault, page: Any, entry: Any) -> None:
-    fault.entries[number(page)] = Entry(slot_of(entry))
+    fault.entries[number(page)] = SwapEntry(slot_of(entry))
 
 
 def _fill(fault: Fault, page: Any) -> None:
@@ -134,7 +134,7 @@ def _fill(fault: Fault, page: Any) -> None:
     swap_read_folio(fault.page, slot, f)
 
 
-def entry_of(fault: Fault, page: Any) -> Entry:
+def entry_of(fault: Fault, page: Any) -> SwapEntry:
     """folio->swap."""
     f = number(page)
     slot = fault.page.folios[f].slot
@@ -142,7 +142,7 @@ def entry_of(fault: Fault, page: Any) -> Entry:
         return fault.entries[f]
     if slot is None:
         raise Unmodelled("the folio is in no swap cache")
-    return Entry(slot)
+    return SwapEntry(slot)
 
 
 def _matches(fault: Fault, page: Any, entry: Any) -> int:

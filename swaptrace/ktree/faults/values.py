@@ -26,13 +26,13 @@ class Pointer(NamedTuple):
     number: int = 0
 
 
-class Entry(NamedTuple):
+class SwapEntry(NamedTuple):
     """A swap entry (swp_entry_t, softleaf_t): the slot that it names."""
 
     slot: int
 
 
-class Frame(NamedTuple):
+class PageFrame(NamedTuple):
     """A page frame number: that of a folio, or of the zero page."""
 
     folio: int
@@ -76,9 +76,9 @@ def named(value: Any) -> str:
             return "a folio"
         case Pointer():
             return f"a pointer ({value.kind})"
-        case Entry():
+        case SwapEntry():
             return "a swap entry"
-        case Frame():
+        case PageFrame():
             return "a page frame number"
         case Pte() | SwapPte() | None:
             return "a PTE"

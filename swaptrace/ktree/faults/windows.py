@@ -33,36 +33,36 @@ class Bound(NamedTuple):
     value: int
 
 
-class Last(Symbolic):
+class LastFault(Symbolic):
     """The address of the last fault, and `more` bytes: C that only asks whether that is another
     address comes to the same wherever else it was. In pages it is a page frame number."""
 
-    def __init__(self, fault: Reading, more: int = 0, in_pages: bool = False) -> None:
+    def __init__(self, fault: ReadaheadFault, more: int = 0, in_pages: bool = False) -> None:
         self.fault, self.more, self.in_pages = fault, more, in_pages
 
     def computed(self, op: str, other: Any, is_left: bool) -> Any:
         if type(other) is int and (op == "+" or (op == "-" and is_left)):
             more = self.more + other if op == "+" else self.more - other
-            return Last(self.fault, more, self.in_pages)
+            return LastFault(self.fault, more, self.in_pages)
         if type(other) is int and op == "==":
             unit = 1 if self.in_pages else self.fault.around.page_size
             page, rest = divmod(other - self.more, unit)
             return self.fault.was_at(page) if rest == 0 else 0
         raise NeedsNumber
 
-    def pages(self) -> Last:
+    def pages(self) -> LastFault:
         """PFN_DOWN()"""
         more, rest = divmod(self.more, self.fault.around.page_size)
         if rest or self.in_pages:
             raise NeedsNumber
-        return Last(self.fault, more, in_pages=True)
+        return LastFault(self.fault, more, in_pages=True)
 
 
 class Info(Symbolic):
     """vma->swap_readahead_info as it was when the fault began."""
 
 
-class Reading(Fault):
+class ReadaheadFault(Fault):
     """A fault that asks how far it reads ahead, while the C of that runs. `info` is
     vma->swap_readahead_info, `out` what the two pointers have been given, `asked_pages` of which
     pages it was asked whether the last fault was there."""
@@ -106,7 +106,7 @@ class Reading(Fault):
     def address_of(self, info: Any) -> Any:
         """SWAP_RA_ADDR()"""
         if isinstance(info, Info):
-            return Last(self)
+            return LastFault(self)
         return _number(info) & -self.around.page_size
 
     def window_of(self, info: Any) -> int:
@@ -159,7 +159,7 @@ class Windows:
     """swap_vma_ra_win() of a tree as a function of the model. What it came to is remembered, with
     what it asked about the last fault to get there; both as seen from the fault's page table."""
 
-    def __init__(self, run: Callable[[Reading], Window]) -> None:
+    def __init__(self, run: Callable[[ReadaheadFault], Window]) -> None:
         self.run = run
         self.known: dict[tuple[int, ...], list[tuple[Asked, Window]]] = {}
 
@@ -190,11 +190,11 @@ class Windows:
 
     def computed(self, near: ReadFault) -> tuple[Asked, Window]:
         """The answer of C, and for which last faults it is the same."""
-        reading = Reading(near, exact=False)
+        reading = ReadaheadFault(near, exact=False)
         try:
             found, asked = self.run(reading), reading.asked_pages
         except NeedsNumber:
-            found, asked = self.run(Reading(near, exact=True)), {near.last: True}
+            found, asked = self.run(ReadaheadFault(near, exact=True)), {near.last: True}
         return tuple((page - BELOW, yes) for page, yes in asked.items()), moved(found, -BELOW)
 
 
@@ -215,7 +215,7 @@ def _number(value: Any) -> int:
 def _extreme(choose: Callable[..., int]) -> Callable[..., int]:
     """min() or max() of addresses, of which one may be a bound of the VMA."""
 
-    def run(_fault: Reading, *values: Any) -> int:
+    def run(_fault: ReadaheadFault, *values: Any) -> int:
         numbers = [each.value if isinstance(each, Bound) else _number(each) for each in values]
         if all(isinstance(each, Bound) for each in values):
             raise Unmodelled("the bounds of the VMA can only cut a window")
@@ -224,35 +224,35 @@ def _extreme(choose: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
-def _clamp(fault: Reading, value: Any, low: Any, high: Any) -> int:
+def _clamp(fault: ReadaheadFault, value: Any, low: Any, high: Any) -> int:
     return _extreme(min)(fault, _extreme(max)(fault, value, low), high)
 
 
-def _set_info(fault: Reading, vma: Any, value: Any) -> None:
+def _set_info(fault: ReadaheadFault, vma: Any, value: Any) -> None:
     if vma != VMA:
         raise Unmodelled("only vma->swap_readahead_info can be set")
     fault.info = _number(value)
 
 
-def _info(fault: Reading, vma: Any) -> Any:
+def _info(fault: ReadaheadFault, vma: Any) -> Any:
     if vma != VMA:
         raise Unmodelled("this needs the VMA of the fault")
     return fault.info
 
 
-def _packed(fault: Reading, address: Any, window: Any, hits: Any) -> int:
+def _packed(fault: ReadaheadFault, address: Any, window: Any, hits: Any) -> int:
     return fault.packed(_number(address), _number(window), _number(hits))
 
 
-def _part(read: Callable[[Reading, int], int]) -> Callable[..., int]:
+def _part(read: Callable[[ReadaheadFault, int], int]) -> Callable[..., int]:
     return lambda fault, value: read(fault, _number(value))
 
 
-def _down(fault: Reading, value: Any) -> Any:
-    return value.pages() if isinstance(value, Last) else _number(value) >> fault.page_shift
+def _down(fault: ReadaheadFault, value: Any) -> Any:
+    return value.pages() if isinstance(value, LastFault) else _number(value) >> fault.page_shift
 
 
-def _power(_fault: Reading, value: Any) -> int:
+def _power(_fault: ReadaheadFault, value: Any) -> int:
     return 1 << max(0, _number(value) - 1).bit_length()
 
 
@@ -263,9 +263,9 @@ PRIMITIVES: Final[Table] = {
     "atomic_long_read": gives("v", _info, "the same", STATE),
     "atomic_long_set": does("vv", _set_info, "the same", STATE),
     "SWAP_RA_VAL": gives("vvv", _packed, "address, window and hits in one", STATE),
-    "SWAP_RA_ADDR": gives("v", Reading.address_of, "the address of the last fault", STATE),
-    "SWAP_RA_WIN": gives("v", Reading.window_of, "the last window", STATE),
-    "SWAP_RA_HITS": gives("v", Reading.hits_of, "hits since", STATE),
+    "SWAP_RA_ADDR": gives("v", ReadaheadFault.address_of, "the address of the last fault", STATE),
+    "SWAP_RA_WIN": gives("v", ReadaheadFault.window_of, "the last window", STATE),
+    "SWAP_RA_HITS": gives("v", ReadaheadFault.hits_of, "hits since", STATE),
     "PFN_DOWN": gives("v", _down, "", "include/linux/pfn.h"),
     "PFN_PHYS": gives("v", _part(lambda f, v: v << f.page_shift), "", "include/linux/pfn.h"),
     "min": gives("vv", _extreme(min), "", MINMAX),
@@ -277,7 +277,7 @@ PRIMITIVES: Final[Table] = {
 }
 
 
-def _table(fault: Reading) -> int:
+def _table(fault: ReadaheadFault) -> int:
     return fault.bytes(fault.around.table_pages)
 
 

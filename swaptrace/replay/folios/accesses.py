@@ -9,14 +9,14 @@ from swaptrace.counters import POSITION, Counter
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.event import Access
 from swaptrace.replay.access import anon_vma_prepare
-from swaptrace.replay.family import Family, Process
 from swaptrace.replay.folios.opened import Opened
 from swaptrace.replay.folios.regions import Regions
 from swaptrace.replay.folios.sweep import Sweep
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.tally import Tally
 from swaptrace.traces.chunk import Chunk
 
-Place: TypeAlias = tuple[Process, Family]
+Place: TypeAlias = tuple[Process, SharedRegion]
 """A process and a region of it."""
 
 Seen: TypeAlias = tuple[int, int, bool, int]

@@ -11,7 +11,7 @@ from swaptrace.replay.runs.region import Region, Walk
 NOT_FULL: Final = -1
 
 
-class Full:
+class FullClusters:
     """Which clusters are full, and the order that each was begun for."""
 
     def __init__(self, count: int) -> None:

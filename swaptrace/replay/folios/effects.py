@@ -11,12 +11,12 @@ from typing import NamedTuple, TypeAlias
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.block import Block, cached_alone
-from swaptrace.mm.blockevent import BlockEvent, Told
+from swaptrace.mm.blockevent import BlockChange, BlockEvent
 from swaptrace.mm.blockpage import columns
 from swaptrace.mm.blocktransition import happen
 from swaptrace.mm.blockvalue import BlockValue, Frozen, Rows, Runs, freeze, runs, thaw
 from swaptrace.mm.column import Column
-from swaptrace.mm.khugepaged import Scan
+from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.folios.around import Around, Asked, BeyondBlock, Pieces, in_rows
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.runs.readahead import Pass, relative
@@ -30,7 +30,7 @@ Released: TypeAlias = tuple[tuple[int, int, int], ...]
 """Rows of slots: as `Place`, and how many."""
 
 
-class Outcome(NamedTuple):
+class BlocksOutcome(NamedTuple):
     """What an event has made of blocks.
 
     `values` are the numbers of the blocks as they are now, `rows` the numbers of the rows of each.
@@ -45,9 +45,9 @@ class Outcome(NamedTuple):
     violations: tuple[tuple[ViolationKind, int, int], ...]
     ends: bool
     isolated: tuple[int, ...]
-    scanned: Scan | None
+    scanned: KhugepagedScan | None
     prepared: bool
-    told: tuple[Told, ...]
+    told: tuple[BlockChange, ...]
     readahead: ReadAhead | None
     released: Released
 
@@ -63,12 +63,12 @@ class Branch:
         self.branches: dict[Hashable, Node | None] = {}
 
 
-Node: TypeAlias = Branch | Outcome
+Node: TypeAlias = Branch | BlocksOutcome
 Known: TypeAlias = dict[Hashable, Node | None]
 """What is known of an event; None is that it depends on other blocks."""
 
 
-class Span(NamedTuple):
+class PageSpan(NamedTuple):
     """Blocks side by side that an event concerns, the first page of the first being at an address,
     and what lies around them."""
 
@@ -128,8 +128,8 @@ class Effects:
         return self._known.setdefault((type(event), event), {})
 
     def take(
-        self, known: Known | None, event: BlockEvent, span: Span, pages: range, slots: SlotMap
-    ) -> tuple[Outcome, list[int]] | None:
+        self, known: Known | None, event: BlockEvent, span: PageSpan, pages: range, slots: SlotMap
+    ) -> tuple[BlocksOutcome, list[int]] | None:
         """Let an event happen to pages of blocks: what comes of it, and the positions of rows.
 
         None if it depends on the blocks beside. Without `known` it is not remembered, nor recalled.
@@ -151,7 +151,7 @@ class Effects:
         self.release(node.released, rows, slots)
         return node, rows
 
-    def key(self, span: Span, rows: list[int], pages: range) -> Hashable:
+    def key(self, span: PageSpan, rows: list[int], pages: range) -> Hashable:
         """Equal where an event does the same, but for slots that it allocates."""
         if span.ahead is None:
             return span.blocks, pages, span.pieces
@@ -181,11 +181,11 @@ class Effects:
         known: Known,
         key: Hashable,
         event: BlockEvent,
-        span: Span,
+        span: PageSpan,
         pages: range,
         slots: SlotMap,
         given: list[int | None],
-    ) -> tuple[Outcome, list[int]] | None:
+    ) -> tuple[BlocksOutcome, list[int]] | None:
         """What an event does, `given` the slots that it has been told of already."""
         self.table.evaluations += 1
         values = [self.blocks[number] for number in span.blocks]
@@ -208,7 +208,7 @@ class Effects:
         rows = list(dict.fromkeys(row for each in span.rows for row in each))
         for each in around.asked:
             self.place(each.found, rows)
-        outcome = Outcome(
+        outcome = BlocksOutcome(
             values=tuple(self.number(part.value) for part in parts),
             rows=tuple(tuple(map(rows.index, part.rows)) for part in parts),
             counts=tuple((at, count) for at, count in enumerate(done.counts) if count),
@@ -228,7 +228,12 @@ class Effects:
         return outcome, rows
 
     def remember(
-        self, known: Known, key: Hashable, asked: list[Asked], rows: list[int], outcome: Outcome
+        self,
+        known: Known,
+        key: Hashable,
+        asked: list[Asked],
+        rows: list[int],
+        outcome: BlocksOutcome,
     ) -> None:
         """Write down what was asked of the swap device, and what came of it."""
         branches: dict[Hashable, Node | None] = known

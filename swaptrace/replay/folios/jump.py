@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from swaptrace.counters import ViolationKind
-from swaptrace.mm.blockevent import Told
+from swaptrace.mm.blockevent import BlockChange
 from swaptrace.replay.folios.clusters import NOT_FULL, Sequence
 from swaptrace.replay.folios.slotmap import Moved, SlotMap
 from swaptrace.replay.folios.stretches import PageRows, Stretch
@@ -29,7 +29,7 @@ class Counted:
 
     counts: dict[int, int] = field(default_factory=dict)
     violations: list[tuple[ViolationKind, int, int]] = field(default_factory=list)
-    told: dict[Told, int] = field(default_factory=dict)
+    told: dict[BlockChange, int] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Nothing."""

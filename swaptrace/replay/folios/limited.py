@@ -25,12 +25,12 @@ from swaptrace.mm.event import (
     Unmap,
     Writeprotect,
 )
-from swaptrace.replay.family import Family, Process
 from swaptrace.replay.folios import memory
 from swaptrace.replay.folios.charged import Charged
 from swaptrace.replay.folios.lru import CLUSTER, LISTS, Kind, LruFolio
 from swaptrace.replay.folios.pagewise import Near
 from swaptrace.replay.pages.protocol import SinglePages
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
@@ -272,7 +272,7 @@ class LimitedFolios(Reclaiming):
         """MADV_COLD."""
         raise NotModelled("MADV_COLD is not modelled with large folios under a memory limit")
 
-    def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in its order; False if one ended the step."""
         if not isinstance(event, MODELLED):
             what = type(event).__name__.lower()
@@ -293,7 +293,7 @@ class LimitedFolios(Reclaiming):
         self.lru.counts.clear()
         return goes_on
 
-    def access(self, family: Family, page: int, event: Access | Populate) -> bool:
+    def access(self, family: SharedRegion, page: int, event: Access | Populate) -> bool:
         """One load or store, or a fault for the kernel; False if it ended the step."""
         block, i = self.locate(family, page)
         near, drains = Near(self, family, block), drained(block, i, event)

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 from swaptrace.counters import ReclaimCounter
 from swaptrace.mm.block import Block
-from swaptrace.replay.family import Family
+from swaptrace.replay.processes import SharedRegion
 
 Kind: TypeAlias = Literal["anon", "file"]
 List: TypeAlias = "OrderedDict[LruFolio, None]"
@@ -38,7 +38,7 @@ CLUSTER: Final = 32
 class LruFolio:
     """Folio `number` of a block; `young` are the processes that have used it through their PTEs."""
 
-    family: Family
+    family: SharedRegion
     block: Block
     number: int
     pages: range

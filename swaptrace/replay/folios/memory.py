@@ -31,11 +31,11 @@ from swaptrace.mm.event import (
     Unmerge,
     Writeprotect,
 )
-from swaptrace.mm.khugepaged import Scan
-from swaptrace.replay.family import Family, Process
+from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.folios.regions import Regions
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.folios.sweep import Sweep
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.scenario.hardware import Machine
@@ -112,7 +112,7 @@ def allowed_orders(machine: Machine) -> dict[VmFlag, tuple[int, ...]]:
     return {flags: orders_of(machine, flags) for flags in kinds}
 
 
-def check_apart(world: World, family: Family, table_pages: int) -> None:
+def check_apart(world: World, family: SharedRegion, table_pages: int) -> None:
     """Raise where a page table would be of two regions."""
     first, last = (page // table_pages for page in (family.base, family.end - 1))
     for other in world.processes[family.members[0]].families():
@@ -140,17 +140,17 @@ class Folios:
         largest = PMD_ORDER if collapses else max(allowed)
         self.regions = Regions(world, slots, size, orders, largest)
 
-    def place(self, family: Family, _pages: int, column: int) -> None:
+    def place(self, family: SharedRegion, _pages: int, column: int) -> None:
         """A new region, with nothing in it."""
         if any(self.regions.orders.values()):
             check_apart(self.world, family, self.regions.table_pages)
         self.regions.place(family, self.world.table.columns[column].maps)
 
-    def columns(self, family: Family) -> Iterator[tuple[int, Column]]:
+    def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]]:
         """The pages of a region by themselves, those alike together."""
         return self.regions.columns(family)
 
-    def huge(self, family: Family, member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, family: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
         """The blocks of a region: how many pages, and whether a PMD entry maps them."""
         return self.regions.huge(family, member)
 
@@ -167,7 +167,7 @@ class Folios:
     def lru_gen(self) -> None:
         """There are no generations."""
 
-    def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in its order; False if one ended the step."""
         if not isinstance(event, MODELLED):
             what = type(event).__name__.lower()
@@ -184,7 +184,9 @@ class Folios:
                 sweep = Sweep(self.regions, tally, family, event)
                 sweep.over(Walk(address - family.base, 1))
 
-    def collapse(self, tally: Tally, family: Family, walk: Walk, member: int) -> list[Scan]:
+    def collapse(
+        self, tally: Tally, family: SharedRegion, walk: Walk, member: int
+    ) -> list[KhugepagedScan]:
         """MADV_COLLAPSE of some times 2 MiB; what has been found, in order."""
         sweep = Sweep(self.regions, tally, family, Collapse(member, self.world.facts))
         sweep.over(walk)
@@ -193,6 +195,6 @@ class Folios:
     def lru_add_drain(self, tally: Tally) -> None:
         """No lists are kept."""
 
-    def cold(self, tally: Tally, family: Family, walk: Walk, member: int) -> None:
+    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, member: int) -> None:
         """MADV_COLD splits what MADV_PAGEOUT would."""
         Sweep(self.regions, tally, family, Isolate(member, self.world.facts, cold=True)).over(walk)

@@ -16,9 +16,9 @@ from swaptrace.mm.blocktransition import Happened, happen
 from swaptrace.mm.column import ENTRY_BYTES, Column
 from swaptrace.mm.event import Access, Facts
 from swaptrace.replay.access import anon_vma_prepare
-from swaptrace.replay.family import Family
 from swaptrace.replay.folios.memory import allowed_orders, check_apart, check_modelled
 from swaptrace.replay.folios.slotmap import SlotMap
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.space import AddressSpace, VmArea
@@ -40,7 +40,7 @@ class Pagewise:
         self.blocks: dict[int, list[Block]] = {}
         self.tally = Tally()
 
-    def place(self, family: Family, _pages: int, column: int) -> None:
+    def place(self, family: SharedRegion, _pages: int, column: int) -> None:
         """A new region, with nothing in it."""
         check_apart(self.world, family, self.table_pages)
         size, maps = self.table_pages, self.world.table.columns[column].maps
@@ -51,24 +51,24 @@ class Pagewise:
             for start, end in zip(starts, ends, strict=True)
         ]
 
-    def columns(self, family: Family) -> Iterator[tuple[int, Column]]:
+    def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]]:
         """The pages of a region by themselves."""
         for block in self.blocks[id(family)]:
             yield from ((1, column) for column in columns(block))
 
-    def huge(self, family: Family, member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, family: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
         """The blocks of a region: how many pages, and whether a PMD entry maps them."""
         blocks = self.blocks[id(family)]
         return ((len(block.maps), block.pmds[member] is Pmd.HUGE) for block in blocks)
 
-    def locate(self, family: Family, page: int) -> tuple[Block, int]:
+    def locate(self, family: SharedRegion, page: int) -> tuple[Block, int]:
         """A page of a region: its block, and where it is in that."""
         address = family.base + page
         number = address // self.table_pages - family.base // self.table_pages
         block = self.blocks[id(family)][number]
         return block, address - block.base
 
-    def parts(self, family: Family, walk: Walk) -> Iterator[tuple[Block, range]]:
+    def parts(self, family: SharedRegion, walk: Walk) -> Iterator[tuple[Block, range]]:
         """The blocks that a walk comes through, and the pages of each."""
         for block in self.blocks[id(family)]:
             low = max(family.base + walk.first, block.base) - block.base
@@ -97,7 +97,7 @@ class Pagewise:
 class Near:
     """What lies around one block of a region."""
 
-    def __init__(self, memory: Pagewise, family: Family, block: Block) -> None:
+    def __init__(self, memory: Pagewise, family: SharedRegion, block: Block) -> None:
         self.memory, self.family, self.block = memory, family, block
 
     @property

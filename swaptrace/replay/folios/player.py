@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from swaptrace.counters import POSITION, Counter
 from swaptrace.mm.event import Access
 from swaptrace.replay.access import touch
-from swaptrace.replay.family import Family, Process
 from swaptrace.replay.folios.accesses import Place, each_access
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
@@ -44,7 +44,7 @@ class LimitedPlayer:
         self.told(len(chunk.page))
         return True
 
-    def access(self, process: Process, family: Family, page: int, write: bool) -> bool:
+    def access(self, process: Process, family: SharedRegion, page: int, write: bool) -> bool:
         """One access; False if it ended the step."""
         if page >= family.region.pages:
             self.tally.counts[POSITION[Counter.SIGSEGV]] += 1

@@ -11,12 +11,12 @@ from swaptrace.mm.block import Pmd
 from swaptrace.mm.blockvalue import empty
 from swaptrace.mm.column import Column
 from swaptrace.mm.column import Mapping as PageMapping
-from swaptrace.replay.family import Family
 from swaptrace.replay.folios.around import Piece, Pieces
 from swaptrace.replay.folios.effects import Effects
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.folios.statekey import state_key
-from swaptrace.replay.folios.stretches import Stretch, Tables, single
+from swaptrace.replay.folios.stretches import Stretch, StretchTables, single
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
@@ -41,7 +41,7 @@ class Regions:
     ) -> None:
         self.world, self.slots, self.orders = world, slots, orders
         self.table_pages = table_pages
-        self.tables: dict[int, Tables] = {}
+        self.tables: dict[int, StretchTables] = {}
         self.effects = effects_of(world.table, 1 << largest)
 
     def swap_full(self) -> bool:
@@ -55,11 +55,11 @@ class Regions:
             )
         return slots.swap_full
 
-    def place(self, family: Family, maps: tuple[PageMapping, ...]) -> None:
+    def place(self, family: SharedRegion, maps: tuple[PageMapping, ...]) -> None:
         """A new region, all pages of which are mapped so, with nothing in it."""
         size = self.table_pages
         first, last = family.base // size, (family.end - 1) // size
-        tables = self.tables[id(family)] = Tables(first)
+        tables = self.tables[id(family)] = StretchTables(first)
 
         def empty(number: int, count: int) -> Stretch:
             start, end = max(number * size, family.base), min((number + 1) * size, family.end)
@@ -79,7 +79,7 @@ class Regions:
             yield self.effects.number(empty(start % size, stop - start, maps, size))
             start = stop
 
-    def pieces(self, family: Family, first: int, end: int) -> Pieces:
+    def pieces(self, family: SharedRegion, first: int, end: int) -> Pieces:
         """The VMAs that pages of a region lie in, of each process that shares it."""
         low, high = family.base + first, family.base + end
         return tuple(
@@ -94,7 +94,7 @@ class Regions:
         """thp_vma_allowable_orders()."""
         return self.orders[area.flags & (VmFlag.HUGEPAGE | VmFlag.NOHUGEPAGE)]
 
-    def alike(self, family: Family, first: int, end: int) -> tuple[int, int]:
+    def alike(self, family: SharedRegion, first: int, end: int) -> tuple[int, int]:
         """The pages of a region around some that lie in the same VMAs, if those lie in one each."""
         low, high = 0, family.region.pages
         for name in family.members:
@@ -110,7 +110,7 @@ class Regions:
                     return first, first
         return low, high
 
-    def columns(self, family: Family) -> Iterator[tuple[int, Column]]:
+    def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]]:
         """The pages of a region by themselves, those alike together."""
         for stretch in self.tables[id(family)].stretches:
             found = [run for each in stretch.blocks for run in self.effects.pages(each)]
@@ -120,7 +120,7 @@ class Regions:
                 for _ in range(stretch.tables):
                     yield from found
 
-    def huge(self, family: Family, member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, family: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
         """How many pages each block has, and whether a PMD entry of the process maps it whole."""
         for stretch in self.tables[id(family)].stretches:
             for _ in range(stretch.tables):
@@ -132,7 +132,7 @@ class Regions:
         tables = [self.tables[id(family)] for family in self.world.families()]
         return state_key(self.slots, tables, self.effects.size)
 
-    def cached_alone(self, family: Family, number: int, block: int) -> bool:
+    def cached_alone(self, family: SharedRegion, number: int, block: int) -> bool:
         """Whether there is a folio in the swap cache that no swap PTE needs, in another block than
         this one of that page table."""
         for each in self.world.families():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from swaptrace.replay.folios.clusters import NOT_FULL, FreeClusters, Full
+from swaptrace.replay.folios.clusters import NOT_FULL, FreeClusters, FullClusters
 
 ORDERS: Final = 10
 """SWAP_NR_ORDERS: of one page to a whole cluster."""
@@ -78,7 +78,7 @@ class SlotMap:
         self.moved = Moved()
         self.cut: set[int] = set()
         count = total // cluster + 1
-        self.full = Full(count)
+        self.full = FullClusters(count)
         end = total - (count - 1) * cluster + 1
         free = range(1, count if end == cluster else count - 1)
         self.free = FreeClusters(free.start, len(free))

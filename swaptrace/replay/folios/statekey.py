@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from swaptrace.replay.folios.slotmap import SlotMap
-from swaptrace.replay.folios.stretches import Tables
+from swaptrace.replay.folios.stretches import StretchTables
 from swaptrace.replay.runs.region import Walk
 
 Interval: TypeAlias = tuple[int, int]
 
 
-def state_key(slots: SlotMap, regions: list[Tables], row: int) -> tuple[object, ...]:
+def state_key(slots: SlotMap, regions: list[StretchTables], row: int) -> tuple[object, ...]:
     """Equal for two moments after which the same happens; `row` is the length of rows."""
-    labels = Labels(merged(in_use(slots, regions, row)))
+    labels = ClusterLabels(merged(in_use(slots, regions, row)))
 
     def place(at: int) -> tuple[int, int, int]:
         return (*labels.label(at // slots.size), at % slots.size)
@@ -42,7 +42,7 @@ def state_key(slots: SlotMap, regions: list[Tables], row: int) -> tuple[object, 
     return tables, lists, following, cut, full, slots.used, len(slots.free)
 
 
-def in_use(slots: SlotMap, regions: list[Tables], row: int) -> Iterator[Interval]:
+def in_use(slots: SlotMap, regions: list[StretchTables], row: int) -> Iterator[Interval]:
     """The clusters that something is known of: first and last."""
     for region in regions:
         for each in region.stretches:
@@ -66,7 +66,7 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
     return found
 
 
-class Labels:
+class ClusterLabels:
     """Numbers for clusters: of the interval, in the order in which they are met, and within it."""
 
     def __init__(self, known: list[Interval]) -> None:

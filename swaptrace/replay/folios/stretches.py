@@ -54,7 +54,7 @@ def single(blocks: tuple[int, ...], rows: PageRows) -> Stretch:
     return Stretch(1, blocks, rows, (0,) * len(rows))
 
 
-class Tables:
+class StretchTables:
     """The page tables of a region, numbered from `first` on."""
 
     def __init__(self, first: int) -> None:
@@ -99,7 +99,7 @@ class Tables:
         low, high = max(low - 1, 0), min(high + 1, len(self.stretches) - 1)
         outer_low = self.stretches[low : self.find(number)[0]]
         outer_high = self.stretches[self.find(end - 1)[0] + 1 : high + 1]
-        merged = Tables(self.starts[low])
+        merged = StretchTables(self.starts[low])
         for each in (*outer_low, *parts, *outer_high):
             merged.append(each)
         self.starts[low : high + 1] = merged.starts

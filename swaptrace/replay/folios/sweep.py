@@ -10,15 +10,15 @@ from swaptrace.errors import NotModelled, TooManyPages
 from swaptrace.mm.block import Block, cached_alone
 from swaptrace.mm.blockevent import BlockEvent, Isolate, Shrink
 from swaptrace.mm.event import Access, Pageout
-from swaptrace.mm.khugepaged import Scan
+from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.access import anon_vma_prepare
-from swaptrace.replay.family import Family
-from swaptrace.replay.folios.effects import Known, Outcome, Span
+from swaptrace.replay.folios.effects import BlocksOutcome, Known, PageSpan
 from swaptrace.replay.folios.jump import Before, Counted, Jump, Visit, before
 from swaptrace.replay.folios.opened import Opened, shifted, within
 from swaptrace.replay.folios.regions import SLOT_CACHE, Regions
 from swaptrace.replay.folios.slotmap import Moved
 from swaptrace.replay.folios.stretches import Stretch
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass, relative
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.space import AddressSpace, ReadAhead, VmArea
@@ -43,14 +43,16 @@ class Sweep:
     """An event that goes over the pages of a region; `scanned` is what MADV_COLLAPSE has found in
     those that were visited."""
 
-    def __init__(self, regions: Regions, tally: Tally, family: Family, event: BlockEvent) -> None:
+    def __init__(
+        self, regions: Regions, tally: Tally, family: SharedRegion, event: BlockEvent
+    ) -> None:
         self.regions, self.tally, self.family, self.event = regions, tally, family, event
         self.slots, self.effects = regions.slots, regions.effects
         self.tables = regions.tables[id(family)]
         self.size = regions.table_pages
         self.table: Opened | None = None
         self.visited = 0
-        self.scanned: list[Scan] = []
+        self.scanned: list[KhugepagedScan] = []
         self.facing: dict[type[BlockEvent], Facing] = {}
 
     def over(self, walk: Walk) -> bool:
@@ -179,10 +181,10 @@ class Sweep:
         CPU sets aside."""
         return pages * (len(self.family.members) + 1) + SLOT_CACHE
 
-    def block(self, table: Opened, k: int, event: BlockEvent, pages: range) -> Outcome | None:
+    def block(self, table: Opened, k: int, event: BlockEvent, pages: range) -> BlocksOutcome | None:
         """Let an event happen to pages of a block; None if others beside it have a part in it."""
         low, high = table.starts[k : k + 2]
-        span = Span(
+        span = PageSpan(
             self.family.base + table.first + low,
             (table.blocks[k],),
             (table.rows[k],),
@@ -198,7 +200,7 @@ class Sweep:
         self.apply(table, k, outcome, rows)
         return outcome
 
-    def whole(self, table: Opened, pages: range) -> Outcome:
+    def whole(self, table: Opened, pages: range) -> BlocksOutcome:
         """Let the event happen to pages of a page table which read ahead, or find what was."""
         address = self.family.base + table.first
         event, known = self.now(self.event, table.starts[-1])
@@ -211,7 +213,7 @@ class Sweep:
             (bounds[0], bounds[1] - self.family.base),
             area.readahead,
         )
-        span = Span(
+        span = PageSpan(
             address,
             tuple(table.blocks),
             tuple(table.rows),
@@ -230,7 +232,7 @@ class Sweep:
             space.put(area, area._replace(readahead=state))
         return outcome
 
-    def apply(self, table: Opened, k: int, outcome: Outcome, rows: list[int]) -> None:
+    def apply(self, table: Opened, k: int, outcome: BlocksOutcome, rows: list[int]) -> None:
         """Blocks from number `k` on have become others."""
         counted, low = table.counted, table.starts[k]
         for at, (block, own) in enumerate(zip(outcome.values, outcome.rows, strict=True)):

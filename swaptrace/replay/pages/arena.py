@@ -34,12 +34,12 @@ from swaptrace.replay.pages.pagetables import (
 from swaptrace.replay.pages.placing import NOT_PLACED, slots_moved, swap_device
 from swaptrace.replay.pages.recurring import recurring_key
 from swaptrace.replay.runs.region import Pages, Walk, check_listable
-from swaptrace.replay.table import Row
+from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.tally import Tally
 from swaptrace.result.lrugen import LruGen
 
 if TYPE_CHECKING:
-    from swaptrace.replay.family import Family, Process
+    from swaptrace.replay.processes import Process, SharedRegion
     from swaptrace.replay.world import World
 
 PORTION = 1 << 16
@@ -74,7 +74,7 @@ class Arena:
         self.limited = machine.memory is not None
         self.placed = placed
         self.swap = swap_device(machine) if placed else NOT_PLACED
-        self.families: list[Family] = []
+        self.families: list[SharedRegion] = []
         self.column = np.zeros(0, np.uint16)
         self.table: FlatTable
         self.v = np.zeros(memory.SCALARS, np.int64)
@@ -128,7 +128,7 @@ class Arena:
             self.nodes = empty_nodes(to.base if self.followed else 0, self.generations, self.placed)
         self._memory = None
 
-    def place(self, family: Family, pages: int, column: int) -> None:
+    def place(self, family: SharedRegion, pages: int, column: int) -> None:
         """Room for a new region, all of one column; where an old one was, if it fits."""
         first = len(self.column)
         check_listable(first + pages)
@@ -187,7 +187,7 @@ class Arena:
         if len(self.world.table.columns) > np.iinfo(self.column.dtype).max:
             self.column = self.column.astype(np.uint32)
 
-    def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in order; False if one ended the step."""
         walk = walk.ordered()
         self.follow_spaces()
@@ -286,7 +286,7 @@ class Arena:
             lru_add_drain(self.memory())
             self.settle(tally)
 
-    def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
+    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, process: int) -> None:
         """MADV_COLD, which says nothing where there are no lists."""
         if not self.limited:
             return
@@ -308,7 +308,7 @@ class Arena:
                 self.fill()
         return int(why)
 
-    def row(self, page: int, number: int) -> Row:
+    def row(self, page: int, number: int) -> TransitionRow:
         """The transition that an event of a page would be, as things are."""
         event = self.table.events[at_hand(self.memory(), number)]
         return self.world.table.row(event, int(self.column[page]))
@@ -327,10 +327,10 @@ class Arena:
         """The process that reclaims is switched from and to again after so many are written."""
         self.v[memory.SWITCHED] = folios
 
-    def columns(self, family: Family) -> None:
+    def columns(self, family: SharedRegion) -> None:
         """The region's say it."""
 
-    def huge(self, family: Family, _member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, family: SharedRegion, _member: int) -> Iterator[tuple[int, bool]]:
         """No entry is huge."""
         yield family.region.pages, False
 
@@ -338,7 +338,7 @@ class Arena:
         """Generations and tiers, where the LRU has any."""
         return lru_gen(self.v) if self.generations else None
 
-    def locate(self, page: int) -> Family:
+    def locate(self, page: int) -> SharedRegion:
         """The region that a page belongs to."""
         return self.families[family_of(self.memory(), page)]
 
@@ -353,7 +353,7 @@ def drains_first(event: Event) -> bool:
     return isinstance(event, Pageout | Dontneed | Free | Unmap)
 
 
-def adjust_young(arena: Arena, family: Family, pages: Pages, event: Event) -> None:
+def adjust_young(arena: Arena, family: SharedRegion, pages: Pages, event: Event) -> None:
     """The accessed bits after an event that moves processes or clears PTEs.
 
     A child's PTEs are old (copy_present_ptes), as are those that MADV_FREE has cleared.

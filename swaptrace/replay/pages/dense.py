@@ -9,7 +9,7 @@ import numpy as np
 from swaptrace.replay.runs.region import Pages, Region
 
 if TYPE_CHECKING:
-    from swaptrace.replay.family import Family
+    from swaptrace.replay.processes import SharedRegion
 
 
 class Columns(Protocol):
@@ -46,7 +46,7 @@ class Dense(Region):
         return self.columns[pages].astype(np.int64)
 
 
-def first_page(family: Family) -> int:
+def first_page(family: SharedRegion) -> int:
     """Where the region lies in the arena."""
     assert isinstance(family.region, Dense)
     return family.region.first

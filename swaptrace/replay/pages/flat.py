@@ -28,7 +28,7 @@ from swaptrace.mm.event import (
 )
 from swaptrace.mm.moves import Moves, moves
 from swaptrace.reclaim import memory
-from swaptrace.replay.table import Row, Table
+from swaptrace.replay.table import Table, TransitionRow
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 
@@ -89,7 +89,7 @@ STAY: Final = Moves((), (), (), (), -1, False, False)
 """The way number 0, of transitions in which no folio moves."""
 
 
-class Met(NamedTuple):
+class MetTransition(NamedTuple):
     """So many pages of a region took a transition, `first` the lowest that showed a violation."""
 
     family: int
@@ -194,7 +194,7 @@ class FlatTable:
                     self.learnt.add(met)
                     pending += self._learn(met)
 
-    def _fill_one(self, number: int, column: int) -> Row:
+    def _fill_one(self, number: int, column: int) -> TransitionRow:
         event = self.events[number]
         row = self.table.row(event, column)
         follow = self.tracked or self.placed
@@ -253,7 +253,7 @@ class FlatTable:
                 unmaps = int(arrays["unmaps"][k])
                 yield from ((event, number) for event in (unmaps, unmaps + 1))
 
-    def met(self) -> Iterator[Met]:
+    def met(self) -> Iterator[MetTransition]:
         """Every transition that was taken since it was last asked, which is then forgotten; in the
         order in which they first were."""
         taken, first, order = (self.arrays[name] for name in ("taken", "first", "order"))
@@ -261,7 +261,7 @@ class FlatTable:
             family, event, column = at
             pages, page = int(taken[tuple(at)]), int(first[tuple(at)])
             taken[tuple(at)], first[tuple(at)] = 0, -1
-            yield Met(family, self.events[event], column, pages, page)
+            yield MetTransition(family, self.events[event], column, pages, page)
 
 
 def walkable(vma: Vma | None) -> bool:
@@ -280,7 +280,7 @@ def locks(event: Event, column: Column) -> bool:
     return vma is not None and not vma.locked and isinstance(event, SetVma) and event.vma.locked
 
 
-def does(event: Event, column: int, row: Row, way: Moves) -> int:
+def does(event: Event, column: int, row: TransitionRow, way: Moves) -> int:
     """What a transition does, as the bits of `swaptrace.reclaim.memory`."""
     quiet = row.new == column and not any(row.counts) and not row.violations and not row.ends
     bits = {

@@ -11,8 +11,8 @@ from swaptrace.replay.pages.dense import first_page
 from swaptrace.result.lrugen import TYPES, Generation, LruGen, Tier
 
 if TYPE_CHECKING:
-    from swaptrace.replay.family import Family, Process
     from swaptrace.replay.pages.parts import Parts
+    from swaptrace.replay.processes import Process, SharedRegion
 
 Stamp: TypeAlias = tuple[tuple[object, ...], ...]
 
@@ -77,13 +77,13 @@ class PageTables:
                     arrays["process"][at, k] = self.number(arena, name)
 
 
-def stamp_of(arena: Parts, family: Family) -> tuple[object, ...]:
+def stamp_of(arena: Parts, family: SharedRegion) -> tuple[object, ...]:
     """Equal as long as a region lies where it did, and its VMAs begin where they did."""
     starts = (tuple(area_starts(arena, family, name)) for name in family.members)
     return first_page(family), family.base, tuple(family.members), tuple(starts)
 
 
-def area_starts(arena: Parts, family: Family, name: str) -> list[int]:
+def area_starts(arena: Parts, family: SharedRegion, name: str) -> list[int]:
     """The pages of a region with which a VMA of the process begins; and holes end VMAs."""
     process = arena.world.processes.get(name)
     if process is None:
@@ -93,7 +93,7 @@ def area_starts(arena: Parts, family: Family, name: str) -> list[int]:
     return sorted(edge - family.base for edge in edges if family.base <= edge < family.end)
 
 
-def mark_areas(arena: Parts, family: Family) -> None:
+def mark_areas(arena: Parts, family: SharedRegion) -> None:
     """VMA_START, for all pages of a region."""
     base, width = int(arena.v[memory.BASE]), int(arena.v[memory.WIDTH])
     places: np.ndarray[Any, Any] = arena.nodes["flags"][base:].reshape(-1, width)

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from swaptrace.reclaim.memory import Memory
-from swaptrace.replay.family import Family
 from swaptrace.replay.pages.flat import FlatTable, Integers
 from swaptrace.replay.pages.nodes import Nodes
-from swaptrace.replay.table import Row
+from swaptrace.replay.processes import SharedRegion
+from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.world import World
 
 
@@ -18,7 +18,7 @@ class Parts(Protocol):
     """See `Arena`."""
 
     world: World
-    families: list[Family]
+    families: list[SharedRegion]
     column: np.ndarray[Any, Any]
     table: FlatTable
     v: Integers
@@ -34,8 +34,8 @@ class Parts(Protocol):
     def happen(self, page: int, number: int) -> int:
         """One event of one page; what `loop.happen` says of it."""
 
-    def row(self, page: int, number: int) -> Row:
+    def row(self, page: int, number: int) -> TransitionRow:
         """The transition that an event of a page would be, as things are."""
 
-    def locate(self, page: int) -> Family:
+    def locate(self, page: int) -> SharedRegion:
         """The region that a page belongs to."""

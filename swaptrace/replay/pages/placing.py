@@ -11,9 +11,9 @@ from swaptrace.backends import BACKENDS
 from swaptrace.kernels import Rule, follows
 from swaptrace.reclaim import slots
 from swaptrace.replay.pages.nodes import Layout
-from swaptrace.replay.pages.touched import Memory
+from swaptrace.replay.pages.touched import TouchedMemory
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.schema import Fork, Madvise, Measure, Repeat, Scenario, Step
+from swaptrace.scenario.schema import ForkStep, MadviseStep, MeasureStep, RepeatStep, Scenario, Step
 
 NOT_PLACED = np.zeros(1, np.int64)
 """A device without positions."""
@@ -28,7 +28,7 @@ def is_placed(scenario: Scenario, machine: Machine) -> bool:
     """
     if not follows(machine.kernel, Rule.RECLAIMS_CACHED_SLOTS):
         return False
-    if 2 * Memory(machine.page_size).run(scenario.steps) <= machine.swap.size:
+    if 2 * TouchedMemory(machine.page_size).run(scenario.steps) <= machine.swap.size:
         return False
     return not BACKENDS[machine.swap.backend].synchronous_io or keeps_cached(scenario.steps)
 
@@ -37,9 +37,9 @@ def keeps_cached(steps: tuple[Step, ...]) -> bool:
     """Whether a step can leave a page in the swap cache of a synchronous device."""
     return any(
         keeps_cached(step.steps)
-        if isinstance(step, Measure | Repeat)
-        else isinstance(step, Fork)
-        or (isinstance(step, Madvise) and step.advice.effect is Effect.SWAP_IN)
+        if isinstance(step, MeasureStep | RepeatStep)
+        else isinstance(step, ForkStep)
+        or (isinstance(step, MadviseStep) and step.advice.effect is Effect.SWAP_IN)
         for step in steps
     )
 

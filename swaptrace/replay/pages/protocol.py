@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event
-from swaptrace.replay.family import Family, Process
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.result.lrugen import LruGen
@@ -32,7 +32,7 @@ class KeptBatch(Protocol):
     def zap(self) -> None:
         """What a system call that unmaps pages begins with."""
 
-    def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> None:
+    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> None:
         """Let an event happen to the pages of a walk, in order."""
 
     def read(self, tally: Tally, walk: Walk, task: Any) -> None:
@@ -42,10 +42,10 @@ class KeptBatch(Protocol):
 class SinglePages(Protocol):
     """All pages of a world, where their order matters."""
 
-    def place(self, family: Family, pages: int, column: int) -> None:
+    def place(self, family: SharedRegion, pages: int, column: int) -> None:
         """Room for a new region, all of one column."""
 
-    def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in order; False if one ended the step."""
 
     def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
@@ -54,7 +54,7 @@ class SinglePages(Protocol):
     def lru_add_drain(self, tally: Tally) -> None:
         """What a system call does that is to find all folios on their lists."""
 
-    def cold(self, tally: Tally, family: Family, walk: Walk, process: int) -> None:
+    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, process: int) -> None:
         """MADV_COLD"""
 
     def key(self) -> tuple[object, ...]:
@@ -66,10 +66,10 @@ class SinglePages(Protocol):
     def switch_after(self, folios: int) -> None:
         """When the process that reclaims is switched from and to again (mglru)."""
 
-    def columns(self, family: Family) -> Iterator[tuple[int, Column]] | None:
+    def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]] | None:
         """The pages of a region, those alike together, where the region's columns do not say it."""
 
-    def huge(self, family: Family, member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, family: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
         """How many pages each block of a region has, and whether a PMD entry maps them."""
 
     def lru_gen(self) -> LruGen | None:

@@ -14,13 +14,20 @@ from swaptrace.errors import did_you_mean, quote
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.event import Access
 from swaptrace.replay.access import anon_vma_prepare
-from swaptrace.replay.family import Family, Process
 from swaptrace.replay.pages.arena import Arena
 from swaptrace.replay.pages.dense import first_page
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.region import Pages, Region, check_listable
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import AccessPattern, Measure, Repeat, Scenario, Step, Trace
+from swaptrace.scenario.schema import (
+    AccessPatternStep,
+    MeasureStep,
+    RepeatStep,
+    Scenario,
+    Step,
+    TraceStep,
+)
 from swaptrace.scenario.thp import large_folios
 from swaptrace.traces.chunk import CHUNK, Chunk
 from swaptrace.traces.columns import TraceError, shown
@@ -29,13 +36,13 @@ from swaptrace.traces.patterns import accesses
 
 SIGSEGV = POSITION[Counter.SIGSEGV]
 
-Place = tuple[Process, Family]
+Place = tuple[Process, SharedRegion]
 """A process and a region of it."""
 
 Find = Callable[[int, int], Place]
 """The place that the numbers of a process and of a region mean."""
 
-Named = TypeVar("Named", Process, Family)
+Named = TypeVar("Named", Process, SharedRegion)
 
 
 class Along(NamedTuple):
@@ -101,7 +108,7 @@ class Player:
         end = int(outside.argmax()) if outside.any() else len(pages)
         return pages[:end], events[:end], end < len(pages)
 
-    def admit(self, place: Place) -> Family:
+    def admit(self, place: Place) -> SharedRegion:
         """The region, in the arena."""
         if place not in self.places:
             self.places.append(place)
@@ -126,7 +133,7 @@ class Player:
                 if area.anon_vma is None and self.owns_any(family, member, start, end):
                     anon_vma_prepare(self.arena.world, process, area)
 
-    def owns_any(self, family: Family, member: int, start: int, end: int) -> bool:
+    def owns_any(self, family: SharedRegion, member: int, start: int, end: int) -> bool:
         """Whether a page of the range is one of the process's own, in memory or in swap."""
         columns = np.unique(family.region.at(np.arange(start, end) - family.base)).tolist()
         entries = (self.arena.world.table.columns[c].maps[member].pte for c in columns)
@@ -150,7 +157,7 @@ def selected(chunk: Chunk) -> Iterator[tuple[Pages | slice, tuple[int, int]]]:
         yield np.flatnonzero(pairs == pair), divmod(pair, 1 << 16)
 
 
-def lend(arena: Arena, family: Family) -> None:
+def lend(arena: Arena, family: SharedRegion) -> None:
     """Give a region of runs to an arena, until `borrowed` is over."""
     region = family.region
     check_listable(region.pages)
@@ -207,7 +214,7 @@ def borrowed(world: World) -> Iterator[Arena]:
 
 
 def replay_pattern(
-    world: World, tally: Tally, process: Process, step: AccessPattern, along: Along
+    world: World, tally: Tally, process: Process, step: AccessPatternStep, along: Along
 ) -> None:
     """The accesses of an `access` step, up to a SIGSEGV."""
     family, size = process.regions[step.region], world.machine.page_size
@@ -224,7 +231,7 @@ def replay_trace(
     world: World,
     tally: Tally,
     process: Process,
-    step: Trace,
+    step: TraceStep,
     trace: TraceFile,
     along: Along,
 ) -> None:
@@ -247,13 +254,13 @@ def accesses_in(steps: Iterable[Step], scenario: Scenario) -> int:
     total = 0
     for step in steps:
         match step:
-            case Measure():
+            case MeasureStep():
                 total += accesses_in(step.steps, scenario)
-            case Repeat():
+            case RepeatStep():
                 total += step.count * accesses_in(step.steps, scenario)
-            case AccessPattern():
+            case AccessPatternStep():
                 total += step.count
-            case Trace():
+            case TraceStep():
                 total += length(trace_of(step, scenario))
             case _:
                 pass
@@ -265,7 +272,7 @@ def parts(count: int, number: int) -> list[int]:
     return [count * part // number for part in range(1, number + 1)]
 
 
-def trace_of(step: Trace, scenario: Scenario) -> TraceFile:
+def trace_of(step: TraceStep, scenario: Scenario) -> TraceFile:
     """The trace of a step, the file that it was when the scenario was loaded."""
     return open_trace(scenario.trace_path(step.path), scenario.traces.get(step.path))
 
@@ -275,7 +282,7 @@ def length(trace: TraceFile) -> int:
     return trace.count(CHUNK)
 
 
-def region_of(process: Process, number: int, step: Trace, trace: TraceFile) -> Family:
+def region_of(process: Process, number: int, step: TraceStep, trace: TraceFile) -> SharedRegion:
     """The region of a process that a number in the trace means."""
     if trace.regions and step.region is not None:
         raise TraceError(f"{shown(trace.path)} names its regions itself; leave 'region' out")

@@ -5,44 +5,44 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
-from swaptrace.scenario.base import Span
-from swaptrace.scenario.pagescan import PagemapScan
-from swaptrace.scenario.remap import Mremap
+from swaptrace.scenario.base import ByteRange
+from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
-    Access,
-    AccessPattern,
-    Check,
-    ClearRefs,
-    Exit,
-    Fork,
-    KsmScan,
-    Madvise,
-    Measure,
-    Memset,
-    Mlock,
-    Mlockall,
-    Mmap,
-    Mprotect,
-    Munlock,
-    Munlockall,
-    Munmap,
-    Pin,
-    Repeat,
+    AccessPatternStep,
+    AccessStep,
+    CheckStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    KsmScanStep,
+    MadviseStep,
+    MeasureStep,
+    MemsetStep,
+    MlockallStep,
+    MlockStep,
+    MmapStep,
+    MprotectStep,
+    MunlockallStep,
+    MunlockStep,
+    MunmapStep,
+    PinStep,
+    RepeatStep,
     Step,
-    Trace,
-    Unpin,
+    TraceStep,
+    UnpinStep,
 )
 from swaptrace.scenario.uffd import (
-    UffdCopy,
-    UffdRegister,
-    UffdUnregister,
-    UffdWriteprotect,
-    UffdZeropage,
+    UffdCopyStep,
+    UffdRegisterStep,
+    UffdUnregisterStep,
+    UffdWriteprotectStep,
+    UffdZeropageStep,
 )
 
 
 @dataclass
-class Area:
+class TouchedArea:
     """A region of a process: its size, the ranges of it that are touched, and how many bytes
     each step touches of which the places are not known. A step that is repeated touches the same
     ones again."""
@@ -62,7 +62,7 @@ class Area:
         return min(self.size, total)
 
 
-class Memory:
+class TouchedMemory:
     """What each process has touched, as the steps go by; `peak` is the most of all together.
 
     A trace has at most so many `records` (None: nothing is known of it).
@@ -71,7 +71,7 @@ class Memory:
     def __init__(self, page_size: int, records: int | None = None) -> None:
         self.page_size = page_size
         self.records = records
-        self.areas: dict[str, dict[str, Area]] = {"main": {}}
+        self.areas: dict[str, dict[str, TouchedArea]] = {"main": {}}
         self.populating: set[str] = set()
         """The processes whose new mappings are populated (mlockall)."""
         self.peak = 0
@@ -80,9 +80,9 @@ class Memory:
         """As much as is ever touched at a time. The body of a repeat touches in its second pass
         what it does in all further ones."""
         for step in steps:
-            if isinstance(step, Measure):
+            if isinstance(step, MeasureStep):
                 self.run(step.steps)
-            elif isinstance(step, Repeat):
+            elif isinstance(step, RepeatStep):
                 for _ in range(min(step.count, 2)):
                     self.run(step.steps)
             else:
@@ -95,53 +95,60 @@ class Memory:
         """What one step touches, or gives back."""
         areas = self.areas[step.process]
         match step:
-            case Mmap():
+            case MmapStep():
                 if step.errno is None:
                     self.map(step, areas)
-            case Mremap():
+            case MremapStep():
                 if step.errno is None:
                     self.remap(step, areas)
-            case Munmap() if step.span == Span(0, areas[step.region].size):
-                areas[step.region] = Area(step.span.length)
-            case Fork():
+            case MunmapStep() if step.span == ByteRange(0, areas[step.region].size):
+                areas[step.region] = TouchedArea(step.span.length)
+            case ForkStep():
                 self.areas[step.child] = {name: _copied(area) for name, area in areas.items()}
-            case Exit():
+            case ExitStep():
                 del self.areas[step.process]
                 self.populating.discard(step.process)
-            case Mlockall(flags=flags):
+            case MlockallStep(flags=flags):
                 self.lock_all(step.process, "MCL_CURRENT" in flags, "MCL_FUTURE" in flags)
-            case Munlockall():
+            case MunlockallStep():
                 self.lock_all(step.process, now=False, later=False)
-            case Trace():
+            case TraceStep():
                 self.replay(step, areas)
-            case AccessPattern():
+            case AccessPatternStep():
                 pages = min(step.count, self.pages(step.span))
                 areas[step.region].scattered[replace(step, line=1)] = pages * self.page_size
-            case Access() if step.stride > self.page_size:
+            case AccessStep() if step.stride > self.page_size:
                 pages = -(-step.span.length // step.stride)
                 areas[step.region].scattered[step.span, step.stride] = pages * self.page_size
-            case Access() | Memset() | Mlock() | Pin() | UffdCopy():
+            case AccessStep() | MemsetStep() | MlockStep() | PinStep() | UffdCopyStep():
                 areas[step.region].ranges.add(self.whole_pages(step.span))
-            case Madvise(advice=advice) if advice.populates:
+            case MadviseStep(advice=advice) if advice.populates:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
-            case Madvise() | Munmap() | Mprotect() | Munlock() | ClearRefs() | UffdWriteprotect():
+            case (
+                MadviseStep()
+                | MunmapStep()
+                | MprotectStep()
+                | MunlockStep()
+                | ClearRefsStep()
+                | UffdWriteprotectStep()
+            ):
                 pass  # they change what is there, or nothing
-            case UffdRegister() | UffdUnregister() | UffdZeropage() | PagemapScan():
+            case UffdRegisterStep() | UffdUnregisterStep() | UffdZeropageStep() | PagemapScanStep():
                 pass
-            case Check() | KsmScan() | Unpin():
+            case CheckStep() | KsmScanStep() | UnpinStep():
                 pass
-            case Measure() | Repeat():
+            case MeasureStep() | RepeatStep():
                 raise AssertionError("no step of its own")
 
-    def map(self, step: Mmap, areas: dict[str, Area]) -> None:
+    def map(self, step: MmapStep, areas: dict[str, TouchedArea]) -> None:
         """A new region, or a part of one that there is."""
         if "MAP_FIXED" not in step.flags or step.region not in areas:
-            areas[step.region] = Area(step.size)
+            areas[step.region] = TouchedArea(step.size)
         populated = {"MAP_POPULATE", "MAP_LOCKED"} & set(step.flags)
         if populated or step.process in self.populating:
             areas[step.region].ranges.add((step.offset, step.offset + step.size))
 
-    def remap(self, step: Mremap, areas: dict[str, Area]) -> None:
+    def remap(self, step: MremapStep, areas: dict[str, TouchedArea]) -> None:
         """Another size, all of which may come at once in a locked region; or another name."""
         area = areas[step.region]
         if step.name is not None:
@@ -159,25 +166,25 @@ class Memory:
             for area in self.areas[process].values():
                 area.ranges.add((0, area.size))
 
-    def replay(self, step: Trace, areas: dict[str, Area]) -> None:
+    def replay(self, step: TraceStep, areas: dict[str, TouchedArea]) -> None:
         """Any pages of the region, or of all if the trace names them."""
         for name in areas if step.region is None else (step.region,):
             size = areas[name].size
             known = size if self.records is None else self.records * self.page_size
             areas[name].scattered[step.path] = known
 
-    def whole_pages(self, span: Span) -> tuple[int, int]:
+    def whole_pages(self, span: ByteRange) -> tuple[int, int]:
         """The range, up to where its pages begin and end."""
         end = span.offset + span.length
         page = self.page_size
         return span.offset // page * page, -(-end // page) * page
 
-    def pages(self, span: Span) -> int:
+    def pages(self, span: ByteRange) -> int:
         """How many pages the range has a byte of."""
         start, end = self.whole_pages(span)
         return (end - start) // self.page_size
 
 
-def _copied(area: Area) -> Area:
+def _copied(area: TouchedArea) -> TouchedArea:
     """That of a child."""
-    return Area(area.size, set(area.ranges), dict(area.scattered))
+    return TouchedArea(area.size, set(area.ranges), dict(area.scattered))

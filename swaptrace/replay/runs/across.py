@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swaptrace.mm.event import Access, Event, Populate, SwapIn
-from swaptrace.replay.family import Family, Process
+from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import commit, with_facts
@@ -15,7 +15,7 @@ from swaptrace.replay.world import World
 def send_across(
     world: World,
     tally: Tally,
-    family: Family,
+    family: SharedRegion,
     walk: Walk,
     event: Access | Populate,
     bounds: tuple[int, int],
@@ -46,7 +46,7 @@ def read_ahead(world: World, tally: Tally, process: Process, address: int) -> No
     happen(world, tally, family, address - family.base, with_facts(world, reading))
 
 
-def happen(world: World, tally: Tally, family: Family, page: int, event: Event) -> None:
+def happen(world: World, tally: Tally, family: SharedRegion, page: int, event: Event) -> None:
     """One event on one page, if it is one to it."""
     column = column_at(family, page)
     row = world.table.row(event, column)
@@ -54,6 +54,6 @@ def happen(world: World, tally: Tally, family: Family, page: int, event: Event) 
         commit(world, tally, family, Walk(page, 1), event, {column: (row, 1)})
 
 
-def column_at(family: Family, page: int) -> int:
+def column_at(family: SharedRegion, page: int) -> int:
     """The column of a page."""
     return int(family.region.at(Walk(page, 1).pages())[0])

@@ -16,15 +16,15 @@ from swaptrace.advice import Effect
 from swaptrace.errors import NotModelled, SwaptraceError
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import MOST_ADDED, Event, SwapIn
-from swaptrace.replay.family import Family
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import note_violations, with_facts
-from swaptrace.replay.table import Row
+from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.schema import Madvise, Mmap, Step
+from swaptrace.scenario.schema import MadviseStep, MmapStep, Step
 
 
 class Rules(NamedTuple):
@@ -84,7 +84,7 @@ class LruBatch:
         self.world = world
         self.rules = RULES[world.machine.kernel]
         self.count = 0
-        self.pages: dict[tuple[int, int], Family] = {}
+        self.pages: dict[tuple[int, int], SharedRegion] = {}
 
     @property
     def left(self) -> int:
@@ -93,12 +93,12 @@ class LruBatch:
 
     def check(self, step: Step) -> None:
         """Raise `NotModelled` for a step that more than this batch is about."""
-        private = not isinstance(step, Mmap) or not (step.shared or step.file or step.flags)
-        advised = not isinstance(step, Madvise) or step.advice.effect in ADVICE
+        private = not isinstance(step, MmapStep) or not (step.shared or step.file or step.flags)
+        advised = not isinstance(step, MadviseStep) or step.advice.effect in ADVICE
         if step.op in KNOWN and private and advised:
             return
-        call = str(step.advice) if isinstance(step, Madvise) else step.op
-        what = f"such a {call}" if isinstance(step, Mmap) else call
+        call = str(step.advice) if isinstance(step, MadviseStep) else step.op
+        what = f"such a {call}" if isinstance(step, MmapStep) else call
         raise NotModelled(f"{what} is not modelled where the batch is kept (machine.lru_batch)")
 
     def drain(self) -> None:
@@ -114,7 +114,7 @@ class LruBatch:
         if self.rules.zap_drains:
             self.drain()
 
-    def send(self, tally: Tally, family: Family, walk: Walk, event: Event) -> None:
+    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> None:
         """An event for each page of a walk, in its order."""
         for page in walk.ordered().pages().tolist():
             self.happen(tally, family, page, with_facts(self.world, event))
@@ -137,7 +137,7 @@ class LruBatch:
                     ahead = SwapIn(event.process, self.world.facts_now(pageout=False), True)
                     self.happen(tally, family, neighbour, ahead)
 
-    def happen(self, tally: Tally, family: Family, page: int, event: Event) -> None:
+    def happen(self, tally: Tally, family: SharedRegion, page: int, event: Event) -> None:
         """One event on one page."""
         column, table = column_at(family, page), self.world.table
         row = table.row(event, column)
@@ -149,7 +149,7 @@ class LruBatch:
             put(family, page, row.new)
         self._note(family, page, row)
 
-    def _note(self, family: Family, page: int, row: Row) -> None:
+    def _note(self, family: SharedRegion, page: int, row: TransitionRow) -> None:
         key = id(family), page
         if row.batch.drained:
             self.pages.pop(key, None)
@@ -188,12 +188,12 @@ def unbatched(column: Column) -> Column:
     return column._replace(folios=tuple(each._replace(batched=False) for each in column.folios))
 
 
-def column_at(family: Family, page: int) -> int:
+def column_at(family: SharedRegion, page: int) -> int:
     """The number of a page's column."""
     return int(family.region.at(np.array([page], dtype=np.int64))[0])
 
 
-def put(family: Family, page: int, column: int) -> None:
+def put(family: SharedRegion, page: int, column: int) -> None:
     """Give a page another column."""
     where, what = np.array([page], dtype=np.int64), np.array([column], dtype=np.int64)
     family.region.assign(where, what)

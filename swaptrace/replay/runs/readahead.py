@@ -20,12 +20,12 @@ from swaptrace.counters import ViolationKind
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.mm.event import Access, Event, MapPages, Populate, SwapIn
 from swaptrace.mm.readahead import ROOT, ReadFault, swap_vma_ra_win
-from swaptrace.replay.family import Family
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.around import fault_around
 from swaptrace.replay.runs.region import Pages, Region, Walk
 from swaptrace.replay.runs.visit import with_facts
 from swaptrace.replay.space import ReadAhead
-from swaptrace.replay.table import Row
+from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 
@@ -35,7 +35,7 @@ def hits_max(page_size: int) -> int:
     return (1 << (page_size.bit_length() - 1) // 2) - 1
 
 
-class Block(NamedTuple):
+class BlockPass(NamedTuple):
     """What a pass does to one block, relative to its first page.
 
     `taken` are the transitions with their numbers of pages; `readahead` is the state that it
@@ -81,7 +81,7 @@ class Sent:
         self.noted[key] = self.noted.get(key, 0) + 1
 
 
-class Facing:
+class PassEvents:
     """The events of a pass while the facts stay as they are: `access` is the fault or access
     itself, `alone` the same where the window is the one page, `ahead` what read-ahead does to a
     neighbour, `around` what a read fault of a file does to one."""
@@ -116,7 +116,7 @@ class Pass:
     def __init__(
         self,
         world: World,
-        family: Family,
+        family: SharedRegion,
         event: Access | Populate,
         bounds: tuple[int, int],
         readahead: ReadAhead,
@@ -143,7 +143,7 @@ class Pass:
         """
         self.facts_changed = False
         table, device, base = self.world.table, self.world.device, self.family.base
-        facing, size = Facing(self.world, self.event), self.world.machine.page_size
+        facing, size = PassEvents(self.world, self.event), self.world.machine.page_size
         for page in pages:
             sent, column = facing.access, ids[page - offset]
             row = sent.rows.get(column) or table.row(sent.event, column)
@@ -168,10 +168,10 @@ class Pass:
                 if device.full != facing.full:
                     self.taken += facing.taken()
                     self.facts_changed = True
-                    facing = Facing(self.world, self.event)
+                    facing = PassEvents(self.world, self.event)
         self.taken += facing.taken()
 
-    def note_violations(self, row: Row, page: int) -> None:
+    def note_violations(self, row: TransitionRow, page: int) -> None:
         """Where a transition broke a promise."""
         for kind, member in row.violations:
             self.violations.append((kind, member, page))
@@ -210,7 +210,7 @@ class Pass:
 def send_reading(
     world: World,
     tally: Tally,
-    family: Family,
+    family: SharedRegion,
     walk: Walk,
     event: Access | Populate,
     bounds: tuple[int, int],
@@ -235,7 +235,7 @@ def send_reading(
     return task.readahead
 
 
-def report(task: Pass, tally: Tally, family: Family) -> None:
+def report(task: Pass, tally: Tally, family: SharedRegion) -> None:
     """Hand over what the pass has done."""
     for event, column, pages in task.taken:
         tally.take(family, event, column, task.world.table.row(event, column), pages)
@@ -281,7 +281,7 @@ def block_visits(walk: Walk, start: int, stop: int) -> range:
     return pages[::-1] if walk.backward else pages
 
 
-def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
+def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> BlockPass:
     """What the pass does to one block: remembered, or replayed page by page.
 
     A block within which the facts change is neither remembered nor recalled.
@@ -302,7 +302,7 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
         world.machine.swap.page_cluster,
         address % task.table_pages,
     )
-    known: Block | None = world.table.blocks.get(key)
+    known: BlockPass | None = world.table.blocks.get(key)
     if known is not None and facts_last(world, known.slots):
         world.device.used += known.slots
         if known.readahead is not None:
@@ -311,7 +311,7 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> Block:
     used, task.looked_up = world.device.used, False
     columns = ids.tolist()
     task.visit(columns, start, pages)
-    block = Block(
+    block = BlockPass(
         ids=np.array(columns, dtype=np.int64),
         taken=tuple(task.taken),
         violations=tuple((kind, member, page - start) for kind, member, page in task.violations),
@@ -330,7 +330,7 @@ def facts_last(world: World, slots: int) -> bool:
     return slots == 0 or alike is None or -slots <= alike
 
 
-def same_ahead(task: Pass, walk: Walk, number: int, step: int, block: Block) -> int:
+def same_ahead(task: Pass, walk: Walk, number: int, step: int, block: BlockPass) -> int:
     """How many blocks follow in which the very same happens, given the state comes out alike.
 
     They must lie in the same run and VMA, be visited in the same pattern from end to end, and
@@ -349,7 +349,9 @@ def same_ahead(task: Pass, walk: Walk, number: int, step: int, block: Block) -> 
     return ahead if alike is None else min(ahead, alike // -block.slots)
 
 
-def settle(task: Pass, tally: Tally, block: Block, start: int, stride: int, repeats: int) -> None:
+def settle(
+    task: Pass, tally: Tally, block: BlockPass, start: int, stride: int, repeats: int
+) -> None:
     """Count a block so many times over, and move the read-ahead state past the last."""
     family, table = task.family, task.world.table
     for event, column, pages in block.taken:

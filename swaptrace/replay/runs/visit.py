@@ -13,13 +13,13 @@ import numpy as np
 
 from swaptrace.counters import POSITION, Counter
 from swaptrace.mm.event import Event, Pageout
-from swaptrace.replay.family import Family
+from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.region import Pages, Walk
-from swaptrace.replay.table import Row
+from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 
-Met: TypeAlias = dict[int, tuple[Row, int]]
+Met: TypeAlias = dict[int, tuple[TransitionRow, int]]
 """Column to its transition and the number of pages that take it."""
 
 NEW_ANON = tuple(
@@ -32,7 +32,7 @@ NEW_ANON = tuple(
 def send(
     world: World,
     tally: Tally,
-    family: Family,
+    family: SharedRegion,
     walk: Walk,
     event: Event,
     met: Met | None = None,
@@ -57,7 +57,7 @@ def with_facts(world: World, event: Event) -> Event:
     return event._replace(facts=world.facts_now(isinstance(event, Pageout)))
 
 
-def survey(world: World, family: Family, walk: Walk, event: Event) -> Met:
+def survey(world: World, family: SharedRegion, walk: Walk, event: Event) -> Met:
     """The transition of each column that the walk meets, and how many of its pages take it."""
     event, row = with_facts(world, event), world.table.row
     return {c: (row(event, c), pages) for c, pages in family.region.histogram(walk).items()}
@@ -76,7 +76,9 @@ def facts_hold(world: World, met: Met) -> bool:
     return True
 
 
-def send_in_order(world: World, tally: Tally, family: Family, walk: Walk, event: Event) -> None:
+def send_in_order(
+    world: World, tally: Tally, family: SharedRegion, walk: Walk, event: Event
+) -> None:
     """Stretch by stretch, cut where the facts change."""
     for start, count, column in list(family.region.segments(walk)):
         done = 0
@@ -90,7 +92,9 @@ def send_in_order(world: World, tally: Tally, family: Family, walk: Walk, event:
             done += pages
 
 
-def commit(world: World, tally: Tally, family: Family, walk: Walk, event: Event, met: Met) -> None:
+def commit(
+    world: World, tally: Tally, family: SharedRegion, walk: Walk, event: Event, met: Met
+) -> None:
     """Count the transitions of a walk and change its pages."""
     for column, (row, pages) in sorted(met.items(), key=lambda each: -each[1][1]):
         tally.take(family, event, column, row, pages)
@@ -110,7 +114,7 @@ def translate(ids: Pages, old: Pages, new: Pages) -> Pages:
 
 
 def note_violations(
-    tally: Tally, family: Family, walk: Walk, column: int, row: Row, pages: int
+    tally: Tally, family: SharedRegion, walk: Walk, column: int, row: TransitionRow, pages: int
 ) -> None:
     """What a transition broke, and the first page that shows it."""
     page = family.region.first_page(walk, column)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from swaptrace.report.layout import FirstFit, Indented, Lines, Table
+from swaptrace.report.layout import FirstFit, Indented, Lines, TextTable
 
 
-class Block(NamedTuple):
+class HtmlBlock(NamedTuple):
     """A block: a `heading`, `line`, `indented`, `table` or `lines`.
 
     `style` is what its text looks like on a terminal; `cells` are the rows of a table, the first
@@ -30,13 +30,13 @@ TONES = {"red": "bad", "bold red": "bad", "yellow": "warn", "green": "good", "bo
 """Classes of what is coloured on a terminal."""
 
 
-def blocks(part: RenderableType, titled: bool = True) -> tuple[Block, ...]:
+def blocks(part: RenderableType, titled: bool = True) -> tuple[HtmlBlock, ...]:
     """The blocks from top to bottom, in the widest layout; not `titled`: without its first."""
     found = list(_blocks(part))
     return tuple(found if titled else found[1:])
 
 
-def _blocks(part: RenderableType) -> Iterator[Block]:
+def _blocks(part: RenderableType) -> Iterator[HtmlBlock]:
     match part:
         case Group():
             for each in part.renderables:
@@ -47,10 +47,10 @@ def _blocks(part: RenderableType) -> Iterator[Block]:
         case Text():
             yield _text(part)
         case Indented(text):
-            yield Block("indented", text.plain, _tone(text))
+            yield HtmlBlock("indented", text.plain, _tone(text))
         case Lines(lines):
-            yield Block("lines", "\n".join(lines))
-        case Table():
+            yield HtmlBlock("lines", "\n".join(lines))
+        case TextTable():
             yield _table(part)
         case "":
             return
@@ -58,19 +58,19 @@ def _blocks(part: RenderableType) -> Iterator[Block]:
             raise TypeError(type(part))
 
 
-def _text(text: Text) -> Block:
+def _text(text: Text) -> HtmlBlock:
     """A title begins with something bold, a subtitle is bold as a whole."""
     if text.style == "bold" or (text.spans and text.spans[0].style == "bold"):
-        return Block("heading", text.plain)
-    return Block("line", text.plain, _tone(text))
+        return HtmlBlock("heading", text.plain)
+    return HtmlBlock("line", text.plain, _tone(text))
 
 
 def _tone(text: Text) -> str:
     return TONES.get(str(text.style), "")
 
 
-def _table(table: Table) -> Block:
+def _table(table: TextTable) -> HtmlBlock:
     rows = tuple(
         tuple((cell.text, TONES.get(cell.style, "")) for cell in row.cells) for row in table.lines
     )
-    return Block("table", rows=rows, names=table.names, bare=table.header is None)
+    return HtmlBlock("table", rows=rows, names=table.names, bare=table.header is None)

@@ -13,29 +13,29 @@ from swaptrace.report.diff import diff_report
 from swaptrace.report.explain import explain_report
 from swaptrace.report.explore import explore_report
 from swaptrace.report.glossary import beneath
-from swaptrace.report.html.blocks import Block, blocks
+from swaptrace.report.html.blocks import HtmlBlock, blocks
 from swaptrace.report.html.rendering import render
 from swaptrace.report.html.scenes import Scene, scene
 from swaptrace.report.reports import (
     SHOWN,
-    Compared,
-    Differed,
-    Ran,
+    CompareReport,
+    DiffReport,
     Report,
+    RunReport,
     beside_baseline,
 )
 from swaptrace.report.run import run_report
 from swaptrace.report.verify import verify_report
 from swaptrace.result.explanation import Explanation
-from swaptrace.result.explored import Explored, Line
+from swaptrace.result.explored import Explored, ExploredLine
 from swaptrace.result.result import Result, ScenarioResult
-from swaptrace.result.verdict import Run
+from swaptrace.result.verdict import KernelRun
 
 SHOWN_OPEN = 3
 """Up to so many scenarios are open when the page is."""
 
 
-class Item(NamedTuple):
+class DocumentItem(NamedTuple):
     """A part of the page: a scenario, or a sequence that was found.
 
     `tone` is good, warn, bad or nothing; `verdict` says it in words. What is `notable` comes first
@@ -48,20 +48,22 @@ class Item(NamedTuple):
     tone: str
     verdict: str
     notable: bool
-    blocks: tuple[Block, ...]
+    blocks: tuple[HtmlBlock, ...]
     scene: Scene | None = None
 
 
 def page(report: Report) -> str:
     """The page of `run`, `compare` or `diff`."""
-    above = [Block("line", str(each), "bad") for each in report.findings if each.kind not in SHOWN]
+    above = [
+        HtmlBlock("line", str(each), "bad") for each in report.findings if each.kind not in SHOWN
+    ]
     match report:
-        case Ran(result, against=against):
+        case RunReport(result, against=against):
             below = list(blocks(beside_baseline(against))) if against else []
             return _scenarios("run", report, result, above, below)
-        case Compared(result):
+        case CompareReport(result):
             return _scenarios("compare", report, result, above, [])
-        case Differed(diff, everything=everything):
+        case DiffReport(diff, everything=everything):
             title = f"{diff.old.source} and {diff.new.source}"
             shown = blocks(diff_report(diff, everything), titled=False)
             return _page("diff", title, (*above, *shown), ())
@@ -76,7 +78,9 @@ def explanation_page(explanation: Explanation, result: Result) -> str:
     if drawn is not None:
         at = next((i for i, step in enumerate(drawn.steps) if step.path == first), drawn.start)
         drawn = drawn._replace(start=at)
-    item = Item("s1", scenario.name, scenario.file, "", explanation.policy, False, shown, drawn)
+    item = DocumentItem(
+        "s1", scenario.name, scenario.file, "", explanation.policy, False, shown, drawn
+    )
     return _page("explain", f"{scenario.name} under {explanation.policy}", (), [item])
 
 
@@ -87,16 +91,18 @@ def exploration_page(explored: Explored) -> str:
     return _page("explore", " and ".join(explored.policies), shown, items)
 
 
-def _sequence(key: str, line: Line) -> Item:
+def _sequence(key: str, line: ExploredLine) -> DocumentItem:
     values = ", ".join(f"{name} {value}" for name, value in line.values.items())
-    said = [Block("line", line.sequence)]
+    said = [HtmlBlock("line", line.sequence)]
     if line.file is not None:
-        said.append(Block("lines", f"swaptrace run {line.file} --policies {','.join(line.values)}"))
+        said.append(
+            HtmlBlock("lines", f"swaptrace run {line.file} --policies {','.join(line.values)}")
+        )
     drawn = None if line.replayed is None else scene(line.replayed)
-    return Item(key, line.title, line.file or "", "bad", values, True, tuple(said), drawn)
+    return DocumentItem(key, line.title, line.file or "", "bad", values, True, tuple(said), drawn)
 
 
-def verification_page(runs: Sequence[Run], only_notable: bool) -> str:
+def verification_page(runs: Sequence[KernelRun], only_notable: bool) -> str:
     """The page of `verify`."""
     title = ", ".join(run.kernel or run.place for run in runs)
     shown = blocks(verify_report(runs, only_notable=only_notable))
@@ -105,23 +111,23 @@ def verification_page(runs: Sequence[Run], only_notable: bool) -> str:
 
 def _scenarios(
     command: str,
-    report: Ran | Compared,
+    report: RunReport | CompareReport,
     result: Result,
-    above: Iterable[Block],
-    below: Iterable[Block],
+    above: Iterable[HtmlBlock],
+    below: Iterable[HtmlBlock],
 ) -> str:
     """The scenarios; of `compare` those that differ come first."""
     found = [
         _scenario(f"s{number}", scenario, report)
         for number, scenario in enumerate(result.scenarios, 1)
     ]
-    if isinstance(report, Compared):
+    if isinstance(report, CompareReport):
         found.sort(key=lambda item: not item.notable)
     glossary = blocks(beneath(result)) if report.verbose else ()
     summary = list(_summary(found, report))
     title = result.scenarios[0].name if len(found) == 1 else f"{len(found)} scenarios"
     policies = dict.fromkeys(name for each in result.scenarios for name in each.policies)
-    under = " under " if isinstance(report, Ran) else " compared: "
+    under = " under " if isinstance(report, RunReport) else " compared: "
     return _page(
         command,
         f"{title}{under}{', '.join(policies)}",
@@ -131,20 +137,26 @@ def _scenarios(
     )
 
 
-def _summary(found: Sequence[Item], report: Ran | Compared) -> Iterator[Block]:
-    if isinstance(report, Compared):
+def _summary(
+    found: Sequence[DocumentItem], report: RunReport | CompareReport
+) -> Iterator[HtmlBlock]:
+    if isinstance(report, CompareReport):
         differ = sum(item.notable for item in found)
-        yield Block("line", f"{differ} of {len(found)} differ between policies or break a promise")
+        yield HtmlBlock(
+            "line", f"{differ} of {len(found)} differ between policies or break a promise"
+        )
     failed = sum(item.tone == "bad" for item in found)
     if failed:
-        yield Block("line", f"{failed} of {len(found)} with violations or failures", "bad")
+        yield HtmlBlock("line", f"{failed} of {len(found)} with violations or failures", "bad")
 
 
-def _scenario(key: str, scenario: ScenarioResult, report: Ran | Compared) -> Item:
+def _scenario(
+    key: str, scenario: ScenarioResult, report: RunReport | CompareReport
+) -> DocumentItem:
     alone = replace(report.result, scenarios=(scenario,))
     shown: RenderableType = run_report(alone)
     equal = all_equal(scenario)
-    if isinstance(report, Compared):
+    if isinstance(report, CompareReport):
         shown = compare_report(alone)
     broken = [v for policy in scenario.policies.values() for v in policy.violations]
     failed = [each for each in report.findings if each.scenario == scenario.name]
@@ -154,23 +166,23 @@ def _scenario(key: str, scenario: ScenarioResult, report: Ran | Compared) -> Ite
         words.append(", ".join(kinds))
     if failed:
         words.append("fails")
-    if isinstance(report, Compared):
+    if isinstance(report, CompareReport):
         words.append("equal" if equal else "differs")
     bad = bool(failed) or any(not each.is_warning for each in broken)
     tone = "bad" if bad else "warn" if broken else "good" if scenario.expectations else ""
-    notable = bad or bool(broken) or (isinstance(report, Compared) and not equal)
+    notable = bad or bool(broken) or (isinstance(report, CompareReport) and not equal)
     verdict = "; ".join(words) or ("as expected" if scenario.expectations else "")
     drawn = scene(scenario)
     found = blocks(shown, titled=False)
-    return Item(key, scenario.name, scenario.file, tone, verdict, notable, found, drawn)
+    return DocumentItem(key, scenario.name, scenario.file, tone, verdict, notable, found, drawn)
 
 
 def _page(
     command: str,
     title: str,
-    above: Iterable[Block],
-    items: Sequence[Item],
-    below: Iterable[Block] = (),
+    above: Iterable[HtmlBlock],
+    items: Sequence[DocumentItem],
+    below: Iterable[HtmlBlock] = (),
 ) -> str:
     return render(
         "page.html",

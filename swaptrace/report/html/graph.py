@@ -11,7 +11,7 @@ from textwrap import wrap
 from typing import Final, NamedTuple
 
 from swaptrace.result.explanation import Transition
-from swaptrace.result.history import Kind
+from swaptrace.result.history import StateKind
 
 Views = tuple[str, ...]
 """A state of a page: what each process sees, in words."""
@@ -33,7 +33,7 @@ class Stripe(NamedTuple):
 
     y: int
     height: int
-    kind: Kind
+    kind: StateKind
 
 
 class Box(NamedTuple):
@@ -79,7 +79,7 @@ Edges = Mapping[tuple[Views, Views], Sequence[int]]
 
 def picture(
     transitions: Sequence[Transition],
-    states: Mapping[str, tuple[str, Kind]],
+    states: Mapping[str, tuple[str, StateKind]],
     everywhere: Container[int],
 ) -> Picture | None:
     """The graph of these transitions, numbered from 1; None where it has nothing or too much.
@@ -128,7 +128,7 @@ def _layers(nodes: Sequence[Views], edges: Edges) -> list[list[Views]]:
     return layers
 
 
-def _box(views: Views, states: Mapping[str, tuple[str, Kind]]) -> Box:
+def _box(views: Views, states: Mapping[str, tuple[str, StateKind]]) -> Box:
     """A state: the letter and the kind of what each process sees."""
     lines: list[str] = []
     stripes = []

@@ -10,14 +10,14 @@ from typing import NamedTuple
 from swaptrace.report.html.graph import Picture, picture
 from swaptrace.report.html.strips import Path, Scale, code, paths, scale
 from swaptrace.result.explanation import Transition
-from swaptrace.result.history import Frame, Gap, History, State, Strip, Taken
+from swaptrace.result.history import Frame, Gap, History, Strip, TakenTransition, ViewState
 from swaptrace.result.result import PolicyResult, ScenarioResult, Violation
 
 Column = tuple[str, str, int]
 """A process, its region, and how many pages that has."""
 
 
-class Line(NamedTuple):
+class SourceLine(NamedTuple):
     """A line of the source, and the steps that it is about."""
 
     number: int
@@ -25,7 +25,7 @@ class Line(NamedTuple):
     steps: tuple[int, ...]
 
 
-class Step(NamedTuple):
+class SceneStep(NamedTuple):
     """An executed step, as the slider names it."""
 
     path: str
@@ -37,53 +37,53 @@ class Legend(NamedTuple):
     """A state that occurs, by its letter; `shade` tells states of one kind apart."""
 
     letter: str
-    state: State
+    state: ViewState
     kind: str
     shade: int
 
 
-class Mark(NamedTuple):
+class ViolationMark(NamedTuple):
     """Where a broken promise shows."""
 
     left: float
     right: float
 
 
-class Cell(NamedTuple):
+class SceneCell(NamedTuple):
     """A region after a step, drawn and as text."""
 
     paths: tuple[Path, ...]
     code: str
-    marks: tuple[Mark, ...]
+    marks: tuple[ViolationMark, ...]
 
 
-class Row(NamedTuple):
+class SceneRow(NamedTuple):
     """A step under a policy: its regions (None: there is none), what it took and counted, what it
     broke."""
 
     at: int
-    step: Step
-    cells: tuple[Cell | None, ...]
-    taken: tuple[Taken, ...]
+    step: SceneStep
+    cells: tuple[SceneCell | None, ...]
+    taken: tuple[TakenTransition, ...]
     counters: Mapping[str, int]
     broken: tuple[Violation, ...]
 
 
-class View(NamedTuple):
+class ProcessView(NamedTuple):
     """What one process sees of a page; it is named where there are several."""
 
     process: str
     entry: Legend
 
 
-class Told(NamedTuple):
+class ToldTransition(NamedTuple):
     """A transition: its number from 1, and how many pages took it under the policies of each group
     (0: there it does not happen)."""
 
     number: int
     transition: Transition
-    before: tuple[View, ...]
-    after: tuple[View, ...]
+    before: tuple[ProcessView, ...]
+    after: tuple[ProcessView, ...]
     pages: tuple[int, ...]
 
 
@@ -92,7 +92,7 @@ class Group(NamedTuple):
     first group, and are drawn only there."""
 
     policies: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[SceneRow, ...]
     gap: Gap | None
     repeated: bool
     alike: int = 0
@@ -111,12 +111,12 @@ class Heading(NamedTuple):
 class Scene(NamedTuple):
     """Everything that is drawn of a scenario; `start` is the step that is shown first."""
 
-    source: tuple[Line, ...]
-    steps: tuple[Step, ...]
+    source: tuple[SourceLine, ...]
+    steps: tuple[SceneStep, ...]
     headings: tuple[Heading, ...]
     groups: tuple[Group, ...]
     legend: tuple[Legend, ...]
-    told: tuple[Told, ...]
+    told: tuple[ToldTransition, ...]
     picture: Picture | None
     start: int
 
@@ -151,8 +151,8 @@ def scene(scenario: ScenarioResult) -> Scene | None:
 
 
 def _happened(
-    histories: Sequence[History | None], legend: Mapping[State, Legend]
-) -> tuple[Told, ...]:
+    histories: Sequence[History | None], legend: Mapping[ViewState, Legend]
+) -> tuple[ToldTransition, ...]:
     """Every transition under any policy, once."""
     entries = {state.words: entry for state, entry in legend.items()}
     found: dict[object, tuple[Transition, list[int]]] = {}
@@ -161,7 +161,9 @@ def _happened(
             _, pages = found.setdefault(_key(each), (each, [0] * len(histories)))
             pages[index] += each.pages
     return tuple(
-        Told(number, each, _views(each.before, entries), _views(each.after, entries), tuple(pages))
+        ToldTransition(
+            number, each, _views(each.before, entries), _views(each.after, entries), tuple(pages)
+        )
         for number, (each, pages) in enumerate(found.values(), 1)
     )
 
@@ -172,15 +174,15 @@ def _key(each: Transition) -> object:
     return (*told, *each.counters.items())
 
 
-def _steps(histories: Iterable[History]) -> list[Step]:
+def _steps(histories: Iterable[History]) -> list[SceneStep]:
     """The steps of all policies in the order of execution. Where policies repeat more or less
     often before they end as before, one has steps that another has not."""
-    found: list[Step] = []
+    found: list[SceneStep] = []
     for history in histories:
         at = 0
         for frame in history.frames:
             who = "" if frame.process == "main" else f" by {frame.process}"
-            step = Step(frame.step, frame.line, f"{frame.op}{who}")
+            step = SceneStep(frame.step, frame.line, f"{frame.op}{who}")
             known = next((i for i in range(at, len(found)) if found[i] == step), None)
             if known is None:
                 found.insert(at, step)
@@ -189,9 +191,9 @@ def _steps(histories: Iterable[History]) -> list[Step]:
     return found
 
 
-def _legend(histories: Iterable[History]) -> dict[State, Legend]:
+def _legend(histories: Iterable[History]) -> dict[ViewState, Legend]:
     """Every state that occurs, in the order in which they are met."""
-    found: dict[State, Legend] = {}
+    found: dict[ViewState, Legend] = {}
     shades: dict[str, int] = {}
     for history in histories:
         for state in history.states:
@@ -249,9 +251,9 @@ def _briefly(groups: Sequence[Group]) -> Iterator[Group]:
 def _group(
     names: tuple[str, ...],
     result: PolicyResult,
-    steps: Sequence[Step],
+    steps: Sequence[SceneStep],
     headings: Sequence[Heading],
-    legend: Mapping[State, Legend],
+    legend: Mapping[ViewState, Legend],
     told: Mapping[object, int],
 ) -> Group:
     history = result.history
@@ -265,8 +267,8 @@ def _group(
         at = where[frame.step, frame.line]
         broken = tuple(each for each in result.violations if each.step == frame.step)
         cells = tuple(_cell(frame, each, broken, history, states) for each in headings)
-        taken = tuple(Taken(numbers[number], pages) for number, pages in frame.taken)
-        rows.append(Row(at, steps[at], cells, taken, frame.counters, broken))
+        taken = tuple(TakenTransition(numbers[number], pages) for number, pages in frame.taken)
+        rows.append(SceneRow(at, steps[at], cells, taken, frame.counters, broken))
     return Group(names, tuple(rows), history.gap, history.repeated)
 
 
@@ -276,7 +278,7 @@ def _cell(
     broken: Sequence[Violation],
     history: History,
     states: Mapping[int, int],
-) -> Cell | None:
+) -> SceneCell | None:
     place = heading.process, heading.region
     for strip in frame.strips:
         if (strip.process, strip.region) == place and strip.pages == heading.pages:
@@ -285,23 +287,29 @@ def _cell(
                 for each in broken
                 if (each.process, each.region) == place
             )
-            return Cell(paths(strip, heading.scale, states), code(strip, history.states), marks)
+            return SceneCell(
+                paths(strip, heading.scale, states), code(strip, history.states), marks
+            )
     return None
 
 
-def _mark(found: Scale, violation: Violation, pages: int) -> Mark:
+def _mark(found: Scale, violation: Violation, pages: int) -> ViolationMark:
     """The first page of it; where the others lie is not known."""
     page = min(violation.page, pages - 1)
-    return Mark(found.at(page), found.at(page + 1))
+    return ViolationMark(found.at(page), found.at(page + 1))
 
 
-def _views(views: Sequence[str], entries: Mapping[str, Legend]) -> tuple[View, ...]:
+def _views(views: Sequence[str], entries: Mapping[str, Legend]) -> tuple[ProcessView, ...]:
     """What each process sees. The words of several begin with the name of theirs, and those of a
     part of the pages with how many they are."""
     found = []
     for view in views:
         process, _, words = view.rpartition(": ")
-        found.append(View("", entries[view]) if view in entries else View(process, entries[words]))
+        found.append(
+            ProcessView("", entries[view])
+            if view in entries
+            else ProcessView(process, entries[words])
+        )
     return tuple(found)
 
 
@@ -311,12 +319,12 @@ def _shown(source: Sequence[str]) -> Sequence[str]:
     return source[: keys[-1]] if keys and source[keys[-1]].startswith("expect:") else source
 
 
-def _source(source: Sequence[str], steps: Sequence[Step]) -> Iterator[Line]:
+def _source(source: Sequence[str], steps: Sequence[SceneStep]) -> Iterator[SourceLine]:
     about: dict[int, list[int]] = {}
     for at, step in enumerate(steps):
         about.setdefault(step.line, []).append(at)
     for number, text in enumerate(_shown(source), 1):
-        yield Line(number, text, tuple(about.get(number, ())))
+        yield SourceLine(number, text, tuple(about.get(number, ())))
 
 
 def _start(groups: Sequence[Group], steps: int) -> int:

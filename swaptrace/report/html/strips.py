@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
-from swaptrace.result.history import Run, State, Strip
+from swaptrace.result.history import StateRun, Strip, ViewState
 
 WIDTH: Final = 1000
 """Units from the left end of a strip to its right end, where a page is not one of them."""
@@ -92,20 +92,20 @@ def paths(strip: Strip, scale: Scale, states: Mapping[int, int]) -> tuple[Path, 
     return tuple(Path(states[state], "".join(found)) for state, found in moves.items())
 
 
-def code(strip: Strip, states: Sequence[State]) -> str:
+def code(strip: Strip, states: Sequence[ViewState]) -> str:
     """The page map of the whole strip, as `--pages` prints it, cut where it is long."""
     text = ",".join(f"{run.pages}{states[run.state].flags}" for run in flags(strip.runs, states))
     return text if len(text) <= LONGEST else summary(strip, states)
 
 
-def flags(runs: Iterable[Run], states: Sequence[State]) -> Iterator[Run]:
+def flags(runs: Iterable[StateRun], states: Sequence[ViewState]) -> Iterator[StateRun]:
     """Neighbours with the same letters as one run."""
-    last: Run | None = None
+    last: StateRun | None = None
     for run in runs:
         if last is None:
             last = run
         elif states[run.state].flags == states[last.state].flags:
-            last = Run(last.pages + run.pages, last.state)
+            last = StateRun(last.pages + run.pages, last.state)
         else:
             yield last
             last = run
@@ -113,7 +113,7 @@ def flags(runs: Iterable[Run], states: Sequence[State]) -> Iterator[Run]:
         yield last
 
 
-def summary(strip: Strip, states: Sequence[State]) -> str:
+def summary(strip: Strip, states: Sequence[ViewState]) -> str:
     """How many pages have which letters, where they lie too mixed to say it in a line."""
     counts: dict[str, int] = {}
     for run in strip.runs:

@@ -14,15 +14,15 @@ from swaptrace import policies
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import PolicyError, SwaptraceError
 from swaptrace.exploration import explorer, refinement
-from swaptrace.exploration.automaton import Enumeration, States, Turns
+from swaptrace.exploration.abstraction import MISREAD, ON_DATA, forgotten, kept_for
+from swaptrace.exploration.automaton import Enumeration, Permutations, States
+from swaptrace.exploration.equivalence import KINDS, Machinery, Settled, settle, told_apart
 from swaptrace.exploration.explorer import Request, explore, operations
-from swaptrace.exploration.forgetting import MISREAD, ON_DATA, forgotten, kept_for
-from swaptrace.exploration.graph import START, Effect, Graph, Limits, State
+from swaptrace.exploration.graph import START, Graph, Limits, PageState, ShownEffect
 from swaptrace.exploration.refinement import Kind, Refinement, letters_of, shows
-from swaptrace.exploration.remaining import KINDS, Machinery, Settled, settle, told_apart
-from swaptrace.exploration.search import PAGE_MAP, Bounds, Difference
+from swaptrace.exploration.search import PAGE_MAP, FoundDifference, SearchBounds
 from swaptrace.exploration.witness import witnesses
-from swaptrace.exploration.workers import Here
+from swaptrace.exploration.workers import LocalWorker
 from swaptrace.mm.column import Vma
 from swaptrace.mm.policy import FolioRefs, Policy
 from swaptrace.policies import SERIES
@@ -56,7 +56,7 @@ def named(names: str) -> tuple[Policy, ...]:
     )
 
 
-def lengths(differences: tuple[Difference, ...]) -> dict[Kind, int]:
+def lengths(differences: tuple[FoundDifference, ...]) -> dict[Kind, int]:
     return {(each.kind, each.flag): len(each.steps) for each in differences}
 
 
@@ -79,7 +79,7 @@ def test_a_search_that_meets_too_many_pairs_ends_with_a_proof() -> None:
     """Is the same found as among all pairs, does each sequence show its difference, and is it said
     what the proof is?"""
     limits = Limits(operations("read,write,pageout,willneed,clear_refs,fork,exit"), 2)
-    request = Request(named("rfc,final"), MACHINES["zram"], limits, Bounds())
+    request = Request(named("rfc,final"), MACHINES["zram"], limits, SearchBounds())
     every, few = explore(request), explore(request, pairs=12)
     assert lengths(few.differences) == lengths(every.differences)
     assert few.settled is not None
@@ -98,7 +98,7 @@ def test_a_search_that_meets_too_many_pairs_ends_with_a_proof() -> None:
 def test_a_bound_of_the_user_is_kept_to() -> None:
     """Is nothing settled by other means where the search was to be cut off?"""
     limits = Limits(operations("read,write,pageout,mlock"), 1)
-    for bounds in (Bounds(steps=3), Bounds(states=5)):
+    for bounds in (SearchBounds(steps=3), SearchBounds(states=5)):
         found = explore(Request(named("rfc,final"), MACHINES["zram"], limits, bounds), pairs=1)
         assert found.settled is None
         assert not found.complete
@@ -110,7 +110,8 @@ def test_policies_that_are_alike_have_the_same_automaton(monkeypatch: pytest.Mon
     monkeypatch.setattr(explorer, "decided_alike", lambda *_: ())
     limits = Limits(operations(LOSING), 2)
     found = explore(
-        Request((policies.find("final"), Picky()), MACHINES["zram"], limits, Bounds()), pairs=9
+        Request((policies.find("final"), Picky()), MACHINES["zram"], limits, SearchBounds()),
+        pairs=9,
     )
     assert (found.differences, found.complete) == ((), True)
     assert found.settled is not None
@@ -189,7 +190,7 @@ def test_classes_are_those_of_a_plain_refinement(name: str, ops: str, processes:
     kinds = {("lost_write", ""), ("minflt", ""), (PAGE_MAP, "D"), (PAGE_MAP, "X")}
     found = Refinement(enumerated(graph).states(), graph.limits, kinds)
     states = every_state(graph)
-    classes: dict[State, object] = {
+    classes: dict[PageState, object] = {
         state: number_of[shown]
         for number_of in [numbers(letters(graph, state, kinds) for state in states)]
         for state in states
@@ -214,7 +215,7 @@ def numbers(values: object) -> dict[object, int]:
     return {value: number for number, value in enumerate(distinct)}
 
 
-def every_state(graph: Graph) -> list[State]:
+def every_state(graph: Graph) -> list[PageState]:
     """All states, in all orders of their processes."""
     found = {START: None}
     states = [START]
@@ -229,11 +230,13 @@ def every_state(graph: Graph) -> list[State]:
     return states
 
 
-def letters(graph: Graph, state: State, kinds: set[Kind]) -> object:
+def letters(graph: Graph, state: PageState, kinds: set[Kind]) -> object:
     return tuple(letters_of(kinds, each) for each in graph.flags(state))
 
 
-def row(graph: Graph, state: State, classes: dict[State, object], kinds: set[Kind]) -> object:
+def row(
+    graph: Graph, state: PageState, classes: dict[PageState, object], kinds: set[Kind]
+) -> object:
     """Its class, and what each operation shows and leads to; to itself if it does nothing."""
     table = {
         (operation, process): (repr({}), classes[state])
@@ -291,7 +294,7 @@ def test_hashes_that_collide_are_found_out(monkeypatch: pytest.MonkeyPatch) -> N
         side = Machinery(graph, merging=False)
         while side.find_more()[2]:
             pass
-        sides.append(Here(side))
+        sides.append(LocalWorker(side))
     with pytest.raises(SwaptraceError, match="unlike states are in one class"):
         told_apart(list(sides), [("minflt", "")])
 
@@ -344,7 +347,7 @@ def ring(targets: list[int], shown: list[int], minflt: int = 1, page_map: str = 
         (np.array(shown, np.uint8),),
         (np.ones(len(targets), np.int16),),
         np.ones(len(targets), int),
-        (None, Effect(counts, ())),
+        (None, ShownEffect(counts, ())),
         (None, page_map),
     )
     found = Refinement(states, Limits(("read",), 1), [("minflt", ""), (PAGE_MAP, "P")])
@@ -374,7 +377,7 @@ def test_of_automata_that_differ_something_else_is_left() -> None:
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_orders_of_processes_follow_each_other(processes: int) -> None:
     """Is one order after another, and one without a process, what it is for a list?"""
-    turns = Turns.of(processes)
+    turns = Permutations.of(processes)
     assert turns.every[0] == tuple(range(processes))
     names = "abc"[:processes]
     for number, order in enumerate(turns.every):

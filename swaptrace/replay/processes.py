@@ -1,6 +1,6 @@
 """Processes and their regions.
 
-A `Family` is a region with all processes that share it since a fork: one array of columns,
+A `SharedRegion` is a region with all processes that share it since a fork: one array of columns,
 in which process number i of `members` is mapping number i.
 """
 
@@ -17,7 +17,7 @@ from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
 @dataclass(slots=True)
-class Family:
+class SharedRegion:
     """A region: its name, its first page's address (in pages), its pages, who shares it."""
 
     name: str
@@ -62,15 +62,15 @@ class Process:
 
     name: str
     space: AddressSpace
-    regions: dict[str, Family] = field(default_factory=dict)
+    regions: dict[str, SharedRegion] = field(default_factory=dict)
     registered: dict[str, Uffd] = field(default_factory=dict)
     future: Lock = Lock.NONE
     scanned: Scanned | None = None
 
-    def families(self) -> list[Family]:
+    def families(self) -> list[SharedRegion]:
         """Each region that the process shares in, once, in order of mapping."""
         return list(self.regions.values())
 
-    def family_at(self, page: int) -> Family:
+    def family_at(self, page: int) -> SharedRegion:
         """The region of a page that is mapped."""
         return next(f for f in self.regions.values() if f.base <= page < f.end)

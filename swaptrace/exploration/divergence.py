@@ -7,13 +7,13 @@ from itertools import zip_longest
 from typing import Any
 
 from swaptrace.mm.policy import Policy
-from swaptrace.replay.citing import Asked, in_words
+from swaptrace.replay.citing import RecordingPolicy, in_words
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import Scenario
 
 
-def parting(policies: Sequence[Policy], scenario: Scenario) -> tuple[str, ...]:
+def first_divergence(policies: Sequence[Policy], scenario: Scenario) -> tuple[str, ...]:
     """The lines at the first decision of a replay that two policies take differently.
 
     Of two in C, of each the first line that the other has not, or with another outcome; of one
@@ -24,7 +24,7 @@ def parting(policies: Sequence[Policy], scenario: Scenario) -> tuple[str, ...]:
     if len(policies) != 2 or not any(hasattr(policy, "cite") for policy in policies):
         return ()
     one, other = policies
-    asked = Asked(one)
+    asked = RecordingPolicy(one)
     replay(scenario, Table(asked))
     for method, arguments in asked.calls:
         if getattr(one, method)(*arguments) != getattr(other, method)(*arguments):

@@ -16,20 +16,20 @@ from typing import NamedTuple
 
 from swaptrace.counters import COUNTERS, VIOLATIONS
 from swaptrace.errors import SwaptraceError
-from swaptrace.exploration.arrays import ToldApart
+from swaptrace.exploration.abstraction import ON_DATA, kept_for
+from swaptrace.exploration.arrays import Distinguishable
 from swaptrace.exploration.automaton import Enumeration, States
-from swaptrace.exploration.forgetting import ON_DATA, kept_for
 from swaptrace.exploration.graph import START, Edge, Graph, Limits
-from swaptrace.exploration.refinement import Kind, Part, Refinement, Row
+from swaptrace.exploration.refinement import AutomatonPart, Kind, Refinement, StateRow
 from swaptrace.exploration.search import (
     PAGE_MAP,
-    Difference,
+    FoundDifference,
     Tick,
     differences,
     flag_differences,
     named,
 )
-from swaptrace.exploration.workers import Here, Worker, both, elsewhere
+from swaptrace.exploration.workers import LocalWorker, Worker, both, elsewhere
 from swaptrace.mm.policy import Policy
 from swaptrace.scenario.claims import LETTERS
 from swaptrace.scenario.hardware import Machine
@@ -44,7 +44,7 @@ class Settled(NamedTuple):
     """The differences of some kinds, all that there are; and how many states of either policy, and
     transitions between them, were visited for it."""
 
-    differences: tuple[Difference, ...]
+    differences: tuple[FoundDifference, ...]
     states: int
     transitions: int
 
@@ -57,12 +57,12 @@ class Machinery:
         self.enumeration: Enumeration | None = Enumeration(graph, merging)
         self.states: States | None = None
         self.refinement: Refinement | None = None
-        self.parts: Iterator[Part] = iter(())
+        self.parts: Iterator[AutomatonPart] = iter(())
 
     def find_more(self) -> tuple[int, int, bool]:
         """Find the next states: how many are known, how many transitions, and whether to go on.
 
-        Raises `PolicyError`, `ToldApart`.
+        Raises `PolicyError`, `Distinguishable`.
         """
         assert self.enumeration is not None
         more = self.enumeration.step()
@@ -82,7 +82,7 @@ class Machinery:
         assert self.refinement is not None
         return self.refinement.step()
 
-    def row(self, place: int, number: int) -> Row:
+    def row(self, place: int, number: int) -> StateRow:
         """`Refinement.row`."""
         assert self.refinement is not None
         return self.refinement.row(place, number)
@@ -93,7 +93,7 @@ class Machinery:
         self.parts = self.refinement.least()
         return self.refinement.classes
 
-    def next_part(self) -> Part | None:
+    def next_part(self) -> AutomatonPart | None:
         """The next part of it, None at the end. Raises `SwaptraceError`."""
         return next(self.parts, None)
 
@@ -110,7 +110,7 @@ def settle(
     What a process expects to read multiplies the states, so that what depends on it goes by itself.
     Sequences go on after a loss of data. Raises `PolicyError`.
     """
-    found, states, transitions = list[Difference](), 0, 0
+    found, states, transitions = list[FoundDifference](), 0, 0
     on_data = {kind for kind in kinds if kind[0] in ON_DATA}
     for some in ({*kinds} - on_data, on_data):
         if some:
@@ -144,7 +144,7 @@ class _Settling:
     def settled(self, tick: Tick) -> Settled:
         try:
             return self._with(True, tick)
-        except ToldApart:
+        except Distinguishable:
             return self._with(False, tick)
 
     def _with(self, merging: bool, tick: Tick) -> Settled:
@@ -153,11 +153,11 @@ class _Settling:
             for graph in self.graphs:
                 side = Machinery(graph, merging)
                 alone = self.limits.processes == 1
-                sides.append(Here(side) if alone else stack.enter_context(elsewhere(side)))
+                sides.append(LocalWorker(side) if alone else stack.enter_context(elsewhere(side)))
             states, transitions = _find_all(sides, tick)
             return Settled(tuple(self._differences(sides)), states, transitions)
 
-    def _differences(self, sides: list[Worker]) -> Iterator[Difference]:
+    def _differences(self, sides: list[Worker]) -> Iterator[FoundDifference]:
         kinds = {*self.kinds}
         while kinds:
             path = told_apart(sides, kinds)
@@ -172,19 +172,19 @@ class _Settling:
             yield from found
             kinds -= {(each.kind, each.flag) for each in found}
 
-    def _shown(self, path: Sequence[int]) -> Iterator[Difference]:
+    def _shown(self, path: Sequence[int]) -> Iterator[FoundDifference]:
         """What differs in the last operation of a sequence of slots, with nothing left out."""
         edges = [last_edge(graph, path) for graph in self.whole]
         steps = tuple(named(self.limits, path))
         for kind, values in differences([edge.effect for edge in edges]):
-            yield Difference(kind, "", steps, values)
+            yield FoundDifference(kind, "", steps, values)
         noted: set[str] = set()
         maps = [graph.flags(edge.state) for graph, edge in zip(self.whole, edges, strict=True)]
         for ours, theirs in zip(*maps, strict=True):
             for letter, pair in flag_differences(ours, theirs):
                 if letter not in noted:
                     noted.add(letter)
-                    yield Difference(PAGE_MAP, letter, steps, pair)
+                    yield FoundDifference(PAGE_MAP, letter, steps, pair)
 
 
 def _find_all(sides: list[Worker], tick: Tick) -> tuple[int, int]:
@@ -241,13 +241,13 @@ def _path(sides: list[Worker], number: int) -> list[int]:
         places = [row.places[slot] for row in rows]
 
 
-def _row(side: Worker, place: int, number: int) -> Row:
+def _row(side: Worker, place: int, number: int) -> StateRow:
     side.ask("row", place, number)
-    row: Row = side.answer()
+    row: StateRow = side.answer()
     return row
 
 
-def _differing(one: Row, other: Row) -> tuple[int, bool]:
+def _differing(one: StateRow, other: StateRow) -> tuple[int, bool]:
     """The first slot that shows something else or leads to states that are told apart; whether it
     is the former."""
     slots = range(len(one.shown))
