@@ -1,4 +1,4 @@
-"""docs/history.md: what five kernels count for the bundled scenarios, and what changed each number.
+"""docs/history.md: what ten kernels count for the bundled scenarios, and what changed each number.
 
 Which rule of `swaptrace.kernels` changed a number is found by replaying: under every kernel that is
 modelled the version is found in which it changes, and if several rules are of that version, each is
@@ -23,7 +23,7 @@ from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_file, load_text
 from swaptrace.scenario.schema import Scenario
 
-SHOWN: Final = ("6.1", "6.12", "6.18", "7.0", "7.3")
+SHOWN: Final = ("6.1", "6.6", "6.8", "6.12", "6.14", "6.16", "6.18", "7.0", "7.2", "7.3")
 
 NEVER: Final[Version] = (99, 0)
 
@@ -32,19 +32,27 @@ HEAD: Final = """\
 
 <!-- Made by `pytest tests/test_history.py --promote` of what the replays count. -->
 
-What five kernels count for the bundled scenarios without large folios, each under the policy that
-it has. This is what
+What ten kernels count for the bundled scenarios without large folios, each under the policy that
+it has (`prepatch` below 6.11, `merged` from it on). This is what
 
 ```sh
-swaptrace compare --policies prepatch@6.1,merged@6.12,merged@6.18,merged@7.0,merged@7.3 scenarios
+{command}
 ```
 
 says, with the change that made each number another one. Which one that was has been tried as well:
 every kernel from 6.1 to 7.3 has been replayed to find the version, and where several rules are of
 one version, each was left out in turn. The rules and their commits are those of [the
-model](model.md#kernel-versions). Numbers in which all five agree are left out; a violation is
+model](model.md#kernel-versions). Numbers in which all ten agree are left out; a violation is
 counted once for each page and process that sees it.
 """
+
+
+def command() -> str:
+    """The command line that counts the same, in lines of half of the kernels."""
+    names = [f"{policy_of(kernel)}@{kernel}" for kernel in SHOWN]
+    half = len(names) // 2
+    first, second = (",".join(part) for part in (names[:half], names[half:]))
+    return f"swaptrace compare scenarios --policies {first},\\\n{second}"
 
 
 def counted(scenario: Scenario, kernel: str) -> dict[tuple[str, str], int]:
@@ -131,7 +139,7 @@ def section(name: str) -> str:
     found = rows(load_file(str(bundled.scenarios()[name])))
     if not found:
         return ""
-    head = " | ".join(f"{policy_of(kernel)}@{kernel}" for kernel in SHOWN)
+    head = " | ".join(SHOWN)
     lines = [f"## {name}", "", f"| window | number | {head} | changed by |"]
     lines.append("|---|---|" + "--:|" * len(SHOWN) + "---|")
     for row in found:
@@ -145,7 +153,7 @@ def alike(names: Iterable[str]) -> str:
     """The scenarios for which no section is made."""
     links = [f"[{name}](../scenarios/{name}.yaml)" for name in names]
     listed = ",\n".join(links)
-    return f"## No difference\n\nAll five kernels count the same for\n{listed}.\n"
+    return f"## No difference\n\nAll ten kernels count the same for\n{listed}.\n"
 
 
 REGRESSIONS: Final = """\
@@ -249,7 +257,7 @@ def page() -> str:
         name for name, path in bundled.scenarios().items() if not load_file(str(path)).machine.thp
     ]
     sections = {name: section(name) for name in small}
-    parts = [HEAD, *(text for text in sections.values() if text)]
+    parts = [HEAD.format(command=command()), *(text for text in sections.values() if text)]
     parts.append(alike(name for name, text in sections.items() if not text))
     dirties = {"machine.mkwrite_dirties": "true"}
     parts += [REGRESSIONS, DIRTY, explored("prepatch,merged", 1, dirties)]
