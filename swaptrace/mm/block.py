@@ -113,10 +113,12 @@ class Block:
     `maps[i]` are the mappings of page `i`, one for each process, and `pmds` their PMD entries; of
     one that is huge, the PTEs are what its parts would be, all alike but for the page. `cached` is
     the swap cache, by slot. `stale` are slots that may have become free, and `loose` folios,
-    `touched` the mappings of pages as they were before the event that is under way.
+    `touched` the mappings of pages as they were before the event that is under way, `altered` the
+    pages of which the event has changed a folio or a slot.
     """
 
     __slots__ = (
+        "altered",
         "base",
         "cached",
         "folios",
@@ -139,6 +141,7 @@ class Block:
         self.stale: set[int] = set()
         self.loose: set[int] = set()
         self.touched: dict[int, list[Mapping]] = {}
+        self.altered: set[int] = set()
         self.next_folio = 0
 
     def aligned(self, i: int, nr_pages: int) -> range:
@@ -195,6 +198,7 @@ class Block:
         """swap_cache_add_folio() for slots from `slot` on, or swap_cache_del_folio()."""
         folio = self.folios[f]
         self.loose.add(f)
+        self.altered.update(folio.pages)
         if folio.slot is not None:
             for old in range(folio.slot, folio.slot + folio.nr_pages):
                 del self.cached[old]

@@ -77,10 +77,12 @@ class BlockChange(NamedTuple):
 
 
 class Teller:
-    """Who takes down what happens to the pages of a block."""
+    """Who takes down what happens to the pages of a block. `altered` are the pages that may be
+    otherwise than when they were last looked at."""
 
     def __init__(self, block: Block) -> None:
         self.block = block
+        self.altered: set[int] = set()
         self.views = [view(block, i) for i in range(len(block.maps))]
 
     def tell(
@@ -94,10 +96,13 @@ class Teller:
         """Take down an event of a page, or of all, which is over."""
         whole = isinstance(event, Isolate | Shrink | SplitPmd)
         pages = {*touched, *([] if whole else [page.i])}
-        alone = isinstance(event, Fork) or (isinstance(event, Unmap) and event.gone)
-        for folio in [] if alone else self.block.folios.values():
-            pages |= {*folio.pages} if pages & {*folio.pages} else set()
         gone = event.process if isinstance(event, Unmap) and event.gone else None
+        if gone is None:
+            beside = [] if isinstance(event, Fork) else self.beside(pages)
+            pages = {
+                i for i in (*pages, *beside) if i in self.altered or (i == page.i and not whole)
+            }
+            self.altered -= pages
         now = {i: view(self.block, i, gone) for i in sorted(pages)}
         changed = [i for i in now if now[i] != self.views[i] or (i == page.i and not whole)]
         counts = tuple((at, count) for at, count in enumerate(page.counts) if count)
@@ -110,6 +115,16 @@ class Teller:
             )
         for i in changed:
             self.views[i] = now[i]
+
+    def beside(self, pages: set[int]) -> set[int]:
+        """The pages of folios that such pages have a part in, if any of them may be otherwise."""
+        if self.altered <= pages:
+            return set()
+        near = set(pages)
+        for folio in self.block.folios.values():
+            if not near.isdisjoint(folio.pages):
+                near.update(folio.pages)
+        return near
 
 
 def view(block: Block, i: int, gone: int | None = None) -> PageView:

@@ -58,6 +58,7 @@ class SlotsOf:
 
     def __setitem__(self, s: int, slot: SwapSlot) -> None:
         self.block.slots[s] = BlockSlot(self.i, slot.data, slot.data == ZERO)
+        self.block.altered.add(self.i)
 
 
 class BlockPage(Page):
@@ -107,6 +108,7 @@ class BlockPage(Page):
     def set_folio(self, f: int, **changes: Any) -> None:
         folio = self.block.folios[f]
         at = self.i - folio.first
+        self.block.altered.add(self.i)
         for field, value in changes.items():
             if field == "slot":
                 self.block.cache(f, None if value is None else value - at)
@@ -114,7 +116,8 @@ class BlockPage(Page):
                 folio.data[at] = value
             elif field == "anon_exclusive":
                 folio.exclusive[at] = value
-            else:
+            elif getattr(folio, field) != value:
+                self.block.altered.update(folio.pages)
                 setattr(folio, field, value)
 
     def new_folio(self, data: int, **fields: Any) -> int:
@@ -270,6 +273,7 @@ class BlockPage(Page):
 
     def set_exclusive(self, f: int, whole: bool) -> None:
         folio = self.block.folios[f]
+        self.block.altered.update(folio.pages if whole else [self.i])
         if whole:
             folio.exclusive = [True] * folio.nr_pages
         else:
@@ -278,6 +282,7 @@ class BlockPage(Page):
     def load(self, s: int, f: int) -> bool:
         folio, slots = self.block.folios[f], self.block.slots
         first = s - (self.i - folio.first)
+        self.block.altered.update(folio.pages)
         for at in range(folio.nr_pages):
             data = slots[first + at].data
             assert data is not None, "a slot without a copy has its folio in the swap cache"
@@ -287,6 +292,7 @@ class BlockPage(Page):
     def store(self, f: int) -> bool:
         folio, slots = self.block.folios[f], self.block.slots
         assert folio.slot is not None
+        self.block.altered.update(folio.pages)
         zeroes = not any(folio.data)
         for at, (page, data) in enumerate(zip(folio.pages, folio.data, strict=True)):
             self.count(Counter.REWRITES, slots[folio.slot + at].data == data)

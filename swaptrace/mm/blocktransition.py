@@ -113,7 +113,11 @@ def settle(done: Happened, page: PmdPage, event: BlockEvent, teller: Teller | No
         broken = checks.newly_broken(Column(tuple(before)), here.maps)
         for kind, p in (page.broken if i == page.i else []) + broken:
             done.violations.append((kind, p, i))
+    if teller is not None:
+        remapped = {i for i, before in block.touched.items() if before != block.maps[i]}
+        teller.altered |= remapped | block.altered
     block.touched.clear()
+    block.altered.clear()
     block.settle(page.around)
     block.forget_folios()
     if teller is not None:

@@ -165,9 +165,8 @@ def shrink_lazyfree(page: BlockPage, f: int) -> None:
     split_huge_pmds(page, f)
     for p in sorted(page.block.mapped_by(f)):
         for run in lazyfree_runs(page, p, f):
-            folio.dirty = folio.dirty or any(maps_dirty(page.at(i), f) for i in run)
-            if folio.dirty:
-                folio.lazyfree = False
+            if folio.dirty or any(maps_dirty(page.at(i), f) for i in run):
+                page.set_folio(f, dirty=True, lazyfree=False)
                 return
             for i in run:
                 here = page.at(i)
@@ -229,8 +228,7 @@ def free_whole(page: BlockPage, p: int, f: int) -> None:
 def mark_lazyfree(page: BlockPage, p: int, f: int) -> None:
     """folio_mark_lazyfree(), and clean PTEs."""
     folio = page.block.folios[f]
-    folio.dirty = False
-    folio.lazyfree = folio.lazyfree or not page.mlocked(f)
+    page.set_folio(f, dirty=False, lazyfree=folio.lazyfree or not page.mlocked(f))
     for i in folio.pages:
         here = page.at(i)
         mapping = here.maps[p]

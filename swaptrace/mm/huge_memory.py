@@ -80,7 +80,7 @@ def split_huge_pmd(page: BlockPage, p: int) -> None:
         if pte.is_zero_page:
             split = Pte(ZERO_PAGE, uffd_wp=pte.uffd_wp)
         elif pte.dirty:
-            block.folios[pte.folio].dirty = True
+            page.set_folio(pte.folio, dirty=True)
             split = pte.mkdirty()
         else:
             continue

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from unittest import mock
 
 import pytest
+from hypothesis import given, settings
 
-from swaptrace import policies
-from swaptrace.replay.engine import replay
+from swaptrace import bundled, policies
+from swaptrace.counters import ViolationKind
+from swaptrace.errors import SwaptraceError
+from swaptrace.mm.blockevent import BlockChange, BlockEvent, Isolate, Shrink, SplitPmd, Teller, view
+from swaptrace.mm.blockpage import BlockPage
+from swaptrace.mm.event import Fork, Unmap
+from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.explain import explain
 from swaptrace.replay.telling import StepHistorian
 from swaptrace.result.explanation import Explanation, Transition
+from swaptrace.scenario.loader import load_file
+from swaptrace.scenario.schema import Scenario
+from tests.effort import examples
+from tests.replay.test_blocks import with_large_folios
 from tests.replay.test_large_folios import micro
+from tests.work import at_most
 
 
 def explained(*steps: str, thp: str = "64KiB", policy: str = "final") -> Explanation:
@@ -136,3 +148,50 @@ def test_a_history_shows_the_pages_as_they_are() -> None:
         if each is not None
     ]
     assert kinds[0] == kinds[1]
+
+
+class LooksAtAll(Teller):
+    """Checks what is told by a look at every page that an event may concern."""
+
+    def tell(
+        self,
+        told: list[BlockChange],
+        page: BlockPage,
+        event: BlockEvent,
+        touched: Iterable[int],
+        violations: list[tuple[ViolationKind, int, int]],
+    ) -> None:
+        before, touched = dict(enumerate(self.views)), list(touched)
+        whole = isinstance(event, Isolate | Shrink | SplitPmd)
+        pages = {*touched, *([] if whole else [page.i])}
+        gone = event.process if isinstance(event, Unmap) and event.gone else None
+        for folio in self.block.folios.values():
+            if gone is None and not isinstance(event, Fork) and pages & {*folio.pages}:
+                pages |= {*folio.pages}
+        super().tell(told, page, event, touched, violations)
+        for i in pages:
+            assert self.views[i] == view(self.block, i, gone)
+        found = [i for i in pages if before[i] != self.views[i] or (i == page.i and not whole)]
+        if found:
+            assert told[-1].pages == len(found)
+
+
+@settings(max_examples=examples(60))
+@given(with_large_folios(60, 14))
+def test_no_page_that_an_event_has_changed_is_left_out(scenario: Scenario) -> None:
+    """Are the pages that are looked at all of those that look otherwise?"""
+    with (
+        mock.patch("swaptrace.mm.blocktransition.Teller", LooksAtAll),
+        mock.patch.object(Replay, "check_errno"),
+    ):
+        try:
+            replay(scenario, policies.find("final"), history=StepHistorian)
+        except SwaptraceError:
+            return
+
+
+def test_what_happens_to_two_mebibytes_is_told_page_by_page_in_linear_work() -> None:
+    """Are so few functions called for each of 512 pages that no event looks at all of them?"""
+    scenario = load_file(str(bundled.scenarios()["read-then-write-2m"]))
+    with at_most(1_500_000):
+        replay(scenario, policies.find("final"), history=StepHistorian)
