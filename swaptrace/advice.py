@@ -18,19 +18,19 @@ from swaptrace.vmflags import NO_FLAGS, VmFlag
 class Effect(Enum):
     """Which operation of the model an advice is."""
 
-    PAGEOUT = "pages are reclaimed at once"
-    COLD = "pages are the next to be reclaimed"
-    ZAP = "pages are given up"
-    GUARD_INSTALL = "pages are given up, and not to be accessed"
-    GUARD_REMOVE = "pages may be accessed again"
-    FREE = "pages may be given up instead of swapped out"
-    SWAP_IN = "pages are read into the swap cache"
-    POPULATE_READ = "pages are faulted in for reading"
-    POPULATE_WRITE = "pages are faulted in for writing"
-    COLLAPSE = "pages of 2 MiB become one large folio"
-    FLAGS = "a flag of the VMA, which merges only with such as have it too"
-    REMOVE = "pages of shared memory are freed, for all processes"
-    UNMERGE = "pages that KSM has merged are copied; the flag of the VMA goes"
+    PAGEOUT = "reclaims the pages at once"
+    COLD = "makes the pages the next to be reclaimed"
+    ZAP = "frees the pages"
+    GUARD_INSTALL = "frees the pages and makes access fatal"
+    GUARD_REMOVE = "allows access again"
+    FREE = "lets reclaim drop the pages without swapping"
+    SWAP_IN = "reads the pages into the swap cache"
+    POPULATE_READ = "faults the pages in for reading"
+    POPULATE_WRITE = "faults the pages in for writing"
+    COLLAPSE = "makes a large folio of 2 MiB of pages"
+    FLAGS = "changes a VMA flag; VMAs merge only if they agree in it"
+    REMOVE = "frees shared pages for all processes"
+    UNMERGE = "clears the VMA flag and copies merged pages"
 
 
 class On(Enum):

@@ -32,18 +32,19 @@ HEAD: Final = """\
 
 <!-- Made by `pytest tests/test_history.py --promote` of what the replays count. -->
 
-What ten kernels count for the bundled scenarios without large folios, each under the policy that
-it has (`prepatch` below 6.11, `merged` from it on). This is what
+What changed over ten kernels in the bundled scenarios without large folios, each kernel under its
+own policy (`prepatch` below 6.11, `merged` from it on), and which rule changed it ([the rules and
+their commits](model.md#kernel-versions)). All values:
 
 ```sh
 {command}
 ```
 
-says, with the change that made each number another one. Which one that was has been tried as well:
-every kernel from 6.1 to 7.3 has been replayed to find the version, and where several rules are of
-one version, each was left out in turn. The rules and their commits are those of [the
-model](model.md#kernel-versions). Numbers in which all ten agree are left out; a violation is
-counted once for each page and process that sees it.
+To find the rule, every kernel from 6.1 to 7.3 was replayed; where several rules are of one
+version, each was left out in turn. A total that only adds up its windows is left out.
+
+| scenario | window | changed by | number |
+|---|---|---|---|
 """
 
 
@@ -129,64 +130,72 @@ def causes(
 def cited(rule: Rule) -> str:
     """A rule as a table names it."""
     major, minor = rule.since
-    name = rule.name.lower().replace("_", " ")
-    commit = f", {rule.value.commit}" if rule.value.commit else ""
-    return f"{name} ({major}.{minor}{commit})"
+    return f"{rule.name.lower().replace('_', ' ')} ({major}.{minor})"
 
 
-def section(name: str) -> str:
-    """What is said of a bundled scenario; empty if all kernels that are shown agree."""
+def section(name: str) -> list[str]:
+    """The lines of a bundled scenario, one for all numbers of a window that the same rules changed;
+    none if all kernels that are shown agree."""
     found = rows(load_file(str(bundled.scenarios()[name])))
-    if not found:
-        return ""
-    head = " | ".join(SHOWN)
-    lines = [f"## {name}", "", f"| window | number | {head} | changed by |"]
-    lines.append("|---|---|" + "--:|" * len(SHOWN) + "---|")
+    groups: dict[tuple[str, tuple[Rule, ...]], list[Row]] = {}
     for row in found:
-        values = " | ".join(map(str, row.values))
-        rules = "; ".join(map(cited, row.rules))
-        lines.append(f"| {row.window} | `{row.counter}` | {values} | {rules} |")
-    return "\n".join([*lines, ""])
+        if row.window != "total" or not explained(row, found):
+            groups.setdefault((row.window, row.rules), []).append(row)
+    return [
+        f"| {name} | {window} | {'; '.join(map(cited, rules))} | {'; '.join(map(course, of_it))} |"
+        for (window, rules), of_it in groups.items()
+    ]
+
+
+def explained(total: Row, found: Sequence[Row]) -> bool:
+    """Whether a total changes by what its windows change by, and for the same reasons."""
+    windows = [row for row in found if row.window != "total" and row.counter == total.counter]
+    sums = tuple(map(sum, zip(*(changes(row) for row in windows), strict=True)))
+    return sums == changes(total) and {row.rules for row in windows} == {total.rules}
+
+
+def changes(row: Row) -> tuple[int, ...]:
+    return tuple(after - before for before, after in pairwise(row.values))
+
+
+def course(row: Row) -> str:
+    """A number and what became of it, from one kernel to the next that counts another."""
+    values = [row.values[0], *(after for before, after in pairwise(row.values) if before != after)]
+    return f"`{row.counter}` {' → '.join(map(str, values))}"
 
 
 def alike(names: Iterable[str]) -> str:
-    """The scenarios for which no section is made."""
-    links = [f"[{name}](../scenarios/{name}.yaml)" for name in names]
-    listed = ",\n".join(links)
-    return f"## No difference\n\nAll ten kernels count the same for\n{listed}.\n"
+    """The scenarios of which the table says nothing."""
+    return f"All ten count the same for {', '.join(f'`{name}`' for name in names)}.\n"
 
 
 REGRESSIONS: Final = """\
-## What became worse
+## Regressions
 
-Three changes since the series make something worse that was better before. `swaptrace explore`
-finds the shortest sequences that show the first two: one page, every operation but `mlock` and
-`munlock`, and each table is complete.
+Three changes since the series make something worse. For the first two, `swaptrace explore` tried
+every sequence of operations on one page, but `mlock` and `munlock`; the tables are complete.
 """
 
 DIRTY: Final = """\
 ### A page that was only read is dirty, on arm64
 
-With the series a page that is read back in is mapped writable, and arm64's `pte_mkwrite()` made the
-PTE dirty as well, until 143937ca51cc. `--set machine.mkwrite_dirties=true`, one process, zram:
+The series maps a page writable on a read, and arm64's `pte_mkwrite()` made the PTE dirty until
+143937ca51cc (`--set machine.mkwrite_dirties=true`, one process, zram):
 """
 
 MAPPED: Final = """\
-### The swap cache is let go after mapping
+### The swap cache is freed after mapping
 
-Since 4b34f1d82c65 (7.0) the swap cache's reference counts where it is asked whether a page has one
-owner. Two processes, on a disk, so that nothing else of 7.0 plays a part:
+Since 4b34f1d82c65 (7.0) the swap cache's reference counts when the kernel asks whether a page has
+one owner (two processes, on a disk):
 """
 
 AHEAD: Final = """\
 ### zram does not read ahead
 
-Since f1879e8a0c60 (7.0) nothing is read ahead from zram, where a slot of several processes was
-before. `explore` has one page and no neighbours. So here every sequence of these operations on a
-region of two pages was replayed, the shortest first:
-{operations}.
-Number {tried} is the first for which a page is read ahead under `merged@6.19` and `merged@7.0`
-counts something else: {sequence}.
+Since f1879e8a0c60 (7.0) a slot of several processes on zram no longer causes read-ahead.
+`explore` has only one page. So every sequence of {operations} on two pages was replayed, shortest
+first. Number {tried} shows it: {sequence}.
 
 | | merged@6.19 | merged@7.0 |
 |---|--:|--:|
@@ -257,8 +266,11 @@ def page() -> str:
         name for name, path in bundled.scenarios().items() if not load_file(str(path)).machine.thp
     ]
     sections = {name: section(name) for name in small}
-    parts = [HEAD.format(command=command()), *(text for text in sections.values() if text)]
-    parts.append(alike(name for name, text in sections.items() if not text))
+    changed = "".join(f"{line}\n" for lines in sections.values() for line in lines)
+    parts = [
+        HEAD.format(command=command()) + changed,
+        alike(name for name, lines in sections.items() if not lines),
+    ]
     dirties = {"machine.mkwrite_dirties": "true"}
     parts += [REGRESSIONS, DIRTY, explored("prepatch,merged", 1, dirties)]
     disk = {"machine.swap.backend": "disk"}

@@ -66,14 +66,18 @@ def test_the_documentation_has_the_same_table(request: pytest.FixtureRequest) ->
 
 
 def table() -> str:
-    """The advice as Markdown."""
-    rows = [row(advice, advice.value) for advice in Advice]
-    return "\n".join(
-        ["| advice | since | what it does | refused on |", "|---|---|---|---|", *rows, ""]
-    )
+    """The advice as Markdown: a line for all that do the same and are refused alike."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for advice in Advice:
+        lines.setdefault(meaning(advice.value), []).append(name(advice, advice.value))
+    rows = [f"| {', '.join(names)} | {does} | {on} |" for (does, on), names in lines.items()]
+    return "\n".join(["| advice (since) | effect | refused on |", "|---|---|---|", *rows, ""])
 
 
-def row(advice: Advice, known: AdviceInfo) -> str:
+def meaning(known: AdviceInfo) -> tuple[str, str]:
+    return known.effect.value, ", ".join(f"{each.on.value}: {each.errno}" for each in known.refused)
+
+
+def name(advice: Advice, known: AdviceInfo) -> str:
     since = ".".join(map(str, known.since)) if known.commit else ""
-    refused = ", ".join(f"{each.on.value}: {each.errno}" for each in known.refused)
-    return f"| `{advice}` | {since} | {known.effect.value} | {refused} |"
+    return f"`{advice}` ({since})" if since else f"`{advice}`"

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,6 +30,7 @@ FILES = bundled.selftests()
 PAGE = Path(__file__).parent.parent / "docs" / "selftests.md"
 TABLE: Final = re.compile(r"(?<=<!-- selftests -->\n).*?(?=<!-- /selftests -->)", re.DOTALL)
 NUMBERED: Final = re.compile(r"#.*\bassertions? (\d+)(?: and (\d+))?")
+NUMBERS: Final = ("assertions", "said", "scenarios")
 LARGE: Final = 2 << 20
 """Regions of more bytes are not replayed page by page."""
 
@@ -59,25 +62,44 @@ def rest(row: Mapping[str, str]) -> tuple[str, str]:
 
 
 def table() -> str:
-    """The table of the page, and its sums."""
+    """The table of the page: a line for each suite, and the sums."""
     return "".join(f"{line}\n" for line in _table())
 
 
 def _table() -> Iterator[str]:
     kernels = recorded()
-    head = ["source", "test", "assertions", "said", "scenario", "model", *kernels, "missing"]
+    head = ["source", "assertions", "said", "scenarios", "model", *kernels, "missing"]
     yield f"| {' | '.join(head)} |"
-    yield f"|{'|'.join('--:' if name in ('assertions', 'said') else '---' for name in head)}|"
-    for row in rows():
-        link = f"[{row.scenario}](../scenarios/selftests/{row.scenario}.yaml)"
-        seen = [kernels[release].get(row.scenario, "not run") for release in kernels]
-        found = [link, model(row.scenario), *seen] if row.scenario else [""] * (2 + len(kernels))
-        cells = [row.source, row.test, str(row.assertions), str(row.said), *found, row.missing]
-        yield f"| {' | '.join(cells)} |"
-    sums = [str(sum(getattr(row, key) for row in rows())) for key in ("assertions", "said")]
-    yield f"| all | | {' | '.join(sums)} |{' |' * (3 + len(kernels))}"
+    yield f"|{'|'.join('--:' if name in NUMBERS else '---' for name in head)}|"
+    listed = rows()
+    for source in dict.fromkeys(map(suite, listed)):
+        yield line(source, [row for row in listed if suite(row) == source], kernels)
+    yield line("all", listed, kernels)
 
 
+def suite(row: Row) -> str:
+    """The file of a kselftest; LTP, whose files are small, as a whole."""
+    return row.source.partition(" mm/")[2] or row.source.partition(" ")[0]
+
+
+def line(title: str, of_it: Sequence[Row], kernels: Mapping[str, Mapping[str, str]]) -> str:
+    """What the rows of a source come to."""
+    names = [row.scenario for row in of_it if row.scenario]
+    found = [[seen.get(name, "not run") for name in names] for seen in kernels.values()]
+    statuses = [tally(each) for each in ([model(name) for name in names], *found)]
+    sums = [sum(row.assertions for row in of_it), sum(row.said for row in of_it), len(names)]
+    missing = [row.missing for row in of_it for _ in range(row.assertions - row.said)]
+    cells = [title, *map(str, sums), *statuses, "" if title == "all" else tally(missing)]
+    return f"| {' | '.join(cells)} |"
+
+
+def tally(words: Sequence[str]) -> str:
+    """Each word with how often it is there."""
+    counts = Counter("agree" if word == "agrees" else word for word in words)
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
+
+
+@cache
 def model(name: str) -> str:
     """Whether the model does what the test asserts."""
     checks = replay(load_file(str(FILES[name])), policies.find("merged")).checks
