@@ -217,7 +217,7 @@ def test_the_reference_knows_the_whole_format() -> None:
 
 def test_the_reference_names_the_oldest_and_newest_kernel_of_each_series() -> None:
     """Does the row of `machine.kernel` have their bounds?"""
-    major = {kernel.partition(".")[0]: kernel for kernel in reversed(KERNEL_DEFAULTS)}
+    major = {kernel.partition(".")[0]: kernel for kernel in reversed(list(KERNEL_DEFAULTS))}
     newest = {kernel.partition(".")[0]: kernel for kernel in KERNEL_DEFAULTS}
     bounds = ", ".join(f"`{major[each]}` to `{newest[each]}`" for each in newest)
     assert f"| `kernel` | `6.12` | {bounds}: " in REFERENCE.read_text()
