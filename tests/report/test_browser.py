@@ -81,6 +81,28 @@ def test_does_it_step_filter_and_unfold(browser: Any, compared: Path) -> None:
     assert opened.quiet()
 
 
+def test_does_the_pointer_say_which_pages(browser: Any, tmp_path: Path) -> None:
+    """Is each run that it comes to the one whose pages are there, also those of one state?"""
+    paged_out = "".join(
+        f"- madvise: buf\n  advice: MADV_PAGEOUT\n  offset: {at}KiB\n  length: 32KiB\n"
+        for at in (32, 96)
+    )
+    (tmp_path / "a.yaml").write_text(
+        f"steps:\n- mmap: buf\n  size: 160KiB\n- memset: buf\n  value: 1\n{paged_out}"
+    )
+    page = tmp_path / "a.html"
+    run("run", str(tmp_path / "a.yaml"), "-p", "final", "--format", "html", "-o", str(page))
+    opened = Opened(browser, page)
+    strip = opened.page.locator("table.strips svg").last
+    box = strip.bounding_box()
+    for part, swapped in enumerate((False, True, False, True, False)):
+        strip.hover(position={"x": box["width"] * (part + 0.5) / 5, "y": 8})
+        pages, state = opened.page.locator("#tip div").all_inner_texts()[:2]
+        assert pages == f"pages {part * 8} to {part * 8 + 7}"
+        assert ("in swap" in state) == swapped
+    assert opened.quiet()
+
+
 def test_is_it_accessible(browser: Any, compared: Path) -> None:
     """Does axe-core find nothing, in light and in dark, with everything unfolded?"""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")

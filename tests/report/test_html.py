@@ -19,12 +19,13 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.scenarios import replay_all
 from swaptrace.replay.telling import StepHistorian
 from swaptrace.report.formats import render
+from swaptrace.report.html.colors import CLASSES
 from swaptrace.report.html.documents import verification_page
 from swaptrace.report.html.rendering import check_library
 from swaptrace.report.html.scenes import letters, scene
 from swaptrace.report.html.strips import WIDTH, paths, scale
 from swaptrace.report.reports import CompareReport, RunReport
-from swaptrace.result.history import Gap, StateRun, Strip
+from swaptrace.result.history import Gap, StateKind, StateRun, Strip
 from swaptrace.result.result import Result
 from swaptrace.result.verdict import Difference, KernelRun, ShownSide, Status, Verdict
 from swaptrace.scenario.loader import load_file, load_text
@@ -34,7 +35,9 @@ from tests.report.test_formats import REPORTS, ran
 from tests.results import results
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}"
-MOST_BYTES = 300 * 1024
+SCRIPTED = ("style", "script")
+MOST_BYTES = 300 * 1024 * 4 // 5
+"""A fifth less than what a page may have, as more scenarios will come."""
 
 
 class Page(HTMLParser):
@@ -70,10 +73,27 @@ def test_does_a_page_ask_for_nothing(name: str) -> None:
         assert (attributes.get("href") or "#").startswith(("#", "data:,"))
     policy = next(a["content"] or "" for t, a in page.elements if "http-equiv" in a)
     assert policy.startswith("default-src 'none'; ")
-    for tag in ("style", "script"):
+    for tag in SCRIPTED:
         (inner,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
         hashed = b64encode(sha256(inner.encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{hashed}'" in policy
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_is_every_class_known(name: str) -> None:
+    """Is there none that neither the style sheet nor the script knows?"""
+    text = render("html", REPORTS[name])
+    (style,), (script,) = (re.findall(f"<{t}>(.*?)</{t}>", text, re.DOTALL) for t in SCRIPTED)
+    used = {word for _, a in Page(text).elements for word in (a.get("class") or "").split()}
+    assert {word for word in used if f".{word}" not in style + script} == set()
+
+
+def test_has_every_kind_of_state_a_color() -> None:
+    """A class of its own, and the style sheet knows it?"""
+    assert CLASSES.keys() == set(StateKind)
+    style = re.findall("<style>(.*?)</style>", render("html", REPORTS["run"]), re.DOTALL)[0]
+    for kind, name in CLASSES.items():
+        assert f".{name} {{ --of: var(--{kind.name.lower()}); }}" in style
 
 
 @settings(max_examples=examples(15))
@@ -151,27 +171,44 @@ def test_does_a_terabyte_take_no_more_than_a_page() -> None:
     drawn = scene(scenario)
     assert drawn is not None
     cells = [cell for row in drawn.groups[0].rows for cell in row.cells if cell is not None]
-    assert [len(cell.paths) for cell in cells] == [1, 1, 1, 1]
+    assert [len(cell.drawing.paths) for cell in cells] == [1, 1, 1, 1]
 
 
-@given(st.lists(st.integers(1, 2**40), min_size=1, max_size=40))
+@given(st.lists(st.tuples(st.integers(1, 2**40), st.integers(0, 3)), min_size=1, max_size=40))
 @settings(max_examples=examples(30))
-def test_can_every_run_be_seen(lengths: list[int]) -> None:
-    """Is each run at least a thousandth as wide as the strip, and are all of them the whole?"""
-    strip = Strip("main", "buf", tuple(StateRun(n, i % 2) for i, n in enumerate(lengths)))
+def test_can_every_run_be_seen(runs: list[tuple[int, int]]) -> None:
+    """Is each run at least a thousandth as wide as the strip, where its pages are and on top?"""
+    strip = Strip("main", "buf", tuple(StateRun(*each) for each in runs))
     found = scale([strip])
     assert found.at(0) == 0
     assert found.at(strip.pages) == pytest.approx(found.width)
-    drawn = paths(strip, found, {0: 0, 1: 1})
-    widths = [float(w) for path in drawn for w in re.findall(r"h([\d.e+-]+)", path.d)]
-    assert len(widths) == len(lengths)
-    assert min(widths) >= found.width / WIDTH * 0.9
-    assert sum(widths) == pytest.approx(found.width, rel=0.01)
+    painted = {
+        path.state: stretches(path.d)
+        for path in paths(strip, found, {n: (n, "D") for n in range(4)})
+    }
+    assert len(painted) == len({state for _, state in runs})
+    at = 0
+    for pages, state in runs:
+        left, right = found.at(at), found.at(at + pages)
+        middle = (left + right) / 2
+        assert right - left >= found.width / WIDTH * 0.9
+        on_top = [each for each, runs in painted.items() if any(a < middle < b for a, b in runs)]
+        assert on_top[-1] == state
+        at += pages
+
+
+def stretches(d: str) -> list[tuple[float, float]]:
+    """From where to where a path of a strip goes."""
+    found: list[tuple[float, float]] = []
+    for move, by, width in re.findall(r"([Mm])([\d.e+-]+) [05]h([\d.e+-]+)", d):
+        left = float(by) + (found[-1][1] if move == "m" else 0)
+        found.append((left, left + float(width)))
+    return found
 
 
 @exhaustive
 def test_is_the_bundled_set_small() -> None:
-    """Is the page of all bundled scenarios below 300 KiB, compared and replayed?"""
+    """Is the page of all bundled scenarios far below 300 KiB, compared and replayed?"""
     found = replayed(list(bundled.scenarios()), "prepatch", "rfc", "final")
     for report in (RunReport(found, ()), CompareReport(found, ())):
         assert len(render("html", report).encode()) < MOST_BYTES
@@ -181,7 +218,7 @@ def test_do_differences_come_first() -> None:
     """Does `compare` show what differs before what is equal?"""
     found = replayed(["fork-after-pageout", "read-then-write"], "prepatch", "final")
     text = render("html", CompareReport(found, ()))
-    assert text.index('id="s2"') < text.index('id="s1"')
+    assert text.index("id=s2 ") < text.index("id=s1 ")
 
 
 def test_does_every_command_make_a_page() -> None:
@@ -193,8 +230,8 @@ def test_does_every_command_make_a_page() -> None:
     assert "do_swap_page" in run("explain", "zero-pages", "--format", "html").stdout
     words = ["explore", "-p", "simple,final", "--processes", "1", "--format", "html"]
     text = run(*words, "--ops", "read,write,pageout,clear_refs").stdout
-    assert text.count('<details class="item"') == 4
-    assert text.count('class="scene"') == 4
+    assert text.count("<details class=item") == 4
+    assert text.count("class=scene") == 4
 
 
 def test_is_it_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,8 +184,11 @@ def _page(
     items: Sequence[DocumentItem],
     below: Iterable[HtmlBlock] = (),
 ) -> str:
+    drawn = [item.scene for item in items if item.scene is not None]
+    drawings = dict.fromkeys(drawing for scene in drawn for drawing in scene.drawings)
     return render(
         "page.html",
+        drawings={drawing: number for number, drawing in enumerate(drawings, 1)},
         command=command,
         title=title,
         above=tuple(above),

@@ -10,6 +10,7 @@ from collections.abc import Container, Mapping, Sequence
 from textwrap import wrap
 from typing import Final, NamedTuple
 
+from swaptrace.report.html.colors import CLASSES
 from swaptrace.result.explanation import Transition
 from swaptrace.result.history import StateKind
 
@@ -33,7 +34,7 @@ class Stripe(NamedTuple):
 
     y: int
     height: int
-    kind: StateKind
+    color: str
 
 
 class Box(NamedTuple):
@@ -138,7 +139,8 @@ def _box(views: Views, states: Mapping[str, tuple[str, StateKind]]) -> Box:
         letter, kind = states[view if alone else rest]
         begin = len(lines)
         lines += wrap(f"{letter}  {kind}" if alone else f"{letter}  {process}: {kind}", CHARACTERS)
-        stripes.append(Stripe(4 + begin * LINE, (len(lines) - begin) * LINE, kind))
+        height = (len(lines) - begin) * LINE
+        stripes.append(Stripe(4 + begin * LINE, height, CLASSES[kind]))
     return Box(0, 0, len(lines) * LINE + 10, tuple(lines), tuple(stripes))
 
 
@@ -154,6 +156,8 @@ def _arrow(before: Box, after: Box) -> Arrow:
     if 0 < y2 - y1 <= GAP_Y * 2:
         middle = (y1 + y2) / 2
         d = f"M{x1:g} {y1:g}C{x1:g} {middle:g} {x2:g} {middle:g} {x2:g} {y2 - 2:g}"
+        if x1 == x2:
+            d = f"M{x1:g} {y1:g}V{y2 - 2:g}"
         return Arrow(d, (x1 + x2) / 2, middle)
     side = 1 if y2 > y1 else -1
     x1, x2 = x1 + BOX / 2 * side, x2 + BOX / 2 * side

@@ -73,9 +73,10 @@ def render(template: str, **values: Any) -> str:
 
 
 def _text(made: Environment, name: str) -> str:
-    """A file among the templates, as it is."""
+    """A file among the templates, without what only its readers need: indents and comments."""
     assert made.loader is not None
-    return made.loader.get_source(made, name)[0]
+    lines = map(str.strip, made.loader.get_source(made, name)[0].splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 def _hash(text: str) -> str:

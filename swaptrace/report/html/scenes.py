@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from operator import eq
 from typing import NamedTuple
 
+from swaptrace.report.html.colors import classes
 from swaptrace.report.html.graph import Picture, picture
-from swaptrace.report.html.strips import Path, Scale, code, paths, scale
+from swaptrace.report.html.strips import Mark, Painted, Scale, StripPicture, code, paths, scale
 from swaptrace.result.explanation import Transition
-from swaptrace.result.history import Frame, Gap, History, Strip, TakenTransition, ViewState
+from swaptrace.result.history import (
+    Frame,
+    Gap,
+    History,
+    StateKind,
+    Strip,
+    TakenTransition,
+    ViewState,
+)
 from swaptrace.result.result import PolicyResult, ScenarioResult, Violation
 
 Column = tuple[str, str, int]
@@ -34,27 +44,18 @@ class SceneStep(NamedTuple):
 
 
 class Legend(NamedTuple):
-    """A state that occurs, by its letter; `shade` tells states of one kind apart."""
+    """A state that occurs, by its letter, and the classes of its colour."""
 
     letter: str
     state: ViewState
-    kind: str
-    shade: int
-
-
-class ViolationMark(NamedTuple):
-    """Where a broken promise shows."""
-
-    left: float
-    right: float
+    classes: str
 
 
 class SceneCell(NamedTuple):
     """A region after a step, drawn and as text."""
 
-    paths: tuple[Path, ...]
+    drawing: StripPicture
     code: str
-    marks: tuple[ViolationMark, ...]
 
 
 class SceneRow(NamedTuple):
@@ -119,6 +120,13 @@ class Scene(NamedTuple):
     told: tuple[ToldTransition, ...]
     picture: Picture | None
     start: int
+
+    @property
+    def drawings(self) -> Iterator[StripPicture]:
+        """What is drawn of the regions, in the order of the page."""
+        for group in self.groups:
+            for row in group.rows[group.alike :]:
+                yield from (cell.drawing for cell in row.cells if cell is not None)
 
 
 def scene(scenario: ScenarioResult) -> Scene | None:
@@ -194,14 +202,13 @@ def _steps(histories: Iterable[History]) -> list[SceneStep]:
 def _legend(histories: Iterable[History]) -> dict[ViewState, Legend]:
     """Every state that occurs, in the order in which they are met."""
     found: dict[ViewState, Legend] = {}
-    shades: dict[str, int] = {}
+    shades: Counter[StateKind] = Counter()
     for history in histories:
         for state in history.states:
             if state not in found:
-                kind = state.kind.name.lower()
-                shade = shades.get(kind, 0)
-                shades[kind] = shade + 1
-                found[state] = Legend(letters(len(found)), state, kind, min(shade, 3))
+                color = classes(state.kind, shades[state.kind])
+                shades[state.kind] += 1
+                found[state] = Legend(letters(len(found)), state, color)
     return found
 
 
@@ -260,7 +267,10 @@ def _group(
     assert history is not None
     where = {(step.path, step.line): at for at, step in enumerate(steps)}
     order = list(legend)
-    states = {index: order.index(state) for index, state in enumerate(history.states)}
+    states = {
+        index: (order.index(state), legend[state].classes)
+        for index, state in enumerate(history.states)
+    }
     numbers = [told[_key(each)] for each in history.transitions]
     rows = []
     for frame in history.frames:
@@ -277,7 +287,7 @@ def _cell(
     heading: Heading,
     broken: Sequence[Violation],
     history: History,
-    states: Mapping[int, int],
+    states: Painted,
 ) -> SceneCell | None:
     place = heading.process, heading.region
     for strip in frame.strips:
@@ -287,16 +297,17 @@ def _cell(
                 for each in broken
                 if (each.process, each.region) == place
             )
-            return SceneCell(
-                paths(strip, heading.scale, states), code(strip, history.states), marks
+            drawn = StripPicture(
+                heading.scale.width, 10, paths(strip, heading.scale, states), marks
             )
+            return SceneCell(drawn, code(strip, history.states))
     return None
 
 
-def _mark(found: Scale, violation: Violation, pages: int) -> ViolationMark:
+def _mark(found: Scale, violation: Violation, pages: int) -> Mark:
     """The first page of it; where the others lie is not known."""
     page = min(violation.page, pages - 1)
-    return ViolationMark(found.at(page), found.at(page + 1))
+    return Mark(found.at(page), found.at(page + 1))
 
 
 def _views(views: Sequence[str], entries: Mapping[str, Legend]) -> tuple[ProcessView, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
@@ -72,24 +73,52 @@ def _even(pages: int) -> Scale:
 
 
 class Path(NamedTuple):
-    """All runs of one state (its number on the page), as the `d` of an SVG path."""
+    """What one state (its number in the list) covers, as the `d` of an SVG path."""
 
     state: int
+    classes: str
     d: str
 
 
-def paths(strip: Strip, scale: Scale, states: Mapping[int, int]) -> tuple[Path, ...]:
-    """A path for each state; `states` are the numbers on the page by those of the history."""
+class Mark(NamedTuple):
+    """Where something is to be seen: from here on to there."""
+
+    left: float
+    right: float
+
+
+class StripPicture(NamedTuple):
+    """A picture as wide and as high as this, painted in this order; equal ones are on the page
+    once."""
+
+    width: float
+    height: int
+    paths: tuple[Path, ...]
+    marks: tuple[Mark, ...] = ()
+
+
+Painted = Mapping[int, tuple[int, str]]
+"""The number and the classes on the page, by the number of a state in its history."""
+
+
+def paths(strip: Strip, scale: Scale, states: Painted) -> tuple[Path, ...]:
+    """A path for each state. The one with the most runs is painted first, from end to end: where
+    there are others, they are above it."""
+    counts = Counter(run.state for run in strip.runs)
+    most = max(counts, key=counts.__getitem__)
     moves: dict[int, list[str]] = {}
     ends: dict[int, float] = {}
     at = 0
     for run in strip.runs:
         left, right = scale.at(at), scale.at(at + run.pages)
+        at += run.pages
+        if run.state == most:
+            continue
         move = f"m{left - ends[run.state]:.5g} 0" if run.state in ends else f"M{left:.5g} 5"
         moves.setdefault(run.state, []).append(f"{move}h{right - left:.4g}")
         ends[run.state] = right
-        at += run.pages
-    return tuple(Path(states[state], "".join(found)) for state, found in moves.items())
+    whole = {most: [f"M0 5h{scale.width:.6g}"], **moves}
+    return tuple(Path(*states[state], "".join(found)) for state, found in whole.items())
 
 
 def code(strip: Strip, states: Sequence[ViewState]) -> str:

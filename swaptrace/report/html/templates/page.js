@@ -35,13 +35,13 @@
       } else row.removeAttribute("aria-current");
     }
     for (const line of all(".source li", scene)) {
-      const here = (line.dataset.steps || "").includes(` ${at} `);
+      const here = (line.dataset.steps || "").split(" ").includes(String(at));
       line.classList.toggle("now", here);
       if (here) reveal(line);
     }
-    for (const line of all("tr[data-number]", scene)) line.classList.toggle("now", taken.has(line.dataset.number));
-    const arrows = all(".arrow", scene);
-    all(".tag", scene).forEach((tag, index) => {
+    for (const line of told(scene)) line.classList.toggle("now", taken.has(line.cells[0].textContent));
+    const arrows = all(".arrows path", scene);
+    all(".tags text", scene).forEach((tag, index) => {
       const took = tag.textContent.split(",").some((number) => taken.has(number));
       for (const part of [tag, arrows[index]]) part.classList.toggle("now", took);
     });
@@ -55,7 +55,8 @@
       box.scrollTop = from - box.clientHeight / 2;
     }
   };
-  const numbers = (row) => (row.dataset.taken ?? "").trim().split(" ").filter(Boolean).map((one) => one.split(":"));
+  const numbers = (row) => (row.dataset.taken ?? "").split(" ").filter(Boolean).map((one) => one.split(":"));
+  const told = (scene) => all(".told tbody tr", scene);
   const step = (scene, by) => show(scene, Number(scene.querySelector("input[type=range]").value) + by);
   for (const scene of scenes) {
     scene.prepend(document.getElementById("stepper").content.cloneNode(true));
@@ -67,7 +68,7 @@
       const row = event.target.closest("tr[data-at]");
       if (row) show(scene, row.dataset.at);
       const line = event.target.closest("li[data-steps]");
-      if (line) show(scene, line.dataset.steps.trim().split(" ")[0]);
+      if (line) show(scene, line.dataset.steps.split(" ")[0]);
     });
     show(scene, scene.dataset.start);
   }
@@ -88,23 +89,37 @@
     const [high, right] = cuts[next];
     return Math.round(low + ((high - low) * (place - left)) / (right - left));
   };
-  const describe = (path, clientX) => {
-    const svg = path.ownerSVGElement;
-    const row = path.closest("tr");
-    const scene = path.closest(".scene");
-    const box = svg.getBoundingClientRect();
-    const width = svg.viewBox.baseVal.width;
-    const heading = row.closest("table").querySelectorAll("thead th")[path.closest("td").cellIndex];
-    const place = ((clientX - box.left) / box.width) * width;
-    const slack = width / 2000;
-    let run = null;
-    for (const found of path.getAttribute("d").matchAll(/M([\d.e+-]+) 5h([\d.e+-]+)/g)) {
-      const [from, long] = [Number(found[1]), Number(found[2])];
-      if (from - slack <= place && place <= from + long + slack) run = [from, Math.min(width, from + long)];
+  // The runs of a path, from where to where; they may be given from the end of the last or of the strip.
+  const runs = (d) => {
+    let at = 0;
+    return [...d.matchAll(/([Mm])(\S+) \S*?h([^m]+)/g)].map(([, move, by, long]) => {
+      const from = Number(by) + (move === "m" ? at : 0);
+      at = from + Number(long);
+      return [from, at];
+    });
+  };
+  // What is painted first lies beneath the others, from end to end.
+  const painted = (symbol, place, slack) => {
+    const [least, ...others] = all("[data-s]", symbol).map((path) => [Number(path.dataset.s), runs(path.getAttribute("d"))]);
+    for (const [state, found] of others) {
+      const run = found.find(([from, to]) => from - slack <= place && place <= to + slack);
+      if (run) return [state, run];
     }
-    if (!run) return null;
-    const [first, end] = run.map((each) => pagesAt(heading.dataset.scale, each));
-    const entry = all(".legend li", scene)[Number(path.dataset.state)];
+    const above = others.flatMap((other) => other[1]);
+    const [low, high] = least[1][0];
+    const from = Math.max(low, ...above.map((run) => run[1]).filter((end) => end <= place));
+    return [least[0], [from, Math.min(high, ...above.map((run) => run[0]).filter((start) => start >= place))]];
+  };
+  const describe = (svg, clientX) => {
+    const row = svg.closest("tr");
+    const scene = svg.closest(".scene");
+    const symbol = document.querySelector(svg.querySelector("use").getAttribute("href"));
+    const box = svg.getBoundingClientRect();
+    const width = symbol.viewBox.baseVal.width;
+    const { scale } = svg.closest("table").tHead.rows[0].cells[svg.closest("td").cellIndex].dataset;
+    const found = painted(symbol, ((clientX - box.left) / box.width) * width, width / 2000);
+    const [first, end] = found[1].map((each) => pagesAt(scale, Math.min(width, each)));
+    const entry = all(".legend li", scene)[found[0]];
     const letter = entry.querySelector("b").textContent;
     const lines = [
       first + 1 >= end ? `page ${first}` : `pages ${first} to ${end - 1}`,
@@ -112,18 +127,17 @@
       `page map: ${entry.querySelector("code").textContent}`,
     ];
     for (const [number, pages] of numbers(row)) {
-      const line = scene.querySelector(`.told tr[data-number="${number}"]`);
-      const leads = all(".after b", line).some((badge) => badge.textContent === letter);
-      if (!leads) continue;
-      lines.push(`in this step, by transition ${number} of ${pages} pages: ${line.querySelector(".event").textContent.trim()}`);
-      const by = line.querySelector(".path").textContent.trim();
+      const { cells } = told(scene)[number - 1];
+      if (!all("b", cells[3]).some((badge) => badge.textContent === letter)) continue;
+      lines.push(`in this step, by transition ${number} of ${pages} pages: ${cells[1].textContent.trim()}`);
+      const by = cells[cells.length - 1].textContent.trim();
       if (by) lines.push(`decided by ${by}`);
     }
     return lines;
   };
   document.addEventListener("pointermove", (event) => {
-    const path = event.target.closest ? event.target.closest(".strips path[data-state]") : null;
-    const lines = path && describe(path, event.clientX);
+    const svg = event.target.closest ? event.target.closest(".strips svg") : null;
+    const lines = svg && describe(svg, event.clientX);
     tip.hidden = !lines;
     if (!lines) return;
     tip.replaceChildren(...lines.map((text) => {
@@ -140,14 +154,17 @@
   const filter = document.getElementById("filter");
   const notable = document.getElementById("notable");
   if (filter) {
+    const items = all(".item");
+    const entries = all("nav li");
     const apply = () => {
       const part = filter.value.trim().toLowerCase();
       let shown = 0;
-      for (const each of all("[data-name]")) {
-        const fits = each.dataset.name.toLowerCase().includes(part);
-        each.hidden = !fits || (notable.checked && each.dataset.notable !== "1");
-        if (!each.hidden && each.matches(".item")) shown += 1;
-      }
+      items.forEach((item, index) => {
+        const fits = item.querySelector("h2").textContent.toLowerCase().includes(part);
+        item.hidden = !fits || (notable.checked && !("notable" in item.dataset));
+        entries[index].hidden = item.hidden;
+        if (!item.hidden) shown += 1;
+      });
       document.getElementById("matching").textContent = `${shown} shown`;
     };
     filter.addEventListener("input", apply);
