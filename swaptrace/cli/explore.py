@@ -42,7 +42,8 @@ ops_option = click.option(
     metavar="A,B,...",
     shell_complete=complete_operations,
     help="Only these operations: read, write, pageout, dontneed, free, willneed, fork, exit, "
-    "mprotect_r, mprotect_rw, clear_refs, uffd_wp, uffd_unwp, mlock, munlock.  [default: all]",
+    "mprotect_r, mprotect_rw, clear_refs, uffd_wp, uffd_unwp, uffd_rwp, uffd_unrwp, mlock, "
+    "munlock.  [default: all but uffd_rwp and uffd_unrwp]",
 )
 
 

@@ -103,12 +103,17 @@ def _clear_refs(s: Situation) -> tuple[Event, ...] | None:
     return (ClearRefs(s.process, s.facts),) if s.soft_dirty else None
 
 
-def _uffd(wp: bool) -> Callable[[Situation], tuple[Event, ...]]:
-    def events(s: Situation) -> tuple[Event, ...]:
-        change = Writeprotect(s.process, s.facts, wp)
-        if s.vma.uffd_wp:
+def _uffd(wp: bool, rwp: bool = False) -> Callable[[Situation], tuple[Event, ...] | None]:
+    """A VMA is registered for one of the two, and refuses the other."""
+
+    def events(s: Situation) -> tuple[Event, ...] | None:
+        if (s.vma.uffd_wp if rwp else s.vma.uffd_rwp) or (rwp and not s.facts.uffd_rwp):
+            return None
+        change = Writeprotect(s.process, s.facts, wp, rwp)
+        if s.vma.uffd_armed:
             return (change,)
-        return SetVma(s.process, s.facts, s.vma._replace(uffd_wp=True)), change
+        registered = s.vma._replace(uffd_wp=not rwp, uffd_rwp=rwp)
+        return SetVma(s.process, s.facts, registered), change
 
     return events
 
@@ -150,10 +155,20 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "uffd_wp": Operation(_uffd(True), _step("uffd_writeprotect")),
     "uffd_unwp": Operation(_uffd(False), _step("uffd_writeprotect", wp=False)),
+    "uffd_rwp": Operation(_uffd(True, rwp=True), _step("uffd_writeprotect", mode="rwp")),
+    "uffd_unrwp": Operation(
+        _uffd(False, rwp=True), _step("uffd_writeprotect", mode="rwp", wp=False)
+    ),
     "mlock": Operation(_mlock, _step("mlock")),
     "munlock": Operation(_munlock, _step("munlock")),
 }
 """By the names that `--ops` takes, in the order in which they are tried."""
+
+ON_REQUEST: Final = ("uffd_rwp", "uffd_unrwp")
+"""Those that are tried only where `--ops` names them: of 7.3, and with each of the two ways to
+register a VMA there are many more states."""
+
+DEFAULT: Final = tuple(name for name in OPERATIONS if name not in ON_REQUEST)
 
 
 def tried(names: tuple[str, ...], situation: Situation) -> Iterator[tuple[str, tuple[Event, ...]]]:

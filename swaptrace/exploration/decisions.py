@@ -179,8 +179,13 @@ def methods() -> list[str]:
 def domains_of(processes: int, facts: Facts) -> Domains:
     """All that a policy can be handed, by type."""
     folios = list(references(processes))
-    never = dict.fromkeys(("uffd_rwp", "shmem", "shared"), (False,))  # by no operation of --ops
-    vmas = list(every(Vma, uffd=(PLAIN,), **never))
+    never = dict.fromkeys(("shmem", "shared"), (False,))  # by no operation of --ops
+    rwp = EITHER if facts.uffd_rwp else (False,)
+    vmas = [
+        vma
+        for vma in every(Vma, uffd=(PLAIN,), uffd_rwp=rwp, **never)
+        if not (vma.uffd_wp and vma.uffd_rwp)
+    ]
     entries = list(every(SwapPte, slot=(SLOT,)))
     faults = every(SwapinFault, vma=vmas, orig=entries, pte=(mk_pte(facts, FOLIO),), folio=folios)
     return {bool: EITHER, FolioRefs: folios, Vma: vmas, SwapinFault: list(faults)}

@@ -127,6 +127,7 @@ def vma(mapping: Mapping) -> str:
     flags = mapping.vma
     assert flags is not None
     words = ["VM_WRITE off"] * (not flags.writable) + ["locked"] * flags.locked
-    words += ["uffd"] * flags.uffd_wp + ["tracked"] * flags.soft_dirty_enabled
+    words += ["uffd"] * flags.uffd_wp + ["uffd-rwp"] * flags.uffd_rwp
+    words += ["tracked"] * flags.soft_dirty_enabled
     state = ["written"] * mapping.written + ["armed"] * mapping.armed
     return ", ".join([*words, *state, *["freed"] * mapping.freed])

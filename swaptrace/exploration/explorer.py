@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, quote
-from swaptrace.exploration.alphabet import OPERATIONS
+from swaptrace.exploration.alphabet import DEFAULT, OPERATIONS
 from swaptrace.exploration.arrays import Distinguishable, Expander
 from swaptrace.exploration.decisions import Answers, Questioning, answer, check_steady, differing
 from swaptrace.exploration.equivalence import KINDS, Settled, settle
@@ -185,7 +185,7 @@ def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Ma
 def operations(text: str | None) -> tuple[str, ...]:
     """The operations of `--ops`, in the order of the alphabet. Raises `SwaptraceError`."""
     if text is None:
-        return tuple(OPERATIONS)
+        return DEFAULT
     wanted = [name.strip() for name in text.split(",")]
     for name in wanted:
         if name not in OPERATIONS:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from swaptrace.exploration.alphabet import OPERATIONS
+from swaptrace.exploration.alphabet import DEFAULT, ON_REQUEST
+from swaptrace.kernels import Rule, follows
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.readahead import ROOT
 from swaptrace.result.result import machine_mapping
@@ -36,8 +37,10 @@ def scope(
     mapped = "1 process maps" if processes == 1 else f"up to {processes} processes map"
     if operations is None:
         by = "any of the operations of --ops"
-    elif operations == tuple(OPERATIONS):
+    elif operations == DEFAULT:
         by = "all operations of --ops"
+        if any(follows(kernel, Rule.UFFD_RWP) for kernel in kernels or [machine.kernel]):
+            by += f" but {' and '.join(ON_REQUEST)}"
     else:
         by = f"the operations {', '.join(operations)}"
     settings = [each for each in _settings(unusual(machine)) if each != NO_READAHEAD]

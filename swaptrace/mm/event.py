@@ -19,10 +19,10 @@ class Facts(NamedTuple):
     `mprotect_upgrades` is one half of `write_upgrade`, where that is off (6.2).
     `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`,
     `mkwrite_dirties` and `zswap_never_enabled` are the machine features of the scenario format;
-    `sync_through_cache`, `maps_before_freeing`, `exclusive_alone`, `lazyfree_stays`, and those of
-    large folios from `collapses_read_only` on, and `shmem_sync`, the rules of these names of the
-    kernel (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more than half of the slots
-    used), `slot_free` that folio_alloc_swap() finds a slot; these two change during a replay.
+    `sync_through_cache`, `maps_before_freeing`, `exclusive_alone`, `lazyfree_stays`, those of large
+    folios from `collapses_read_only` on, `shmem_sync` and `uffd_rwp` the rules of these names of
+    the kernel (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more than half of the
+    slots used), `slot_free` that folio_alloc_swap() finds a slot; these two change during a replay.
     `readahead` is that a swap-in through the cache reads more than the one page, after which the
     folios leave the per-CPU batch that holds a reference to each (lru_add_drain() in
     swap_vma_readahead(), up to 7.2). `batch_left` is how many more fill that batch, up to
@@ -52,6 +52,7 @@ class Facts(NamedTuple):
     readahead: bool = True
     batch_left: int = 0
     shmem_sync: bool = False
+    uffd_rwp: bool = False
 
 
 MOST_ADDED: Final = 4

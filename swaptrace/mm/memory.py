@@ -85,7 +85,7 @@ def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
     elif isinstance(pte, SwapPte):
         result = own.get("do_swap_page", do_swap_page)(page, p, pte, write)
     elif page.protnone(p):
-        result = do_uffd_rwp(page, p)
+        result = own.get("do_uffd_rwp", do_uffd_rwp)(page, p)
     elif write and not pte.write:
         result = own.get("do_wp_page", do_wp_page)(page, p)
     elif write:

@@ -186,4 +186,5 @@ def static_facts(machine: Machine) -> Facts:
         frees_page_tables=follows(machine.kernel, Rule.FREES_PAGE_TABLES),
         readahead=machine.swap.page_cluster > 0,
         shmem_sync=follows(machine.kernel, Rule.SHMEM_SYNC),
+        uffd_rwp=follows(machine.kernel, Rule.UFFD_RWP),
     )

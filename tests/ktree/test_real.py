@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from swaptrace import policies
-from swaptrace.exploration.alphabet import OPERATIONS
+from swaptrace.exploration.alphabet import DEFAULT, OPERATIONS
 from swaptrace.ktree.faults.policy import TreePolicy
 from tests.commandline import run
 from tests.kernel.observed import first_difference, observations
 from tests.ktree.making import BEFORE, CARRIED, MEMORY, RFC, between, edited
+from tests.ktree.wholes import OPS
 
 NAMED = [Path(name) for name in os.environ.get("SWAPTRACE_TEST_TREES", "").split(":") if name]
 
@@ -41,7 +42,7 @@ TREES = {
 SAMPLE = 12
 """Of so many observations one is looked at; of all with SWAPTRACE_ALL_OBSERVATIONS."""
 
-WITHOUT_MLOCK = ",".join(name for name in OPERATIONS if name not in ("mlock", "munlock"))
+WITHOUT_MLOCK = ",".join(name for name in DEFAULT if name not in ("mlock", "munlock"))
 
 
 def tree(version: str) -> Path:
@@ -73,6 +74,19 @@ def test_the_shipped_policy_is_what_the_source_says(version: str, backend: str) 
         assert "do_swap_page(), should_try_to_free_swap(), do_wp_page()" in said
 
 
+@pytest.mark.parametrize("backend", ["zram", "disk"])
+def test_read_write_protection_is_what_the_source_says(backend: str) -> None:
+    """Is 7.3 equal with the operations of userfaultfd's rwp as well, for one process and two?"""
+    machine = ("--set", "machine.kernel=7.3", "--set", f"machine.swap.backend={backend}")
+    for words in (
+        ("--processes", "1", "--ops", ",".join(OPERATIONS)),
+        ("--processes", "2", "--ops", f"{OPS},mprotect_r,mprotect_rw,uffd_rwp,uffd_unrwp"),
+    ):
+        said = proof(f"kernel:{tree('7.3')}", "merged", *machine, *words)
+        assert "proof by enumeration" in said
+        assert "do_uffd_rwp()" in said
+
+
 @pytest.mark.parametrize("version", OLDER)
 def test_a_kernel_before_the_oldest_model_has_what_that_has(version: str) -> None:
     """Is its source read, and equal to `prepatch` under the rules of 6.1?"""
@@ -86,8 +100,6 @@ def test_what_a_kernel_did_holds_for_its_source(version: str) -> None:
     spec, name = f"kernel:{tree(version)}", SHIPPED[version]
     every = 1 if os.environ.get("SWAPTRACE_ALL_OBSERVATIONS") else SAMPLE
     of_it = [o for o in observations() if o.kernel.startswith(f"{version}.")]
-    # A tree as a policy refuses read-write protection, which no other observation has.
-    of_it = [o for o in of_it if not o.file.startswith("rwp-")]
     looked_at = [o for o in of_it if name in o.policies][::every]
     assert len(looked_at) > 20
     wrong = [o for o in looked_at if first_difference(o, name) is None]

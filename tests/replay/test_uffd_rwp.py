@@ -8,7 +8,8 @@ from swaptrace import policies
 from swaptrace.errors import PolicyError, ScenarioError
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.loader import load_text
-from tests.ktree.wholes import SMALL
+from tests.ktree.wholes import SMALL, Write, edited
+from tests.ktree.wholes import written as written  # a fixture
 from tests.replay.naive import naive_replay
 
 START = """\
@@ -99,9 +100,27 @@ def test_large_folios_have_none_of_it() -> None:
         replay(load_text(text, "thp"), policies.find("merged"))
 
 
-def test_a_tree_is_not_asked_about_what_it_takes_for_granted() -> None:
-    """Is it an error, not a number, where the interpreted C has no read-write protection?"""
-    policy = policies.from_argument(f"kernel:{SMALL / 'after'}")
-    scenario = load_text(START + "- {read: buf}\n- {write: buf}\n", "rwp")
-    with pytest.raises(PolicyError, match="userfaultfd_rwp"):
+@pytest.mark.parametrize("what", PROTECTED)
+def test_a_tree_counts_the_same(what: str) -> None:
+    """Does the C of a fault, with its PAGE_NONE, come to what the built-in model does?"""
+    scenario = load_text(START + PROTECTED[what][0] + "\n", what)
+    found = replay(scenario, policies.from_argument(f"kernel:{SMALL / 'after'}"), pages=True)
+    assert found == replay(scenario, policies.find("merged"), pages=True)
+
+
+FORGETS = ("	if (trapped)\n		pte = pte_modify(pte, PAGE_NONE);\n", "")
+STOPS = ("(trapped)\n", "(userfaultfd_rwp(vma))\n")
+
+
+@pytest.mark.parametrize("edit", [FORGETS, STOPS], ids=["forgets", "too often"])
+def test_a_pte_that_is_not_as_its_bit_says_is_an_error(
+    edit: tuple[str, str], written: Write
+) -> None:
+    """Is it told, not counted, where C maps a page of such a VMA and forgets PAGE_NONE, or sets it
+    where nothing is protected?"""
+    policy = policies.from_argument(f"kernel:{written('after', edited('after', edit))}")
+    steps = "- {madvise: buf, advice: PAGEOUT, length: 32KiB}\n- {read: buf}\n- {write: buf}\n"
+    taken = "- {uffd_writeprotect: buf, mode: rwp, wp: false}\n" if edit is STOPS else ""
+    scenario = load_text(START + taken + steps, "rwp")
+    with pytest.raises(PolicyError, match="a PTE is PAGE_NONE where"):
         replay(scenario, policy)

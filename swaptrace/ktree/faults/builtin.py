@@ -43,7 +43,7 @@ CALLED: Final[Table] = {
 """Those that C calls, as primitives."""
 
 HANDED_OVER: Final = frozenset(
-    {"do_wp_page", "do_anonymous_page", "can_change_pte_writable", "swap_vma_ra_win"}
+    {"do_wp_page", "do_anonymous_page", "can_change_pte_writable", "do_uffd_rwp", "swap_vma_ra_win"}
 )
 """Those that the model itself hands over to a tree, and does not if they are left to it."""
 

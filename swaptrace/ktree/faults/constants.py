@@ -13,6 +13,9 @@ SYNCHRONOUS_IO: Final = 0x1000
 
 STABLE_WRITES: Final = 0x400
 
+PAGE_NONE: Final = 0x120
+"""The protection without access: _PAGE_PROTNONE and _PAGE_ACCESSED (pgtable_types.h of x86)."""
+
 RESULTS: Final[Mapping[str, int]] = {
     "VM_FAULT_HWPOISON": 0x10,
     "VM_FAULT_HWPOISON_LARGE": 0x20,
@@ -30,6 +33,7 @@ CONSTANTS: Final[Mapping[str, int]] = {
     "SWP_SYNCHRONOUS_IO": SYNCHRONOUS_IO,
     "SWP_STABLE_WRITES": STABLE_WRITES,
     "PAGE_SIZE": 4096,
+    "PAGE_NONE": PAGE_NONE,
     "VMA_SHARED_BIT": VM_FLAGS["VM_SHARED"],
     "VMA_WRITE_BIT": VM_FLAGS["VM_WRITE"],
     "VMA_READ_BIT": VM_FLAGS["VM_READ"],

@@ -30,7 +30,13 @@ class Dialect(NamedTuple):
 
 
 FAULTS: Final = Dialect(
-    roots=("do_swap_page", "do_wp_page", "do_anonymous_page", "can_change_pte_writable"),
+    roots=(
+        "do_swap_page",
+        "do_wp_page",
+        "do_anonymous_page",
+        "can_change_pte_writable",
+        "do_uffd_rwp",
+    ),
     needed=frozenset({"do_swap_page", "do_wp_page"}),
     primitives=primitives,
     constants=CONSTANTS,

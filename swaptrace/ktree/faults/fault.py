@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from swaptrace.csource.frame import Cited
 from swaptrace.csource.kinds import WRITE
-from swaptrace.ktree.faults.values import VMA, Pointer, SwapEntry
+from swaptrace.ktree.faults.values import VMA, NonePte, Pointer, SwapEntry
 from swaptrace.mm import column
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.page import Page
@@ -52,7 +52,7 @@ class Fault:
     def __init__(self, page: Page, p: int, write: bool, anonymous: bool = True) -> None:
         self.page, self.p, self.anonymous = page, p, anonymous
         self.asked = False
-        self.shown: column.Entry = page.maps[p].pte
+        self.shown: column.Entry = shown(page, p, page.maps[p].pte)
         self.held: Counts[int] = Counts()
         self.mapping: Counts[int] = Counts()
         self.kept: Counts[int] = Counts()
@@ -123,7 +123,18 @@ class Fault:
             self.held[maps] -= 1
             self.mapping[maps] -= 1
         self.shown = pte
-        self.page.set_pte(self.p, pte)
+        self.page.set_pte(self.p, self._kept(pte))
+
+    def _kept(self, pte: Pte | SwapPte | None) -> Pte | SwapPte | None:
+        """As the model keeps it: of a VMA with VM_UFFD_RWP the uffd bit says PAGE_NONE."""
+        if not isinstance(pte, Pte):
+            return pte
+        if isinstance(pte, NonePte) != (pte.uffd_wp and self.page.vma(self.p).uffd_rwp):
+            raise Unmodelled(
+                "a PTE is PAGE_NONE where, and only where, it has the uffd bit in a VMA with "
+                "VM_UFFD_RWP; this one is otherwise"
+            )
+        return Pte(*pte)
 
     def free_slot(self, s: int) -> None:
         """swap_free(): one reference less. The PTE that held it is shown until it is set anew."""
@@ -145,6 +156,13 @@ class Fault:
         if self.page.maps[self.p].pte != self.shown:
             return "the swap slot is freed, and no PTE is set"
         return None
+
+
+def shown(page: Page, p: int, pte: column.Entry) -> column.Entry:
+    """A page-table entry of a process as C reads it."""
+    if isinstance(pte, Pte) and pte.uffd_wp and page.vma(p).uffd_rwp:
+        return NonePte(*pte)
+    return pte
 
 
 def folio(number: int) -> Pointer:

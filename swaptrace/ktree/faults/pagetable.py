@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from swaptrace.counters import Counter
 from swaptrace.csource.kinds import vm_flags
+from swaptrace.ktree.faults.constants import PAGE_NONE
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.primitive import PGTABLE, X86, Primitive, Table, always, does, gives
-from swaptrace.ktree.faults.values import PTEP, PageFrame, Pointer, SwapEntry
+from swaptrace.ktree.faults.values import OPAQUE, PTEP, NonePte, PageFrame, Pointer, SwapEntry
 from swaptrace.mm.column import ZERO_PAGE, Pte, SwapPte, Vma
 from swaptrace.mm.policy import needs_soft_dirty_wp
 
@@ -85,6 +86,14 @@ def _uffd_wp(fault: Fault, pte: Any) -> int:
     return int(_vma(fault).uffd_wp and isinstance(pte, Pte) and pte.uffd_wp)
 
 
+def _modify(fault: Fault, pte: Any, protection: Any) -> Pte:
+    if protection == PAGE_NONE:
+        return NonePte(*present(pte).wrprotect())
+    if protection is not OPAQUE:
+        raise Unmodelled("this needs PAGE_NONE or vma->vm_page_prot")
+    return Pte(*present(pte))._replace(write=_vma(fault).prot_writes)
+
+
 def _vma_test(fault: Fault, flag: Any) -> int:
     if not isinstance(flag, int):
         raise Unmodelled("this needs a flag")
@@ -148,7 +157,8 @@ PTES: Final[Table] = {
     "pte_present": gives("v", lambda _f, pte: int(isinstance(pte, Pte)), "", X86),
     "pte_none": gives("v", lambda _f, pte: int(pte is None), "", X86),
     "pte_same": gives("vv", _same, "the same entry, bit by bit", PGTABLE),
-    "pte_protnone": always(0, "_", "there is no NUMA balancing, and no RWP", X86),
+    "pte_protnone": _pte(lambda pte: int(isinstance(pte, NonePte)), "by RWP alone"),
+    "pte_modify": gives("vv", _modify, "PAGE_NONE, or vma->vm_page_prot", X86),
     "pte_swp_exclusive": _swap(lambda pte: pte.exclusive, ""),
     "pte_swp_soft_dirty": _swap(lambda pte: pte.soft_dirty, ""),
     "pte_swp_uffd_wp": _swap(lambda pte: pte.uffd_wp, ""),
@@ -173,8 +183,12 @@ VMAS: Final[Table] = {
     "userfaultfd_pte_wp": gives("Vv", _uffd_wp, "both the VMA and the PTE are protected", UFFD),
     "userfaultfd_wp": gives("V", lambda fault: int(_vma(fault).uffd_wp), "VM_UFFD_WP", UFFD),
     "userfaultfd_missing": always(0, "_", "no missing-page events", UFFD),
-    "userfaultfd_rwp": always(0, "_", "no read-write protection", UFFD),
+    "userfaultfd_rwp": gives("V", lambda fault: int(_vma(fault).uffd_rwp), "VM_UFFD_RWP", UFFD),
+    "userfaultfd_rwp_async": always(0, "_", "no asynchronous mode", UFFD),
     "userfaultfd_wp_async": always(0, "_", "no asynchronous mode", UFFD),
+    "vma_wants_manual_pte_write_upgrade": gives(
+        "V", lambda fault: int(_vma(fault).writable), "VM_WRITE of a private VMA", "mm/vma.h"
+    ),
     "vma_soft_dirty_enabled": gives(
         "V",
         lambda fault: int(_vma(fault).soft_dirty_enabled),
@@ -202,3 +216,8 @@ BEFORE_6_3: Final[Table] = {
     )
 }
 """What those versions have otherwise."""
+
+BEFORE_7_3: Final[Table] = {
+    "pte_protnone": always(0, "_", "there is no NUMA balancing, and no RWP", X86)
+}
+"""The same of versions without read-write protection."""

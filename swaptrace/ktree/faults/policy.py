@@ -12,7 +12,7 @@ from swaptrace.errors import PolicyError
 from swaptrace.kernels import Version
 from swaptrace.ktree.faults.constants import RESULTS
 from swaptrace.ktree.faults.dialect import FAULTS
-from swaptrace.ktree.faults.fault import Fault, Unmodelled
+from swaptrace.ktree.faults.fault import Fault, Unmodelled, shown
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
 from swaptrace.ktree.faults.source import Sources, error_of
 from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF
@@ -25,6 +25,9 @@ from swaptrace.mm.policy import Policy
 from swaptrace.mm.readahead import ROOT, Window
 
 ERROR: Final = RESULTS["VM_FAULT_ERROR"]
+
+ON_A_PTE: Final = frozenset({"do_wp_page", "do_uffd_rwp"})
+"""Those that are called with the page-table entry mapped (vmf->pte)."""
 
 
 class TreePolicy(Policy):
@@ -46,6 +49,7 @@ class TreePolicy(Policy):
             "do_wp_page": self._write_protected,
             "do_anonymous_page": self._anonymous,
             "can_change_pte_writable": self._writable,
+            "do_uffd_rwp": self._read_write_protected,
         }
         self.interpreted = tuple(f"{name}()" for name in has)
         functions = {name: roots[name] for name in FAULTS.roots if name in has}
@@ -76,15 +80,17 @@ class TreePolicy(Policy):
     def _write_protected(self, page: Page, p: int) -> FaultResult:
         return self._fault("do_wp_page", page, p, write=True)
 
+    def _read_write_protected(self, page: Page, p: int) -> FaultResult:
+        return self._fault("do_uffd_rwp", page, p, write=False)
+
     def _anonymous(self, page: Page, p: int, write: bool) -> FaultResult:
         return self._fault("do_anonymous_page", page, p, write)
 
     def _writable(self, page: Page, p: int, pte: Pte) -> bool:
         function = self.program.functions["can_change_pte_writable"]
-        self._check_modelled(page, p, function)
         fault = Fault(page, p, write=False)
         fault.trace = self.trace
-        return bool(function.call(fault, [VMA, OPAQUE, pte]))
+        return bool(function.call(fault, [VMA, OPAQUE, shown(page, p, pte)]))
 
     def _window(self, reading: ReadaheadFault) -> Window:
         assert self.windows is not None
@@ -99,7 +105,6 @@ class TreePolicy(Policy):
         """Run a function on the page. Where it asks what the model does not keep, it must come to
         the same for either answer."""
         function, before = self.program.functions[name], _copied(page)
-        self._check_modelled(page, p, function)
         result, asked = self._run(function, page, p, write, anonymous=True)
         if asked:
             other, _ = self._run(function, before, p, write, anonymous=False)
@@ -116,7 +121,7 @@ class TreePolicy(Policy):
     ) -> tuple[FaultResult, bool]:
         fault = Fault(page, p, write, anonymous)
         fault.trace = self.trace if anonymous else None
-        if function.definition.name == "do_wp_page":
+        if function.definition.name in ON_A_PTE:
             fault.fields["pte"] = PTEP
         value = function.call(fault, [VMF])
         wrong = fault.left()
@@ -129,11 +134,6 @@ class TreePolicy(Policy):
             raise self._wrong(function, f"the fault fails (VM_FAULT_ERROR: {value & ERROR:#x})")
         major, retry = value & FLAGS["VM_FAULT_MAJOR"], value & FLAGS["VM_FAULT_RETRY"]
         return FaultResult(bool(major) and not failed, bool(retry), failed), fault.asked
-
-    def _check_modelled(self, page: Page, p: int, function: CallableFunction) -> None:
-        if page.vma(p).uffd_rwp:
-            what = "read-write protection (userfaultfd_rwp) is taken to be never on"
-            raise self._wrong(function, f"{what}, and this page's VMA is registered for it")
 
     def _wrong(self, function: CallableFunction, message: str) -> PolicyError:
         source, name = function.definition.source, function.definition.name

@@ -26,6 +26,12 @@ class Pointer(NamedTuple):
     number: int = 0
 
 
+class NonePte(Pte):
+    """A present PTE with the protection PAGE_NONE (pte_protnone())."""
+
+    __slots__ = ()
+
+
 class SwapEntry(NamedTuple):
     """A swap entry (swp_entry_t, softleaf_t): the slot that it names."""
 

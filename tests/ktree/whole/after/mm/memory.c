@@ -95,6 +95,14 @@ static vm_fault_t do_anonymous_page(struct vm_fault *vmf)
 	return 0;
 }
 
+static vm_fault_t do_uffd_rwp(struct vm_fault *vmf)
+{
+	if (!pte_protnone(ptep_get(vmf->pte)))
+		return 0;
+	pte_unmap(vmf->pte);
+	return handle_userfault(vmf, VM_UFFD_RWP);
+}
+
 vm_fault_t do_swap_page(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -103,7 +111,7 @@ vm_fault_t do_swap_page(struct vm_fault *vmf)
 	rmap_t rmap_flags = RMAP_NONE;
 	softleaf_t entry;
 	vm_fault_t ret = 0;
-	bool exclusive;
+	bool exclusive, trapped;
 	pte_t pte;
 
 	entry = softleaf_from_pte(vmf->orig_pte);
@@ -126,8 +134,11 @@ vm_fault_t do_swap_page(struct vm_fault *vmf)
 		pte = pte_mksoft_dirty(pte);
 	if (pte_swp_uffd(vmf->orig_pte))
 		pte = pte_mkuffd(pte);
+	trapped = userfaultfd_rwp(vma) && pte_uffd(pte);
+	if (trapped)
+		pte = pte_modify(pte, PAGE_NONE);
 	if (exclusive) {
-		if ((vma->vm_flags & VM_WRITE) && !userfaultfd_pte_wp(vma, pte) &&
+		if (!trapped && (vma->vm_flags & VM_WRITE) && !userfaultfd_pte_wp(vma, pte) &&
 		    !pte_needs_soft_dirty_wp(vma, pte)) {
 			pte = pte_mkwrite(pte, vma);
 			if (vmf->flags & FAULT_FLAG_WRITE)
@@ -145,7 +156,7 @@ vm_fault_t do_swap_page(struct vm_fault *vmf)
 	if (should_try_to_free_swap(si, folio, vma, exclusive, vmf->flags))
 		folio_free_swap(folio);
 	folio_unlock(folio);
-	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(pte)) {
+	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(pte) && !trapped) {
 		ret |= do_wp_page(vmf);
 		if (ret & VM_FAULT_ERROR)
 			ret &= VM_FAULT_ERROR;
