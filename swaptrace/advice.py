@@ -170,3 +170,6 @@ NOT_MODELLED: Final[tuple[str, ...]] = tuple(
     f"{PREFIX}{name}" for name in ("HWPOISON", "SOFT_OFFLINE")
 )
 """What the kernel has, and the model has not."""
+
+TAKEN: Final = frozenset({100, 101, *(advice.number for advice in Advice)})
+"""The numbers of all, those of `NOT_MODELLED` first."""

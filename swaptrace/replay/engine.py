@@ -21,16 +21,9 @@ from swaptrace.mm.policy import Policy
 from swaptrace.replay import (
     checking,
     ksm,
-    locking,
-    mapping,
-    pinning,
-    remapping,
-    scanning,
-    syscalls,
-    userfaults,
 )
-from swaptrace.replay.access import access
 from swaptrace.replay.collapsing import collapses
+from swaptrace.replay.execution import execute
 from swaptrace.replay.filemap import refuse_accesses
 from swaptrace.replay.folding import fold, folded
 from swaptrace.replay.notes import left_mapped
@@ -42,41 +35,17 @@ from swaptrace.replay.world import World
 from swaptrace.result.history import History
 from swaptrace.result.result import Checkpoint, Note, PolicyResult, StepResult, Violation
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.pagescan import PagemapScanStep
-from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
-    AccessStep,
     CheckStep,
-    ClearRefsStep,
-    ExitStep,
-    ForkStep,
-    KsmScanStep,
     MadviseStep,
     MeasureStep,
-    MemsetStep,
-    MlockallStep,
-    MlockStep,
-    MmapStep,
-    MprotectStep,
-    MunlockallStep,
-    MunlockStep,
-    MunmapStep,
-    PinStep,
     RepeatStep,
     Scenario,
     Step,
     TraceStep,
-    UnpinStep,
 )
 from swaptrace.scenario.thp import large_folios
-from swaptrace.scenario.uffd import (
-    UffdCopyStep,
-    UffdRegisterStep,
-    UffdUnregisterStep,
-    UffdWriteprotectStep,
-    UffdZeropageStep,
-)
 
 
 class Historian(Protocol):
@@ -246,7 +215,7 @@ class Replay:
             self.check(step, path, record)
         else:
             try:
-                errno = self.execute(step, tally)
+                errno = execute(self.world, tally, step)
             except (NotModelled, OutOfMemory, TooManyPages) as error:
                 raise self.problem(step, str(error)) from error
             self.check_errno(step, errno)
@@ -301,63 +270,11 @@ class Replay:
         except SwaptraceError as error:
             raise self.problem(step, str(error)) from error
 
-    def execute(self, step: Step, tally: Tally) -> str | None:
-        """Let the step happen to the world; the errno that the kernel gives."""
-        world, process = self.world, self.world.processes[step.process]
-        match step:
-            case AccessStep() | MemsetStep():
-                access(world, tally, process, step)
-            case MmapStep():
-                return mapping.mmap(world, tally, process, step)
-            case MremapStep():
-                return remapping.mremap(world, tally, process, step)
-            case MunmapStep():
-                return syscalls.munmap(world, tally, process, step)
-            case MprotectStep():
-                return syscalls.mprotect(world, tally, process, step)
-            case MadviseStep():
-                return syscalls.madvise(world, tally, process, step)
-            case MlockStep():
-                return locking.mlock(world, tally, process, step)
-            case MunlockStep():
-                return locking.munlock(world, tally, process, step)
-            case MlockallStep():
-                return locking.mlockall(world, tally, process, step)
-            case MunlockallStep():
-                locking.munlockall(world, tally, process)
-            case UffdWriteprotectStep():
-                return userfaults.uffd_writeprotect(world, tally, process, step)
-            case UffdRegisterStep():
-                return userfaults.uffd_register(world, tally, process, step)
-            case UffdUnregisterStep():
-                return userfaults.uffd_unregister(world, tally, process, step)
-            case UffdCopyStep():
-                return userfaults.uffd_copy(world, tally, process, step)
-            case UffdZeropageStep():
-                return userfaults.uffd_zeropage(world, tally, process, step)
-            case PagemapScanStep():
-                return scanning.pagemap_scan(world, tally, process, step)
-            case PinStep():
-                return pinning.pin(world, tally, process, step)
-            case UnpinStep():
-                pinning.unpin(world, tally, process, step)
-            case ForkStep():
-                syscalls.fork(world, tally, process, step.child)
-            case ExitStep():
-                syscalls.exit_process(world, tally, process)
-            case ClearRefsStep():
-                syscalls.clear_refs(world, tally, process)
-            case KsmScanStep():
-                ksm.ksm_scan(world, tally)
-            case AccessPatternStep() | TraceStep() | CheckStep() | MeasureStep() | RepeatStep():
-                raise AssertionError(f"{step.op} has a method of its own")
-        return None
-
     def check_errno(self, step: Step, errno: str | None) -> None:
         """A step must say which errno its system call gives."""
         if errno == step.errno:
             return
-        call = str(step.advice) if isinstance(step, MadviseStep) else step.op
+        call = step.given if isinstance(step, MadviseStep) else step.op
         if errno is None:
             message = f"{call} succeeds here; leave `errno: {step.errno}` out"
         elif step.errno is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import get_args
 
 from swaptrace.replay.call import Call, Errno, begin, each_vma, populate, set_vma, whole
 from swaptrace.replay.processes import Lock, Process
@@ -10,12 +11,20 @@ from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.addresses import ADDRESS_LIMIT
-from swaptrace.scenario.schema import MlockallStep, MlockStep, MunlockStep
+from swaptrace.scenario.schema import (
+    LockAllFlag,
+    LockFlag,
+    MlockallStep,
+    MlockStep,
+    MunlockStep,
+)
 from swaptrace.vmflags import VmFlag
 
 
 def mlock(world: World, tally: Tally, process: Process, step: MlockStep) -> Errno:
-    """do_mlock(): lock every VMA, then populate, unless there was a hole."""
+    """mlock2(), do_mlock(): lock every VMA, then populate, unless there was a hole."""
+    if not set(step.flags) <= set(get_args(LockFlag)):
+        return "EINVAL"
     if not can_do_mlock(world):
         return "EPERM"
     call = begin(world, tally, process, step.region, step.span)
@@ -97,7 +106,7 @@ def mlockall(world: World, tally: Tally, process: Process, step: MlockallStep) -
     Those for new ones are forgotten by a call without MCL_FUTURE.
     """
     now, later = "MCL_CURRENT" in step.flags, "MCL_FUTURE" in step.flags
-    if not now and not later:
+    if not (now or later) or not set(step.flags) <= set(get_args(LockAllFlag)):
         return "EINVAL"
     total_vm = sum(area.end - area.start for area in process.space.areas)
     if not can_do_mlock(world):

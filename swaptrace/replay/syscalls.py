@@ -99,7 +99,7 @@ def madvise(world: World, tally: Tally, process: Process, step: MadviseStep) -> 
 
 def is_valid(world: World, process: Process, step: MadviseStep) -> bool:
     """madvise_behavior_valid(), process_madvise_remote_valid()."""
-    if version(world.machine.kernel) < step.advice.since:
+    if step.number is not None or version(world.machine.kernel) < step.advice.since:
         return False
     own = step.target == process.name and world.follows(Rule.MADVISES_ITSELF)
     return step.target is None or own or step.advice in REMOTE

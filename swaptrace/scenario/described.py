@@ -67,7 +67,8 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "exit": "The process that exits.",
     "clear_refs": "What is cleared: the soft-dirty bits.",
     "check": "What must be true: of pages, of data, of promises.",
-    "mlockall": "What is locked: what is mapped, what will be; and whether pages come by faults.",
+    "mlockall": "What is locked: what is mapped, what will be; and whether pages come by faults. A "
+    "number is for a flag that there is not.",
     "munlockall": "Only true.",
     "ksm_scan": "Only true.",
     "measure": "The label of the window. One that is repeated adds up.",
@@ -84,7 +85,7 @@ CLAIMS: Final[Mapping[str, str]] = {
     "vmas": "The VMAs of each region: how many pages each has, a hole with a -, as 4,2-,10; a + "
     "where one begins before the region or ends behind it.",
     "violations": "The kinds of violations so far, [] for none.",
-    "scan": "What the last pagemap_scan of the process found.",
+    "scan": "What the last pagemap_scan or mincore of the process found.",
     "policies": "Under which policies it must be true. Default: under all.",
 }
 """The keys within the argument of a `check`."""
@@ -129,7 +130,7 @@ KEYS: Final[Mapping[str, str]] = {
     "region": "Where the trace's pages lie, if the file does not name regions.",
     "order": "The order in which they are touched.",
     "seed": "What the random numbers begin with. Default: 0.",
-    "advice": "The advice; MADV_ may be left out.",
+    "advice": "The advice; MADV_ may be left out. A number is for one that there is not.",
     "to": "The new address, with MREMAP_FIXED.",
     "as": "What the pages are called that leave an empty mapping behind (MREMAP_DONTUNMAP).",
     "target": "The process whose memory the advice is about: process_madvise().",
@@ -148,7 +149,7 @@ KEYS: Final[Mapping[str, str]] = {
     "return": "return_mask: what is told of pages that are found. Default: all of category and "
     "anyof.",
     "max_pages": "How many pages are found at most. Default: 0, all.",
-    "vec": "Whether there is a buffer for the regions.",
+    "vec": "Whether there is a buffer for the answer.",
     "vec_len": "How many regions it has room for. Default: as many as the range has pages.",
     "steps": "The inner steps.",
 }

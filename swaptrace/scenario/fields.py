@@ -27,7 +27,7 @@ UFFD: Final = (
     *("uffd_copy", "uffd_zeropage"),
 )
 ALIGNED: Final = {
-    "offset": ("mmap", "munmap", "mprotect", "madvise", "pagemap_scan", *UFFD),
+    "offset": ("mmap", "munmap", "mprotect", "madvise", "pagemap_scan", "mincore", *UFFD),
     "length": UFFD,
 }
 """Where the kernel gives EINVAL unless this key is a multiple of the page size. The other

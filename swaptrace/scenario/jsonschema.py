@@ -375,6 +375,7 @@ MADE_BY: Final[Mapping[str, Callable[..., Schema]]] = {
 """For the readers that a function of `values` makes: what makes their schema of their limits."""
 
 FUNCTIONS: Final[Mapping[Reader[Any], Callable[[], Schema]]] = {
+    values.advice: lambda: {"anyOf": [of_reader(values.OF_NAME), of_reader(values.OF_NUMBER)]},
     values.name: lambda: a_string(values.NAME.pattern),
     values.errno_name: lambda: a_string("E[A-Z0-9]+", examples=["ENOMEM", "EINVAL", "EAGAIN"]),
     values.page_size: a_page_size,

@@ -15,7 +15,7 @@ from swaptrace.errors import quote
 from swaptrace.scenario import values
 from swaptrace.scenario.fields import StepFields
 from swaptrace.scenario.mapped import mmap, mremap
-from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, PagemapScanStep
+from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, MincoreStep, PagemapScanStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -115,9 +115,13 @@ def trace(f: StepFields) -> TraceStep:
 
 
 def madvise(f: StepFields) -> MadviseStep:
-    advice: Advice = f.require("advice", values.ADVICE, Advice.COLD)
+    default: Advice | int = Advice.COLD
+    given = f.require("advice", values.advice, default)
+    advice, number = (given, None) if isinstance(given, Advice) else (Advice.NORMAL, given)
     target = f.get("target", values.name, None)
-    return MadviseStep(**f.base(), region=f.name(), advice=advice, span=f.span(), target=target)
+    return MadviseStep(
+        **f.base(), region=f.name(), advice=advice, span=f.span(), target=target, number=number
+    )
 
 
 def mlock(f: StepFields) -> MlockStep:
@@ -223,6 +227,11 @@ def pagemap_scan(f: StepFields) -> PagemapScanStep:
     )
 
 
+def mincore(f: StepFields) -> MincoreStep:
+    span, vec = f.span(values.LENGTH_OR_NONE), f.get("vec", values.boolean, True)
+    return MincoreStep(**f.base(), region=f.name(), span=span, vec=vec)
+
+
 def check(f: StepFields) -> CheckStep:
     return CheckStep(**f.base(), claims=f.claims())
 
@@ -292,6 +301,7 @@ OPERATIONS: Final[dict[str, OperationSpec]] = {
             *("wp", "flags", "max_pages", "vec", "vec_len", *SYSCALL),
         ),
     ),
+    "mincore": OperationSpec(mincore, ("vec", *SYSCALL)),
     "check": OperationSpec(check, ("process",)),
     "measure": OperationSpec(measure, ("steps", "process")),
     "repeat": OperationSpec(repeat, ("steps", "process")),

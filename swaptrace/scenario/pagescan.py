@@ -1,5 +1,5 @@
-"""The step that asks the kernel which pages are of a kind (PAGEMAP_SCAN), and what is claimed of
-the answer."""
+"""The steps that ask the kernel which pages are of a kind (PAGEMAP_SCAN, mincore()), and what is
+claimed of the answer."""
 
 from __future__ import annotations
 
@@ -56,9 +56,22 @@ class PagemapScanStep(BaseStep):
         return self.category | self.anyof | self.inverted | self.returned
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MincoreStep(BaseStep):
+    """mincore() of a range: which pages are in memory. `vec` is that the buffer is there."""
+
+    op = "mincore"
+    region: str
+    span: ByteRange
+    vec: bool = True
+
+
 class Scanned(NamedTuple):
     """What a scan has found: how many regions it returned, where it ended, in bytes from the start
-    of its range, and the pages of the range as a code: how many, then their categories."""
+    of its range, and the pages of the range as a code: how many, then their categories.
+
+    Of mincore() the regions are what is in memory, all `PRESENT`.
+    """
 
     regions: int
     walk_end: int

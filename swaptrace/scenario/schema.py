@@ -17,7 +17,7 @@ from swaptrace.kernels import implied
 from swaptrace.scenario.base import BaseStep, ByteRange
 from swaptrace.scenario.claims import Claims, Expected, NamedPolicy
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.uffd import OnUffd
 from swaptrace.terminal.files import Identity
@@ -151,6 +151,13 @@ class MadviseStep(BaseStep):
     span: ByteRange
     target: str | None = None
     """The process whose memory it is about (process_madvise). None: that which executes it."""
+    number: int | None = None
+    """In the place of the advice: one that no kernel has."""
+
+    @property
+    def given(self) -> str:
+        """The advice as C has it."""
+        return str(self.advice if self.number is None else self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +167,8 @@ class MlockStep(BaseStep):
     op = "mlock"
     region: str
     span: ByteRange
-    flags: tuple[LockFlag, ...] = ()
+    flags: tuple[LockFlag | str, ...] = ()
+    """By name, or as a number what no kernel has; so for `mlockall`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +185,7 @@ class MlockallStep(BaseStep):
     """Lock all that is mapped, or will be, or both; what is there is populated."""
 
     op = "mlockall"
-    flags: tuple[LockAllFlag, ...]
+    flags: tuple[LockAllFlag | str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +276,7 @@ SystemCall: TypeAlias = (
     | MunlockStep
     | OnUffd
     | PagemapScanStep
+    | MincoreStep
     | PinStep
 )
 """The steps whose range the kernel takes in whole pages."""
@@ -297,6 +306,7 @@ Step: TypeAlias = (
     | KsmScanStep
     | OnUffd
     | PagemapScanStep
+    | MincoreStep
     | CheckStep
     | MeasureStep
     | RepeatStep

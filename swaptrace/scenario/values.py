@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, TypeAlias, TypeVar, get_args
 
-from swaptrace.advice import NOT_MODELLED, PREFIX, Advice
+from swaptrace.advice import NOT_MODELLED, PREFIX, TAKEN, Advice
 from swaptrace.backends import KNOWN
 from swaptrace.errors import nearest, quote
 from swaptrace.kernels import KERNELS, RANGES
@@ -20,7 +20,7 @@ from swaptrace.scenario.hardware import Backend, KiB, Reclaim
 from swaptrace.scenario.nodes import Listing, Node, Scalar, a_kind
 from swaptrace.scenario.pagescan import CATEGORIES, FLAGS
 from swaptrace.scenario.remap import RemapFlag
-from swaptrace.scenario.schema import LockAllFlag, LockFlag, MapFlag, Order, Pattern, PinMode, Prot
+from swaptrace.scenario.schema import MapFlag, Order, Pattern, PinMode, Prot
 from swaptrace.scenario.source import Report
 from swaptrace.scenario.thp import ThpEnabled, ThpInherited, ThpSize
 from swaptrace.scenario.uffd import RegisterMode, UffdFeature, UffdMode
@@ -215,11 +215,16 @@ def choice(
 
 
 def bits(
-    names: Mapping[str, int], what: str, prefix: str, others: Collection[str] = ()
+    names: Mapping[str, int],
+    what: str,
+    prefix: str,
+    others: Collection[str] = (),
+    least: int = 0,
 ) -> Reader[str]:
-    """A flag by its name, or bits that have none as a number, which the kernel refuses."""
+    """A flag by its name, or bits that have none as a number, which the kernel refuses: one of
+    `least` or more."""
     of_name = choice(names, what, prefix, others=others)
-    of_number = integer(0, (1 << 64) - 1)
+    of_number = integer(least, (1 << 64) - 1)
 
     def reader(text: str) -> str:
         return hex(of_number(text)) if INTEGER.fullmatch(text) else of_name(text)
@@ -232,6 +237,18 @@ def near_name(text: str, names: Iterable[str], prefix: str) -> str | None:
     start = len(prefix) if text[: len(prefix)].casefold() == prefix.casefold() else 0
     near = nearest(text[start:], (name.removeprefix(prefix) for name in names))
     return None if near is None else prefix + near
+
+
+def advice(text: str) -> Advice | int:
+    """An advice by its name; or a number that no advice has, which the kernel refuses."""
+    if not INTEGER.fullmatch(text):
+        return OF_NAME(text)
+    known = next((each for each in Advice if str(each.number) == text), None)
+    if known is not None:
+        raise Invalid(
+            f"{quote(text)} is the number of an advice; did you mean {quote(str(known))}?"
+        )
+    return OF_NUMBER(text)
 
 
 def errno_name(text: str) -> str:
@@ -296,12 +313,16 @@ PIN_MODE: Final[Reader[PinMode]] = choice(get_args(PinMode), "a way to pin")
 UFFD_MODE: Final[Reader[UffdMode]] = choice(get_args(UffdMode), "a mode of userfaultfd")
 PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")
 ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
-ADVICE: Final[Reader[Advice]] = choice(Advice, "an advice", PREFIX, others=NOT_MODELLED)
+OF_NAME: Final[Reader[Advice]] = choice(Advice, "an advice", PREFIX, others=NOT_MODELLED)
+OF_NUMBER: Final = integer(max(TAKEN) + 1, (1 << 31) - 1)
 MAP_FLAG: Final[Reader[MapFlag]] = choice(get_args(MapFlag), "a flag of mmap() here", "MAP_")
 REMAP_FLAG: Final[Reader[RemapFlag]] = choice(get_args(RemapFlag), "a flag of mremap()", "MREMAP_")
-LOCK_FLAG: Final[Reader[LockFlag]] = choice(get_args(LockFlag), "a flag of mlock2()", "MLOCK_")
-LOCK_ALL_FLAG: Final[Reader[LockAllFlag]] = choice(
-    get_args(LockAllFlag), "a flag of mlockall()", "MCL_"
+LOCK_FLAG: Final[Reader[str]] = bits({"MLOCK_ONFAULT": 1}, "a flag of mlock2()", "MLOCK_", least=2)
+LOCK_ALL_FLAG: Final[Reader[str]] = bits(
+    {"MCL_CURRENT": 1, "MCL_FUTURE": 2, "MCL_ONFAULT": 4},
+    "a flag of mlockall()",
+    "MCL_",
+    least=8,
 )
 REGISTER_MODE: Final[Reader[RegisterMode]] = choice(
     get_args(RegisterMode), "a mode of UFFDIO_REGISTER", others=("rwp", "minor")

@@ -14,7 +14,7 @@ from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally
 from swaptrace.result.verdict import Difference, ShownSide, Status, Verdict
-from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import MmapStep, Scenario, Step
 from swaptrace.scenario.thp import large_folios
@@ -51,7 +51,8 @@ class Beside(Replay):
         self.errno = None  # of a step that is no system call
         self.leaf(step, path, None, self.record)
         counters = {name: n for name, n in self.tally.counters().items() if name in counted}
-        scanned = isinstance(step, PagemapScanStep) and self.world.processes[step.process].scanned
+        asked = isinstance(step, PagemapScanStep | MincoreStep)
+        scanned = asked and self.world.processes[step.process].scanned
         scan = str(scanned) if scanned else ""
         return ObservedStep(path, self.errno, counters, page_maps(self.world), scan=scan)
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from swaptrace.scenario.claims import Claims
 from swaptrace.scenario.hardware import LIMITED
 from swaptrace.scenario.machine import PERIODS
-from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, PagemapScanStep, ScanClaim
+from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, MincoreStep, PagemapScanStep, ScanClaim
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
@@ -151,7 +151,7 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
         case MemsetStep():
             yield from range_keys(step, value=step.value)
         case MadviseStep():
-            yield from range_keys(step, advice=step.advice)
+            yield from range_keys(step, advice=step.given)
             if step.target is not None:
                 yield "target", step.target
         case PinStep():
@@ -173,6 +173,10 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
         case PagemapScanStep():
             yield from range_keys(step)
             yield from scan_keys(step)
+        case MincoreStep():
+            yield from range_keys(step)
+            if not step.vec:
+                yield "vec", False
         case MunmapStep() | MunlockStep() | UffdUnregisterStep() | UffdZeropageStep():
             yield from range_keys(step)
         case MlockStep():

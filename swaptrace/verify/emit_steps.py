@@ -12,7 +12,7 @@ from swaptrace.mm.uffd import Uffd
 from swaptrace.replay.userfaults import wanted_of
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.claims import UNCHANGED, Claims, page_code
-from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
@@ -201,10 +201,10 @@ class Writer:
                 return f"call(mprotect({self.memory(region, step.span)}, {prot_of(step.prot)}))"
             case MadviseStep(region=region):
                 return self.advise(step)
-            case MlockStep(region=region, flags=("MLOCK_ONFAULT",)):
-                return f"call(mlock2({self.memory(region, step.span)}, MLOCK_ONFAULT))"
-            case MlockStep(region=region):
+            case MlockStep(region=region, flags=()):
                 return f"call(mlock({self.memory(region, step.span)}))"
+            case MlockStep(region=region, flags=flags):
+                return f"call(mlock2({self.memory(region, step.span)}, {ored(flags)}))"
             case MunlockStep(region=region):
                 return f"call(munlock({self.memory(region, step.span)}))"
             case MlockallStep(flags=flags):
@@ -229,6 +229,8 @@ class Writer:
                 return f"call(uffd_zeropage({self.range(region, step.span)}))"
             case PagemapScanStep():
                 return self.scan(step)
+            case MincoreStep(region=region, vec=vec):
+                return f"call(in_memory({self.range(region, step.span)}, {str(vec).lower()}))"
             case PinStep(region=region):
                 return f"call(pin_{step.mode}({self.range(region, step.span)}))"
             case UnpinStep(region=region):
@@ -292,9 +294,9 @@ class Writer:
         """Advice, and what it means for the data."""
         region = step.region
         if step.target is not None:
-            given = f"{self.processes[step.target]}, {self.range(region, step.span)}, {step.advice}"
+            given = f"{self.processes[step.target]}, {self.range(region, step.span)}, {step.given}"
             return f"call(madvise_process({given}))"
-        called = f"call(madvise({self.memory(step.region, step.span)}, {step.advice}))"
+        called = f"call(madvise({self.memory(step.region, step.span)}, {step.given}))"
         means = given_up(step.advice.effect) if self.notes_data else None
         return called if means is None else f"{called}, {means}({self.range(region, step.span)})"
 

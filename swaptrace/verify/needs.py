@@ -11,7 +11,7 @@ from swaptrace.mm.uffd import PLAIN, Uffd
 from swaptrace.replay.pages.touched import TouchedMemory
 from swaptrace.replay.userfaults import wanted_of
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
@@ -126,7 +126,9 @@ def largest_folio(machine: Machine) -> int:
 
 def scanned(step: Step, page_size: int) -> int:
     """Of how many pages at most a step asks the kernel what they are."""
-    return step.span.length // page_size if isinstance(step, PagemapScanStep) else 0
+    if not isinstance(step, PagemapScanStep | MincoreStep):
+        return 0
+    return -(-step.span.length // page_size)
 
 
 def data_pages(steps: Sequence[Step], page_size: int) -> int:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from swaptrace.advice import Advice
 from swaptrace.kernels import KERNELS
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine, Swap
+from swaptrace.scenario.pagescan import MincoreStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -23,17 +24,11 @@ from swaptrace.scenario.schema import (
     ExitStep,
     ForkStep,
     KsmScanStep,
-    LockAllFlag,
-    LockFlag,
     MadviseStep,
     MeasureStep,
     MemsetStep,
-    MlockallStep,
-    MlockStep,
     MmapStep,
     MprotectStep,
-    MunlockallStep,
-    MunlockStep,
     MunmapStep,
     Order,
     Pattern,
@@ -47,6 +42,7 @@ from swaptrace.scenario.uffd import UffdMode, UffdWriteprotectStep
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.needs import needs
 from swaptrace.verify.random_advice import ADVICE
+from swaptrace.verify.random_lock import lock_step
 from swaptrace.verify.random_mapping import (
     MAPPED,
     map_flags,
@@ -240,6 +236,7 @@ class Maker:
             (self.mmap_over, 2),
             (self.mremap, 6),
             (self.refused, 2),
+            (self.incore, 2),
         ]
         if self.soft_dirty:
             kinds.append((self.clear_refs, 5))
@@ -275,7 +272,7 @@ class Maker:
 
     def refused(self, region: str, process: str, pages: int) -> Step:
         """A system call on a range that is not in order, whatever it is that it gives."""
-        makes = (self.advice, self.mprotect, self.lock, self.munmap)
+        makes = (self.advice, self.mprotect, self.lock, self.munmap, self.incore)
         step = self.random.choice(makes)(region, process, pages)
         return out_of_order(self.random, step, self.page_size)
 
@@ -359,21 +356,12 @@ class Maker:
         return MprotectStep(line=1, process=process, region=region, prot=prot, span=span)
 
     def lock(self, region: str, process: str, pages: int) -> Step:
-        span = self.span(pages, 0.6)
-        chance = self.random.random()
-        if chance < 0.15:
-            return self.lock_all(process)
-        if chance < 0.5:
-            flags: tuple[LockFlag, ...] = ("MLOCK_ONFAULT",) if chance < 0.25 else ()
-            return MlockStep(line=1, process=process, region=region, span=span, flags=flags)
-        return MunlockStep(line=1, process=process, region=region, span=span)
+        return lock_step(self.random, region, process, self.span(pages, 0.6))
 
-    def lock_all(self, process: str) -> Step:
-        if self.random.random() < 0.4:
-            return MunlockallStep(line=1, process=process)
-        names: tuple[LockAllFlag, ...] = get_args(LockAllFlag)
-        flags = tuple(name for name in names if self.random.random() < 0.5)
-        return MlockallStep(line=1, process=process, flags=flags)
+    def incore(self, region: str, process: str, pages: int) -> Step:
+        vec = self.random.random() < 0.95
+        span = self.span(pages, 0.5)
+        return MincoreStep(line=1, process=process, region=region, span=span, vec=vec)
 
     def munmap(self, region: str, process: str, pages: int) -> Step:
         return MunmapStep(line=1, process=process, region=region, span=self.span(pages, 1))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from swaptrace.advice import Advice
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine, Swap
-from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -104,7 +104,7 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = Fals
     """A step of one process on the region `r`; with `registers` also on a userfaultfd."""
     span = draw(spans(pages))
     place: Any = {"line": 1, "process": process}
-    kind = draw(st.sampled_from("aaaaaaaammmmpulkcxs" + "fffw" * registers))
+    kind = draw(st.sampled_from("aaaaaaaammmmpulkcxsi" + "fffw" * registers))
     if kind == "a":
         return AccessStep(
             **place,
@@ -124,6 +124,8 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = Fals
         return MprotectStep(
             **place, region="r", prot=draw(st.sampled_from(["rw", "rw", "r", "none"])), span=span
         )
+    if kind == "i":
+        return MincoreStep(**place, region="r", span=span)
     if kind == "w":
         step = scan_step(draw(st.randoms(use_true_random=False)), "r", process, span)
         # Of what is not registered some answers depend on page tables, and are an error.

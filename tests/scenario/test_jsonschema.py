@@ -88,6 +88,10 @@ steps:
 - {uffd_unregister: a, process: main}
 - {pagemap_scan: a, category: WRITTEN, anyof: [PRESENT, 0x8], inverted: PAGE_IS_HUGE, return: []}
 - {pagemap_scan: a, wp: true, flags: [PM_SCAN_WP_MATCHING], max_pages: 3, vec: false, vec_len: 0}
+- {mincore: a, vec: false, length: 0}
+- {madvise: a, advice: 1212, errno: EINVAL}
+- {mlock: a, flags: [MLOCK_ONFAULT, 0x100], errno: EINVAL}
+- {mlockall: [0x8], errno: EINVAL}
 - check: {scan: {regions: 1, walk_end: 4KiB, pages: '3WP,1-'}}
 """
 """What no machine with a memory limit has."""

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
 from swaptrace.scenario.base import ByteRange
-from swaptrace.scenario.pagescan import PagemapScanStep
+from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
@@ -135,7 +135,7 @@ class TouchedMemory:
                 pass  # they change what is there, or nothing
             case UffdRegisterStep() | UffdUnregisterStep() | UffdZeropageStep() | PagemapScanStep():
                 pass
-            case CheckStep() | KsmScanStep() | UnpinStep():
+            case MincoreStep() | CheckStep() | KsmScanStep() | UnpinStep():
                 pass
             case MeasureStep() | RepeatStep():
                 raise AssertionError("no step of its own")

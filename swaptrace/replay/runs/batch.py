@@ -97,7 +97,7 @@ class LruBatch:
         advised = not isinstance(step, MadviseStep) or step.advice.effect in ADVICE
         if step.op in KNOWN and private and advised:
             return
-        call = str(step.advice) if isinstance(step, MadviseStep) else step.op
+        call = step.given if isinstance(step, MadviseStep) else step.op
         what = f"such a {call}" if isinstance(step, MmapStep) else call
         raise NotModelled(f"{what} is not modelled where the batch is kept (machine.lru_batch)")
 

@@ -144,6 +144,7 @@ static void access_pages(int region, size_t offset, size_t length, struct patter
 static void replay_trace(const struct record *records, size_t count) UNUSED;
 static int uffd_register(int region, size_t offset, size_t length, int context, uint64_t mode) UNUSED;
 static int pagemap_scan(int region, size_t offset, size_t length, struct scan_arg scan) UNUSED;
+static int in_memory(int region, size_t offset, size_t length, bool buffer) UNUSED;
 static void expect_scan(const char *expected, long regions, long walk_end,
 			const char *pages) UNUSED;
 static int uffd_unregister(int region, size_t offset, size_t length) UNUSED;

@@ -1,0 +1,107 @@
+"""Which function is the system call, or the accesses, of a step."""
+
+from __future__ import annotations
+
+from swaptrace.replay import (
+    ksm,
+    locking,
+    mapping,
+    pinning,
+    remapping,
+    scanning,
+    syscalls,
+    userfaults,
+)
+from swaptrace.replay.access import access
+from swaptrace.replay.call import Errno
+from swaptrace.replay.incore import mincore
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import World
+from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
+from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.schema import (
+    AccessPatternStep,
+    AccessStep,
+    CheckStep,
+    ClearRefsStep,
+    ExitStep,
+    ForkStep,
+    KsmScanStep,
+    MadviseStep,
+    MeasureStep,
+    MemsetStep,
+    MlockallStep,
+    MlockStep,
+    MmapStep,
+    MprotectStep,
+    MunlockallStep,
+    MunlockStep,
+    MunmapStep,
+    PinStep,
+    RepeatStep,
+    Step,
+    TraceStep,
+    UnpinStep,
+)
+from swaptrace.scenario.uffd import (
+    UffdCopyStep,
+    UffdRegisterStep,
+    UffdUnregisterStep,
+    UffdWriteprotectStep,
+    UffdZeropageStep,
+)
+
+
+def execute(world: World, tally: Tally, step: Step) -> Errno:
+    """Let the step happen to the world; the errno that the kernel gives."""
+    process = world.processes[step.process]
+    match step:
+        case AccessStep() | MemsetStep():
+            access(world, tally, process, step)
+        case MmapStep():
+            return mapping.mmap(world, tally, process, step)
+        case MremapStep():
+            return remapping.mremap(world, tally, process, step)
+        case MunmapStep():
+            return syscalls.munmap(world, tally, process, step)
+        case MprotectStep():
+            return syscalls.mprotect(world, tally, process, step)
+        case MadviseStep():
+            return syscalls.madvise(world, tally, process, step)
+        case MlockStep():
+            return locking.mlock(world, tally, process, step)
+        case MunlockStep():
+            return locking.munlock(world, tally, process, step)
+        case MlockallStep():
+            return locking.mlockall(world, tally, process, step)
+        case MunlockallStep():
+            locking.munlockall(world, tally, process)
+        case UffdWriteprotectStep():
+            return userfaults.uffd_writeprotect(world, tally, process, step)
+        case UffdRegisterStep():
+            return userfaults.uffd_register(world, tally, process, step)
+        case UffdUnregisterStep():
+            return userfaults.uffd_unregister(world, tally, process, step)
+        case UffdCopyStep():
+            return userfaults.uffd_copy(world, tally, process, step)
+        case UffdZeropageStep():
+            return userfaults.uffd_zeropage(world, tally, process, step)
+        case PagemapScanStep():
+            return scanning.pagemap_scan(world, tally, process, step)
+        case MincoreStep():
+            return mincore(world, tally, process, step)
+        case PinStep():
+            return pinning.pin(world, tally, process, step)
+        case UnpinStep():
+            pinning.unpin(world, tally, process, step)
+        case ForkStep():
+            syscalls.fork(world, tally, process, step.child)
+        case ExitStep():
+            syscalls.exit_process(world, tally, process)
+        case ClearRefsStep():
+            syscalls.clear_refs(world, tally, process)
+        case KsmScanStep():
+            ksm.ksm_scan(world, tally)
+        case AccessPatternStep() | TraceStep() | CheckStep() | MeasureStep() | RepeatStep():
+            raise AssertionError(f"{step.op} has a method of its own")
+    return None
