@@ -91,7 +91,8 @@ def replay(
 class Replay:
     """One replay under way. `world` and `record` may be looked at between the steps.
 
-    `observe`, if given, is called after each leaf step with its path, the step and its tally.
+    `observe`, if given, is called after each leaf step with its path, the step and its tally;
+    `look` is after how many parts of a long step something is told of the accesses, and what.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Replay:
         self.broken: set[str] = set()
         self.parts = checkpoints
         self.told: Told = lambda _accesses: None
+        self.look: tuple[int, Told] = 0, self.told
         self.record = Record(steps=[] if steps else None, checkpoints=[] if checkpoints else None)
 
     def result(self, pages: bool = False) -> PolicyResult:
@@ -246,26 +248,24 @@ class Replay:
         # What a sequence needs takes longer to import than a small replay takes.
         from swaptrace.replay.pages import sequence
 
-        def mark(accesses: int) -> None:
-            counters = tally.counters()
-            arena = self.world.arena
+        def checkpoint(accesses: int) -> None:
+            arena, place = self.world.arena, (path, step.line, step.process, step.op)
             lru_gen = None if arena is None else arena.lru_gen()
-            point = Checkpoint(
-                path, step.line, step.process, step.op, accesses, counters, lru_gen=lru_gen
-            )
+            point = Checkpoint(*place, accesses, tally.counters(), lru_gen=lru_gen)
             if record.checkpoints is not None:
                 record.checkpoints.append(point)
 
         process = self.world.processes[step.process]
+        stops = (self.parts, checkpoint), self.look
         try:
             refuse_accesses(process, step.region, step.op)
             if isinstance(step, AccessPatternStep):
-                along = sequence.Along(sequence.parts(step.count, self.parts), mark, self.told)
+                along = sequence.along(step.count, stops, self.told)
                 sequence.replay_pattern(self.world, tally, process, step, along)
             else:
                 trace = sequence.trace_of(step, self.scenario)
-                marks = sequence.parts(sequence.length(trace), self.parts) if self.parts else []
-                along = sequence.Along(marks, mark, self.told)
+                count = sequence.length(trace) if self.parts or self.look[0] else 0
+                along = sequence.along(count, stops, self.told)
                 sequence.replay_trace(self.world, tally, process, step, trace, along)
         except SwaptraceError as error:
             raise self.problem(step, str(error)) from error

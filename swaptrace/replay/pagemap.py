@@ -40,6 +40,16 @@ def column_runs(world: World, family: SharedRegion) -> Iterator[tuple[int, Colum
     return pages_of(world, family, Walk(0, family.region.pages))
 
 
+def column_counts(world: World, family: SharedRegion) -> Iterator[tuple[int, Column]]:
+    """How many pages of a region have which column, wherever they lie; a column may come again."""
+    single = None if world.arena is None else world.arena.columns(family)
+    if single is not None:
+        yield from single
+        return
+    for number, pages in family.region.histogram(Walk(0, family.region.pages)).items():
+        yield pages, world.table.columns[number]
+
+
 def pages_of(world: World, family: SharedRegion, walk: Walk) -> Iterator[tuple[int, Column]]:
     """The same of a part of it, which is contiguous."""
     single = None if world.arena is None else world.arena.columns(family)

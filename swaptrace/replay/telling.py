@@ -11,7 +11,7 @@ from swaptrace.mm.column import Column, Mapping, Marker, SwapPte
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.explain import transition
 from swaptrace.replay.explainblocks import told_transition
-from swaptrace.replay.pagemap import column_runs, flags_of
+from swaptrace.replay.pagemap import column_counts, column_runs, flags_of
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.tally import Taken as TakenBy
 from swaptrace.replay.tally import Tally, ToldOf, add_counters
@@ -21,6 +21,7 @@ from swaptrace.result.history import (
     Frame,
     Gap,
     History,
+    Moment,
     StateKind,
     StateRun,
     Strip,
@@ -35,6 +36,12 @@ FIRST: Final = 160
 LAST: Final = 40
 """How many are kept from the end, where there are more."""
 
+LOOKS: Final = 20
+"""After how many parts of a long step it is looked at the pages, unless there are checkpoints."""
+
+MOST_LOOKS: Final = 100
+"""More columns nobody tells apart."""
+
 PARTS: Final = 512
 """Into how many parts a region is cut that has more than twice as many runs."""
 
@@ -45,10 +52,12 @@ class StepHistorian:
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
         replay.observe = self.observe
+        replay.look = min(replay.parts, MOST_LOOKS) or LOOKS, self.look
         replay.world.table.tells = True
         self.first: list[Frame] = []
         self.last: deque[Frame] = deque(maxlen=LAST)
         self.steps = 0
+        self.course: list[Moment] = []
         self.counted: dict[str, int] = {}
         self.states: dict[ViewState, int] = {}
         self.views: dict[tuple[int, int], int] = {}
@@ -74,11 +83,17 @@ class StepHistorian:
             self.pages[number] += pages
         self.steps += 1
         strips = tuple(self.strips())
-        frame = Frame(path, step.line, step.process, step.op, counters, taken, strips)
+        course, self.course = tuple(self.course), []
+        frame = Frame(path, step.line, step.process, step.op, counters, taken, strips, course)
         if len(self.first) < FIRST:
             self.first.append(frame)
         else:
             self.last.append(frame)
+
+    def look(self, accesses: int) -> None:
+        """Take down how it is within a long step; one that is shorter has fewer parts."""
+        if accesses > (self.course[-1].accesses if self.course else 0):
+            self.course.append(Moment(accesses, tuple(self.shares())))
 
     def transition(self, taken: TakenBy, child: str) -> int:
         """The number of a transition; what is told in the same words is the same one."""
@@ -130,6 +145,17 @@ class StepHistorian:
         if len(found) <= 2 * PARTS:
             return Strip(process, region, tuple(found))
         return Strip(process, region, tuple(_coarse(found, family.region.pages)), PARTS)
+
+    def shares(self) -> Iterator[tuple[StateRun, ...]]:
+        """How many pages are in which state, in the order of `strips`."""
+        world = self.replay.world
+        for process in world.processes.values():
+            for family in process.regions.values():
+                member = family.members.index(process.name)
+                pages: Counter[int] = Counter()
+                for count, column in column_counts(world, family):
+                    pages[self.state(world.table.intern(column), member)] += count
+                yield tuple(StateRun(pages[state], state) for state in sorted(pages))
 
     def state(self, column: int, member: int) -> int:
         """The number of what a process sees of a column."""

@@ -68,9 +68,18 @@ class TakenTransition(NamedTuple):
     pages: int
 
 
+class Moment(NamedTuple):
+    """How it looked within a long step, after so many of its accesses: of each strip of the step,
+    in its order, how many pages were in which state, wherever they lie."""
+
+    accesses: int
+    pages: tuple[tuple[StateRun, ...], ...]
+
+
 class Frame(NamedTuple):
     """An executed leaf step: what it counted, the transitions that it took, and every region of
-    every process after it. `step` is its path, as of `StepResult`."""
+    every process after it. `step` is its path, as of `StepResult`; `course` is how a long step went
+    on."""
 
     step: str
     line: int
@@ -79,6 +88,7 @@ class Frame(NamedTuple):
     counters: Mapping[str, int]
     taken: tuple[TakenTransition, ...]
     strips: tuple[Strip, ...]
+    course: tuple[Moment, ...] = ()
 
 
 class Gap(NamedTuple):

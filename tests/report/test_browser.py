@@ -103,12 +103,25 @@ def test_does_the_pointer_say_which_pages(browser: Any, tmp_path: Path) -> None:
     assert opened.quiet()
 
 
+def test_does_the_pointer_say_what_is_within_a_long_step(browser: Any, compared: Path) -> None:
+    """Is it that part of the accesses, with the pages of each state?"""
+    opened = Opened(browser, compared)
+    opened.page.fill("#filter", "half-the-memory")
+    opened.page.click("#unfold")
+    columns = opened.page.locator("svg.course:visible").first
+    columns.hover(position={"x": columns.bounding_box()["width"] - 3, "y": 30})
+    accesses, *pages = opened.page.locator("#tip div").all_inner_texts()
+    assert accesses == "after 4096 accesses"
+    assert sum(int(each.split()[1]) for each in pages) == 512
+    assert opened.quiet()
+
+
 def test_is_it_accessible(browser: Any, compared: Path) -> None:
     """Does axe-core find nothing, in light and in dark, with everything unfolded?"""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    for scheme in ("light", "dark"):
+    for scheme, name in (("light", "soft-dirty"), ("dark", "soft-dirty"), ("light", "half-the")):
         opened = Opened(browser, compared, color_scheme=scheme, bypass_csp=True)
-        opened.page.fill("#filter", "soft-dirty")
+        opened.page.fill("#filter", name)
         opened.page.click("#unfold")
         found = axe.Axe().run(opened.page)
         assert found.response["violations"] == [], found.generate_report()

@@ -113,8 +113,9 @@ class FolioPlayer:
         return self.opened[key][1]
 
     def flush(self) -> None:
-        """Count what has been counted in the page tables."""
+        """Count what has been counted in the page tables, and write them back."""
         for sweep, table in self.opened.values():
+            sweep.tables.replace(table.number, [table.stretch])
             sweep.count(table.counted, table.first, 1)
             table.counted.clear()
 

@@ -42,6 +42,9 @@ Place = tuple[Process, SharedRegion]
 Find = Callable[[int, int], Place]
 """The place that the numbers of a process and of a region mean."""
 
+Mark = Callable[[int], None]
+"""What is called with a number of accesses."""
+
 Named = TypeVar("Named", Process, SharedRegion)
 
 
@@ -53,8 +56,8 @@ class Along(NamedTuple):
     """
 
     marks: list[int]
-    mark: Callable[[int], None]
-    told: Callable[[int], None]
+    mark: Mark
+    told: Mark
 
 
 class Player:
@@ -270,6 +273,20 @@ def accesses_in(steps: Iterable[Step], scenario: Scenario) -> int:
 def parts(count: int, number: int) -> list[int]:
     """Where so many equal parts of a sequence end."""
     return [count * part // number for part in range(1, number + 1)]
+
+
+def along(count: int, stops: Iterable[tuple[int, Mark]], told: Mark) -> Along:
+    """Each of `stops` is called after each of so many equal parts of all accesses (0: never)."""
+    at: dict[int, list[Mark]] = {}
+    for number, mark in stops:
+        for end in parts(count, number):
+            at.setdefault(end, []).append(mark)
+
+    def stop(accesses: int) -> None:
+        for mark in at[accesses]:
+            mark(accesses)
+
+    return Along(sorted(at), stop, told)
 
 
 def trace_of(step: TraceStep, scenario: Scenario) -> TraceFile:

@@ -9,6 +9,7 @@ from operator import eq
 from typing import NamedTuple
 
 from swaptrace.report.html.colors import classes
+from swaptrace.report.html.courses import Course, course
 from swaptrace.report.html.graph import Picture, picture
 from swaptrace.report.html.strips import Mark, Painted, Scale, StripPicture, code, paths, scale
 from swaptrace.result.explanation import Transition
@@ -52,10 +53,11 @@ class Legend(NamedTuple):
 
 
 class SceneCell(NamedTuple):
-    """A region after a step, drawn and as text."""
+    """A region after a step, drawn and as text; within a long step, how it came about."""
 
     drawing: StripPicture
     code: str
+    course: Course | None
 
 
 class SceneRow(NamedTuple):
@@ -276,7 +278,7 @@ def _group(
     for frame in history.frames:
         at = where[frame.step, frame.line]
         broken = tuple(each for each in result.violations if each.step == frame.step)
-        cells = tuple(_cell(frame, each, broken, history, states) for each in headings)
+        cells = tuple(_cell(frame, each, broken, history, states, legend) for each in headings)
         taken = tuple(TakenTransition(numbers[number], pages) for number, pages in frame.taken)
         rows.append(SceneRow(at, steps[at], cells, taken, frame.counters, broken))
     return Group(names, tuple(rows), history.gap, history.repeated)
@@ -288,9 +290,11 @@ def _cell(
     broken: Sequence[Violation],
     history: History,
     states: Painted,
+    legend: Mapping[ViewState, Legend],
 ) -> SceneCell | None:
     place = heading.process, heading.region
-    for strip in frame.strips:
+    letters = {number: legend[state].letter for number, state in enumerate(history.states)}
+    for number, strip in enumerate(frame.strips):
         if (strip.process, strip.region) == place and strip.pages == heading.pages:
             marks = tuple(
                 _mark(heading.scale, each, strip.pages)
@@ -300,7 +304,8 @@ def _cell(
             drawn = StripPicture(
                 heading.scale.width, 10, paths(strip, heading.scale, states), marks
             )
-            return SceneCell(drawn, code(strip, history.states))
+            along = course(frame.course, number, states, letters)
+            return SceneCell(drawn, code(strip, history.states), along)
     return None
 
 

@@ -110,6 +110,12 @@
     const from = Math.max(low, ...above.map((run) => run[1]).filter((end) => end <= place));
     return [least[0], [from, Math.min(high, ...above.map((run) => run[0]).filter((start) => start >= place))]];
   };
+  const within = (svg, clientX) => {
+    const box = svg.getBoundingClientRect();
+    const parts = svg.getAttribute("aria-label").split(": ").slice(1).join(": ").split("; ");
+    const [accesses, pages] = parts[Math.min(parts.length - 1, Math.max(0, Math.floor(((clientX - box.left) / box.width) * parts.length)))].split(": ");
+    return [`after ${accesses} accesses`, ...pages.split(", ").map((each) => `pages: ${each}`)];
+  };
   const describe = (svg, clientX) => {
     const row = svg.closest("tr");
     const scene = svg.closest(".scene");
@@ -137,7 +143,7 @@
   };
   document.addEventListener("pointermove", (event) => {
     const svg = event.target.closest ? event.target.closest(".strips svg") : null;
-    const lines = svg && describe(svg, event.clientX);
+    const lines = svg && (svg.matches(".course") ? within : describe)(svg, event.clientX);
     tip.hidden = !lines;
     if (!lines) return;
     tip.replaceChildren(...lines.map((text) => {
