@@ -16,6 +16,7 @@ from swaptrace.mm.column import (
     ZERO,
     Column,
     Mapping,
+    Marker,
     Pte,
     SwapPte,
     filled_with,
@@ -47,9 +48,10 @@ def content(column: Column, mapping: Mapping) -> int | None:
     """The data token that a load would find, wherever it is now."""
     vma, pte = mapping.vma, mapping.pte
     shmem = column.shmem if vma is not None and vma.shmem else None
-    if pte is None and shmem is not None and shmem.folio is not None:
+    absent = pte is None or isinstance(pte, Marker)
+    if absent and shmem is not None and shmem.folio is not None:
         return column.folios[shmem.folio].data
-    if pte is None and shmem is not None and shmem.slot is not None:
+    if absent and shmem is not None and shmem.slot is not None:
         pte = SwapPte(shmem.slot)
     if isinstance(pte, Pte):
         return ZERO if pte.is_zero_page else column.folios[pte.folio].data

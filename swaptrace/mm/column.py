@@ -60,7 +60,14 @@ class Vma(NamedTuple):
     def prot_writes(self) -> bool:
         """Whether vm_page_prot has the write bit: of shared memory of which nobody wants to see
         writes (vma_wants_writenotify())."""
-        return self.shared and self.writable and not self.soft_dirty_enabled
+        seen = self.soft_dirty_enabled or self.uffd_wp
+        return self.shared and self.writable and not seen
+
+    @property
+    def uses_markers(self) -> bool:
+        """userfaultfd_wp_use_markers() of a VMA with VM_UFFD_WP: whether a page that is not there
+        is protected by a marker."""
+        return self.uffd.unpopulated or self.shmem
 
     @property
     def uffd_armed(self) -> bool:

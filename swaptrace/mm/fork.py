@@ -32,11 +32,12 @@ def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same
     if copy and isinstance(parent.pte, Pte) and needs_cow_for_dma(page, p, parent.pte):
         child = copy_present_page(page, p, child)
     elif copy and isinstance(parent.pte, Pte):
-        shared = parent.pte.wrprotect()
+        shared = parent.pte if vma.shared else parent.pte.wrprotect()
         page.set_pte(p, shared)
         if not shared.is_zero_page:
             page.set_folio(shared.folio, anon_exclusive=False)
         kept = shared if vma.uffd_wp else shared.clear_uffd_wp()
+        kept = kept.mkclean() if vma.shared else kept
         child = child._replace(pte=kept, written=parent.written)
     elif copy and isinstance(parent.pte, SwapPte):
         entry = parent.pte

@@ -8,7 +8,7 @@ from swaptrace.mm.column import GUARD, ZERO_PAGE, Marker, Pte, SwapPte, Vma
 from swaptrace.mm.event import Facts, FaultResult
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, SwapinFault, SwapinPte, ask
-from swaptrace.mm.shmem import do_fault
+from swaptrace.mm.shmem import do_fault, pte_install_uffd_wp_if_needed
 from swaptrace.mm.swap import (
     folio_free_swap,
     free_swap_and_cache,
@@ -76,10 +76,8 @@ def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
     if result is not None:
         return result
     pte, own = page.maps[p].pte, page.policy.functions
-    if pte is None and page.vma(p).shmem:
-        result = FaultResult(do_fault(page, p, write))
-    elif pte is None:
-        result = own.get("do_anonymous_page", do_anonymous_page)(page, p, write)
+    if pte is None:
+        result = do_pte_missing(page, p, write)
     elif isinstance(pte, Marker):
         result = handle_pte_marker(page, p, write)
     elif isinstance(pte, SwapPte):
@@ -92,6 +90,15 @@ def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
         page.enter("handle_pte_fault")
         page.set_pte(p, pte.mkdirty())
     return result or FaultResult()
+
+
+def do_pte_missing(page: Page, p: int, write: bool) -> FaultResult | None:
+    """do_fault() of an object, do_anonymous_page() of the rest."""
+    if page.vma(p).shmem:
+        return FaultResult(do_fault(page, p, write))
+    own = page.policy.functions.get("do_anonymous_page", do_anonymous_page)
+    result: FaultResult | None = own(page, p, write)
+    return result
 
 
 def do_uffd_rwp(page: Page, p: int) -> FaultResult:
@@ -114,8 +121,7 @@ def handle_pte_marker(page: Page, p: int, write: bool) -> FaultResult:
     if not page.vma(p).uffd_wp:
         return FaultResult()
     page.marked = True
-    anonymous = page.policy.functions.get("do_anonymous_page", do_anonymous_page)
-    result: FaultResult | None = anonymous(page, p, write)
+    result = do_pte_missing(page, p, write)
     page.marked = False
     if page.maps[p].pte is None:
         page.set_pte(p, Marker())
@@ -337,12 +343,15 @@ def wp_page_copy(page: Page, p: int, old: Pte, unshare: bool = False) -> None:
         free_swap_cache(page, old.folio)
 
 
-def zap_pte(page: Page, p: int, keeps_guards: bool = False) -> None:
-    """zap_pte_range(): the process loses the page (MADV_DONTNEED, munmap, exit)."""
+def zap_pte(page: Page, p: int, keeps_markers: bool = False) -> None:
+    """zap_pte_range(): the process loses the page (MADV_DONTNEED, munmap, exit). MADV_DONTNEED
+    `keeps_markers` of guards, and those that protect an object's pages: zap_drop_markers()."""
     page.enter("zap_pte_range")
-    pte = page.maps[p].pte
-    if keeps_guards and pte == GUARD:
+    pte, vma = page.maps[p].pte, page.vma(p)
+    if keeps_markers and (pte == GUARD or (vma.shmem and isinstance(pte, Marker))):
         return
+    left = pte_install_uffd_wp_if_needed(page, p) if keeps_markers else None
+    armed = page.maps[p].armed
     if isinstance(pte, SwapPte):
         free_swap_and_cache(page, p, pte.slot)
     elif pte is not None:
@@ -352,6 +361,8 @@ def zap_pte(page: Page, p: int, keeps_guards: bool = False) -> None:
                 page.set_folio(pte.folio, dirty=True)
             free_swap_cache(page, pte.folio)
     drop_data(page, p)
+    if left is not None:
+        page.set_map(p, pte=left, armed=armed)
 
 
 def never_ends(page: Page) -> PolicyError:

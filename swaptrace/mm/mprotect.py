@@ -29,7 +29,7 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
             page.set_pte(p, pte._replace(uffd_wp=wp))
     elif isinstance(pte, Marker) and wp is False and not pte.guard:
         page.set_pte(p, None)
-    elif pte is None and wp and page.vma(p).uffd.unpopulated:
+    elif pte is None and wp and page.vma(p).uses_markers:
         page.set_pte(p, Marker())
     elif isinstance(pte, Pte):
         pte = pte._replace(write=page.vma(p).prot_writes)
@@ -57,7 +57,7 @@ def can_change_pte_writable(page: Page, p: int, pte: Pte) -> bool:
 def uffd_wp_range(page: Page, p: int, wp: bool, rwp: bool = False) -> None:
     """UFFDIO_WRITEPROTECT, or mrwprotect_range() (`rwp`), after which the uffd bit means PROT_NONE.
     A page that was never touched has nothing to protect, unless the userfaultfd has
-    WP_UNPOPULATED: then a marker stands in its place."""
+    WP_UNPOPULATED, or it is that of an object: then a marker stands in its place."""
     change_pte(page, p, wp)
     page.set_map(p, armed=wp and not rwp and page.maps[p].pte not in (None, GUARD))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swaptrace.counters import Counter
 from swaptrace.errors import NotModelled
-from swaptrace.mm.column import ZERO, Pte, Shmem
+from swaptrace.mm.column import ZERO, Entry, Marker, Pte, Shmem
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.swap import read_swap_cache, swap_read_folio, swap_writepage
 
@@ -13,19 +13,20 @@ def do_fault(page: Page, p: int, write: bool) -> bool:
     """do_fault() of a page that is not mapped; whether it had to be read (a major fault).
 
     A read fault maps the page as vm_page_prot says, and its neighbours, too; a write fault of a
-    private mapping copies it at once.
+    private mapping copies it at once. No neighbours where a userfaultfd protects them
+    (uffd_disable_fault_around()).
     """
     vma = page.vma(p)
     if write and not vma.shared:
         return do_cow_fault(page, p)
     page.enter("do_shared_fault" if write else "do_read_fault")
-    page.maps_around = not write
+    page.maps_around = not write and not vma.uffd_wp
     f, major = shmem_get_folio(page)
     pte = Pte(f, write=vma.prot_writes)
     if write:
         pte = pte.mkdirty().mkwrite() if vma.writable else pte.mkdirty()
         page.set_folio(f, dirty=True)
-    page.set_pte(p, pte)
+    set_pte_range(page, p, pte)
     return major
 
 
@@ -36,8 +37,21 @@ def do_cow_fault(page: Page, p: int) -> bool:
     cached, major = shmem_get_folio(page)
     f = page.new_folio(page.folios[cached].data, anon_exclusive=True)
     pte = Pte(f).mkdirty()
-    page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
+    set_pte_range(page, p, pte.mkwrite() if page.vma(p).writable else pte)
     return major
+
+
+def set_pte_range(page: Page, p: int, pte: Pte) -> None:
+    """The entry that a fault makes: protected if a marker stood there."""
+    page.set_pte(p, pte.mkuffd_wp() if page.marked else pte)
+
+
+def pte_install_uffd_wp_if_needed(page: Page, p: int) -> Entry:
+    """What is left of an entry that is taken away while the VMA stays: of an object's page that is
+    protected a marker (5.19), else nothing."""
+    vma, pte = page.vma(p), page.maps[p].pte
+    kept = vma.shmem and vma.uffd_wp and pte is not None and pte.uffd_wp
+    return Marker() if kept else None
 
 
 def shmem_get_folio(page: Page) -> tuple[int, bool]:
@@ -114,7 +128,11 @@ def shmem_truncate_range(page: Page) -> None:
         pte = mapping.pte
         if mapping.vma is None or not mapping.vma.shmem:
             continue
-        if pte is None or (isinstance(pte, Pte) and page.in_page_cache(pte.folio)):
+        if isinstance(pte, Marker):
+            page.set_map(p, data=ZERO)
+        elif pte is None or (isinstance(pte, Pte) and page.in_page_cache(pte.folio)):
+            left, armed = pte_install_uffd_wp_if_needed(page, p), mapping.armed
             page.set_map(p, pte=None, data=ZERO)
             drop_data(page, p)
+            page.set_map(p, pte=left, armed=armed and left is not None)
     page.shmem = Shmem()

@@ -109,7 +109,7 @@ def perform(page: Page, event: Event) -> None:
         case FreeSwap():
             try_to_reclaim_swap(page, event.slot)
         case Dontneed():
-            zap_pte(page, p, keeps_guards=True)
+            zap_pte(page, p, keeps_markers=True)
         case Guard():
             guard(page, p, event.install)
         case Free():

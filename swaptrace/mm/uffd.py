@@ -9,8 +9,9 @@ class Uffd(NamedTuple):
     """The userfaultfd of a VMA (vm_userfaultfd_ctx), beside VM_UFFD_WP.
 
     `missing` is VM_UFFD_MISSING; `unpopulated`, `wp_async` and `event_fork` are the features
-    WP_UNPOPULATED, which WP_ASYNC implies, WP_ASYNC and EVENT_FORK; `fill` is the byte of the pages
-    that its handler gives.
+    WP_UNPOPULATED, which WP_ASYNC implies, WP_ASYNC and EVENT_FORK; `hugetlbfs_shmem` is
+    WP_HUGETLBFS_SHMEM, which only tells that the kernel protects these; `fill` is the byte of the
+    pages that its handler gives.
     """
 
     missing: bool = False
@@ -18,6 +19,7 @@ class Uffd(NamedTuple):
     wp_async: bool = False
     event_fork: bool = False
     fill: int = 0
+    hugetlbfs_shmem: bool = False
 
     @property
     def context(self) -> Uffd:

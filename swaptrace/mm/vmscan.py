@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swaptrace.mm.column import Pte, Shmem, SwapPte
 from swaptrace.mm.page import Page, drop_data
-from swaptrace.mm.shmem import shmem_writeout
+from swaptrace.mm.shmem import pte_install_uffd_wp_if_needed, shmem_writeout
 from swaptrace.mm.swap import folio_free_swap, swap_writepage
 
 
@@ -45,7 +45,7 @@ def shrink_shmem(page: Page, f: int) -> None:
     page.enter("try_to_unmap_one")
     for p, pte in mappings(page, f):
         page.set_folio(f, dirty=page.folios[f].dirty or pte.dirty)
-        page.set_map(p, pte=None, written=False)
+        page.set_map(p, pte=pte_install_uffd_wp_if_needed(page, p), written=False)
     if page.folios[f].dirty:
         shmem_writeout(page, f)
     else:

@@ -15,7 +15,6 @@ from swaptrace.mm.checks import reads_soft_dirty
 from swaptrace.mm.column import ENTRY_BYTES, GUARD, Column, Entry, Pte, Vma
 from swaptrace.mm.event import Writeprotect
 from swaptrace.replay.call import Call, Errno, begin
-from swaptrace.replay.filemap import refuse
 from swaptrace.replay.pagemap import pages_of
 from swaptrace.replay.processes import Process
 from swaptrace.replay.runs.region import Walk, listed
@@ -26,6 +25,7 @@ from swaptrace.replay.world import World
 from swaptrace.scenario.pagescan import (
     CATEGORIES,
     CHECK_WPASYNC,
+    FILE,
     FLAGS,
     HUGE,
     NOT_FOUND,
@@ -99,7 +99,6 @@ def pagemap_scan(world: World, tally: Tally, process: Process, step: PagemapScan
     check_modelled(world, step)
     process.scanned = None
     call = begin(world, tally, process, step.region, step.span)
-    refuse(call.space.within(call.start, call.end), step.op)
     pages = call.end - call.start
     vec_len = (pages if step.vec else 0) if step.vec_len is None else step.vec_len
     known = sum(CATEGORIES.values())
@@ -260,7 +259,9 @@ class Scan:
     def categories(self, column: Column, member: int, vma: Vma) -> int:
         """pagemap_page_category() and pagemap_scan_pte_hole()."""
         mapping, world = column.maps[member], self.call.world
-        found = vma_categories(vma, world.machine.soft_dirty) | entry_categories(mapping.pte)
+        found = vma_categories(vma, world.machine.soft_dirty) | entry_categories(
+            column, mapping.pte
+        )
         if world.machine.soft_dirty and reads_soft_dirty(mapping):
             found |= SOFT_DIRTY
         if mapping.pte is not None and mapping.pte.uffd_wp:
@@ -295,12 +296,13 @@ def vma_categories(vma: Vma, soft_dirty: bool) -> int:
     return WPALLOWED * wp_allowed(vma) | SOFT_DIRTY * (soft_dirty and vma.soft_dirty)
 
 
-def entry_categories(pte: Entry) -> int:
+def entry_categories(column: Column, pte: Entry) -> int:
     """What a page-table entry says; a marker is no page, but an entry that is not present."""
     if pte is None:
         return 0
     if isinstance(pte, Pte):
-        return PRESENT | PFNZERO * pte.is_zero_page
+        cached = column.shmem is not None and column.shmem.folio == pte.folio
+        return PRESENT | PFNZERO * pte.is_zero_page | FILE * cached
     return SWAPPED
 
 

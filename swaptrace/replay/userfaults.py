@@ -16,6 +16,7 @@ from swaptrace.replay.call import Call, Errno, begin, is_aligned, set_vma
 from swaptrace.replay.filemap import refuse
 from swaptrace.replay.pagemap import pages_of
 from swaptrace.replay.processes import Process
+from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario import uffd
@@ -88,6 +89,7 @@ def wanted_of(step: uffd.UffdRegisterStep) -> Uffd:
         wp_async=wp_async,
         event_fork="UFFD_FEATURE_EVENT_FORK" in step.features,
         fill=step.fill,
+        hugetlbfs_shmem="UFFD_FEATURE_WP_HUGETLBFS_SHMEM" in step.features,
     )
 
 
@@ -114,7 +116,7 @@ def register(call: Call, wanted: Vma) -> Errno:
     """userfaultfd_register(), which wants a VMA and leaves out the holes between them; for
     read-write protection none that is inaccessible."""
     areas = call.space.within(call.start, call.end)
-    refuse(areas, "userfaultfd")
+    check_objects(call.world, areas, wanted)
     if not areas or (wanted.uffd_rwp and not all(area.vma.accessible for area in areas)):
         return "EINVAL"
     context = wanted.uffd.context
@@ -129,6 +131,14 @@ def register(call: Call, wanted: Vma) -> Errno:
 
     each_area(call, changed)
     return None
+
+
+def check_objects(world: World, areas: list[VmArea], wanted: Vma) -> None:
+    """Raise `NotModelled` where it is not known what becomes of shared memory or of a file."""
+    if wanted.uffd.missing or wanted.uffd_rwp:
+        refuse(areas, "userfaultfd for anything but write-protection")
+    if version(world.machine.kernel) < SINCE:
+        refuse(areas, "userfaultfd, before Linux {}.{},".format(*SINCE))
 
 
 def each_area(call: Call, changed: Callable[[Vma], Vma]) -> None:
@@ -206,6 +216,7 @@ def mfill_atomic(call: Call, event: Event, is_free: Callable[[Entry], bool]) -> 
     area = next(iter(call.space.within(call.start, call.start + 1)), None)
     if area is None:
         return "ENOENT"
+    refuse([area], "UFFDIO_COPY or UFFDIO_ZEROPAGE")
     anon_vma_prepare(call.world, call.process, area)
     if area.end < call.end or not area.vma.uffd_armed:
         return "ENOENT"

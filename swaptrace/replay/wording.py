@@ -175,7 +175,7 @@ def vma_words(vma: Vma) -> str:
     """Protection and what else is on."""
     words = ["rw" if vma.writable else "r" if vma.readable else "none"]
     words += [word for word in ("locked", "uffd_wp", "uffd_rwp") if getattr(vma, word)]
-    features = vma.uffd._replace(fill=0)._asdict()
+    features = vma.uffd._replace(fill=0, hugetlbfs_shmem=False)._asdict()
     words += [f"uffd_{word.removeprefix('wp_')}" for word, on in features.items() if on]
     words += ["shared"] if vma.shared else ["file"] if vma.shmem else []
     if vma.soft_dirty_enabled:

@@ -10,7 +10,10 @@ from swaptrace.scenario.base import BaseStep, ByteRange
 UffdMode = Literal["wp", "rwp"]
 RegisterMode = Literal["missing", "wp"]
 UffdFeature = Literal[
-    "UFFD_FEATURE_WP_UNPOPULATED", "UFFD_FEATURE_WP_ASYNC", "UFFD_FEATURE_EVENT_FORK"
+    "UFFD_FEATURE_WP_UNPOPULATED",
+    "UFFD_FEATURE_WP_ASYNC",
+    "UFFD_FEATURE_EVENT_FORK",
+    "UFFD_FEATURE_WP_HUGETLBFS_SHMEM",
 ]
 
 

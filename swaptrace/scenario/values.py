@@ -336,7 +336,7 @@ UFFD_FEATURE: Final[Reader[UffdFeature]] = choice(
         for name in (
             *("PAGEFAULT_FLAG_WP", "EVENT_REMAP", "EVENT_REMOVE", "EVENT_UNMAP", "SIGBUS"),
             *("THREAD_ID", "MISSING_HUGETLBFS", "MISSING_SHMEM", "MINOR_HUGETLBFS", "MINOR_SHMEM"),
-            *("EXACT_ADDRESS", "WP_HUGETLBFS_SHMEM", "POISON", "MOVE"),
+            *("EXACT_ADDRESS", "POISON", "MOVE"),
         )
     ),
 )

@@ -133,6 +133,7 @@ def features_of(context: Uffd) -> tuple[str, ...]:
         "EVENT_FORK": context.event_fork,
         "WP_UNPOPULATED": context.unpopulated,
         "WP_ASYNC": context.wp_async,
+        "WP_HUGETLBFS_SHMEM": context.hugetlbfs_shmem,
     }
     return tuple(f"UFFD_FEATURE_{name}" for name, on in wanted.items() if on)
 

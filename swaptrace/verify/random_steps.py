@@ -248,14 +248,7 @@ class Maker:
             kinds += [(self.userfault, 9), (self.scan, 7)]
         region, process = self.somewhere()
         if region in self.objects[process]:  # of which this is not modelled
-            left_out = (
-                self.pattern,
-                self.protect,
-                self.userfault,
-                self.scan,
-                self.mmap_over,
-                self.mremap,
-            )
+            left_out = (self.pattern, self.mmap_over, self.mremap)
             kinds = [each for each in kinds if each[0] not in left_out]
         make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         return make(region, process, self.sizes[process][region])
@@ -373,7 +366,8 @@ class Maker:
         span, registered = self.span(pages, 0.7), self.span(pages, 0.2)
         own = self.random.random() < 0.8
         features = self.features if own else self.random.choice(FEATURES)
-        return uffd_step(self.random, features, region, process, span, registered)
+        is_object = region in self.objects[process]
+        return uffd_step(self.random, features, region, process, span, registered, is_object)
 
     def clear_refs(self, _region: str, process: str, _pages: int) -> Step:
         return ClearRefsStep(line=1, process=process)
@@ -381,7 +375,8 @@ class Maker:
     def protect(self, region: str, process: str, pages: int) -> Step:
         protect = self.random.random() < 0.75
         span = self.span(pages, 0.6)
-        mode: UffdMode = "rwp" if self.rwp and self.random.random() < 0.4 else "wp"
+        reads = self.rwp and region not in self.objects[process]
+        mode: UffdMode = "rwp" if reads and self.random.random() < 0.4 else "wp"
         return UffdWriteprotectStep(
             line=1, process=process, region=region, span=span, wp=protect, mode=mode
         )

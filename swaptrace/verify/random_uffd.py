@@ -22,8 +22,9 @@ Features = tuple[UffdFeature, ...]
 UNPOPULATED: Final[UffdFeature] = "UFFD_FEATURE_WP_UNPOPULATED"
 ASYNC: Final[UffdFeature] = "UFFD_FEATURE_WP_ASYNC"
 FORK: Final[UffdFeature] = "UFFD_FEATURE_EVENT_FORK"
+OBJECTS: Final[UffdFeature] = "UFFD_FEATURE_WP_HUGETLBFS_SHMEM"
 FEATURES: Final[tuple[Features, ...]] = (
-    *((), (UNPOPULATED,), (ASYNC,), (ASYNC,), (FORK,)),
+    *((), (UNPOPULATED,), (ASYNC,), (ASYNC, OBJECTS), (FORK,)),
     *((UNPOPULATED, FORK), (ASYNC, FORK)),
 )
 MODES: Final[tuple[tuple[RegisterMode, ...], ...]] = (
@@ -41,11 +42,12 @@ def uffd_step(
     process: str,
     span: ByteRange,
     registered: ByteRange,
+    is_object: bool = False,
 ) -> OnUffd:
-    """One on a range; a registration is of another one."""
-    chance = random.random()
+    """One on a range; a registration is of another one. Of an object no page is asked for."""
+    chance = random.random() * (0.6 if is_object else 1)
     if chance < 0.45:
-        mode = random.choice(MODES)
+        mode: tuple[RegisterMode, ...] = ("wp",) if is_object else random.choice(MODES)
         return UffdRegisterStep(
             line=1,
             process=process,

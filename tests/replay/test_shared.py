@@ -11,13 +11,26 @@ from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.errors import ScenarioError
+from swaptrace.kernels import version
 from swaptrace.replay.engine import replay
 from swaptrace.replay.syscalls import OF_ANONYMOUS
+from swaptrace.replay.userfaults import SINCE
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import AccessPatternStep, MadviseStep, RepeatStep, Scenario
-from swaptrace.scenario.uffd import UffdWriteprotectStep
+from swaptrace.scenario.schema import (
+    AccessPatternStep,
+    MadviseStep,
+    RepeatStep,
+    Scenario,
+    Step,
+)
+from swaptrace.scenario.uffd import (
+    UffdCopyStep,
+    UffdRegisterStep,
+    UffdWriteprotectStep,
+    UffdZeropageStep,
+)
 from tests.effort import examples
 from tests.replay.naive import naive_replay
 from tests.replay.strategies import scenarios
@@ -161,12 +174,82 @@ def test_shared_memory_reads_ahead_by_slots_before_6_14() -> None:
     assert ran(steps, "kernel: 6.12, swap: {page_cluster: 0}").total["majflt"] == 32
 
 
+PROTECTED = (
+    "- {uffd_register: a, mode: wp, features: [WP_ASYNC, WP_HUGETLBFS_SHMEM]}\n"
+    "- {uffd_writeprotect: a}\n"
+)
+
+
+def test_a_marker_protects_a_page_of_an_object() -> None:
+    """Is there one without WP_UNPOPULATED, does a read keep the protection and map no neighbour,
+    and does a write copy first and lose it with a second fault?"""
+    result = ran(
+        FILE + "- {uffd_register: a, mode: wp}\n- {uffd_writeprotect: a}\n"
+        "- check: {pages: {a: 32SU}}\n- {uffd_unregister: a}\n" + PROTECTED
+        + "- {read: a, length: 4KiB}\n- {write: a, length: 8KiB}\n"
+        "- check: {pages: {a: '2PX,30SU'}}\n"
+    )  # fmt: skip
+    assert counted(result)[1:3] == [
+        {"minflt": 3, "wp_copy": 1, "cow_fault": 1, "wp_reuse": 1},
+        {"minflt": 1},
+    ]
+
+
+@pytest.mark.parametrize("zap", ["DONTNEED", "PAGEOUT", "REMOVE"])
+def test_protection_survives_what_takes_the_page(zap: str) -> None:
+    """Is a marker left of a protected page of shared memory, and none of one that is not?"""
+    ran(
+        SHARED + PROTECTED + "- {write: a, length: 8KiB}\n- {read: a}\n"
+        f"- {{madvise: a, advice: {zap}}}\n- check: {{pages: {{a: '2-,30SU'}}}}\n"
+        "- {write: a}\n- check: {pages: {a: 32PX}}\n"
+    )
+
+
+def test_an_event_comes_before_shared_memory_is_written() -> None:
+    """Is there one for each page, whether it is there or not, and is none of a private copy
+    forgotten by MADV_DONTNEED?"""
+    plain = "- {uffd_writeprotect: a}\n- {write: a}\n"
+    assert ran(SHARED + "- {write: a, length: 64KiB}\n" + plain).total["uffd_wp"] == 32
+    again = "- {uffd_writeprotect: a}\n- {madvise: a, advice: DONTNEED}\n- {write: a}\n"
+    assert ran(FILE + plain + again).total["uffd_wp"] == 64
+
+
+def test_a_scan_tells_a_page_of_the_page_cache() -> None:
+    """Is PAGE_IS_FILE what the page cache has, not a copy and not a marker?"""
+    ran(
+        FILE + PROTECTED + "- {read: a, length: 8KiB}\n- {write: a, length: 4KiB}\n"
+        "- {pagemap_scan: a, return: [WRITTEN, FILE, PRESENT, SWAPPED]}\n"
+        "- check: {scan: {regions: 3, pages: '1WP,1FP,30S'}}\n"
+    )
+
+
+def test_a_registered_child_shares_what_is_written() -> None:
+    """Does EVENT_FORK copy the page table of shared memory, clean but writable?"""
+    ran(
+        SHARED + "- {write: a, length: 8KiB}\n"
+        "- {uffd_register: a, mode: wp, features: EVENT_FORK}\n- fork: c\n"
+        "- {check: {pages: {a: '2P,30-'}}, process: c}\n- {write: a, process: c}\n"
+        "- {write: a}\n- check: {pages: {a: 32P}}\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("steps", "machine", "why"),
     [
         (SHARED, "memory: 1MiB", "memory limit"),
         (SHARED + "- pin: a\n", "kernel: 6.18", "a pin of shared memory"),
-        (SHARED + "- uffd_writeprotect: a\n", "kernel: 6.18", "userfaultfd of shared memory"),
+        (SHARED + "- uffd_writeprotect: a\n", "kernel: 6.1", "before Linux 6.12, of shared memory"),
+        (
+            SHARED + "- {uffd_register: a, mode: missing}\n",
+            "kernel: 6.18",
+            "for anything but write",
+        ),
+        (SHARED + "- {uffd_writeprotect: a, mode: rwp}\n", "kernel: 7.3", "for anything but write"),
+        (
+            SHARED + "- {uffd_register: a, mode: wp}\n- {uffd_copy: a}\n",
+            "kernel: 6.18",
+            "UFFDIO_COPY or UFFDIO_ZEROPAGE of shared memory",
+        ),
         (FILE + "- {access: a, count: 3}\n", "kernel: 6.18", "access of shared memory or a file"),
         (FILE + "- {mmap: b, size: 4KiB, file: f}\n", "kernel: 6.18", "mapped already"),
     ],
@@ -181,12 +264,21 @@ OBJECTS = ((True, None), (False, "f"), (True, "f"))
 
 def modelled(scenario: Scenario) -> bool:
     """Whether objects can have all of it: what is left out is an error."""
-    left_out = UffdWriteprotectStep, AccessPatternStep
     inner = [s for step in scenario.steps if isinstance(step, RepeatStep) for s in step.steps]
-    return not any(
-        isinstance(s, left_out) or (isinstance(s, MadviseStep) and s.advice.effect in OF_ANONYMOUS)
-        for s in (*scenario.steps, *inner)
-    )
+    return not any(left_out(s, scenario) for s in (*scenario.steps, *inner))
+
+
+def left_out(step: Step, scenario: Scenario) -> bool:
+    """Whether a step is not modelled of objects."""
+    match step:
+        case UffdWriteprotectStep():
+            return step.mode == "rwp" or version(scenario.machine.kernel) < SINCE
+        case UffdRegisterStep():
+            return "missing" in step.mode
+        case MadviseStep():
+            return step.advice.effect in OF_ANONYMOUS
+        case _:
+            return isinstance(step, AccessPatternStep | UffdCopyStep | UffdZeropageStep)
 
 
 @settings(max_examples=examples(200))
@@ -194,6 +286,13 @@ def modelled(scenario: Scenario) -> bool:
 def test_replay_by_runs_equals_page_by_page(scenario: Scenario, policy: str) -> None:
     """Do both replays agree on counters, promises and page maps?"""
     agree(without_readahead(scenario), policy)
+
+
+@settings(max_examples=examples(150))
+@given(scenarios(registers=True, objects=OBJECTS).filter(modelled))
+def test_userfaultfd_and_scans_by_runs_equal_page_by_page(scenario: Scenario) -> None:
+    """The same with write-protection, asynchronous or not, and PAGEMAP_SCAN."""
+    agree(without_readahead(scenario), "merged")
 
 
 @settings(max_examples=examples(40))

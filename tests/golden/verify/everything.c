@@ -637,6 +637,34 @@ static int pagemap_scan(int region, size_t offset, size_t length, struct scan_ar
 	return result < 0 ? -1 : 0;
 }
 
+/* mincore(), whose answer is kept as that of a scan: what is in memory is present. */
+static int in_memory(int region, size_t offset, size_t length, bool buffer)
+{
+	static unsigned char there[SCANNED_PAGES + 1];
+	struct scan *found = &shared->scans[me];
+	size_t pages = (length + page_size - 1) / page_size;
+	uint64_t start = (uintptr_t)at(region, offset);
+
+	found->start = start;
+	found->length = pages * page_size;
+	found->walk_end = start + found->length;
+	found->count = -1;
+	memset(there, 0, sizeof(there));	/* the buffer is there before the kernel writes it */
+	if (mincore((void *)start, length, buffer ? there : NULL))
+		return -1;
+	found->count = 0;
+	for (size_t i = 0; i < pages; i++, start += page_size) {
+		if (!(there[i] & 1))
+			continue;
+		if (!i || !(there[i - 1] & 1))
+			found->regions[found->count++] =
+				(struct page_region){start, start, 8 /* PAGE_IS_PRESENT */};
+		found->regions[found->count - 1].end = start + page_size;
+	}
+	note.scanned = true;
+	return 0;
+}
+
 static void write_run(FILE *out, unsigned long length, const char *flags, bool first)
 {
 	if (length)
