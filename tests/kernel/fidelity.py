@@ -6,7 +6,7 @@ python -m tests.kernel.fidelity > docs/fidelity.md
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.kernel import limits
 from tests.kernel.known import KNOWN_DIFFERENCES
@@ -15,16 +15,13 @@ from tests.kernel.observed import FOLIOS, Observation, first_difference, observa
 INTRODUCTION = """\
 # Fidelity
 
-How far the model agrees with real kernels. This page is made by
-`python -m tests.kernel.fidelity`, and a test holds it to what that says.
+How far the model agrees with real kernels. `python -m tests.kernel.fidelity` makes this page, and a
+test checks it.
 
-An observation is what one kernel counted for one scenario, step by step: `minflt` and
-`majflt` of the process that executes the step, `pswpin`, `pswpout`, `swap_ra`, `swap_ra_hit`,
-`zswpin`, `zswpout`, `swpin_zero`, `swpout_zero`, userfaultfd events, segmentation faults, and the
-page map of every process and region after every step. It agrees if all of that is the same
-after every step; there is no tolerance. An observation counts once for each policy that it
-holds for.
-[How they were made](../tests/kernel/README.md).
+An [observation](../tests/kernel/README.md) is what one kernel counted for one scenario, after every
+step: faults, swap traffic, userfaultfd events, segmentation faults, and all page maps. It agrees if
+all of that is equal after every step; there is no tolerance. An observation counts once for each
+policy that it holds for.
 """
 
 OUTLOOK = """\
@@ -34,9 +31,8 @@ OUTLOOK = """\
 
 ## Large folios
 
-Linux 6.18.4, and an untouched Debian 7.3.4, with the sizes named always used
-(`hugepages-*/enabled`) and memory in plenty. Counted as well is what `hugepages-*/stats` counts,
-but not where there were two sizes.
+The sizes are set to `always`, memory is plentiful, and `hugepages-*/stats` is compared too, except
+where there were two sizes.
 
 | kernel | sizes | back end | page-cluster | scenarios | observations | agree |
 |---|---|---|--:|--:|--:|--:|
@@ -44,34 +40,27 @@ but not where there were two sizes.
 
 ## Under a memory limit
 
-One process in a memory cgroup, swap on zram, 6.12.117, with the flushes of statistics and of
-batches forced: faults and swap traffic at eleven points, and the page map at the end. All of them
-agree; `python -m tests.kernel.limits` compares them, and so does a test.
+One process in a memory cgroup, zram, 6.12.117, flushes of statistics and batches forced: faults and
+swap traffic at eleven points, and the page map at the end. All agree
+(`python -m tests.kernel.limits`).
 
 | LRU | page-cluster | policies | workloads | observations |
 |---|--:|---|--:|--:|
 {limits}
 
-Those of `mglru` are of an untouched Debian kernel. One thing in it is a matter of speed,
-[when a process counts as having run](model.md#the-multi-generational-lru): what the model assumes
-is right for all of these, but on a faster or slower machine long reclaims may come out differently.
+`mglru` depends on speed in [one point](model.md#the-multi-generational-lru): what the model assumes
+holds for all of these, but on a faster or slower machine long reclaims may differ.
 
-With folios of 64 KiB the runs of a kernel differ among themselves: 16 workloads on 6.12.117,
-`classic` on zram, three runs each. What is the same in all three is exact, all of `seq` and
-`stride` among it. Of the other twelve eight end within the spread of the three, and the rest up to
-0.6 % beside it (`python -m tests.kernel.foliolimits`).
+With folios of 64 KiB the runs of one kernel differ (16 workloads, 6.12.117, `classic`, zram, three
+runs each). What is the same in all three runs is exact. Of the other twelve workloads, eight end
+within the spread of the three, the rest up to 0.6 % outside (`python -m tests.kernel.foliolimits`).
 
 ## What the observations do not cover
 
-Under a memory limit they are of one process that reads and writes: what several processes, advice,
-mlock, zswap and disks do there follows from the kernel's source.
-
-
-They are of x86-64 with pages of 4 KiB. What the model says of `hw_dirty: false`,
-`mkwrite_dirties: true`, other page sizes and `soft_dirty: false` follows from the same
-functions and was not seen on a machine that is built that way. Counters that no kernel
-shows (`zero_fill`, `zero_page`, `wp_reuse`, `wp_copy`, `spurious_dirty`, `rewrites`) are the
-model's own, as are the violations.
+All are of x86-64 with 4 KiB pages. `hw_dirty: false`, `mkwrite_dirties: true`, other page sizes and
+`soft_dirty: false` were not seen on real machines of that kind, and violations and counters that no
+kernel shows are the model's own. Under a memory limit, several processes, advice, mlock, zswap and
+disks follow from the kernel's source.
 """
 
 
@@ -84,7 +73,7 @@ def report() -> str:
                 INTRODUCTION,
                 *table(),
                 "",
-                *by_policy(),
+                by_policy(),
                 "",
                 OUTLOOK.format(
                     known="\n".join(known) or "None.",
@@ -103,37 +92,34 @@ def agrees(observation: Observation) -> int:
 
 
 def table() -> Iterator[str]:
-    """Kernels and back ends."""
-    total: Counter[tuple[str, str, int]] = Counter()
-    good: Counter[tuple[str, str, int]] = Counter()
-    scenarios: dict[tuple[str, str, int], set[str]] = {}
+    """Kernels, with their back ends."""
+    seen: dict[str, list[Observation]] = {}
     for o in observations():
-        key = (o.kernel, o.backend, o.machine["swap"]["page_cluster"])
-        total[key] += len(o.policies)
-        good[key] += agrees(o)
-        scenarios.setdefault(key, set()).add(o.scenario)
-    yield "| kernel | back end | page-cluster | scenarios | observations | agree |"
-    yield "|---|---|--:|--:|--:|--:|"
-    for key in sorted(total):
-        kernel, backend, cluster = key
-        counts = f"{len(scenarios[key])} | {total[key]} | {good[key]}"
-        yield f"| {kernel} | {backend} | {cluster} | {counts} |"
-    names = {o.scenario for o in observations()}
-    yield f"| **all** | | | {len(names)} | {total.total()} | {good.total()} |"
+        seen.setdefault(o.kernel, []).append(o)
+    yield "| kernel | back end (page-cluster) | scenarios | observations | agree |"
+    yield "|---|---|--:|--:|--:|"
+    for kernel in sorted(seen):
+        yield f"| {kernel} | {backends(seen[kernel])} | {sums(seen[kernel])} |"
+    yield f"| **all** | | {sums(list(observations()))} |"
 
 
-def by_policy() -> Iterator[str]:
-    """Policies."""
-    total: Counter[str] = Counter()
-    good: Counter[str] = Counter()
-    for o in observations():
-        for policy in o.policies:
-            total[policy] += 1
-            good[policy] += first_difference(o, policy) is None
-    yield "| policy | observations | agree |"
-    yield "|---|--:|--:|"
-    for policy in sorted(total):
-        yield f"| {policy} | {total[policy]} | {good[policy]} |"
+def backends(seen: Sequence[Observation]) -> str:
+    """Each with the values of page-cluster."""
+    found = sorted({(o.backend, o.machine["swap"]["page_cluster"]) for o in seen})
+    named = {name: [str(n) for each, n in found if each == name] for name, _ in found}
+    return ", ".join(f"{name} ({'/'.join(clusters)})" for name, clusters in named.items())
+
+
+def sums(seen: Sequence[Observation]) -> str:
+    """How many scenarios and observations, and how many of these agree."""
+    total = sum(len(o.policies) for o in seen)
+    return f"{len({o.scenario for o in seen})} | {total} | {sum(map(agrees, seen))}"
+
+
+def by_policy() -> str:
+    """How many observations each policy has; the table has those that disagree."""
+    total = Counter(policy for o in observations() for policy in o.policies)
+    return "By policy: " + ", ".join(f"`{name}` {total[name]}" for name in sorted(total)) + "."
 
 
 def large() -> Iterator[str]:
@@ -143,9 +129,7 @@ def large() -> Iterator[str]:
         key = (o.kernel, ", ".join(o.machine["thp"]), o.backend, o.machine["swap"]["page_cluster"])
         grouped.setdefault(key, []).append(o)
     for key, seen in sorted(grouped.items()):
-        total = sum(len(o.policies) for o in seen)
-        counts = f"{len({o.scenario for o in seen})} | {total} | {sum(map(agrees, seen))}"
-        yield f"| {' | '.join(map(str, key))} | {counts} |"
+        yield f"| {' | '.join(map(str, key))} | {sums(seen)} |"
 
 
 def limited() -> Iterator[str]:
