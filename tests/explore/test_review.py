@@ -26,13 +26,11 @@ HEAD = """\
 
 <!-- Made by `pytest tests/explore/test_review.py --promote` of what the explorer finds. -->
 
-In the discussion of "mm: swap: reuse exclusive folio directly instead of wp page faults" the
-mistakes of each draft were found by thinking. Here is what a search over every state of a page
-finds: for each draft the promises that it breaks, and what it costs or saves compared with the
-version that the discussion ended with, each with the shortest sequence that shows it. One process,
-zram, every operation but `mlock` and `munlock`. Each table is complete: the search came to its end.
-The values are totals. `swaptrace explore --policies rfc,final --processes 1` does the same with
-`mlock`, and writes the sequences to scenarios with `--out DIR`.
+What a search over every state of a page finds in the drafts of "mm: swap: reuse exclusive folio
+directly instead of wp page faults": the promises that each breaks, and what it costs or saves
+compared with `final`, with the shortest sequence. One process, zram, every operation but `mlock`
+and `munlock`; the search is complete. Values are totals. With `mlock`, and as scenarios:
+`swaptrace explore --policies rfc,final --processes 1 --out DIR`.
 """
 
 
@@ -43,52 +41,37 @@ def explored(*names: str) -> Exploration:
 
 def page() -> str:
     """The whole page."""
-    drafts = [name for name in SERIES if name != "final"]
-    sections = ["\n".join(section(name)) for name in drafts]
-    return "\n\n".join([HEAD.rstrip(), *sections, "\n".join(the_end())]) + "\n"
+    drafts = "\n".join(map(draft, SERIES))
+    table = ["| draft | | draft's | `final`'s | shortest sequence |", "|---|---|--:|--:|---|"]
+    table += [line for name in SERIES if name != "final" for line in compared(name)]
+    return (
+        "\n\n".join([HEAD.rstrip(), drafts, "\n".join(table), " ".join(lost_after_fork())]) + "\n"
+    )
 
 
-def section(name: str) -> Iterator[str]:
-    """One draft: what it does, what it breaks, what it costs."""
+def draft(name: str) -> str:
+    """What a draft does, and what it breaks."""
     policy = policies.find(name)
-    yield f"## {name}: {policy.origin}"
-    yield ""
-    yield inspect.cleandoc(inspect.getmodule(type(policy)).__doc__ or "")
-    yield ""
+    idea = inspect.cleandoc(inspect.getmodule(type(policy)).__doc__ or "").partition("\n\n")[0]
     alone = explored(name)
-    yield from broken(witnesses(alone), alone.found.states)
+    broken = [f"`{each.title}` ({short(each.difference.steps)})" for each in witnesses(alone)]
+    found = f"Breaks {', '.join(broken)}." if broken else "Breaks nothing"
+    states = "" if broken else f" in {alone.found.states} states."
+    return f"- **{name}** ({policy.origin}): {' '.join(idea.split())} {found}{states}"
+
+
+def compared(name: str) -> Iterator[str]:
+    """The lines of the table for a draft."""
     beside = explored(name, "final")
     if beside.questions:
-        yield f"It cannot be told apart from `final`: {beside.proof}."
-        return
-    yield "Compared with `final`:"
-    yield ""
-    yield f"| | {name} | final | shortest sequence |"
-    yield "|---|--:|--:|---|"
-    yield from map(row, witnesses(beside))
-
-
-def broken(found: list[Witness], states: int) -> Iterator[str]:
-    """The promises that a draft breaks."""
-    if not found:
-        yield f"It breaks no promise in any of the {states} states."
-    for each in found:
-        yield f"It breaks a promise, `{each.title}`: {short(each.difference.steps)}."
-    yield ""
+        yield f"| {name} | | | | no difference: proof by equal decisions |"
+    yield from (f"| {name} {row(each)}" for each in witnesses(beside))
 
 
 def row(witness: Witness) -> str:
     """A difference as a line of a table."""
     values = " | ".join(str(value) for value in witness.values.values())
     return f"| `{witness.title}` | {values} | {short(witness.difference.steps)} |"
-
-
-def the_end() -> Iterator[str]:
-    """What is left of the series."""
-    yield "## final"
-    yield ""
-    yield from broken(witnesses(explored("final")), explored("final").found.states)
-    yield from lost_after_fork()
 
 
 def lost_after_fork() -> Iterator[str]:
@@ -99,8 +82,9 @@ def lost_after_fork() -> Iterator[str]:
         request = Request((policies.find(name),), machine_of({}), Limits(ops, 2), SearchBounds())
         if any(each.difference.kind == "lost_write" for each in witnesses(explore(request))):
             losing.append(f"`{name}`")
-    yield "In two processes there is a way to lose data that the series neither made nor mended:"
-    yield "[MADV_FREE after a fork](../scenarios/madv-free-after-fork.yaml). It is in"
+    yield "With two processes data is lost by"
+    yield "[MADV_FREE after a fork](../scenarios/madv-free-after-fork.yaml), which the series"
+    yield "neither caused nor fixed, under"
     yield f"{', '.join(losing)}."
 
 
