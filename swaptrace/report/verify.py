@@ -132,12 +132,13 @@ def _elsewhere(verdict: Verdict) -> str:
 
 def _difference(when: str, d: Difference, policy: str | None) -> Iterator[RenderableType]:
     yield words(f"  {when} at step {d.step}, line {d.line}: {d.op} by {d.process}, under {policy}")
-    short = [(name, _cut(model), _cut(kernel)) for name, model, kernel in differing(d)]
+    short = [(name, cut(model), cut(kernel)) for name, model, kernel in differing(d)]
     yield TextTable(["", "model", "kernel"], 3, short, indent=2)
     yield ""
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """What a report shows of a long text."""
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
 
 
@@ -246,4 +247,4 @@ def _compared(name: str, when: str, d: Difference | None) -> Iterator[str]:
     if d is not None:
         yield f"{name}: {when} at step {d.step}, line {d.line}: {d.op} by {d.process}"
         for what, model, kernel in differing(d):
-            yield f"{what}: model {_cut(model)}, kernel {_cut(kernel)}"
+            yield f"{what}: model {cut(model)}, kernel {cut(kernel)}"

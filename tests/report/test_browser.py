@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
+from swaptrace.report.formats import render
+from swaptrace.report.html.documents import verification_page
 from tests.commandline import run
+from tests.report.test_formats import REPORTS
+from tests.report.test_html_pictures import KERNEL, MODEL, run_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -125,6 +129,26 @@ def test_is_it_accessible(browser: Any, compared: Path) -> None:
         opened.page.click("#unfold")
         found = axe.Axe().run(opened.page)
         assert found.response["violations"] == [], found.generate_report()
+
+
+def test_are_the_pictures_of_verify_and_diff_accessible(browser: Any, tmp_path: Path) -> None:
+    """Does axe-core find nothing, and does the page not scroll sideways in a narrow window?"""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    texts = {
+        "verify": verification_page([run_of(MODEL, KERNEL)], only_notable=False),
+        "diff": render("html", REPORTS["diff"]),
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.html").write_text(text)
+        for scheme in ("light", "dark"):
+            how: dict[str, Any] = {"viewport": {"width": 360, "height": 800}}
+            opened = Opened(
+                browser, tmp_path / f"{name}.html", color_scheme=scheme, bypass_csp=True, **how
+            )
+            assert opened.page.evaluate("document.documentElement.scrollWidth") == 360
+            found = axe.Axe().run(opened.page)
+            assert found.response["violations"] == [], found.generate_report()
+            assert opened.quiet()
 
 
 def test_does_a_hostile_name_show_as_text(browser: Any, tmp_path: Path) -> None:

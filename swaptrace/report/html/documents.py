@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 from rich.console import RenderableType
@@ -13,7 +14,9 @@ from swaptrace.report.diff import diff_report
 from swaptrace.report.explain import explain_report
 from swaptrace.report.explore import explore_report
 from swaptrace.report.glossary import beneath
+from swaptrace.report.html.bars import BarChart, Pair, bar_chart
 from swaptrace.report.html.blocks import HtmlBlock, blocks
+from swaptrace.report.html.kernelmaps import FirstDifference, first_differences
 from swaptrace.report.html.rendering import render
 from swaptrace.report.html.scenes import Scene, scene
 from swaptrace.report.reports import (
@@ -26,6 +29,7 @@ from swaptrace.report.reports import (
 )
 from swaptrace.report.run import run_report
 from swaptrace.report.verify import verify_report
+from swaptrace.result.differences import Diff
 from swaptrace.result.explanation import Explanation
 from swaptrace.result.explored import Explored, ExploredLine
 from swaptrace.result.result import Result, ScenarioResult
@@ -66,7 +70,8 @@ def page(report: Report) -> str:
         case DiffReport(diff, everything=everything):
             title = f"{diff.old.source} and {diff.new.source}"
             shown = blocks(diff_report(diff, everything), titled=False)
-            return _page("diff", title, (*above, *shown), ())
+            changes = bar_chart("Changes as bars", _names(diff), _pairs(diff))
+            return _page("diff", title, (*above, *shown), (), changes=changes)
 
 
 def explanation_page(explanation: Explanation, result: Result) -> str:
@@ -106,7 +111,17 @@ def verification_page(runs: Sequence[KernelRun], only_notable: bool) -> str:
     """The page of `verify`."""
     title = ", ".join(run.kernel or run.place for run in runs)
     shown = blocks(verify_report(runs, only_notable=only_notable))
-    return _page("verify", title, shown, ())
+    return _page("verify", title, shown, (), differences=tuple(first_differences(runs)))
+
+
+def _names(diff: Diff) -> tuple[str, str]:
+    return diff.old.source, diff.new.source
+
+
+def _pairs(diff: Diff) -> Iterator[Pair]:
+    for row in diff.changed:
+        place = f"{row.scenario}, {row.policy}, {row.change.window}"
+        yield Pair(row.change.counter, place, row.change.old, row.change.new)
 
 
 def _scenarios(
@@ -183,15 +198,21 @@ def _page(
     above: Iterable[HtmlBlock],
     items: Sequence[DocumentItem],
     below: Iterable[HtmlBlock] = (),
+    *,
+    changes: BarChart | None = None,
+    differences: Sequence[FirstDifference] = (),
 ) -> str:
     drawn = [item.scene for item in items if item.scene is not None]
-    drawings = dict.fromkeys(drawing for scene in drawn for drawing in scene.drawings)
+    pictured = chain((s.drawings for s in drawn), (each.drawings for each in differences))
+    drawings = dict.fromkeys(chain.from_iterable(pictured))
     return render(
         "page.html",
         drawings={drawing: number for number, drawing in enumerate(drawings, 1)},
         command=command,
         title=title,
         above=tuple(above),
+        changes=changes,
+        differences=differences,
         items=items,
         below=tuple(below),
         opened=len(items) <= SHOWN_OPEN or command == "explore",

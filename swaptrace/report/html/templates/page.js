@@ -16,7 +16,7 @@
   }
 
   // Steps.
-  const scenes = all(".scene");
+  const scenes = all(".scene[data-steps]");
   let current = scenes[0];
   const show = (scene, at) => {
     current = scene;
@@ -142,7 +142,7 @@
     return lines;
   };
   document.addEventListener("pointermove", (event) => {
-    const svg = event.target.closest ? event.target.closest(".strips svg") : null;
+    const svg = event.target.closest ? event.target.closest(".scene[data-steps] .strips svg") : null;
     const lines = svg && (svg.matches(".course") ? within : describe)(svg, event.clientX);
     tip.hidden = !lines;
     if (!lines) return;
