@@ -199,12 +199,30 @@ def test_numpy_is_known_to_few() -> None:
 
 
 TESTS = Path(__file__).parent
+EVERY = [*FILES, *sorted(TESTS.rglob("*.py"))]
 
 
 def test_no_file_is_long() -> None:
     """Does every file of the package and of the tests fit into one sitting?"""
-    every = [*FILES, *TESTS.rglob("*.py")]
-    assert [path for path in every if len(path.read_text().splitlines()) > 400] == []
+    assert [path for path in EVERY if len(path.read_text().splitlines()) > 400] == []
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """All of a file, methods and inner ones too."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """How long a function is, without its decorators."""
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def test_no_function_is_long() -> None:
+    """Has no function of the package and of the tests more than 50 lines?"""
+    every = [(path, node) for path in EVERY for node in functions(path)]
+    assert [f"{path}: {node.name}" for path, node in every if lines(node) > 50] == []
 
 
 def test_a_name_stands_for_one_class() -> None:

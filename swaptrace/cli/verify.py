@@ -172,16 +172,13 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     from swaptrace.verify.signals import ending_by_exception
     from swaptrace.verify.workdir import work_directory
 
-    if bool(scenario) == (number is not None):
-        message = "name at least one SCENARIO, or let --random N make them; not both"
-        raise click.UsageError(message, click.get_current_context())
+    _check_together({**options, "number": number}, scenario)
     check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     for path in (output.path, options["record"]):
         if path is not None:
             check_writable(Path(path))
     warn_of(check_policy(options["policy"], options["defines"], options["builtin"]))
-    _check_together({**options, "number": number})
     if number is None:
         count, work = _given(scenario, options)
     else:
@@ -203,9 +200,12 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     return exit_code(runs)
 
 
-def _check_together(options: Mapping[str, Any]) -> None:
+def _check_together(options: Mapping[str, Any], scenarios: Sequence[str]) -> None:
     """Raise a usage error for options that do not belong together."""
     context = click.get_current_context()
+    if bool(scenarios) == (options["number"] is not None):
+        message = "name at least one SCENARIO, or let --random N make them; not both"
+        raise click.UsageError(message, context)
     if options["kernels"] and options["setup_zram"] is not None:
         message = "--setup-zram is for the running kernel; a guest has swap of its own"
         raise click.UsageError(message, context)

@@ -295,14 +295,20 @@ class Unmap(NamedTuple):
     gone: bool
 
 
+ReclaimEvent: TypeAlias = Reclaim | Activate | FreeSwap
+"""What reclaim does, in the name of no process."""
+
+UffdEvent: TypeAlias = Writeprotect | UffdCopy | UffdZeropage
+"""The ioctls of a userfaultfd."""
+
+KsmEvent: TypeAlias = Merge | Unmerge
+
 Event: TypeAlias = (
     Access
     | Populate
     | Unpin
     | Pageout
-    | Reclaim
-    | Activate
-    | FreeSwap
+    | ReclaimEvent
     | Dontneed
     | Guard
     | Free
@@ -310,15 +316,12 @@ Event: TypeAlias = (
     | SetVma
     | Move
     | Mprotect
-    | Writeprotect
-    | UffdCopy
-    | UffdZeropage
+    | UffdEvent
     | ClearRefs
     | Fork
     | MapPages
     | Remove
-    | Merge
-    | Unmerge
+    | KsmEvent
     | Unmap
 )
 

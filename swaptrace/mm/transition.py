@@ -30,10 +30,12 @@ from swaptrace.mm.event import (
     Pageout,
     Populate,
     Reclaim,
+    ReclaimEvent,
     Remove,
     SetVma,
     SwapIn,
     UffdCopy,
+    UffdEvent,
     UffdZeropage,
     Unmap,
     Unmerge,
@@ -102,12 +104,8 @@ def perform(page: Page, event: Event) -> None:
             unpin(page, p)
         case Pageout():
             madvise_pageout(page, p)
-        case Reclaim():
-            shrink_folio(page, event.folio, event.held)
-        case Activate():
-            activate(page, event.folio)
-        case FreeSwap():
-            try_to_reclaim_swap(page, event.slot)
+        case Reclaim() | Activate() | FreeSwap():
+            perform_reclaim(page, event)
         case Dontneed():
             zap_pte(page, p, keeps_markers=True)
         case Guard():
@@ -122,12 +120,8 @@ def perform(page: Page, event: Event) -> None:
             move_pte(page, p, event)
         case Mprotect():
             mprotect_fixup(page, p, event.readable, event.writable)
-        case Writeprotect():
-            uffd_wp_range(page, p, event.wp, event.rwp)
-        case UffdCopy():
-            mfill_copy(page, p, event.byte, event.wp)
-        case UffdZeropage():
-            mfill_zeropage(page, p)
+        case Writeprotect() | UffdCopy() | UffdZeropage():
+            perform_uffd(page, event)
         case ClearRefs():
             clear_soft_dirty(page, p)
         case Fork():
@@ -142,6 +136,29 @@ def perform(page: Page, event: Event) -> None:
             break_ksm(page, p, event.unshare)
         case Unmap():
             perform_unmap(page, event)
+
+
+def perform_reclaim(page: Page, event: ReclaimEvent) -> None:
+    """What happens to a page that nobody asked for."""
+    match event:
+        case Reclaim():
+            shrink_folio(page, event.folio, event.held)
+        case Activate():
+            activate(page, event.folio)
+        case FreeSwap():
+            try_to_reclaim_swap(page, event.slot)
+
+
+def perform_uffd(page: Page, event: UffdEvent) -> None:
+    """An ioctl of a userfaultfd."""
+    p = event.process
+    match event:
+        case Writeprotect():
+            uffd_wp_range(page, p, event.wp, event.rwp)
+        case UffdCopy():
+            mfill_copy(page, p, event.byte, event.wp)
+        case UffdZeropage():
+            mfill_zeropage(page, p)
 
 
 def perform_access(page: Page, event: Access) -> None:

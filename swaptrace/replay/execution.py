@@ -15,6 +15,7 @@ from swaptrace.replay import (
 from swaptrace.replay.access import access
 from swaptrace.replay.call import Errno
 from swaptrace.replay.incore import mincore
+from swaptrace.replay.processes import Process
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
@@ -37,6 +38,7 @@ from swaptrace.scenario.schema import (
     MunlockallStep,
     MunlockStep,
     MunmapStep,
+    OnLocks,
     PinStep,
     RepeatStep,
     Step,
@@ -44,6 +46,7 @@ from swaptrace.scenario.schema import (
     UnpinStep,
 )
 from swaptrace.scenario.uffd import (
+    OnUffd,
     UffdCopyStep,
     UffdRegisterStep,
     UffdUnregisterStep,
@@ -55,6 +58,10 @@ from swaptrace.scenario.uffd import (
 def execute(world: World, tally: Tally, step: Step) -> Errno:
     """Let the step happen to the world; the errno that the kernel gives."""
     process = world.processes[step.process]
+    if isinstance(step, OnLocks):
+        return change_locks(world, tally, process, step)
+    if isinstance(step, OnUffd):
+        return call_uffd(world, tally, process, step)
     match step:
         case AccessStep() | MemsetStep():
             access(world, tally, process, step)
@@ -68,24 +75,6 @@ def execute(world: World, tally: Tally, step: Step) -> Errno:
             return syscalls.mprotect(world, tally, process, step)
         case MadviseStep():
             return syscalls.madvise(world, tally, process, step)
-        case MlockStep():
-            return locking.mlock(world, tally, process, step)
-        case MunlockStep():
-            return locking.munlock(world, tally, process, step)
-        case MlockallStep():
-            return locking.mlockall(world, tally, process, step)
-        case MunlockallStep():
-            locking.munlockall(world, tally, process)
-        case UffdWriteprotectStep():
-            return userfaults.uffd_writeprotect(world, tally, process, step)
-        case UffdRegisterStep():
-            return userfaults.uffd_register(world, tally, process, step)
-        case UffdUnregisterStep():
-            return userfaults.uffd_unregister(world, tally, process, step)
-        case UffdCopyStep():
-            return userfaults.uffd_copy(world, tally, process, step)
-        case UffdZeropageStep():
-            return userfaults.uffd_zeropage(world, tally, process, step)
         case PagemapScanStep():
             return scanning.pagemap_scan(world, tally, process, step)
         case MincoreStep():
@@ -105,3 +94,32 @@ def execute(world: World, tally: Tally, step: Step) -> Errno:
         case AccessPatternStep() | TraceStep() | CheckStep() | MeasureStep() | RepeatStep():
             raise AssertionError(f"{step.op} has a method of its own")
     return None
+
+
+def change_locks(world: World, tally: Tally, process: Process, step: OnLocks) -> Errno:
+    """The system calls that lock and unlock."""
+    match step:
+        case MlockStep():
+            return locking.mlock(world, tally, process, step)
+        case MunlockStep():
+            return locking.munlock(world, tally, process, step)
+        case MlockallStep():
+            return locking.mlockall(world, tally, process, step)
+        case MunlockallStep():
+            locking.munlockall(world, tally, process)
+            return None
+
+
+def call_uffd(world: World, tally: Tally, process: Process, step: OnUffd) -> Errno:
+    """The ioctls of a userfaultfd."""
+    match step:
+        case UffdWriteprotectStep():
+            return userfaults.uffd_writeprotect(world, tally, process, step)
+        case UffdRegisterStep():
+            return userfaults.uffd_register(world, tally, process, step)
+        case UffdUnregisterStep():
+            return userfaults.uffd_unregister(world, tally, process, step)
+        case UffdCopyStep():
+            return userfaults.uffd_copy(world, tally, process, step)
+        case UffdZeropageStep():
+            return userfaults.uffd_zeropage(world, tally, process, step)

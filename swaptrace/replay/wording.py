@@ -16,6 +16,7 @@ from swaptrace.mm.event import (
     Free,
     FreeSwap,
     Guard,
+    KsmEvent,
     MapPages,
     Merge,
     Move,
@@ -23,10 +24,12 @@ from swaptrace.mm.event import (
     Pageout,
     Populate,
     Reclaim,
+    ReclaimEvent,
     Remove,
     SetVma,
     SwapIn,
     UffdCopy,
+    UffdEvent,
     UffdZeropage,
     Unmap,
     Unmerge,
@@ -42,6 +45,45 @@ def event_words(event: Event, names: list[str]) -> str:
     """What happened to the page."""
     who = names[event.process]
     match event:
+        case Access() | Populate() | Unpin():
+            return access_words(event, who)
+        case Reclaim() | Activate() | FreeSwap():
+            return reclaim_words(event)
+        case Writeprotect() | UffdCopy() | UffdZeropage():
+            return uffd_words(event, who)
+        case Merge() | Unmerge():
+            return ksm_words(event, who)
+        case Pageout() | Dontneed() | Free():
+            return f"{who}: {ADVICE[type(event)]}"
+        case Guard(install=install):
+            return f"{who}: {Advice.GUARD_INSTALL if install else Advice.GUARD_REMOVE}"
+        case SwapIn(readahead=True):
+            return f"read ahead for a neighbour's fault by {who}"
+        case SwapIn():
+            return f"{who}: {Advice.WILLNEED}"
+        case SetVma(vma=vma):
+            return f"{who}: the VMA becomes {vma_words(vma)}"
+        case Move():
+            return f"{who}: mremap"
+        case Mprotect(readable=readable, writable=writable):
+            return f"{who}: mprotect to {'rw' if writable else 'r' if readable else 'none'}"
+        case ClearRefs():
+            return f"{who}: clear_refs"
+        case Fork(copy=copy):
+            return f"{who} forks" + ("" if copy else ", the page table is not copied")
+        case MapPages():
+            return f"mapped around a neighbour's read fault by {who}"
+        case Remove():
+            return "the object loses the page"
+        case Unmap(gone=True):
+            return f"{who} exits"
+        case Unmap():
+            return f"{who}: munmap"
+
+
+def access_words(event: Access | Populate | Unpin, who: str) -> str:
+    """What a process, or the kernel for it, does with the page."""
+    match event:
         case Access(read=True, store=None):
             return f"{who} reads"
         case Access(read=True):
@@ -56,10 +98,11 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who} unpins it"
         case Populate(write=write):
             return f"the kernel faults it in for {who}, for " + ("writing" if write else "reading")
-        case Pageout() | Dontneed() | Free():
-            return f"{who}: {ADVICE[type(event)]}"
-        case Guard(install=install):
-            return f"{who}: {Advice.GUARD_INSTALL if install else Advice.GUARD_REMOVE}"
+
+
+def reclaim_words(event: ReclaimEvent) -> str:
+    """What reclaim does."""
+    match event:
         case Reclaim(held=True):
             return "unmapped by reclaim, and kept: a per-CPU batch still has a reference"
         case Reclaim():
@@ -68,16 +111,11 @@ def event_words(event: Event, names: list[str]) -> str:
             return "spared by reclaim, as it was used"
         case FreeSwap():
             return "its slot is taken back for another page"
-        case SwapIn(readahead=True):
-            return f"read ahead for a neighbour's fault by {who}"
-        case SwapIn():
-            return f"{who}: {Advice.WILLNEED}"
-        case SetVma(vma=vma):
-            return f"{who}: the VMA becomes {vma_words(vma)}"
-        case Move():
-            return f"{who}: mremap"
-        case Mprotect(readable=readable, writable=writable):
-            return f"{who}: mprotect to {'rw' if writable else 'r' if readable else 'none'}"
+
+
+def uffd_words(event: UffdEvent, who: str) -> str:
+    """What comes through a userfaultfd."""
+    match event:
         case Writeprotect(wp=wp, rwp=rwp):
             how = "read-write-protects" if rwp else "write-protects"
             return f"{who}: userfaultfd " + (how if wp else "un-protects")
@@ -86,24 +124,17 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who}: userfaultfd copies {what}" + (", write-protected" if wp else "")
         case UffdZeropage():
             return f"{who}: userfaultfd maps the zero page"
-        case ClearRefs():
-            return f"{who}: clear_refs"
-        case Fork(copy=copy):
-            return f"{who} forks" + ("" if copy else ", the page table is not copied")
-        case MapPages():
-            return f"mapped around a neighbour's read fault by {who}"
-        case Remove():
-            return "the object loses the page"
+
+
+def ksm_words(event: KsmEvent, who: str) -> str:
+    """What KSM does."""
+    match event:
         case Merge(kept=True):
             return f"ksmd: {who}'s page becomes the one that equal pages share"
         case Merge():
             return f"ksmd: an equal page takes the place of {who}'s"
         case Unmerge():
             return f"{who}: {Advice.UNMERGEABLE}"
-        case Unmap(gone=True):
-            return f"{who} exits"
-        case Unmap():
-            return f"{who}: munmap"
 
 
 def column_words(column: Column, names: list[str], sizes: tuple[int, ...] = ()) -> tuple[str, ...]:

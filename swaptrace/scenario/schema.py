@@ -284,6 +284,9 @@ SystemCall: TypeAlias = (
 OnRange: TypeAlias = MemsetStep | AccessStep | AccessPatternStep | SystemCall
 """The steps that have a range."""
 
+OnLocks: TypeAlias = MlockStep | MunlockStep | MlockallStep | MunlockallStep
+"""What a process does with its memory locks."""
+
 Step: TypeAlias = (
     MmapStep
     | MremapStep
@@ -294,10 +297,7 @@ Step: TypeAlias = (
     | AccessPatternStep
     | TraceStep
     | MadviseStep
-    | MlockStep
-    | MunlockStep
-    | MlockallStep
-    | MunlockallStep
+    | OnLocks
     | PinStep
     | UnpinStep
     | ForkStep

@@ -30,6 +30,7 @@ from swaptrace.scenario.schema import (
     MunlockallStep,
     MunlockStep,
     MunmapStep,
+    OnLocks,
     OnRange,
     PinStep,
     RepeatStep,
@@ -40,6 +41,7 @@ from swaptrace.scenario.schema import (
 )
 from swaptrace.scenario.thp import OF_LARGE_FOLIOS
 from swaptrace.scenario.uffd import (
+    OnUffd,
     UffdCopyStep,
     UffdRegisterStep,
     UffdUnregisterStep,
@@ -106,6 +108,12 @@ def steps_of(steps: tuple[Step, ...], around: str, depth: int) -> Iterator[str]:
 
 def keys_of(step: Step) -> Iterator[tuple[str, object]]:
     """The operation, then its other keys where they are not the default."""
+    if isinstance(step, OnLocks):
+        yield from lock_keys(step)
+        return
+    if isinstance(step, OnUffd):
+        yield from uffd_keys(step)
+        return
     match step:
         case MeasureStep():
             yield "measure", step.label
@@ -121,31 +129,6 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield "ksm_scan", "true"
         case CheckStep():
             yield "check", claims_text(step.claims)
-        case TraceStep():
-            yield "trace", json.dumps(step.path)
-            if step.region is not None:
-                yield "region", step.region
-        case MmapStep():
-            yield "mmap", step.region
-            yield "size", step.size
-            yield "prot", step.prot
-            if step.at is not None:
-                yield "at", step.at
-            if step.offset:
-                yield "offset", step.offset
-            yield from flags_key(step.flags)
-            if step.shared:
-                yield "shared", step.shared
-            if step.file is not None:
-                yield "file", step.file
-        case MremapStep():
-            yield "mremap", step.region
-            yield "size", step.size
-            if step.to is not None:
-                yield "to", step.to
-            if step.name is not None:
-                yield "as", step.name
-            yield from flags_key(step.flags)
         case MprotectStep():
             yield from range_keys(step, prot=step.prot)
         case MemsetStep():
@@ -158,6 +141,85 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield from range_keys(step, mode=step.mode)
         case UnpinStep():
             yield "unpin", step.region
+        case MunmapStep():
+            yield from range_keys(step)
+        case AccessStep() | AccessPatternStep() | TraceStep():
+            yield from access_keys(step)
+        case MmapStep():
+            yield from mmap_keys(step)
+        case MremapStep():
+            yield from mremap_keys(step)
+        case PagemapScanStep():
+            yield from scan_keys(step)
+        case MincoreStep():
+            yield from range_keys(step, **({} if step.vec else {"vec": False}))
+
+
+def access_keys(
+    step: AccessStep | AccessPatternStep | TraceStep,
+) -> Iterator[tuple[str, object]]:
+    """Accesses: to each page, of a pattern, or of a trace."""
+    match step:
+        case AccessStep():
+            yield from range_keys(step, stride=step.stride)
+            yield "order", step.order
+            if step.order == "random":
+                yield "seed", step.seed
+            if step.value is not None:
+                yield "value", step.value
+        case AccessPatternStep():
+            yield from range_keys(step)
+            yield from pattern_keys(step)
+        case TraceStep():
+            yield "trace", json.dumps(step.path)
+            if step.region is not None:
+                yield "region", step.region
+
+
+def mmap_keys(step: MmapStep) -> Iterator[tuple[str, object]]:
+    """The new mapping."""
+    yield "mmap", step.region
+    yield "size", step.size
+    yield "prot", step.prot
+    if step.at is not None:
+        yield "at", step.at
+    if step.offset:
+        yield "offset", step.offset
+    yield from flags_key(step.flags)
+    if step.shared:
+        yield "shared", step.shared
+    if step.file is not None:
+        yield "file", step.file
+
+
+def mremap_keys(step: MremapStep) -> Iterator[tuple[str, object]]:
+    """Where a mapping goes."""
+    yield "mremap", step.region
+    yield "size", step.size
+    if step.to is not None:
+        yield "to", step.to
+    if step.name is not None:
+        yield "as", step.name
+    yield from flags_key(step.flags)
+
+
+def lock_keys(step: OnLocks) -> Iterator[tuple[str, object]]:
+    """What is locked or unlocked."""
+    match step:
+        case MunlockStep():
+            yield from range_keys(step)
+        case MlockStep():
+            yield from range_keys(step)
+            yield from flags_key(step.flags)
+        case MlockallStep():
+            yield "mlockall", listing(step.flags)
+        case MunlockallStep():
+            yield "munlockall", "true"
+
+
+def uffd_keys(step: OnUffd) -> Iterator[tuple[str, object]]:
+    """What a userfaultfd is asked to do."""
+    match step:
         case UffdWriteprotectStep():
             mode = {} if step.mode == "wp" else {"mode": step.mode}
             yield from range_keys(step, wp=step.wp, **mode)
@@ -170,36 +232,13 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
                 yield "fill", step.fill
         case UffdCopyStep():
             yield from range_keys(step, value=step.value, wp=step.wp)
-        case PagemapScanStep():
+        case UffdUnregisterStep() | UffdZeropageStep():
             yield from range_keys(step)
-            yield from scan_keys(step)
-        case MincoreStep():
-            yield from range_keys(step)
-            if not step.vec:
-                yield "vec", False
-        case MunmapStep() | MunlockStep() | UffdUnregisterStep() | UffdZeropageStep():
-            yield from range_keys(step)
-        case MlockStep():
-            yield from range_keys(step)
-            yield from flags_key(step.flags)
-        case MlockallStep():
-            yield "mlockall", listing(step.flags)
-        case MunlockallStep():
-            yield "munlockall", "true"
-        case AccessPatternStep():
-            yield from range_keys(step)
-            yield from pattern_keys(step)
-        case AccessStep():
-            yield from range_keys(step, stride=step.stride)
-            yield "order", step.order
-            if step.order == "random":
-                yield "seed", step.seed
-            if step.value is not None:
-                yield "value", step.value
 
 
 def scan_keys(step: PagemapScanStep) -> Iterator[tuple[str, object]]:
-    """The masks, flags and limits of a scan."""
+    """The range, masks, flags and limits of a scan."""
+    yield from range_keys(step)
     masks = (("category", step.category), ("anyof", step.anyof), ("inverted", step.inverted))
     for key, mask in (*masks, ("return", step.returned)):
         if mask or key == "return":

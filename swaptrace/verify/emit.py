@@ -15,7 +15,7 @@ from swaptrace.scenario.thp import ThpSize, large_folios
 from swaptrace.scenario.values import human
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit_steps import CNames, Writer, ored, size
-from swaptrace.verify.needs import needs
+from swaptrace.verify.needs import Needs, needs
 from swaptrace.verify.records import TraceTables
 from swaptrace.verify.thp import advises_regions, kib, settings
 
@@ -52,53 +52,58 @@ def emit_c(scenario: Scenario) -> str:
         what = "MAP_POPULATE or MAP_LOCKED under a memory limit or with large folios"
         raise SwaptraceError(f"a program cannot map with {what}")
     processes, regions = CNames("P_", wanted.processes), CNames("R_", wanted.regions)
-    tables, machine = TraceTables(scenario, regions), scenario.machine
-    swap = BACKENDS[machine.swap.backend]
-    how = (machine.page_size, wanted.contexts, wanted.data_pages > 0)
-    writer = Writer(processes, regions, tables.calls, *how)
-    body = writer.steps(scenario.steps)
+    tables = TraceTables(scenario, regions)
+    how = (scenario.machine.page_size, wanted.contexts, wanted.data_pages > 0)
+    body = Writer(processes, regions, tables.calls, *how).steps(scenario.steps)
+    constants = [
+        *(line for advice in wanted.advice for line in numbered(advice)),
+        enumeration(processes, "PROCESSES"),
+        enumeration(regions, "REGIONS"),
+        names("process_names", wanted.processes),
+        names("region_names", wanted.regions),
+        *requirements(scenario, wanted),
+        f"static const unsigned long needed_bytes = {size(wanted.memory)};",
+        *tables.definitions,
+        "",
+    ]
     parts = [
         comment(scenario),
         source("steps.h"),
-        "\n".join(
-            [
-                *(line for advice in wanted.advice for line in numbered(advice)),
-                enumeration(processes, "PROCESSES"),
-                enumeration(regions, "REGIONS"),
-                names("process_names", wanted.processes),
-                names("region_names", wanted.regions),
-                f"#define EXPECTED_PAGE_SIZE {machine.page_size}UL",
-                f"#define WAITS_FOR_IO {int(not swap.synchronous_io)}",
-                f"#define NEEDS_SOFT_DIRTY {int(wanted.soft_dirty)}",
-                f"#define SCANNED_PAGES {max(1, wanted.scanned)}",
-                f"#define MOST_COPIED ({size(max(1 << 16, wanted.copied))})",
-                f"#define NEEDS_UFFD {int(wanted.uffd)}",
-                f"#define NEEDS_RWP {int(wanted.rwp)}",
-                *userfaultfds(wanted.contexts),
-                f"#define NEEDS_MLOCK {int(wanted.mlock)}",
-                f"#define LIMITS_LOCKED {int(machine.memlock is not None)}",
-                f"#define MEMLOCK ({size(machine.memlock or 0)})",
-                f"#define LIMIT ({size(machine.memory or 0)})",
-                f"#define MGLRU {int(machine.reclaim == 'mglru')}",
-                f"#define STAT_FLUSH {machine.stat_flush}",
-                f"#define LRU_DRAIN {machine.lru_drain}",
-                *sizes(scenario),
-                f"#define NEEDS_MLOCKALL {int(wanted.mlockall)}",
-                f"#define NEEDS_PINS {int(wanted.pins)}",
-                f"#define NEEDS_GUP_TEST {int(wanted.gup_test)}",
-                f"#define NEEDS_KSM {int(wanted.ksm)}",
-                f"#define LONGEST_SHUFFLE {max(1, wanted.shuffled)}",
-                f"#define MOST_RANKS {max(1, wanted.ranks)}",
-                f"#define DATA_PAGES {max(1, wanted.data_pages)}",
-                f"static const unsigned long needed_bytes = {size(wanted.memory)};",
-                *tables.definitions,
-                "",
-            ]
-        ),
+        "\n".join(constants),
         "\n".join(["static void scenario(void)", "{", *body, "}", ""]),
         *(source(name) for name in RUNTIME),
     ]
     return "\n".join(parts)
+
+
+def requirements(scenario: Scenario, wanted: Needs) -> list[str]:
+    """What the runtime is compiled for: the machine, and what the steps need."""
+    machine = scenario.machine
+    return [
+        f"#define EXPECTED_PAGE_SIZE {machine.page_size}UL",
+        f"#define WAITS_FOR_IO {int(not BACKENDS[machine.swap.backend].synchronous_io)}",
+        f"#define NEEDS_SOFT_DIRTY {int(wanted.soft_dirty)}",
+        f"#define SCANNED_PAGES {max(1, wanted.scanned)}",
+        f"#define MOST_COPIED ({size(max(1 << 16, wanted.copied))})",
+        f"#define NEEDS_UFFD {int(wanted.uffd)}",
+        f"#define NEEDS_RWP {int(wanted.rwp)}",
+        *userfaultfds(wanted.contexts),
+        f"#define NEEDS_MLOCK {int(wanted.mlock)}",
+        f"#define LIMITS_LOCKED {int(machine.memlock is not None)}",
+        f"#define MEMLOCK ({size(machine.memlock or 0)})",
+        f"#define LIMIT ({size(machine.memory or 0)})",
+        f"#define MGLRU {int(machine.reclaim == 'mglru')}",
+        f"#define STAT_FLUSH {machine.stat_flush}",
+        f"#define LRU_DRAIN {machine.lru_drain}",
+        *sizes(scenario),
+        f"#define NEEDS_MLOCKALL {int(wanted.mlockall)}",
+        f"#define NEEDS_PINS {int(wanted.pins)}",
+        f"#define NEEDS_GUP_TEST {int(wanted.gup_test)}",
+        f"#define NEEDS_KSM {int(wanted.ksm)}",
+        f"#define LONGEST_SHUFFLE {max(1, wanted.shuffled)}",
+        f"#define MOST_RANKS {max(1, wanted.ranks)}",
+        f"#define DATA_PAGES {max(1, wanted.data_pages)}",
+    ]
 
 
 def userfaultfds(contexts: tuple[Uffd, ...]) -> list[str]:

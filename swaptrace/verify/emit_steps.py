@@ -32,6 +32,7 @@ from swaptrace.scenario.schema import (
     MunlockallStep,
     MunlockStep,
     MunmapStep,
+    OnLocks,
     PinStep,
     Prot,
     RepeatStep,
@@ -40,6 +41,7 @@ from swaptrace.scenario.schema import (
     UnpinStep,
 )
 from swaptrace.scenario.uffd import (
+    OnUffd,
     UffdCopyStep,
     UffdRegisterStep,
     UffdUnregisterStep,
@@ -175,16 +177,13 @@ class Writer:
 
     def statement(self, step: Step) -> str:
         """What the process does."""
+        if isinstance(step, OnLocks):
+            return self.lock(step)
+        if isinstance(step, OnUffd):
+            return self.uffd(step)
         match step:
-            case MmapStep(region=region):
-                where = "ANYWHERE" if step.at is None else f"{step.at:#x}UL"
-                if "MAP_FIXED" in step.flags and step.at is None:
-                    where = f"OVER + {size(step.offset)}"
-                flags = ored((*step.flags, *(["MAP_SHARED"] if step.shared else [])))
-                given = f"{size(step.size)}, {prot_of(step.prot)}, {flags}, {where}"
-                if step.file is not None:
-                    return f'map_file({self.regions[region]}, {given}, "{step.file}")'
-                return f"map({self.regions[region]}, {given})"
+            case MmapStep():
+                return self.map(step)
             case MemsetStep(region=region):
                 return f"fill({self.range(region, step.span)}, {step.value:#x})"
             case AccessStep():
@@ -201,32 +200,6 @@ class Writer:
                 return f"call(mprotect({self.memory(region, step.span)}, {prot_of(step.prot)}))"
             case MadviseStep(region=region):
                 return self.advise(step)
-            case MlockStep(region=region, flags=()):
-                return f"call(mlock({self.memory(region, step.span)}))"
-            case MlockStep(region=region, flags=flags):
-                return f"call(mlock2({self.memory(region, step.span)}, {ored(flags)}))"
-            case MunlockStep(region=region):
-                return f"call(munlock({self.memory(region, step.span)}))"
-            case MlockallStep(flags=flags):
-                return f"call(lock_all({ored(flags)}))"
-            case MunlockallStep():
-                return "call(unlock_all())"
-            case UffdWriteprotectStep(region=region):
-                protect = "true" if step.wp else "false"
-                call = "uffd_writeprotect" if step.mode == "wp" else "uffd_rwprotect"
-                return f"call({call}({self.range(region, step.span)}, {protect}))"
-            case UffdRegisterStep(region=region):
-                modes = ored(tuple(f"UFFDIO_REGISTER_MODE_{mode.upper()}" for mode in step.mode))
-                number = self.contexts.index(wanted_of(step).context)
-                return f"call(uffd_register({self.range(region, step.span)}, {number}, {modes}))"
-            case UffdUnregisterStep(region=region):
-                return f"call(uffd_unregister({self.range(region, step.span)}))"
-            case UffdCopyStep(region=region):
-                mode = "UFFDIO_COPY_MODE_WP" if step.wp else "0"
-                what = f"{self.range(region, step.span)}, {step.value:#x}, {mode}"
-                return f"call(uffd_copy({what}))"
-            case UffdZeropageStep(region=region):
-                return f"call(uffd_zeropage({self.range(region, step.span)}))"
             case PagemapScanStep():
                 return self.scan(step)
             case MincoreStep(region=region, vec=vec):
@@ -245,6 +218,50 @@ class Writer:
                 return "ksm_scan()"
             case CheckStep() | MeasureStep() | RepeatStep():
                 raise AssertionError("no step of its own")
+
+    def map(self, step: MmapStep) -> str:
+        where = "ANYWHERE" if step.at is None else f"{step.at:#x}UL"
+        if "MAP_FIXED" in step.flags and step.at is None:
+            where = f"OVER + {size(step.offset)}"
+        flags = ored((*step.flags, *(["MAP_SHARED"] if step.shared else [])))
+        given = f"{size(step.size)}, {prot_of(step.prot)}, {flags}, {where}"
+        if step.file is not None:
+            return f'map_file({self.regions[step.region]}, {given}, "{step.file}")'
+        return f"map({self.regions[step.region]}, {given})"
+
+    def lock(self, step: OnLocks) -> str:
+        """What locks and unlocks."""
+        match step:
+            case MlockStep(region=region, flags=()):
+                return f"call(mlock({self.memory(region, step.span)}))"
+            case MlockStep(region=region, flags=flags):
+                return f"call(mlock2({self.memory(region, step.span)}, {ored(flags)}))"
+            case MunlockStep(region=region):
+                return f"call(munlock({self.memory(region, step.span)}))"
+            case MlockallStep(flags=flags):
+                return f"call(lock_all({ored(flags)}))"
+            case MunlockallStep():
+                return "call(unlock_all())"
+
+    def uffd(self, step: OnUffd) -> str:
+        """The ioctls of a userfaultfd."""
+        match step:
+            case UffdWriteprotectStep(region=region):
+                protect = "true" if step.wp else "false"
+                call = "uffd_writeprotect" if step.mode == "wp" else "uffd_rwprotect"
+                return f"call({call}({self.range(region, step.span)}, {protect}))"
+            case UffdRegisterStep(region=region):
+                modes = ored(tuple(f"UFFDIO_REGISTER_MODE_{mode.upper()}" for mode in step.mode))
+                number = self.contexts.index(wanted_of(step).context)
+                return f"call(uffd_register({self.range(region, step.span)}, {number}, {modes}))"
+            case UffdUnregisterStep(region=region):
+                return f"call(uffd_unregister({self.range(region, step.span)}))"
+            case UffdCopyStep(region=region):
+                mode = "UFFDIO_COPY_MODE_WP" if step.wp else "0"
+                what = f"{self.range(region, step.span)}, {step.value:#x}, {mode}"
+                return f"call(uffd_copy({what}))"
+            case UffdZeropageStep(region=region):
+                return f"call(uffd_zeropage({self.range(region, step.span)}))"
 
     def remap(self, step: MremapStep) -> str:
         where = "ANYWHERE" if step.to is None else f"{step.to:#x}UL"

@@ -115,10 +115,7 @@ def test_reads_the_whole_example() -> None:
     )
 
 
-def test_reads_every_step_with_every_key() -> None:
-    """Does each key of each operation reach the step?"""
-    found = steps(
-        """\
+STEPS = """\
 - {mmap: a, size: 64KiB, prot: r, at: 0x10000000}
 - {munmap: a, offset: 60KiB, length: 4KiB, errno: ENOMEM}
 - {mprotect: a, prot: none, offset: 4KiB, length: 4KiB, errno: EACCES}
@@ -134,9 +131,14 @@ def test_reads_every_step_with_every_key() -> None:
 - {uffd_writeprotect: a, wp: False, length: 8KiB, process: child}
 - {exit: child, process: child}
 - measure: w
-  steps: [repeat: 3, steps: [read: a]]
-""".replace("[repeat: 3, steps: [read: a]]", "[{repeat: 3, steps: [read: a]}]")
-    )
+  steps: [{repeat: 3, steps: [read: a]}]
+"""
+"""Each key of most operations, as a file has it."""
+
+
+def test_reads_every_step_with_every_key() -> None:
+    """Does each key of each operation reach the step?"""
+    found = steps(STEPS)
     whole = ByteRange(0, 64 * KiB)
     assert [(step.line, step.column) for step in found[:3]] == [(3, 4), (4, 4), (5, 4)]
     here = 1  # where they stand does not matter below
@@ -171,7 +173,11 @@ def test_reads_every_step_with_every_key() -> None:
         ),
         ExitStep(line=here, process="child"),
     )
-    measure = found[14]
+
+
+def test_reads_steps_within_steps() -> None:
+    """Do measure and repeat hold theirs?"""
+    measure = steps(STEPS)[14]
     assert isinstance(measure, MeasureStep)
     repeat = measure.steps[0]
     assert isinstance(repeat, RepeatStep)
