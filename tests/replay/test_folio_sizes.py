@@ -12,6 +12,8 @@ from swaptrace.errors import PolicyError, SwaptraceError
 from swaptrace.mm.column import Vma
 from swaptrace.policies.merged import Merged
 from swaptrace.replay import engine
+from tests.effort import part
+from tests.replay import swapin_sizes
 from tests.replay.test_large_folios import micro
 
 
@@ -69,3 +71,15 @@ def test_the_table_of_the_documentation_is_what_is_counted() -> None:
             counted = steps[-1].counters
             found = (counted.get("majflt", 0), counted.get("minflt", 0))
             assert found == (int(majflt), int(expected)), (size, policy)
+
+
+def test_the_table_of_workloads_is_what_is_counted() -> None:
+    """Has each workload in each memory the faults and reads that the page says, by size?"""
+    table = swapin_sizes.TABLE.search(swapin_sizes.PAGE.read_text())
+    assert table is not None
+    head, *rows = table.group().splitlines(keepends=True)[1:]
+    cells = [(name, share) for name in swapin_sizes.WORKLOADS for share in swapin_sizes.SHARES]
+    assert len(rows) == len(cells)
+    assert swapin_sizes.HEAD.endswith(head)
+    for row, (name, share) in part(list(zip(rows, cells, strict=True)), 6, first=2):
+        assert row == str(swapin_sizes.line(name, share))
