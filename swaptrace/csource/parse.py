@@ -27,6 +27,8 @@ _PRELUDE: Final = "".join(f"typedef int {name};" for name in sorted(TYPES))
 
 _POSITION: Final = re.compile(r"c:(\d+)(?::(\d+))?: (.*)", re.DOTALL)
 
+_TYPED: Final = re.compile(r"(?P<before>\bm(?:in|ax)_t\s*\(\s*)(?P<type>[a-z][a-z0-9_ ]*)(?=\s*,)")
+
 _NAMED: Final = "c"
 """What the parser is told that the file is called: the user's name could confuse `_POSITION`."""
 
@@ -47,7 +49,17 @@ def plain(source: CSource, defines: Collection[str]) -> str:
     text = without_comments(source, "\n".join(source.lines))
     text = resolve(source, text, defines)
     check_brackets(source, text)
-    return without_attributes(text)
+    return _TYPED.sub(_type_as_name, without_attributes(text))
+
+
+def _type_as_name(match: re.Match[str]) -> str:
+    """min_t() and max_t() take a type: a name of the same length stands for it."""
+    return match.group("before") + name_of_type(match.group("type"))
+
+
+def name_of_type(words: str) -> str:
+    """What stands for a type where it is an argument: UNSIGNED_INT."""
+    return words.upper().replace(" ", "_")
 
 
 def parse_statements(source: CSource, text: str) -> ParsedBlock:

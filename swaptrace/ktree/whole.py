@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from swaptrace.csource.preprocess import defined_with
 from swaptrace.errors import PolicyError, listed, printable
-from swaptrace.kernels import KERNELS, Version
+from swaptrace.kernels import KERNELS, Rule, Version
 from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
 from swaptrace.ktree.faults.builtin import ALWAYS
 from swaptrace.ktree.faults.dialect import FAULTS
@@ -121,6 +121,9 @@ def _policy(
     policy = TreePolicy(name, program, windows)
     asked = [f"{each}()" for each in program.builtin]
     has = {*program.functions, *program.builtin}
+    since = Rule.UFFD_RWP.since
+    if program.sources.version is not None and program.sources.version < since:
+        has.add("do_uffd_rwp")  # no fault of this kernel gets there
     absent = [f"{root}()" for root in FAULTS.roots if root not in has]
     said = [f"left to the built-in model, as the tree has none: {', '.join(absent)}"] * bool(absent)
     said += [f"left to the built-in model, by --builtin: {', '.join(asked)}"] * bool(asked)

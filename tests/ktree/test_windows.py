@@ -63,6 +63,54 @@ static int swap_vma_ra_win(struct vm_fault *vmf, unsigned long *start, unsigned 
 """
 """As the model has it."""
 
+OLDER = (
+    C[: C.index("static int swap_vma_ra_win(")]
+    + """\
+static void cut(struct vm_area_struct *vma, unsigned long at, unsigned long first,
+		unsigned long behind, unsigned long *start, unsigned long *end)
+{
+	*start = max3(first, PFN_DOWN(vma->vm_start), PFN_DOWN(at & PMD_MASK));
+	*end = min3(behind, PFN_DOWN(vma->vm_end), PFN_DOWN((at & PMD_MASK) + PMD_SIZE));
+}
+
+static void swap_ra_info(struct vm_fault *vmf, struct vma_swap_readahead *info)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long seen, before, at, start, end, from;
+	unsigned int most, size;
+	pte_t *pte, *mapped;
+
+	most = 1 << min_t(unsigned int, READ_ONCE(page_cluster), SWAP_RA_ORDER_CEILING);
+	if (most == 1) {
+		info->win = 1;
+		return;
+	}
+	mapped = pte = pte_offset_map(vmf->pmd, vmf->address);
+	seen = GET_SWAP_RA_VAL(vma);
+	at = PFN_DOWN(vmf->address);
+	before = PFN_DOWN(SWAP_RA_ADDR(seen));
+	info->win = size = size_of(at, before, SWAP_RA_HITS(seen), most, SWAP_RA_WIN(seen));
+	atomic_long_set(&vma->swap_readahead_info, SWAP_RA_VAL(vmf->address, size, 0));
+	if (size == 1) {
+		pte_unmap(mapped);
+		return;
+	}
+	from = at - (size - 1) / 2;
+	if (at == before + 1)
+		from = at;
+	else if (before == at + 1)
+		from = at - size + 1;
+	cut(vma, vmf->address, from, from + size, &start, &end);
+	info->nr_pte = end - start;
+	info->offset = at - start;
+	pte -= info->offset;
+	info->ptes = pte;
+	pte_unmap(mapped);
+}
+"""
+)
+"""The same as it was up to 6.8, under another name."""
+
 NEAR = "at == before + 1 || at == before - 1"
 
 EDITS = {
@@ -110,9 +158,10 @@ def shown(window: Window) -> tuple[int, ...]:
     return window if window.size > 1 else (1, window.last, window.window, window.hits)
 
 
-def test_the_same_c_gives_the_same_windows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [C, OLDER], ids=["6.9", "before"])
+def test_the_same_c_gives_the_same_windows(text: str, tmp_path: Path) -> None:
     """Are the pages and the state those of the built-in function, however often it is asked?"""
-    own = policy(tmp_path)
+    own = policy(tmp_path, text)
     for fault in faults(1, 2 * examples(2000)):
         built_in = swap_vma_ra_win(Policy(), fault)
         assert shown(swap_vma_ra_win(own, fault)) == shown(built_in), fault
@@ -150,6 +199,8 @@ def test_a_replay_asks_it(order: str, stride: str, tmp_path: Path) -> None:
     own = replay(scenario, policy(tmp_path), pages=True)
     built_in = replay(scenario, policies.find("merged"), pages=True)
     assert (own.total, own.pages) == (built_in.total, built_in.pages)
+    older = replay(scenario, policy(tmp_path / "older", OLDER), pages=True)
+    assert (older.total, older.pages) == (built_in.total, built_in.pages)
     edited = C.replace(*EDITS["all behind the fault"], 1)
     other = replay(scenario, policy(tmp_path / "edited", edited))
     assert other.total != own.total or (order, stride) == ("forward", "4KiB")
@@ -187,6 +238,20 @@ WRONG = {
     "another pointer": ("*start =", "*end =", "does not say where"),
 }
 
+WRONG_BEFORE = {
+    "a type that is none": ("(unsigned int, READ", "(most, READ", "most"),
+    "a field that is not there": ("info->offset = at", "info->first = at", "field 'first'"),
+    "a field that nobody set": ("pte -= info->offset", "pte -= info->ptes", "'ptes'"),
+    "a bound that decides": ("most == 1", "PFN_DOWN(vma->vm_end) < 9", "an integer is needed"),
+    "a window that leaves the page table": (", PFN_DOWN(at & PMD_MASK));", ", first);", "leaves"),
+    "no place": ("	info->nr_pte = end - start;\n", "", "does not say where"),
+    "a look at the page table": (
+        "if (size == 1) {",
+        "if (pte == mapped) {",
+        "asks more of the page table",
+    ),
+}
+
 
 @pytest.mark.parametrize("what", WRONG)
 def test_what_is_not_understood_is_an_error(what: str, tmp_path: Path) -> None:
@@ -198,7 +263,18 @@ def test_what_is_not_understood_is_an_error(what: str, tmp_path: Path) -> None:
     assert STATE in str(raised.value)
 
 
-@pytest.mark.parametrize("version", ["6.12", "7.2", "7.3"])
+@pytest.mark.parametrize("what", WRONG_BEFORE)
+def test_what_is_not_understood_of_an_older_one_is_an_error(what: str, tmp_path: Path) -> None:
+    """The same of swap_ra_info()?"""
+    old, new, message = WRONG_BEFORE[what]
+    assert old in OLDER
+    text = OLDER.replace(old, new)
+    with pytest.raises(PolicyError, match=message) as raised:
+        replay(load_text(PASSES % ("random", "4KiB"), "p"), policy(tmp_path, text))
+    assert STATE in str(raised.value)
+
+
+@pytest.mark.parametrize("version", ["6.1", "6.12", "7.2", "7.3"])
 def test_the_windows_of_a_kernel_are_those_of_the_model(version: str) -> None:
     """Does the kernel's own source say what the model does?"""
     if version not in TREES or not (TREES[version] / STATE).is_file():

@@ -30,6 +30,7 @@ from swaptrace.ktree.faults.values import (
     VMA,
     VMF,
     Pointer,
+    Reference,
     Symbolic,
     are_equal,
     is_true,
@@ -199,7 +200,10 @@ class FaultExpressions(Nodes):
         run = self.value(node.expr).run
 
         def read(fault: Fault, env: Env) -> Any:
-            if run(fault, env) != PTEP:
+            pointer = run(fault, env)
+            if isinstance(pointer, Reference):
+                return pointer.read()
+            if pointer != PTEP:
                 raise self.error(node, "only the PTE of the fault can be looked at")
             return fault.shown
 

@@ -79,6 +79,10 @@ class Fault:
         """`*pointer = …`; False if nothing can be stored there."""
         return False
 
+    def store_field(self, _struct: Any, _name: str, _value: Any) -> bool:
+        """`struct->name = …`, of a struct of its own; False if that cannot be set."""
+        return False
+
     @property
     def slot(self) -> int | None:
         """That of the swap entry that faulted, as long as the kernel has not dropped it."""

@@ -55,5 +55,5 @@ def store(fault: Fault, struct: Any, name: str, value: Any) -> bool:
     elif kind == "folio" and name == "swap" and isinstance(value, SwapEntry):
         fault.entries[struct.number] = value
     elif (kind, name) not in (("folio", "private"), ("vmf", "prealloc_pte")):
-        return False
+        return fault.store_field(struct, name, value)
     return True

@@ -15,9 +15,8 @@ from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.fault import Fault, Unmodelled, shown
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
 from swaptrace.ktree.faults.source import Sources, error_of
-from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF
-from swaptrace.ktree.faults.windows import END, START, WINDOWS, ReadaheadFault, Windows
-from swaptrace.ktree.faults.windows import VMF as VMF_THAT_READS
+from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF, NeedsNumber
+from swaptrace.ktree.faults.windows import ARGUMENTS, WINDOWS, ReadaheadFault, Windows
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.event import FaultResult
 from swaptrace.mm.page import Page
@@ -53,7 +52,7 @@ class TreePolicy(Policy):
         }
         self.interpreted = tuple(f"{name}()" for name in has)
         functions = {name: roots[name] for name in FAULTS.roots if name in has}
-        if windows is not None and ROOT in windows.functions:
+        if windows is not None and not windows.functions.keys().isdisjoint(ARGUMENTS):
             functions[ROOT] = Windows(self._window)
         self.functions = functions
 
@@ -94,12 +93,19 @@ class TreePolicy(Policy):
 
     def _window(self, reading: ReadaheadFault) -> Window:
         assert self.windows is not None
-        function = self.windows.functions[ROOT]
-        size = function.call(reading, [VMF_THAT_READS, START, END])
+        own = self.windows.functions
+        name = next(name for name in ARGUMENTS if name in own)
+        function = own[name]
         try:
-            return reading.result(size)
+            size = function.call(reading, ARGUMENTS[name])
+            return reading.result(size if name == ROOT else reading.told())
         except Unmodelled as wrong:
             raise self._wrong(function, str(wrong)) from None
+        except NeedsNumber:
+            if not reading.exact:
+                raise
+            what = "it asks more of the page table, or of an address, than the model knows"
+            raise self._wrong(function, what) from None
 
     def _fault(self, name: str, page: Page, p: int, write: bool) -> FaultResult:
         """Run a function on the page. Where it asks what the model does not keep, it must come to

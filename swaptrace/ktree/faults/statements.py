@@ -12,12 +12,18 @@ from swaptrace.csource.ignored import HOOK
 from swaptrace.csource.nodes import text_of
 from swaptrace.csource.scope import fit, width_of
 from swaptrace.errors import PolicyError, quote
-from swaptrace.ktree.faults.expressions import Env, FaultExpressions, LocalVariable, Run
+from swaptrace.ktree.faults.expressions import (
+    Computation,
+    Env,
+    FaultExpressions,
+    LocalVariable,
+    Run,
+)
 from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.fields import store
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.purity import handed_over
-from swaptrace.ktree.faults.values import OPAQUE, Symbolic, named
+from swaptrace.ktree.faults.values import OPAQUE, Reference, Symbolic, named
 
 
 class EarlyReturn(NamedTuple):
@@ -147,26 +153,49 @@ class FaultStatements(FaultExpressions):
         return variable
 
     def _storing(self, node: Any, variable: LocalVariable, run: Run) -> Run:
-        key, width, fail = variable.key, variable.width, self._failing(node)
-        if width is None:
+        key, fits = variable.key, self._fitting(node, variable.width)
+        if fits is None:
             return lambda fault, env: env.__setitem__(key, run(fault, env))
-        bits = width[0]
+        return lambda fault, env: env.__setitem__(key, fits(run(fault, env)))
 
-        def keep(fault: Fault, env: Env) -> None:
-            value = run(fault, env)
+    def _fitting(self, node: Any, width: tuple[int, bool] | None) -> Callable[[Any], Any] | None:
+        """What a variable of that width makes of a value; None if it keeps any as it is."""
+        if width is None:
+            return None
+        bits, fail = width[0], self._failing(node)
+
+        def fits(value: Any) -> Any:
             if bits == 64 and (value is OPAQUE or isinstance(value, Symbolic)):  # an address
-                env[key] = value
-                return
+                return value
             if not isinstance(value, int):
                 if bits != 1 or not hasattr(value, "kind"):
                     raise fail(f"{named(value)} where an integer is kept")
                 value = 1  # a pointer as a bool
-            env[key] = fit(value, width)
+            return fit(value, width)
 
-        return keep
+        return fits
+
+    def _address(self, node: Any) -> Computation:
+        """That of a local variable, or of something in the model."""
+        inner = node.expr
+        variable = self.find(inner.name) if isinstance(inner, c_ast.ID) else None
+        if variable is None:
+            return super()._address(node)
+        fits, read = self._fitting(node, variable.width), self._variable(inner, variable.key).run
+
+        def refer(fault: Fault, env: Env) -> Reference:
+            def keep(value: Any) -> None:
+                env[variable.key] = value if fits is None else fits(value)
+
+            return Reference(lambda: read(fault, env), keep)
+
+        return Computation(refer)
 
     def _assigned(self, node: Any) -> Step:
         value = node.rvalue
+        if isinstance(value, c_ast.Assignment):  # a = b = c
+            outer = c_ast.Assignment(node.op, node.lvalue, value.lvalue, node.coord)
+            return _sequence([self._assigned(value), self._assigned(outer)], {})
         if node.op != "=":
             value = c_ast.BinaryOp(node.op[:-1], node.lvalue, node.rvalue, node.coord)
         run = self.value(value).run
@@ -192,7 +221,10 @@ class FaultStatements(FaultExpressions):
         pointer = self.value(node.lvalue.expr).run
 
         def keep(fault: Fault, env: Env) -> None:
-            if not fault.store_at(pointer(fault, env), run(fault, env)):
+            where, value = pointer(fault, env), run(fault, env)
+            if isinstance(where, Reference):
+                where.keep(value)
+            elif not fault.store_at(where, value):
                 raise self.error(node.lvalue, "nothing can be set through this pointer")
 
         return keep

@@ -66,6 +66,13 @@ class Symbolic:
         raise NeedsNumber(op, other, is_left)
 
 
+class Reference(NamedTuple):
+    """The address of a local variable, handed to a function that sets it."""
+
+    read: Callable[[], Any]
+    keep: Callable[[Any], None]
+
+
 VMA: Final = Pointer("vma")
 VMF: Final = Pointer("vmf")
 PTEP: Final = Pointer("ptep")

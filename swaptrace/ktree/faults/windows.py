@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from swaptrace.csource.parse import name_of_type
+from swaptrace.csource.scope import WIDTHS, fit
 from swaptrace.kernels import Version
 from swaptrace.ktree.faults.dialect import Dialect
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
@@ -25,6 +27,13 @@ VMF: Final = Pointer("vmf that reads")
 VMA: Final = Pointer("vma that reads")
 START: Final = Pointer("start")
 END: Final = Pointer("end")
+RA_INFO: Final = Pointer("ra_info")
+
+BEFORE_6_9: Final = "swap_ra_info"
+"""What the function was called before 4f8fcf4ced0b (6.9): it filled a struct vma_swap_readahead."""
+
+ARGUMENTS: Final = {ROOT: (VMF, START, END), BEFORE_6_9: (VMF, RA_INFO)}
+"""What the functions are called with that may be a tree's own."""
 
 
 class Bound(NamedTuple):
@@ -58,22 +67,33 @@ class LastFault(Symbolic):
         return LastFault(self.fault, more, in_pages=True)
 
 
+class Ptes(Symbolic):
+    """The page-table entries around the fault, which are for others to look at."""
+
+    def computed(self, op: str, other: Any, is_left: bool) -> Any:
+        if op in "+-" and is_left and type(other) is int:
+            return self
+        raise NeedsNumber
+
+
 class Info(Symbolic):
     """vma->swap_readahead_info as it was when the fault began."""
 
 
 class ReadaheadFault(Fault):
     """A fault that asks how far it reads ahead, while the C of that runs. `info` is
-    vma->swap_readahead_info, `out` what the two pointers have been given, `asked_pages` of which
+    vma->swap_readahead_info, `out` what the two pointers have been given, `filled` the fields of
+    struct vma_swap_readahead, `asked_pages` of which
     pages it was asked whether the last fault was there."""
 
-    __slots__ = ("around", "asked_pages", "exact", "info", "out")
+    __slots__ = ("around", "asked_pages", "exact", "filled", "info", "out")
 
     def __init__(self, around: ReadFault, exact: bool) -> None:
         self.around, self.exact = around, exact
         self.trace = None
         self.work = 0
         self.out: dict[Pointer, int] = {}
+        self.filled: dict[str, Any] = {}
         self.asked_pages: dict[int, bool] = {}
         last = self.bytes(around.last)
         self.info: Any = self.packed(last, around.window, around.hits) if exact else Info()
@@ -128,6 +148,29 @@ class ReadaheadFault(Fault):
             return False
         self.out[pointer] = value
         return True
+
+    def store_field(self, struct: Any, name: str, value: Any) -> bool:
+        """Only struct vma_swap_readahead has fields that can be set."""
+        if struct != RA_INFO or name not in ("win", "nr_pte", "offset", "ptes"):
+            return False
+        self.filled[name] = value
+        return True
+
+    def field(self, name: str) -> Any:
+        """One of struct vma_swap_readahead."""
+        if name not in self.filled:
+            raise Unmodelled("this field has no value here")
+        return self.filled[name]
+
+    def told(self) -> Any:
+        """The size that swap_ra_info() has put down; where the window is becomes that of the
+        pointers."""
+        size = self.filled.get("win")
+        if size != 1 and {"offset", "nr_pte"} <= self.filled.keys():
+            start = self.around.address - _number(self.filled["offset"])
+            end = start + _number(self.filled["nr_pte"])
+            self.out = {START: self.bytes(start), END: self.bytes(end)}
+        return size
 
     def result(self, size: Any) -> Window:
         """The window, if it returned `size`. Raises `Unmodelled` for one that no kernel reads."""
@@ -224,6 +267,27 @@ def _extreme(choose: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
+def _extreme_of_type(choose: Callable[..., int]) -> Callable[..., int]:
+    """min_t() or max_t(); types are numbers (TYPES)."""
+
+    def run(_fault: ReadaheadFault, kind: Any, *values: Any) -> int:
+        width = next((each for each in WIDTHS.values() if _type_number(each) == kind), None)
+        if width is None:
+            raise Unmodelled("this needs a type")
+        return choose(fit(_number(each), width) for each in values)
+
+    return run
+
+
+def _type_number(width: tuple[int, bool]) -> int:
+    bits, signed = width
+    return -bits if signed else bits
+
+
+TYPES: Final = {name_of_type(name): _type_number(width) for name, width in WIDTHS.items()}
+"""The names that stand for types as arguments."""
+
+
 def _clamp(fault: ReadaheadFault, value: Any, low: Any, high: Any) -> int:
     return _extreme(min)(fault, _extreme(max)(fault, value, low), high)
 
@@ -249,6 +313,8 @@ def _part(read: Callable[[ReadaheadFault, int], int]) -> Callable[..., int]:
 
 
 def _down(fault: ReadaheadFault, value: Any) -> Any:
+    if isinstance(value, Bound):
+        return Bound(value.value >> fault.page_shift)
     return value.pages() if isinstance(value, LastFault) else _number(value) >> fault.page_shift
 
 
@@ -266,6 +332,7 @@ PRIMITIVES: Final[Table] = {
     "SWAP_RA_ADDR": gives("v", ReadaheadFault.address_of, "the address of the last fault", STATE),
     "SWAP_RA_WIN": gives("v", ReadaheadFault.window_of, "the last window", STATE),
     "SWAP_RA_HITS": gives("v", ReadaheadFault.hits_of, "hits since", STATE),
+    "pte_offset_map": gives("__", lambda _f: Ptes(), "the page table of the fault", "pgtable.h"),
     "PFN_DOWN": gives("v", _down, "", "include/linux/pfn.h"),
     "PFN_PHYS": gives("v", _part(lambda f, v: v << f.page_shift), "", "include/linux/pfn.h"),
     "min": gives("vv", _extreme(min), "", MINMAX),
@@ -273,12 +340,18 @@ PRIMITIVES: Final[Table] = {
     "max": gives("vv", _extreme(max), "", MINMAX),
     "max3": gives("vvv", _extreme(max), "", MINMAX),
     "clamp": gives("vvv", _clamp, "", MINMAX),
+    "min_t": gives("vvv", _extreme_of_type(min), "as numbers of the type", MINMAX),
+    "max_t": gives("vvv", _extreme_of_type(max), "as numbers of the type", MINMAX),
     "roundup_pow_of_two": gives("v", _power, "", "include/linux/log2.h"),
 }
 
 
 def _table(fault: ReadaheadFault) -> int:
     return fault.bytes(fault.around.table_pages)
+
+
+def _filled(name: str) -> Callable[[Any, Any], Any]:
+    return lambda fault, _info: fault.field(name)
 
 
 NAMES: Final[dict[str, Callable[[Any], int]]] = {
@@ -295,6 +368,7 @@ NAMES: Final[dict[str, Callable[[Any], int]]] = {
 FIELDS: Final[dict[tuple[str, str], Callable[[Any, Any], Any]]] = {
     (VMF.kind, "address"): lambda fault, _vmf: fault.bytes(fault.around.address),
     (VMF.kind, "vma"): lambda _fault, _vmf: VMA,
+    **{(RA_INFO.kind, name): _filled(name) for name in ("win", "offset", "nr_pte")},
     (VMA.kind, "vm_start"): lambda fault, _vma: Bound(fault.bytes(fault.around.low)),
     (VMA.kind, "vm_end"): lambda fault, _vma: Bound(fault.bytes(fault.around.high)),
 }
@@ -305,10 +379,10 @@ def _known(_version: Version | None) -> Table:
 
 
 WINDOWS: Final = Dialect(
-    roots=(ROOT,),
+    roots=(ROOT, BEFORE_6_9),
     needed=frozenset(),
     primitives=_known,
-    constants={"SWAP_RA_ORDER_CEILING": ORDER_CEILING},
+    constants={"SWAP_RA_ORDER_CEILING": ORDER_CEILING, **TYPES},
     names=NAMES,
     fields=FIELDS,
     addresses=frozenset({"swap_readahead_info"}),
