@@ -46,6 +46,7 @@ ALLOWED = {
         "scenario.claims",
         "scenario.hardware",
         "scenario.remap",
+        "scenario.remote",
         "scenario.schema",
         "scenario.source",
         "scenario.thp",

@@ -71,8 +71,9 @@ def misread(page: Page, p: int, seen: int) -> ViolationKind:
     return ViolationKind.COW_LEAK if leaks else ViolationKind.LOST_WRITE
 
 
-def store(page: Page, p: int, what: Store) -> None:
-    """The process writes the page through its PTE, whose dirty bit the MMU sets."""
+def store(page: Page, p: int, what: Store, forced: bool = False) -> None:
+    """The process writes the page through its PTE, whose dirty bit the MMU sets; or a debugger does
+    (`forced`), which dirties the folio alone."""
     mapping = page.maps[p]
     pte = mapping.pte
     assert isinstance(pte, Pte)
@@ -88,9 +89,11 @@ def store(page: Page, p: int, what: Store) -> None:
     else:
         data = page.new_token()
     page.set_folio(pte.folio, data=data)
-    dirty = Pte(pte.folio, pte.write, True, pte.soft_dirty, pte.uffd_wp)
+    dirty = Pte(pte.folio, pte.write, pte.dirty or not forced, pte.soft_dirty, pte.uffd_wp)
     page.maps[p] = Mapping(vma, dirty, data, freed=False, written=True, armed=False)
-    if not pte.dirty:
+    if forced:
+        page.set_folio(pte.folio, dirty=True)
+    elif not pte.dirty:
         page.mmu_dirties(p)
     if vma is not None and vma.shared:
         for q, other in enumerate(page.maps):

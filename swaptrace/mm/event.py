@@ -80,7 +80,8 @@ class Populate(NamedTuple):
     MADV_POPULATE_* (__get_user_pages_locked) and not for mlock. `may_retry` is FOLL_UNLOCKABLE:
     without it (mprotect of a locked VMA) a fault cannot wait for a userfaultfd. `pin` is that a
     reference is taken: for a longterm pin, to write, or with FOLL_GET, to read; with `unshare` for
-    a longterm pin to read, for which the page must be exclusive (FAULT_FLAG_UNSHARE).
+    a longterm pin to read, for which the page must be exclusive (FAULT_FLAG_UNSHARE). `store` is
+    what a debugger writes to the page then (FOLL_FORCE).
     """
 
     process: int
@@ -90,6 +91,14 @@ class Populate(NamedTuple):
     may_retry: bool = True
     pin: bool = False
     unshare: bool = False
+    store: Store | None = None
+
+
+class Migrate(NamedTuple):
+    """The page is moved to another page frame."""
+
+    process: int
+    facts: Facts
 
 
 class Unpin(NamedTuple):
@@ -306,6 +315,7 @@ KsmEvent: TypeAlias = Merge | Unmerge
 Event: TypeAlias = (
     Access
     | Populate
+    | Migrate
     | Unpin
     | Pageout
     | ReclaimEvent

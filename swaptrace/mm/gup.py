@@ -3,6 +3,7 @@ makes a locked VMA writable (mm/gup.c)."""
 
 from __future__ import annotations
 
+from swaptrace.mm.checks import store
 from swaptrace.mm.column import Pinned, Pte
 from swaptrace.mm.event import Populate
 from swaptrace.mm.memory import (
@@ -13,6 +14,7 @@ from swaptrace.mm.memory import (
     never_ends,
 )
 from swaptrace.mm.page import Page
+from swaptrace.mm.policy import needs_soft_dirty_wp
 
 
 def populate(page: Page, p: int, event: Populate) -> None:
@@ -27,7 +29,8 @@ def populate(page: Page, p: int, event: Populate) -> None:
     page.may_retry = event.may_retry
     for _ in range(MAX_FAULTS):
         pte, unshare = page.maps[p].pte, event.unshare and gup_must_unshare(page, p)
-        if is_permitted(page, p, write) and not unshare:
+        permitted = is_permitted(page, p, write) or (event.store and can_follow_forced(page, p))
+        if permitted and not unshare:
             break
         result = do_wp_page(page, p, unshare=True) if unshare else handle_mm_fault(page, p, write)
         if result.error:
@@ -44,12 +47,25 @@ def populate(page: Page, p: int, event: Populate) -> None:
         follow_page_touch(page, pte)
     if event.pin:
         pin_user_page_fast(page, p, event)
+    if event.store is not None:
+        page.given = p
+        store(page, p, event.store, forced=True)
 
 
 def is_permitted(page: Page, p: int, write: bool) -> bool:
     """follow_page_pte(): whether the PTE is one that can be read, or written."""
     pte = page.maps[p].pte
     return isinstance(pte, Pte) and (pte.write or not write) and not page.protnone(p)
+
+
+def can_follow_forced(page: Page, p: int) -> bool:
+    """can_follow_write_pte() with FOLL_FORCE (5535be309971, 6.0): in a private VMA that cannot be
+    written, an exclusive page of which nobody has to see the write."""
+    pte, vma = page.maps[p].pte, page.vma(p)
+    if not isinstance(pte, Pte) or vma.shared or vma.writable or pte.is_zero_page:
+        return False
+    hidden = not needs_soft_dirty_wp(vma, pte) and not (vma.uffd_wp and pte.uffd_wp)
+    return page.folios[pte.folio].anon_exclusive and hidden
 
 
 def gup_must_unshare(page: Page, p: int) -> bool:

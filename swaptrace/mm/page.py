@@ -182,6 +182,10 @@ class Page:
                 return number
         return None
 
+    def is_huge(self, _p: int) -> bool:
+        """Whether a PMD entry maps the page."""
+        return False
+
     def nr_pages(self, _f: int) -> int:
         """folio_nr_pages()."""
         return 1

@@ -38,6 +38,9 @@ class PmdPage(BlockPage):
             set_pmd(self, p, pte.mkdirty())
         return FaultResult()
 
+    def is_huge(self, p: int) -> bool:
+        return self.block.pmds[p] is Pmd.HUGE
+
     def allows_huge(self, p: int) -> bool:
         """thp_vma_suitable_order() of PMD_ORDER, where that is allowed."""
         pages = len(self.block.maps)

@@ -24,6 +24,7 @@ from swaptrace.mm.event import (
     Guard,
     MapPages,
     Merge,
+    Migrate,
     Move,
     Mprotect,
     Outcome,
@@ -52,6 +53,7 @@ from swaptrace.mm.memory import (
     user_fault,
     zap_pte,
 )
+from swaptrace.mm.migrate import migrate
 from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_range
 from swaptrace.mm.mremap import move_pte
 from swaptrace.mm.page import Page
@@ -100,6 +102,8 @@ def perform(page: Page, event: Event) -> None:
             perform_access(page, event)
         case Populate():
             populate(page, p, event)
+        case Migrate():
+            migrate(page, p)
         case Unpin():
             unpin(page, p)
         case Pageout():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from swaptrace.kernels import Rule
 from swaptrace.mm.column import Vma
@@ -100,7 +100,7 @@ def whole(world: World, tally: Tally, process: Process) -> Call:
     return Call(world, tally, process, start, max((f.end for f in families), default=0))
 
 
-def populate(call: Call, start: int, end: int, **how: bool) -> bool:
+def populate(call: Call, start: int, end: int, **how: Any) -> bool:
     """Fault in a part of one VMA, up to what cannot be: whether there was nothing of that kind.
     `how` as in `Populate`."""
     done = False

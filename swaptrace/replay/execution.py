@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swaptrace.replay import (
+    forcing,
     ksm,
     locking,
     mapping,
@@ -20,6 +21,7 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.remote import MigrateStep, PokeStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -77,6 +79,10 @@ def execute(world: World, tally: Tally, step: Step) -> Errno:
             return syscalls.madvise(world, tally, process, step)
         case PagemapScanStep():
             return scanning.pagemap_scan(world, tally, process, step)
+        case PokeStep():
+            return forcing.poke(world, tally, process, step)
+        case MigrateStep():
+            return forcing.migrate(world, tally, process, step)
         case MincoreStep():
             return mincore(world, tally, process, step)
         case PinStep():

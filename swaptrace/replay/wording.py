@@ -19,6 +19,7 @@ from swaptrace.mm.event import (
     KsmEvent,
     MapPages,
     Merge,
+    Migrate,
     Move,
     Mprotect,
     Pageout,
@@ -67,6 +68,8 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who}: mremap"
         case Mprotect(readable=readable, writable=writable):
             return f"{who}: mprotect to {'rw' if writable else 'r' if readable else 'none'}"
+        case Migrate():
+            return f"{who}: the page is migrated"
         case ClearRefs():
             return f"{who}: clear_refs"
         case Fork(copy=copy):
@@ -94,6 +97,8 @@ def access_words(event: Access | Populate | Unpin, who: str) -> str:
             return f"{who} pins it, to read"
         case Populate(pin=True, write=longterm):
             return f"{who} pins it" + (", to write" if longterm else " with FOLL_GET, to read")
+        case Populate(store=store) if store is not None:
+            return f"a debugger writes it for {who}"
         case Unpin():
             return f"{who} unpins it"
         case Populate(write=write):

@@ -27,7 +27,16 @@ UFFD: Final = (
     *("uffd_copy", "uffd_zeropage"),
 )
 ALIGNED: Final = {
-    "offset": ("mmap", "munmap", "mprotect", "madvise", "pagemap_scan", "mincore", *UFFD),
+    "offset": (
+        "mmap",
+        "munmap",
+        "mprotect",
+        "madvise",
+        "pagemap_scan",
+        "mincore",
+        "migrate",
+        *UFFD,
+    ),
     "length": UFFD,
 }
 """Where the kernel gives EINVAL unless this key is a multiple of the page size. The other

@@ -16,6 +16,7 @@ from swaptrace.scenario import values
 from swaptrace.scenario.fields import StepFields
 from swaptrace.scenario.mapped import mmap, mremap
 from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, MincoreStep, PagemapScanStep
+from swaptrace.scenario.remote import MigrateStep, PokeStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -232,6 +233,15 @@ def mincore(f: StepFields) -> MincoreStep:
     return MincoreStep(**f.base(), region=f.name(), span=span, vec=vec)
 
 
+def poke(f: StepFields) -> PokeStep:
+    value = f.require("value", values.BYTE, 0)
+    return PokeStep(**f.base(), region=f.name(), value=value, span=f.span())
+
+
+def migrate(f: StepFields) -> MigrateStep:
+    return MigrateStep(**f.base(), region=f.name(), span=f.span())
+
+
 def check(f: StepFields) -> CheckStep:
     return CheckStep(**f.base(), claims=f.claims())
 
@@ -273,6 +283,7 @@ OPERATIONS: Final[dict[str, OperationSpec]] = {
     "munmap": OperationSpec(munmap, SYSCALL),
     "mprotect": OperationSpec(mprotect, ("prot", *SYSCALL)),
     "memset": OperationSpec(memset, ("value", *RANGE, "process")),
+    "poke": OperationSpec(poke, ("value", *SYSCALL)),
     "read": OperationSpec(access, ACCESS),
     "write": OperationSpec(access, ("value", *ACCESS)),
     "read_write": OperationSpec(access, ACCESS),
@@ -302,6 +313,7 @@ OPERATIONS: Final[dict[str, OperationSpec]] = {
         ),
     ),
     "mincore": OperationSpec(mincore, ("vec", *SYSCALL)),
+    "migrate": OperationSpec(migrate, SYSCALL),
     "check": OperationSpec(check, ("process",)),
     "measure": OperationSpec(measure, ("steps", "process")),
     "repeat": OperationSpec(repeat, ("steps", "process")),

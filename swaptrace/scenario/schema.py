@@ -19,6 +19,7 @@ from swaptrace.scenario.claims import Claims, Expected, NamedPolicy
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.remote import MigrateStep, PokeStep
 from swaptrace.scenario.uffd import OnUffd
 from swaptrace.terminal.files import Identity
 
@@ -277,11 +278,12 @@ SystemCall: TypeAlias = (
     | OnUffd
     | PagemapScanStep
     | MincoreStep
+    | MigrateStep
     | PinStep
 )
 """The steps whose range the kernel takes in whole pages."""
 
-OnRange: TypeAlias = MemsetStep | AccessStep | AccessPatternStep | SystemCall
+OnRange: TypeAlias = MemsetStep | PokeStep | AccessStep | AccessPatternStep | SystemCall
 """The steps that have a range."""
 
 OnLocks: TypeAlias = MlockStep | MunlockStep | MlockallStep | MunlockallStep
@@ -293,6 +295,8 @@ Step: TypeAlias = (
     | MunmapStep
     | MprotectStep
     | MemsetStep
+    | PokeStep
+    | MigrateStep
     | AccessStep
     | AccessPatternStep
     | TraceStep

@@ -12,6 +12,7 @@ from swaptrace.scenario.hardware import LIMITED
 from swaptrace.scenario.machine import PERIODS
 from swaptrace.scenario.pagescan import CATEGORIES, FLAGS, MincoreStep, PagemapScanStep, ScanClaim
 from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.remote import MigrateStep, PokeStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -131,7 +132,7 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield "check", claims_text(step.claims)
         case MprotectStep():
             yield from range_keys(step, prot=step.prot)
-        case MemsetStep():
+        case MemsetStep() | PokeStep():
             yield from range_keys(step, value=step.value)
         case MadviseStep():
             yield from range_keys(step, advice=step.given)
@@ -141,7 +142,7 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield from range_keys(step, mode=step.mode)
         case UnpinStep():
             yield "unpin", step.region
-        case MunmapStep():
+        case MunmapStep() | MigrateStep():
             yield from range_keys(step)
         case AccessStep() | AccessPatternStep() | TraceStep():
             yield from access_keys(step)

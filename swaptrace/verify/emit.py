@@ -27,6 +27,7 @@ RUNTIME: Final = (
     "limit.c",
     "random.c",
     "access.c",
+    "force.c",
     "pin.c",
     "ksm.c",
     "uffd.c",

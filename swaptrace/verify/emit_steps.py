@@ -14,6 +14,7 @@ from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.claims import UNCHANGED, Claims, page_code
 from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.remote import MigrateStep, PokeStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -202,6 +203,10 @@ class Writer:
                 return self.advise(step)
             case PagemapScanStep():
                 return self.scan(step)
+            case PokeStep(region=region):
+                return f"call(poke({self.range(region, step.span)}, {step.value:#x}))"
+            case MigrateStep(region=region):
+                return f"call(migrate({self.memory(region, step.span)}))"
             case MincoreStep(region=region, vec=vec):
                 return f"call(in_memory({self.range(region, step.span)}, {str(vec).lower()}))"
             case PinStep(region=region):

@@ -17,6 +17,7 @@ from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.pagescan import MincoreStep
+from swaptrace.scenario.remote import MigrateStep, PokeStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -237,6 +238,8 @@ class Maker:
             (self.mremap, 6),
             (self.refused, 2),
             (self.incore, 2),
+            (self.poke, 3),
+            (self.migrate, 2),
         ]
         if self.soft_dirty:
             kinds.append((self.clear_refs, 5))
@@ -248,7 +251,7 @@ class Maker:
             kinds += [(self.userfault, 9), (self.scan, 7)]
         region, process = self.somewhere()
         if region in self.objects[process]:  # of which this is not modelled
-            left_out = (self.pattern, self.mmap_over, self.mremap)
+            left_out = (self.pattern, self.migrate, self.mmap_over, self.mremap)
             kinds = [each for each in kinds if each[0] not in left_out]
         make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         return make(region, process, self.sizes[process][region])
@@ -355,6 +358,15 @@ class Maker:
         vec = self.random.random() < 0.95
         span = self.span(pages, 0.5)
         return MincoreStep(line=1, process=process, region=region, span=span, vec=vec)
+
+    def poke(self, region: str, process: str, pages: int) -> Step:
+        value = self.random.choice((0, 17, 34) if self.merges else (0, 17))
+        span = self.span(pages, 0.6)
+        return PokeStep(line=1, process=process, region=region, value=value, span=span)
+
+    def migrate(self, region: str, process: str, pages: int) -> Step:
+        span = self.span(pages, 0.6)
+        return MigrateStep(line=1, process=process, region=region, span=span)
 
     def munmap(self, region: str, process: str, pages: int) -> Step:
         return MunmapStep(line=1, process=process, region=region, span=self.span(pages, 1))

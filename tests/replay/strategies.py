@@ -11,6 +11,7 @@ from swaptrace.advice import Advice
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
+from swaptrace.scenario.remote import MigrateStep, PokeStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -99,12 +100,15 @@ def access_patterns(draw: st.DrawFn, span: ByteRange, process: str) -> AccessPat
     )
 
 
+SINCE_6_12 = (UffdRegisterStep, PagemapScanStep, MigrateStep)
+
+
 @st.composite
 def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = False) -> Step:
     """A step of one process on the region `r`; with `registers` also on a userfaultfd."""
     span = draw(spans(pages))
     place: Any = {"line": 1, "process": process}
-    kind = draw(st.sampled_from("aaaaaaaammmmpulkcxsi" + "fffw" * registers))
+    kind = draw(st.sampled_from("aaaaaaaammmmpulkcxsi" + "fffwog" * registers))
     if kind == "a":
         return AccessStep(
             **place,
@@ -124,6 +128,10 @@ def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = Fals
         return MprotectStep(
             **place, region="r", prot=draw(st.sampled_from(["rw", "rw", "r", "none"])), span=span
         )
+    if kind == "o":
+        return PokeStep(**place, region="r", span=span, value=draw(st.sampled_from([0, 7])))
+    if kind == "g":
+        return MigrateStep(**place, region="r", span=span)
     if kind == "i":
         return MincoreStep(**place, region="r", span=span)
     if kind == "w":
@@ -188,6 +196,6 @@ def scenarios(
         else:
             steps.append(draw(leaf_steps(pages, process, registers)))
     machine = draw(machines(pages))
-    if any(isinstance(step, UffdRegisterStep | PagemapScanStep) for step in written(tuple(steps))):
+    if any(isinstance(step, SINCE_6_12) for step in written(tuple(steps))):
         machine = replace(machine, kernel=draw(st.sampled_from(["6.12", "6.18", "7.3"])))
     return Scenario("random", "", machine, tuple(steps))

@@ -22,6 +22,7 @@ from swaptrace.mm.event import (
     Event,
     Fork,
     Free,
+    Migrate,
     Mprotect,
     Pageout,
     Populate,
@@ -59,7 +60,7 @@ SIZES: Final[Map[ThpSize, int]] = {
 
 MODELLED: Final = (
     *(Access, Populate, Pageout, Free, Dontneed, SwapIn, SetVma, Mprotect, Writeprotect),
-    *(ClearRefs, Fork, Unmap, Unmerge),
+    *(ClearRefs, Fork, Unmap, Unmerge, Migrate),
 )
 """The events that a block can have."""
 

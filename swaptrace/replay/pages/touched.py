@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.remote import MigrateStep, PokeStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -120,7 +121,9 @@ class TouchedMemory:
             case AccessStep() if step.stride > self.page_size:
                 pages = -(-step.span.length // step.stride)
                 areas[step.region].scattered[step.span, step.stride] = pages * self.page_size
-            case AccessStep() | MemsetStep() | MlockStep() | PinStep() | UffdCopyStep():
+            case (
+                AccessStep() | MemsetStep() | PokeStep() | MlockStep() | PinStep() | UffdCopyStep()
+            ):
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case MadviseStep(advice=advice) if advice.populates:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
@@ -135,7 +138,7 @@ class TouchedMemory:
                 pass  # they change what is there, or nothing
             case UffdRegisterStep() | UffdUnregisterStep() | UffdZeropageStep() | PagemapScanStep():
                 pass
-            case MincoreStep() | CheckStep() | KsmScanStep() | UnpinStep():
+            case MincoreStep() | MigrateStep() | CheckStep() | KsmScanStep() | UnpinStep():
                 pass
             case MeasureStep() | RepeatStep():
                 raise AssertionError("no step of its own")

@@ -147,6 +147,8 @@ static void access_pages(int region, size_t offset, size_t length, struct patter
 static void replay_trace(const struct record *records, size_t count) UNUSED;
 static int uffd_register(int region, size_t offset, size_t length, int context, uint64_t mode) UNUSED;
 static int pagemap_scan(int region, size_t offset, size_t length, struct scan_arg scan) UNUSED;
+static int poke(int region, size_t offset, size_t length, int byte) UNUSED;
+static int migrate(char *start, size_t length) UNUSED;
 static int in_memory(int region, size_t offset, size_t length, bool buffer) UNUSED;
 static void expect_scan(const char *expected, long regions, long walk_end,
 			const char *pages) UNUSED;

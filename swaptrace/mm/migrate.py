@@ -1,0 +1,26 @@
+"""Pages that are moved to other page frames (mm/migrate.c, mm/mempolicy.c)."""
+
+from __future__ import annotations
+
+from swaptrace.mm.column import Pte, mappers
+from swaptrace.mm.page import Page
+
+
+def migrate(page: Page, p: int) -> None:
+    """queue_folios_pte_range(), try_to_migrate_one() and remove_migration_pte().
+
+    The PTE is afterwards what it was, write-protected or not, soft-dirty or not; its dirty bit has
+    been noted in the folio. A huge one that is dirty becomes soft-dirty. MPOL_MF_MOVE passes over
+    what several processes map, and over the zero page.
+    """
+    pte = page.maps[p].pte
+    if not isinstance(pte, Pte) or pte.is_zero_page:
+        return
+    if len(mappers(page.maps, pte.folio)) > 1 or page.folios[pte.folio].elsewhere:
+        return
+    page.enter("try_to_migrate_one")
+    if pte.dirty:
+        page.set_folio(pte.folio, dirty=True)
+    page.enter("remove_migration_pte")
+    if pte.dirty and page.is_huge(p):
+        page.set_pte(p, pte.mkdirty())

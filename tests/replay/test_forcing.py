@@ -1,0 +1,101 @@
+"""What a debugger writes, and pages that move to other page frames."""
+
+from __future__ import annotations
+
+import pytest
+
+from swaptrace import policies
+from swaptrace.errors import ScenarioError
+from swaptrace.replay.engine import replay
+from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.loader import load_text
+
+
+def replayed(steps: str, machine: str = "kernel: 6.18") -> PolicyResult:
+    """The steps under the kernel's own policy; every check must hold."""
+    scenario = load_text(f"machine: {{{machine}}}\nsteps:\n{steps}", "test.yaml")
+    found = replay(scenario, policies.find("merged"))
+    assert [check for check in found.checks if not check.ok] == []
+    return found
+
+
+@pytest.mark.parametrize("prot", ["r", "none"])
+def test_a_debugger_writes_where_the_process_may_not(prot: str) -> None:
+    """Has the page the data then, and does a write by the process still end in SIGSEGV?"""
+    found = replayed(
+        f"- {{mmap: a, size: 8KiB, prot: {prot}}}\n- {{poke: a, value: 1, length: 4KiB}}\n"
+        "- {write: a}\n- check: {pages: {a: '1PX,1-'}, data: {a: '1:0x01,1:zero'}}\n"
+    )
+    assert (found.total["sigsegv"], found.total["minflt"]) == (1, 1)
+
+
+def test_a_second_write_by_a_debugger_takes_no_fault() -> None:
+    """Is an exclusive page of a read-only mapping written as it is (can_follow_write_pte())?"""
+    steps = "- {mmap: a, size: 4KiB, prot: r}\n- {poke: a, value: 1}\n- {poke: a, value: 2}\n"
+    found = replayed(steps + "- check: {data: {a: 2}, violations: []}\n")
+    assert found.total["minflt"] == 1
+
+
+def test_a_debugger_leaves_a_child_its_data() -> None:
+    """Is a page that is shared after a fork copied?"""
+    replayed(
+        "- {mmap: a, size: 4KiB}\n- {write: a, value: 1}\n- fork: child\n- {poke: a, value: 2}\n"
+        "- check: {data: {a: 2}, violations: []}\n- check: {data: {a: 1}}\n  process: child\n"
+    )
+
+
+def test_a_forced_write_is_soft_dirty() -> None:
+    """Does a write by a debugger show after clear_refs?"""
+    replayed(
+        "- {mmap: a, size: 4KiB}\n- {write: a, value: 1}\n- {mprotect: a, prot: r}\n"
+        "- {clear_refs: soft_dirty}\n- check: {pages: {a: 1PXd}}\n- {poke: a, value: 2}\n"
+        "- check: {pages: {a: 1PXD}, violations: []}\n"
+    )
+
+
+def test_a_debugger_does_not_wait_for_a_userfaultfd() -> None:
+    """Is a write to a protected page refused?"""
+    replayed(
+        "- {mmap: a, size: 4KiB}\n- {write: a}\n- {uffd_writeprotect: a}\n"
+        "- {poke: a, value: 2, errno: EIO}\n- check: {data: {a: unchanged}, violations: []}\n"
+    )
+
+
+def test_shared_memory_and_holes_are_refused() -> None:
+    """Is what cannot be copied not written, and what comes before a hole?"""
+    replayed("- {mmap: a, size: 4KiB, shared: true, prot: r}\n- {poke: a, value: 2, errno: EIO}\n")
+    replayed(
+        "- {mmap: a, size: 8KiB}\n- {munmap: a, offset: 4KiB, length: 4KiB}\n"
+        "- {poke: a, value: 2, errno: EIO}\n- check: {data: {a: '1:2,1:-'}}\n"
+    )
+
+
+def test_migration_leaves_page_tables_as_they_are() -> None:
+    """Do write protection, soft-dirty and uffd-wp stay, with no fault more?"""
+    found = replayed(
+        "- {mmap: a, size: 12KiB}\n- {write: a, value: 1}\n- {clear_refs: soft_dirty}\n"
+        "- {write: a, length: 4KiB, value: 1}\n- {uffd_writeprotect: a, offset: 8KiB}\n"
+        "- {migrate: a}\n- check: {pages: {a: '1PXD,1PX,1PXU'}, data: {a: 1}, violations: []}\n"
+        "- {read_write: a, length: 4KiB}\n"
+    )
+    assert found.total["minflt"] == 4
+
+
+def test_migration_needs_something_mapped() -> None:
+    """Does it pass over a hole, and fail with EFAULT where there is nothing else?"""
+    head = "- {mmap: a, size: 8KiB}\n- {munmap: a, length: 4KiB}\n"
+    replayed(f"{head}- {{migrate: a}}\n- {{munmap: a}}\n- {{migrate: a, errno: EFAULT}}\n")
+
+
+@pytest.mark.parametrize(
+    ("step", "machine", "why"),
+    [
+        ("{poke: a, value: 1}", "memory: 1MiB", "poke is not modelled under a memory limit"),
+        ("{migrate: a}", "kernel: 6.1", "migrate is modelled as since Linux 6.12"),
+        ("{migrate: a, length: 4KiB}", "kernel: 6.18, thp: 64KiB", "of a part of a region"),
+    ],
+)
+def test_what_is_not_modelled_is_an_error(step: str, machine: str, why: str) -> None:
+    """Does the error say which combination is not?"""
+    with pytest.raises(ScenarioError, match=why):
+        replayed(f"- {{mmap: a, size: 8KiB}}\n- {step}\n", machine)
