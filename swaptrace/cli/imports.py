@@ -86,8 +86,8 @@ def _convert(format: str, log: str, strace: str | None, recorder: AccessRecorder
     if strace is not None:
         with _file(strace) as (raw, name):
             calls = list(convert.calls_of(unpacked(raw, name, lambda _bytes: None), name))
-    with _file(log) as (raw, name), reading(_size(raw), name) as told:
-        lines = blocks(unpacked(raw, name, told), name)
+    with _file(log) as (raw, name), reading(_size(raw), name) as progress:
+        lines = blocks(unpacked(raw, name, progress), name)
         if format == "lackey":
             return convert.convert_lackey(lines, name, recorder, calls)
         return convert.convert(format, lines, name, recorder)

@@ -46,8 +46,8 @@ def record(
     with ending_by_exception(), directory_of(target) as place:
         recorder = AccessRecorder(place, every_access, mapped=True)
         try:
-            with recording(command) as run, reading(None, log) as told:
-                lines = blocks(unpacked(run.log, log, told), log)
+            with recording(command) as run, reading(None, log) as progress:
+                lines = blocks(unpacked(run.log, log, progress), log)
                 try:
                     counted = convert_lackey(lines, log, recorder)
                 except SwaptraceError:

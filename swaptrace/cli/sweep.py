@@ -242,13 +242,13 @@ def _computed(
     scenarios = [point.scenario for point in machines]
     with progress(len(cells), output.color) as bar, hinting(scenarios):
 
-        def told(done: int, of: int) -> None:
+        def show_progress(done: int, of: int) -> None:
             nonlocal kept
             kept = done
             bar.count(done, of, f"cells under {len(policies)} policies")
 
         try:
-            done = completed(cells, store, engine, done=told, spoilt=_complain_of_file)
+            done = completed(cells, store, engine, done=show_progress, spoilt=_complain_of_file)
         except KeyboardInterrupt:
             complain(f"interrupted; {kept} cells more are kept, and the same command goes on there")
             raise

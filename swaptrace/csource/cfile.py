@@ -65,13 +65,13 @@ def _read(path: str) -> str:
 def blocks_of(path: str, text: str, defines: Collection[str]) -> dict[Point, CBlock]:
     """What the text decides."""
     source = source_of(CBlock(path, 1, text))
-    bare = plain(source, defined_with(defines))
+    compiled = plain(source, defined_with(defines))
     blocks: dict[Point, CBlock] = {}
-    rest, rest_bare = text, bare
-    for each in definitions(bare):
-        blocks[_point(source, bare, each, blocks)] = CBlock(path, 1, _only(text, each))
-        rest, rest_bare = _without(rest, each), _without(rest_bare, each)
-    if rest_bare.strip("; \t\n"):  # a semicolon behind a function is no decision
+    rest, rest_compiled = text, compiled
+    for each in definitions(compiled):
+        blocks[_point(source, compiled, each, blocks)] = CBlock(path, 1, _only(text, each))
+        rest, rest_compiled = _without(rest, each), _without(rest_compiled, each)
+    if rest_compiled.strip("; \t\n"):  # a semicolon behind a function is no decision
         blocks["swapin_pte"] = CBlock(path, 1, rest)
     if not blocks:
         raise source.error(CPlace(1, 1), "there is no C in this file")

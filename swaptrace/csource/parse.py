@@ -110,10 +110,10 @@ def _parse(source: CSource, text: str) -> Any:
             last = source.first + max(0, len(source.lines) - 1)
             raise source.error(CPlace(last, 1), "the C ends too early") from None
         line, column, message = match.groups()
-        raise source.error(CPlace(int(line), int(column or 1)), _told(message)) from None
+        raise source.error(CPlace(int(line), int(column or 1)), _readable(message)) from None
 
 
-def _told(message: str) -> str:
+def _readable(message: str) -> str:
     what, colon, near = message.partition("before: ")
     if colon and not what:
         return f"C that cannot be parsed, before {quote(near)}"

@@ -41,7 +41,7 @@ def orders(count: int, processes: int) -> list[Order]:
     return found + [tuple(range(processes))] * (factorial(processes) - len(found))
 
 
-class MetViews(NamedTuple):
+class ViewFlags(NamedTuple):
     """Of some views, the process's page map, and whether its data are lost."""
 
     flags: tuple[str, ...]
@@ -92,16 +92,16 @@ class Expander:
         self.effects: dict[ShownEffect, int] = {}
         self.by_number: list[Column] = list(self.columns)
         self.own_by_number: list[Own] = list(self.owns)
-        self.told = 0
+        self.sent = 0
 
-    def met(self, views: Numbers) -> MetViews:
+    def flags_of(self, views: Numbers) -> ViewFlags:
         """Look at views. Raises `PolicyError`."""
         flags, losses = [], []
         for view in self._views(views):
             state = view.state
             flags.append(self.graph.flags(state)[0])
             losses.append(lost(state.column, state.column.maps[0]))
-        return MetViews(tuple(flags), np.array(losses, dtype=bool))
+        return ViewFlags(tuple(flags), np.array(losses, dtype=bool))
 
     def expanded(self, views: Numbers) -> Expansion:
         """Work out what the operations do to views. Raises `PolicyError`, `Distinguishable`."""
@@ -170,12 +170,12 @@ class Expander:
         """How many processes the new columns have, and their other orders, which may be new."""
         processes = self.graph.limits.processes
         counts, turned = [], []
-        while self.told < len(self.by_number):
-            column = self.by_number[self.told]
+        while self.sent < len(self.by_number):
+            column = self.by_number[self.sent]
             count = len(column.maps)
             counts.append(count)
             turned.append([self._turned(column, o) for o in orders(count, processes)])
-            self.told += 1
+            self.sent += 1
         return np.array(counts, int), np.array(turned, int).reshape(-1, factorial(processes))
 
     def _turned(self, column: Column, order: Order) -> int:

@@ -18,9 +18,9 @@ from swaptrace.exploration.arrays import (
     NOWHERE,
     Booleans,
     Expansion,
-    MetViews,
     Numbers,
     Order,
+    ViewFlags,
     orders,
 )
 from swaptrace.exploration.graph import SHOWS_LOSS, Limits, ShownEffect
@@ -99,14 +99,14 @@ class GraphSide:
         self.counts = np.ones(0, int)
         self.turned = np.zeros(0, int)
 
-    def ask_met(self, codes: Numbers) -> Numbers:
+    def ask_flags(self, codes: Numbers) -> Numbers:
         """Have the views that are new looked at; the numbers of all."""
         numbers = self.views.of(codes)
-        self._ask("met", len(self.lost))
+        self._ask("flags_of", len(self.lost))
         return numbers
 
-    def met(self) -> None:
-        found: MetViews = self.worker.answer()
+    def take_flags(self) -> None:
+        found: ViewFlags = self.worker.answer()
         self.flags += found.flags
         self.lost = np.append(self.lost, found.lost)
 
@@ -199,11 +199,11 @@ class Product:
         for number, (side, column, mine) in enumerate(
             zip(self.sides, of_columns, of_owns, strict=True)
         ):
-            rows = side.ask_met(packed(column, mine))
+            rows = side.ask_flags(packed(column, mine))
             self.rows[number] = np.append(self.rows[number], rows)
         lost = np.zeros(len(columns), dtype=bool)
         for side, rows in zip(self.sides, self.rows, strict=True):
-            side.met()
+            side.take_flags()
             lost |= side.lost[rows[first:]]
         self.lost = np.append(self.lost, lost)
         flags = (

@@ -31,7 +31,7 @@ NEWLINE: Final = ord("\n")
 
 Text = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.intp]
-Told = Callable[[int], None]
+Progress = Callable[[int], None]
 """Told how many bytes of the file have been read by now."""
 
 
@@ -74,9 +74,9 @@ class LineBlock(NamedTuple):
         return LogError(self.file, self.line + before - 1, message, line)
 
 
-def unpacked(raw: io.RawIOBase, name: str, told: Told) -> BinaryIO:
+def unpacked(raw: io.RawIOBase, name: str, progress: Progress) -> BinaryIO:
     """The file's bytes, decompressed if it begins as gzip or xz do."""
-    counted = io.BufferedReader(_CountedFile(raw, told), 1 << 16)
+    counted = io.BufferedReader(_CountedFile(raw, progress), 1 << 16)
     try:
         begin = counted.peek(6)
     except OSError as error:
@@ -136,10 +136,10 @@ def _unreadable(name: str, error: OSError) -> SwaptraceError:
 class _CountedFile(io.RawIOBase):
     """A file that tells how much of it has been read."""
 
-    def __init__(self, raw: io.RawIOBase, told: Told) -> None:
+    def __init__(self, raw: io.RawIOBase, progress: Progress) -> None:
         super().__init__()
         self.raw = raw
-        self.told = told
+        self.progress = progress
         self.bytes = 0
 
     def readable(self) -> bool:
@@ -148,5 +148,5 @@ class _CountedFile(io.RawIOBase):
     def readinto(self, buffer: Buffer) -> int:
         got = self.raw.readinto(buffer)
         self.bytes += got
-        self.told(self.bytes)
+        self.progress(self.bytes)
         return got

@@ -29,12 +29,12 @@ _DIRECTIVE: Final = re.compile(r"[ \t]*#[ \t]*(\w*)")
 
 
 class Cleaned(NamedTuple):
-    """A file as it is (`text`), without comments (`bare`), and what is left of it to compile
+    """A file as it is (`text`), without comments (`uncommented`), and what is left of it to compile
     (`code`): no strings, no directives, no lines that `#if` leaves out."""
 
     source: CSource
     text: str
-    bare: str
+    uncommented: str
     code: str
 
 
@@ -42,12 +42,12 @@ def cleaned(file: str, text: str, defined: Collection[str]) -> Cleaned:
     """Raises `PolicyError` for a comment without end, an `#if` without `#endif`, or one whose
     condition is not understood."""
     source = CSource(file, 1, tuple(text.split("\n")))
-    bare = _blanked(source, text, ("comment",))
+    uncommented = _blanked(source, text, ("comment",))
     code = _blanked(source, text, ("comment", "string"))
     compiled = resolve(source, _conditionals_alone(code), defined)
     lines = zip(code.split("\n"), compiled.split("\n"), strict=True)
     kept = "\n".join(line if rest.strip() else blanks(line) for line, rest in lines)
-    return Cleaned(source, text, bare, kept)
+    return Cleaned(source, text, uncommented, kept)
 
 
 def words_of(file: str, text: str) -> str:

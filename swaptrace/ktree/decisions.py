@@ -58,8 +58,8 @@ class Decisions(NamedTuple):
 
     def texts(self) -> dict[Point, str]:
         """The words of each decision, without comments: what two trees can be compared by."""
-        bare = self.file.bare
-        return {p: " ".join(bare[s.start : s.end].split()) for p, s in self.spans.items()}
+        uncommented = self.file.uncommented
+        return {p: " ".join(uncommented[s.start : s.end].split()) for p, s in self.spans.items()}
 
 
 def decisions_of(file: str, text: str, defines: Collection[str]) -> Decisions:
@@ -137,9 +137,9 @@ def _block(file: Cleaned, span: TextSpan) -> CBlock:
     before = re.sub(r"\S", " ", file.text[start : span.start])
     text = before + file.text[span.start : span.end]
     code = file.code[start : span.end].split("\n")
-    bare = file.bare[start : span.end].split("\n")
+    uncommented = file.uncommented[start : span.end].split("\n")
     kept = [
-        line if code[number].strip() or not bare[number].strip() else " " * len(line)
+        line if code[number].strip() or not uncommented[number].strip() else " " * len(line)
         for number, line in enumerate(text.split("\n"))
     ]
     return CBlock(file.source.file, first, "\n".join(kept))

@@ -14,7 +14,7 @@ from swaptrace.ktree.cleaned import Cleaned
 from swaptrace.ktree.decisions import Decisions
 from swaptrace.ktree.functions import TextSpan
 
-Untold = Counter[tuple[str, str]]
+NotExecuted = Counter[tuple[str, str]]
 """Calls that leave no trace and lines that are not compiled, by a name for them and their words."""
 
 OUTSIDE: Final = "outside of functions"
@@ -35,7 +35,7 @@ def changed_functions(before: Decisions, after: Decisions) -> Iterator[str]:
 
 def _parts(found: Decisions) -> dict[str, str]:
     """The words of each function without those of the decisions, and of all that is around."""
-    rest = found.file.bare
+    rest = found.file.uncommented
     for span in found.spans.values():
         rest = _without(rest, span.start, span.end)
     parts: dict[str, str] = {}
@@ -60,22 +60,24 @@ def passed_over(before: Decisions, after: Decisions) -> Iterator[str]:
     """What differs within the decisions and is not executed by the model, or only there: calls that
     leave no trace in it, with what they are conditional on, and lines that are not compiled."""
     for point in after.spans.keys() & before.spans.keys():
-        old, new = (untold(found.file, found.spans[point]) for found in (before, after))
+        old, new = (not_executed(found.file, found.spans[point]) for found in (before, after))
         for name in differing(old, new):
             yield f"{name} in {KERNEL_NAMES[point]}"
 
 
-def differing(old: Untold, new: Untold) -> list[str]:
+def differing(old: NotExecuted, new: NotExecuted) -> list[str]:
     """Of what only one of the two has, the names."""
     return list(dict.fromkeys(name for name, _ in (new - old) + (old - new)))
 
 
-def untold(
+def not_executed(
     file: Cleaned, span: TextSpan, is_silent: Callable[[str], bool] = leaves_no_trace
-) -> Untold:
+) -> NotExecuted:
     """All in a part of a file that is not executed, with the words of each."""
-    bare, code = (text[span.start : span.end].split("\n") for text in (file.bare, file.code))
-    lines = zip(bare, code, strict=True)
+    uncommented, code = (
+        text[span.start : span.end].split("\n") for text in (file.uncommented, file.code)
+    )
+    lines = zip(uncommented, code, strict=True)
     left_out = (words for words, compiled in lines if words.strip() and not compiled.strip())
     found = Counter((LEFT_OUT, _words(line)) for line in left_out)
     found.update(_silent_calls(file.code, span, is_silent))

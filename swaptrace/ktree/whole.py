@@ -22,7 +22,7 @@ from swaptrace.ktree.functions import TextSpan, functions
 from swaptrace.ktree.patching import is_inert as is_no_code
 from swaptrace.ktree.patching import patched
 from swaptrace.ktree.regular import is_plain, read_regular
-from swaptrace.ktree.residue import Untold, differing, untold
+from swaptrace.ktree.residue import NotExecuted, differing, not_executed
 from swaptrace.ktree.spec import MAKEFILE, MEMORY, Spec
 
 _LOOKS_UP: Final = re.compile(r"\bswap_cache_get_folio\s*\(")
@@ -91,7 +91,7 @@ def from_tree(
     after = programs_of(sources, builtin)
     notes, undecided = list(patch.notes), []
     ran, inert, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
-    left += _untold(spec, text, texts, defined, {*_run(before), *_run(after)})
+    left += _changes_not_executed(spec, text, texts, defined, {*_run(before), *_run(after)})
     left += [path for path in patch.others if not is_no_code(path)]
     left += [MAKEFILE] * (_NAMING.sub("", makefile) != _NAMING.sub("", changed_makefile))
     if left:
@@ -171,7 +171,7 @@ def _changes(
                 yield f"{path}: {name}{'' if name == OUTSIDE else '()'}", name
 
 
-def _untold(
+def _changes_not_executed(
     spec: Spec,
     text: str,
     texts: Mapping[str, str],
@@ -191,12 +191,12 @@ def _untold(
 
 def _passed_over(
     path: str, text: str, defined: Collection[str], run: Collection[str]
-) -> dict[str, Untold]:
+) -> dict[str, NotExecuted]:
     """By function."""
     file = cleaned(path, text, defined)
     check_braces(file)
     return {
-        each.name: untold(file, TextSpan(each.start, each.end), leaves_no_trace)
+        each.name: not_executed(file, TextSpan(each.start, each.end), leaves_no_trace)
         for each in functions(file.code)
         if each.name in run
     }
@@ -213,10 +213,10 @@ def _parts(path: str, text: str, defined: Collection[str]) -> dict[str, str]:
     parts: dict[str, list[str]] = {}
     around, at = [], 0
     for each in functions(file.code):
-        parts.setdefault(each.name, []).append(_words(file.bare[each.start : each.end]))
-        around.append(file.bare[at : each.start])
+        parts.setdefault(each.name, []).append(_words(file.uncommented[each.start : each.end]))
+        around.append(file.uncommented[at : each.start])
         at = max(at, each.end)
-    rest = _words(_INCLUDE.sub("", "".join([*around, file.bare[at:]])))
+    rest = _words(_INCLUDE.sub("", "".join([*around, file.uncommented[at:]])))
     return {name: " ".join(words) for name, words in parts.items()} | {OUTSIDE: rest}
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.block import Block
-from swaptrace.mm.blockpage import BlockPage, column_of, met
+from swaptrace.mm.blockpage import BlockPage, column_of, reached
 from swaptrace.mm.blockvalue import Runs, runs
 from swaptrace.mm.canonical import canonical, numbering
 from swaptrace.mm.column import Column
@@ -87,7 +87,7 @@ class Teller:
 
     def tell(
         self,
-        told: list[BlockChange],
+        changes: list[BlockChange],
         page: BlockPage,
         event: BlockEvent,
         touched: Iterable[int],
@@ -110,7 +110,7 @@ class Teller:
             before, after = (runs(of[i] for i in changed) for of in (self.views, now))
             path, reasons = (tuple(dict.fromkeys(each)) for each in (page.path, page.reasons))
             broken = tuple((kind, p) for kind, p, _ in violations)
-            told.append(
+            changes.append(
                 BlockChange(type(event), event, before, after, counts, path, reasons, broken)
             )
         for i in changed:
@@ -133,7 +133,7 @@ def view(block: Block, i: int, gone: int | None = None) -> PageView:
     if gone is not None:
         maps = column.maps[:gone] + column.maps[gone + 1 :]
         column = column._replace(maps=maps)
-    folios, _ = met(block, i)
+    folios, _ = reached(block, i)
     numbers, _ = numbering(column.maps, column.folios, ())
     sizes = tuple(block.folios[folios[old]].nr_pages for old in numbers)
     return PageView(canonical(*column), sizes)

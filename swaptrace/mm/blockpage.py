@@ -357,7 +357,7 @@ def folio_of(block: Block, p: int, i: int) -> tuple[int, BlockFolio] | None:
     return pte.folio, block.folios[pte.folio]
 
 
-def met(block: Block, i: int) -> tuple[list[int], list[int]]:
+def reached(block: Block, i: int) -> tuple[list[int], list[int]]:
     """The folios and the slots that the entries of a page lead to, in that order."""
     folios: list[int] = []
     slots: list[int] = []
@@ -374,7 +374,7 @@ def met(block: Block, i: int) -> tuple[list[int], list[int]]:
 
 def column_of(block: Block, i: int) -> Column:
     """A page of a block by itself, with its own data tokens."""
-    folios, slots = met(block, i)
+    folios, slots = reached(block, i)
     maps = tuple(m._replace(pte=renumbered(m.pte, folios, slots)) for m in block.maps[i])
     held = [FoliosOf(block, i)[f] for f in folios]
     cached = [f._replace(slot=None if f.slot is None else slots.index(f.slot)) for f in held]

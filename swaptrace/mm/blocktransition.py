@@ -33,7 +33,7 @@ class Happened:
 
     `violations` are kinds with process and page; `ends` that nothing more of the step happens;
     `isolated` are the folios that the first half of MADV_PAGEOUT leaves to the second, `scanned`
-    what MADV_COLLAPSE found, `told` what happened one after the other, if that is asked for.
+    what MADV_COLLAPSE found, `changes` what happened one after the other, if that is asked for.
     """
 
     counts: list[int] = field(default_factory=lambda: list(NOUGHT))
@@ -41,7 +41,7 @@ class Happened:
     ends: bool = False
     isolated: tuple[int, ...] = ()
     scanned: KhugepagedScan | None = None
-    told: list[BlockChange] = field(default_factory=list)
+    changes: list[BlockChange] = field(default_factory=list)
 
 
 def happen(
@@ -121,5 +121,5 @@ def settle(done: Happened, page: PmdPage, event: BlockEvent, teller: Teller | No
     block.settle(page.around)
     block.forget_folios()
     if teller is not None:
-        teller.tell(done.told, page, event, touched, done.violations[known:])
+        teller.tell(done.changes, page, event, touched, done.violations[known:])
     done.counts = [a + b for a, b in zip(done.counts, page.counts, strict=True)]

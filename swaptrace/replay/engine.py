@@ -57,7 +57,7 @@ class Historian(Protocol):
 
 
 Observer: TypeAlias = Callable[[str, Step, Tally], None]
-Told: TypeAlias = Callable[[int], None]
+Progress: TypeAlias = Callable[[int], None]
 
 
 def replay(
@@ -68,7 +68,7 @@ def replay(
     pages: bool = False,
     checkpoints: int = 0,
     history: Callable[[Replay], Historian] | None = None,
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> PolicyResult:
     """What the scenario counts under the policy.
 
@@ -76,12 +76,12 @@ def replay(
     transitions that are known already. `steps` and `pages` ask for the executed steps and
     for the page maps at the end, `checkpoints` for the counters after so many equal parts of each
     `access` and `trace` step. `history` makes of a replay that is about to begin who takes down how
-    the address space looks after each step (`telling.Historian`). `told` is told of each so many
-    accesses of `access` and `trace` steps. Raises `ScenarioError` where a
-    system call does not return what its step says, and `PolicyError`.
+    the address space looks after each step (`telling.Historian`). `progress` is called now and then
+    with the number of accesses that `access` and `trace` steps made since. Raises `ScenarioError`
+    where a system call does not return what its step says, and `PolicyError`.
     """
     run = Replay(scenario, policy, steps, checkpoints=checkpoints)
-    run.told = told or run.told
+    run.progress = progress or run.progress
     historian = None if history is None else history(run)
     run.steps(scenario.steps, "", None, run.record)
     result = run.result(pages)
@@ -116,8 +116,8 @@ class Replay:
         self.watches = any(check.claims.violations is not None for check in checks)
         self.broken: set[str] = set()
         self.parts = checkpoints
-        self.told: Told = lambda _accesses: None
-        self.look: tuple[int, Told] = 0, self.told
+        self.progress: Progress = lambda _accesses: None
+        self.look: tuple[int, Progress] = 0, self.progress
         self.record = Record(steps=[] if steps else None, checkpoints=[] if checkpoints else None)
 
     def result(self, pages: bool = False) -> PolicyResult:
@@ -260,12 +260,12 @@ class Replay:
         try:
             refuse_accesses(process, step.region, step.op)
             if isinstance(step, AccessPatternStep):
-                along = sequence.along(step.count, stops, self.told)
+                along = sequence.along(step.count, stops, self.progress)
                 sequence.replay_pattern(self.world, tally, process, step, along)
             else:
                 trace = sequence.trace_of(step, self.scenario)
                 count = sequence.length(trace) if self.parts or self.look[0] else 0
-                along = sequence.along(count, stops, self.told)
+                along = sequence.along(count, stops, self.progress)
                 sequence.replay_trace(self.world, tally, process, step, trace, along)
         except SwaptraceError as error:
             raise self.problem(step, str(error)) from error

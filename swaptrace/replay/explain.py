@@ -12,7 +12,7 @@ from swaptrace.mm.event import Unmap
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.citing import cited_lines
 from swaptrace.replay.engine import Replay
-from swaptrace.replay.explainblocks import told_transition
+from swaptrace.replay.explainblocks import region_transition
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Taken, Tally
 from swaptrace.replay.wording import column_words, event_words
@@ -31,8 +31,8 @@ def explain(scenario: Scenario, policy: Policy) -> Explanation:
         transitions = [
             transition(table, taken, pages, child) for taken, pages in tally.taken.items()
         ]
-        told = tally.told.items()
-        transitions += [told_transition(each, times, child) for each, times in told]
+        changes = tally.changes.items()
+        transitions += [region_transition(each, times, child) for each, times in changes]
         explained.append(
             ExplainedStep(
                 path,

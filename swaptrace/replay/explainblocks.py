@@ -7,29 +7,29 @@ from swaptrace.counters import COUNTERS
 from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, PageView, Shrink, SplitPmd
 from swaptrace.mm.blockvalue import Runs
 from swaptrace.mm.event import Unmap
-from swaptrace.replay.tally import ToldOf
+from swaptrace.replay.tally import RegionChange
 from swaptrace.replay.wording import column_words, event_words
 from swaptrace.result.explanation import Transition
 
 
-def told_transition(of: ToldOf, times: int, child: str, sized: bool = True) -> Transition:
+def region_transition(of: RegionChange, times: int, child: str, sized: bool = True) -> Transition:
     """What happened so often; `child` is the name of the process that a fork makes, `sized` is to
     say of how many pages folios are."""
-    told, names = of.told, [*of.members, child]
+    change, names = of.change, [*of.members, child]
     after_names = list(names)
-    if isinstance(told.event, Unmap) and told.event.gone:
-        del after_names[told.event.process]
+    if isinstance(change.event, Unmap) and change.event.gone:
+        del after_names[change.event.process]
     return Transition(
-        pages=told.pages * times,
+        pages=change.pages * times,
         region=of.region,
-        event=block_event_words(told.event, names),
-        before=views(told.before, names, sized),
-        after=views(told.after, after_names, sized),
-        counters={COUNTERS[at]: count for at, count in told.counts},
-        path=told.path,
-        violations=tuple(f"{kind} ({names[p]})" for kind, p in told.violations),
-        at_once=told.pages,
-        reasons=told.reasons,
+        event=block_event_words(change.event, names),
+        before=views(change.before, names, sized),
+        after=views(change.after, after_names, sized),
+        counters={COUNTERS[at]: count for at, count in change.counts},
+        path=change.path,
+        violations=tuple(f"{kind} ({names[p]})" for kind, p in change.violations),
+        at_once=change.pages,
+        reasons=change.reasons,
     )
 
 

@@ -97,7 +97,7 @@ def _replaying(
 
     tables = [Table(policy) for policy in policies]
     yield (
-        replay(scenario, table, told=along and along(scenario), **wanted._asdict())
+        replay(scenario, table, progress=along and along(scenario), **wanted._asdict())
         for scenario in scenarios
         for table in tables
     )

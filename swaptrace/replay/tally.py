@@ -28,12 +28,12 @@ class Taken(NamedTuple):
     column: int
 
 
-class ToldOf(NamedTuple):
+class RegionChange(NamedTuple):
     """What happened to pages of `region` in a block, which `members` share."""
 
     region: str
     members: tuple[str, ...]
-    told: BlockChange
+    change: BlockChange
 
 
 class Sighting(NamedTuple):
@@ -46,14 +46,14 @@ class Sighting(NamedTuple):
 class Tally:
     """What one leaf step counts, and which transitions its pages take."""
 
-    __slots__ = ("counts", "reclaim", "sightings", "taken", "told")
+    __slots__ = ("changes", "counts", "reclaim", "sightings", "taken")
 
     def __init__(self) -> None:
         self.counts = [0] * len(COUNTERS)
         self.reclaim = dict.fromkeys(ReclaimCounter, 0)
         self.sightings: dict[tuple[ViolationKind, str, str], Sighting] = {}
         self.taken: dict[Taken, int] = {}
-        self.told: dict[ToldOf, int] = {}
+        self.changes: dict[RegionChange, int] = {}
 
     def take(
         self, family: SharedRegion, event: Event, column: int, row: TransitionRow, pages: int
@@ -65,10 +65,10 @@ class Tally:
         key = Taken(family.name, tuple(family.members), type(event), event, column)
         self.taken[key] = self.taken.get(key, 0) + pages
 
-    def tell(self, family: SharedRegion, told: BlockChange, times: int) -> None:
+    def add_change(self, family: SharedRegion, change: BlockChange, times: int) -> None:
         """Something happened so often to pages of a block."""
-        key = ToldOf(family.name, tuple(family.members), told)
-        self.told[key] = self.told.get(key, 0) + times
+        key = RegionChange(family.name, tuple(family.members), change)
+        self.changes[key] = self.changes.get(key, 0) + times
 
     def see(self, kind: ViolationKind, process: str, region: str, page: int, pages: int) -> None:
         """A violation of `kind`, first on `page` (of the region)."""

@@ -10,11 +10,11 @@ from typing import Final
 from swaptrace.mm.column import Column, Mapping, Marker, SwapPte
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.explain import transition
-from swaptrace.replay.explainblocks import told_transition
+from swaptrace.replay.explainblocks import region_transition
 from swaptrace.replay.pagemap import column_counts, column_runs, flags_of
 from swaptrace.replay.processes import SharedRegion
+from swaptrace.replay.tally import RegionChange, Tally, add_counters
 from swaptrace.replay.tally import Taken as TakenBy
-from swaptrace.replay.tally import Tally, ToldOf, add_counters
 from swaptrace.replay.wording import mapping_words
 from swaptrace.result.explanation import Transition
 from swaptrace.result.history import (
@@ -76,8 +76,8 @@ class StepHistorian:
             for each, pages in tally.taken.items()
         )
         taken += tuple(
-            TakenTransition(self.told(each, child), each.told.pages * times)
-            for each, times in tally.told.items()
+            TakenTransition(self.change_number(each, child), each.change.pages * times)
+            for each, times in tally.changes.items()
         )
         for number, pages in taken:
             self.pages[number] += pages
@@ -101,23 +101,23 @@ class StepHistorian:
         if known is None:
             # In whichever region: that is said where pages take it.
             table = self.replay.world.table
-            told = transition(table, taken._replace(region=""), 0, child)
-            known = self.numbers[taken, child] = self.number(told)
+            found = transition(table, taken._replace(region=""), 0, child)
+            known = self.numbers[taken, child] = self.number(found)
             self.meet(taken.column, table.row(taken.event, taken.column).new)
         return known
 
-    def told(self, of: ToldOf, child: str) -> int:
+    def change_number(self, of: RegionChange, child: str) -> int:
         """The same of what happened to pages of large folios, in the words of the strips."""
-        columns = (view.column for _, view in of.told.before + of.told.after)
+        columns = (view.column for _, view in of.change.before + of.change.after)
         self.meet(*map(self.replay.world.table.intern, columns))
-        return self.number(told_transition(of._replace(region=""), 0, child, sized=False))
+        return self.number(region_transition(of._replace(region=""), 0, child, sized=False))
 
-    def number(self, told: Transition) -> int:
+    def number(self, found: Transition) -> int:
         """The number of what is told in these words."""
-        key = (told.event, told.before, told.after, told.path, *told.counters.items())
+        key = (found.event, found.before, found.after, found.path, *found.counters.items())
         known = self.known.setdefault(key, len(self.transitions))
         if known == len(self.transitions):
-            self.transitions.append(told)
+            self.transitions.append(found)
         return known
 
     def meet(self, *columns: int) -> None:
@@ -172,8 +172,8 @@ class StepHistorian:
         return History(
             tuple(self.states),
             tuple(
-                told._replace(pages=self.pages[number])
-                for number, told in enumerate(self.transitions)
+                each._replace(pages=self.pages[number])
+                for number, each in enumerate(self.transitions)
             ),
             (*self.first, *self.last),
             Gap(len(self.first), omitted) if omitted else None,

@@ -106,9 +106,9 @@ def sweep_csv(swept: Swept, counters: Sequence[str], window: str) -> str:
             lines.append((*place, "out_of_memory", 1))
             continue
         values = ((counter, cell.value(counter, window)) for counter in shown)
-        lines += [(*place, name, _bare(value)) for name, value in values if value is not None]
+        lines += [(*place, name, _field(value)) for name, value in values if value is not None]
     return written(lines)
 
 
-def _bare(value: int | float) -> int | str:
+def _field(value: int | float) -> int | str:
     return repr(value) if isinstance(value, float) else value

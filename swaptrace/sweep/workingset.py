@@ -24,8 +24,8 @@ POLICY = "prepatch"
 
 def unlimited(scenario: Scenario) -> Scenario:
     """The scenario on a machine without a memory limit, and nothing that is said of one."""
-    bare = Machine()
-    free = {key: getattr(bare, key) for key in LIMITED}
+    default = Machine()
+    free = {key: getattr(default, key) for key in LIMITED}
     return replace(
         scenario,
         machine=replace(scenario.machine, **free),

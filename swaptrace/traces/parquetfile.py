@@ -145,13 +145,13 @@ class ParquetReader:
     def number(self, name: str, column: Any) -> npt.NDArray[np.int64]:
         """The numbers of names, new ones behind those that are known."""
         known = self.known[name]
-        met = column.dictionary.to_pylist()
-        for each in met:
+        names = column.dictionary.to_pylist()
+        for each in names:
             if len(each) > LONGEST_NAME:
                 raise self.wrong(f"a name of a {name} has more than {LONGEST_NAME} letters")
             known.setdefault(each, len(known))
         if len(known) > MAX_NAMES:
             raise self.wrong(f"more than {MAX_NAMES} different names")
-        numbers = np.array([known[each] for each in met], np.int64)
+        numbers = np.array([known[each] for each in names], np.int64)
         indices: npt.NDArray[np.int64] = column.indices.to_numpy(zero_copy_only=False)
         return numbers[indices]

@@ -80,7 +80,7 @@ class Fuzzer:
                 break
         if len(judged) < number:
             complain(f"Ended after {len(judged)} of {number}; --keep-going verifies all.")
-        return list(self.told(judged))
+        return list(self.once_per_cause(judged))
 
     def some(self, indexes: range, facts: KernelFacts, given: tuple[Thp, ...]) -> list[Judged]:
         """The verdicts on these, at most until one says something."""
@@ -93,7 +93,7 @@ class Fuzzer:
                     break
         return self.verifier.confirmed(found, self.place)
 
-    def told(self, judged: Iterable[Judged]) -> Iterator[Judged]:
+    def once_per_cause(self, judged: Iterable[Judged]) -> Iterator[Judged]:
         """The same, where each cause of a difference is told once."""
         causes: dict[Cause, str] = {}
         for each in judged:

@@ -226,7 +226,7 @@ def test_are_policies_that_do_alike_drawn_once() -> None:
     assert drawn.groups[0].policies == ("simple",)
     (broken,) = {row.at for group in drawn.groups for row in group.rows if row.broken}
     assert drawn.start == broken
-    assert any(each.transition.violations for each in drawn.told)
+    assert any(each.transition.violations for each in drawn.shown)
 
 
 def test_does_a_terabyte_take_no_more_than_a_page() -> None:

@@ -121,8 +121,8 @@ def _parsed(path: str, file: Cleaned, found: Function, defined: Collection[str])
         parsed = parse_definition(shown, plain(source, defined))
     except RecursionError:
         raise shown.error(shown.start, f"{found.name}() is nested too deeply") from None
-    words = " ".join(file.bare[found.start : found.end].split())
-    inside = enumerate(file.bare[found.start : found.end].split("\n"), first)
+    words = " ".join(file.uncommented[found.start : found.end].split())
+    inside = enumerate(file.uncommented[found.start : found.end].split("\n"), first)
     macros = tuple(number for number, line in inside if _MACRO.match(line))
     return Definition(found.name, path, shown, parsed.body, parsed.declaration, words, macros)
 
@@ -130,10 +130,10 @@ def _parsed(path: str, file: Cleaned, found: Function, defined: Collection[str])
 def _compiled(file: Cleaned, start: int, found: Function) -> str:
     """The text without what `#if` leaves out, and without comments."""
     code = file.code[start : found.end].split("\n")
-    bare = file.bare[start : found.end].split("\n")
+    uncommented = file.uncommented[start : found.end].split("\n")
     return "\n".join(
         line if code[number].strip() or not line.strip() else " " * len(line)
-        for number, line in enumerate(bare)
+        for number, line in enumerate(uncommented)
     )
 
 

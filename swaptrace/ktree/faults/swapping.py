@@ -54,8 +54,8 @@ def _cached(fault: Fault, f: int) -> int:
 
 
 def _mlocked(fault: Fault, f: int) -> int:
-    told = bool(fault.mapping[f]) and fault.page.vma(fault.p).locked
-    return int(told or fault.page.mlocked(f))
+    mapped_locked = bool(fault.mapping[f]) and fault.page.vma(fault.p).locked
+    return int(mapped_locked or fault.page.mlocked(f))
 
 
 def _take(fault: Fault, f: int) -> Pointer:

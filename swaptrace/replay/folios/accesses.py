@@ -37,7 +37,7 @@ class Sweeps:
 
 class FolioPlayer:
     """Plays chunks of accesses. `marks` are the numbers of accesses, ascending, after which `mark`
-    is called; `told` is told of each chunk how many they were."""
+    is called; `progress` is told of each chunk how many they were."""
 
     def __init__(
         self,
@@ -45,10 +45,10 @@ class FolioPlayer:
         tally: Tally,
         marks: Iterable[int],
         mark: Callable[[int], None],
-        told: Callable[[int], None],
+        progress: Callable[[int], None],
     ) -> None:
         self.regions, self.tally = regions, tally
-        self.marks, self.mark, self.told = list(marks), mark, told
+        self.marks, self.mark, self.progress = list(marks), mark, progress
         self.played = 0
         self.sweeps: dict[tuple[str, int], Sweeps] = {}
         self.opened: dict[tuple[int, int], tuple[Sweep, Opened]] = {}
@@ -69,7 +69,7 @@ class FolioPlayer:
             while self.marks and self.marks[0] <= self.played:
                 self.flush()
                 self.mark(self.marks.pop(0))
-        self.told(len(chunk.page))
+        self.progress(len(chunk.page))
         return True
 
     def at(self, place: Place) -> Sweeps:

@@ -35,7 +35,7 @@ class BlocksOutcome(NamedTuple):
 
     `values` are the numbers of the blocks as they are now, `rows` the numbers of the rows of each.
     `counts` names counters by position; `violations` are kinds with process and page; `isolated`,
-    `scanned` and `told` as in `Happened`; `prepared` is that the VMA must have an anon_vma;
+    `scanned` and `changes` as in `Happened`; `prepared` is that the VMA must have an anon_vma;
     `readahead` is as seen from the first page, None if the event did not ask.
     """
 
@@ -47,7 +47,7 @@ class BlocksOutcome(NamedTuple):
     isolated: tuple[int, ...]
     scanned: KhugepagedScan | None
     prepared: bool
-    told: tuple[BlockChange, ...]
+    changes: tuple[BlockChange, ...]
     readahead: ReadAhead | None
     released: Released
 
@@ -217,7 +217,7 @@ class Effects:
             isolated=tuple(parts[0].folios[f] for f in done.isolated),
             scanned=done.scanned,
             prepared=around.prepared,
-            told=tuple(done.told),
+            changes=tuple(done.changes),
             readahead=None
             if span.ahead is None or not span.ahead.looked_up
             else relative(span.ahead.readahead, span.address),

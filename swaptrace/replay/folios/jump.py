@@ -29,13 +29,13 @@ class Counted:
 
     counts: dict[int, int] = field(default_factory=dict)
     violations: list[tuple[ViolationKind, int, int]] = field(default_factory=list)
-    told: dict[BlockChange, int] = field(default_factory=dict)
+    changes: dict[BlockChange, int] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Nothing."""
         self.counts.clear()
         self.violations.clear()
-        self.told.clear()
+        self.changes.clear()
 
 
 class Before(NamedTuple):

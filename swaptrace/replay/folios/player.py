@@ -17,7 +17,7 @@ from swaptrace.traces.chunk import Chunk
 
 class LimitedPlayer:
     """Plays chunks of accesses. `marks` are the numbers of accesses, ascending, after which `mark`
-    is called, `told` is told how many a chunk had."""
+    is called, `progress` is told how many a chunk had."""
 
     def __init__(
         self,
@@ -25,10 +25,10 @@ class LimitedPlayer:
         tally: Tally,
         marks: Iterable[int],
         mark: Callable[[int], None],
-        told: Callable[[int], None],
+        progress: Callable[[int], None],
     ) -> None:
         self.world, self.tally = world, tally
-        self.marks, self.mark, self.told = list(marks), mark, told
+        self.marks, self.mark, self.progress = list(marks), mark, progress
         self.played = 0
 
     def play(self, chunk: Chunk, place: Callable[[int, int], Place], first: int = 0) -> bool:
@@ -41,7 +41,7 @@ class LimitedPlayer:
             self.played += 1
             while self.marks and self.marks[0] <= self.played:
                 self.mark(self.marks.pop(0))
-        self.told(len(chunk.page))
+        self.progress(len(chunk.page))
         return True
 
     def access(self, process: Process, family: SharedRegion, page: int, write: bool) -> bool:

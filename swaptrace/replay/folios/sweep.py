@@ -31,7 +31,7 @@ MAX_PAGES: Final = 1 << 20
 """How many pages a step may visit in an order that is not regular: 4 GiB."""
 
 
-class Facing(NamedTuple):
+class CurrentEvent(NamedTuple):
     """An event while it is so that more than half of the swap device is in use, or not."""
 
     full: bool
@@ -53,7 +53,7 @@ class Sweep:
         self.table: Opened | None = None
         self.visited = 0
         self.scanned: list[KhugepagedScan] = []
-        self.facing: dict[type[BlockEvent], Facing] = {}
+        self.current: dict[type[BlockEvent], CurrentEvent] = {}
 
     def over(self, walk: Walk) -> bool:
         """Visit the pages of a walk in its order; False if one ended the step."""
@@ -130,8 +130,8 @@ class Sweep:
         """Count what page tables have met; the pages of the lowest begin at `first`."""
         for at, count in counted.counts.items():
             self.tally.counts[at] += count * times
-        for told, often in counted.told.items():
-            self.tally.tell(self.family, told, often * times)
+        for change, often in counted.changes.items():
+            self.tally.add_change(self.family, change, often * times)
         for kind, p, page in counted.violations:
             self.tally.see(kind, self.family.members[p], self.family.name, first + page, times)
 
@@ -166,15 +166,15 @@ class Sweep:
         """The event with the facts as they are, and what is known of it, unless it may be that
         within so many pages more than half of the swap device comes to be in use, or less."""
         full, slots = self.slots.swap_full, self.slots
-        facing = self.facing.get(type(event))
-        if facing is None or facing.full != full or isinstance(event, Shrink):
+        current = self.current.get(type(event))
+        if current is None or current.full != full or isinstance(event, Shrink):
             facts = event.facts._replace(swap_full=full)
             event = event._replace(facts=facts)
-            facing = Facing(full, event, self.effects.known(event))
-            self.facing[type(event)] = facing
+            current = CurrentEvent(full, event, self.effects.known(event))
+            self.current[type(event)] = current
         near = abs(2 * slots.used - slots.total) <= 2 * self.slack(pages)
         reclaims = full and isinstance(event, Shrink)
-        return facing.event, None if near or reclaims else facing.known
+        return current.event, None if near or reclaims else current.known
 
     def slack(self, pages: int) -> int:
         """How many slots so many pages can come to use, or not, at most, with those that a
@@ -243,8 +243,8 @@ class Sweep:
         counted.violations += [(kind, p, low + page) for kind, p, page in outcome.violations]
         if outcome.scanned is not None:
             self.scanned.append(outcome.scanned)
-        for told in outcome.told:
-            counted.told[told] = counted.told.get(told, 0) + 1
+        for change in outcome.changes:
+            counted.changes[change] = counted.changes.get(change, 0) + 1
         if outcome.prepared:
             world, name = self.regions.world, self.family.members[self.event.process]
             _, area = self.area(self.event.process, self.family.base + table.first + low)

@@ -89,7 +89,7 @@ STAY: Final = Moves((), (), (), (), -1, False, False)
 """The way number 0, of transitions in which no folio moves."""
 
 
-class MetTransition(NamedTuple):
+class CountedTransition(NamedTuple):
     """So many pages of a region took a transition, `first` the lowest that showed a violation."""
 
     family: int
@@ -253,7 +253,7 @@ class FlatTable:
                 unmaps = int(arrays["unmaps"][k])
                 yield from ((event, number) for event in (unmaps, unmaps + 1))
 
-    def met(self) -> Iterator[MetTransition]:
+    def met(self) -> Iterator[CountedTransition]:
         """Every transition that was taken since it was last asked, which is then forgotten; in the
         order in which they first were."""
         taken, first, order = (self.arrays[name] for name in ("taken", "first", "order"))
@@ -261,7 +261,7 @@ class FlatTable:
             family, event, column = at
             pages, page = int(taken[tuple(at)]), int(first[tuple(at)])
             taken[tuple(at)], first[tuple(at)] = 0, -1
-            yield MetTransition(family, self.events[event], column, pages, page)
+            yield CountedTransition(family, self.events[event], column, pages, page)
 
 
 def walkable(vma: Vma | None) -> bool:

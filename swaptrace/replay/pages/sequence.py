@@ -51,13 +51,13 @@ Named = TypeVar("Named", Process, SharedRegion)
 class Along(NamedTuple):
     """What is done along the way.
 
-    `marks` are the numbers of accesses, ascending, after which `mark` is called with them; `told`
-    is told of each so many.
+    `marks` are the numbers of accesses, ascending, after which `mark` is called with them;
+    `progress` is called with how many were made since.
     """
 
     marks: list[int]
     mark: Mark
-    told: Mark
+    progress: Mark
 
 
 class Player:
@@ -84,7 +84,7 @@ class Player:
             if not going:
                 return False
             self.played += end - start
-            self.along.told(end - start)
+            self.along.progress(end - start)
             while self.marks and self.marks[0] <= self.played:
                 self.along.mark(self.marks.pop(0))
         if outside:
@@ -275,7 +275,7 @@ def parts(count: int, number: int) -> list[int]:
     return [count * part // number for part in range(1, number + 1)]
 
 
-def along(count: int, stops: Iterable[tuple[int, Mark]], told: Mark) -> Along:
+def along(count: int, stops: Iterable[tuple[int, Mark]], progress: Mark) -> Along:
     """Each of `stops` is called after each of so many equal parts of all accesses (0: never)."""
     at: dict[int, list[Mark]] = {}
     for number, mark in stops:
@@ -286,7 +286,7 @@ def along(count: int, stops: Iterable[tuple[int, Mark]], told: Mark) -> Along:
         for mark in at[accesses]:
             mark(accesses)
 
-    return Along(sorted(at), stop, told)
+    return Along(sorted(at), stop, progress)
 
 
 def trace_of(step: TraceStep, scenario: Scenario) -> TraceFile:

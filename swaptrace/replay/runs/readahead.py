@@ -143,33 +143,33 @@ class Pass:
         """
         self.facts_changed = False
         table, device, base = self.world.table, self.world.device, self.family.base
-        facing, size = PassEvents(self.world, self.event), self.world.machine.page_size
+        events, size = PassEvents(self.world, self.event), self.world.machine.page_size
         for page in pages:
-            sent, column = facing.access, ids[page - offset]
+            sent, column = events.access, ids[page - offset]
             row = sent.rows.get(column) or table.row(sent.event, column)
             if row.lookup == "read":
                 start, end = self.window(base + page)
                 if self.alone:
-                    sent = facing.alone
+                    sent = events.alone
                     row = table.row(sent.event, column)
                 sent.note(column)
-                self.read_ahead(facing.ahead, ids, offset, page, range(start, end))
+                self.read_ahead(events.ahead, ids, offset, page, range(start, end))
             else:
                 if row.lookup != "none":
                     self.note_hit(base + page, row.lookup == "readahead_hit")
                 if row.around:
                     near = fault_around(base, page, self.low, self.high, size)
-                    self.read_ahead(facing.around, ids, offset, page, near)
+                    self.read_ahead(events.around, ids, offset, page, near)
                 sent.note(column)
             ids[page - offset] = row.new
             self.note_violations(row, page)
             if row.slots:
                 device.used += row.slots
-                if device.full != facing.full:
-                    self.taken += facing.taken()
+                if device.full != events.full:
+                    self.taken += events.taken()
                     self.facts_changed = True
-                    facing = PassEvents(self.world, self.event)
-        self.taken += facing.taken()
+                    events = PassEvents(self.world, self.event)
+        self.taken += events.taken()
 
     def note_violations(self, row: TransitionRow, page: int) -> None:
         """Where a transition broke a promise."""

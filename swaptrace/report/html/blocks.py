@@ -15,7 +15,7 @@ class HtmlBlock(NamedTuple):
     """A block: a `heading`, `line`, `indented`, `table` or `lines`.
 
     `style` is what its text looks like on a terminal; `cells` are the rows of a table, the first
-    its header unless it has `bare` rows, and `names` says how many columns are names.
+    its header unless it has `headless` rows, and `names` says how many columns are names.
     """
 
     kind: str
@@ -23,7 +23,7 @@ class HtmlBlock(NamedTuple):
     style: str = ""
     rows: tuple[tuple[tuple[str, str], ...], ...] = ()
     names: int = 0
-    bare: bool = False
+    headless: bool = False
 
 
 TONES = {"red": "bad", "bold red": "bad", "yellow": "warn", "green": "good", "bold": "changed"}
@@ -73,4 +73,4 @@ def _table(table: TextTable) -> HtmlBlock:
     rows = tuple(
         tuple((cell.text, TONES.get(cell.style, "")) for cell in row.cells) for row in table.lines
     )
-    return HtmlBlock("table", rows=rows, names=table.names, bare=table.header is None)
+    return HtmlBlock("table", rows=rows, names=table.names, headless=table.header is None)

@@ -79,7 +79,7 @@ class ProcessView(NamedTuple):
     entry: Legend
 
 
-class ToldTransition(NamedTuple):
+class ShownTransition(NamedTuple):
     """A transition: its number from 1, and how many pages took it under the policies of each group
     (0: there it does not happen)."""
 
@@ -119,7 +119,7 @@ class Scene(NamedTuple):
     headings: tuple[Heading, ...]
     groups: tuple[Group, ...]
     legend: tuple[Legend, ...]
-    told: tuple[ToldTransition, ...]
+    shown: tuple[ShownTransition, ...]
     picture: Picture | None
     start: int
 
@@ -133,17 +133,17 @@ class Scene(NamedTuple):
 
 def scene(scenario: ScenarioResult) -> Scene | None:
     """What is drawn of a scenario, if anything was taken down."""
-    told = {name: each for name, each in scenario.policies.items() if each.history is not None}
-    histories = [each.history for each in told.values() if each.history is not None]
+    shown = {name: each for name, each in scenario.policies.items() if each.history is not None}
+    histories = [each.history for each in shown.values() if each.history is not None]
     steps = _steps(histories)
     if not steps:
         return None
     legend = _legend(histories)
     headings = _headings(histories)
-    alike = _alike(told)
-    happened = _happened([told[first].history for first, *_ in alike], legend)
+    alike = _alike(shown)
+    happened = _happened([shown[first].history for first, *_ in alike], legend)
     numbers = {_key(each.transition): each.number for each in happened}
-    groups = [_group(names, told[names[0]], steps, headings, legend, numbers) for names in alike]
+    groups = [_group(names, shown[names[0]], steps, headings, legend, numbers) for names in alike]
     return Scene(
         tuple(_source(scenario.source, steps)),
         tuple(steps),
@@ -162,7 +162,7 @@ def scene(scenario: ScenarioResult) -> Scene | None:
 
 def _happened(
     histories: Sequence[History | None], legend: Mapping[ViewState, Legend]
-) -> tuple[ToldTransition, ...]:
+) -> tuple[ShownTransition, ...]:
     """Every transition under any policy, once."""
     entries = {state.words: entry for state, entry in legend.items()}
     found: dict[object, tuple[Transition, list[int]]] = {}
@@ -171,7 +171,7 @@ def _happened(
             _, pages = found.setdefault(_key(each), (each, [0] * len(histories)))
             pages[index] += each.pages
     return tuple(
-        ToldTransition(
+        ShownTransition(
             number, each, _views(each.before, entries), _views(each.after, entries), tuple(pages)
         )
         for number, (each, pages) in enumerate(found.values(), 1)
@@ -180,8 +180,8 @@ def _happened(
 
 def _key(each: Transition) -> object:
     """What is the same of the same transition under two policies."""
-    told = each.event, each.before, each.after, each.path, each.violations, each.cited
-    return (*told, *each.counters.items())
+    shown = each.event, each.before, each.after, each.path, each.violations, each.cited
+    return (*shown, *each.counters.items())
 
 
 def _steps(histories: Iterable[History]) -> list[SceneStep]:
@@ -233,12 +233,12 @@ def _headings(histories: Sequence[History]) -> tuple[Heading, ...]:
     )
 
 
-def _alike(told: Mapping[str, PolicyResult]) -> list[tuple[str, ...]]:
+def _alike(shown: Mapping[str, PolicyResult]) -> list[tuple[str, ...]]:
     """Policies whose histories and violations are the same, together."""
     groups: list[list[str]] = []
-    for name, result in told.items():
+    for name, result in shown.items():
         for group in groups:
-            first = told[group[0]]
+            first = shown[group[0]]
             if (first.history, first.violations) == (result.history, result.violations):
                 group.append(name)
                 break
@@ -263,7 +263,7 @@ def _group(
     steps: Sequence[SceneStep],
     headings: Sequence[Heading],
     legend: Mapping[ViewState, Legend],
-    told: Mapping[object, int],
+    shown: Mapping[object, int],
 ) -> Group:
     history = result.history
     assert history is not None
@@ -273,7 +273,7 @@ def _group(
         index: (order.index(state), legend[state].classes)
         for index, state in enumerate(history.states)
     }
-    numbers = [told[_key(each)] for each in history.transitions]
+    numbers = [shown[_key(each)] for each in history.transitions]
     rows = []
     for frame in history.frames:
         at = where[frame.step, frame.line]
