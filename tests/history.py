@@ -43,8 +43,6 @@ their commits](model.md#kernel-versions)). All values:
 To find the rule, every kernel from 6.1 to 7.3 was replayed; where several rules are of one
 version, each was left out in turn. A total that only adds up its windows is left out.
 
-| scenario | window | changed by | number |
-|---|---|---|---|
 """
 
 
@@ -133,18 +131,30 @@ def cited(rule: Rule) -> str:
     return f"{rule.name.lower().replace('_', ' ')} ({major}.{minor})"
 
 
-def section(name: str) -> list[str]:
-    """The lines of a bundled scenario, one for all numbers of a window that the same rules changed;
-    none if all kernels that are shown agree."""
+def section(name: str) -> dict[tuple[Rule, ...], str]:
+    """What each rule, or several together, changed in a bundled scenario."""
     found = rows(load_file(str(bundled.scenarios()[name])))
-    groups: dict[tuple[str, tuple[Rule, ...]], list[Row]] = {}
+    groups: dict[tuple[Rule, ...], dict[str, list[str]]] = {}
     for row in found:
         if row.window != "total" or not explained(row, found):
-            groups.setdefault((row.window, row.rules), []).append(row)
-    return [
-        f"| {name} | {window} | {'; '.join(map(cited, rules))} | {'; '.join(map(course, of_it))} |"
-        for (window, rules), of_it in groups.items()
-    ]
+            windows = groups.setdefault(row.rules, {})
+            windows.setdefault(row.window, []).append(course(row))
+    return {
+        rules: "; ".join(f"{name}, {each}: {', '.join(of_it)}" for each, of_it in windows.items())
+        for rules, windows in groups.items()
+    }
+
+
+def table(sections: Iterable[Mapping[tuple[Rule, ...], str]]) -> str:
+    """A line for all that the same rules changed, oldest rule first."""
+    of_rules: dict[tuple[Rule, ...], list[str]] = {}
+    for section in sections:
+        for rules, text in section.items():
+            of_rules.setdefault(rules, []).append(text)
+    return "".join(
+        f"- **{' and '.join(map(cited, rules))}**: {'; '.join(of_rules[rules])}.\n"
+        for rules in sorted(of_rules, key=lambda rules: [rule.since for rule in rules])
+    )
 
 
 def explained(total: Row, found: Sequence[Row]) -> bool:
@@ -165,7 +175,7 @@ def course(row: Row) -> str:
 
 
 def alike(names: Iterable[str]) -> str:
-    """The scenarios of which the table says nothing."""
+    """The scenarios of which the list says nothing."""
     return f"All ten count the same for {', '.join(f'`{name}`' for name in names)}.\n"
 
 
@@ -266,11 +276,8 @@ def page() -> str:
         name for name, path in bundled.scenarios().items() if not load_file(str(path)).machine.thp
     ]
     sections = {name: section(name) for name in small}
-    changed = "".join(f"{line}\n" for lines in sections.values() for line in lines)
-    parts = [
-        HEAD.format(command=command()) + changed,
-        alike(name for name, lines in sections.items() if not lines),
-    ]
+    parts = [HEAD.format(command=command()) + table(sections.values())]
+    parts.append(alike(name for name, found in sections.items() if not found))
     dirties = {"machine.mkwrite_dirties": "true"}
     parts += [REGRESSIONS, DIRTY, explored("prepatch,merged", 1, dirties)]
     disk = {"machine.swap.backend": "disk"}
