@@ -29,181 +29,175 @@ class Rule(Enum):
     MPROTECT_UPGRADES_CLEAN = KernelChange(
         (6, 2),
         "d84887739d5c",
-        "mprotect() to writable makes PTEs of exclusive pages writable at once; before it those of "
-        "dirty ones",
+        "mprotect() to writable makes PTEs of exclusive pages writable; before, only dirty ones",
     )
     UNSHARES_KSM = KernelChange(
         (6, 2),
         "6cce3314b928",
-        "MADV_UNMERGEABLE copies KSM pages by faults that are no writes (FAULT_FLAG_UNSHARE)",
+        "MADV_UNMERGEABLE copies KSM pages by read faults (FAULT_FLAG_UNSHARE)",
     )
     WRITE_UPGRADE = KernelChange(
         (6, 3),
         "931298e103c2",
-        "un-protecting by userfaultfd makes PTEs of exclusive pages writable at once as well",
+        "removing userfaultfd write-protection makes PTEs of exclusive pages writable too",
     )
     PER_VMA_LOCK = KernelChange(
         (6, 4),
         "0bff0aaea03e",
-        "a fault that waited for userfaultfd counts as minor when it is retried, unless the first "
-        "attempt swapped in",
+        "a retried fault that waited for userfaultfd is minor, unless its first attempt swapped in",
     )
     UFFD_WP_SPANS_VMAS = KernelChange(
-        (6, 4), "a1b92a3f1498", "UFFDIO_WRITEPROTECT takes a range over several VMAs"
+        (6, 4),
+        "a1b92a3f1498",
+        "UFFDIO_WRITEPROTECT takes a range over several VMAs",
     )
     REALIGNS_MOVES = KernelChange(
         (6, 7),
         "af8ca1c14906",
-        "mremap() moves the page table in which a mapping begins as a whole where nothing else is "
-        "in it, and soft-dirty bits stay as they are",
+        "mremap() moves a mapping's first page table whole if nothing else is in it, and "
+        "keeps soft-dirty bits",
     )
     POPULATE_RETRIES = KernelChange(
         (6, 9),
         "631426ba1d45",
-        "MADV_POPULATE_* handles a retried fault itself, and stops at a hole",
+        "MADV_POPULATE_* retries faults itself, and stops at a hole",
     )
     EXCLUSIVE_LOADS = KernelChange(
         (6, 9),
         "c2e2ba770200",
-        "zswap gives its copy up when it is loaded (before it only if asked to)",
+        "a zswap load always frees the compressed copy",
     )
     MPROTECT_UNACCOUNTS = KernelChange(
         (6, 10),
         "",
-        "mprotect() to read-only gives VM_ACCOUNT up where nothing was written",
+        "mprotect() to read-only drops VM_ACCOUNT where nothing was written",
     )
     WRITABLE_AFTER_READ = KernelChange(
         (6, 11),
         "c18160dba5ff",
-        "a page that is swapped in for reading is mapped writable where nobody needs to see the "
-        "write: the policy `merged`, `prepatch` before it",
+        "a read swap-in maps the page writable if nobody needs to see the write: `merged`, "
+        "before `prepatch`",
     )
     ZEROMAP = KernelChange(
-        (6, 12), "0ca0c24e3211", "zero-filled pages are noted in a bitmap and not written"
+        (6, 12),
+        "0ca0c24e3211",
+        "zero-filled pages go to a bitmap and are not written",
     )
     CLEARS_MOVED_WP = KernelChange(
         (6, 12),
         "0cef0bb836e3",
-        "what mremap() moves out of a VMA that is registered with a userfaultfd is no longer "
-        "write-protected (also in stable kernels before)",
+        "mremap() out of a userfaultfd VMA clears write-protection (also in earlier stable "
+        "kernels)",
     )
     RECLAIMS_CACHED_SLOTS = KernelChange(
         (6, 12),
         "2cacbdfdee65",
-        "where more than half of the swap device is in use, the allocator takes slots back that "
-        "only the swap cache holds, and finds them cluster by cluster",
+        "when over half of the device is in use, the allocator takes back, cluster by "
+        "cluster, slots that only the swap cache holds",
     )
     MADVISES_ITSELF = KernelChange(
         (6, 13),
         "",
-        "process_madvise() of the process itself takes any advice; before it only the hints that "
-        "it takes of another",
+        "process_madvise() of oneself takes any advice; before, only what it takes of others",
     )
     REPLACES_HUGE_ZERO = KernelChange(
         (6, 13),
         "",
-        "a write to the huge zero page brings in 2 MiB; before it splits the entry and brings in "
-        "one page",
+        "a write to the huge zero page brings in 2 MiB; before, one page",
     )
     FREES_PAGE_TABLES = KernelChange(
         (6, 14),
         "6375e95f381e",
-        "MADV_DONTNEED of all that a page table maps frees the table, so that the next fault may "
-        "bring in 2 MiB",
+        "MADV_DONTNEED of all that a page table maps frees the table",
     )
     SHMEM_SYNC = KernelChange(
         (6, 14),
         "1dd44c0af4fc",
-        "shared memory on a synchronous device is swapped in without the swap cache and read-ahead",
+        "shared memory on a synchronous device bypasses the swap cache and read-ahead",
     )
     NO_SLOT_CACHE = KernelChange(
         (6, 15),
         "0ff67f990bd4",
-        "no per-CPU cache of 64 swap slots, which counts as used, lies before the allocator",
+        "no per-CPU cache of 64 swap slots (which count as used)",
     )
     REUSES_LARGE = KernelChange(
         (6, 15),
         "1da190f4d0a6",
-        "a page of a large folio that is not known to be exclusive is reused where all references "
-        "to the folio are of one process; before it is copied",
+        "a non-exclusive page of a large folio is reused if all references to the folio are "
+        "of one process; before, copied",
     )
     EXACT_SHARERS = KernelChange(
         (6, 15),
         "6af8cb80d3a9",
-        "whether several processes map a large folio is known; before it is guessed from the map "
-        "counts of the folio and of its first page",
+        "whether several processes map a large folio is known; before, guessed from two map counts",
     )
     BATCHES_LAZYFREE = KernelChange(
         (6, 15),
         "354dffd29575",
-        "PTEs of a large folio that was given up with MADV_FREE go together; before one by one, "
-        "until one is dirty",
+        "PTEs of a large folio under MADV_FREE go together; before, one by one, until one is dirty",
     )
     MERGES_UNFAULTED = KernelChange(
         (6, 16),
         "879bca0a2c4f",
-        "a VMA into which nothing was ever written merges with a neighbour that becomes like it "
-        "and has pages; before it is the VMA that is extended which must have them",
+        "a never-written VMA merges with a neighbour that becomes like it and has pages; "
+        "before, only if it is the one extended that has them",
     )
     LAZYFREE_STAYS = KernelChange(
         (6, 16),
         "",
-        "a clean page that was given up with MADV_FREE stays that if reclaim finds another "
-        "reference to it; before it becomes an ordinary one again",
+        "a clean MADV_FREE page stays lazyfree if reclaim finds another reference; before, it "
+        "does not",
     )
     NONFULL_CLUSTERS_FIRST = KernelChange(
         (6, 18),
         "22a2126b703f",
-        "a cluster of slots that is in use goes before a free one",
+        "the slot allocator prefers clusters in use to free ones",
     )
     COLLAPSES_READ_ONLY = KernelChange(
         (6, 18),
         "",
-        "MADV_COLLAPSE takes pages of which none is writable as well",
+        "MADV_COLLAPSE takes pages of which none is writable too",
     )
     SYNC_THROUGH_CACHE = KernelChange(
         (7, 0),
         "f1879e8a0c60",
-        "a synchronous device (zram) swaps in through the swap cache, never reads ahead, and the "
-        "swap cache is always let go; before it is bypassed where one PTE has the slot, and read "
-        "ahead where several have",
+        "a synchronous device (zram) swaps in through the swap cache, never reads ahead, and "
+        "always frees the swap cache; before, bypassed where one PTE has the slot, read ahead "
+        "where several have",
     )
     MAPS_BEFORE_FREEING = KernelChange(
         (7, 0),
         "4b34f1d82c65",
-        "the swap cache is let go after the PTE is set: its reference counts where it is asked "
-        "whether the page has one owner",
+        "the swap cache is freed after the PTE is set: its reference counts when the kernel "
+        "asks for one owner",
     )
     LAZY_PREEMPTION = KernelChange(
         (7, 0),
         "",
-        "preemption is lazy: the work that a swap device schedules when it becomes full runs after "
-        "the system call, before it already between two of its pages (6.18 and 6.19 can be built "
-        "either way; taken to be as before)",
+        "lazy preemption: the work of a swap device that becomes full runs after the system "
+        "call; before, between two of its pages (6.18 and 6.19 can be built either way)",
     )
     COLLAPSES_NOTHING = KernelChange(
         (7, 2),
         "",
-        "MADV_COLLAPSE of less than 2 MiB, of whose ends both lie in the same 2 MiB, succeeds and "
-        "does nothing; before EINVAL",
+        "MADV_COLLAPSE of a range within 2 MiB succeeds and does nothing; before, EINVAL",
     )
     WRITTEN_WHERE_REGISTERED = KernelChange(
         (7, 3),
         "",
-        "PAGEMAP_SCAN finds PAGE_IS_WRITTEN only where a VMA is registered for write-protection; "
-        "before everywhere",
+        "PAGEMAP_SCAN finds PAGE_IS_WRITTEN only in VMAs registered for write-protection",
     )
     EXCLUSIVE_ALONE = KernelChange(
         (7, 3),
         "",
-        "a swap-in asks only whether the entry is exclusive, no reference count; a write fault "
-        "lets the swap cache go where it is, and goes on to do_wp_page() where the PTE is not "
+        "a swap-in asks whether the entry is exclusive, not for the reference count; if it is, a "
+        "write fault may free the swap cache; it goes on to do_wp_page() if the PTE is not "
         "writable",
     )
     UFFD_RWP = KernelChange(
         (7, 3),
         "",
-        "a userfaultfd can protect pages against reads as well (UFFDIO_RWPROTECT)",
+        "userfaultfd can protect against reads too (UFFDIO_RWPROTECT)",
     )
 
     @property
