@@ -288,14 +288,14 @@ def explore(
     operations: Sequence[str] | None = None,
     max_steps: int | None = None,
     max_states: int | None = None,
+    single_pages: bool = False,
     overrides: Mapping[str, str] = NOTHING,
 ) -> Searched:
     """Find the shortest sequences that tell two policies apart, or the violations of one.
 
     The arguments are the options of the command; `operations` are those of `--ops`.
     """
-    from swaptrace.exploration import explorer, findings, witness
-    from swaptrace.exploration.graph import Limits
+    from swaptrace.exploration import explorer, findings, graph, witness
     from swaptrace.exploration.search import SearchBounds
 
     found = tuple(policy_of(policy) for policy in policies)
@@ -304,8 +304,8 @@ def explore(
     if not 1 <= processes <= explorer.MOST_PROCESSES:
         raise SwaptraceError(f"processes must be from 1 to {explorer.MOST_PROCESSES}")
     wanted = explorer.operations(None if operations is None else ",".join(operations))
-    limits, bounds = Limits(wanted, processes), SearchBounds(max_steps, max_states)
-    request = explorer.request_of(found, overrides, limits, bounds)
+    limits, bounds = graph.Limits(wanted, processes), SearchBounds(max_steps, max_states)
+    request = explorer.request_of(found, overrides, limits, bounds, single_pages)
     exploration = explorer.explore(request)
     return Searched(findings.explored(exploration, witness.witnesses(exploration)))
 

@@ -14,6 +14,7 @@ import pydot
 import pytest
 from markdown_it import MarkdownIt
 
+from swaptrace.counters import VIOLATIONS
 from swaptrace.result.result import from_json
 from swaptrace.scenario.loader import load_text
 from tests.commandline import finished, run, start
@@ -118,6 +119,45 @@ def test_does_a_parser_of_dot_read_it(command: tuple[str, ...]) -> None:
         assert {edge.get_source(), edge.get_destination()} <= names
 
 
+BLOCK = ("--processes", "1", "--set", "machine.thp=16KiB", "--ops", "write@all,pageout,read@0")
+
+
+@pytest.mark.parametrize("fmt", ["table", "json"])
+def test_is_a_block_of_pages_shown_as_it_was(request: pytest.FixtureRequest, fmt: str) -> None:
+    """With large folios, is it the same text as before?"""
+    result = run("explore", "--policies", "prepatch,final", *BLOCK, "--format", fmt)
+    assert (result.exit_code, result.stderr) == (1, "")
+    check_golden(request, f"cli/explore-block.{fmt}", result.stdout)
+
+
+def test_does_each_sequence_of_a_block_show_it() -> None:
+    """Does `run` replay the file, with large folios and without, and do its expectations hold?"""
+    command = ("explore", "--policies", "final", "--single-pages", *BLOCK, "--out", "found")
+    document = json.loads(run(*command, "--format", "json").stdout)
+    assert document["policies"] == ["final", "final@4KiB"]
+    assert "kernels" not in document
+    differences = [each for each in document["differences"] if each["kind"] != "page_map"]
+    assert len(differences) > 5
+    for each in differences:
+        values = []
+        for options in ((), ("--set", "machine.thp.16KiB=never")):
+            replayed = run("run", each["file"], "--policies", "final", "--format", "json", *options)
+            assert replayed.exit_code == 0 or options
+            (scenario,) = from_json(replayed.stdout).scenarios
+            values.append(scenario.policies["final"].total.get(each["kind"], 0))
+        kinds = each["values"]
+        if each["kind"] not in VIOLATIONS:
+            assert values == [kinds["final"], kinds["final@4KiB"]]
+
+
+def test_are_the_states_of_a_block_drawn(request: pytest.FixtureRequest) -> None:
+    """Is it said which pages are alike, of which folio, and where their slots are?"""
+    options = ("--set", "machine.thp=16KiB", "--ops", "write@all,pageout@all,read@1")
+    result = run("graph", "--policy", "final", *options)
+    assert result.exit_code == 0
+    check_golden(request, "cli/graph-block.dot", result.stdout)
+
+
 def test_does_a_parser_of_markdown_read_the_table() -> None:
     """Is it one table with a row for each difference?"""
     tokens = (
@@ -219,6 +259,18 @@ def program(path: Path, text: str) -> None:
             ["--policies", "rfc", "--set", "machine.memory=64KiB"],
             "machine.memory must not be set: explore looks at one page",
         ),
+        (
+            ["--policies", "rfc", "--set", "machine.thp=64KiB"],
+            "machine.thp must be 16KiB: explore looks at one block of four pages",
+        ),
+        (
+            ["--policies", "rfc", "--set", "machine.thp=16KiB", "--set", "machine.swap.size=1MiB"],
+            "machine.swap.size must be at least 2048 pages",
+        ),
+        (["--policies", "rfc", "--ops", "read@0"], "read@0 is about a page of a large folio; give"),
+        (["--policies", "rfc", "--ops", "read@2"], "there is no operation 'read@2'; did you mean"),
+        (["--policies", "rfc", "--ops", "fork@0"], "there is no operation 'fork@0'; did you mean"),
+        (["--policies", "rfc", "--single-pages"], "--single-pages is for one policy and --set"),
         (["--policies", "rfc", "--set", "machine.swap.siez=1"], "did you mean 'machine.swap.size'"),
         (["--policies", "rfc", "--output", "."], "--output .: is a directory"),
         ([*RFC[1:], "--out", "file/found"], "--out file/found: cannot be made a directory"),

@@ -25,16 +25,19 @@ from swaptrace.terminal.exitcodes import ExitCode
 from swaptrace.terminal.output import Output, status
 
 if TYPE_CHECKING:
+    from swaptrace.exploration.explorer import Request
+    from swaptrace.exploration.search import SearchBounds
     from swaptrace.mm.policy import Policy
     from swaptrace.result.explored import Explored
 
 
 def complete_operations(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """The last of several operations with commas between."""
-    from swaptrace.exploration.alphabet import OPERATIONS
+    from swaptrace.exploration.explorer import KNOWN
 
     before, comma, last = incomplete.rpartition(",")
-    return [before + comma + name for name in OPERATIONS if name.startswith(last)]
+    names = [name for name in KNOWN if "@" in last or "@" not in name]
+    return [before + comma + name for name in names if name.startswith(last)]
 
 
 ops_option = click.option(
@@ -67,6 +70,11 @@ ops_option = click.option(
 )
 @ops_option
 @click.option(
+    "--single-pages",
+    is_flag=True,
+    help="Compare one policy on large folios with itself on single pages.",
+)
+@click.option(
     "--max-steps", metavar="N", type=click.IntRange(1), help="Only sequences of up to N operations."
 )
 @click.option(
@@ -97,6 +105,9 @@ def explore(
     process takes a second; two take some seconds without mlock and munlock, and
     some minutes with them.
 
+    With --set machine.thp=16KiB it is a block of four pages, and an operation is on
+    all of them (write@all), the first (write@0) or the second (write@1).
+
     Exit codes: 0 nothing to find; 1 something was found; 2 the input or the command
     line is wrong; 3 not decided: nothing was found, but --max-steps or --max-states
     ended the search, or a kernel tree or patch does more than is modelled.
@@ -106,19 +117,16 @@ def explore(
     swaptrace explore --policies final,merged
     swaptrace explore --policies final,my.py --out found --max-states 100000
     swaptrace explore --policies simple --ops read,write,pageout,clear_refs
+    swaptrace explore --policies final --single-pages --set machine.thp=16KiB
     """
     from swaptrace.exploration import explorer, findings, witness
-    from swaptrace.exploration.graph import Limits
     from swaptrace.exploration.search import SearchBounds
 
     check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     if output.path is not None:
         check_writable(Path(output.path))
-    found = _one_or_two(policies, options)
-    limits = Limits(explorer.operations(ops), processes)
-    bounds = SearchBounds(max_steps, max_states)
-    request = explorer.request_of(found, options["overrides"], limits, bounds)
+    request = _request(policies, processes, ops, SearchBounds(max_steps, max_states), options)
     with status(output.color) as tell:
         exploration = explorer.explore(request, lambda states: tell(f"{states:,} states"))
     shown = witness.witnesses(exploration, history=options["fmt"] == "html")
@@ -126,6 +134,19 @@ def explore(
     report = findings.explored(exploration, shown, files)
     _print(report, options["fmt"], output)
     return report.exit_code
+
+
+def _request(
+    policies: str, processes: int, ops: str | None, bounds: SearchBounds, options: dict[str, Any]
+) -> Request:
+    """What is to be explored. Raises `SwaptraceError`."""
+    from swaptrace.exploration import explorer
+    from swaptrace.exploration.graph import Limits
+
+    found = _one_or_two(policies, options)
+    limits = Limits(explorer.operations(ops), processes)
+    overrides, single_pages = options["overrides"], options["single_pages"]
+    return explorer.request_of(found, overrides, limits, bounds, single_pages)
 
 
 def _one_or_two(policies: str, options: dict[str, Any]) -> list[Policy]:
@@ -186,23 +207,25 @@ def _drawn(explored: Explored) -> str:
 def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options: Any) -> None:
     """Draw the states of a page and what leads from one to another.
 
-    One process, one page, every state that the operations reach. A picture has
-    at most 64 states, to be legible: choose a few operations.
+    One process, one page (with --set machine.thp=16KiB four), every state that the
+    operations reach. A picture has at most 64 states, to be legible: choose a few
+    operations.
 
     \b
     swaptrace graph --ops read,write,pageout
     swaptrace graph --policies rfc --ops read,write --format svg --output rfc.svg
+    swaptrace graph --ops write@all,pageout@0 --set machine.thp=16KiB
     """
     from swaptrace.exploration import explorer
-    from swaptrace.exploration.drawing import draw, picture
-    from swaptrace.exploration.graph import Graph, Limits
+    from swaptrace.exploration.drawing import picture
+    from swaptrace.exploration.graph import Limits
     from swaptrace.policies import from_argument
 
     if output is not None:
         check_writable(Path(output))
     found = from_argument(policy, options["defines"], options["builtin"])
     machine = explorer.machine_of(options["overrides"], found)
-    limits = Limits(explorer.operations(ops), 1)
+    limits = explorer.limits_on(machine, Limits(explorer.operations(ops), 1))
     warn_of([found])
-    drawing = draw(Graph(found, machine, limits))
+    drawing = explorer.drawn(found, machine, limits)
     Output(path=output).write(picture(drawing) if fmt == "svg" else drawing.dot)

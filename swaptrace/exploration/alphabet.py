@@ -32,6 +32,19 @@ from swaptrace.mm.event import (
 REGION: Final = "page"
 """What the region is called in the scenarios that are found."""
 
+BLOCK_PAGES: Final = 4
+"""How many pages are looked at where memory comes in large folios: those of 16 KiB."""
+
+PAGE_BYTES: Final = 4096
+"""What a page of such a block has."""
+
+TARGETS: Final[Mapping[str, Mapping[str, int]]] = {
+    "all": {},
+    **{str(page): {"offset": page * PAGE_BYTES, "length": PAGE_BYTES} for page in range(2)},
+}
+"""Which pages of a block an operation concerns, by what stands behind `@`: all, the first, or the
+second, which stands for any other."""
+
 
 class Situation(NamedTuple):
     """What decides whether an operation does anything: the caller and its VMA."""
@@ -169,6 +182,18 @@ ON_REQUEST: Final = ("uffd_rwp", "uffd_unrwp")
 register a VMA there are many more states."""
 
 DEFAULT: Final = tuple(name for name in OPERATIONS if name not in ON_REQUEST)
+
+
+def step_of(letter: str, process: str, child: str) -> dict[str, Any]:
+    """The step of an operation, or of one with `@` on pages of a block."""
+    name, _, target = letter.partition("@")
+    return {**OPERATIONS[name].step(process, child), **(TARGETS[target] if target else {})}
+
+
+def on_targets(letter: str) -> tuple[str, ...]:
+    """An operation on every target, if it concerns pages and none is named."""
+    pages = "@" not in letter and REGION in step_of(letter, "", "").values()
+    return tuple(f"{letter}@{target}" for target in TARGETS) if pages else (letter,)
 
 
 def tried(names: tuple[str, ...], situation: Situation) -> Iterator[tuple[str, tuple[Event, ...]]]:

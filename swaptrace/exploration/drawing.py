@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-from typing import Final, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Final, NamedTuple, TypeVar
 
 from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import SwaptraceError
-from swaptrace.exploration.graph import START, Edge, Graph
+from swaptrace.exploration.graph import START, Graph, PageState, ShownEffect
 from swaptrace.mm.column import Column, Mapping, Pte, SwapPte
 from swaptrace.report.dot import quoted
 from swaptrace.terminal.processes import dying_with_this
+
+T = TypeVar("T")
 
 LEGIBLE: Final = 64
 """States of a picture that one can still read, on a sheet of paper or a screen. With some thousand,
@@ -28,32 +31,44 @@ class Drawing(NamedTuple):
 
 
 def draw(graph: Graph) -> Drawing:
-    """Every state of one page under one policy.
+    """Every state of one page under one policy."""
 
-    Operations that lead from one state to the same other are one arrow.
-    """
-    lines = ["digraph page {", "  node [shape=box];"]
-    nodes = {START: 0}
-    states = [START]
+    def edges(state: PageState) -> Iterator[tuple[str, ShownEffect, PageState, PageState]]:
+        for edge in graph.edges(state):
+            yield graph.limits.operations[edge.operation], edge.effect, edge.state, edge.state
+
+    return drawing_of("page", (START, START), edges, lambda state: label(state.column))
+
+
+def drawing_of(
+    name: str,
+    start: tuple[T, Hashable],
+    edges: Callable[[T], Iterable[tuple[str, ShownEffect, T, Hashable]]],
+    label: Callable[[T], str],
+) -> Drawing:
+    """Every state that is reached from the `start`, each with a key: `edges` are operations, what
+    they show and where they lead. Operations that lead from one state to the same other are one
+    arrow."""
+    lines = [f"digraph {name} {{", "  node [shape=box];"]
+    nodes, states = {start[1]: 0}, [start[0]]
     for node, state in enumerate(states):
         arrows: dict[int, list[str]] = {}
-        for edge in graph.edges(state):
-            target = nodes.setdefault(edge.state, len(nodes))
+        for operation, effect, reached, key in edges(state):
+            target = nodes.setdefault(key, len(nodes))
             if target == len(states):
-                states.append(edge.state)
-            arrows.setdefault(target, []).append(labelled(graph, edge))
-        lines.append(f"  {node} [label={quoted(label(state.column))}];")
+                states.append(reached)
+            arrows.setdefault(target, []).append(labelled(operation, effect))
+        lines.append(f"  {node} [label={quoted(label(state))}];")
         for target, names in arrows.items():
             lines.append(f"  {node} -> {target} [label={quoted(', '.join(names))}];")
     return Drawing("\n".join([*lines, "}"]) + "\n", len(states))
 
 
-def labelled(graph: Graph, edge: Edge) -> str:
+def labelled(operation: str, effect: ShownEffect) -> str:
     """An operation, and the faults that it takes."""
-    counts = edge.effect.counts
+    counts = effect.counts
     faults = [f"{counts[POSITION[each]]} {each}" for each in FAULTS if counts[POSITION[each]]]
-    name = graph.limits.operations[edge.operation]
-    return f"{name} ({', '.join(faults)})" if faults else name
+    return f"{operation} ({', '.join(faults)})" if faults else operation
 
 
 def picture(drawing: Drawing) -> str:

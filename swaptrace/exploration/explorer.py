@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
+from dataclasses import replace
 from typing import NamedTuple
 
 from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, quote
-from swaptrace.exploration.alphabet import DEFAULT, OPERATIONS
+from swaptrace.exploration.alphabet import BLOCK_PAGES, DEFAULT, OPERATIONS, on_targets
 from swaptrace.exploration.arrays import Distinguishable, Expander
+from swaptrace.exploration.blockdrawing import draw_blocks
+from swaptrace.exploration.blocksearch import BlockSearch
+from swaptrace.exploration.blockside import BlockSide
 from swaptrace.exploration.decisions import Answers, Questioning, answer, check_steady, differing
+from swaptrace.exploration.drawing import Drawing, draw
 from swaptrace.exploration.equivalence import KINDS, Settled, settle
 from swaptrace.exploration.graph import Graph, Limits
 from swaptrace.exploration.scope import not_compared, scope
@@ -20,7 +26,7 @@ from swaptrace.replay.world import static_facts
 from swaptrace.scenario.garbage import no_collections
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.thp import large_folios
+from swaptrace.scenario.thp import Thp, large_folios, sizes
 
 MOST_PROCESSES = 3
 """With more, not even the operations of the default machine come to an end."""
@@ -31,6 +37,12 @@ far more than the states of either policy."""
 
 LEAST_SLOTS = 64
 """Below it, a single page could fill a part of the swap device that its fate depends on."""
+
+LEAST_SLOTS_OF_BLOCKS = 2048
+"""Below it, a block could."""
+
+KNOWN = tuple(letter for name in OPERATIONS for letter in dict.fromkeys((name, *on_targets(name))))
+"""What `--ops` takes: with large folios also with the pages of a block."""
 
 
 ONE_IN = 17
@@ -49,6 +61,16 @@ class Request(NamedTuple):
     limits: Limits
     bounds: SearchBounds
     own: tuple[Machine, ...] = ()
+
+    @property
+    def large(self) -> bool:
+        """Whether memory comes in large folios, so that a block is explored, and not a page."""
+        return large_folios(self.machine.thp)
+
+    @property
+    def size(self) -> int:
+        """Of what is explored, in bytes."""
+        return self.machine.page_size * (BLOCK_PAGES if self.large else 1)
 
     @property
     def machines(self) -> tuple[Machine, ...]:
@@ -100,6 +122,7 @@ class Exploration(NamedTuple):
         request = self.request
         operations = None if self.questions else request.limits.operations
         kernels = [machine.kernel for machine in request.own]
+        kernels = kernels if len(set(kernels)) > 1 else []
         of_what = scope(request.machine, request.limits.processes, operations, kernels)
         parts = [self._compared, of_what]
         if self.reservations:
@@ -110,7 +133,7 @@ class Exploration(NamedTuple):
             for policy in request.policies
             if policy.interpreted
         )
-        parts += not_compared(request.policies)
+        parts += not_compared(request.policies, request.large)
         return "; ".join(parts)
 
     @property
@@ -136,13 +159,46 @@ class Exploration(NamedTuple):
 
 
 def request_of(
-    policies: Sequence[Policy], overrides: Mapping[str, str], limits: Limits, bounds: SearchBounds
+    policies: Sequence[Policy],
+    overrides: Mapping[str, str],
+    limits: Limits,
+    bounds: SearchBounds,
+    single_pages: bool = False,
 ) -> Request:
-    """What is to be explored, each policy on its own kernel. Raises `SwaptraceError`."""
+    """What is to be explored, each policy on its own kernel; `single_pages` asks for one policy
+    with large folios and without. Raises `SwaptraceError`."""
     machines = tuple(machine_of(overrides, policy) for policy in policies)
     alike = len(set(machines)) == 1
     base = machines[0] if alike else machine_of(overrides)
-    return Request(tuple(policies), base, limits, bounds, () if alike else machines)
+    limits = limits_on(base, limits)
+    request = Request(tuple(policies), base, limits, bounds, () if alike else machines)
+    return beside_single_pages(request) if single_pages else request
+
+
+def limits_on(machine: Machine, limits: Limits) -> Limits:
+    """With large folios an operation concerns all pages of a block, or one. Raises `SwaptraceError`
+    where a page is named that there is not."""
+    if large_folios(machine.thp):
+        letters = [each for name in limits.operations for each in on_targets(name)]
+        return limits._replace(operations=tuple(dict.fromkeys(letters)))
+    named = [name for name in limits.operations if "@" in name]
+    if named:
+        raise SwaptraceError(
+            f"--ops: {named[0]} is about a page of a large folio; give --set machine.thp=16KiB"
+        )
+    return limits
+
+
+def beside_single_pages(request: Request) -> Request:
+    """A policy with large folios beside itself where only those get them who ask for them with
+    MADV_HUGEPAGE, which no operation does. Raises `SwaptraceError`."""
+    if not request.large or len(request.policies) != 1:
+        raise SwaptraceError("--single-pages is for one policy and --set machine.thp=16KiB")
+    (policy,), (machine,) = request.policies, request.machines
+    without = copy(policy)
+    without.name = f"{policy.name}@4KiB"
+    own = machine, replace(machine, thp=(Thp("16KiB", "madvise"),))
+    return request._replace(policies=(policy, without), machine=machine, own=own)
 
 
 def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Machine:
@@ -170,13 +226,16 @@ def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Ma
             "machine.memory must not be set: explore looks at one page, and a limit is about how "
             "many there are"
         )
-    if large_folios(machine.thp):
+    large = large_folios(machine.thp)
+    if large and {each.size for each in sizes(machine.thp) if each.enabled != "never"} != {"16KiB"}:
         raise SwaptraceError(
-            "machine.thp must not be set: explore looks at one page, and a large folio has more"
+            "machine.thp must be 16KiB: explore looks at one block of four pages, and a larger "
+            "folio has more"
         )
-    if machine.swap.size < LEAST_SLOTS * machine.page_size:
+    least = LEAST_SLOTS_OF_BLOCKS if large else LEAST_SLOTS
+    if machine.swap.size < least * machine.page_size:
         raise SwaptraceError(
-            f"machine.swap.size must be at least {LEAST_SLOTS} pages: explore does not look at "
+            f"machine.swap.size must be at least {least} pages: explore does not look at "
             "what happens as swap fills up"
         )
     return machine
@@ -188,10 +247,10 @@ def operations(text: str | None) -> tuple[str, ...]:
         return DEFAULT
     wanted = [name.strip() for name in text.split(",")]
     for name in wanted:
-        if name not in OPERATIONS:
-            hint = did_you_mean(name, OPERATIONS)
+        if name not in KNOWN:
+            hint = did_you_mean(name, KNOWN)
             raise SwaptraceError(f"--ops: there is no operation {quote(name)}; {hint}")
-    return tuple(name for name in OPERATIONS if name in wanted)
+    return tuple(name for name in KNOWN if name in wanted)
 
 
 def explore(
@@ -206,6 +265,10 @@ def explore(
     be no function of what it is asked.
     """
     policies, limits = request.policies, request.limits
+    if request.large:
+        sides = [BlockSide(*each, limits) for each in zip(policies, request.machines, strict=True)]
+        with no_collections():
+            return Exploration(request, BlockSearch(sides, limits, request.bounds).run(tick))
     decide = tuple(policy for policy in policies if not policy.functions)
     asked = Questioning(decide, limits.processes, static_facts(request.machine))
     with elsewhere(asked) as backwards:
@@ -245,6 +308,14 @@ def _searched(
 ) -> Found:
     with no_collections(), workers(graphs, merging) as sides:
         return search(sides, graphs[0].limits, bounds, tick)
+
+
+def drawn(policy: Policy, machine: Machine, limits: Limits) -> Drawing:
+    """The states of one page, or of a block where memory comes in large folios, under one policy.
+    Raises `SwaptraceError`."""
+    if large_folios(machine.thp):
+        return draw_blocks(BlockSide(policy, machine, limits))
+    return draw(Graph(policy, machine, limits))
 
 
 def decided_alike(asked: Questioning) -> Sequence[Answers]:

@@ -30,6 +30,8 @@ def explored(
         for number, each in enumerate(shown)
     )
     request = exploration.request
+    each = zip(request.policies, request.own, strict=False)
+    kernels = {policy.name: on.kernel for policy, on in each}
     return Explored(
         exploration.names,
         _machine(exploration.request),
@@ -37,7 +39,7 @@ def explored(
         exploration.states,
         exploration.proof,
         lines,
-        {policy.name: on.kernel for policy, on in zip(request.policies, request.own, strict=False)},
+        kernels if len(set(kernels.values())) > 1 else {},
     )
 
 

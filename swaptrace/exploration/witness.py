@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from swaptrace.counters import COUNTERS
 from swaptrace.errors import SwaptraceError
-from swaptrace.exploration.alphabet import OPERATIONS, REGION
+from swaptrace.exploration.alphabet import REGION, step_of
 from swaptrace.exploration.divergence import first_divergence
 from swaptrace.exploration.explorer import Exploration, Request
 from swaptrace.exploration.scope import unusual
@@ -20,6 +20,7 @@ from swaptrace.replay.table import Table
 from swaptrace.replay.telling import StepHistorian
 from swaptrace.result.changes import FAULTS
 from swaptrace.result.result import PolicyResult, ScenarioResult, machine_mapping
+from swaptrace.scenario.claims import each_page
 from swaptrace.scenario.loader import load_text
 from swaptrace.terminal.atomic import replace_file
 
@@ -61,12 +62,17 @@ def witnesses(exploration: Exploration, history: bool = False) -> list[Witness]:
 def _witness(
     request: Request, difference: FoundDifference, tables: Mapping[str, Table], history: bool
 ) -> Witness:
-    steps = steps_of(difference.steps, request.machine.page_size)
+    steps = steps_of(difference.steps, request.size)
     text = scenario_text(request, difference, steps)
     scenario = load_text(text.encode(), file_name(request.policies, difference))
     results = {
-        name: replay(scenario, table, pages=True, history=StepHistorian if history else None)
-        for name, table in tables.items()
+        name: replay(
+            replace(scenario, machine=replace(scenario.machine, thp=on.thp)),
+            table,
+            pages=True,
+            history=StepHistorian if history else None,
+        )
+        for (name, table), on in zip(tables.items(), request.machines, strict=True)
     }
     values = _values(difference, results)
     if len(set(values.values())) == 1 and (len(values) == 2 or 0 in values.values()):
@@ -76,7 +82,8 @@ def _witness(
         )
     expected = {
         name: {counter: result.total.get(counter, 0) for counter in _expected(difference)}
-        for name, result in results.items()
+        for (name, result), on in zip(results.items(), request.machines, strict=True)
+        if on.thp == request.machine.thp
     }
     text += _yaml({"expect": {"total": expected}})
     replayed = None
@@ -96,7 +103,7 @@ def _values(
         return _page_maps(difference.flag, results)
     values: dict[str, int | str] = {}
     for name, result in results.items():
-        times = sum(violation.kind == difference.kind for violation in result.violations)
+        times = sum(v.pages for v in result.violations if v.kind == difference.kind)
         values[name] = result.total.get(difference.kind, 0) or times
     return values
 
@@ -106,7 +113,8 @@ def _page_maps(flag: str, results: Mapping[str, PolicyResult]) -> dict[str, int 
     maps = {name: result.pages or {} for name, result in results.items()}
     for process in next(iter(maps.values())):
         codes: dict[str, int | str] = {name: each[process][REGION] for name, each in maps.items()}
-        if len({flag in str(code) for code in codes.values()}) == 2:
+        pages = zip(*(each_page(str(code)) for code in codes.values()), strict=True)
+        if any(len({flag in flags for flags in page}) == 2 for page in pages):
             return codes
     return dict.fromkeys(results, "")
 
@@ -116,10 +124,10 @@ def _expected(difference: FoundDifference) -> list[str]:
     return [*FAULTS, *({difference.kind}.intersection(COUNTERS).difference(FAULTS))]
 
 
-def steps_of(sequence: tuple[TakenOperation, ...], page_size: int) -> Steps:
+def steps_of(sequence: tuple[TakenOperation, ...], size: int) -> Steps:
     """The steps of the scenario: the region is mapped, then the operations."""
-    mapped = {"mmap": REGION, "size": page_size}
-    return [mapped, *(OPERATIONS[t.operation].step(t.process, t.child) for t in sequence)]
+    mapped = {"mmap": REGION, "size": size}
+    return [mapped, *(step_of(t.operation, t.process, t.child) for t in sequence)]
 
 
 def short(sequence: tuple[TakenOperation, ...]) -> str:

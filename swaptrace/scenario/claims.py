@@ -7,6 +7,7 @@ data as `8:0x11,8:zero`, or as one value for all pages.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -128,6 +129,12 @@ class Claims(NamedTuple):
 def page_code(runs: tuple[PageRun, ...]) -> str:
     """The code of a page map."""
     return ",".join(f"{pages}{flags}" for pages, flags in runs)
+
+
+def each_page(code: str) -> list[str]:
+    """The flags of each page of a code."""
+    runs = re.findall(r"(\d+)([^\d,]+)", code)
+    return [flags for pages, flags in runs for _ in range(int(pages))]
 
 
 def data_code(runs: tuple[DataRun, ...]) -> str:
