@@ -19,8 +19,8 @@ from swaptrace.scenario.loader import load_text
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "large-folios.md"
 TABLE: Final = re.compile(r"(?<=<!-- swap-in sizes -->\n).*?(?=<!-- /swap-in sizes -->)", re.DOTALL)
-HEAD: Final = """| workload | memory | 4 KiB | 16 KiB | 64 KiB |
-|---|--:|--:|--:|--:|
+HEAD: Final = """| workload | 4 KiB | 16 KiB | 64 KiB |
+|---|--:|--:|--:|
 """
 
 WORKLOADS: Final = {
@@ -31,15 +31,12 @@ WORKLOADS: Final = {
 }
 """8,192 accesses each to a buffer of 1,024 pages."""
 
-SHARES: Final = (25, 50, 75)
-"""Per cent of the buffer that fit into memory."""
-
 ORDERS: Final = (0, 2, 4)
 
 SCENARIO: Final = """
 machine:
   kernel: '6.18'
-  memory: {memory}KiB
+  memory: 2MiB
   stat_flush: 64
   lru_drain: 8
   thp: {{16KiB: always, 64KiB: always}}
@@ -65,28 +62,27 @@ class UpTo(Merged):
 
 
 class Line(NamedTuple):
-    """One workload in so much memory: for each size the major faults and the pages read."""
+    """One workload in memory for half of it: for each size the major faults and the pages read."""
 
     workload: str
-    share: int
     counts: tuple[tuple[int, int], ...]
 
     def __str__(self) -> str:
         cells = [f"{majflt:,} / {read:,}" for majflt, read in self.counts]
-        return f"| {' | '.join([self.workload, f'{self.share} %', *cells])} |\n"
+        return f"| {' | '.join([self.workload, *cells])} |\n"
 
 
-def line(workload: str, share: int) -> Line:
+def line(workload: str) -> Line:
     """What the model counts."""
-    text = SCENARIO.format(memory=4096 * share // 100, work=WORKLOADS[workload])
+    text = SCENARIO.format(work=WORKLOADS[workload])
     scenario = load_text(text.encode(), workload)
     found = [replay(scenario, UpTo(order)).windows["work"] for order in ORDERS]
-    return Line(workload, share, tuple((each["majflt"], each["pswpin"]) for each in found))
+    return Line(workload, tuple((each["majflt"], each["pswpin"]) for each in found))
 
 
 def lines() -> Iterator[Line]:
     """All of them."""
-    return (line(workload, share) for workload in WORKLOADS for share in SHARES)
+    return map(line, WORKLOADS)
 
 
 def table(rows: Iterable[Line]) -> str:
