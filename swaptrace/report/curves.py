@@ -49,6 +49,8 @@ def curves(swept: Swept, wanted: WantedCurves, kind: str) -> bytes:
                 draw_panel(panel, swept, axis, cells, counter, wanted.window)
                 panel.set_title(name)
             panels[0].set_ylabel(LABELS.get(counter, counter))
+            # The panels of a row have one scale, which all of them have to be drawn for first.
+            panels[0].set_ylim(bottom=0)
         grid[0][0].legend()
         return figure
 
@@ -105,7 +107,6 @@ def draw_panel(
     elif axis.is_size:
         panel.xaxis.set_major_formatter(lambda value, _at: size_text(value))
     panel.set_xlabel(axis.name + (", share of the working set" if axis.shares else ""))
-    panel.set_ylim(bottom=0)
     if counter != MISS_RATIO:
         whole_ticks(panel)
 

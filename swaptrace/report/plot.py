@@ -17,6 +17,9 @@ SHOWN: Final = ("majflt", "minflt", "pswpin", "pswpout", "zswpin", "zswpout")
 PANELS: Final = 6
 """How many counters have one at most."""
 
+COLUMNS: Final = 3
+"""How many of them stand side by side."""
+
 TICKS: Final = 20
 """How many steps are named below a panel at most."""
 
@@ -65,7 +68,7 @@ def whole_ticks(panel: Any) -> None:
 
 
 class PlotStrip(NamedTuple):
-    """A row of a picture: a panel for each of `counters`, of which `draw` makes one."""
+    """A part of a picture: a panel for each of `counters`, of which `draw` makes one."""
 
     title: str
     counters: Sequence[str]
@@ -73,30 +76,38 @@ class PlotStrip(NamedTuple):
 
 
 def drawn(result: Result, kind: str) -> bytes:
-    """A picture as `svg` or `png`: of every long step a row of curves, of a scenario without one a
-    row of bars, by its steps where the result has them, else by its windows."""
+    """A picture as `svg` or `png`: of every long step panels of curves, of a scenario without one
+    panels of bars, by its steps where the result has them, else by its windows."""
     strips = [strip for scenario in result.scenarios for strip in _strips(scenario)]
 
     def draw() -> Any:
         from matplotlib.figure import Figure
 
-        columns = max(len(strip.counters) for strip in strips)
-        figure = Figure(figsize=(4.5 * columns, 3.4 * len(strips)), layout="constrained")
-        rows = figure.subfigures(len(strips), 1, squeeze=False)
-        for (row,), strip in zip(rows, strips, strict=True):
-            row.suptitle(strip.title)
-            panels = row.subplots(1, columns, squeeze=False)[0]
-            for panel in panels[len(strip.counters) :]:
-                panel.set_axis_off()
-            for panel, counter in zip(panels, strip.counters, strict=False):
-                strip.draw(panel, counter)
-                panel.set_title(counter)
-                panel.set_ylim(bottom=0)
-                whole_ticks(panel)
-            panels[0].legend()
+        columns = min(COLUMNS, max(len(strip.counters) for strip in strips))
+        rows = [-(-len(strip.counters) // columns) for strip in strips]
+        size = 4.5 * columns, 3.2 * sum(rows) + 0.3 * len(strips)
+        figure = Figure(figsize=size, layout="constrained")
+        parts = figure.subfigures(len(strips), 1, squeeze=False, height_ratios=rows)
+        for (part,), strip, high in zip(parts, strips, rows, strict=True):
+            _draw(part, strip, high, columns)
         return figure
 
     return pictured(draw, kind)
+
+
+def _draw(part: Any, strip: PlotStrip, rows: int, columns: int) -> None:
+    """The panels of a part of the picture, below its title."""
+    part.suptitle(strip.title)
+    panels = part.subplots(rows, columns, squeeze=False).flat
+    for number, panel in enumerate(panels):
+        if number >= len(strip.counters):
+            panel.set_axis_off()
+            continue
+        strip.draw(panel, strip.counters[number])
+        panel.set_title(strip.counters[number])
+        panel.set_ylim(bottom=0)
+        whole_ticks(panel)
+    panels[0].legend()
 
 
 def _strips(scenario: ScenarioResult) -> Iterator[PlotStrip]:

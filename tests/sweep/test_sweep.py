@@ -242,6 +242,25 @@ def test_curves_have_a_line_for_each_policy(more: tuple[str, ...]) -> None:
     assert [word for word in expected if word not in words] == []
 
 
+def test_no_curve_leaves_its_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has each row a scale that is wide enough for all of its panels, from 0 on?"""
+    figures: list[Any] = []
+
+    def kept(draw: Any, _kind: str) -> bytes:
+        figures.append(draw())
+        return b""
+
+    monkeypatch.setattr("swaptrace.report.curves.pictured", kept)
+    run(*SWEEP, "--plot", "a.svg", "--along", "machine.reclaim", "--counter", "majflt")
+    (figure,) = figures
+    assert len(figure.axes) == 4
+    assert len({panel.get_ylim() for panel in figure.axes}) == 1
+    low, high = figure.axes[0].get_ylim()
+    counts = [y for panel in figure.axes for line in panel.lines for y in line.get_ydata()]
+    assert low == 0
+    assert max(counts) <= high
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
