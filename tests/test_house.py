@@ -186,6 +186,7 @@ def test_numpy_is_known_to_few() -> None:
         "replay/runs/region.py",
         "replay/pages/sequence.py",
         "replay/runs/visit.py",
+        "replay/hugetlb.py",
         "replay/scanning.py",
         "traces/chunk.py",
         "traces/columns.py",

@@ -179,7 +179,7 @@ def methods() -> list[str]:
 def domains_of(processes: int, facts: Facts) -> Domains:
     """All that a policy can be handed, by type."""
     folios = list(references(processes))
-    never = dict.fromkeys(("shmem", "shared"), (False,))  # by no operation of --ops
+    never = dict.fromkeys(("shmem", "shared", "hugetlb"), (False,))  # by no operation of --ops
     rwp = EITHER if facts.uffd_rwp else (False,)
     vmas = [
         vma

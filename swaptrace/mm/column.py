@@ -43,7 +43,7 @@ class Vma(NamedTuple):
     VM_SOFTDIRTY (set since mmap or the last clear_refs: every page reads as soft-dirty),
     `uffd_rwp` VM_UFFD_RWP (for read-write protection, and then not for write-protection).
     `shmem` is that it maps a shmem object, anonymous shared memory or a file of tmpfs, `shared`
-    VM_SHARED.
+    VM_SHARED, `hugetlb` VM_HUGETLB: where it is shared as well, `shmem` is a file of hugetlbfs.
     """
 
     readable: bool = True
@@ -55,6 +55,7 @@ class Vma(NamedTuple):
     uffd: Uffd = PLAIN
     shmem: bool = False
     shared: bool = False
+    hugetlb: bool = False
 
     @property
     def prot_writes(self) -> bool:
@@ -67,7 +68,7 @@ class Vma(NamedTuple):
     def uses_markers(self) -> bool:
         """userfaultfd_wp_use_markers() of a VMA with VM_UFFD_WP: whether a page that is not there
         is protected by a marker."""
-        return self.uffd.unpopulated or self.shmem
+        return self.uffd.unpopulated or self.shmem or self.hugetlb
 
     @property
     def uffd_armed(self) -> bool:

@@ -101,6 +101,16 @@ class Migrate(NamedTuple):
     facts: Facts
 
 
+class HugetlbFault(NamedTuple):
+    """What the process faults to read, or `write`, some page of a huge page of hugetlbfs. All its
+    pages are sent one, and what it counts is counted for the `head`."""
+
+    process: int
+    facts: Facts
+    write: bool
+    head: bool
+
+
 class Unpin(NamedTuple):
     """The process gives the references of its pin back (unpin_user_page(), put_page())."""
 
@@ -316,6 +326,7 @@ Event: TypeAlias = (
     Access
     | Populate
     | Migrate
+    | HugetlbFault
     | Unpin
     | Pageout
     | ReclaimEvent

@@ -15,7 +15,8 @@ def mprotect_fixup(page: Page, p: int, readable: bool, writable: bool) -> None:
 
 
 def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
-    """change_pte_range(); `wp` sets (MM_CP_UFFD_WP) or clears (…_RESOLVE) the uffd-wp bit.
+    """change_pte_range(), hugetlb_change_protection(); `wp` sets (MM_CP_UFFD_WP) or clears
+    (…_RESOLVE) the uffd-wp bit.
 
     The write bit is lost, unless vm_page_prot has it, which that of a private VMA never has, and
     given back where no fault is needed (MM_CP_TRY_CHANGE_WRITABLE): by mprotect for dirty pages
@@ -36,7 +37,7 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
         if wp is not None:
             pte = pte.mkuffd_wp() if wp else pte.clear_uffd_wp()
         by_mprotect = wp is None and (pte.dirty or page.facts.mprotect_upgrades)
-        upgradable = page.facts.write_upgrade or by_mprotect
+        upgradable = (page.facts.write_upgrade or by_mprotect) and not page.vma(p).hugetlb
         asked = page.policy.functions.get("can_change_pte_writable", can_change_pte_writable)
         if not (wp or pte.write) and upgradable and page.vma(p).writable and asked(page, p, pte):
             pte = pte._replace(write=True, dirty=pte.dirty or page.facts.mkwrite_dirties)

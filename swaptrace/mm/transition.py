@@ -22,6 +22,7 @@ from swaptrace.mm.event import (
     Free,
     FreeSwap,
     Guard,
+    HugetlbFault,
     MapPages,
     Merge,
     Migrate,
@@ -45,6 +46,7 @@ from swaptrace.mm.event import (
 )
 from swaptrace.mm.fork import copy_page_range
 from swaptrace.mm.gup import populate, unpin
+from swaptrace.mm.hugetlb import hugetlb_access
 from swaptrace.mm.ksm import break_ksm, merge_one_page
 from swaptrace.mm.madvise import guard, madvise_free, swapin_walk
 from swaptrace.mm.memory import (
@@ -77,7 +79,7 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
     page = Page(column, policy, event.facts)
     perform(page, event)
     if not (isinstance(event, Unmap) and event.gone):  # the others have moved up, unchanged
-        if not isinstance(event, Access):
+        if not isinstance(event, Access | HugetlbFault):
             checks.count_spurious_dirty(page, column.maps, writer=None)
         page.broken += checks.newly_broken(column, page.maps)
         if page.pins:
@@ -104,6 +106,8 @@ def perform(page: Page, event: Event) -> None:
             populate(page, p, event)
         case Migrate():
             migrate(page, p)
+        case HugetlbFault():
+            hugetlb_access(page, p, event)
         case Unpin():
             unpin(page, p)
         case Pageout():

@@ -12,6 +12,7 @@ import numpy as np
 from swaptrace.errors import NotModelled
 from swaptrace.mm.column import FILLED
 from swaptrace.mm.event import Access, Populate, Store
+from swaptrace.replay.hugetlb import access_huge
 from swaptrace.replay.pages.protocol import SinglePages
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.across import send_across
@@ -35,7 +36,10 @@ def access(world: World, tally: Tally, process: Process, step: AccessStep | Mems
     store = store_of(step, world)
     event = Access(member, world.facts, read=step.op.startswith("read"), store=store)
     for part in by_vma(process, family, walk):
-        if not touch(world, tally, process, family, part, event):
+        first = family.base + part.bounds[0]
+        huge = any(area.vma.hugetlb for area in process.space.within(first, first + 1))
+        visit = access_huge if huge else touch
+        if not visit(world, tally, process, family, part, event):
             return
 
 

@@ -26,6 +26,7 @@ from swaptrace.replay.collapsing import collapses
 from swaptrace.replay.execution import execute
 from swaptrace.replay.filemap import refuse_accesses
 from swaptrace.replay.folding import fold, folded
+from swaptrace.replay.hugetlb import check_step
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.pages.placing import is_placed
@@ -204,11 +205,10 @@ class Replay:
     def leaf(self, step: Step, path: str, window: str | None, record: Record) -> None:
         """Execute one step and note what it counted."""
         tally = Tally()
-        if self.world.batch is not None:
-            try:
-                self.world.batch.check(step)
-            except NotModelled as error:
-                raise self.problem(step, str(error)) from error
+        try:
+            check_step(self.world, step)
+        except NotModelled as error:
+            raise self.problem(step, str(error)) from error
         if self.world.arena is not None:
             self.world.arena.switched_to(step.process)
         if isinstance(step, AccessPatternStep | TraceStep):

@@ -19,11 +19,12 @@ def check_modelled(world: World, step: MmapStep) -> None:
         raise NotModelled("shared memory or a file over a part of a region is not modelled")
     if world.arena is not None or world.batch is not None:
         raise NotModelled(
-            "shared memory and files are modelled only without a memory limit and large folios, "
-            "and where swap is twice as large as the memory that is touched"
+            "shared memory, files and huge pages are modelled only without a memory limit and "
+            "large folios, and where swap is twice as large as the memory that is touched"
         )
     if world.table.policy.functions:
-        raise NotModelled(f"{step.op} of an object is not modelled where functions of a tree run")
+        what = "huge pages" if step.huge else "an object"
+        raise NotModelled(f"{step.op} of {what} is not modelled where functions of a tree run")
 
 
 def refuse(areas: list[VmArea], what: str) -> None:

@@ -9,6 +9,7 @@ from swaptrace.mm.column import Vma
 from swaptrace.mm.event import SetVma, Unmap
 from swaptrace.replay.call import Call, Errno, begin, is_aligned
 from swaptrace.replay.filemap import check_modelled, evict_last
+from swaptrace.replay.hugetlb import reserve
 from swaptrace.replay.locking import can_do_mlock, mlock_future_ok, mm_populate
 from swaptrace.replay.processes import Lock, Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
@@ -49,12 +50,19 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     noreserve = "MAP_NORESERVE" in step.flags
     flags = lock.flags_of(executable(step.prot) | NORESERVE[noreserve])
     vma = with_prot(Vma(locked=lock.locks), step.prot)
-    if step.shared or step.file is not None:
+    if step.shared or step.file is not None or step.huge:
         check_modelled(world, step)
-        vma = vma._replace(shmem=True, shared=step.shared)
-    account = vma.writable and not (noreserve or step.shared)
+        shmem = step.shared or step.file is not None
+        vma = vma._replace(shmem=shmem, shared=step.shared, hugetlb=step.huge)
+    if step.huge and (lock.locks or (noreserve and not world.machine.hugepages)):
+        raise NotModelled("huge pages that are locked, or of an empty pool, are not modelled")
+    if step.huge and not reserve(world, step):
+        return "ENOMEM"
+    if step.huge and not noreserve:
+        flags |= VmFlag.RESERVED
+    account = vma.writable and not (noreserve or step.shared or step.huge)
     call = placed(world, tally, process, step, vma)
-    inode = call.start if vma.shmem else None
+    inode = call.start if vma.shmem or vma.hugetlb else None
     merged = call.map(VmArea(call.start, call.end, vma, account, flags=flags, inode=inode))
     alone = process.regions[step.region].holds(merged)
     if not alone and (large_folios(world.machine.thp) or world.batch is not None):

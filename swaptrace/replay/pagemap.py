@@ -74,7 +74,8 @@ def flags_of(column: Column, member: int, soft_dirty: bool) -> str:
     """pte_to_pagemap_entry(), as `LETTERS`; `-` where none is set."""
     mapping = column.maps[member]
     pte = mapping.pte
-    letters = {Pte: "P", SwapPte: "S", Marker: "S"}.get(type(pte), "")
+    huge = mapping.vma is not None and mapping.vma.hugetlb  # pagemap_hugetlb_range()
+    letters = {Pte: "P", SwapPte: "S", Marker: "" if huge else "S"}.get(type(pte), "")
     if soft_dirty and reads_soft_dirty(mapping):
         letters += "D"
     if isinstance(pte, Pte) and not pte.is_zero_page and column.mapcount(pte.folio) == 1:

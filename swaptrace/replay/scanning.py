@@ -162,7 +162,7 @@ class Scan:
 
     def scan_vma(self, start: int, end: int, area: VmArea) -> None:
         """Every page of a part of a VMA."""
-        if self.step.flags & WP_MATCHING and self.output is None:
+        if self.step.flags & WP_MATCHING and self.output is None and not area.vma.hugetlb:
             self.protect_all(start, end, area)
             return
         protected: list[tuple[int, int]] = []
@@ -174,7 +174,7 @@ class Scan:
                 if self.output is not None:
                     stop = self.output.add(categories & self.step.returned, low, high)
                 if categories & WRITTEN and self.step.flags & WP_MATCHING and low < stop:
-                    self.check_parts(low, stop, categories)
+                    self.check_parts(low, stop, categories, area.vma)
                     protected.append((low, stop))
                 if stop < high:
                     raise OutputFull
@@ -216,9 +216,12 @@ class Scan:
             named = event._replace(process=member)
             send(self.call.world, self.call.tally, family, part, named)
 
-    def check_parts(self, start: int, end: int, categories: int) -> None:
-        """What is protected in part is told as if it had never been huge."""
+    def check_parts(self, start: int, end: int, categories: int, vma: Vma) -> None:
+        """What is protected in part is told as if it had never been huge; one of hugetlbfs is not
+        protected in part, and ends the scan."""
         table = self.call.world.machine.page_size // ENTRY_BYTES
+        if vma.hugetlb and (start % table or end % table):
+            raise NotModelled("a scan that protects a part of a huge page is not modelled")
         if categories & HUGE and self.step.masks & HUGE and (start % table or end % table):
             raise NotModelled("it is not modelled that a scan splits what it tells to be huge")
 
@@ -264,6 +267,8 @@ class Scan:
         )
         if world.machine.soft_dirty and reads_soft_dirty(mapping):
             found |= SOFT_DIRTY
+        if vma.hugetlb:
+            return found | self.hugetlb_category(mapping.pte)
         if mapping.pte is not None and mapping.pte.uffd_wp:
             return found
         if vma.uffd_wp:
@@ -276,6 +281,15 @@ class Scan:
                 "it is registered for write-protection"
             )
         return found | WRITTEN
+
+    def hugetlb_category(self, pte: Entry) -> int:
+        """pagemap_hugetlb_category(): nothing that is not there was written."""
+        if pte is None and (self.step.masks & HUGE or self.step.flags & WP_MATCHING):
+            raise NotModelled(
+                "what a scan does to huge pages that are neither there nor protected depends on "
+                "page tables; leave PAGE_IS_HUGE and PM_SCAN_WP_MATCHING out"
+            )
+        return HUGE | WRITTEN * (pte is not None and not pte.uffd_wp)
 
     def is_interesting(self, categories: int) -> bool:
         """pagemap_scan_is_interesting_page()."""

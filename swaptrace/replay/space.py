@@ -172,10 +172,15 @@ def _mergeable(
     return left, right
 
 
+def is_mergeable(neighbour: VmArea, part: VmArea, adjacent: bool) -> bool:
+    """is_mergeable_vma(); one of huge pages never is (VM_DONTEXPAND, a flag of VM_SPECIAL)."""
+    return adjacent and not part.vma.hugetlb and neighbour.mergeable_flags == part.mergeable_flags
+
+
 def _can_merge(neighbour: VmArea, part: VmArea, adjacent: bool) -> bool:
     """can_vma_merge_after(), can_vma_merge_before(), since 879bca0a2c4f: of two VMAs of which one
     has an anon_vma, that one must not be of a forked process."""
-    if not adjacent or neighbour.mergeable_flags != part.mergeable_flags:
+    if not is_mergeable(neighbour, part, adjacent):
         return False
     if neighbour.anon_vma is None and part.anon_vma is not None:
         return part.singular
@@ -186,7 +191,7 @@ def _can_merge(neighbour: VmArea, part: VmArea, adjacent: bool) -> bool:
 
 def _could_merge(neighbour: VmArea, part: VmArea, adjacent: bool) -> bool:
     """The same before, when it was the neighbour that had to have one."""
-    if not adjacent or neighbour.mergeable_flags != part.mergeable_flags:
+    if not is_mergeable(neighbour, part, adjacent):
         return False
     if (neighbour.anon_vma is None or part.anon_vma is None) and neighbour.singular:
         return True

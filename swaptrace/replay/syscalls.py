@@ -29,6 +29,7 @@ from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.call import Call, Errno, begin, each_vma, is_aligned, populate
 from swaptrace.replay.collapsing import madvise_collapse
 from swaptrace.replay.filemap import refuse, shmem_remove
+from swaptrace.replay.hugetlb import splits
 from swaptrace.replay.mapping import executable, leave, unmap, with_prot
 from swaptrace.replay.processes import Lock, Process
 from swaptrace.replay.space import AddressSpace, VmArea
@@ -43,7 +44,10 @@ def munmap(world: World, tally: Tally, process: Process, step: MunmapStep) -> Er
     """Succeeds over holes as well."""
     if not is_aligned(world, step.span.offset) or not step.span.length:
         return "EINVAL"
-    unmap(begin(world, tally, process, step.region, step.span))
+    call = begin(world, tally, process, step.region, step.span)
+    if splits(call.space, call.start, call.end):
+        return "EINVAL"
+    unmap(call)
     return None
 
 
@@ -286,7 +290,8 @@ def child_area(world: World, area: VmArea) -> VmArea:
     vma = area.vma._replace(locked=False)
     if not vma.uffd.event_fork:
         vma = vma.unregistered()
-    area = area._replace(flags=Lock.NONE.flags_of(area.flags))
+    flags = area.flags if vma.shared else area.flags & ~VmFlag.RESERVED
+    area = area._replace(flags=Lock.NONE.flags_of(flags))
     if area.anon_vma is None or inherited(area) == "wiped":
         return area._replace(vma=vma, anon_vma=None, cloned=False)
     return area._replace(vma=vma, anon_vma=world.new_anon_vma(), cloned=True)

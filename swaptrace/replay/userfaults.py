@@ -14,6 +14,7 @@ from swaptrace.mm.uffd import PLAIN, Uffd
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.call import Call, Errno, begin, is_aligned, set_vma
 from swaptrace.replay.filemap import refuse
+from swaptrace.replay.hugetlb import check_userfault, splits
 from swaptrace.replay.pagemap import pages_of
 from swaptrace.replay.processes import Process
 from swaptrace.replay.space import VmArea
@@ -119,6 +120,8 @@ def register(call: Call, wanted: Vma) -> Errno:
     check_objects(call.world, areas, wanted)
     if not areas or (wanted.uffd_rwp and not all(area.vma.accessible for area in areas)):
         return "EINVAL"
+    if splits(call.space, call.start, call.end):
+        return "EINVAL"
     context = wanted.uffd.context
     if any(area.vma.uffd_armed and area.vma.uffd.context != context for area in areas):
         return "EBUSY"
@@ -135,6 +138,7 @@ def register(call: Call, wanted: Vma) -> Errno:
 
 def check_objects(world: World, areas: list[VmArea], wanted: Vma) -> None:
     """Raise `NotModelled` where it is not known what becomes of shared memory or of a file."""
+    check_userfault(areas, wanted)
     if wanted.uffd.missing or wanted.uffd_rwp:
         refuse(areas, "userfaultfd for anything but write-protection")
     if version(world.machine.kernel) < SINCE:
@@ -157,7 +161,7 @@ def uffd_unregister(
         return "EINVAL"
     call = begin(world, tally, process, step.region, step.span)
     pieces = list(call.space.clipped(call.start, call.end))
-    if not pieces:
+    if not pieces or splits(call.space, call.start, call.end):
         return "EINVAL"
     if any(area.vma.uffd_rwp for *_, area in pieces):
         raise NotModelled("what is read-write protected (mode: rwp) cannot be unregistered")
@@ -180,6 +184,8 @@ def mwriteprotect_range(call: Call, wp: bool, rwp: bool) -> Errno:
     for start, end, area in pieces:
         if not (area.vma.uffd_rwp if rwp else area.vma.uffd_wp):
             return "ENOENT"
+        if splits(call.space, call.start, call.end):
+            return "EINVAL"
         call.send(start, end, Writeprotect(0, call.world.facts, wp, rwp))
     return None
 

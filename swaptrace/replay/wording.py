@@ -16,6 +16,7 @@ from swaptrace.mm.event import (
     Free,
     FreeSwap,
     Guard,
+    HugetlbFault,
     KsmEvent,
     MapPages,
     Merge,
@@ -46,7 +47,7 @@ def event_words(event: Event, names: list[str]) -> str:
     """What happened to the page."""
     who = names[event.process]
     match event:
-        case Access() | Populate() | Unpin():
+        case Access() | Populate() | HugetlbFault() | Unpin():
             return access_words(event, who)
         case Reclaim() | Activate() | FreeSwap():
             return reclaim_words(event)
@@ -84,7 +85,7 @@ def event_words(event: Event, names: list[str]) -> str:
             return f"{who}: munmap"
 
 
-def access_words(event: Access | Populate | Unpin, who: str) -> str:
+def access_words(event: Access | Populate | HugetlbFault | Unpin, who: str) -> str:
     """What a process, or the kernel for it, does with the page."""
     match event:
         case Access(read=True, store=None):
@@ -99,6 +100,8 @@ def access_words(event: Access | Populate | Unpin, who: str) -> str:
             return f"{who} pins it" + (", to write" if longterm else " with FOLL_GET, to read")
         case Populate(store=store) if store is not None:
             return f"a debugger writes it for {who}"
+        case HugetlbFault(write=write):
+            return f"{who} faults its huge page in, for " + ("writing" if write else "reading")
         case Unpin():
             return f"{who} unpins it"
         case Populate(write=write):
@@ -214,6 +217,7 @@ def vma_words(vma: Vma) -> str:
     features = vma.uffd._replace(fill=0, hugetlbfs_shmem=False)._asdict()
     words += [f"uffd_{word.removeprefix('wp_')}" for word, on in features.items() if on]
     words += ["shared"] if vma.shared else ["file"] if vma.shmem else []
+    words += ["hugetlb"] if vma.hugetlb else []
     if vma.soft_dirty_enabled:
         words.append("soft-dirty tracked")
     return _join(words)

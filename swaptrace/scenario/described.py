@@ -49,6 +49,7 @@ MACHINE: Final[Mapping[str, str]] = {
     },
     "memlock": "How many bytes a process may lock: RLIMIT_MEMLOCK of one that may not exceed it "
     "(CAP_IPC_LOCK). Default: there is no limit.",
+    "hugepages": "How many huge pages of 2 MiB hugetlbfs has (vm.nr_hugepages). Default: none.",
     "zswap_never_enabled": "Whether zswap was off since the machine was booted: else no large "
     "folio comes back whole.",
     "memory": "What the pages of all processes may occupy: memory.max of their cgroup, less what "

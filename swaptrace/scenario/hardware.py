@@ -49,6 +49,8 @@ class Machine:
     """The sizes of large folios, smallest first."""
     memlock: int | None = None
     """How many bytes a process may lock (RLIMIT_MEMLOCK without CAP_IPC_LOCK). None: all."""
+    hugepages: int = 0
+    """How many huge pages of 2 MiB hugetlbfs has (vm.nr_hugepages), and no surplus."""
     zswap_never_enabled: bool = True
     """Where zswap was ever on, no large folio comes back whole."""
     memory: int | None = None
@@ -71,6 +73,12 @@ class Machine:
             f"reclaim: mglru is modelled as in Linux {MGLRU_KERNEL}, not as in {self.kernel}; give "
             f"'kernel: {MGLRU_KERNEL}', or another way to reclaim"
         )
+
+    @property
+    def unfit_for_huge_pages(self) -> bool:
+        """Whether it is something that huge pages of hugetlbfs are not modelled with."""
+        other = self.page_size != 4 * KiB or not self.hw_dirty or self.lru_batch
+        return bool(other or self.thp or self.memory)
 
     @property
     def approximate(self) -> str:

@@ -19,6 +19,7 @@ from swaptrace.scenario.source import Report, SourceMark, SourceText
 from swaptrace.scenario.thp import OF_LARGE_FOLIOS, Thp, ThpKey, ThpSize
 from swaptrace.scenario.values import (
     BACKEND,
+    HUGE_PAGES,
     KERNEL,
     LENGTH,
     MAX_PAGE_CLUSTER,
@@ -46,6 +47,7 @@ READERS: Final[Map[str, Reader[Any]]] = {
     "thp.enabled": THP_INHERITED,
     **{f"thp.{size}": THP_ENABLED for size in get_args(ThpSize)},
     "memlock": OFFSET,
+    "hugepages": HUGE_PAGES,
     "memory": LENGTH,
     "reclaim": RECLAIM,
     "stat_flush": period,
@@ -108,6 +110,10 @@ def settled(
     reclaimed = marks.get("reclaim", marks.get("kernel"))
     if machine.unmodelled and reclaimed is not None:
         report.add(reclaimed, machine.unmodelled)
+    if machine.hugepages and machine.unfit_for_huge_pages:
+        message = "are modelled only with a page_size of 4KiB and hw_dirty, and without memory"
+        mark = marks.get("hugepages", next(iter(marks.values())))
+        report.add(mark, f"hugepages: huge pages {message}, thp and lru_batch")
     inheriting = [path for path in values if path[:4] == "thp." and values[path] == "inherit"]
     for path in [path for path in inheriting if "thp.enabled" not in values]:
         report.add(marks[path], f"{path}: say what is inherited; give 'thp.enabled' as well")

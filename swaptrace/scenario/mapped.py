@@ -5,11 +5,11 @@ from __future__ import annotations
 from swaptrace.scenario import values
 from swaptrace.scenario.fields import StepFields
 from swaptrace.scenario.remap import MremapStep
-from swaptrace.scenario.schema import MmapStep
+from swaptrace.scenario.schema import HUGE_PAGE, MmapStep
 
 
 def mmap(f: StepFields) -> MmapStep:
-    return MmapStep(
+    step = MmapStep(
         **f.base(),
         region=f.name(),
         size=whole_pages(f, "size"),
@@ -20,6 +20,21 @@ def mmap(f: StepFields) -> MmapStep:
         shared=f.get("shared", values.boolean, False),
         file=f.get("file", values.name, None),
     )
+    if step.huge:
+        check_huge(f, step)
+    return step
+
+
+def check_huge(f: StepFields, step: MmapStep) -> None:
+    """Report what is not modelled of a mapping of huge pages."""
+    for key, number in (("size", step.size), ("at", step.at or 0)):
+        if number % HUGE_PAGE:
+            f.wrong(key, f"{values.human(number)} is not a multiple of a huge page, 2MiB")
+    others = [flag for flag in step.flags if flag not in ("MAP_HUGETLB", "MAP_NORESERVE")]
+    if others:
+        f.wrong("flags", f"MAP_HUGETLB with {others[0]} is not modelled; leave one of them out")
+    if step.file is not None and not step.shared:
+        f.wrong("file", "a file of hugetlbfs is modelled only where it is shared")
 
 
 def mremap(f: StepFields) -> MremapStep:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from swaptrace.advice import Advice
 from swaptrace.kernels import implied
@@ -33,7 +33,11 @@ MapFlag = Literal[
     "MAP_POPULATE",
     "MAP_LOCKED",
     "MAP_NORESERVE",
+    "MAP_HUGETLB",
 ]
+HUGE_PAGE: Final = 2 << 20
+"""The size of a huge page of hugetlbfs, in bytes."""
+
 LockFlag = Literal["MLOCK_ONFAULT"]
 LockAllFlag = Literal["MCL_CURRENT", "MCL_FUTURE", "MCL_ONFAULT"]
 
@@ -43,7 +47,8 @@ class MmapStep(BaseStep):
     """A mapping of `size` bytes at address `at` (None: the kernel chooses): private and anonymous,
     or `shared`, or of a new `file` of tmpfs.
 
-    With MAP_FIXED it takes the place of a part of a region that there is, from `offset` on.
+    With MAP_FIXED it takes the place of a part of a region that there is, from `offset` on. With
+    MAP_HUGETLB it is of huge pages of 2 MiB, and a file one of hugetlbfs.
     """
 
     op = "mmap"
@@ -60,6 +65,11 @@ class MmapStep(BaseStep):
     def span(self) -> ByteRange:
         """The range of the region."""
         return ByteRange(self.offset, self.size)
+
+    @property
+    def huge(self) -> bool:
+        """Whether it is of huge pages."""
+        return "MAP_HUGETLB" in self.flags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

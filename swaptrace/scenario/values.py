@@ -346,6 +346,7 @@ CATEGORY: Final[Reader[str]] = bits(
 SCAN_FLAG: Final[Reader[str]] = bits(FLAGS, "a flag of PAGEMAP_SCAN", "PM_SCAN_")
 CLEAR_REFS: Final[Reader[str]] = choice(["soft_dirty"], "what it can clear")
 
+HUGE_PAGES: Final = integer(0, 1 << 16)
 WORD: Final = integer(0, (1 << 64) - 1)
 LENGTH: Final = size(1, ADDRESS_LIMIT)
 LENGTH_OR_NONE: Final = size(0, ADDRESS_LIMIT)

@@ -73,7 +73,7 @@ def to_yaml(scenario: Scenario) -> str:
 def said(key: str, scenario: Scenario) -> bool:
     """Whether a key of the machine can stand in the document: what has no effect may not."""
     machine = scenario.machine
-    if key in (*PERIODS, "thp") and not getattr(machine, key):
+    if key in (*PERIODS, "thp", "hugepages") and not getattr(machine, key):
         return False
     if key == "memlock" and machine.memlock is None:
         return False

@@ -100,6 +100,7 @@ def requirements(scenario: Scenario, wanted: Needs) -> list[str]:
         f"#define NEEDS_MLOCKALL {int(wanted.mlockall)}",
         f"#define NEEDS_PINS {int(wanted.pins)}",
         f"#define NEEDS_GUP_TEST {int(wanted.gup_test)}",
+        f"#define HUGE_PAGES {machine.hugepages if wanted.huge_pages else -1}",
         f"#define NEEDS_KSM {int(wanted.ksm)}",
         f"#define LONGEST_SHUFFLE {max(1, wanted.shuffled)}",
         f"#define MOST_RANKS {max(1, wanted.ranks)}",

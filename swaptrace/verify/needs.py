@@ -64,6 +64,7 @@ class Needs:
     pins: bool
     gup_test: bool
     ksm: bool
+    huge_pages: bool
     advice: tuple[Advice, ...]
     """Which is given, oldest first."""
 
@@ -88,6 +89,7 @@ def needs(scenario: Scenario) -> Needs:
         rwp=any(isinstance(step, UffdWriteprotectStep) and step.mode == "rwp" for step in steps),
         pins=any(isinstance(step, PinStep) for step in steps),
         gup_test=any(isinstance(step, PinStep) and step.mode == "longterm_read" for step in steps),
+        huge_pages=any(isinstance(step, MmapStep) and step.huge for step in steps),
         ksm=any(isinstance(step, KsmScanStep) for step in steps),
         copied=max(
             (step.span.length for step in steps if isinstance(step, UffdCopyStep)), default=0

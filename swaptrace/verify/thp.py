@@ -1,4 +1,5 @@
-"""The sizes of large folios that a scenario wants, as settings of the kernel that it runs on."""
+"""The sizes of large folios, and the huge pages of hugetlbfs, that a scenario wants, as settings of
+the kernel that it runs on."""
 
 from __future__ import annotations
 
@@ -11,9 +12,10 @@ from swaptrace.scenario.schema import MadviseStep, MlockallStep, MmapStep, Scena
 from swaptrace.scenario.thp import ThpInherited, ThpSize, large_folios, sizes
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.leaves import written
-from swaptrace.verify.needs import populates
+from swaptrace.verify.needs import needs, populates
 
 DIRECTORY: Final = Path("/sys/kernel/mm/transparent_hugepage")
+HUGE_PAGES: Final = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
 
 
 def kib(size: ThpSize) -> int:
@@ -58,6 +60,10 @@ def settings(scenario: Scenario) -> Mapping[ThpSize, ThpInherited]:
 
 
 def files(scenario: Scenario) -> dict[Path, str]:
-    """The same by file, as far as the kernel has them."""
-    found = {enabled(size): word for size, word in settings(scenario).items()}
+    """The same by file, as far as the kernel has them, and how many huge pages hugetlbfs has."""
+    found: dict[Path, str] = {}
+    for size, word in settings(scenario).items():
+        found[enabled(size)] = word
+    if needs(scenario).huge_pages:
+        found[HUGE_PAGES] = str(scenario.machine.hugepages)
     return {path: word for path, word in found.items() if path.exists()}

@@ -71,6 +71,9 @@ class OwnSwap:
             settings = {**entries.settings, str(path): WrittenSetting(first, text)}
             self.notes.write(entries._replace(settings=settings))
             path.write_text(text)
+            if (found := selected(path.read_text())) != text:  # of huge pages there may be fewer
+                settings[str(path)] = WrittenSetting(first, found)
+                self.notes.write(entries._replace(settings=settings))
 
 
 @contextmanager

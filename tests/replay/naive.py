@@ -17,7 +17,7 @@ from swaptrace.mm.column import Column
 from swaptrace.mm.event import Access, Event, FreeSwap, MapPages, Pageout, SwapIn
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
-from swaptrace.replay import access, call, engine, mapping, scanning
+from swaptrace.replay import access, call, engine, hugetlb, mapping, scanning
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.pages import sequence
 from swaptrace.replay.processes import Process, SharedRegion
@@ -49,6 +49,7 @@ def naive() -> Iterator[None]:
         mock.patch.object(mapping, "send", send),
         mock.patch.object(call, "send", send),
         mock.patch.object(scanning, "send", send),
+        mock.patch.object(hugetlb, "send", send),
         mock.patch.object(access, "send_reading", send_reading),
         mock.patch.object(access, "send_across", send_reading),
         mock.patch.object(Replay, "repeat", repeat),

@@ -18,6 +18,7 @@ from swaptrace.replay.userfaults import SINCE
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.remote import MigrateStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     MadviseStep,
@@ -278,7 +279,9 @@ def left_out(step: Step, scenario: Scenario) -> bool:
         case MadviseStep():
             return step.advice.effect in OF_ANONYMOUS
         case _:
-            return isinstance(step, AccessPatternStep | UffdCopyStep | UffdZeropageStep)
+            return isinstance(
+                step, AccessPatternStep | MigrateStep | UffdCopyStep | UffdZeropageStep
+            )
 
 
 @settings(max_examples=examples(200))

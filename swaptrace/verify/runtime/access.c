@@ -293,9 +293,10 @@ static bool map_at(char *start, size_t size, int prot, int flags)
 }
 
 /* What a system call may be told to fail with, and what a place that is taken does not give. */
-static bool refused(void)
+static bool refused(int flags)
 {
-	return errno == EAGAIN || errno == EPERM || errno == EINVAL;
+	return errno == EAGAIN || errno == EPERM || errno == EINVAL ||
+	       (errno == ENOMEM && flags & MAP_HUGETLB);
 }
 
 static void map_over(int region, size_t offset, size_t size, int prot, int flags)
@@ -330,7 +331,7 @@ static void map(int region, size_t size, int prot, int flags, unsigned long wher
 		return;
 	}
 	note.error = errno;
-	if (start >= (char *)LOWEST && refused()) {
+	if (start >= (char *)LOWEST && refused(flags)) {
 		*mapped = old;
 		return;
 	}
@@ -379,7 +380,7 @@ static int remap(int region, size_t size, int flags, unsigned long to, int as)
 static void map_file(int region, size_t size, int prot, int flags, unsigned long where,
 		     const char *name)
 {
-	mapped_file = memfd_create(name, MFD_CLOEXEC);
+	mapped_file = memfd_create(name, MFD_CLOEXEC | (flags & MAP_HUGETLB ? MFD_HUGETLB : 0));
 	if (mapped_file < 0 || ftruncate(mapped_file, size))
 		fail("cannot make a file: ");
 	map(region, size, prot, flags, where);

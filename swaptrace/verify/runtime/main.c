@@ -89,6 +89,28 @@ static void check_memory(void)
 		skip("the limit of locked memory (RLIMIT_MEMLOCK) is too low for mlock");
 }
 
+static long huge_pages(const char *file)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-2048kB/%s", file);
+	return atol(read_path(path));
+}
+
+static void check_huge_pages(void)
+{
+	char why[128];
+
+	if (HUGE_PAGES < 0 || (huge_pages("nr_hugepages") == HUGE_PAGES &&
+			       huge_pages("free_hugepages") == HUGE_PAGES &&
+			       !huge_pages("resv_hugepages") &&
+			       !huge_pages("nr_overcommit_hugepages")))
+		return;
+	snprintf(why, sizeof(why), "vm.nr_hugepages must be %d, all free, and no surplus allowed",
+		 HUGE_PAGES);
+	skip(why);
+}
+
 static void check_kernel(void)
 {
 	bool soft_dirty = has_soft_dirty(), uffd_wp = has_uffd(contexts[0].features);
@@ -115,6 +137,7 @@ static void check_kernel(void)
 		skip("the kernel has no io_uring for pins, or forbids it");
 	if (NEEDS_KSM && !has_ksm())
 		skip("the kernel has no KSM, or only root may start it (/sys/kernel/mm/ksm)");
+	check_huge_pages();
 	check_memory();
 	if (madvise(shared, page_size, MADV_POPULATE_WRITE))
 		skip("the kernel has no MADV_POPULATE_WRITE (Linux 5.14)");

@@ -83,6 +83,7 @@ static const struct { const char *name; int kib; const char *enabled; } thp_size
 #define NEEDS_MLOCKALL 0
 #define NEEDS_PINS 0
 #define NEEDS_GUP_TEST 0
+#define HUGE_PAGES -1
 #define NEEDS_KSM 0
 #define LONGEST_SHUFFLE 512
 #define MOST_RANKS 1
