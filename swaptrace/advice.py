@@ -53,8 +53,8 @@ class Refusal(NamedTuple):
 
 class AdviceInfo(NamedTuple):
     """What is known of an advice: its number in `<linux/mman.h>`, the kernel that brought it and in
-    which commit, what it is to the model, on which VMAs it is refused, and the flags that it sets
-    and clears."""
+    which commit, what it is to the model, on which VMAs it is refused, the flags that it sets and
+    clears, and whether it may be given for another process (process_madvise_remote_valid())."""
 
     number: int
     since: Version
@@ -63,6 +63,7 @@ class AdviceInfo(NamedTuple):
     refused: tuple[Refusal, ...] = ()
     sets: VmFlag = NO_FLAGS
     clears: VmFlag = NO_FLAGS
+    remote: bool = False
 
 
 def flags(
@@ -86,7 +87,7 @@ class Advice(Enum):
     NORMAL = flags(0, (2, 4), NO_FLAGS, VmFlag.RAND_READ | VmFlag.SEQ_READ)
     RANDOM = flags(1, (2, 4), VmFlag.RAND_READ, VmFlag.SEQ_READ)
     SEQUENTIAL = flags(2, (2, 4), VmFlag.SEQ_READ, VmFlag.RAND_READ)
-    WILLNEED = AdviceInfo(3, (2, 4), "", Effect.SWAP_IN)
+    WILLNEED = AdviceInfo(3, (2, 4), "", Effect.SWAP_IN, remote=True)
     DONTNEED = AdviceInfo(4, (2, 4), "", Effect.ZAP, NOT_LOCKED)
     FREE = AdviceInfo(
         8, (4, 5), "854e9ed09ded", Effect.FREE, (*NOT_LOCKED, Refusal(On.OBJECT, "EINVAL"))
@@ -115,8 +116,8 @@ class Advice(Enum):
         (Refusal(On.OBJECT, "EINVAL"),),
     )
     KEEPONFORK = flags(19, (4, 14), NO_FLAGS, VmFlag.WIPEONFORK, "d2cd9ede6e19")
-    COLD = AdviceInfo(20, (5, 4), "9c276cc65a58", Effect.COLD, NOT_LOCKED)
-    PAGEOUT = AdviceInfo(21, (5, 4), "1a4e58cce84e", Effect.PAGEOUT, NOT_LOCKED)
+    COLD = AdviceInfo(20, (5, 4), "9c276cc65a58", Effect.COLD, NOT_LOCKED, remote=True)
+    PAGEOUT = AdviceInfo(21, (5, 4), "1a4e58cce84e", Effect.PAGEOUT, NOT_LOCKED, remote=True)
     POPULATE_READ = AdviceInfo(
         22,
         (5, 14),
@@ -133,7 +134,7 @@ class Advice(Enum):
     )
 
     DONTNEED_LOCKED = AdviceInfo(24, (5, 18), "9457056ac426", Effect.ZAP)
-    COLLAPSE = AdviceInfo(25, (6, 1), "7d8faaf15545", Effect.COLLAPSE)
+    COLLAPSE = AdviceInfo(25, (6, 1), "7d8faaf15545", Effect.COLLAPSE, remote=True)
     GUARD_INSTALL = AdviceInfo(102, (6, 13), "662df3e5c376", Effect.GUARD_INSTALL, NOT_LOCKED)
     GUARD_REMOVE = AdviceInfo(103, (6, 13), "662df3e5c376", Effect.GUARD_REMOVE)
 

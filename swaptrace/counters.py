@@ -281,20 +281,13 @@ COUNTERS: Final = tuple(counter.value for counter in Counter)
 POSITION: Final = {counter: position for position, counter in enumerate(Counter)}
 """Where each stands in that order."""
 
-VMSTAT: Final = (
-    Counter.PSWPIN,
-    Counter.PSWPOUT,
-    Counter.SWAP_RA,
-    Counter.SWAP_RA_HIT,
-    Counter.ZSWPIN,
-    Counter.ZSWPOUT,
-    Counter.SWPIN_ZERO,
-    Counter.SWPOUT_ZERO,
-)
-"""Those that /proc/vmstat shows, as far as a kernel has them (mm/vmstat.c, vmstat_text)."""
-
 MTHP: Final = tuple(counter for counter in Counter if counter.startswith(("mthp_", "thp_")))
 """Those of large folios: hugepages-*/stats show them for each size, /proc/vmstat those of 2 MiB."""
+
+VMSTAT: Final = tuple(
+    each for each in Counter if each.shown.startswith("/proc/vmstat") and each not in MTHP
+)
+"""The others that /proc/vmstat shows, as far as a kernel has them (mm/vmstat.c, vmstat_text)."""
 
 RECLAIM_COUNTERS: Final = tuple(counter.value for counter in ReclaimCounter)
 

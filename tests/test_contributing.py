@@ -7,13 +7,19 @@ import re
 import shlex
 import shutil
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from swaptrace.kernels import implied
+from swaptrace.counters import MTHP, RECLAIM_COUNTERS, VMSTAT
+from swaptrace.kernels import KERNELS, Rule, follows, implied
+from swaptrace.mm.event import Facts
+from swaptrace.replay.runs.batch import KNOWN
+from swaptrace.replay.world import static_facts
+from swaptrace.scenario.fields import ALIGNED
 from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.verify.fitting import X86
 from tests.commandline import ROOT
 from tests.effort import exhaustive, some
@@ -106,3 +112,49 @@ def test_every_machine_feature_is_known_to_verify() -> None:
     # A scenario with lru_batch is refused (check_runnable).
     asked = {"soft_dirty", "zswap_never_enabled"}
     assert features == {*implied("6.12"), *X86, *asked, "lru_batch"}
+
+
+FEATURES = sorted({field.name for field in fields(Machine) if field.type == "bool"})
+ELSEWHERE = {"soft_dirty", "lru_batch"}
+"""Features that no single page depends on."""
+
+
+@pytest.mark.parametrize("feature", [name for name in FEATURES if name not in ELSEWHERE])
+def test_every_machine_feature_reaches_the_pages(feature: str) -> None:
+    """Does the fact that a page depends on follow the scenario, on and off?"""
+    for on in (True, False):
+        facts = static_facts(replace(Machine(), **{feature: on}))  # type: ignore[arg-type]
+        assert getattr(facts, feature) is on
+
+
+OF_RULES = [rule for rule in Rule if rule.name.lower() in Facts._fields]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in OF_RULES if rule.name.lower() not in FEATURES])
+def test_every_rule_that_a_page_depends_on_reaches_it(rule: Rule) -> None:
+    """Does the fact of its name follow the version of the kernel?"""
+    for kernel in KERNELS:
+        facts = static_facts(Machine(kernel=kernel))
+        assert getattr(facts, rule.name.lower()) is follows(kernel, rule)
+
+
+def test_every_fact_is_a_feature_or_a_rule_or_known_to_be_neither() -> None:
+    """Is there no fact that nothing sets?"""
+    named = {*FEATURES, *(rule.name.lower() for rule in OF_RULES)}
+    others = {"backend", "mprotect_upgrades", "swap_full", "slot_free", "readahead", "batch_left"}
+    assert set(Facts._fields) - named == others
+
+
+COUNTED = re.compile(r'^\t(?:SAME\(|OF_SIZES\(|\{)"(\w+)"', re.MULTILINE)
+
+
+def test_programs_read_every_counter_that_a_kernel_shows() -> None:
+    """Has the table in C a line for each, and for no other?"""
+    runtime = ROOT / "swaptrace" / "verify" / "runtime" / "base.c"
+    assert COUNTED.findall(runtime.read_text()) == [*VMSTAT, *MTHP, *RECLAIM_COUNTERS]
+
+
+def test_lists_of_operations_name_operations() -> None:
+    """Is none of them misspelt, or gone?"""
+    listed = {*KNOWN, *(name for names in ALIGNED.values() for name in names)}
+    assert listed <= set(OPERATIONS)

@@ -106,10 +106,7 @@ def is_valid(world: World, process: Process, step: MadviseStep) -> bool:
     if step.number is not None or version(world.machine.kernel) < step.advice.since:
         return False
     own = step.target == process.name and world.follows(Rule.MADVISES_ITSELF)
-    return step.target is None or own or step.advice in REMOTE
-
-
-REMOTE: Final = (Advice.COLD, Advice.PAGEOUT, Advice.WILLNEED, Advice.COLLAPSE)
+    return step.target is None or own or step.advice.value.remote
 
 
 def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) -> Errno:

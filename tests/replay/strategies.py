@@ -104,22 +104,29 @@ SINCE_6_12 = (UffdRegisterStep, PagemapScanStep, MigrateStep)
 
 
 @st.composite
+def page_accesses(draw: st.DrawFn, span: ByteRange, process: str) -> AccessStep:
+    """Accesses to the pages of a range, in an order."""
+    return AccessStep(
+        line=1,
+        process=process,
+        op=draw(st.sampled_from(["read", "write", "read_write"])),
+        region="r",
+        span=span,
+        stride=draw(st.sampled_from([PAGE, PAGE, PAGE, 2 * PAGE, 7 * PAGE, 6144, 512])),
+        order=draw(st.sampled_from(["forward", "forward", "backward", "random"])),
+        seed=draw(st.integers(0, 3)),
+        value=draw(st.sampled_from([None, None, 0, 7])),
+    )
+
+
+@st.composite
 def leaf_steps(draw: st.DrawFn, pages: int, process: str, registers: bool = False) -> Step:
     """A step of one process on the region `r`; with `registers` also on a userfaultfd."""
     span = draw(spans(pages))
     place: Any = {"line": 1, "process": process}
     kind = draw(st.sampled_from("aaaaaaaammmmpulkcxsi" + "fffwog" * registers))
     if kind == "a":
-        return AccessStep(
-            **place,
-            op=draw(st.sampled_from(["read", "write", "read_write"])),
-            region="r",
-            span=span,
-            stride=draw(st.sampled_from([PAGE, PAGE, PAGE, 2 * PAGE, 7 * PAGE, 6144, 512])),
-            order=draw(st.sampled_from(["forward", "forward", "backward", "random"])),
-            seed=draw(st.integers(0, 3)),
-            value=draw(st.sampled_from([None, None, 0, 7])),
-        )
+        return draw(page_accesses(span, process))
     if kind == "s":
         return draw(access_patterns(span, process))
     if kind == "m":
