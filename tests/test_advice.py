@@ -66,16 +66,13 @@ def test_the_documentation_has_the_same_table(request: pytest.FixtureRequest) ->
 
 
 def table() -> str:
-    """The advice as Markdown: a line for all that do the same and are refused alike."""
-    lines: dict[tuple[str, str], list[str]] = {}
+    """The advice as Markdown: a line for all that is refused alike."""
+    lines: dict[str, list[str]] = {}
     for advice in Advice:
-        lines.setdefault(meaning(advice.value), []).append(name(advice, advice.value))
-    rows = [f"| {', '.join(names)} | {does} | {on} |" for (does, on), names in lines.items()]
-    return "\n".join(["| advice (since) | effect | refused on |", "|---|---|---|", *rows, ""])
-
-
-def meaning(known: AdviceInfo) -> tuple[str, str]:
-    return known.effect.value, ", ".join(f"{each.on.value}: {each.errno}" for each in known.refused)
+        on = ", ".join(f"{each.on.value}: {each.errno}" for each in advice.value.refused)
+        lines.setdefault(on, []).append(name(advice, advice.value))
+    rows = [f"| {on or 'nothing'} | {', '.join(names)} |" for on, names in lines.items()]
+    return "\n".join(["| refused on | advice (since) |", "|---|---|", *rows, ""])
 
 
 def name(advice: Advice, known: AdviceInfo) -> str:
