@@ -43,10 +43,8 @@ def diff(
 ) -> int:
     """Compare two saved results, or a baseline and a result.
 
-    Matches them by scenario, policy and window and prints what differs, including
-    what only one of them has. Lines and steps are ignored, so a scenario may be
-    edited. With --fail-on change, anything new or gone is a failure too; with
-    --fail-on violation, a violation that only NEW.json has.
+    Prints what differs by scenario, policy and window, and what only one of them
+    has. Lines and steps are ignored, so a scenario may be edited.
 
     \b
     swaptrace run scenarios --format json --output old.json

@@ -20,9 +20,8 @@ from swaptrace.terminal.output import Output
 def emit_c(scenario: str, output: str | None, overrides: dict[str, str]) -> None:
     """Print a scenario as a C program.
 
-    The program is one file, needs nothing but libc, performs the scenario with
-    real system calls, and prints as JSON lines what the kernel counts in each
-    step. It needs swap to be active.
+    It needs only libc and active swap, performs the scenario with real system calls,
+    and prints as JSON lines what the kernel counts in each step.
 
     \b
     swaptrace emit-c read-then-write --output rtw.c

@@ -98,19 +98,18 @@ def explore(
 ) -> ExitCode:
     """Find the shortest sequences that tell two policies apart.
 
-    Tries every sequence of operations on one page. For each counter, violation and
-    page map flag that can differ, prints the shortest sequence after which it does.
-    If there is none and the search was complete, that is a proof for the model, of
-    this machine and these operations. With one policy, finds its violations. One
-    process takes a second; two take some seconds without mlock and munlock, and
-    some minutes with them.
+    Tries every sequence of operations on one page and prints the shortest after
+    which a counter, a violation or a page map flag differs. If a complete search
+    finds none, that is a proof for this machine and these operations. With one
+    policy, finds its violations. Two processes take seconds, with mlock and munlock
+    minutes.
 
     With --set machine.thp=16KiB it is a block of four pages, and an operation is on
     all of them (write@all), the first (write@0) or the second (write@1).
 
-    Exit codes: 0 nothing to find; 1 something was found; 2 the input or the command
-    line is wrong; 3 not decided: nothing was found, but --max-steps or --max-states
-    ended the search, or a kernel tree or patch does more than is modelled.
+    Exit codes: 0 nothing to find; 1 found; 2 wrong input or command line; 3 not
+    decided: the search was cut off, or a kernel tree or patch does more than is
+    modelled.
 
     \b
     swaptrace explore --policies rfc,final --processes 1

@@ -46,10 +46,9 @@ def import_(
 ) -> None:
     """Turn a log of memory accesses into a scenario and its trace.
 
-    LOG (a file, which gzip or xz may have compressed, or - for standard input) is the
-    output of valgrind's lackey, perf script or DynamoRIO's view tool, or a CSV with
-    the columns address,write or page,write. DIR gets NAME.yaml and NAME-DIGITS.npz,
-    where DIGITS are of the trace's SHA-256.
+    LOG (a file, also of gzip or xz, or -) is the output of valgrind's lackey, perf
+    script or DynamoRIO's view tool, or a CSV with the columns address,write or
+    page,write. DIR gets NAME.yaml and NAME-DIGITS.npz.
 
     \b
     swaptrace import lackey sort.log -o traces

@@ -116,8 +116,8 @@ def complete_counter(_ctx: click.Context, _param: click.Parameter, incomplete: s
 def counters(name: str | None, color: Color) -> None:
     """Say what the counters and violations mean.
 
-    Lists each counter with the kernel function that it comes from and the file in
-    which a kernel shows it, and each promise of the kernel to user space.
+    Lists each counter with its kernel function and the file that shows it, and each
+    guarantee of the kernel to user space.
 
     \b
     swaptrace counters

@@ -133,7 +133,7 @@ def main() -> None:
     A SCENARIO is a file, a directory (all its *.yaml), the name of a bundled
     scenario, or - for standard input.
 
-    Exit codes: 0 all well; 1 an expectation, a baseline, --fail-on or a verification
-    failed, or a difference was found; 2 the input, the command line or the
-    environment is wrong; 3 not decided; 4 everything was skipped; 130 interrupted.
+    Exit codes: 0 all well; 1 something failed or was found; 2 the input, the command
+    line or the environment is wrong; 3 not decided; 4 everything was skipped; 130
+    interrupted.
     """

@@ -23,10 +23,9 @@ def record(
 ) -> int:
     """Run a command and turn its memory accesses into a scenario and its trace.
 
-    The command runs under valgrind's lackey and strace, both of which must be
-    installed, about a hundred times slower than usual. Its threads are recorded. The
-    processes that it starts are not; they are listed at the end. It keeps its
-    standard streams. Once the files are written, swaptrace exits with its exit code.
+    The command runs under valgrind's lackey and strace, some hundred times slower,
+    with its own standard streams. Its threads are recorded; processes that it starts
+    are only listed. swaptrace exits with its exit code.
 
     \b
     swaptrace record -o traces sort -R /etc/passwd

@@ -153,9 +153,9 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
 def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> ExitCode:
     """Run scenarios on a real kernel and compare it with the model.
 
-    Each SCENARIO (a file, a directory, a bundled name, or -) becomes a C program
-    that runs on the running kernel, or on those of --kernel; after every step its
-    counters and page maps are compared with the model's.
+    Each SCENARIO becomes a C program that runs on the running kernel, or on those of
+    --kernel. After every step its counters and page maps are compared with the
+    model's.
 
     \b
     swaptrace verify --setup-zram 256M scenarios
@@ -164,8 +164,8 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     swaptrace verify --kernel arch/x86/boot/bzImage scenarios
 
     Exit codes: 0 no scenario differs; 1 one differs or failed; 2 one could not be
-    run, or the input or the command line is wrong; 3 not decided: one differed, but
-    not when it was repeated; 4 all were skipped.
+    run, or the input is wrong; 3 one differed, but not when repeated; 4 all were
+    skipped.
     """
     from swaptrace.verify.build import find_compiler
     from swaptrace.verify.run import Verifier, check_policy, exit_code, summary

@@ -49,9 +49,8 @@ CLEARED: Final = "\x1b[H\x1b[2J\x1b[3J"
 def watch(scenario: tuple[str, ...], **options: Any) -> None:
     """Run scenarios again whenever an input changes.
 
-    Looks at the files of the SCENARIOs and their traces, at the policies' files with
-    what is beside them, and at the trees and patches of kernel: policies. The run of
-    what was before is ended. ^C ends it all.
+    Inputs are scenarios, traces, policy files with what is beside them, and kernel
+    trees and patches. A change ends the run that is under way. ^C ends all.
 
     \b
     swaptrace watch my.yaml --policies final,my.py
