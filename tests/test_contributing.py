@@ -42,10 +42,12 @@ def copied(to: Path) -> Path:
     return to
 
 
-def apply(diff: str, tree: Path) -> None:
+def apply(diff: str, tree: Path, *options: str) -> None:
     """As `git apply` does, in no repository."""
     nowhere = {"PATH": os.environ["PATH"], "GIT_DIR": "/nonexistent"}
-    completed(["git", "apply", "-"], stdin=diff, text=True, cwd=tree, env=nowhere, check=True)
+    completed(
+        ["git", "apply", *options, "-"], stdin=diff, text=True, cwd=tree, env=nowhere, check=True
+    )
 
 
 def typed(line: str, tree: Path) -> str:
@@ -77,6 +79,17 @@ def changed(section: str, tree: Path) -> str:
 
 
 @NEEDS_GIT
+@pytest.mark.parametrize("title", TITLES)
+def test_the_edits_fit_the_files(title: str) -> None:
+    """Is what each edit of the page replaces there?"""
+    section = next(part for part in SECTION.split(PAGE.read_text()) if part.startswith(title))
+    diffs = [block.text for block in blocks(section) if block.kind == "diff"]
+    assert diffs
+    for diff in diffs:
+        apply(diff, ROOT, "--check")
+
+
+@NEEDS_GIT
 @pytest.mark.parametrize("title", some(TITLES, 2))
 def test_the_edits_do_what_the_page_shows(
     title: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -97,7 +110,7 @@ def test_an_effect_that_nobody_thought_of_is_an_error(tmp_path: Path) -> None:
     """Does mypy name the replay that does not know what a new advice does?"""
     tree = copied(tmp_path)
     path = tree / "swaptrace" / "advice.py"
-    old = '    POPULATE_WRITE = "pages are faulted in for writing"\n'
+    old = '    POPULATE_WRITE = "faults the pages in for writing"\n'
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, f'{old}    NEW = "something new"\n'))
     command = [sys.executable, "-m", "mypy", "--strict", "swaptrace"]
