@@ -21,8 +21,10 @@ from swaptrace.terminal.atomic import replace_file
 from swaptrace.terminal.output import complain
 from swaptrace.verify.cause import Cause, cause_of
 from swaptrace.verify.dump import to_yaml
+from swaptrace.verify.host import Host
 from swaptrace.verify.observed import KernelFacts
 from swaptrace.verify.place import Place
+from swaptrace.verify.random_hugetlb import HugePageMaker
 from swaptrace.verify.random_steps import Maker
 from swaptrace.verify.run import Judged, Verifier
 from swaptrace.verify.settle import settled
@@ -45,6 +47,12 @@ LARGE: Final[tuple[tuple[ThpSize, ...], ...]] = (
 
 LARGE_SHARE: Final = 1 / 3
 """Of scenarios, that have large folios."""
+
+HUGE_SHARE: Final = 0.03
+"""How many scenarios are of huge pages."""
+
+TRIES: Final = range(40)
+"""How many of these are made until one is modelled."""
 
 KSM_SHARE: Final = 0.12
 """Of scenarios, that are about equal pages."""
@@ -132,6 +140,9 @@ class Fuzzer:
     def make(self, index: int, facts: KernelFacts, given: tuple[Thp, ...] = ()) -> Scenario:
         """The scenario of that number. `given` are the sizes of large folios of all; without
         these some have other ones, as far as the kernel has them."""
+        huge = None if given else self.of_huge_pages(index, facts)
+        if huge is not None:
+            return huge
         random = Random(f"{self.seed}/{index}")
         thp = given or sizes(Random(f"{self.seed}/{index}/thp"), facts)
         while True:
@@ -144,6 +155,16 @@ class Fuzzer:
             found = self.settled(maker.scenario(f"random-{self.seed}-{index}"))
             if found is not None:
                 return found
+
+    def of_huge_pages(self, index: int, facts: KernelFacts) -> Scenario | None:
+        """Now and then one of these, where the number of huge pages can be set."""
+        random = Random(f"{self.seed}/{index}/huge")
+        own = isinstance(self.place, Host) and self.place.own is not None
+        if not own or facts.arch != "x86_64" or random.random() >= HUGE_SHARE:
+            return None
+        uffd = facts.uffd_wp and facts.version >= SINCE
+        made = (HugePageMaker(random, uffd).scenario(f"random-{self.seed}-{index}") for _ in TRIES)
+        return next(filter(None, map(self.settled, made)), None)
 
     def settled(self, scenario: Scenario) -> Scenario | None:
         """With errnos, if it is valid. They are those of the latest kernel that is modelled."""

@@ -57,7 +57,7 @@ class Host:
         if job.limited is not None and (reason := self.unlimited()) is not None:
             return f"its memory limit takes a memory cgroup: {reason}"
         if self.own is None:
-            return unfit(job, existing_backend()) or other_sizes(job)
+            return unfit(job, existing_backend()) or other_settings(job)
         if job.backend != "zram":
             return f"it wants swap on {job.backend}, and --setup-zram makes zram"
         if job.swap_size > self.most:
@@ -94,7 +94,7 @@ def on_own_swap(own: OwnSwap, job: Job) -> JobOutcome:
     if ZSWAP.exists():
         own.set(ZSWAP, "N")
     own.set(PAGE_CLUSTER, str(job.page_cluster))
-    for path, word in job.thp.items():
+    for path, word in job.settings.items():
         own.set(path, word)
     own.fresh(job.swap_size)
     try:
@@ -149,9 +149,9 @@ def unfit(job: Job, existing: str) -> str | None:
     return existing if HINT in existing else f"{existing}; {_advice(job)}"
 
 
-def other_sizes(job: Job) -> str | None:
-    """Why the sizes of large folios are not the job's, where nobody is to change them."""
-    for path, word in job.thp.items():
+def other_settings(job: Job) -> str | None:
+    """Why settings are not the job's, where nobody is to change them."""
+    for path, word in job.settings.items():
         if (found := selected(path.read_text())) != word:
             return f"it wants {path} set to {word}, and it is {found}; --setup-zram sets it (root)"
     return None

@@ -17,8 +17,9 @@ class Job(NamedTuple):
     argument is the directory of an empty memory cgroup.
     `swap_size` is how many bytes of pages fit into the swap area, its header page not counted.
     `page_cluster` is as the sysctl; `timeout` is in seconds. `limited` is the LRU under a memory
-    limit, which takes a cgroup; None where there is no limit. `thp` are the sizes of large folios,
-    by file of sysfs, which a program sets as far as they are not.
+    limit, which takes a cgroup; None where there is no limit. `settings` are by file of sysfs: the
+    sizes of large folios, which a program sets as far as they are not, and how many huge pages
+    there are.
     """
 
     name: str
@@ -28,7 +29,7 @@ class Job(NamedTuple):
     page_cluster: int
     timeout: float
     limited: Reclaim | None = None
-    thp: Mapping[Path, str] = {}
+    settings: Mapping[Path, str] = {}
 
 
 class Ending(Enum):

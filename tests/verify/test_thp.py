@@ -70,13 +70,13 @@ def test_sizes_that_are_not_there_skip_a_job_without_swap_of_its_own(
     file = tmp_path / "enabled"
     file.write_text("always [inherit] madvise never\n")
     monkeypatch.setattr("swaptrace.verify.host.existing_backend", lambda: "zram")
-    job = Job("job", Path("/bin/true"), "zram", 1 << 20, 3, 10, thp={file: "never"})
+    job = Job("job", Path("/bin/true"), "zram", 1 << 20, 3, 10, settings={file: "never"})
     (outcome,) = Host().run([job])
     assert outcome.ending is Ending.SKIPPED
     assert outcome.reason == (
         f"it wants {file} set to never, and it is inherit; --setup-zram sets it (root)"
     )
-    (outcome,) = Host().run([job._replace(thp={file: "inherit"})])
+    (outcome,) = Host().run([job._replace(settings={file: "inherit"})])
     assert outcome.ending is Ending.COMPLETED
 
 
