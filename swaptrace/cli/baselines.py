@@ -1,4 +1,4 @@
-"""`run --baseline`: reading, holding against and writing the file of values."""
+"""`run --baseline`: the file of values that a run is compared with."""
 
 from __future__ import annotations
 

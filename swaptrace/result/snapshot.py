@@ -1,7 +1,7 @@
 """The values of a result without what changes from run to run, and the baseline file of them.
 
 A snapshot has no version, no paths, no lines and no steps: what is left is what `diff` and
-`run --baseline` hold against another.
+`run --baseline` compare with another.
 
 A baseline, `swaptrace.baseline/1`, is a JSON file of one, sorted and with a value a line, for
 version control.

@@ -31,7 +31,7 @@ NO_CATEGORY: Final = "."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PagemapScanStep(BaseStep):
-    """PAGEMAP_SCAN of a range, whose answer a `check` may hold against what it is to be.
+    """PAGEMAP_SCAN of a range, whose answer a `check` may compare with what is expected.
 
     The masks and `flags` are as the ioctl has them: `category`, `anyof`, `inverted`, and `returned`
     for the return mask. `vec` is that there is a buffer, with room for `vec_len` regions (None: as

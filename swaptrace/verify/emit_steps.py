@@ -275,7 +275,7 @@ class Writer:
         return f"call(remap({self.regions[step.region]}, {given}))"
 
     def claims(self, claims: Claims) -> Iterator[str]:
-        """What is held against the kernel. Of broken promises one shows nothing."""
+        """What is compared with the kernel. Of broken promises one shows nothing."""
         if claims.policies:
             named = {ALIASES.get(name, name) for name in claims.policies}
             of_kernels = (str(policy in named).lower() for policy in ("prepatch", "merged"))

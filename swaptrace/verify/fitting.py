@@ -85,7 +85,7 @@ def machine_for(scenario: Scenario, facts: KernelFacts) -> Machine:
     for name, value in features.items():
         wanted = getattr(machine, name)
         if wanted not in (defaults[name], value):
-            raise Unfit(f"it wants {name}: {_word(wanted)}, which this kernel has not")
+            raise Unfit(f"it wants {name}: {_word(wanted)}, which this kernel does not have")
     if facts.soft_dirty and not machine.soft_dirty:
         raise Unfit("it wants a kernel without soft-dirty bits")
     if facts.page_cluster != machine.swap.page_cluster:

@@ -43,7 +43,7 @@ def test_a_kernel_for_one_cpu_has_no_per_vma_lock() -> None:
 @pytest.mark.parametrize(
     ("machine", "facts", "reason"),
     [
-        ("hw_dirty: false", {}, "it wants hw_dirty: false, which this kernel has not"),
+        ("hw_dirty: false", {}, "it wants hw_dirty: false, which this kernel does not have"),
         ("mkwrite_dirties: true", {}, "it wants mkwrite_dirties: true, which"),
         ("zeromap: false", {}, "it wants zeromap: false, which"),
         ("per_vma_lock: false", {}, "it wants per_vma_lock: false, which"),
