@@ -151,6 +151,24 @@ def test_are_the_pictures_of_verify_and_diff_accessible(browser: Any, tmp_path: 
             assert opened.quiet()
 
 
+COLORS = """
+["body", ".legend .H, .legend .N"].map((of) => getComputedStyle(document.querySelector(of)))
+  .map((style) => [style.backgroundColor, style.borderLeftColor])"""
+
+
+def test_is_a_printed_page_light_and_unfolded(browser: Any, compared: Path) -> None:
+    """Also where the screen is dark: is the paper white, are the states those of the light page?"""
+    light = Opened(browser, compared, color_scheme="light").page
+    dark = Opened(browser, compared, color_scheme="dark").page
+    assert light.evaluate(COLORS) != dark.evaluate(COLORS)
+    for page in (light, dark):
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.locator("details:not([open])").count() == 0
+    assert light.evaluate(COLORS) == dark.evaluate(COLORS)
+    assert dark.evaluate(COLORS)[0][0] == "rgb(255, 255, 255)"
+
+
 def test_does_a_hostile_name_show_as_text(browser: Any, tmp_path: Path) -> None:
     """Does nothing run, and does the name stand in the heading as it is?"""
     (tmp_path / "a.yaml").write_text(

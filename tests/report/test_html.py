@@ -229,6 +229,15 @@ def test_are_policies_that_do_alike_drawn_once() -> None:
     assert any(each.transition.violations for each in drawn.shown)
 
 
+def test_is_a_promise_that_many_pages_break_named_once() -> None:
+    """In the transition of a large folio, with how often?"""
+    (scenario,) = replayed(["folio-soft-dirty"], "rfc").scenarios
+    drawn = scene(scenario)
+    assert drawn is not None
+    (broken,) = {each for taken in drawn.shown for each in taken.broken if "times" in each}
+    assert broken == "spurious_soft_dirty (main), 16 times"
+
+
 def test_does_a_terabyte_take_no_more_than_a_page() -> None:
     """Are there as few runs?"""
     (scenario,) = replayed(["one-tebibyte"], "final").scenarios

@@ -6,14 +6,21 @@ from dataclasses import replace
 
 import pytest
 
+from swaptrace import bundled
 from swaptrace.report.formats import render
 from swaptrace.report.html.bars import LONGEST, MOST, Pair, bar_chart
 from swaptrace.report.html.documents import verification_page
+from swaptrace.report.html.graph import BOX
 from swaptrace.report.html.kernelmaps import LETTER_WORDS, KernelMap, first_differences
+from swaptrace.report.html.scenes import scene
 from swaptrace.result.verdict import Difference, KernelRun, ShownSide, Status, Verdict
 from swaptrace.scenario.claims import LETTERS
+from tests.effort import exhaustive
 from tests.report.test_formats import REPORTS
-from tests.report.test_html import HOSTILE, Page, stretches
+from tests.report.test_html import HOSTILE, Page, replayed, stretches
+
+Rectangle = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
 
 MODEL = ShownSide(None, {"minflt": 4}, {"main": {"buf": "512PDX"}})
 KERNEL = ShownSide(None, {"minflt": 8}, {"main": {"buf": "200PDX,8SD,304PDX"}})
@@ -77,6 +84,30 @@ def painted(paths: object, pages: int, classes: str) -> set[int]:
 def test_has_every_letter_of_a_page_map_its_words() -> None:
     """Those that `--pages` prints, and no others?"""
     assert "".join(LETTER_WORDS) == LETTERS
+
+
+@exhaustive
+def test_can_every_label_of_a_state_graph_be_read() -> None:
+    """Does none lie over a state or another label, or outside, in any bundled scenario?"""
+    for scenario in replayed(list(bundled.scenarios()), "prepatch", "rfc", "final").scenarios:
+        drawn = scene(scenario)
+        if drawn is None or drawn.picture is None:
+            continue
+        width, height, boxes, arrows = drawn.picture
+        places: list[Rectangle] = [(box.x, box.y, box.x + BOX, box.y + box.height) for box in boxes]
+        for arrow in arrows:
+            half = 3.5 * len(arrow.label)
+            label = (arrow.x - half, arrow.y - 6, arrow.x + half, arrow.y + 6)
+            assert not [at for at in places if overlap(at, label)], (scenario.name, arrow)
+            assert overlap(label, (0, 0, width, height)) == label
+            places.append(label)
+
+
+def overlap(one: Rectangle, other: Rectangle) -> Rectangle | None:
+    """What two rectangles have in common."""
+    left, top = (max(one[at], other[at]) for at in (0, 1))
+    right, bottom = (min(one[at], other[at]) for at in (2, 3))
+    return (left, top, right, bottom) if left < right and top < bottom else None
 
 
 def test_are_counters_beside_the_page_maps() -> None:

@@ -6,7 +6,7 @@ down to the next layer are straight, all others are curves beside them.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from textwrap import wrap
 from typing import Final, NamedTuple
 
@@ -22,9 +22,12 @@ LEGIBLE: Final = 30
 
 BOX: Final = 230
 LINE: Final = 15
-GAP_X: Final = 50
+GAP_X: Final = 70
 GAP_Y: Final = 46
 MARGIN: Final = 40
+LOOP: Final = 16
+"""How far above a state the arrow reaches that leads to itself."""
+
 CHARACTERS: Final = 33
 """Of a line within a box."""
 
@@ -98,14 +101,14 @@ def picture(
     drawn = {node: _box(node, states) for node in nodes}
     width = MARGIN * 2 + max(len(layer) for layer in layers) * (BOX + GAP_X) + GAP_X
     placed: dict[Views, Box] = {}
-    y = 10
+    y = 10 + LOOP
     for layer in layers:
         x = (width - len(layer) * (BOX + GAP_X) + GAP_X) // 2
         for index, node in enumerate(layer):
             placed[node] = drawn[node]._replace(x=x + index * (BOX + GAP_X), y=y)
         y += max(drawn[node].height for node in layer) + GAP_Y
     arrows = tuple(
-        _arrow(placed[before], placed[after])._replace(
+        _arrow(placed[before], placed[after], placed.values())._replace(
             numbers=tuple(numbers),
             violates=any(transitions[number - 1].violations for number in numbers),
             everywhere=any(number in everywhere for number in numbers),
@@ -144,11 +147,11 @@ def _box(views: Views, states: Mapping[str, tuple[str, StateKind]]) -> Box:
     return Box(0, 0, len(lines) * LINE + 10, tuple(lines), tuple(stripes))
 
 
-def _arrow(before: Box, after: Box) -> Arrow:
-    """Down to the next layer, across within one, to itself, or around on a side."""
+def _arrow(before: Box, after: Box, boxes: Collection[Box]) -> Arrow:
+    """Down to the next layer, across within one, to itself, or on a side around what is there."""
     if before == after:
-        x, y = before.x + BOX, before.y + before.height / 2
-        return Arrow(f"M{x} {y - 8:g}c30 -6 30 22 2 16", x + 26, y)
+        x, y = before.x + BOX, before.y
+        return Arrow(f"M{x - 16} {y}c0 -22 36 -14 18 5", x + 12, y - LOOP + 4)
     if before.y == after.y:
         return _across(before, after)
     x1, y1 = before.x + BOX / 2, float(before.y + before.height)
@@ -158,11 +161,15 @@ def _arrow(before: Box, after: Box) -> Arrow:
         d = f"M{x1:g} {y1:g}C{x1:g} {middle:g} {x2:g} {middle:g} {x2:g} {y2 - 2:g}"
         if x1 == x2:
             d = f"M{x1:g} {y1:g}V{y2 - 2:g}"
-        return Arrow(d, (x1 + x2) / 2, middle)
+        # In the middle is where arrows cross each other.
+        return Arrow(d, x1 + (x2 - x1) * 0.352, y1 + (y2 - y1) * 0.424)
     side = 1 if y2 > y1 else -1
     x1, x2 = x1 + BOX / 2 * side, x2 + BOX / 2 * side
     y1, y2 = before.y + before.height / 2, after.y + after.height / 2
-    far = (max(x1, x2) if side > 0 else min(x1, x2)) + side * GAP_X * 0.8
+    between = [box for box in boxes if min(y1, y2) <= box.y + box.height / 2 <= max(y1, y2)]
+    edge = max(side * (box.x + BOX * (side > 0)) for box in between) + LOOP
+    # Three quarters of the way to `far` is as far as the curve goes.
+    far = side * max(side * x1 + GAP_X, side * x2 + GAP_X, (edge - side * (x1 + x2) / 8) / 0.75)
     d = f"M{x1:g} {y1:g}C{far:g} {y1:g} {far:g} {y2:g} {x2 + 2 * side:g} {y2:g}"
     return Arrow(d, (x1 + x2) / 8 + far * 0.75, (y1 + y2) / 2)
 
@@ -173,7 +180,8 @@ def _across(before: Box, after: Box) -> Arrow:
     x1, x2 = before.x + BOX * right, after.x + BOX * (not right)
     y = before.y + min(before.height, after.height) / 2 + (-6 if right else 6)
     if abs(x2 - x1) <= GAP_X:
-        return Arrow(f"M{x1} {y:g}H{x2 + (-2 if right else 2)}", (x1 + x2) / 2, y)
+        beside = y + (-9 if right else 9)
+        return Arrow(f"M{x1} {y:g}H{x2 + (-2 if right else 2)}", (x1 + x2) / 2, beside)
     x1, x2, top = before.x + BOX // 2, after.x + BOX // 2, before.y
     d = f"M{x1} {top}C{x1} {top - GAP_Y} {x2} {top - GAP_Y} {x2} {top - 2}"
     return Arrow(d, (x1 + x2) / 2, top - GAP_Y * 0.75)

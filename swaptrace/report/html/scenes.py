@@ -89,6 +89,12 @@ class ShownTransition(NamedTuple):
     after: tuple[ProcessView, ...]
     pages: tuple[int, ...]
 
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The promises that it breaks; some for each page of a large folio."""
+        counts = Counter(self.transition.violations)
+        return tuple(f"{kind}, {n} times" if n > 1 else kind for kind, n in counts.items())
+
 
 class Group(NamedTuple):
     """Policies whose pages looked alike after every step; the first `alike` rows are those of the
