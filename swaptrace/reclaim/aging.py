@@ -120,23 +120,25 @@ def walk_pte_range(m: Memory, family: int, page: int, k: int) -> bool:
     total, young = 0, 0
     gen, width, split = m.v[MAX_SEQ] % MAX_NR_GENS, m.v[WIDTH], m.t[m.v[SPLIT] + family]
     end = pmd_end(m, family, page)
+    walkable, folio_of = m.v[WALKABLE], m.v[FOLIO_OF] + k
     if not split:
-        if not (m.t[m.v[WALKABLE] + m.column[page]] >> k) & 1:
+        if not (m.t[walkable + m.column[page]] >> k) & 1:
             return False
         total = end - page
     base = base_of(m, page) - width
     for at in range(page, end):
         base += width
         if split:
-            if not (m.t[m.v[WALKABLE] + m.column[at]] >> k) & 1:
+            if not (m.t[walkable + m.column[at]] >> k) & 1:
                 continue
             total += 1
-        if not m.flags[base + k] & YOUNG:
+        flags = m.flags[base + k]
+        if not flags & YOUNG:
             continue
-        folio = m.t[m.v[FOLIO_OF] + m.column[at] * width + k]
+        folio = m.t[folio_of + m.column[at] * width]
         if folio < 0:
             continue
-        m.flags[base + k] &= ~YOUNG
+        m.flags[base + k] = flags & ~YOUNG
         young += 1
         folio_update_gen(m, base + folio, gen)
     return total > 0 and suitable_to_scan(total, young)
@@ -280,13 +282,16 @@ def look_around(m: Memory, page: int, k: int) -> bool:
         else:
             start, end = page - half, page + half
     young = 1
+    width, folio_of = m.v[WIDTH], m.v[FOLIO_OF] + k
+    base = base_of(m, start) - width
     for at in range(start, end):
-        base = base_of(m, at)
-        if not m.flags[base + k] & YOUNG:
+        base += width
+        flags = m.flags[base + k]
+        if not flags & YOUNG:
             continue
-        folio = m.t[m.v[FOLIO_OF] + m.column[at] * m.v[WIDTH] + k]
+        folio = m.t[folio_of + m.column[at] * width]
         if folio >= 0:
-            m.flags[base + k] &= ~YOUNG
+            m.flags[base + k] = flags & ~YOUNG
             young += 1
             promote(m, base + folio)
     if suitable_to_scan(end - start, young):

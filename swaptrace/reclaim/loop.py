@@ -107,9 +107,10 @@ def tick(m: Memory, accesses: int) -> None:
 @compiled
 def hits_one_by_one(m: Memory, pages: Array, events: Array, start: int, end: int) -> int:
     """Let accesses happen that change no column, up to the first that does; where that is."""
-    columns, tracked, exact, mglru = m.v[COLUMNS], m.v[TRACKED], m.v[EXACT], m.v[MGLRU]
+    if m.v[TRACKED] and m.v[MGLRU]:
+        return hits_under_walks(m, pages, events, start, end)
+    columns, tracked, exact = m.v[COLUMNS], m.v[TRACKED], m.v[EXACT]
     base, width = m.v[BASE], m.v[WIDTH]
-    first, end_of, shift, mask = 0, 0, 0, m.v[PTRS_PER_PTE] - 1  # of the region, as in touch_pmd()
     for i in range(start, end):
         page, event = pages[i], events[i]
         column = m.column[page]
@@ -118,15 +119,33 @@ def hits_one_by_one(m: Memory, pages: Array, events: Array, start: int, end: int
         if tracked:
             process = m.t[m.v[MEMBER] + event]
             m.flags[base + page * width + process] |= YOUNG
-            if mglru:
-                if not first <= page < end_of:
-                    family = family_of(m, page)
-                    first, end_of = m.t[m.v[STARTS] + family], m.t[m.v[REGION_END] + family]
-                    shift = m.t[m.v[ADDRESS] + family] - first
-                entry = max(first, page - ((page + shift) & mask))
-                m.flags[base + entry * width + process] |= PMD_YOUNG | RAN
             if exact:
                 use(m, base + page * width, column, process)
+    return end
+
+
+@compiled
+def hits_under_walks(m: Memory, pages: Array, events: Array, start: int, end: int) -> int:
+    """The same where page tables are walked: the processor sets the accessed bit of the PMD entry
+    as well. What is set is not written again: most accesses find it so.
+    """
+    columns, does, member = m.v[COLUMNS], m.v[DOES], m.v[MEMBER]
+    base, width = m.v[BASE], m.v[WIDTH]
+    first, end_of, shift, mask = 0, 0, 0, m.v[PTRS_PER_PTE] - 1  # of the region, as in touch_pmd()
+    for i in range(start, end):
+        page, event = pages[i], events[i]
+        if not m.t[does + event * columns + m.column[page]] & PLAIN:
+            return i
+        process = m.t[member + event]
+        if not m.flags[base + page * width + process] & YOUNG:
+            m.flags[base + page * width + process] |= YOUNG
+        if not first <= page < end_of:
+            family = family_of(m, page)
+            first, end_of = m.t[m.v[STARTS] + family], m.t[m.v[REGION_END] + family]
+            shift = m.t[m.v[ADDRESS] + family] - first
+        entry = base + max(first, page - ((page + shift) & mask)) * width + process
+        if m.flags[entry] & (PMD_YOUNG | RAN) != PMD_YOUNG | RAN:
+            m.flags[entry] |= PMD_YOUNG | RAN
     return end
 
 

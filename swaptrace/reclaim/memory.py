@@ -330,7 +330,8 @@ def base_of(m: Memory, page: int) -> int:
 @compiled
 def page_of(m: Memory, node: int) -> int:
     """The page that a node belongs to."""
-    return (node - m.v[BASE]) // m.v[WIDTH]
+    width = m.v[WIDTH]
+    return node - m.v[BASE] if width == 1 else (node - m.v[BASE]) // width  # division is slow
 
 
 def viewed(array: np.ndarray[Any, Any], interpreted: bool) -> Array:
