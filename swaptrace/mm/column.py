@@ -211,7 +211,8 @@ class Folio(NamedTuple):
     without PG_swapbacked (MADV_FREE), `readahead` PG_readahead, `slot` the swap slot that
     it is cached for (None: not in the swap cache), `data` the token of its content. `ksm` is
     folio_test_ksm(); such a folio may be mapped `elsewhere`, by pages of other columns. `batched`
-    is that it waits in the per-CPU batch of new folios (not folio_test_lru()), if that is kept.
+    is that it waits in the per-CPU batch of new folios (not folio_test_lru()), if that is kept,
+    `queued` that it waits in that of MADV_FREE; each has a reference.
     """
 
     data: int
@@ -223,6 +224,7 @@ class Folio(NamedTuple):
     ksm: bool = False
     elsewhere: bool = False
     batched: bool = False
+    queued: bool = False
 
 
 class SwapSlot(NamedTuple):

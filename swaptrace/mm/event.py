@@ -25,7 +25,8 @@ class Facts(NamedTuple):
     slots used), `slot_free` that folio_alloc_swap() finds a slot; these two change during a replay.
     `readahead` is that a swap-in through the cache reads more than the one page, after which the
     folios leave the per-CPU batch that holds a reference to each (lru_add_drain() in
-    swap_vma_readahead(), up to 7.2). `batch_left` is how many more fill that batch, up to
+    swap_vma_readahead(), up to 7.2), `read_listed` that what the fault itself reads has left it
+    before it is mapped (since then). `batch_left` is how many more fill that batch, up to
     `MOST_ADDED`; 0: it is empty whenever an event begins, and nothing is counted.
     """
 
@@ -53,6 +54,7 @@ class Facts(NamedTuple):
     batch_left: int = 0
     shmem_sync: bool = False
     uffd_rwp: bool = False
+    read_listed: bool = False
 
 
 MOST_ADDED: Final = 4
@@ -361,11 +363,14 @@ read ahead, or had to be read through it (swapin_readahead)."""
 
 
 class Batched(NamedTuple):
-    """What an event does to the per-CPU batch of new folios: whether it was drained, and how many
-    were added to it since."""
+    """What an event does to the per-CPU batches: whether all were drained (lru_add_drain()) or that
+    of new folios alone, as it was full; and how many were `added` to it since, and to that of
+    MADV_FREE (`queued`)."""
 
     drained: bool = False
+    filled: bool = False
     added: int = 0
+    queued: int = 0
 
 
 class Outcome(NamedTuple):

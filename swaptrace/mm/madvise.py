@@ -41,7 +41,10 @@ def madvise_free(page: Page, p: int) -> None:
         drop_data(page, p)
     elif isinstance(pte, Pte) and not pte.is_zero_page and _freeable(page, pte.folio):
         # folio_mark_lazyfree() passes over what is unevictable: locked by another process.
-        lazyfree = page.folios[pte.folio].lazyfree or not page.mlocked(pte.folio)
+        was = page.folios[pte.folio].lazyfree
+        lazyfree = was or not page.mlocked(pte.folio)
+        if lazyfree and not was:
+            page.queue_lazyfree(pte.folio)
         page.set_folio(pte.folio, dirty=False, lazyfree=lazyfree)
         page.set_map(p, pte=pte.mkclean(), freed=page.maps[p].freed or lazyfree)
 

@@ -57,6 +57,7 @@ class Page:
         "path",
         "pins",
         "policy",
+        "queued",
         "shmem",
         "slots",
         "wp_fault",
@@ -84,13 +85,15 @@ class Page:
         self.given: int | None = None
         self.ends = False
         self.batch = {f for f, folio in enumerate(column.folios) if folio.batched}
+        self.queued = {f for f, folio in enumerate(column.folios) if folio.queued}
         self.batched = Batched()
 
     def freeze(self) -> Column:
         """The column that the page has become, in canonical form."""
         if self.facts.batch_left:
             self.folios = [
-                folio._replace(batched=f in self.batch) for f, folio in enumerate(self.folios)
+                folio._replace(batched=f in self.batch, queued=f in self.queued)
+                for f, folio in enumerate(self.folios)
             ]
         pages = tuple(self.maps), tuple(self.folios), tuple(self.slots)
         parts = *pages, tuple(self.pins), self.shmem
@@ -137,17 +140,23 @@ class Page:
         is full."""
         self.batch.add(f)
         self.batched = self.batched._replace(added=self.batched.added + 1)
-        if not self.batched.drained and self.batched.added == self.facts.batch_left:
-            self._empty_batch()
+        empty = self.batched.drained or self.batched.filled
+        if not empty and self.batched.added == self.facts.batch_left:
+            self.batch.clear()
+            self.batched = self.batched._replace(filled=True, added=0)
+
+    def queue_lazyfree(self, f: int) -> None:
+        """folio_mark_lazyfree(): into a batch of its own, which holds a reference; the folio stays
+        on its list."""
+        self.queued.add(f)
+        self.batched = self.batched._replace(queued=self.batched.queued + 1)
 
     def lru_add_drain(self) -> None:
-        """lru_add_drain() in a fault: the batch lets go of its folios."""
+        """lru_add_drain() in a fault: the batches let go of their folios."""
         if self.facts.batch_left:
             self.count(Counter.LRU_DRAINS)
-        self._empty_batch()
-
-    def _empty_batch(self) -> None:
         self.batch.clear()
+        self.queued.clear()
         self.batched = Batched(drained=True)
 
     def new_slot(self) -> int:
@@ -256,11 +265,11 @@ class Page:
 
     def refs(self, f: int, held: Held = 0) -> FolioRefs:
         """What a policy may know of folio `f`, of which the caller holds `held` references, and the
-        per-CPU batch perhaps one."""
+        per-CPU batches perhaps some."""
         slot = self.folios[f].slot
         swap_count = None if slot is None else self.swap_count(slot)
         mapcount, nr_pages = self.mapcount(f), self.nr_pages(f)
-        references = held + 1 if f in self.batch else held
+        references = held + (f in self.batch) + (f in self.queued)
         refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), references, nr_pages)
         if self.folios[f].ksm:
             refs = refs._replace(ksm=True)

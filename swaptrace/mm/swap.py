@@ -33,7 +33,8 @@ def read_swap_cache(page: Page, s: int, readahead: bool = False) -> int:
     if cached is not None:
         return cached
     f = page.new_folio(ZERO, slot=s, readahead=readahead)
-    if not readahead:  # the fault that reads ahead drains the batch then
+    # Up to 7.2 the fault that reads ahead drains the batch then.
+    if page.facts.exclusive_alone if readahead else not page.facts.read_listed:
         page.lru_add(f)
     swap_read_folio(page, s, f)
     if readahead:

@@ -15,6 +15,8 @@ def madvise_pageout(page: Page, p: int) -> None:
     if not isinstance(pte, Pte) or pte.is_zero_page or page.mapcount(pte.folio) != 1:
         return
     shrink_folio(page, pte.folio)
+    if page.folios[pte.folio].slot is not None or page.mapcount(pte.folio):
+        page.lru_add(pte.folio)  # folio_putback_lru(): it was not freed
 
 
 def shrink_folio(page: Page, f: int, held: bool = False) -> None:

@@ -117,7 +117,7 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
     facts, batch = call.world.facts, call.world.batch
     if advice.effect in OF_ANONYMOUS:
         refuse([area], str(advice))
-    if batch is not None and advice.effect is Effect.PAGEOUT:
+    if batch is not None and advice.effect in BEGIN_WITH_A_DRAIN:
         batch.drain()
     if batch is not None and advice.effect is Effect.ZAP:
         batch.zap()
@@ -179,6 +179,9 @@ OF_ANONYMOUS: Final = (Effect.COLLAPSE, Effect.GUARD_INSTALL, Effect.GUARD_REMOV
 """What is not modelled of shared memory and files."""
 
 RECENCY: Final = VmFlag.RAND_READ | VmFlag.SEQ_READ
+BEGIN_WITH_A_DRAIN: Final = (Effect.PAGEOUT, Effect.COLD, Effect.FREE)
+"""Advice that calls lru_add_drain() before it looks at pages."""
+
 WHY: Final = "reclaim does not look at the accessed bits of such a VMA (vma_has_recency())"
 
 
@@ -215,6 +218,8 @@ def is_on(vma: Vma, on: On) -> bool:
 def cold(call: Call, start: int, end: int) -> None:
     """MADV_COLD changes nothing but the order in which a memory limit reclaims, and splits large
     folios."""
+    if call.world.batch is not None:
+        call.world.batch.cold()
     if call.world.arena is not None:
         for family, walk, member in call.pieces(start, end):
             call.world.arena.cold(call.tally, family, walk, member)

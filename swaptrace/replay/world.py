@@ -135,7 +135,7 @@ class World:
             self.device.used,
             (*self.mergeable, self.shares),
             None if self.arena is None else self.arena.key(),
-            None if self.batch is None else self.batch.count,
+            None if self.batch is None else self.batch.key(),
             tuple(
                 (
                     name,

@@ -11,9 +11,12 @@ from swaptrace.errors import ScenarioError, SwaptraceError
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.schema import AccessPatternStep
+from swaptrace.traces.patterns import accesses
 from tests.effort import examples
 from tests.ktree.wholes import KERNELS, Write, edited
 from tests.ktree.wholes import written as written  # a fixture
+from tests.replay.keeping import lists
 
 CAPACITY = {"6.1": 15, "6.12": 31, "7.2": 31, "7.3": 31}
 
@@ -99,17 +102,29 @@ def test_nothing_is_counted_where_the_batch_is_not_kept() -> None:
     assert dict(kept.total) == {**default.total, "lru_drains": 64}
 
 
-def random_steps(seed: int) -> str:
-    """Accesses, advice and forks, on ranges of forty pages."""
+ZSWAP = "zswap, page_cluster: 3"
+
+ADVICE = ("PAGEOUT", "PAGEOUT", "DONTNEED", "WILLNEED", "POPULATE_WRITE")
+
+
+def random_steps(seed: int, more: bool = False) -> str:
+    """Accesses, advice and forks, on ranges of forty pages; with `more` what there is besides."""
     random, processes = Random(seed), ["main"]
     steps = ["- {mmap: b, size: 160KiB}"]
     for number in range(random.randint(5, 14)):
         process, first = random.choice(processes), random.randrange(40)
         pages = f"offset: {4 * first}KiB, length: {4 * random.randint(1, 40 - first)}KiB"
         on = f"{pages}, process: {process}"
-        kind = random.choice(["read", "write", "read_write", "advice", "advice", "fork", "exit"])
-        if kind == "advice":
-            advice = random.choice(["PAGEOUT", "PAGEOUT", "DONTNEED", "WILLNEED", "POPULATE_WRITE"])
+        kinds = ["read", "write", "read_write", "advice", "advice", "fork", "exit"]
+        kind = random.choice([*kinds, "pattern", "repeat"] if more else kinds)
+        if kind == "pattern":
+            how = f"pattern: uniform, count: 60, write_share: 0.5, seed: {number}"
+            steps.append(f"- {{access: b, {how}, process: {process}}}")
+        elif kind == "repeat":
+            once = f"{{madvise: b, advice: FREE, {on}}}, {{write: b, {on}}}"
+            steps.append(f"- {{repeat: {random.randint(2, 40)}, steps: [{once}]}}")
+        elif kind == "advice":
+            advice = random.choice([*ADVICE, "FREE", "FREE"] if more else ADVICE)
             steps.append(f"- {{madvise: b, advice: {advice}, {on}}}")
         elif kind == "fork" and len(processes) < 3:
             processes.append(f"c{number}")
@@ -137,7 +152,7 @@ EARLY = {
 @pytest.mark.parametrize("seed", range(examples(12)))
 def test_the_c_of_a_tree_sees_the_same_batch(seed: int, written: Write) -> None:
     """Do folio_test_lru(), lru_add_drain() and the references of a tree come to the same counts?"""
-    steps = random_steps(seed)
+    steps = random_steps(seed, more=True)
     for name, kernel in KERNELS.items():
         tree = written(name, edited(name, EARLY[name]))
         for swap in ("zram", "disk"):
@@ -157,6 +172,93 @@ def test_reuse_does_not_depend_on_what_waits_in_the_batch(seed: int) -> None:
         assert (counted, kept.pages) == (dict(default.total), default.pages)
 
 
+@pytest.mark.parametrize("kernel", CAPACITY)
+@pytest.mark.parametrize("swap", ["zram", "disk", ZSWAP, "disk, page_cluster: 5"])
+def test_lists_of_what_waits_say_the_same(kernel: str, swap: str) -> None:
+    """Do counts and pages agree with a second implementation, with MADV_FREE, access
+    patterns, read-ahead and repetitions?"""
+    for seed in range(examples(60)):
+        steps = random_steps(1000 + seed, more=True)
+        own = run(kernel, steps, swap)
+        with lists():
+            other = run(kernel, steps, swap)
+        assert dict(other.total) == dict(own.total), steps
+        assert (other.pages, other.violations) == (own.pages, own.violations), steps
+
+
+ORPHANED = """\
+- {mmap: b, size: 256KiB}
+- {write: b}
+- {fork: child}
+- {exit: child}
+- {madvise: b, advice: FREE}
+"""
+"""No page is marked exclusive, and each is the process's alone."""
+
+
+@pytest.mark.parametrize("kernel", CAPACITY)
+def test_the_batch_of_madv_free_makes_a_write_copy(kernel: str) -> None:
+    """Is a folio that waits there, with a reference and on its list, copied without a drain, and
+    one that has left it reused?"""
+    waiting = 64 % CAPACITY[kernel]
+    found = run(kernel, ORPHANED + "- {write: b}\n").total
+    assert (found["wp_copy"], found["wp_reuse"]) == (waiting, 64 - waiting)
+    assert "lru_drains" not in found
+    drained = run(kernel, ORPHANED + "- {madvise: b, advice: COLD}\n- {write: b}\n").total
+    assert (drained["wp_reuse"], "wp_copy" in drained) == (64, False)
+    assert run(kernel, ORPHANED + "- {write: b}\n", batch=False).total["wp_reuse"] == 64
+
+
+@pytest.mark.parametrize("kernel", CAPACITY)
+def test_what_pageout_leaves_waits(kernel: str) -> None:
+    """Does a write to a page that is left in the swap cache, on a disk, drain before it is mapped,
+    up to 7.2?"""
+    alone = "- {mmap: b, size: 4KiB}\n- {write: b}\n- {madvise: b, advice: PAGEOUT}\n"
+    found = run(kernel, alone + "- {write: b}\n", "disk").total
+    assert found.get("lru_drains", 0) == (kernel != "7.3")
+    assert "lru_drains" not in run(kernel, alone + "- {read: b}\n", "disk").total
+
+
+AHEAD = """\
+- {mmap: b, size: 256KiB}
+- {write: b}
+- {madvise: b, advice: PAGEOUT}
+- {fork: child}
+- {read: b, length: 4KiB}
+- {exit: child}
+- {write: b, offset: 8KiB, length: 4KiB}
+"""
+"""The read brings in a window of pages, of which one is written then."""
+
+
+def test_what_7_3_reads_ahead_waits() -> None:
+    """Does only 7.3 drain for the neighbour, which its read-ahead left in the batch?"""
+    drains = {
+        kernel: [
+            step.counters.get("lru_drains", 0) for step in run(kernel, AHEAD, ZSWAP).steps or ()
+        ]
+        for kernel in ("7.2", "7.3")
+    }
+    assert drains == {"7.2": [0, 0, 0, 0, 1, 0, 0], "7.3": [0, 0, 0, 0, 0, 0, 1]}
+
+
+def test_an_access_pattern_is_its_accesses() -> None:
+    """Do the accesses of a pattern fill and drain as single reads and writes do?"""
+    pattern = "{access: b, pattern: uniform, count: 200, write_share: 0.5, seed: 3}"
+    step = load_text(f"steps:\n- {{mmap: b, size: 256KiB}}\n- {pattern}\n").steps[1]
+    assert isinstance(step, AccessPatternStep)
+    single = [
+        f"- {{{'write' if write else 'read'}: b, offset: {4 * page}KiB, length: 4KiB}}\n"
+        for chunk in accesses(step, 64)
+        for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True)
+    ]
+    for kernel in CAPACITY:
+        whole = run(kernel, f"{FORKED}- {pattern}\n", ZSWAP)
+        parts = run(kernel, FORKED + "".join(single), ZSWAP)
+        assert (whole.total, whole.pages) == (parts.total, parts.pages)
+        assert whole.total["lru_drains"]
+
+
 UNMODELLED = {
     "a kernel whose source was not read": ("6.18", "zram", "- {read: b}\n", "as in Linux 6.1"),
     "another batch": ("7.2", "zram", "- {mlock: b}\n", "mlock is not modelled"),
@@ -166,8 +268,7 @@ UNMODELLED = {
         "- {mmap: s, size: 4KiB, shared: true}\n",
         "such a mmap is not modelled",
     ),
-    "advice that fills one": ("7.2", "zram", "- {madvise: b, advice: FREE}\n", "MADV_FREE is not"),
-    "what 7.3 reads ahead": ("7.3", "disk, page_cluster: 3", "- {read: b}\n", "page_cluster to 0"),
+    "who is active": ("7.2", "zram", "- {madvise: b, advice: COLD}\n", "pages are active is not"),
 }
 
 

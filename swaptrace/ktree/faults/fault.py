@@ -96,7 +96,7 @@ class Fault:
     def ref_count(self, f: int) -> int:
         """folio_ref_count(). rmap takes no reference: that of the fault becomes the mapping's."""
         cached = self.page.folios[f].slot is not None
-        others = self.page.pin_count(f) + cached + (f in self.batched)
+        others = self.page.pin_count(f) + cached + (f in self.batched) + (f in self.page.queued)
         return self.page.mapcount(f) + self.held[f] + others
 
     def swap_count(self, s: int) -> int:

@@ -149,14 +149,15 @@ class TreePolicy(Policy):
 def _copied(page: Page) -> Page:
     other = copy.copy(page)
     other.maps, other.folios, other.slots = list(page.maps), list(page.folios), list(page.slots)
-    other.pins, other.batch = list(page.pins), set(page.batch)
+    other.pins, other.batch, other.queued = list(page.pins), set(page.batch), set(page.queued)
     other.counts, other.path, other.broken = page.counts.copy(), list(page.path), list(page.broken)
     return other
 
 
 def _state(page: Page) -> tuple[object, ...]:
     state = page.maps, page.folios, page.slots, page.pins, page.counts
-    return *state, page.lookup, page.broken, page.wp_fault, page.batch, page.batched
+    batches = page.batch, page.queued, page.batched
+    return *state, page.lookup, page.broken, page.wp_fault, *batches
 
 
 def _again(

@@ -15,9 +15,10 @@ from swaptrace.scenario.schema import Step
 
 
 class KeptBatch(Protocol):
-    """The per-CPU batch of new folios, kept from one fault to the next."""
+    """The per-CPU batches of folios, kept from one fault to the next."""
 
-    count: int
+    def key(self) -> tuple[object, ...]:
+        """Equal for two moments after which the same happens."""
 
     @property
     def left(self) -> int:
@@ -31,6 +32,9 @@ class KeptBatch(Protocol):
 
     def zap(self) -> None:
         """What a system call that unmaps pages begins with."""
+
+    def cold(self) -> None:
+        """MADV_COLD of pages. Raises `NotModelled` where it is not known which are active."""
 
     def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> None:
         """Let an event happen to the pages of a walk, in order."""

@@ -182,10 +182,11 @@ class Play(Protocol):
 @contextmanager
 def playing(world: World, tally: Tally, along: Along) -> Iterator[Play]:
     """A player for the pages of a world."""
+    from swaptrace.replay.folios.player import LimitedPlayer
+
     if large_folios(world.machine.thp):
         from swaptrace.replay.folios.accesses import FolioPlayer
         from swaptrace.replay.folios.memory import Folios
-        from swaptrace.replay.folios.player import LimitedPlayer
 
         if not isinstance(world.arena, Folios):
             yield LimitedPlayer(world, tally, *along)
@@ -193,6 +194,9 @@ def playing(world: World, tally: Tally, along: Along) -> Iterator[Play]:
         folios = FolioPlayer(world.arena.regions, tally, *along)
         yield folios
         folios.finish()
+        return
+    if world.batch is not None:
+        yield LimitedPlayer(world, tally, *along)
         return
     with borrowed(world) as arena:
         player = Player(arena, tally, along)

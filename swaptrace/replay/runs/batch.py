@@ -1,8 +1,11 @@
-"""The per-CPU batch of new folios, where it is kept from one fault to the next (mm/swap.c).
+"""The per-CPU batches of folios, where they are kept from one fault to the next (mm/swap.c, since
+7.3 mm/folio.c).
 
-A folio that a fault allocates or reads waits in a batch before it joins an LRU list, and the batch
-has a reference to it. Every `lru_add_drain()`, and the folio that fills it, empties the batch: so
-pages depend on one another, and each is visited by itself.
+A folio that a fault allocates or reads, or that MADV_PAGEOUT leaves, waits in a batch before it
+joins an LRU list, and the batch has a reference to it. One that MADV_FREE marks is on its list and
+waits in another batch, which has a reference as well. Every `lru_add_drain()` empties both, and
+the folio that fills one empties that: so pages depend on one another, and each is visited by
+itself.
 """
 
 from __future__ import annotations
@@ -13,9 +16,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from swaptrace.advice import Effect
+from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import NotModelled, SwaptraceError
-from swaptrace.mm.column import Column
-from swaptrace.mm.event import MOST_ADDED, Event, SwapIn
+from swaptrace.mm.event import MOST_ADDED, Event, Populate, SwapIn
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
@@ -28,17 +31,19 @@ from swaptrace.scenario.schema import MadviseStep, MmapStep, Step
 
 
 class Rules(NamedTuple):
-    """`capacity` is PAGEVEC_SIZE or FOLIO_BATCH_SIZE; `zap_drains` that unmapping pages drains."""
+    """`capacity` is PAGEVEC_SIZE or FOLIO_BATCH_SIZE; `zap_drains` that unmapping pages drains,
+    `ahead_drains` that swap_vma_readahead() does, behind the window."""
 
     capacity: int
     zap_drains: bool
+    ahead_drains: bool
 
 
 RULES: Final[Mapping[str, Rules]] = {
-    "6.1": Rules(15, zap_drains=True),
-    "6.12": Rules(31, zap_drains=True),
-    "7.2": Rules(31, zap_drains=False),
-    "7.3": Rules(31, zap_drains=False),
+    "6.1": Rules(15, zap_drains=True, ahead_drains=True),
+    "6.12": Rules(31, zap_drains=True, ahead_drains=True),
+    "7.2": Rules(31, zap_drains=False, ahead_drains=True),
+    "7.3": Rules(31, zap_drains=False, ahead_drains=False),
 }
 """The kernels of which it is known: those whose source was read."""
 
@@ -51,6 +56,8 @@ KNOWN: Final = frozenset(
         "read",
         "write",
         "read_write",
+        "access",
+        "trace",
         "madvise",
         "fork",
         "exit",
@@ -61,12 +68,14 @@ KNOWN: Final = frozenset(
         "repeat",
     ]
 )
-"""Operations that put folios into no other batch, and take no reference that is not modelled here;
-each visits its pages one by one."""
+"""Operations that put folios into no other batch, and take no reference that is not modelled
+here."""
 
 ADVICE: Final = frozenset(
     {
         Effect.PAGEOUT,
+        Effect.COLD,
+        Effect.FREE,
         Effect.ZAP,
         Effect.SWAP_IN,
         Effect.POPULATE_READ,
@@ -77,14 +86,28 @@ ADVICE: Final = frozenset(
 """Advice of which the same is true."""
 
 
+MAY_ACTIVATE: Final = (Populate, SwapIn)
+"""Events after which a folio may be active: folio_mark_accessed(), workingset_refault()."""
+
+MAJFLT: Final = POSITION[Counter.MAJFLT]
+
+
 class LruBatch:
-    """`count` folios are in the batch; `pages` have one each, or more, that they still refer to."""
+    """`count` folios are in the batch of new ones, `freed` in that of MADV_FREE; `pages` and
+    `freed_pages` have one each, or more, that they still refer to."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.rules = RULES[world.machine.kernel]
         self.count = 0
+        self.freed = 0
         self.pages: dict[tuple[int, int], SharedRegion] = {}
+        self.freed_pages: dict[tuple[int, int], SharedRegion] = {}
+        self.all_inactive = True
+
+    def key(self) -> tuple[object, ...]:
+        """As `KeptBatch`."""
+        return self.count, self.freed, self.all_inactive
 
     @property
     def left(self) -> int:
@@ -102,12 +125,35 @@ class LruBatch:
         raise NotModelled(f"{what} is not modelled where the batch is kept (machine.lru_batch)")
 
     def drain(self) -> None:
-        """lru_add_drain(): every folio joins its list."""
-        table = self.world.table
-        for (_, page), family in self.pages.items():
-            put(family, page, table.intern(unbatched(table.columns[column_at(family, page)])))
-        self.pages.clear()
+        """lru_add_drain(): every folio joins its list, or moves on it."""
+        self._fill()
+        self._fill_freed()
+
+    def _fill(self) -> None:
+        """The batch of new folios is full, or is drained."""
+        self._each(self.pages, batched=False)
         self.count = 0
+
+    def _fill_freed(self) -> None:
+        """The same of that of MADV_FREE."""
+        self._each(self.freed_pages, queued=False)
+        self.freed = 0
+
+    def _each(self, pages: dict[tuple[int, int], SharedRegion], **changes: bool) -> None:
+        table = self.world.table
+        for (_, page), family in pages.items():
+            column = table.columns[column_at(family, page)]
+            folios = tuple(each._replace(**changes) for each in column.folios)
+            put(family, page, table.intern(column._replace(folios=folios)))
+        pages.clear()
+
+    def cold(self) -> None:
+        """folio_deactivate() passes over what is not active, as a new folio is not."""
+        if not self.all_inactive:
+            raise NotModelled(
+                "MADV_COLD after a swap-in or MADV_POPULATE is not modelled where the batch is "
+                "kept (machine.lru_batch): which pages are active is not known"
+            )
 
     def zap(self) -> None:
         """What a system call that unmaps pages begins with."""
@@ -131,13 +177,37 @@ class LruBatch:
                     event = event._replace(facts=event.facts._replace(readahead=False))
             elif lookup != "none":
                 task.note_hit(family.base + page, lookup == "readahead_hit")
+            if window and not self.rules.ahead_drains:
+                event = self._ahead(tally, family, page, event, window)
+                window = range(0)
             self.happen(tally, family, page, event)
             for neighbour in window:
                 if neighbour != page:
-                    ahead = SwapIn(event.process, self.world.facts_now(pageout=False), True)
-                    self.happen(tally, family, neighbour, ahead)
+                    self.happen(tally, family, neighbour, self._reading(event))
 
-    def happen(self, tally: Tally, family: SharedRegion, page: int, event: Event) -> None:
+    def _reading(self, event: Event) -> SwapIn:
+        return SwapIn(event.process, self.world.facts_now(pageout=False), readahead=True)
+
+    def _ahead(
+        self, tally: Tally, family: SharedRegion, page: int, event: Event, window: range
+    ) -> Event:
+        """What is read ahead stays in the batch, in the order of addresses, and so does what the
+        fault reads, which is mapped last: the fault, as it is then."""
+        waits = False
+        for neighbour in window:
+            if neighbour != page:
+                row = self.happen(tally, family, neighbour, self._reading(event))
+                waits = waits and not row.batch.filled
+                continue
+            self.count += 1
+            waits = self.count < self.rules.capacity
+            if not waits:
+                self._fill()
+        self.count -= waits  # the fault counts it itself
+        now = with_facts(self.world, event)
+        return now._replace(facts=now.facts._replace(read_listed=not waits))
+
+    def happen(self, tally: Tally, family: SharedRegion, page: int, event: Event) -> TransitionRow:
         """One event on one page."""
         column, table = column_at(family, page), self.world.table
         row = table.row(event, column)
@@ -147,16 +217,27 @@ class LruBatch:
             note_violations(tally, family, Walk(page, 1), column, row, 1)
         if row.new != column:
             put(family, page, row.new)
+        if isinstance(event, MAY_ACTIVATE) or row.counts[MAJFLT]:
+            self.all_inactive = False
         self._note(family, page, row)
+        return row
 
     def _note(self, family: SharedRegion, page: int, row: TransitionRow) -> None:
-        key = id(family), page
-        if row.batch.drained:
+        key, folios = (id(family), page), self.world.table.columns[row.new].folios
+        if row.batch.drained or row.batch.filled:
             self.pages.pop(key, None)
-            self.drain()
+            self._fill()
+        if row.batch.drained:
+            self.freed_pages.pop(key, None)
+            self._fill_freed()
         self.count += row.batch.added
-        if any(folio.batched for folio in self.world.table.columns[row.new].folios):
+        self.freed += row.batch.queued
+        if any(folio.batched for folio in folios):
             self.pages[key] = family
+        if any(folio.queued for folio in folios):
+            self.freed_pages[key] = family
+        if self.freed == self.rules.capacity:
+            self._fill_freed()
 
 
 def batch_of(world: World, machine: Machine) -> LruBatch:
@@ -171,21 +252,7 @@ def batch_of(world: World, machine: Machine) -> LruBatch:
             "machine.lru_batch is not modelled under a memory limit, with large folios, or where "
             "the swap device fills"
         )
-    if world.facts.exclusive_alone and world.facts.readahead and not _synchronous(world):
-        raise SwaptraceError(
-            "machine.lru_batch is not modelled with read-ahead in Linux 7.3, which leaves what it "
-            "read in the batch; set swap.page_cluster to 0"
-        )
     return LruBatch(world)
-
-
-def _synchronous(world: World) -> bool:
-    return world.facts.backend.synchronous_io
-
-
-def unbatched(column: Column) -> Column:
-    """The column with none of its folios in the batch."""
-    return column._replace(folios=tuple(each._replace(batched=False) for each in column.folios))
 
 
 def column_at(family: SharedRegion, page: int) -> int:

@@ -1,0 +1,171 @@
+"""A second implementation of the per-CPU batches: lists of what was put into them, one by one.
+
+What is in a batch stands in a list, in its order; when one is emptied, every page there is loses
+the mark. The transition function says what an event adds, and is shared with the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from swaptrace.mm.event import Event, Pageout, SwapIn
+from swaptrace.mm.policy import Policy
+from swaptrace.replay import engine
+from swaptrace.replay.engine import Replay
+from swaptrace.replay.pages import sequence
+from swaptrace.replay.processes import SharedRegion
+from swaptrace.replay.runs import batch
+from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.table import TransitionRow
+from swaptrace.replay.tally import Tally
+from swaptrace.replay.world import World
+from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.schema import Scenario, Step
+from tests.replay.naive import repeat, replay_pattern
+
+CAPACITY = {"6.1": 15, "6.12": 31, "7.2": 31, "7.3": 31}
+
+Entry = tuple[str, int]
+"""The page that a folio was put into a batch for, by its region."""
+
+
+class Lists:
+    """In the place of `LruBatch`."""
+
+    def __init__(self, world: World, machine: Machine) -> None:
+        self.world = world
+        self.capacity = CAPACITY[machine.kernel]
+        self.before_7 = machine.kernel < "7"
+        self.drains_ahead = machine.kernel != "7.3"
+        self.new: list[Entry] = []
+        self.freed: list[Entry] = []
+
+    def key(self) -> tuple[object, ...]:
+        return ()
+
+    @property
+    def left(self) -> int:
+        return min(self.capacity - len(self.new), 4)
+
+    def check(self, step: Step) -> None:
+        """Everything is tried."""
+
+    def cold(self) -> None:
+        """Nothing is active."""
+
+    def drain(self) -> None:
+        self.empty(self.new, "batched")
+        self.empty(self.freed, "queued")
+
+    def zap(self) -> None:
+        if self.before_7:
+            self.drain()
+
+    def empty(self, entries: list[Entry], mark: str) -> None:
+        entries.clear()
+        table = self.world.table
+        families = {id(f): f for p in self.world.processes.values() for f in p.families()}
+        for family in families.values():
+            for page in range(family.region.pages):
+                column = table.columns[self.column(family, page)]
+                clear = tuple(folio._replace(**{mark: False}) for folio in column.folios)
+                self.put(family, page, table.intern(column._replace(folios=clear)))
+
+    def column(self, family: SharedRegion, page: int) -> int:
+        return int(family.region.at(np.array([page], dtype=np.int64))[0])
+
+    def put(self, family: SharedRegion, page: int, column: int) -> None:
+        where = np.array([page], dtype=np.int64)
+        family.region.assign(where, np.array([column], dtype=np.int64))
+
+    def now(self, event: Event) -> Event:
+        return event._replace(facts=self.world.facts_now(isinstance(event, Pageout)))
+
+    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> None:
+        for page in walk.ordered().pages().tolist():
+            self.happen(tally, family, page, self.now(event))
+
+    def happen(self, tally: Tally, family: SharedRegion, page: int, event: Event) -> TransitionRow:
+        """Emptied first, as what an event adds comes behind that."""
+        column, entry = self.column(family, page), (family.name, page)
+        row = self.world.table.row(event, column)
+        tally.take(family, event, column, row, 1)
+        self.world.device.used += row.slots
+        for kind, member in row.violations:
+            tally.see(kind, family.members[member], family.name, page, 1)
+        self.put(family, page, column)
+        if row.batch.drained:
+            self.drain()
+        elif row.batch.filled:
+            self.empty(self.new, "batched")
+        self.put(family, page, row.new)
+        self.new += [entry] * row.batch.added
+        self.freed += [entry] * row.batch.queued
+        if len(self.freed) == self.capacity:
+            self.empty(self.freed, "queued")
+        return row
+
+    def read(self, tally: Tally, walk: Walk, task: Any) -> None:
+        for page in walk.ordered().pages().tolist():
+            self.fault(tally, page, task)
+
+    def fault(self, tally: Tally, page: int, task: Any) -> None:
+        family, event = task.family, self.now(task.event)
+        lookup = self.world.table.row(event, self.column(family, page)).lookup
+        if lookup in ("hit", "readahead_hit"):
+            task.note_hit(family.base + page, lookup == "readahead_hit")
+        window = range(*task.window(family.base + page)) if lookup == "read" else range(0)
+        others = [each for each in window if each != page]
+        if lookup == "read" and not window:
+            event = event._replace(facts=event.facts._replace(readahead=False))
+        if window and not self.drains_ahead:
+            event = self.in_place(tally, family, page, window, event)
+            others = []
+        self.happen(tally, family, page, event)
+        for other in others:
+            self.happen(tally, family, other, self.ahead(event))
+
+    def ahead(self, event: Event) -> SwapIn:
+        return SwapIn(event.process, self.world.facts_now(pageout=False), readahead=True)
+
+    def in_place(
+        self, tally: Tally, family: SharedRegion, page: int, window: range, event: Event
+    ) -> Event:
+        """The window in order; the entry of the fault itself is taken out again, for the fault to
+        put it in, unless it has gone."""
+        own = ("the fault", page)
+        for each in window:
+            if each != page:
+                self.happen(tally, family, each, self.ahead(event))
+                continue
+            self.new.append(own)
+            if len(self.new) == self.capacity:
+                self.empty(self.new, "batched")
+        gone = own not in self.new
+        if not gone:
+            self.new.remove(own)
+        event = self.now(event)
+        return event._replace(facts=event.facts._replace(read_listed=gone))
+
+
+@contextmanager
+def lists() -> Iterator[None]:
+    """Replace the engine's batches, and its ways to repeat and to play accesses."""
+    with (
+        mock.patch.object(batch, "batch_of", Lists),
+        mock.patch.object(Replay, "repeat", repeat),
+        mock.patch.object(sequence, "replay_pattern", replay_pattern),
+    ):
+        yield
+
+
+def replay_by_lists(scenario: Scenario, policy: Policy) -> PolicyResult:
+    """As `swaptrace.replay.engine.replay`, with steps and page maps."""
+    with lists():
+        return engine.replay(scenario, policy, steps=True, pages=True)
