@@ -290,11 +290,12 @@ class Remove(NamedTuple):
 
 class Merge(NamedTuple):
     """ksmd merges the page that the process maps with an equal one: it becomes the KSM folio that
-    both map (`kept`), or is replaced by that."""
+    both map (`kept`), or is replaced by that, or by the zero page (`zero`)."""
 
     process: int
     facts: Facts
     kept: bool
+    zero: bool = False
 
 
 class Unmerge(NamedTuple):

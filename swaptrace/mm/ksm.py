@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from swaptrace.counters import Counter
-from swaptrace.mm.column import Pte, filled_with
+from swaptrace.mm.column import ZERO_PAGE, Pte, filled_with
 from swaptrace.mm.memory import handle_mm_fault, mk_pte, mm_account_fault
 from swaptrace.mm.page import Page
 from swaptrace.mm.swap import free_swap_cache
 
 
-def merge_one_page(page: Page, p: int, kept: bool) -> None:
+def merge_one_page(page: Page, p: int, kept: bool, zero: bool = False) -> None:
     """try_to_merge_one_page(): write_protect_page(), then either the folio itself becomes the one
     that is shared, dirty so that reclaim does not drop it, or it is replaced.
 
@@ -21,8 +21,19 @@ def merge_one_page(page: Page, p: int, kept: bool) -> None:
     if kept:
         page.set_folio(pte.folio, ksm=True, anon_exclusive=False, dirty=True)
         page.set_pte(p, pte.mkclean().wrprotect())
+    elif zero:
+        map_zero_page(page, p, pte)
     else:
         replace_page(page, p, pte)
+
+
+def map_zero_page(page: Page, p: int, old: Pte) -> None:
+    """replace_page() by the zero page, whose PTE is dirty where ksmd has made it (79271476b336,
+    6.6)."""
+    page.enter("replace_page")
+    page.given = p
+    page.set_pte(p, Pte(ZERO_PAGE).mkdirty())
+    free_swap_cache(page, old.folio)
 
 
 def replace_page(page: Page, p: int, old: Pte) -> None:
@@ -46,7 +57,9 @@ def ksm_folio(page: Page, data: int) -> int:
 def break_ksm(page: Page, p: int, unshare: bool) -> None:
     """break_ksm(): a fault that gives the process a copy, for reading only unless it is a write."""
     pte = page.maps[p].pte
-    if not isinstance(pte, Pte) or pte.is_zero_page or not page.folios[pte.folio].ksm:
+    if not isinstance(pte, Pte):
+        return
+    if not (pte.dirty if pte.is_zero_page else page.folios[pte.folio].ksm):  # is_ksm_zero_pte()
         return
     page.enter("break_ksm")
     if not unshare:
@@ -57,5 +70,6 @@ def break_ksm(page: Page, p: int, unshare: bool) -> None:
     f = page.new_folio(page.content(p), anon_exclusive=True)
     bits = {"soft_dirty": pte.soft_dirty, "uffd_wp": pte.uffd_wp}
     page.set_pte(p, Pte(*mk_pte(page.facts, f))._replace(**bits))
-    free_swap_cache(page, pte.folio)
+    if not pte.is_zero_page:
+        free_swap_cache(page, pte.folio)
     mm_account_fault(page, major=False)

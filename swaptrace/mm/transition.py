@@ -139,7 +139,7 @@ def perform(page: Page, event: Event) -> None:
         case Remove():
             shmem_truncate_range(page)
         case Merge():
-            merge_one_page(page, p, event.kept)
+            merge_one_page(page, p, event.kept, event.zero)
         case Unmerge():
             break_ksm(page, p, event.unshare)
         case Unmap():

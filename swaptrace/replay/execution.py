@@ -7,6 +7,7 @@ from swaptrace.replay import (
     ksm,
     locking,
     mapping,
+    merging,
     pinning,
     remapping,
     scanning,
@@ -32,6 +33,7 @@ from swaptrace.scenario.schema import (
     KsmScanStep,
     MadviseStep,
     MeasureStep,
+    MemoryMergeStep,
     MemsetStep,
     MlockallStep,
     MlockStep,
@@ -95,8 +97,10 @@ def execute(world: World, tally: Tally, step: Step) -> Errno:
             syscalls.exit_process(world, tally, process)
         case ClearRefsStep():
             syscalls.clear_refs(world, tally, process)
+        case MemoryMergeStep():
+            merging.memory_merge(world, tally, process, step)
         case KsmScanStep():
-            ksm.ksm_scan(world, tally)
+            ksm.ksm_scan(world, tally, step.zero_pages)
         case AccessPatternStep() | TraceStep() | CheckStep() | MeasureStep() | RepeatStep():
             raise AssertionError(f"{step.op} has a method of its own")
     return None

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from swaptrace.errors import NotModelled
+from swaptrace.kernels import Version, version
 from swaptrace.mm.canonical import canonical
 from swaptrace.mm.column import (
     Column,
@@ -31,6 +32,10 @@ from swaptrace.vmflags import VmFlag
 
 MAX_PAGE_SHARING: Final = 256
 """/sys/kernel/mm/ksm/max_page_sharing: of more pages not all would share one."""
+
+
+MARKS_ZERO_PAGES: Final[Version] = (6, 12)
+"""The first kernel that was compared; those before 6.6 do not know their zero pages again."""
 
 
 class Item(NamedTuple):
@@ -67,12 +72,13 @@ class Item(NamedTuple):
         return place and self.folio(world)[0] == other.folio(world)[0]
 
 
-def ksm_scan(world: World, tally: Tally) -> None:
+def ksm_scan(world: World, tally: Tally, zero_pages: bool) -> None:
     """ksm_do_scan(): full scans until one merges nothing, each of all processes and pages in order.
 
     In the first one ksmd only takes checksums, unless an equal page has been merged before. Later
     a page goes where an equal one is in the stable tree, or else becomes what it and an equal one
-    of the unstable tree share.
+    of the unstable tree share. With `zero_pages` (use_zero_pages) the zero page takes the place of
+    pages of zeroes before that (try_to_merge_with_zero_page()).
     """
     if world.arena is not None:
         raise NotModelled(
@@ -83,6 +89,8 @@ def ksm_scan(world: World, tally: Tally) -> None:
         raise NotModelled("ksm_scan is not modelled where functions of a whole tree run")
     items = list(scanned(world))
     stable = stable_tree(world, items)
+    if zero_pages:
+        items = list(merge_zeroes(world, tally, items, 0 in stable))
     merged = True
     while merged:
         merged = False
@@ -101,6 +109,21 @@ def ksm_scan(world: World, tally: Tally) -> None:
                 merge(world, tally, equal, kept=False)
                 stable.add(content)
             merged = world.shares = True
+
+
+def merge_zeroes(world: World, tally: Tally, items: list[Item], is_stable: bool) -> Iterator[Item]:
+    """Pages of zeroes become the zero page; the other ones."""
+    if is_stable or version(world.machine.kernel) < MARKS_ZERO_PAGES:
+        raise NotModelled(
+            "zero_pages is modelled as since Linux {}.{}, and where no pages of zeroes were merged "
+            "without it".format(*MARKS_ZERO_PAGES)
+        )
+    for item in items:
+        if item.content(world):
+            yield item
+        else:
+            event = Merge(item.member, world.facts, kept=False, zero=True)
+            send(world, tally, item.family, Walk(item.page, 1), event)
 
 
 def scanned(world: World) -> Iterator[Item]:

@@ -11,6 +11,7 @@ from swaptrace.replay.call import Call, Errno, begin, is_aligned
 from swaptrace.replay.filemap import check_modelled, evict_last
 from swaptrace.replay.hugetlb import reserve
 from swaptrace.replay.locking import can_do_mlock, mlock_future_ok, mm_populate
+from swaptrace.replay.merging import check_alone, new_flags
 from swaptrace.replay.processes import Lock, Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
@@ -63,7 +64,9 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     account = vma.writable and not (noreserve or step.shared or step.huge)
     call = placed(world, tally, process, step, vma)
     inode = call.start if vma.shmem or vma.hugetlb else None
-    merged = call.map(VmArea(call.start, call.end, vma, account, flags=flags, inode=inode))
+    area = VmArea(call.start, call.end, vma, account, flags=flags, inode=inode)
+    merged = call.map(area._replace(flags=flags | new_flags(process, area)))
+    check_alone(process, area, merged)
     alone = process.regions[step.region].holds(merged)
     if not alone and (large_folios(world.machine.thp) or world.batch is not None):
         why = "with large folios (machine.thp), or where the batch is kept (machine.lru_batch)"

@@ -58,7 +58,8 @@ class Process:
     """`regions` by name; `families` are all that it is a member of. `registered` are those for
     which it has used a userfaultfd, and which one; a child inherits those with EVENT_FORK. `future`
     is how its new mappings are locked (mm->def_flags), which a child's are not; `scanned` what its
-    last scan of page maps has found."""
+    last scan of page maps has found; `merges` that new mappings are MADV_MERGEABLE
+    (MMF_VM_MERGE_ANY)."""
 
     name: str
     space: AddressSpace
@@ -66,6 +67,7 @@ class Process:
     registered: dict[str, Uffd] = field(default_factory=dict)
     future: Lock = Lock.NONE
     scanned: Scanned | None = None
+    merges: bool = False
 
     def families(self) -> list[SharedRegion]:
         """Each region that the process shares in, once, in order of mapping."""

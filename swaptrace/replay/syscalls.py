@@ -31,6 +31,7 @@ from swaptrace.replay.collapsing import madvise_collapse
 from swaptrace.replay.filemap import refuse, shmem_remove
 from swaptrace.replay.hugetlb import splits
 from swaptrace.replay.mapping import executable, leave, unmap, with_prot
+from swaptrace.replay.merging import ksm_enter
 from swaptrace.replay.processes import Lock, Process
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
@@ -145,7 +146,7 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
             if VmFlag.MERGEABLE in advice.value.sets:
                 if area.vma.shared:
                     return None  # vma_ksm_compatible()
-                ksm_enter(call)
+                ksm_enter(call.world, call.process)
             madvise_update_vma(call, start, end, advice)
         case Effect.UNMERGE:
             unshare = call.world.follows(Rule.UNSHARES_KSM)
@@ -167,12 +168,6 @@ def guard_install(call: Call, area: VmArea, start: int, end: int) -> None:
         raise NotModelled("MADV_GUARD_INSTALL is not modelled with large folios (machine.thp)")
     anon_vma_prepare(call.world, call.process, area)
     call.send(start, end, Guard(0, call.world.facts, install=True))
-
-
-def ksm_enter(call: Call) -> None:
-    """__ksm_enter(): ksmd looks at the process after all others."""
-    if call.process.name not in call.world.mergeable:
-        call.world.mergeable.append(call.process.name)
 
 
 OF_ANONYMOUS: Final = (Effect.COLLAPSE, Effect.GUARD_INSTALL, Effect.GUARD_REMOVE)
@@ -264,7 +259,8 @@ def fork(world: World, tally: Tally, process: Process, child: str) -> None:
         tuple(child_area(world, a) for a in process.space.areas if inherited(a) != "none")
     )
     registered = {name: of for name, of in process.registered.items() if of.event_fork}
-    world.processes[child] = Process(child, space, dict(process.regions), registered)
+    born = Process(child, space, dict(process.regions), registered, merges=process.merges)
+    world.processes[child] = born
     if process.name in world.mergeable:
         world.mergeable.append(child)
 

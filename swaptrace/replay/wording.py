@@ -137,6 +137,8 @@ def uffd_words(event: UffdEvent, who: str) -> str:
 def ksm_words(event: KsmEvent, who: str) -> str:
     """What KSM does."""
     match event:
+        case Merge(zero=True):
+            return f"ksmd: the zero page takes the place of {who}'s"
         case Merge(kept=True):
             return f"ksmd: {who}'s page becomes the one that equal pages share"
         case Merge():

@@ -72,6 +72,7 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "number is for a flag that there is not.",
     "munlockall": "Only true.",
     "ksm_scan": "Only true.",
+    "memory_merge": "Whether ksmd looks at the process.",
     "measure": "The label of the window. One that is repeated adds up.",
     "repeat": "How often.",
     "trace": "The file, relative to the scenario's.",
@@ -142,6 +143,7 @@ KEYS: Final[Mapping[str, str]] = {
     "that are not there.",
     "features": "What the userfaultfd is opened with; UFFD_FEATURE_ may be left out.",
     "fill": "The byte of the pages that the handler copies to where one is missing. Default: 0.",
+    "zero_pages": "use_zero_pages: pages of zeroes become the zero page.",
     "wp": "Protect; false takes the protection away. Of uffd_copy: copy as protected. Of "
     "pagemap_scan: PM_SCAN_WP_MATCHING and PM_SCAN_CHECK_WPASYNC.",
     "category": "category_mask: what a page must be; PAGE_IS_ may be left out.",

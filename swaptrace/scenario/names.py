@@ -21,16 +21,13 @@ from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     CheckStep,
-    ClearRefsStep,
     ExitStep,
     ForkStep,
-    KsmScanStep,
     MadviseStep,
     MeasureStep,
-    MlockallStep,
     MmapStep,
-    MunlockallStep,
     MunmapStep,
+    OfProcess,
     OnRange,
     PinStep,
     RepeatStep,
@@ -82,6 +79,8 @@ class Declarations:
         if isinstance(step, MeasureStep | RepeatStep):
             return self.nested(step, parsed)
         process = self.process(step, parsed)
+        if isinstance(step, OfProcess):
+            return step
         match step:
             case ForkStep():
                 self.fork(step, process, parsed)
@@ -97,8 +96,6 @@ class Declarations:
                     self.wrong(parsed.mark("argument"), f"{message} (line {line}); unpin it before")
                 self.exited[step.process] = step.line
                 del self.living[step.process]
-            case ClearRefsStep() | KsmScanStep() | MlockallStep() | MunlockallStep():
-                pass
             case TraceStep():
                 self.trace(step, process, parsed)
             case CheckStep():

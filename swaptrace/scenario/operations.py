@@ -27,6 +27,7 @@ from swaptrace.scenario.schema import (
     KsmScanStep,
     MadviseStep,
     MeasureStep,
+    MemoryMergeStep,
     MemsetStep,
     MlockallStep,
     MlockStep,
@@ -172,7 +173,11 @@ def clear_refs(f: StepFields) -> ClearRefsStep:
 
 def ksm_scan(f: StepFields) -> KsmScanStep:
     f.main(values.true, True)
-    return KsmScanStep(**f.base())
+    return KsmScanStep(**f.base(), zero_pages=f.get("zero_pages", values.boolean, False))
+
+
+def memory_merge(f: StepFields) -> MemoryMergeStep:
+    return MemoryMergeStep(**f.base(), on=f.main(values.boolean, True))
 
 
 def uffd_writeprotect(f: StepFields) -> UffdWriteprotectStep:
@@ -299,7 +304,8 @@ OPERATIONS: Final[dict[str, OperationSpec]] = {
     "fork": OperationSpec(fork, ("process",)),
     "exit": OperationSpec(exit_, ("process",)),
     "clear_refs": OperationSpec(clear_refs, ("process",)),
-    "ksm_scan": OperationSpec(ksm_scan, ("process",)),
+    "ksm_scan": OperationSpec(ksm_scan, ("zero_pages", "process")),
+    "memory_merge": OperationSpec(memory_merge, ("process",)),
     "uffd_writeprotect": OperationSpec(uffd_writeprotect, ("wp", "mode", *SYSCALL)),
     "uffd_register": OperationSpec(uffd_register, ("mode", "features", "fill", *SYSCALL)),
     "uffd_unregister": OperationSpec(uffd_unregister, SYSCALL),

@@ -251,6 +251,16 @@ class KsmScanStep(BaseStep):
     """Let ksmd scan until nothing more merges: equal pages where MADV_MERGEABLE was given."""
 
     op = "ksm_scan"
+    zero_pages: bool = False
+    """use_zero_pages: the zero page takes the place of pages of zeroes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryMergeStep(BaseStep):
+    """PR_SET_MEMORY_MERGE: ksmd looks at all private memory of the process, or no longer at any."""
+
+    op = "memory_merge"
+    on: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +306,9 @@ SystemCall: TypeAlias = (
 OnRange: TypeAlias = MemsetStep | PokeStep | AccessStep | AccessPatternStep | SystemCall
 """The steps that have a range."""
 
+OfProcess: TypeAlias = ClearRefsStep | KsmScanStep | MemoryMergeStep | MlockallStep | MunlockallStep
+"""The steps that name no region, and make no process."""
+
 OnLocks: TypeAlias = MlockStep | MunlockStep | MlockallStep | MunlockallStep
 """What a process does with its memory locks."""
 
@@ -318,6 +331,7 @@ Step: TypeAlias = (
     | ExitStep
     | ClearRefsStep
     | KsmScanStep
+    | MemoryMergeStep
     | OnUffd
     | PagemapScanStep
     | MincoreStep

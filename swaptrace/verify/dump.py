@@ -23,6 +23,7 @@ from swaptrace.scenario.schema import (
     KsmScanStep,
     MadviseStep,
     MeasureStep,
+    MemoryMergeStep,
     MemsetStep,
     MlockallStep,
     MlockStep,
@@ -128,6 +129,9 @@ def keys_of(step: Step) -> Iterator[tuple[str, object]]:
             yield "clear_refs", "soft_dirty"
         case KsmScanStep():
             yield "ksm_scan", "true"
+            yield from (("zero_pages", True) for _ in range(step.zero_pages))
+        case MemoryMergeStep():
+            yield "memory_merge", step.on
         case CheckStep():
             yield "check", claims_text(step.claims)
         case MprotectStep():

@@ -25,6 +25,7 @@ from swaptrace.scenario.schema import (
     KsmScanStep,
     MadviseStep,
     MeasureStep,
+    MemoryMergeStep,
     MemsetStep,
     MlockallStep,
     MlockStep,
@@ -220,7 +221,9 @@ class Writer:
             case ClearRefsStep():
                 return "clear_soft_dirty()"
             case KsmScanStep():
-                return "ksm_scan()"
+                return f"ksm_scan({int(step.zero_pages)})"
+            case MemoryMergeStep():
+                return f"memory_merge({int(step.on)})"
             case CheckStep() | MeasureStep() | RepeatStep():
                 raise AssertionError("no step of its own")
 

@@ -21,6 +21,7 @@ from swaptrace.scenario.schema import (
     ForkStep,
     KsmScanStep,
     MadviseStep,
+    MemoryMergeStep,
     MlockallStep,
     MlockStep,
     MmapStep,
@@ -90,7 +91,7 @@ def needs(scenario: Scenario) -> Needs:
         pins=any(isinstance(step, PinStep) for step in steps),
         gup_test=any(isinstance(step, PinStep) and step.mode == "longterm_read" for step in steps),
         huge_pages=any(isinstance(step, MmapStep) and step.huge for step in steps),
-        ksm=any(isinstance(step, KsmScanStep) for step in steps),
+        ksm=any(isinstance(step, KsmScanStep | MemoryMergeStep) for step in steps),
         copied=max(
             (step.span.length for step in steps if isinstance(step, UffdCopyStep)), default=0
         ),

@@ -27,6 +27,7 @@ from swaptrace.scenario.schema import (
     KsmScanStep,
     MadviseStep,
     MeasureStep,
+    MemoryMergeStep,
     MemsetStep,
     MmapStep,
     MprotectStep,
@@ -247,6 +248,7 @@ class Maker:
             kinds.append((self.protect, 8))
         if self.merges:
             kinds += [(self.merging, 8), (self.ksm_scan, 8), (self.memset, 12)]
+            kinds.append((self.memory_merge, 2))
         if self.registers:
             kinds += [(self.userfault, 9), (self.scan, 7)]
         region, process = self.somewhere()
@@ -328,7 +330,10 @@ class Maker:
         return MadviseStep(line=1, process=process, region=region, advice=advice, span=span)
 
     def ksm_scan(self, _region: str, process: str, _pages: int) -> Step:
-        return KsmScanStep(line=1, process=process)
+        return KsmScanStep(line=1, process=process, zero_pages=self.random.random() < 0.2)
+
+    def memory_merge(self, _region: str, process: str, _pages: int) -> Step:
+        return MemoryMergeStep(line=1, process=process, on=self.random.random() < 0.7)
 
     def pageout(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.25)

@@ -89,6 +89,8 @@ steps:
 - {pagemap_scan: a, category: WRITTEN, anyof: [PRESENT, 0x8], inverted: PAGE_IS_HUGE, return: []}
 - {pagemap_scan: a, wp: true, flags: [PM_SCAN_WP_MATCHING], max_pages: 3, vec: false, vec_len: 0}
 - {mincore: a, vec: false, length: 0}
+- {memory_merge: true}
+- {ksm_scan: true, zero_pages: true}
 - {poke: a, value: 0x11, offset: 3, length: 5}
 - {migrate: a, length: 4KiB}
 - {madvise: a, advice: 1212, errno: EINVAL}

@@ -19,6 +19,7 @@ from swaptrace.scenario.schema import (
     KsmScanStep,
     MadviseStep,
     MeasureStep,
+    MemoryMergeStep,
     MemsetStep,
     MlockallStep,
     MlockStep,
@@ -96,12 +97,12 @@ class TouchedMemory:
         """What one step touches, or gives back."""
         areas = self.areas[step.process]
         match step:
+            case MmapStep() | MremapStep() if step.errno is not None:
+                pass
             case MmapStep():
-                if step.errno is None:
-                    self.map(step, areas)
+                self.map(step, areas)
             case MremapStep():
-                if step.errno is None:
-                    self.remap(step, areas)
+                self.remap(step, areas)
             case MunmapStep() if step.span == ByteRange(0, areas[step.region].size):
                 areas[step.region] = TouchedArea(step.span.length)
             case ForkStep():
@@ -115,15 +116,11 @@ class TouchedMemory:
                 self.lock_all(step.process, now=False, later=False)
             case TraceStep():
                 self.replay(step, areas)
-            case AccessPatternStep():
-                pages = min(step.count, self.pages(step.span))
-                areas[step.region].scattered[replace(step, line=1)] = pages * self.page_size
-            case AccessStep() if step.stride > self.page_size:
-                pages = -(-step.span.length // step.stride)
-                areas[step.region].scattered[step.span, step.stride] = pages * self.page_size
-            case (
-                AccessStep() | MemsetStep() | PokeStep() | MlockStep() | PinStep() | UffdCopyStep()
-            ):
+            case AccessPatternStep() | AccessStep():
+                self.access(step, areas[step.region])
+            case MemsetStep() | PokeStep() | MlockStep() | PinStep():
+                areas[step.region].ranges.add(self.whole_pages(step.span))
+            case UffdCopyStep():
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case MadviseStep(advice=advice) if advice.populates:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
@@ -136,12 +133,25 @@ class TouchedMemory:
                 | UffdWriteprotectStep()
             ):
                 pass  # they change what is there, or nothing
-            case UffdRegisterStep() | UffdUnregisterStep() | UffdZeropageStep() | PagemapScanStep():
+            case UffdRegisterStep() | UffdUnregisterStep() | UffdZeropageStep() | UnpinStep():
                 pass
-            case MincoreStep() | MigrateStep() | CheckStep() | KsmScanStep() | UnpinStep():
+            case MincoreStep() | MigrateStep() | PagemapScanStep() | CheckStep():
+                pass
+            case KsmScanStep() | MemoryMergeStep():
                 pass
             case MeasureStep() | RepeatStep():
                 raise AssertionError("no step of its own")
+
+    def access(self, step: AccessStep | AccessPatternStep, area: TouchedArea) -> None:
+        """Accesses to all of a range, or to some of its pages."""
+        if isinstance(step, AccessPatternStep):
+            pages = min(step.count, self.pages(step.span))
+            area.scattered[replace(step, line=1)] = pages * self.page_size
+        elif step.stride > self.page_size:
+            pages = -(-step.span.length // step.stride)
+            area.scattered[step.span, step.stride] = pages * self.page_size
+        else:
+            area.ranges.add(self.whole_pages(step.span))
 
     def map(self, step: MmapStep, areas: dict[str, TouchedArea]) -> None:
         """A new region, or a part of one that there is."""

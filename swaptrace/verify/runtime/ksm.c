@@ -23,15 +23,27 @@ static void set_ksm(const char *path, long value)
 	close(fd);
 }
 
-/* A scan goes over all pages at once, so that the next one begins at the first. */
-static void ksm_scan(void)
+/* ksmd sleeps where there is nothing that it may merge, and its scans do not end then. */
+static void keep_ksmd_awake(void)
 {
-	static const struct {
+	char *page = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		fail("cannot set up KSM: ");
+	for (size_t i = 0; i < page_size; i++)	/* equal to no page of a region */
+		page[i] = (char)(i * 31 + 7);
+	madvise(page, page_size, MADV_MERGEABLE);
+}
+
+/* A scan goes over all pages at once, so that the next one begins at the first. */
+static void ksm_scan(int zero_pages)
+{
+	const struct {
 		const char *path;
 		long value;
 	} during[] = {
 		{KSM "smart_scan", 0},
-		{KSM "use_zero_pages", 0},
+		{KSM "use_zero_pages", zero_pages},
 		{KSM "pages_to_scan", 100000000},
 		{KSM "sleep_millisecs", 1},
 	};
@@ -50,5 +62,19 @@ static void ksm_scan(void)
 	for (int i = 0; i < SETTINGS; i++)
 		set_ksm(during[i].path, before[i]);
 	note.uncounted = true;
+	settle();
+}
+
+/* Of the regions alone: what the program has of its own is not to be merged with them. */
+static void memory_merge(int on)
+{
+	enum { SET_MEMORY_MERGE = 67, GET_MEMORY_MERGE };
+
+	if (prctl(SET_MEMORY_MERGE, on, 0, 0, 0))
+		note.missing = "the kernel does not merge all of a process (Linux 6.4)";
+	else if (prctl(GET_MEMORY_MERGE, 0, 0, 0, 0) != on)
+		fail("PR_SET_MEMORY_MERGE had no effect: ");
+	for (int i = 0; i < mapping_count; i++)
+		madvise(mappings[i].start, mappings[i].size, MADV_UNMERGEABLE);
 	settle();
 }

@@ -218,6 +218,8 @@ int main(int count UNUSED, char **arguments)
 	pidfds[0] = open_pidfd(pid);
 	next_report(0);			/* it is ready */
 	limit_process(pid);
+	if (NEEDS_KSM)
+		keep_ksmd_awake();
 	scenario();
 	for (int p = 0; p < PROCESSES; p++)
 		close(turn[p][1]);

@@ -172,6 +172,7 @@ static int pin_longterm(int region, size_t offset, size_t length) UNUSED;
 static int pin_longterm_read(int region, size_t offset, size_t length) UNUSED;
 static int pin_get(int region, size_t offset, size_t length) UNUSED;
 static void unpin(int region) UNUSED;
-static void ksm_scan(void) UNUSED;
+static void ksm_scan(int zero_pages) UNUSED;
+static void memory_merge(int on) UNUSED;
 static void fork_process(int child) UNUSED;
 static void exit_process(void) UNUSED;
