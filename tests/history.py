@@ -34,7 +34,7 @@ HEAD: Final = """\
 
 What changed over ten kernels in the bundled scenarios without large folios, each kernel under its
 own policy (`prepatch` below 6.11, `merged` from it on), and which rule changed it ([the rules and
-their commits](model.md#kernel-versions)). All values:
+their commits](model.md#kernel-versions)). All values of one scenario:
 
 ```sh
 {command}
@@ -51,7 +51,7 @@ def command() -> str:
     names = [f"{policy_of(kernel)}@{kernel}" for kernel in SHOWN]
     half = len(names) // 2
     first, second = (",".join(part) for part in (names[:half], names[half:]))
-    return f"swaptrace compare scenarios --policies {first},\\\n{second}"
+    return f"swaptrace compare fork-after-pageout --policies {first},\\\n{second}"
 
 
 def counted(scenario: Scenario, kernel: str) -> dict[tuple[str, str], int]:
