@@ -2,8 +2,8 @@
  * The first process of a guest: it loads the modules and runs the jobs of /plan, each with a fresh
  * swap area, and reports on the second serial port, where no message of the kernel comes between.
  *
- * /plan has a line for each module (`module PATH`) and each job (`job BACKEND SIZE CLUSTER MS LRU`),
- * where SIZE is that of the swap area in bytes, without its header page, CLUSTER is page-cluster
+ * /plan has a line for each module (`module PATH`) and each job (`job BACKEND SIZE CLUSTER MS LRU`,
+ * after `huge NUMBER` where it wants huge pages), where SIZE is that of the swap area in bytes, without its header page, CLUSTER is page-cluster
  * and MS how many milliseconds the job may take. LRU is the one that the kernel is to run, `classic`
  * or `mglru`, for a job with a memory limit, which gets a memory cgroup; `-` for one without. The program
  * of job N is /jobs/N; it is given the directory of its cgroup.
@@ -44,6 +44,7 @@
 #define PORT "/dev/ttyS1"
 #define PAGE_CLUSTER "/proc/sys/vm/page-cluster"
 #define THP "/sys/kernel/mm/transparent_hugepage/enabled"
+#define HUGE_PAGES "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 #define ZRAM "/sys/block/zram0"
 #define HOT_ADD "/sys/class/zram-control/hot_add"
 #define DISK "/sys/block/vda"
@@ -282,6 +283,7 @@ static void take_down(void)
 	swapoff("/dev/zram0");
 	swapoff("/dev/vda");
 	put(ZSWAP, "N");
+	put(HUGE_PAGES, "0");
 	rmdir(CGROUP);
 }
 
@@ -380,6 +382,8 @@ int main(void)
 	while (fgets(line, sizeof(line), plan)) {
 		if (sscanf(line, "module %255s", path) == 1) {
 			load_module(path);
+		} else if (sscanf(line, "huge %lu", &job.size) == 1) {
+			put_number(HUGE_PAGES, job.size);
 		} else if (sscanf(line, "job %15s %lu %d %ld %15s", job.backend, &job.size,
 				  &job.page_cluster, &job.milliseconds, job.lru) == 5) {
 			say("begin %d", number);

@@ -26,6 +26,7 @@ from swaptrace.verify.image import modules_of, version_of
 from swaptrace.verify.initramfs import Initramfs
 from swaptrace.verify.modules import Module, modules
 from swaptrace.verify.place import Ending, Job, JobOutcome
+from swaptrace.verify.thp import HUGE_PAGES
 from swaptrace.verify.transcript import DamagedReport, Transcript, trouble, warning
 
 QEMU: Final = "qemu-system-x86_64"
@@ -187,10 +188,11 @@ def guests(
 
 
 def planned(job: Job) -> str:
-    """The line of the plan for a job (see init.c)."""
+    """The lines of the plan for a job (see init.c); the sizes of large folios its program sets."""
     milliseconds = max(1, round(job.timeout * 1000))
     lru = job.limited or "-"
-    return f"job {job.backend} {job.swap_size} {job.page_cluster} {milliseconds} {lru}\n"
+    huge = f"huge {job.settings[HUGE_PAGES]}\n" if HUGE_PAGES in job.settings else ""
+    return f"{huge}job {job.backend} {job.swap_size} {job.page_cluster} {milliseconds} {lru}\n"
 
 
 def find_qemu() -> str:

@@ -16,6 +16,8 @@ from swaptrace.verify import thp, zram
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit import emit_c
 from swaptrace.verify.journal import Journal, journal
+from swaptrace.verify.place import Job
+from swaptrace.verify.qemu import planned
 from swaptrace.verify.random_hugetlb import HugePageMaker
 from swaptrace.verify.thp import HUGE_PAGES, files
 from swaptrace.verify.zram import OwnSwap
@@ -66,6 +68,12 @@ def test_fewer_than_were_wanted_are_put_back_as_well(
     assert file.read_text() == "5\n"
     zram.undo(notes)
     assert file.read_text() == "1"
+
+
+def test_a_guest_sets_them_before_the_job() -> None:
+    job = Job("job", Path("/bin/true"), "zram", 4096, 3, 1, settings={HUGE_PAGES: "3"})
+    assert planned(job) == "huge 3\njob zram 4096 3 1000 -\n"
+    assert planned(job._replace(settings={})) == "job zram 4096 3 1000 -\n"
 
 
 @needs_compiler
