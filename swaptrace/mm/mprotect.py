@@ -21,7 +21,8 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
     The write bit is lost, unless vm_page_prot has it, which that of a private VMA never has, and
     given back where no fault is needed (MM_CP_TRY_CHANGE_WRITABLE): by mprotect for dirty pages
     since 64fe24a3e05e (6.0) and for clean ones since d84887739d5c (6.2), when un-protecting
-    by userfaultfd since 931298e103c2 (6.3).
+    by userfaultfd since 931298e103c2 (6.3). Not in a shared VMA, whose vm_page_prot lacks the
+    write bit where there is something to track (vma_wants_writenotify() is false of that).
     """
     page.enter("change_pte_range")
     pte = page.maps[p].pte
@@ -37,7 +38,8 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
         if wp is not None:
             pte = pte.mkuffd_wp() if wp else pte.clear_uffd_wp()
         by_mprotect = wp is None and (pte.dirty or page.facts.mprotect_upgrades)
-        upgradable = (page.facts.write_upgrade or by_mprotect) and not page.vma(p).hugetlb
+        private = not (page.vma(p).shared or page.vma(p).hugetlb)
+        upgradable = (page.facts.write_upgrade or by_mprotect) and private
         asked = page.policy.functions.get("can_change_pte_writable", can_change_pte_writable)
         if not (wp or pte.write) and upgradable and page.vma(p).writable and asked(page, p, pte):
             pte = pte._replace(write=True, dirty=pte.dirty or page.facts.mkwrite_dirties)
@@ -50,8 +52,6 @@ def can_change_pte_writable(page: Page, p: int, pte: Pte) -> bool:
     vma = page.vma(p)
     if needs_soft_dirty_wp(vma, pte) or (vma.uffd_armed and pte.uffd_wp):
         return False
-    if vma.shared:
-        return pte.dirty  # can_change_shared_pte_writable()
     return not pte.is_zero_page and page.folios[pte.folio].anon_exclusive
 
 

@@ -215,6 +215,13 @@ def test_an_event_comes_before_shared_memory_is_written() -> None:
     assert ran(FILE + plain + again).total["uffd_wp"] == 64
 
 
+def test_unprotected_shared_memory_faults_once_more() -> None:
+    """Is a dirty page left read-only, though the protection is gone, and with it a next write?"""
+    off = "- {uffd_writeprotect: a, wp: false}\n- {write: a}\n"
+    result = ran(SHARED + "- {write: a}\n- {uffd_writeprotect: a}\n" + off)
+    assert counted(result)[0] == {"minflt": 32, "wp_reuse": 32}
+
+
 def test_a_scan_tells_a_page_of_the_page_cache() -> None:
     """Is PAGE_IS_FILE what the page cache has, not a copy and not a marker?"""
     ran(
