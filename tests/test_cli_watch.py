@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import signal
 import sys
 import time
@@ -13,9 +15,11 @@ import pytest
 from swaptrace.cli import hint, watch
 from tests.commandline import READ_WRITE, finished, run, start
 from tests.effort import exhaustive
+from tests.ktree.making import RFC, TREE, with_condition
 from tests.processes import until
 from tests.sweep.test_sweep import COUNTING
 
+TWINS = Path(__file__).parent / "csource" / "twins"
 RUNS = "\npolicy"
 
 
@@ -71,6 +75,31 @@ def test_a_run_that_is_under_way_is_ended() -> None:
         Path("wait").unlink()
         Path("mine.py").write_text(COUNTING + "# another\n")
         until(lambda: "back_in" in Path("out").read_text(), process)
+        process.send_signal(signal.SIGINT)
+        assert finished(process)[0] == 130
+
+
+@exhaustive
+@pytest.mark.parametrize("policy", ["mine.c", "kernel:linux"])
+def test_another_policy_in_c_is_seen_in_the_counts(policy: str) -> None:
+    """Of a file of its own and of a tree: does the next run count as the new C does?"""
+    pytest.importorskip("watchfiles", reason="needs the extra 'watch'")
+    shutil.copytree(TREE, "linux")
+    before, after = (Path(TWINS / f"{name}.c").read_text() for name in ("prepatch", "rfc"))
+    Path("mine.c").write_text(before)
+    Path("a.yaml").write_text(READ_WRITE)
+    with Path("out").open("wb") as out:
+        process = start("watch", "a.yaml", "-p", policy, stdout=out)
+
+        def counted(minor_faults: int) -> None:
+            row = re.compile(rf"back_in +{re.escape(policy)} +{minor_faults} ")
+            until(lambda: row.search(Path("out").read_text()) is not None, process)
+
+        counted(4)
+        Path("mine.c").write_text(after)
+        memory = Path("linux/mm/memory.c")
+        memory.write_text(with_condition(RFC)(memory.read_text()))
+        counted(0)
         process.send_signal(signal.SIGINT)
         assert finished(process)[0] == 130
 

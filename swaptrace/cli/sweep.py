@@ -238,14 +238,14 @@ def _computed(
 
     store = Store(Path(options["cells"]) if options["cells"] else default_place(os.environ))
     cells = cells_of([point.scenario for point in machines], policies)
-    kept = 0
+    kept, number = 0, len(policies)
     scenarios = [point.scenario for point in machines]
     with progress(len(cells), output.color) as bar, hinting(scenarios):
 
         def show_progress(done: int, of: int) -> None:
             nonlocal kept
             kept = done
-            bar.count(done, of, f"cells under {len(policies)} policies")
+            bar.count(done, of, f"cells under {number} {'policy' if number == 1 else 'policies'}")
 
         try:
             done = completed(cells, store, engine, done=show_progress, spoilt=_complain_of_file)
