@@ -9,6 +9,8 @@ from swaptrace.reclaim.loop import DONE, UNKNOWN
 from swaptrace.reclaim.memory import (
     ACTIVE,
     COLUMNS,
+    DOES,
+    EXACT,
     FOLIO_OF,
     FOLIO_TO,
     HELD,
@@ -16,12 +18,14 @@ from swaptrace.reclaim.memory import (
     LISTED,
     MAPPED,
     MEMBER,
+    PGACTIVATE,
     REFERENCED,
     TRACKED,
     WAY,
     WHERE,
     WIDTH,
     WORKINGSET,
+    WRITES,
     YOUNG,
     Array,
     Memory,
@@ -56,9 +60,12 @@ def pageout(m: Memory, pages: Array, event: int, start: int, end: int) -> tuple[
         folio = own_folio(m, page, m.t[m.v[MEMBER] + event])
         if folio >= 0:
             isolate_cold(m, base_of(m, page) + folio)
-        row = m.t[m.v[WAY] + at]
+        row, written = m.t[m.v[WAY] + at], m.t[m.v[DOES] + at] & WRITES
         take(m, page, now, True)
         if folio >= 0 and (not row or m.t[m.v[FOLIO_TO] + row * m.v[WIDTH] + folio] >= 0):
+            if not written and not m.v[EXACT]:  # activate_locked
+                m.flags[m.v[HELD_ENTRIES]] |= ACTIVE
+                m.v[PGACTIVATE] += 1
             folio_add_lru(m, m.v[HELD_ENTRIES])
         m.v[HELD] = 0
     return end, DONE

@@ -238,6 +238,14 @@ class NaiveMemory:
     def column(self, family: SharedRegion, page: int) -> int:
         return next(c for _, _, c in family.region.segments(Walk(page, 1)))
 
+    def own(self, family: SharedRegion, page: int, process: int) -> Folio | None:
+        """The folio that only this process maps."""
+        column = self.world.table.columns[self.column(family, page)]
+        pte = column.maps[process].pte
+        if not isinstance(pte, Pte) or pte.is_zero_page or column.mapcount(pte.folio) != 1:
+            return None
+        return self.state(family, page).folios[pte.folio]
+
     def now(self, event: Event) -> Event:
         scarce = isinstance(event, Pageout | Reclaim)
         facts = self.world.facts_now(scarce)._replace(readahead=event.facts.readahead)

@@ -356,22 +356,20 @@ class NaiveArena(NaiveMemory):
                 state.young.discard(event.process)
         return False
 
-    def own(self, family: SharedRegion, page: int, process: int) -> Folio | None:
-        """The folio that only this process maps."""
-        column = self.world.table.columns[self.column(family, page)]
-        pte = column.maps[process].pte
-        if not isinstance(pte, Pte) or pte.is_zero_page or column.mapcount(pte.folio) != 1:
-            return None
-        return self.state(family, page).folios[pte.folio]
-
     def pageout(self, family: SharedRegion, page: int, event: Pageout) -> None:
         folio = self.own(family, page, event.process)
         if folio is not None:
             self.remove(folio)
             folio.workingset |= folio.active
             folio.active = folio.referenced = False
-        self.take(family, page, self.swapping_out(family, page, event), advised=True)
+        now = self.swapping_out(family, page, event)
+        column = self.world.table.columns[self.column(family, page)]
+        written = moves(self.world.table.policy, column, now).writes
+        self.take(family, page, now, advised=True)
         if folio is not None and not folio.freed:
+            if not written and not self.exact:
+                folio.active = True
+                self.count(ReclaimCounter.PGACTIVATE, 1)
             self.join(folio)
 
     def adjust_trans_huge(self, _tally: Tally, _process: Process, _address: int) -> None:

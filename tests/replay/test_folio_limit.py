@@ -37,8 +37,9 @@ def some_steps(random: Random, pages: int) -> list[str]:
         order = random.choice(["forward", "backward", "random, seed: 3"])
         stride = random.choice([4, 4, 8, 12])
         steps.append(f"{{{op}: a, {part}, stride: {stride}KiB, order: {order}}}")
-        if random.random() < 0.15:
-            steps.append(f"{{madvise: a, advice: DONTNEED, {part}}}")
+        if random.random() < 0.6:
+            advice = random.choice(["DONTNEED", "PAGEOUT", "FREE", "COLD", "WILLNEED"])
+            steps.append(f"{{madvise: a, advice: {advice}, {part}}}")
     return steps
 
 
@@ -107,12 +108,63 @@ def test_other_limits_are_errors(machine: dict[str, str], what: str) -> None:
         replayed(["{mmap: a, size: 1MiB}"], memory="512KiB", **{"thp.64KiB": "always"} | machine)
 
 
-@pytest.mark.parametrize("advice", ["PAGEOUT", "FREE", "COLD", "WILLNEED", "COLLAPSE"])
-def test_advice_that_moves_folios_on_lists_is_an_error(advice: str) -> None:
-    """The same of advice."""
-    steps = [*ADVISED, "{write: a}", f"{{madvise: a, advice: {advice}}}"]
+def test_collapse_is_an_error() -> None:
+    """The same of MADV_COLLAPSE."""
+    steps = [*ADVISED, "{write: a}", "{madvise: a, advice: COLLAPSE}"]
     with pytest.raises(SwaptraceError, match="memory limit"):
         replayed(steps, thp="64KiB", memory="512KiB")
+
+
+def test_pageout_takes_folios_whole_and_counts_no_scan() -> None:
+    """Do four folios go, without what reclaim counts, and come back as if used lately?"""
+    steps = [
+        *ADVISED,
+        "{write: a, length: 256KiB}",
+        "{madvise: a, advice: PAGEOUT, length: 256KiB}",
+    ]
+    total = replayed([*steps, "{read: a, length: 256KiB}"], thp="64KiB", memory="512KiB").total
+    assert total["mthp_swpout"] == total["mthp_swpin"] == total["majflt"] == 4
+    assert total["workingset_activate"] == total["workingset_refault"] == 64
+    assert "pgscan" not in total
+    assert "pgsteal" not in total
+
+
+def test_what_was_written_since_it_was_given_up_is_activated() -> None:
+    """Does MADV_PAGEOUT keep a dirty folio, and make it active (activate_locked)?"""
+    steps = [*ADVISED, "{write: a, length: 128KiB}", "{madvise: a, advice: FREE, length: 128KiB}"]
+    steps += ["{write: a, length: 64KiB}", "{madvise: a, advice: PAGEOUT, length: 128KiB}"]
+    result = replayed(steps, thp="64KiB", memory="512KiB")
+    assert result.total["pgactivate"] == 16
+    assert "pswpout" not in result.total
+    plain = replayed(steps, memory="512KiB")
+    assert plain.total["pgactivate"] == 16
+    assert plain.pages == result.pages
+
+
+@pytest.mark.parametrize(("length", "split", "pages"), [(128, 0, 32), (100, 1, 25)])
+def test_cold_makes_folios_inactive(length: int, split: int, pages: int) -> None:
+    """Do folios that were active lose that, whole ones as they are, and one in part split?"""
+    steps = [*ADVISED, "{write: a, length: 256KiB}", "{madvise: a, advice: PAGEOUT}"]
+    steps += ["{read: a, length: 256KiB}", f"{{madvise: a, advice: COLD, length: {length}KiB}}"]
+    steps += ["{read: a, length: 4KiB}"]
+    total = replayed(steps, thp="64KiB", memory="512KiB", lru_drain="1").total
+    assert (total.get("mthp_split", 0), total["pgdeactivate"]) == (split, pages)
+
+
+def test_what_was_given_up_is_discarded_by_reclaim() -> None:
+    """Is there nothing written of folios that were not written since?"""
+    steps = [*ADVISED, "{write: a, length: 512KiB}", "{madvise: a, advice: FREE, length: 512KiB}"]
+    total = replayed([*steps, "{write: a, offset: 512KiB}"], thp="64KiB", memory="512KiB").total
+    assert total["pgsteal"] == 128
+    assert "pswpout" not in total
+
+
+def test_willneed_reads_single_pages_into_the_swap_cache() -> None:
+    """Are there no major faults then, and is each page read by itself?"""
+    steps = [*ADVISED, "{write: a, length: 256KiB}", "{madvise: a, advice: PAGEOUT}"]
+    steps += ["{madvise: a, advice: WILLNEED}", "{read: a, length: 256KiB}"]
+    total = replayed(steps, thp="64KiB", memory="512KiB").total
+    assert (total["pswpin"], total.get("majflt", 0), total.get("mthp_swpin", 0)) == (64, 0, 0)
 
 
 @exhaustive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swaptrace.mm.block import Block
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.pmd import PmdPage
 from swaptrace.replay.folios.lru import BATCH, Lists, LruFolio, Shadow
@@ -36,10 +37,16 @@ class Charged(Pagewise):
         fits = self.make_room(len(pages), len(pages) == 1 or VmFlag.HUGEPAGE in flags)
         block.touched = touched
         if fits:
-            slots = [pte.slot for pte in ptes if isinstance(pte, SwapPte)]
-            self.fresh[id(block), pages.start] = self.shadows.get(slots[0]) if slots else None
+            self.fresh[id(block), pages.start] = self.shadow_of(block, p, pages)
             self.used += len(pages)
         return fits
+
+    def shadow_of(self, block: Block, p: int | None, pages: range) -> Shadow | None:
+        """The shadow entry that a folio of these pages takes the place of."""
+        mappings = [m for i in pages for m in block.maps[i][slice(p, None if p is None else p + 1)]]
+        slots = [m.pte.slot for m in mappings if isinstance(m.pte, SwapPte)]
+        shadows = [self.shadows.pop(slot, None) for slot in slots]
+        return shadows[0] if shadows else None
 
     def make_room(self, pages: int, may_reclaim: bool) -> bool:
         """Whether so many pages can be charged, once others are reclaimed."""
@@ -61,24 +68,35 @@ class Charged(Pagewise):
             for part in parts:
                 part.young, part.referenced = set(folio.young), folio.referenced
                 part.active, part.workingset = folio.active, folio.workingset
+                part.lazyfree = folio.lazyfree
             self.lru.replace(folio, parts)
             self.used -= folio.nr_pages - len(parts)
         for f in [f for f in new if known[f].pages.start in here]:
             self.add_new(known[f], self.fresh.pop((id(block), known[f].pages.start)))
 
     def add_new(self, folio: LruFolio, shadow: Shadow | None) -> None:
-        """folio_add_lru(); a large folio does not wait in the per-CPU batch."""
+        """A new folio, which may have been here before."""
         if shadow is not None:
             self.lru.refault(folio, shadow, self.slots.used < self.slots.total)
+        self.add_lru(folio)
+
+    def add_lru(self, folio: LruFolio) -> None:
+        """folio_add_lru(); a large folio does not wait in the per-CPU batch."""
         self.lru.batch.append(folio)
         if folio.nr_pages > 1 or len(self.lru.batch) == BATCH:
-            self.drain()
+            self.drain_new()
 
-    def drain(self) -> None:
-        """lru_add_drain()."""
+    def drain_new(self) -> None:
+        """lru_add(), of all that waits."""
         batch, self.lru.batch = self.lru.batch, []
         for folio in batch:
             self.lru.add(folio, self.evictable(folio))
+
+    def drain(self) -> None:
+        """lru_add_drain()."""
+        self.drain_new()
+        for move in self.lru.waiting:
+            self.lru.move(move)
 
     def evictable(self, folio: LruFolio) -> bool:
         """Whether no locked VMA maps it."""

@@ -19,6 +19,9 @@ from swaptrace.replay.processes import SharedRegion
 Kind: TypeAlias = Literal["anon", "file"]
 List: TypeAlias = "OrderedDict[LruFolio, None]"
 
+Move: TypeAlias = Literal["deactivate", "lazyfree"]
+"""The per-CPU batches besides that of new folios, in the order in which they are drained."""
+
 LISTS: Final[tuple[tuple[Kind, bool], ...]] = (
     ("anon", False),
     ("anon", True),
@@ -62,9 +65,10 @@ class LruFolio:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """What an evicted folio leaves in its slots."""
+    """What an evicted folio leaves in its slots. `age` is None if it was on advice: reclaim_pages()
+    has no target, so that the root cgroup's age is noted."""
 
-    age: int
+    age: int | None
     workingset: bool
 
 
@@ -77,6 +81,7 @@ class Lists:
         self.size = dict.fromkeys(LISTS, 0)
         self.flushed = dict(self.size)
         self.batch: list[LruFolio] = []
+        self.waiting: dict[Move, list[LruFolio]] = {"deactivate": [], "lazyfree": []}
         self.unevictable: List = OrderedDict()
         self.activated = self.activated_flushed = 0
         self.cost: dict[Kind, int] = {"anon": 0, "file": 0}
@@ -105,8 +110,9 @@ class Lists:
 
     def remove(self, folio: LruFolio) -> None:
         """lruvec_del_folio(), wherever it is."""
-        if folio in self.batch:
-            self.batch.remove(folio)
+        for batch in (self.batch, *self.waiting.values()):
+            if folio in batch:
+                batch.remove(folio)
         if folio.place is None:
             return
         del folio.place[folio]
@@ -146,19 +152,43 @@ class Lists:
         if sum(self.cost.values()) > sum(self.flushed.values()) // 4:
             self.cost = {name: value // 2 for name, value in self.cost.items()}
 
-    def evicted(self, folio: LruFolio) -> Shadow:
+    def wait(self, move: Move, folio: LruFolio) -> None:
+        """folio_batch_add_and_move(); a large folio does not wait."""
+        if folio.place is None or folio.place is self.unevictable or folio in self.waiting[move]:
+            return
+        self.waiting[move].append(folio)
+        if folio.nr_pages > 1 or len(self.waiting[move]) == BATCH:
+            self.move(move)
+
+    def move(self, move: Move) -> None:
+        """lru_deactivate(), lru_lazyfree(), of all that waits."""
+        batch, self.waiting[move] = self.waiting[move], []
+        for folio in batch:
+            if not (folio.active if move == "deactivate" else not folio.lazyfree):
+                continue
+            self.remove(folio)
+            folio.active = folio.referenced = False
+            if move == "lazyfree":
+                folio.lazyfree = True
+            else:
+                self.count(ReclaimCounter.PGDEACTIVATE, folio.nr_pages)
+            self.add(folio, evictable=True)
+
+    def evicted(self, folio: LruFolio, advised: bool) -> Shadow:
         """workingset_eviction()."""
+        if advised:
+            return Shadow(None, folio.workingset)
         shadow = Shadow(self.age, folio.workingset)
         self.age += folio.nr_pages
         return shadow
 
     def refault(self, folio: LruFolio, shadow: Shadow, swappable: bool) -> None:
-        """workingset_refault()."""
+        """workingset_refault(); the root cgroup's working set is taken to be large."""
         self.count(ReclaimCounter.WORKINGSET_REFAULT, folio.nr_pages)
         size = self.flushed["file", False] + self.flushed["file", True]
         if swappable:
             size += self.flushed["anon", True]
-        if self.age - shadow.age > size:
+        if shadow.age is not None and self.age - shadow.age > size:
             return
         folio.active = True
         self.age += folio.nr_pages
