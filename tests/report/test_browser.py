@@ -85,6 +85,21 @@ def test_does_it_step_filter_and_unfold(browser: Any, compared: Path) -> None:
     assert opened.quiet()
 
 
+def test_does_the_bundled_set_open_within_a_second(browser: Any, compared: Path) -> None:
+    """Of processor time of what reads, lays out and runs the page, the terabyte opened as well?"""
+    page = browser.new_context().new_page()
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.goto(compared.as_uri())
+    page.fill("#filter", "one-tebibyte")
+    page.click("#unfold")
+    assert page.locator("details.item:visible .strips svg").first.is_visible()
+    metrics = {
+        each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]
+    }
+    assert 0 < metrics["TaskDuration"] < 1, metrics
+
+
 def test_does_the_pointer_say_which_pages(browser: Any, tmp_path: Path) -> None:
     """Is each run that it comes to the one whose pages are there, also those of one state?"""
     paged_out = "".join(
