@@ -1,5 +1,6 @@
 """What does a kernel tree cost over the built-in model? Compare within one run, as ratios: a replay
-under a tree is to take no more than 1.2 times as long, and a tree half a second to be read.
+under a tree is to take no more than 1.2 times as long, and a tree half a second to be read. A short
+one is all first evaluations, of which each runs the C.
 
 SWAPTRACE_TEST_TREES=... pytest tests/benchmarks/test_trees.py --override-ini addopts=
 """
@@ -9,10 +10,11 @@ from __future__ import annotations
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from swaptrace import policies
+from swaptrace import bundled, policies
 from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
 from swaptrace.scenario.hardware import Swap
+from swaptrace.scenario.loader import load_file
 from tests.ktree.test_real import SHIPPED, TREES
 from tests.ktree.wholes import KERNELS, SMALL
 from tests.replay.building import MiB, access, memset, mmap, pageout, scenario
@@ -43,6 +45,18 @@ def test_a_replay(benchmark: BenchmarkFixture, name: str, kind: str) -> None:
         access("read", size, order="random"),
         swap=Swap(backend="zswap", size=4 * size),
     )
+    built_in = f"{SHIPPED[version]}@{version}"
+    policy = policies.from_argument(built_in if kind == "built-in" else spec)
+    benchmark(lambda: replay(of, Table(policy)))
+
+
+@pytest.mark.parametrize("kind", ["built-in", "tree"])
+@pytest.mark.parametrize("name", SPECS)
+def test_a_short_replay(benchmark: BenchmarkFixture, name: str, kind: str) -> None:
+    """The same of a bundled scenario, which takes a millisecond?"""
+    benchmark.group = f"short replay {name}"
+    spec, version = SPECS[name]
+    of = load_file(str(bundled.scenarios()["fork-after-pageout"]))
     built_in = f"{SHIPPED[version]}@{version}"
     policy = policies.from_argument(built_in if kind == "built-in" else spec)
     benchmark(lambda: replay(of, Table(policy)))

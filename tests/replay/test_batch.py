@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -242,18 +243,26 @@ def test_what_7_3_reads_ahead_waits() -> None:
     assert drains == {"7.2": [0, 0, 0, 0, 1, 0, 0], "7.3": [0, 0, 0, 0, 0, 0, 1]}
 
 
-def test_an_access_pattern_is_its_accesses() -> None:
-    """Do the accesses of a pattern fill and drain as single reads and writes do?"""
+def test_an_access_pattern_is_its_accesses(tmp_path: Path) -> None:
+    """Do the accesses of a pattern and of a trace fill and drain as single reads and writes do?"""
     pattern = "{access: b, pattern: uniform, count: 200, write_share: 0.5, seed: 3}"
     step = load_text(f"steps:\n- {{mmap: b, size: 256KiB}}\n- {pattern}\n").steps[1]
     assert isinstance(step, AccessPatternStep)
-    single = [
-        f"- {{{'write' if write else 'read'}: b, offset: {4 * page}KiB, length: 4KiB}}\n"
+    pairs = [
+        (page, int(write))
         for chunk in accesses(step, 64)
         for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True)
     ]
+    single = [
+        f"- {{{'write' if write else 'read'}: b, offset: {4 * page}KiB, length: 4KiB}}\n"
+        for page, write in pairs
+    ]
+    trace = tmp_path / "t.csv"
+    trace.write_text("page,write\n" + "".join(f"{page},{write}\n" for page, write in pairs))
     for kernel in CAPACITY:
         whole = run(kernel, f"{FORKED}- {pattern}\n", ZSWAP)
+        traced = run(kernel, f"{FORKED}- {{trace: {trace}, region: b}}\n", ZSWAP)
+        assert (whole.total, whole.pages) == (traced.total, traced.pages)
         parts = run(kernel, FORKED + "".join(single), ZSWAP)
         assert (whole.total, whole.pages) == (parts.total, parts.pages)
         assert whole.total["lru_drains"]
