@@ -12,7 +12,7 @@ import numpy as np
 from swaptrace.errors import NotModelled
 from swaptrace.mm.column import FILLED
 from swaptrace.mm.event import Access, Populate, Store
-from swaptrace.replay.hugetlb import access_huge
+from swaptrace.replay.hugetlb import access_huge, has_huge_pages
 from swaptrace.replay.pages.protocol import SinglePages
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.across import send_across
@@ -35,10 +35,9 @@ def access(world: World, tally: Tally, process: Process, step: AccessStep | Mems
     member = family.members.index(process.name)
     store = store_of(step, world)
     event = Access(member, world.facts, read=step.op.startswith("read"), store=store)
+    huge = world.machine.hugepages > 0 and has_huge_pages(process, family)
+    visit = access_huge if huge else touch
     for part in by_vma(process, family, walk):
-        first = family.base + part.bounds[0]
-        huge = any(area.vma.hugetlb for area in process.space.within(first, first + 1))
-        visit = access_huge if huge else touch
         if not visit(world, tally, process, family, part, event):
             return
 

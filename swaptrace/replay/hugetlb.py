@@ -84,7 +84,10 @@ def access_huge(
     """Accesses within one VMA: before pages of a huge page are touched, it is faulted in. False if
     a SIGSEGV ended the step."""
     first = family.base + walk.bounds[0]
-    area = next(iter(process.space.within(first, first + 1)))
+    area = next(iter(process.space.within(first, first + 1)), None)
+    if area is None:
+        send(world, tally, family, walk.ordered().part(0, 1), event)
+        return False
     for whole, part in by_huge_page(walk):
         wanted = [False] * event.read + [True] * (event.store is not None)
         for write in wanted:

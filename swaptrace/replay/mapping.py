@@ -9,7 +9,7 @@ from swaptrace.mm.column import Vma
 from swaptrace.mm.event import SetVma, Unmap
 from swaptrace.replay.call import Call, Errno, begin, is_aligned
 from swaptrace.replay.filemap import check_modelled, evict_last
-from swaptrace.replay.hugetlb import reserve
+from swaptrace.replay.hugetlb import has_huge_pages, reserve
 from swaptrace.replay.locking import can_do_mlock, mlock_future_ok, mm_populate
 from swaptrace.replay.merging import check_alone, new_flags
 from swaptrace.replay.processes import Lock, Process, SharedRegion
@@ -79,6 +79,8 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
 def placed(world: World, tally: Tally, process: Process, step: MmapStep, vma: Vma) -> Call:
     """The range of the new mapping, whose pages are of its VMA."""
     if step.region in process.regions and "MAP_FIXED" in step.flags:
+        if has_huge_pages(process, process.regions[step.region]):
+            raise NotModelled("a mapping over a part of huge pages is not modelled")
         call = begin(world, tally, process, step.region, step.span)
         unmap(call)
         call.send(call.start, call.end, SetVma(0, world.facts, vma))

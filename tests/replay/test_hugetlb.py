@@ -141,6 +141,7 @@ def test_an_access_that_is_forbidden_is_one_sigsegv() -> None:
         ("- {mmap: a, size: 2MiB, flags: [MAP_HUGETLB, MAP_POPULATE]}\n", "with MAP_POPULATE"),
         ("- {mmap: a, size: 2MiB, flags: MAP_HUGETLB, file: f}\n", "only where it is shared"),
         ("- mlockall: MCL_FUTURE\n" + PRIVATE, "that are locked"),
+        (PRIVATE + "- {mmap: a, size: 4KiB, flags: MAP_FIXED}\n", "over a part of huge pages"),
     ],
 )  # fmt: skip
 def test_what_is_not_modelled_is_said(steps: str, why: str) -> None:
@@ -154,3 +155,9 @@ def test_what_is_not_modelled_is_said(steps: str, why: str) -> None:
 def test_a_machine_has_huge_pages_or_something_else(other: str) -> None:
     with pytest.raises(ScenarioError, match="hugepages: huge pages are modelled only"):
         load_text(f"machine: {{hugepages: 1, {other}}}\nsteps:\n- {{mmap: a, size: 2MiB}}\n")
+
+
+def test_an_access_to_a_hole_is_one_sigsegv() -> None:
+    """Where a part of the huge pages is unmapped, from its first page on?"""
+    found = ran(PRIVATE + "- {munmap: a, length: 2MiB}\n- {write: a, order: backward}\n")
+    assert found.total == {"minflt": 1, "zero_fill": 1, "sigsegv": 1}
