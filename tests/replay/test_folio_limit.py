@@ -12,6 +12,7 @@ from swaptrace import policies
 from swaptrace.errors import SwaptraceError
 from swaptrace.replay import engine
 from swaptrace.replay.folios import memory
+from swaptrace.replay.folios.reclaiming import Reclaiming
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from tests.effort import exhaustive
@@ -81,6 +82,24 @@ def test_a_vma_without_advice_does_not_reclaim_for_large_folios() -> None:
     total = replayed(["{mmap: a, size: 1MiB}", "{write: a}"], thp="64KiB", memory="512KiB").total
     assert total["mthp_fault_alloc"] == 12
     assert total["minflt"] == 12 + 4 * 16
+
+
+@pytest.mark.parametrize(("thp", "tries"), [("64KiB", 18 + 1), ("16KiB", 1)])
+def test_a_charge_that_reclaim_makes_no_room_for(thp: str, tries: int) -> None:
+    """Does a folio of more than eight pages give way to a page after 18 tries, a smaller one not
+    at all (try_charge_memcg())?"""
+    goals: list[int] = []
+
+    def frees_nothing(_: Reclaiming, goal: int) -> int:
+        goals.append(goal)
+        return 0
+
+    with (
+        mock.patch.object(Reclaiming, "direct_reclaim", frees_nothing),
+        pytest.raises(SwaptraceError, match="nothing is left to reclaim"),
+    ):
+        replayed([*ADVISED, "{write: a}"], thp=thp, memory="512KiB")
+    assert len(goals) == tries
 
 
 def test_a_folio_of_which_a_part_is_gone_is_split_by_reclaim() -> None:

@@ -18,6 +18,11 @@ from swaptrace.replay.folios.pagewise import Near
 
 WRITTEN: Final = (POSITION[Counter.PSWPOUT], POSITION[Counter.SWPOUT_ZERO])
 DEF_PRIORITY: Final = 12
+COSTLY: Final = 8
+"""1 << PAGE_ALLOC_COSTLY_ORDER: for no more pages the kernel goes on as long as it frees any."""
+
+RETRIES: Final = 17
+"""MAX_RECLAIM_RETRIES, and one for pages that other CPUs have charged in advance."""
 
 
 class Reclaiming(Charged):
@@ -39,9 +44,9 @@ class Reclaiming(Charged):
             if self.used + pages <= self.capacity:
                 return True
             attempts += 1
-            if pages > 1 and (attempts == 2 or not may_reclaim):  # __GFP_NORETRY
+            if not may_reclaim or (pages > COSTLY and attempts > RETRIES):
                 return False
-            if not freed and pages == 1:
+            if not freed and pages <= COSTLY:
                 self.rescue()
         return True
 
