@@ -34,8 +34,8 @@ OUTLOOK = """\
 The sizes are set to `always`, memory is plentiful, and `hugepages-*/stats` is compared too, except
 where there were two sizes.
 
-| kernel | sizes | back end | page-cluster | scenarios | observations | agree |
-|---|---|---|--:|--:|--:|--:|
+| kernel | sizes | back end (page-cluster) | scenarios | observations | agree |
+|---|---|---|--:|--:|--:|
 {folios}
 
 ## Under a memory limit
@@ -124,13 +124,12 @@ def by_policy() -> str:
 
 
 def large() -> Iterator[str]:
-    """Machines with large folios."""
-    grouped: dict[tuple[str, str, str, int], list[Observation]] = {}
+    """Machines with large folios, by sizes."""
+    grouped: dict[tuple[str, str], list[Observation]] = {}
     for o in observations(FOLIOS):
-        key = (o.kernel, ", ".join(o.machine["thp"]), o.backend, o.machine["swap"]["page_cluster"])
-        grouped.setdefault(key, []).append(o)
-    for key, seen in sorted(grouped.items()):
-        yield f"| {' | '.join(map(str, key))} | {sums(seen)} |"
+        grouped.setdefault((o.kernel, ", ".join(o.machine["thp"])), []).append(o)
+    for (kernel, sizes), seen in sorted(grouped.items()):
+        yield f"| {kernel} | {sizes} | {backends(seen)} | {sums(seen)} |"
 
 
 def limited() -> Iterator[str]:
