@@ -29,6 +29,9 @@ MAX_ACCESSES: Final = 10_000_000
 MAX_DATA_PAGES: Final = 1 << 16
 """How many pages a region may have of which data are checked: writes are noted for each."""
 
+MAX_HUGE_PAGES: Final = 256
+"""How many huge pages are taken from the rest of the machine for a scenario."""
+
 TURN: Final = (1 << 47) - (1 << 44)
 """Regions lie by 2^44 higher in an emitted program than in the scenario, and those from here on at
 the beginning of the address space (`moved` in runtime/access.c)."""
@@ -53,6 +56,8 @@ def check_runnable(scenario: Scenario) -> None:
         raise Unfit(f"it checks data, in a region of more than {MAX_DATA_PAGES} pages")
     if needs(scenario).scanned > MAX_DATA_PAGES:
         raise Unfit(f"it scans more than {MAX_DATA_PAGES} pages at once")
+    if needs(scenario).huge_pages and scenario.machine.hugepages > MAX_HUGE_PAGES:
+        raise Unfit(f"it has more than {MAX_HUGE_PAGES} huge pages (machine.hugepages)")
     check_limit(scenario)
     for step in written(scenario.steps):
         if (

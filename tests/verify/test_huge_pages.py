@@ -15,7 +15,9 @@ from swaptrace.scenario.loader import load_text
 from swaptrace.verify import thp, zram
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit import emit_c
+from swaptrace.verify.fitting import check_runnable
 from swaptrace.verify.journal import Journal, journal
+from swaptrace.verify.limiting import Unfit
 from swaptrace.verify.place import Job
 from swaptrace.verify.qemu import planned
 from swaptrace.verify.random_hugetlb import HugePageMaker
@@ -49,6 +51,13 @@ def test_a_job_wants_its_huge_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert files(scenario(other)) == {}
     assert "#define HUGE_PAGES 3\n" in emit_c(scenario(MAPPED))
     assert "#define HUGE_PAGES -1\n" in emit_c(scenario(other))
+
+
+def test_a_machine_is_not_emptied_for_huge_pages() -> None:
+    """Is it said before any is set that there would be too many?"""
+    check_runnable(scenario(MAPPED))
+    with pytest.raises(Unfit, match="more than 256 huge pages"):
+        check_runnable(scenario(MAPPED.replace("hugepages: 3", "hugepages: 257")))
 
 
 def test_fewer_than_were_wanted_are_put_back_as_well(
