@@ -17,6 +17,7 @@ from swaptrace.replay.table import Table
 from swaptrace.result.verdict import KernelRun, Status, Verdict
 from swaptrace.scenario.schema import Scenario
 from swaptrace.terminal.exitcodes import ExitCode, foremost
+from swaptrace.verify import ksm
 from swaptrace.verify.build import Compilation, Compiler
 from swaptrace.verify.compare import Stop, verify_one
 from swaptrace.verify.emit import emit_c
@@ -143,7 +144,8 @@ class Verifier:
         machine, swap = scenario.machine, scenario.machine.swap
         limited = None if machine.memory is None else machine.reclaim
         wanted = swap.backend, swap.size, swap.page_cluster
-        return Job(binary.name, binary, *wanted, self.timeout, limited, files(scenario))
+        settings, scans = files(scenario), ksm.scans(scenario)
+        return Job(binary.name, binary, *wanted, self.timeout, limited, settings, scans)
 
     def judge(self, scenario: Scenario, outcome: JobOutcome) -> Judged:
         """What an outcome comes to."""

@@ -54,7 +54,7 @@ holds for all of these, but on a faster or slower machine long reclaims may diff
 With folios of 64 KiB the runs of one kernel differ (16 workloads, 6.12.117, `classic`, zram, three
 runs each). What is the same in all three runs is exact. Of the other twelve workloads, eight end
 within the spread of the three, the rest up to 0.6 % outside (`python -m tests.kernel.foliolimits`).
-Of runs alike, half of the fourth ones would lie outside the spread of three.
+A fourth run of the kernel would be outside in half of all cases, too.
 
 ## What the observations do not cover
 
