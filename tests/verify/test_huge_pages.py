@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,18 +14,23 @@ from swaptrace.errors import ScenarioError
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.loader import load_text
 from swaptrace.verify import thp, zram
+from swaptrace.verify.build import Compiler
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit import emit_c
 from swaptrace.verify.fitting import check_runnable
+from swaptrace.verify.fuzz import Fuzzer
+from swaptrace.verify.host import Host
 from swaptrace.verify.journal import Journal, journal
 from swaptrace.verify.limiting import Unfit
+from swaptrace.verify.needs import needs
 from swaptrace.verify.place import Job
 from swaptrace.verify.qemu import planned
 from swaptrace.verify.random_hugetlb import HugePageMaker
+from swaptrace.verify.run import Verifier
 from swaptrace.verify.thp import HUGE_PAGES, files
 from swaptrace.verify.zram import OwnSwap
 from tests.replay.naive import naive_replay
-from tests.verify.programs import on_this_kernel, scenario
+from tests.verify.programs import FACTS, on_this_kernel, scenario
 from tests.verify.test_emit import COMPILERS, needs_compiler, warnings
 
 MAPPED = """\
@@ -105,6 +111,22 @@ def test_random_scenarios_of_huge_pages_replay_alike() -> None:
         assert found.violations == slow.violations == ()
         done += 1
     assert done > 5
+
+
+def test_random_scenarios_have_huge_pages_where_they_can_be_set(tmp_path: Path) -> None:
+    """Now and then, with swap of the run's own, which root alone makes, and never without?"""
+    mapped = 0
+    for index in range(60):
+        random = Fuzzer(imagined(tmp_path), Host(), 1, tmp_path, {})
+        assert random.of_huge_pages(index, FACTS) is None
+        own = OwnSwap(Journal(tmp_path / "journal.json"))
+        made = replace(random, place=Host(own, 1 << 20)).of_huge_pages(index, FACTS)
+        mapped += made is not None and needs(made).huge_pages
+    assert mapped > 0
+
+
+def imagined(directory: Path) -> Verifier:
+    return Verifier(Compiler(("none",), static=True), directory)
 
 
 @on_this_kernel
