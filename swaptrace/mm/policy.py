@@ -138,6 +138,9 @@ class Policy:
     """Functions of mm/ that the policy has whole, by name, with the arguments and the result of
     those here; where it has one, no decision point within it is asked."""
 
+    takes_large: bool = False
+    """Whether `functions` know pages of large folios."""
+
     interpreted: tuple[str, ...] = ()
     """The functions of C that are behind `functions`, those included that they call."""
 

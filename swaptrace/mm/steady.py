@@ -34,6 +34,7 @@ class Steady(Policy):
 
     def __init__(self, policy: Policy) -> None:
         self.name, self.policy, self.functions = policy.name, policy, policy.functions
+        self.takes_large = policy.takes_large
         self.answers: dict[tuple[object, ...], _Remembered] = {}
 
     def swapin_pte(self, fault: SwapinFault) -> SwapinPte:

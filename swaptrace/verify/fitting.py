@@ -103,7 +103,7 @@ def machine_for(scenario: Scenario, facts: KernelFacts) -> Machine:
     there = replace(machine, kernel=kernel, soft_dirty=facts.soft_dirty, **features)
     check_lru(there, facts)
     if large_folios(there.thp):
-        check_modelled(there, functions=False)
+        check_modelled(there)
     return there
 
 

@@ -40,7 +40,7 @@ class NaiveFolios(Folios):
 
     def __init__(self, world: World, _collapsing: bool) -> None:
         machine = world.machine
-        check_modelled(machine, functions=False)
+        check_modelled(machine)
         self.world = world
         self.blocks: dict[int, list[Block]] = {}
         first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)

@@ -29,6 +29,7 @@ from swaptrace.ktree.faults.values import (
     PTEP,
     VMA,
     VMF,
+    Address,
     Pointer,
     Reference,
     Symbolic,
@@ -53,7 +54,7 @@ ACCEPTED: Final[Mapping[str, Callable[[Any], bool]]] = {
     "M": lambda value: value == VMF,
     "P": lambda value: value == PTEP,
     "f": lambda value: isinstance(value, Pointer) and value.kind == "folio",
-    "a": lambda value: value is OPAQUE,
+    "a": lambda value: value is OPAQUE or isinstance(value, Address),
     "0": lambda value: type(value) is int and value == 0,
     "1": lambda value: type(value) is int and value == 1,
 }

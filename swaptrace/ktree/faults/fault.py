@@ -69,6 +69,11 @@ class Fault:
         self.trace: list[Cited] | None = None
         self.work = 0
 
+    @property
+    def numbers_slots(self) -> bool:
+        """Whether C may compute with the numbers of slots."""
+        return False
+
     def entered(self, name: str) -> None:
         """A function of C is entered."""
         self.page.enter(name)

@@ -63,7 +63,7 @@ INERT: Final[Mapping[str, frozenset[str]]] = {
     ),
     "values that only functions of this list and parameters that are not looked at take": words(
         """
-        swp_offset folio_swap thp_swapin_suitable_orders BIT max min
+        swp_offset folio_swap thp_swapin_suitable_orders BIT max min is_swap_pte
         """
     ),
 }

@@ -13,17 +13,28 @@ from swaptrace.kernels import Version
 from swaptrace.ktree.faults.constants import RESULTS
 from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.fault import Fault, Unmodelled, shown
+from swaptrace.ktree.faults.largefault import LargeFault, same, twin
+from swaptrace.ktree.faults.largefolios import LARGE_FAULTS
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
 from swaptrace.ktree.faults.source import Sources, error_of
 from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF, NeedsNumber
 from swaptrace.ktree.faults.windows import ARGUMENTS, WINDOWS, ReadaheadFault, Windows
+from swaptrace.mm.blockpage import BlockPage
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.event import FaultResult
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.readahead import ROOT, Window
 
+LARGE_SINCE: Final = (6, 12)
+"""The one kernel whose functions are interpreted where memory comes in large folios."""
+
 ERROR: Final = RESULTS["VM_FAULT_ERROR"]
+
+DEPENDS: Final = (
+    "what is done depends on whether a page that only the swap cache has was mapped before "
+    "(folio_test_anon), which the model does not keep"
+)
 
 ON_A_PTE: Final = frozenset({"do_wp_page", "do_uffd_rwp"})
 """Those that are called with the page-table entry mapped (vmf->pte)."""
@@ -42,6 +53,8 @@ class TreePolicy(Policy):
     ) -> None:
         self.name, self.program, self.windows = name, program, windows
         self.trace: list[Cited] | None = None
+        self._large: FaultProgram | None = None
+        self.takes_large = program.sources.version == LARGE_SINCE
         has = program.functions
         roots: Mapping[str, Callable[..., Any]] = {
             "do_swap_page": self._swap,
@@ -55,6 +68,16 @@ class TreePolicy(Policy):
         if windows is not None and not windows.functions.keys().isdisjoint(ARGUMENTS):
             functions[ROOT] = Windows(self._window)
         self.functions = functions
+
+    @property
+    def large(self) -> FaultProgram:
+        """The same functions where memory comes in large folios, read when they are needed."""
+        if self._large is None:
+            sources = self.program.sources.defining("CONFIG_TRANSPARENT_HUGEPAGE")
+            self._large = FaultProgram(sources, self.program.builtin, LARGE_FAULTS)
+            self._large.read()
+            self.interpreted = tuple(f"{name}()" for name in self._large.functions)
+        return self._large
 
     def __reduce__(self) -> tuple[Callable[..., TreePolicy], tuple[object, ...]]:
         """Sent to another process as its C, and read there again."""
@@ -86,8 +109,10 @@ class TreePolicy(Policy):
         return self._fault("do_anonymous_page", page, p, write)
 
     def _writable(self, page: Page, p: int, pte: Pte) -> bool:
-        function = self.program.functions["can_change_pte_writable"]
-        fault = Fault(page, p, write=False)
+        program, fault = self.program, Fault(page, p, write=False)
+        if isinstance(page, BlockPage):
+            program, fault = self.large, LargeFault(page, p, write=False)
+        function = program.functions["can_change_pte_writable"]
         fault.trace = self.trace
         return bool(function.call(fault, [VMA, OPAQUE, shown(page, p, pte)]))
 
@@ -110,16 +135,31 @@ class TreePolicy(Policy):
     def _fault(self, name: str, page: Page, p: int, write: bool) -> FaultResult:
         """Run a function on the page. Where it asks what the model does not keep, it must come to
         the same for either answer."""
+        if isinstance(page, BlockPage):
+            return self._of_block(self.large.functions[name], page, p, write)
         function, before = self.program.functions[name], _copied(page)
         result, asked = self._run(function, page, p, write, anonymous=True)
         if asked:
             other, _ = self._run(function, before, p, write, anonymous=False)
             if other != result or _state(before) != _state(page):
-                raise self._wrong(
-                    function,
-                    "what is done depends on whether a page that only the swap cache has was "
-                    "mapped before (folio_test_anon), which the model does not keep",
-                )
+                raise self._wrong(function, DEPENDS)
+        return result
+
+    def _of_block(
+        self, function: CallableFunction, page: BlockPage, p: int, write: bool
+    ) -> FaultResult:
+        """The same of a page of a block, which is copied only where the question can come."""
+        pte = page.maps[p].pte
+        cached = isinstance(pte, SwapPte) and page.cached_folio(pte.slot) is not None
+        before, fault = twin(page) if cached else None, LargeFault(page, p, write)
+        fault.trace = self.trace
+        result = self._come_to(function, fault)
+        if fault.asked:
+            other = None if before is None else LargeFault(before, p, write, anonymous=False)
+            if other is None or self._come_to(function, other) != result:
+                raise self._wrong(function, DEPENDS)
+            if not same(page, other.page):
+                raise self._wrong(function, DEPENDS)
         return result
 
     def _run(
@@ -129,6 +169,10 @@ class TreePolicy(Policy):
         fault.trace = self.trace if anonymous else None
         if function.definition.name in ON_A_PTE:
             fault.fields["pte"] = PTEP
+        return self._come_to(function, fault), fault.asked
+
+    def _come_to(self, function: CallableFunction, fault: Fault) -> FaultResult:
+        """Call a function, and see what it has come to."""
         value = function.call(fault, [VMF])
         wrong = fault.left()
         if wrong is not None:
@@ -136,10 +180,10 @@ class TreePolicy(Policy):
         if not isinstance(value, int):
             raise self._wrong(function, "it returns no vm_fault_t")
         failed = bool(value & ERROR)
-        if failed and page.may_retry:
+        if failed and fault.page.may_retry:
             raise self._wrong(function, f"the fault fails (VM_FAULT_ERROR: {value & ERROR:#x})")
         major, retry = value & FLAGS["VM_FAULT_MAJOR"], value & FLAGS["VM_FAULT_RETRY"]
-        return FaultResult(bool(major) and not failed, bool(retry), failed), fault.asked
+        return FaultResult(bool(major) and not failed, bool(retry), failed)
 
     def _wrong(self, function: CallableFunction, message: str) -> PolicyError:
         source, name = function.definition.source, function.definition.name

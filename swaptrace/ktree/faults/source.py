@@ -78,6 +78,11 @@ class Sources:
         self.shown = dict(shown)
         self._files: dict[str, _File] = {}
 
+    def defining(self, name: str) -> Sources:
+        """The same texts with one more name defined."""
+        defined = {*self.defined, name}
+        return Sources(self.root, self.texts, self.shown, defined, self.version)
+
     def definition(self, name: str) -> Definition | None:
         """The first definition of the name; None if the tree has none. Raises `PolicyError`."""
         pattern = re.compile(rf"\b{re.escape(name)}\s*\(")

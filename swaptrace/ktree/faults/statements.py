@@ -23,7 +23,7 @@ from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.fields import store
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.purity import handed_over
-from swaptrace.ktree.faults.values import OPAQUE, Reference, Symbolic, named
+from swaptrace.ktree.faults.values import OPAQUE, Reference, SwapEntry, Symbolic, named
 
 
 class EarlyReturn(NamedTuple):
@@ -32,6 +32,9 @@ class EarlyReturn(NamedTuple):
     label: str | None
     value: Any = None
 
+
+BREAK: Final = EarlyReturn("break")
+"""The way out of a loop, which no label is called like."""
 
 Step = Callable[[Fault, Env], EarlyReturn | None]
 
@@ -210,12 +213,22 @@ class FaultStatements(FaultExpressions):
 
     def _storing_field(self, node: Any, run: Run) -> Run:
         struct, field = self.value(node.lvalue.name).run, node.lvalue.field.name
+        inner = node.lvalue.name
+        variable = self.find(inner.name) if isinstance(inner, c_ast.ID) else None
 
         def keep(fault: Fault, env: Env) -> None:
-            if not store(fault, struct(fault, env), field, run(fault, env)):
+            if variable is not None and isinstance(env.get(variable.key), SwapEntry):
+                env[variable.key] = self._entry(node, fault, field, run(fault, env))
+            elif not store(fault, struct(fault, env), field, run(fault, env)):
                 raise self.error(node.lvalue, f"the field {quote(field)} cannot be set")
 
         return keep
+
+    def _entry(self, node: Any, fault: Fault, field: str, value: Any) -> SwapEntry:
+        """A swap entry whose slot is set."""
+        if field != "val" or not fault.numbers_slots or not isinstance(value, int):
+            raise self.error(node.lvalue, f"the field {quote(field)} cannot be set")
+        return SwapEntry(value)
 
     def _storing_at(self, node: Any, run: Run) -> Run:
         pointer = self.value(node.lvalue.expr).run
@@ -230,7 +243,7 @@ class FaultStatements(FaultExpressions):
         return keep
 
     def _while(self, node: Any) -> Step:
-        """`while`, and `do` with `while` behind; neither break nor continue is understood."""
+        """`while`, and `do` with `while` behind; no continue is understood."""
         condition, fails = self.truth(node.cond), self._failing(node)
         first = isinstance(node, c_ast.DoWhile)
         body = self._branch(node.stmt)
@@ -243,11 +256,22 @@ class FaultStatements(FaultExpressions):
                     raise fails("this goes round for ever")
                 leave = body(fault, env)
                 if leave is not None:
-                    return leave
+                    return None if leave is BREAK else leave
                 again = condition.run(fault, env)
             return None
 
         return step
+
+    def _break(self, node: Any) -> Step:
+        return self._leaving(node, lambda _fault, _env: BREAK)
+
+    def _stepped(self, node: Any) -> Step:
+        """`x++` and the like, whose value nobody asks for."""
+        op = node.op.removeprefix("p")
+        if op not in ("++", "--"):
+            raise self.error(node, f"{op} is not understood as a statement")
+        one = c_ast.Constant("int", "1", node.coord)
+        return self._assigned(c_ast.Assignment(f"{op[0]}=", node.expr, one, node.coord))
 
     def _called(self, node: Any) -> Step | None:
         name = self.called(node)
@@ -323,4 +347,6 @@ _READERS: Final[Mapping[str, Callable[[FaultStatements, Any], Step | None]]] = {
     "FuncCall": FaultStatements._called,
     "Return": FaultStatements._return,
     "Goto": FaultStatements._goto,
+    "Break": FaultStatements._break,
+    "UnaryOp": FaultStatements._stepped,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from swaptrace.csource.arithmetic import OPERATORS
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import Pte, SwapPte
 
@@ -71,6 +72,57 @@ class Reference(NamedTuple):
 
     read: Callable[[], Any]
     keep: Callable[[Any], None]
+
+
+PAGE_SHIFT: Final = 12
+
+COMPARISONS: Final = ("<", "<=", ">", ">=", "==")
+
+
+class Address(Symbolic):
+    """An address in the block, in bytes: what C makes of it is one again, or a number."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def computed(self, op: str, other: Any, is_left: bool) -> Any:
+        """Differences, remainders, page numbers and comparisons are numbers."""
+        if isinstance(other, Address):
+            number, both = other.value, True
+        elif type(other) is int:
+            number, both = other, False
+        else:
+            raise NeedsNumber
+        one, two = (self.value, number) if is_left else (number, self.value)
+        if op in COMPARISONS:
+            return int(one == two) if op == "==" else int(OPERATORS[op](one, two))
+        found = OPERATORS[op](one, two)
+        return found if (both and op == "-") or op in (">>", "%", "/") else Address(found)
+
+
+class PtePointer(Pointer, Symbolic):
+    """A pointer to a page-table entry: that of the fault, or `number` entries further on."""
+
+    __slots__ = ()
+
+    def computed(self, op: str, other: Any, is_left: bool) -> Any:
+        """Pointer arithmetic."""
+        if isinstance(other, PtePointer):
+            if op == "==":
+                return int(self.number == other.number)
+            if op == "-" or op in COMPARISONS:
+                one, two = (self.number, other.number)[:: 1 if is_left else -1]
+                return OPERATORS[op](one, two)
+        if type(other) is int and op == "==":
+            return 0  # NULL
+        if type(other) is int and is_left and op in ("+", "-"):
+            return further(OPERATORS[op](self.number, other))
+        raise NeedsNumber
+
+
+def further(number: int) -> PtePointer:
+    """The entry so many further on than that of the fault."""
+    return PtePointer("ptep", number)
 
 
 VMA: Final = Pointer("vma")

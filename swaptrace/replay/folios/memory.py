@@ -44,6 +44,7 @@ from swaptrace.scenario.thp import ThpSize, sizes
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 if TYPE_CHECKING:
+    from swaptrace.mm.policy import Policy
     from swaptrace.replay.world import World
 
 SIZES: Final[Map[ThpSize, int]] = {
@@ -71,7 +72,7 @@ FIRST_IN_ZSWAP: Final = (6, 13)
 """The first that stores them in zswap."""
 
 
-def check_modelled(machine: Machine, functions: bool) -> None:
+def check_modelled(machine: Machine, policy: Policy | None = None) -> None:
     """Raise `NotModelled` for a machine with large folios that no model is there for."""
     what = ""
     if version(machine.kernel) < FIRST_KERNEL:
@@ -82,17 +83,32 @@ def check_modelled(machine: Machine, functions: bool) -> None:
         what = "with pages of another size than 4KiB"
     elif machine.memory is not None:
         what = unlimited(machine)
-    elif functions:
-        what = "under a policy that is a kernel tree"
+    if policy is not None and policy.functions and not what:
+        what = in_trees(machine, policy)
     if what:
         raise NotModelled(f"large folios (machine.thp) are not modelled {what}")
+
+
+def in_trees(machine: Machine, policy: Policy) -> str:
+    """Why no model is there for them under a kernel tree; empty if there is."""
+    what = "under a policy that is a kernel tree"
+    if not policy.takes_large:
+        return f"{what}, but under one of Linux 6.12"
+    if machine.memory is not None or not zram(machine):
+        return f"{what}, but on zram without a memory limit"
+    return ""
+
+
+def zram(machine: Machine) -> bool:
+    """Whether the machine swaps to a synchronous device."""
+    return BACKENDS[machine.swap.backend].synchronous_io
 
 
 def unlimited(machine: Machine) -> str:
     """Why no model is there for them under the machine's memory limit; empty if there is."""
     if machine.reclaim != "classic":
         return f"under a memory limit with 'reclaim: {machine.reclaim}'; give 'reclaim: classic'"
-    if not BACKENDS[machine.swap.backend].synchronous_io:
+    if not zram(machine):
         return f"under a memory limit on {machine.swap.backend}; give 'swap: zram'"
     if any(each.size == "2MiB" and each.enabled != "never" for each in sizes(machine.thp)):
         return "of 2MiB under a memory limit"
@@ -131,7 +147,7 @@ class Folios:
 
     def __init__(self, world: World, collapses: bool) -> None:
         machine = world.machine
-        check_modelled(machine, bool(world.table.policy.functions))
+        check_modelled(machine, world.table.policy)
         self.world = world
         size = machine.page_size // ENTRY_BYTES
         first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)

@@ -32,7 +32,7 @@ class Pagewise:
 
     def __init__(self, world: World) -> None:
         machine = world.machine
-        check_modelled(machine, bool(world.table.policy.functions))
+        check_modelled(machine, world.table.policy)
         self.world, self.allowed = world, allowed_orders(machine)
         self.table_pages = machine.page_size // ENTRY_BYTES
         first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)

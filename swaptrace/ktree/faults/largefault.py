@@ -1,0 +1,176 @@
+"""A fault where memory comes in large folios, while the C of it runs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from swaptrace.ktree.faults.fault import Fault, Unmodelled
+from swaptrace.ktree.faults.values import PAGE_SHIFT, Address, PtePointer, further
+from swaptrace.mm.block import Block, Surroundings
+from swaptrace.mm.blockpage import BlockPage
+from swaptrace.mm.column import Entry, Pte, SwapPte
+from swaptrace.mm.event import Facts
+
+
+class LargeFault(Fault):
+    """A fault on page `i` of a block. `seen` are the entries of other pages as the kernel would
+    read them, where the model has let go of their slots already; `made` is, of the folio that a PTE
+    was made of, which of its pages that is for."""
+
+    __slots__ = ("block", "i", "made", "seen")
+
+    page: BlockPage
+
+    def __init__(self, page: BlockPage, p: int, write: bool, anonymous: bool = True) -> None:
+        super().__init__(page, p, write, anonymous)
+        self.block, self.i = page.block, page.i
+        self.seen: dict[int, Entry] = {}
+        self.made: dict[int, int] = {}
+        self.fields["pte"] = further(0) if isinstance(self.shown, Pte) else 0
+
+    @property
+    def numbers_slots(self) -> bool:
+        return True
+
+    @property
+    def address(self) -> Address:
+        """vmf->address."""
+        return Address((self.block.base + self.i) << PAGE_SHIFT)
+
+    def at(self, value: Any) -> int:
+        """The page of the block that an address is in, or what is wrong."""
+        if not isinstance(value, Address):
+            raise Unmodelled("this needs an address")
+        return (value.value >> PAGE_SHIFT) - self.block.base
+
+    def page_of(self, pointer: Any, count: int = 1) -> int:
+        """The page whose entry a pointer points to, and `count` from there on."""
+        if not isinstance(pointer, PtePointer):
+            raise Unmodelled("this needs a pointer to a PTE")
+        i = self.i + pointer.number
+        if not 0 <= i <= i + count <= len(self.block.maps):
+            raise Unmodelled("a PTE is looked at that is of another page table")
+        return i
+
+    def entry(self, i: int) -> Entry:
+        """What the page table holds."""
+        if i == self.i:
+            return self.shown
+        return self.seen.get(i, self.block.maps[i][self.p].pte)
+
+    def ref_count(self, f: int) -> int:
+        """A reference for each page that is mapped or cached."""
+        folio = self.block.folios[f]
+        cached = folio.nr_pages * (folio.slot is not None)
+        return self.page.mapcount(f) + self.held[f] + cached + (f in self.batched)
+
+    def swapped(self, f: int) -> bool:
+        """folio_swapped()."""
+        folio = self.block.folios[f]
+        slots = range(folio.slot, folio.slot + folio.nr_pages) if folio.slot is not None else ()
+        return any(self.swap_count(slot) for slot in slots)
+
+    def set_ptes(self, pointer: Any, pte: Any, count: int) -> None:
+        """set_ptes(): as `set_pte`, of several pages of a folio in order."""
+        first = self.page_of(pointer, count)
+        if isinstance(pte, Pte) and not pte.is_zero_page:
+            folio = self.block.folios[pte.folio]
+            begins = folio.first + self.made.get(pte.folio, first - folio.first)
+            if begins != first or first + count > folio.pages.stop:
+                raise Unmodelled("a PTE maps another page of the folio than that at its address")
+        for i in range(first, first + count):
+            self.set_at(i, pte)
+
+    def set_at(self, i: int, pte: Any) -> None:
+        """The entry of one page."""
+        if i == self.i:
+            self.set_pte(pte)
+            return
+        old = self.block.maps[i][self.p].pte
+        if isinstance(old, SwapPte):
+            self.kept[old.slot] += 1
+        elif old is not None:
+            raise Unmodelled("the PTE of a mapped folio is replaced by another one")
+        if isinstance(pte, Pte) and not pte.is_zero_page:
+            self.held[pte.folio] -= 1
+            self.mapping[pte.folio] -= 1
+        self.seen.pop(i, None)
+        self.page.at(i).set_pte(self.p, pte)
+
+    def free_slot(self, s: int) -> None:
+        """swap_free(), of a page of the block."""
+        held = self.block.slots.get(s)
+        i = self.i if held is None else held.page
+        if self.kept[s] or i == self.i:
+            super().free_slot(s)
+            return
+        old = self.block.maps[i][self.p].pte
+        if not isinstance(old, SwapPte) or old.slot != s:
+            raise Unmodelled("a reference to a swap slot is dropped that the fault does not hold")
+        self.seen[i] = old
+        self.page.at(i).set_pte(self.p, None)
+
+    def left(self) -> str | None:
+        """What is wrong when the fault is over."""
+        if self.seen:
+            return "a swap slot is freed, and no PTE is set"
+        return super().left()
+
+
+class Quiet:
+    """What lies around a block, for what happens to a copy of it: nothing comes of it there."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.around = around
+
+    @property
+    def facts(self) -> Facts:
+        """As they are."""
+        return self.around.facts
+
+    def orders(self, p: int, i: int) -> tuple[int, ...]:
+        """As they are."""
+        return self.around.orders(p, i)
+
+    def bounds(self, p: int, i: int) -> tuple[int, int]:
+        """As they are."""
+        return self.around.bounds(p, i)
+
+    def anon_vma_prepare(self, p: int, i: int) -> None:
+        """That is done."""
+
+    def charge(self, _p: int | None, _pages: range) -> bool:
+        """No limit is met where C is interpreted."""
+        return True
+
+    def hit(self, p: int, i: int, ahead: bool) -> None:
+        """That is noted."""
+
+    def allocate(self, _order: int) -> int | None:
+        """No fault takes slots."""
+        raise Unmodelled("a fault allocates slots")
+
+    def release(self, _slot: int) -> None:
+        """Slots are released once a fault is over."""
+        raise Unmodelled("a fault releases slots")
+
+    def window(self, _p: int, _i: int) -> range:
+        """Nothing is read that was cached."""
+        raise Unmodelled("a page is read that is in the swap cache")
+
+
+def twin(page: BlockPage) -> BlockPage:
+    """A copy of a page and of its block, with which nothing comes of what happens."""
+    other = type(page)(copy.deepcopy(page.block), page.i, page.policy, Quiet(page.around))
+    other.facts, other.may_retry = page.facts, page.may_retry
+    other.counts, other.broken, other.batch = [*page.counts], [*page.broken], {*page.batch}
+    return other
+
+
+def same(one: BlockPage, other: BlockPage) -> bool:
+    """Whether the same has become of both."""
+    blocks = (one.block, other.block)
+    alike = all(getattr(blocks[0], n) == getattr(blocks[1], n) for n in Block.__slots__)
+    mine, theirs = ((page.counts, page.broken, page.batch, page.lookup) for page in (one, other))
+    return alike and mine == theirs

@@ -1,0 +1,368 @@
+"""Functions of the kernel as they are where memory comes in large folios."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from swaptrace.counters import Counter
+from swaptrace.csource.kinds import EXCLUSIVE
+from swaptrace.kernels import Version
+from swaptrace.ktree.faults.dialect import FAULTS
+from swaptrace.ktree.faults.fault import Unmodelled, folio
+from swaptrace.ktree.faults.fields import FIELDS
+from swaptrace.ktree.faults.largefault import LargeFault
+from swaptrace.ktree.faults.primitive import PGTABLE, X86, Table, always, does, gives
+from swaptrace.ktree.faults.swapping import FLAGS, RMAP, SWAPFILE, entry_of, number, slot_of, whole
+from swaptrace.ktree.faults.tables import primitives
+from swaptrace.ktree.faults.values import (
+    OPAQUE,
+    PAGE_SHIFT,
+    Address,
+    Pointer,
+    PtePointer,
+    Reference,
+    SwapEntry,
+    further,
+)
+from swaptrace.mm.block import PMD_ORDER
+from swaptrace.mm.column import ZERO, Pte, SwapPte
+from swaptrace.mm.swap import folio_free_swap, read_swap_cache, swap_read_folio
+
+MM: Final = "include/linux/mm.h"
+HUGE: Final = "include/linux/huge_mm.h"
+MEMORY: Final = "mm/memory.c"
+
+PAGES: Final = 1 << PMD_ORDER
+"""A page of a folio is a pointer: the number of the folio times this, and which page it is."""
+
+
+def page_of(f: int, at: int) -> Pointer:
+    """A pointer to a page of a folio."""
+    return Pointer("page", f * PAGES + at)
+
+
+def parts(value: Any) -> tuple[int, int]:
+    """The folio of a page, and which of its pages it is; of a folio its first."""
+    if isinstance(value, Pointer) and value.kind == "page":
+        return divmod(value.number, PAGES)
+    return number(value), 0
+
+
+def _size(fault: LargeFault, value: Any) -> int:
+    return fault.block.folios[number(value)].nr_pages
+
+
+def _file_page(fault: LargeFault, value: Any, offset: Any) -> Pointer:
+    return page_of(number(value), whole(offset) % _size(fault, value))
+
+
+def _folio_page(_fault: LargeFault, value: Any, at: Any) -> Pointer:
+    return page_of(number(value), whole(at))
+
+
+def _index(_fault: LargeFault, value: Any, page: Any) -> int:
+    f, at = parts(page)
+    if f != number(value):
+        raise Unmodelled("this needs a page of the folio")
+    return at
+
+
+def _make(fault: LargeFault, page: Any) -> Pte:
+    f, at = parts(page)
+    if fault.made.setdefault(f, at) != at:
+        raise Unmodelled("two PTEs are made of one folio")
+    return Pte(f)
+
+
+def _advance(fault: LargeFault, pte: Any, by: Any) -> Any:
+    if isinstance(pte, Pte) and not pte.is_zero_page:
+        first = fault.block.folios[pte.folio].first
+        if first + fault.made.get(pte.folio, 0) + whole(by) != fault.i:
+            raise Unmodelled("the PTE of the fault is made of another page than is there")
+    return pte
+
+
+def _exclusive(fault: LargeFault, page: Any) -> int:
+    f, at = parts(page)
+    return int(fault.block.folios[f].exclusive[at])
+
+
+def _set_exclusive(fault: LargeFault, page: Any) -> None:
+    f, at = parts(page)
+    fault.block.folios[f].exclusive[at] = True
+
+
+def _rmap(fault: LargeFault, value: Any, page: Any, count: Any, flags: Any) -> None:
+    f, at = parts(page)
+    if f != number(value):
+        raise Unmodelled("this needs a page of the folio")
+    fault.mapping[f] += whole(count)
+    if whole(flags) & EXCLUSIVE:
+        for each in range(at, at + whole(count)):
+            fault.block.folios[f].exclusive[each] = True
+
+
+def _new_rmap(fault: LargeFault, value: Any, address: Any, flags: Any = EXCLUSIVE) -> None:
+    held = fault.block.folios[number(value)]
+    if fault.at(address) != held.first:
+        raise Unmodelled("a new folio is put at an address that it was not made for")
+    _rmap(fault, value, value, held.nr_pages, flags)
+
+
+def _offset(_fault: LargeFault, entry: Any) -> int:
+    return slot_of(entry)
+
+
+def _entry(fault: LargeFault, page: Any) -> SwapEntry:
+    f, at = parts(page)
+    return SwapEntry(entry_of(fault, folio(f)).slot + at)
+
+
+def _free(fault: LargeFault, entry: Any, count: Any = 1) -> None:
+    for at in range(whole(count)):
+        fault.free_slot(slot_of(entry) + at)
+
+
+def _free_swap(fault: LargeFault, value: Any) -> int:
+    f = number(value)
+    return 0 if fault.swapped(f) else int(folio_free_swap(fault.page, f))
+
+
+def _fill(fault: LargeFault, value: Any) -> None:
+    f = number(value)
+    held = fault.block.folios[f]
+    if f not in fault.entries:
+        raise Unmodelled("nothing says which slot the folio is read from")
+    first = fault.entries[f].slot
+    for at, page in enumerate(held.pages):
+        slot = fault.block.slots.get(first + at)
+        if slot is None or slot.data is None or slot.page != page:
+            raise Unmodelled("slots are read that do not hold the pages of the folio in order")
+    swap_read_folio(fault.page, first + fault.i - held.first, f)
+
+
+def _read_ahead(fault: LargeFault, entry: Any) -> Pointer:
+    page = fault.page
+    page.lookup = "read"
+    page.enter("swapin_readahead")
+    page.swapin_readahead(fault.p)
+    known = fault.block.next_folio
+    f = read_swap_cache(page, slot_of(entry))
+    if f >= known:
+        fault.fresh.add(f)
+    fault.held[f] += 1
+    return folio(f)
+
+
+def _look_up(fault: LargeFault, entry: Any) -> Any:
+    f = fault.page.cached_folio(slot_of(entry))
+    if f is None:
+        return 0
+    fault.held[f] += 1
+    ahead = fault.block.folios[f].readahead
+    fault.page.lookup = "readahead_hit" if ahead else "hit"
+    fault.page.note_lookup(fault.p, ahead)
+    return folio(f)
+
+
+def _allocate(fault: LargeFault, order: Any, address: Any) -> Pointer:
+    pages = range(fault.at(address), fault.at(address) + (1 << whole(order)))
+    return _held(fault, fault.block.add_folio(pages, ZERO))
+
+
+def _charge(fault: LargeFault, value: Any) -> int:
+    pages = fault.block.folios[number(value)].pages
+    return int(len(pages) > 1 and not fault.page.charge(fault.p, pages))
+
+
+def _normal_page(fault: LargeFault, pte: Any) -> Any:
+    if not isinstance(pte, Pte):
+        raise Unmodelled("this needs a present PTE")
+    if pte.is_zero_page:
+        return 0
+    return page_of(pte.folio, fault.i - fault.block.folios[pte.folio].first)
+
+
+def _held(fault: LargeFault, f: int) -> Pointer:
+    fault.fresh.add(f)
+    fault.held[f] += 1
+    return folio(f)
+
+
+def _anonymous(fault: LargeFault) -> Pointer:
+    fault.page.count(Counter.ZERO_FILL)
+    f = fault.page.alloc_anon_folio(fault.p)
+    fault.block.folios[f].exclusive = [False] * fault.block.folios[f].nr_pages
+    return _held(fault, f)
+
+
+def _orders(fault: LargeFault, among: Any) -> int:
+    bits = sum(1 << order for order in fault.page.around.orders(fault.p, fault.i))
+    return bits & whole(among)
+
+
+def _suitable(fault: LargeFault, address: Any, among: Any) -> int:
+    low, high = fault.page.around.bounds(fault.p, fault.i)
+    found = 0
+    for order in range(PMD_ORDER + 1):
+        pages = fault.block.aligned(fault.at(address), 1 << order)
+        found |= (low <= pages.start and pages.stop <= high) << order
+    return found & whole(among)
+
+
+def _next_order(_fault: LargeFault, orders: Any, order: Any) -> int:
+    if not isinstance(orders, Reference):
+        raise Unmodelled("this needs the address of a variable")
+    left = whole(orders.read()) & ~(1 << whole(order))
+    orders.keep(left)
+    return max(left.bit_length() - 1, 0)
+
+
+def _uncached(fault: LargeFault, entry: Any, count: Any) -> int:
+    slots = range(slot_of(entry), slot_of(entry) + whole(count))
+    found = [at for at, slot in enumerate(slots) if slot in fault.block.cached]
+    return found[0] if found else whole(count)
+
+
+def _zeromap(fault: LargeFault, entry: Any, count: Any) -> int:
+    slots = range(slot_of(entry), slot_of(entry) + whole(count))
+    held = fault.block.slots
+    marks = [slot in held and held[slot].zeroes for slot in slots]
+    return next((at for at, mark in enumerate(marks) if mark != marks[0]), len(marks))
+
+
+def _moved(_fault: LargeFault, pte: Any, by: Any = 1) -> Any:
+    if not isinstance(pte, SwapPte):
+        raise Unmodelled("this needs a swap PTE")
+    return pte._replace(slot=pte.slot + whole(by))
+
+
+def _get(fault: LargeFault, pointer: Any) -> Any:
+    return fault.entry(fault.page_of(pointer))
+
+
+def _set(fault: LargeFault, pointer: Any, pte: Any, count: Any) -> None:
+    zero = isinstance(pte, Pte) and pte.is_zero_page
+    fault.page.count(Counter.ZERO_PAGE, zero and fault.shown is None)
+    fault.set_ptes(pointer, pte, whole(count))
+
+
+def _none(fault: LargeFault, pointer: Any, count: Any) -> int:
+    first = fault.page_of(pointer, whole(count))
+    return int(all(fault.entry(i) is None for i in range(first, first + whole(count))))
+
+
+def _map_lock(fault: LargeFault, address: Any) -> PtePointer:
+    return further(fault.at(address) - fault.i)
+
+
+def _align(_fault: LargeFault, value: Any, to: Any) -> Any:
+    if isinstance(value, Address):
+        return Address(value.value - value.value % whole(to))
+    return whole(value) - whole(value) % whole(to)
+
+
+def _largest(_fault: LargeFault, one: Any, other: Any) -> Any:
+    return max(one, other, key=lambda each: each.value if isinstance(each, Address) else each)
+
+
+def _end(_fault: LargeFault, address: Any, end: Any) -> Any:
+    size = 1 << PMD_ORDER + PAGE_SHIFT
+    if not isinstance(address, Address) or not isinstance(end, Address):
+        raise Unmodelled("this needs addresses")
+    return Address(min(address.value - address.value % size + size, end.value))
+
+
+def _no_zswap(fault: LargeFault) -> int:
+    return int(fault.page.facts.zswap_never_enabled)
+
+
+LARGE: Final[Table] = {
+    "folio_nr_pages": gives("v", _size, "", MM),
+    "folio_order": gives("v", lambda f, v: _size(f, v).bit_length() - 1, "", MM),
+    "folio_test_large": gives("v", lambda f, v: int(_size(f, v) > 1), "", FLAGS),
+    "folio_page": gives("vv", _folio_page, "", FLAGS),
+    "page_folio": gives("v", lambda _f, page: folio(parts(page)[0]), "", FLAGS),
+    "folio_file_page": gives("vv", _file_page, "", "include/linux/pagemap.h"),
+    "folio_page_idx": gives("vv", _index, "", MM),
+    "ALIGN_DOWN": gives("vv", _align, "", "linux/align.h"),
+    "max": gives("vv", _largest, "", "linux/minmax.h"),
+    "pmd_addr_end": gives("vv", _end, "", PGTABLE),
+    "mk_pte": gives("va", _make, "read-only and clean", PGTABLE),
+    "pte_advance_pfn": gives("vv", _advance, "", X86),
+    "PageAnonExclusive": gives("v", _exclusive, "", FLAGS),
+    "SetPageAnonExclusive": does("v", _set_exclusive, "", FLAGS),
+    "folio_add_anon_rmap_ptes": does("vvvV_v", _rmap, "mappings more", RMAP),
+    "folio_add_new_anon_rmap": (
+        *does("vVvv", _new_rmap, "the first mapping", RMAP),
+        *does("vVv", _new_rmap, "the first mapping, exclusive", RMAP),
+    ),
+    "swp_offset": gives("v", _offset, "the slot", "include/linux/swapops.h"),
+    "page_swap_entry": gives("v", _entry, "", "include/linux/swap.h"),
+    "swap_free_nr": does("vv", _free, "drops references to slots", SWAPFILE),
+    "swap_free": does("v", _free, "drops a reference to the slot", SWAPFILE),
+    "folio_free_swap": does("v", _free_swap, "out of the cache if no PTE has a slot", SWAPFILE),
+    "swap_read_folio": does("v_", _fill, "read from the slots from folio->swap on", "mm/page_io.c"),
+    "swapin_readahead": does("v_M", _read_ahead, "read-ahead", "mm/swap_state.c"),
+    "swap_cache_get_folio": does("vV_", _look_up, "the folio of a slot", "mm/swap_state.c"),
+    "vma_alloc_folio": does("_vVv_", _allocate, "a new folio, with a reference", MEMORY),
+    "alloc_anon_folio": does("M", _anonymous, "a new folio of zeroes", MEMORY),
+    "mem_cgroup_swapin_charge_folio": does("v___", _charge, "the memory limit", "memcontrol.h"),
+    "vm_normal_page": gives("Vav", _normal_page, "none for the zero page", MEMORY),
+    "thp_vma_allowable_orders": gives("V__v", _orders, "machine.thp and advice", HUGE),
+    "thp_vma_suitable_orders": gives("Vvv", _suitable, "those that lie in the VMA", HUGE),
+    "highest_order": gives("v", lambda _f, bits: max(whole(bits).bit_length() - 1, 0), "", HUGE),
+    "next_order": does("vv", _next_order, "", HUGE),
+    "BIT": gives("v", lambda _f, at: 1 << whole(at), "", "linux/bits.h"),
+    "vma_thp_gfp_mask": gives("V", lambda _f: OPAQUE, "", HUGE),
+    "userfaultfd_armed": gives("V", lambda f: int(f.page.vma(f.p).uffd_armed), "", MM),
+    "zswap_never_enabled": gives(
+        "", lambda f: int(f.page.facts.zswap_never_enabled), "", "zswap.c"
+    ),
+    "swap_zeromap_batch": gives("vv_", _zeromap, "alike in the zeromap", SWAPFILE),
+    "non_swapcache_batch": gives("vv", _uncached, "in no swap cache", MEMORY),
+    "lookup_swap_cgroup_id": always(0, "_", "one cgroup", "mm/swap_cgroup.c"),
+    "is_swap_pte": gives("v", lambda _f, pte: int(isinstance(pte, SwapPte)), "", MM),
+    "pte_move_swp_offset": gives("vv", _moved, "", "mm/internal.h"),
+    "pte_next_swp_offset": gives("v", _moved, "", "mm/internal.h"),
+    "pte_index": gives("v", lambda _f, a: (a.value >> PAGE_SHIFT) % PAGES, "", PGTABLE),
+    "ptep_get": gives("v", _get, "what the page table holds", PGTABLE),
+    "pte_offset_map_lock": gives("aav_", _map_lock, "the PTE of an address", PGTABLE),
+    "pte_range_none": gives("vv", _none, "", MEMORY),
+    "set_ptes": does("a_vvv", _set, "", PGTABLE),
+    "PageAnon": gives("v", lambda f, page: int(f.is_anonymous(parts(page)[0])), "", FLAGS),
+}
+
+
+def _start(bound: int) -> Callable[[Any, Any], Address]:
+    def read(fault: LargeFault, _vma: Any) -> Address:
+        page = fault.block.base + fault.page.around.bounds(fault.p, fault.i)[bound]
+        return Address(page << PAGE_SHIFT)
+
+    return read
+
+
+def _large(version: Version | None) -> Table:
+    table = {**primitives(version), **LARGE}
+    del table["alloc_swap_folio"]
+    return table
+
+
+LARGE_FAULTS: Final = FAULTS._replace(
+    primitives=_large,
+    constants={
+        **FAULTS.constants,
+        "PAGE_SHIFT": PAGE_SHIFT,
+        "PMD_ORDER": PMD_ORDER,
+        "PMD_MASK": -(1 << PMD_ORDER + PAGE_SHIFT),
+    },
+    fields={
+        **FIELDS,
+        ("vmf", "address"): lambda fault, _vmf: fault.address,
+        ("vma", "vm_start"): _start(0),
+        ("vma", "vm_end"): _start(1),
+        ("SwapEntry", "val"): lambda _fault, entry: entry.slot,
+    },
+)
+"""What a fault does to a page of a block."""
