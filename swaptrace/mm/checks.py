@@ -99,7 +99,10 @@ def store(page: Page, p: int, what: Store, forced: bool = False) -> None:
         for q, other in enumerate(page.maps):
             if other.vma is not None and other.vma.shared:
                 page.set_map(q, data=data)
-    if page.pins:
+        page.pins = [
+            pin._replace(data=data) if pin.folio == pte.folio else pin for pin in page.pins
+        ]
+    elif page.pins:
         follow_store(page, p)
 
 

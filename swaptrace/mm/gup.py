@@ -69,9 +69,10 @@ def can_follow_forced(page: Page, p: int) -> bool:
 
 
 def gup_must_unshare(page: Page, p: int) -> bool:
-    """Whether a longterm pin to read needs a page of the process's own first (84209e87c696)."""
+    """Whether a longterm pin to read needs a page of the process's own first (84209e87c696), as it
+    does in a private mapping of the page cache."""
     pte = page.maps[p].pte
-    if not isinstance(pte, Pte) or pte.write or page.protnone(p):
+    if not isinstance(pte, Pte) or pte.write or page.protnone(p) or page.vma(p).shared:
         return False
     return pte.is_zero_page or not page.folios[pte.folio].anon_exclusive
 

@@ -48,6 +48,8 @@ def shrink_shmem(page: Page, f: int) -> None:
     for p, pte in mappings(page, f):
         page.set_folio(f, dirty=page.folios[f].dirty or pte.dirty)
         page.set_map(p, pte=pte_install_uffd_wp_if_needed(page, p), written=False)
+    if page.pins and page.pin_count(f):
+        return  # folio_maybe_dma_pinned(), is_page_cache_freeable(), __remove_mapping()
     if page.folios[f].dirty:
         shmem_writeout(page, f)
     else:

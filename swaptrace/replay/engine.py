@@ -24,7 +24,7 @@ from swaptrace.replay import (
 )
 from swaptrace.replay.collapsing import collapses
 from swaptrace.replay.execution import execute
-from swaptrace.replay.filemap import refuse_accesses
+from swaptrace.replay.filemap import refuse_trace
 from swaptrace.replay.folding import fold, folded
 from swaptrace.replay.hugetlb import check_step
 from swaptrace.replay.notes import left_mapped
@@ -258,11 +258,11 @@ class Replay:
         process = self.world.processes[step.process]
         stops = (self.parts, checkpoint), self.look
         try:
-            refuse_accesses(process, step.region, step.op)
             if isinstance(step, AccessPatternStep):
                 along = sequence.along(step.count, stops, self.progress)
                 sequence.replay_pattern(self.world, tally, process, step, along)
             else:
+                refuse_trace(process, step.region)
                 trace = sequence.trace_of(step, self.scenario)
                 count = sequence.length(trace) if self.parts or self.look[0] else 0
                 along = sequence.along(count, stops, self.progress)

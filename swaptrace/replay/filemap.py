@@ -33,11 +33,16 @@ def refuse(areas: list[VmArea], what: str) -> None:
         raise NotModelled(f"{what} of shared memory or a file is not modelled")
 
 
-def refuse_accesses(process: Process, region: str | None, what: str) -> None:
-    """The same of a sequence of accesses to a region, or to any."""
+def refuse_trace(process: Process, region: str | None) -> None:
+    """The same of a trace of a region, or of any."""
     regions = process.regions if region is None else (region,)
-    for family in (process.regions[name] for name in regions):
-        refuse(process.space.within(family.base, family.end), what)
+    if any(is_object(process, process.regions[name]) for name in regions):
+        raise NotModelled("trace of shared memory or a file is not modelled")
+
+
+def is_object(process: Process, family: SharedRegion) -> bool:
+    """Whether the process maps shared memory or a file in the region."""
+    return any(area.vma.shmem for area in process.space.within(family.base, family.end))
 
 
 def shmem_remove(world: World, tally: Tally, family: SharedRegion, walk: Walk) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from swaptrace.errors import NotModelled
 from swaptrace.mm.event import Unpin
 from swaptrace.replay.call import Call, Errno, begin, populate
-from swaptrace.replay.filemap import refuse
 from swaptrace.replay.processes import Process
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
@@ -21,7 +20,6 @@ def pin(world: World, tally: Tally, process: Process, step: PinStep) -> Errno:
     call = begin(world, tally, process, step.region, step.span)
     if not step.span.length and step.mode == "longterm":
         return "EFAULT"  # io_buffer_validate()
-    refuse(call.space.within(call.start, call.end), "a pin")
     write, end = step.mode == "longterm", call.start
     for start, stop, area in list(call.space.clipped(call.start, call.end)):
         if start > end or not area.vma.allows(write):

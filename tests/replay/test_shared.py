@@ -241,11 +241,19 @@ def test_a_registered_child_shares_what_is_written() -> None:
     )
 
 
+def test_a_pattern_of_a_file_faults_as_single_accesses_do() -> None:
+    """Do accesses by a pattern count what reads one after another count?"""
+    pattern = ran(FILE + "- {access: a, count: 40, pattern: sequential}\n")
+    reads = ran(FILE + "- {read: a}\n- {read: a}\n")
+    assert pattern.total == reads.total
+    written = ran(FILE + "- {access: a, count: 9, pattern: sequential, write_share: 1}\n")
+    assert written.total["cow_fault"] == min(9, written.total["minflt"])
+
+
 @pytest.mark.parametrize(
     ("steps", "machine", "why"),
     [
         (SHARED, "memory: 1MiB", "memory limit"),
-        (SHARED + "- pin: a\n", "kernel: 6.18", "a pin of shared memory"),
         (SHARED + "- uffd_writeprotect: a\n", "kernel: 6.1", "before Linux 6.12, of shared memory"),
         (
             SHARED + "- {uffd_register: a, mode: missing}\n",
@@ -258,7 +266,11 @@ def test_a_registered_child_shares_what_is_written() -> None:
             "kernel: 6.18",
             "UFFDIO_COPY or UFFDIO_ZEROPAGE of shared memory",
         ),
-        (FILE + "- {access: a, count: 3}\n", "kernel: 6.18", "access of shared memory or a file"),
+        (
+            FILE + "- {trace: t.csv, region: a}\n",
+            "kernel: 6.18",
+            "trace of shared memory or a file",
+        ),
         (FILE + "- {mmap: b, size: 4KiB, file: f}\n", "kernel: 6.18", "mapped already"),
     ],
 )

@@ -13,11 +13,12 @@ from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.event import Access
-from swaptrace.replay.access import anon_vma_prepare
+from swaptrace.replay.access import anon_vma_prepare, touch
+from swaptrace.replay.filemap import is_object
 from swaptrace.replay.pages.arena import Arena
 from swaptrace.replay.pages.dense import first_page
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Pages, Region, check_listable
+from swaptrace.replay.runs.region import Pages, Region, Walk, check_listable
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import (
@@ -228,10 +229,33 @@ def replay_pattern(
     first = step.span.offset // size
     pages = -(-(step.span.offset + step.span.length) // size) - first
     check_listable(pages)
+    if is_object(process, family):
+        touch_each(world, tally, process, step, along)
+        return
     with playing(world, tally, along) as player:
         for chunk in accesses(step, pages):
             if not player.play(chunk, lambda _process, _region: (process, family), first):
                 break
+
+
+def touch_each(
+    world: World, tally: Tally, process: Process, step: AccessPatternStep, along: Along
+) -> None:
+    """The same of shared memory or a file, whose faults map neighbours: one access at a time."""
+    family, size = process.regions[step.region], world.machine.page_size
+    first, marks = step.span.offset // size, list(along.marks)
+    pages = -(-(step.span.offset + step.span.length) // size) - first
+    member = family.members.index(process.name)
+    made = 0
+    for chunk in accesses(step, pages):
+        for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True):
+            event = Access(member, world.facts, not write, "fresh" if write else None)
+            if not touch(world, tally, process, family, Walk(first + page, 1), event):
+                return
+            made += 1
+            while marks and marks[0] <= made:
+                along.mark(marks.pop(0))
+        along.progress(len(chunk.page))
 
 
 def replay_trace(
