@@ -30,3 +30,8 @@ def weight(advice: Advice) -> int:
 
 ADVICE: Final = tuple(each for each in Advice for _ in range(weight(each)))
 """Each as often as it is to be given."""
+
+OF_OBJECTS: Final = tuple(
+    each for each in ADVICE if each.effect not in (Effect.GUARD_INSTALL, Effect.GUARD_REMOVE)
+)
+"""The same for shared memory and files, whose guards (6.15) are not modelled."""

@@ -43,7 +43,7 @@ from swaptrace.scenario.thp import Thp
 from swaptrace.scenario.uffd import UffdMode, UffdWriteprotectStep
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.needs import needs
-from swaptrace.verify.random_advice import ADVICE
+from swaptrace.verify.random_advice import ADVICE, OF_OBJECTS
 from swaptrace.verify.random_lock import lock_step
 from swaptrace.verify.random_mapping import (
     MAPPED,
@@ -340,8 +340,8 @@ class Maker:
         return self.advised(process, region, Advice.PAGEOUT, span)
 
     def advice(self, region: str, process: str, pages: int) -> Step:
-        advice = self.random.choice(ADVICE)
-        span = self.span(pages, 0.5)
+        known = OF_OBJECTS if region in self.objects[process] else ADVICE
+        advice, span = self.random.choice(known), self.span(pages, 0.5)
         return self.advised(process, region, advice, span)
 
     def advised(self, process: str, region: str, advice: Advice, span: ByteRange) -> MadviseStep:

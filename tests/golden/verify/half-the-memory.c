@@ -906,8 +906,8 @@ static void expect_pages(int region, const char *expected, bool soft_dirty)
 	free(actual);
 }
 
-/* What a page of the process checked holds, of which `claimed` is said. What is in swap is not
- * read: that would bring it back. */
+/* What a page of the process checked holds, of which `claimed` is said. What is in swap, or
+ * only in the page cache, is not read: that would bring it here. */
 static int data_of(int mem, int region, size_t page, uint64_t entry, int claimed)
 {
 	const char *start = shared->regions[checked][region].start + page * page_size;
@@ -918,6 +918,8 @@ static int data_of(int mem, int region, size_t page, uint64_t entry, int claimed
 		return UNREAD;
 	if (!(entry & PM_PRESENT) && !is_mapped(shared->pid[checked], start))
 		return UNMAPPED;
+	if (!(entry & PM_PRESENT) && shared->regions[checked][region].shared)
+		return UNREAD;
 	if (entry & PM_PRESENT && pread(mem, &byte, 1, (uintptr_t)start + wrote.at) != 1)
 		fail("cannot read the memory of a process: ");
 	if (claimed == UNCHANGED && (byte == wrote.value || (wrote.freed && !byte)))
