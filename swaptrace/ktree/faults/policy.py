@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from swaptrace.csource.frame import Cited
 from swaptrace.csource.kinds import RESULTS as FLAGS
@@ -13,18 +13,18 @@ from swaptrace.kernels import Version
 from swaptrace.ktree.faults.constants import RESULTS
 from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.fault import Fault, Unmodelled, shown
-from swaptrace.ktree.faults.largefault import LargeFault, same, twin
-from swaptrace.ktree.faults.largefolios import LARGE_FAULTS
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
 from swaptrace.ktree.faults.source import Sources, error_of
 from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF, NeedsNumber
 from swaptrace.ktree.faults.windows import ARGUMENTS, WINDOWS, ReadaheadFault, Windows
-from swaptrace.mm.blockpage import BlockPage
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.event import FaultResult
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.readahead import ROOT, Window
+
+if TYPE_CHECKING:
+    from swaptrace.mm.blockpage import BlockPage
 
 LARGE_SINCE: Final = (6, 12)
 """The one kernel whose functions are interpreted where memory comes in large folios."""
@@ -73,10 +73,14 @@ class TreePolicy(Policy):
     def large(self) -> FaultProgram:
         """The same functions where memory comes in large folios, read when they are needed."""
         if self._large is None:
+            # What it needs takes longer to import than a small replay takes.
+            from swaptrace.ktree.faults.largefolios import LARGE_FAULTS
+
             sources = self.program.sources.defining("CONFIG_TRANSPARENT_HUGEPAGE")
-            self._large = FaultProgram(sources, self.program.builtin, LARGE_FAULTS)
-            self._large.read()
-            self.interpreted = tuple(f"{name}()" for name in self._large.functions)
+            program = FaultProgram(sources, self.program.builtin, LARGE_FAULTS)
+            program.read()
+            self._large = program
+            self.interpreted = tuple(f"{name}()" for name in program.functions)
         return self._large
 
     def __reduce__(self) -> tuple[Callable[..., TreePolicy], tuple[object, ...]]:
@@ -110,7 +114,9 @@ class TreePolicy(Policy):
 
     def _writable(self, page: Page, p: int, pte: Pte) -> bool:
         program, fault = self.program, Fault(page, p, write=False)
-        if isinstance(page, BlockPage):
+        if is_of_block(page):
+            from swaptrace.ktree.faults.largefault import LargeFault
+
             program, fault = self.large, LargeFault(page, p, write=False)
         function = program.functions["can_change_pte_writable"]
         fault.trace = self.trace
@@ -135,7 +141,7 @@ class TreePolicy(Policy):
     def _fault(self, name: str, page: Page, p: int, write: bool) -> FaultResult:
         """Run a function on the page. Where it asks what the model does not keep, it must come to
         the same for either answer."""
-        if isinstance(page, BlockPage):
+        if is_of_block(page):
             return self._of_block(self.large.functions[name], page, p, write)
         function, before = self.program.functions[name], _copied(page)
         result, asked = self._run(function, page, p, write, anonymous=True)
@@ -149,6 +155,8 @@ class TreePolicy(Policy):
         self, function: CallableFunction, page: BlockPage, p: int, write: bool
     ) -> FaultResult:
         """The same of a page of a block, which is copied only where the question can come."""
+        from swaptrace.ktree.faults.largefault import LargeFault, same, twin
+
         pte = page.maps[p].pte
         cached = isinstance(pte, SwapPte) and page.cached_folio(pte.slot) is not None
         before, fault = twin(page) if cached else None, LargeFault(page, p, write)
@@ -188,6 +196,11 @@ class TreePolicy(Policy):
     def _wrong(self, function: CallableFunction, message: str) -> PolicyError:
         source, name = function.definition.source, function.definition.name
         return source.error(source.start, f"in {name}(): {message}")
+
+
+def is_of_block(page: Page) -> TypeGuard[BlockPage]:
+    """Whether a page is one of a block, as where memory comes in large folios."""
+    return type(page) is not Page
 
 
 def _copied(page: Page) -> Page:
