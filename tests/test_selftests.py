@@ -23,6 +23,7 @@ from swaptrace.scenario.loader import load_file
 from swaptrace.verify.leaves import written
 from swaptrace.verify.needs import needs
 from tests.commandline import run
+from tests.effort import part
 from tests.kernel.selftests import recorded
 from tests.replay.naive import naive_replay
 
@@ -106,7 +107,7 @@ def model(name: str) -> str:
     return "agrees" if all(check.ok for check in checks) else "differs"
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", part(FILES, 4))
 def test_holds_under_every_kernels_own_policy(name: str) -> None:
     """Does every claim hold, before and after 6.11, and does the other replay say the same?"""
     scenario = load_file(str(FILES[name]))

@@ -22,7 +22,8 @@ ELSEWHERE: Final = words(
     check_stable_address_space check_swap_exclusive folio_file_page folio_lock_or_retry
     folio_matches_swap_entry folio_order folio_set_swap_entry folio_swap folio_test_dirty
     folio_test_mappedtodisk folio_xchg_last_cpupid get_shadow_from_swap_cache get_swap_device
-    handle_userfault is_fsdax_page is_zero_pfn ksm_might_need_to_copy max mem_cgroup_charge
+    handle_userfault is_fsdax_page is_swap_pte is_zero_pfn ksm_might_need_to_copy max
+    mem_cgroup_charge
     mem_cgroup_swapin_charge_folio mem_cgroup_swapin_uncharge_swap min mm_forbids_zeropage
     mm_tlb_flush_pending my_zero_pfn non_swap_entry page_cpupid_xchg_last page_private
     page_swap_entry pfn_pte pmd_trans_unstable pte_alloc pte_clear_uffd pte_mkspecial pte_mkuffd

@@ -200,7 +200,7 @@ def test_the_questions_have_every_field_in_all_its_values() -> None:
     numbers.add(("FolioRefs", "nr_pages"))  # of one page
     numbers.add(("FolioRefs", "ksm"))  # nothing is merged
     numbers.add(("Vma", "uffd"))  # no operation registers so
-    numbers |= {("Vma", "shmem"), ("Vma", "shared")}  # nor maps so
+    numbers |= {("Vma", "shmem"), ("Vma", "shared"), ("Vma", "hugetlb")}  # nor maps so
     numbers |= {("Uffd", field) for field in Uffd._fields}
     assert {(where.split()[-1], field) for where, field in constant} == numbers
     methods_asked = {where.split()[0] for where, _ in seen}

@@ -18,7 +18,7 @@ from swaptrace.replay.table import Table
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS
 from swaptrace.scenario.schema import Scenario
 from tests.commandline import run
-from tests.effort import examples
+from tests.effort import examples, exhaustive
 from tests.ktree.test_real import tree
 from tests.ktree.wholes import SMALL, Write, edited
 from tests.ktree.wholes import written as written  # a fixture
@@ -45,6 +45,7 @@ SINGLE = ("		if (can_swapin_thp(", "		if (order == 0 && can_swapin_thp(")
 NOT_ALIKE = ("swap_pte_batch(ptep, nr, first) != nr)", "swap_pte_batch(ptep, 1, first) != 1)")
 
 
+@exhaustive
 def test_what_size_is_swapped_in_tells_trees_apart(written: Write) -> None:
     """Is the shortest sequence found where the C swaps in single pages?"""
     done = told_apart(written("large", edited("large", SINGLE)))
@@ -115,6 +116,7 @@ def agree(scenario: Scenario, table: Table) -> None:
         assert replay(scenario, table, steps=True, pages=True) == known
 
 
+@exhaustive
 def test_what_only_the_swap_cache_has_may_have_been_mapped_or_not() -> None:
     """Where that is not known, does the C come to the same for both?"""
     ops = "write@all,pageout@all,fork,read@1,willneed@all,dontneed@1"

@@ -80,5 +80,5 @@ def test_the_table_of_workloads_is_what_is_counted() -> None:
     head, *rows = table.group().splitlines(keepends=True)[1:]
     assert len(rows) == len(swapin_sizes.WORKLOADS)
     assert swapin_sizes.HEAD.endswith(head)
-    for row, name in part(list(zip(rows, swapin_sizes.WORKLOADS, strict=True)), 2, first=1):
+    for row, name in part(list(zip(rows, swapin_sizes.WORKLOADS, strict=True)), 4, first=1):
         assert row == str(swapin_sizes.line(name))
