@@ -40,11 +40,15 @@ KNOWN: Final[Mapping[str, BackendInfo]] = MappingProxyType(
             Backend(compressed=True, load_erases=True), "zswap in front of a disk"
         ),
         "disk": BackendInfo(Backend(), "disk, an SSD"),
+        "none": BackendInfo(Backend(synchronous_io=True), "none, a machine without swap"),
     }
 )
 """By the names of the scenario format: one table, a line a back end. zswap is that of 6.5 and
 later, with exclusive loads (b9c91c43412f, the only way since c2e2ba770200, 6.9); 6.1 keeps the
-copy."""
+copy. Without swap there is no I/O to wait for."""
+
+NO_SWAP: Final = "none"
+"""The back end that has no slots."""
 
 BACKENDS: Final[Mapping[str, Backend]] = MappingProxyType(
     {name: known.traits for name, known in KNOWN.items()}

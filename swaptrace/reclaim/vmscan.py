@@ -280,7 +280,7 @@ def shrink_lruvec(m: Memory, priority: int, force: bool) -> int:
             freed += shrink_list(m, which, file if which == ACTIVE_FILE else anon)
         if freed >= CLUSTER and not goes_on(m):
             break
-    if inactive_is_low(m, INACTIVE_ANON):
+    if m.v[SLOTS] and inactive_is_low(m, INACTIVE_ANON):  # can_age_anon_pages()
         shrink_active_list(m, CLUSTER, ACTIVE_ANON)
     return freed
 

@@ -23,7 +23,8 @@ MGLRU_KERNEL = "6.12"
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """The swap device: `size` in bytes (all of it usable), `page_cluster` as the sysctl."""
+    """The swap device: `size` in bytes (all of it usable; 0: there is none), `page_cluster` as the
+    sysctl."""
 
     backend: Backend = "zram"
     size: int = 256 * MiB

@@ -11,6 +11,7 @@ from collections.abc import Mapping as Map
 from dataclasses import fields, replace
 from typing import Any, Final, cast, get_args
 
+from swaptrace.backends import NO_SWAP
 from swaptrace.errors import nearest, quote, shorten
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS, LIMITED, Machine, Swap
 from swaptrace.scenario.nodes import MappingNode, Node, Scalar, a_kind, known_entries
@@ -105,6 +106,8 @@ def settled(
     if machine.swap.size % machine.page_size:
         text = f"{human(machine.swap.size)} is not a multiple of the page size"
         report.add(marks["swap.size"], f"swap.size: {text}, {human(machine.page_size)}")
+    if machine.swap.backend == NO_SWAP:
+        check_without_swap(machine, marks, report)
     if machine.memory is not None and machine.memory < machine.page_size:
         report.add(marks["memory"], "memory: not even one page fits into this limit")
     reclaimed = marks.get("reclaim", marks.get("kernel"))
@@ -127,10 +130,25 @@ def settled(
     return machine, frozenset(values)
 
 
+def check_without_swap(machine: Machine, marks: Map[str, SourceMark], report: Report) -> None:
+    """What has no meaning without swap, or no model. An override to `none` leaves the size that the
+    file gives its device without effect."""
+    size, backend = marks.get("swap.size"), marks.get("swap.backend")
+    overridden = backend is not None and backend.source.order < 0
+    if size is not None and (size.source.order < 0 or not overridden):
+        report.add(size, "swap.size: means nothing without swap (swap.backend: none)")
+    what = "thp" if machine.thp else "reclaim: mglru" if machine.reclaim == "mglru" else ""
+    if what and marks:
+        mark = backend or next(iter(marks.values()))
+        report.add(mark, f"swap.backend: 'none' is not modelled with {what}; leave out one of them")
+
+
 def build(values: Map[str, Any]) -> Machine:
     """What is given over what the kernel implies over the defaults."""
     kernel = values.get("kernel", Machine().kernel)
     swap = {path[5:]: value for path, value in values.items() if path.startswith("swap.")}
+    if swap.get("backend") == NO_SWAP:
+        swap["size"] = 0
     thp = tuple(
         Thp(cast("ThpKey", key), values[f"thp.{key}"]) for key in THP_KEYS if f"thp.{key}" in values
     )

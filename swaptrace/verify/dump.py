@@ -55,7 +55,7 @@ from swaptrace.scenario.uffd import (
 def to_yaml(scenario: Scenario) -> str:
     """The document, with every key of the machine; what is expected is left out."""
     machine = {key: value for key, value in asdict(scenario.machine).items() if said(key, scenario)}
-    swap = machine.pop("swap")
+    swap = {key: value for key, value in machine.pop("swap").items() if value or key != "size"}
     if "thp" in machine:
         sizes = (f"{each.size}: {each.enabled}" for each in scenario.machine.thp)
         machine["thp"] = f"{{{', '.join(sizes)}}}"

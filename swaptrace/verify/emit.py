@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Final, get_args
 
 from swaptrace.advice import Advice
-from swaptrace.backends import BACKENDS
+from swaptrace.backends import BACKENDS, NO_SWAP
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.mm.uffd import Uffd
 from swaptrace.scenario.hardware import Machine
@@ -83,6 +83,7 @@ def requirements(scenario: Scenario, wanted: Needs) -> list[str]:
     return [
         f"#define EXPECTED_PAGE_SIZE {machine.page_size}UL",
         f"#define WAITS_FOR_IO {int(not BACKENDS[machine.swap.backend].synchronous_io)}",
+        f"#define WITHOUT_SWAP {int(machine.swap.backend == NO_SWAP)}",
         f"#define NEEDS_SOFT_DIRTY {int(wanted.soft_dirty)}",
         f"#define SCANNED_PAGES {max(1, wanted.scanned)}",
         f"#define MOST_COPIED ({size(max(1 << 16, wanted.copied))})",
@@ -159,9 +160,10 @@ def comment(scenario: Scenario) -> str:
     """The scenario as a comment, whatever is in it."""
     swap = scenario.machine.swap
     text = "\n".join(scenario.text).rstrip() or to_yaml(scenario).rstrip()
+    where = "no swap area (" if swap.backend == NO_SWAP else f"a swap area ({swap.backend}, "
     lines = [
-        f"{scenario.name}, as a program. It needs a swap area ({swap.backend}, page-cluster "
-        f"{swap.page_cluster}) and prints, as JSON",
+        f"{scenario.name}, as a program. It needs {where}page-cluster {swap.page_cluster}) and "
+        "prints, as JSON",
         "lines, what the kernel counts in each step and the page maps after it. To build and run:",
         "",
         "    cc -std=c11 -O1 -ffp-contract=off -Wall -Wextra -pthread scenario.c -o scenario",

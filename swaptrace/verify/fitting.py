@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from swaptrace.backends import NO_SWAP
 from swaptrace.kernels import implied, modelled
 from swaptrace.replay.folios.memory import check_modelled
 from swaptrace.scenario.hardware import Machine
@@ -117,6 +118,10 @@ def check_swap(scenario: Scenario, facts: KernelFacts) -> None:
     It can be seen from half of the slots in use on (vm_swap_full).
     """
     wanted = scenario.machine.swap.size
+    if scenario.machine.swap.backend == NO_SWAP:
+        if facts.swap:
+            raise Unfit("it wants a machine without swap, and a swap area is active")
+        return
     if [(area.size, area.used) for area in facts.swap] == [(wanted, 0)]:
         return
     most = needs(scenario).memory

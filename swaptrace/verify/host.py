@@ -11,7 +11,7 @@ from subprocess import PIPE
 from time import monotonic
 from typing import ClassVar, Final
 
-from swaptrace.backends import BACKENDS
+from swaptrace.backends import BACKENDS, NO_SWAP
 from swaptrace.scenario.hardware import Backend
 from swaptrace.scenario.values import human
 from swaptrace.verify import ksm, swap
@@ -58,6 +58,8 @@ class Host:
             return f"its memory limit takes a memory cgroup: {reason}"
         if self.own is None:
             return unfit(job, existing_backend()) or other_settings(job)
+        if job.backend == NO_SWAP:
+            return without_swap()
         if job.backend != "zram":
             return f"it wants swap on {job.backend}, and --setup-zram makes zram"
         if job.swap_size > self.most:
@@ -96,11 +98,18 @@ def on_own_swap(own: OwnSwap, job: Job) -> JobOutcome:
     own.set(PAGE_CLUSTER, str(job.page_cluster))
     for path, word in job.settings.items():
         own.set(path, word)
+    if job.backend == NO_SWAP:
+        return execute_within(own, job)
     own.fresh(job.swap_size)
     try:
-        return execute(job) if job.limited is None else in_own_cgroup(own, job)
+        return execute_within(own, job)
     finally:
         own.off()
+
+
+def execute_within(own: OwnSwap, job: Job) -> JobOutcome:
+    """Run a job, within its memory limit if it has one."""
+    return execute(job) if job.limited is None else in_own_cgroup(own, job)
 
 
 def in_own_cgroup(own: OwnSwap, job: Job) -> JobOutcome:
@@ -140,8 +149,16 @@ def _kind(name: str) -> str:
     return "a rotational disk, where read-ahead follows slots" if rotational else "disk"
 
 
+def without_swap() -> str | None:
+    """Why there is no machine without swap here."""
+    active = ", ".join(area.device for area in swap.active())
+    return f"it wants a machine without swap, and {active} is active" if active else None
+
+
 def unfit(job: Job, existing: str) -> str | None:
     """Why a job cannot run with the swap that is there."""
+    if job.backend == NO_SWAP:
+        return without_swap()
     if existing in BACKENDS:
         if existing == job.backend:
             return None

@@ -271,6 +271,8 @@ static bool set_up(const struct job *job)
 		return false;
 	if (!put_number(PAGE_CLUSTER, job->page_cluster))
 		return failed("page-cluster cannot be set");
+	if (!strcmp(job->backend, "none"))
+		return true;
 	if (!strcmp(job->backend, "zram"))
 		return set_up_zram(job);
 	if (!strcmp(job->backend, "zswap"))

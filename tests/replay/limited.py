@@ -170,7 +170,7 @@ class NaiveArena(NaiveMemory):
                 done = target[more, active] - ahead[more, active]
                 ahead[more, active] = max(target[more, active] * (100 - per_cent) // 100 - done, 0)
                 ahead[less, active] = 0
-        if self.low("anon"):
+        if self.world.device.total and self.low("anon"):
             self.shrink_active("anon", 32)
         return freed
 

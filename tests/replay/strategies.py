@@ -52,6 +52,7 @@ ADVICE = (
 def machines(draw: st.DrawFn, pages: int) -> Machine:
     """Any back end and feature; devices that come to a threshold with so many pages are likely."""
     flag = st.booleans()
+    slots = draw(st.sampled_from([1 << 20, 3 * pages, 2 * pages, pages, pages // 2 + 1, 0]))
     return Machine(
         kernel=draw(st.sampled_from(["6.1", "6.10", "6.12", "6.16", "6.18", "7.2", "7.3"])),
         soft_dirty=draw(flag),
@@ -61,9 +62,8 @@ def machines(draw: st.DrawFn, pages: int) -> Machine:
         zeromap=draw(flag),
         write_upgrade=draw(flag),
         swap=Swap(
-            backend=draw(st.sampled_from(["zram", "zswap", "disk"])),
-            size=PAGE
-            * draw(st.sampled_from([1 << 20, 3 * pages, 2 * pages, pages, pages // 2 + 1])),
+            backend=draw(st.sampled_from(["zram", "zswap", "disk"])) if slots else "none",
+            size=PAGE * slots,
             page_cluster=draw(st.sampled_from([3, 3, 0, 1, 6])),
         ),
     )

@@ -97,6 +97,14 @@ def test_a_scenario_that_fills_its_swap_needs_its_very_own(swap: list[SwapArea])
         machine_for(scenario(HALF), replace(FACTS, swap=tuple(swap)))
 
 
+def test_a_scenario_without_swap_wants_none_to_be_active() -> None:
+    """Is a kernel with a swap area another machine, however little of it is used?"""
+    text = f"machine: {{swap: none}}\n{ONE_PAGE}"
+    assert machine_for(scenario(text), replace(FACTS, swap=())).swap.size == 0
+    with pytest.raises(Unfit, match="it wants a machine without swap"):
+        machine_for(scenario(text), FACTS)
+
+
 def test_a_forked_process_fills_swap_as_well() -> None:
     text = HALF.replace("16KiB", "12KiB")
     large = replace(FACTS, swap=(SwapArea("/dev/zram1", 1 << 30, 0),))

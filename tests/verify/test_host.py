@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from swaptrace.backends import BACKENDS
 from swaptrace.verify import host, ksm, swap
 from swaptrace.verify.cgroup import NoCgroup
 from swaptrace.verify.children import running
@@ -21,7 +22,7 @@ HEADER = "Filename\tType\tSize\tUsed\tPriority\n"
 
 
 def job(binary: Path = Path("/bin/true"), backend: str = "zram", timeout: float = 10) -> Job:
-    assert backend in ("zram", "zswap", "disk")
+    assert backend in BACKENDS
     return Job("job", binary, backend, 1 << 20, 3, timeout)
 
 
@@ -63,6 +64,15 @@ def test_without_swap_every_job_is_skipped_and_told_how_to_get_one(machine: Mach
     assert outcome.reason == (
         "no swap area is active; `--setup-zram 256M` makes one for the run (root)"
     )
+
+
+def test_a_machine_without_swap_has_no_swap_area_active(machine: Machine) -> None:
+    """Does a job that wants no swap run where none is active, and only there?"""
+    assert [outcome.ending for outcome in Host().run([job(backend="none")])] == [Ending.COMPLETED]
+    machine.swaps("zram0")
+    (outcome,) = Host().run([job(backend="none")])
+    assert outcome.ending is Ending.SKIPPED
+    assert outcome.reason == "it wants a machine without swap, and /dev/zram0 is active"
 
 
 def test_what_the_active_swap_amounts_to(machine: Machine) -> None:

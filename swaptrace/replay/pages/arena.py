@@ -261,7 +261,8 @@ class Arena:
         elif why == loop.KILLED:
             raise OutOfMemory(
                 "the memory limit is reached and nothing can be reclaimed: the kernel would kill a "
-                "process here; give machine.memory or machine.swap.size more"
+                "process here; give machine.memory more"
+                f"{' or machine.swap.size' if self.v[memory.SLOTS] else ''}"
             )
 
     def settle(self, tally: Tally) -> None:

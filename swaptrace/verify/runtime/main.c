@@ -123,8 +123,10 @@ static void check_kernel(void)
 			 EXPECTED_PAGE_SIZE, page_size);
 		skip(why);
 	}
-	if (!device_count)
+	if (!device_count && !WITHOUT_SWAP)
 		skip("no swap area is active");
+	if (device_count && WITHOUT_SWAP)
+		skip("it wants a machine without swap, and a swap area is active");
 	if (NEEDS_SOFT_DIRTY && !soft_dirty)
 		skip("the kernel has no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)");
 	if (NEEDS_UFFD && !uffd_wp)

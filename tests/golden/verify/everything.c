@@ -46,6 +46,7 @@ static const char *const process_names[] = { "main", "child" };
 static const char *const region_names[] = { "buf", "other" };
 #define EXPECTED_PAGE_SIZE 4096UL
 #define WAITS_FOR_IO 1
+#define WITHOUT_SWAP 0
 #define NEEDS_SOFT_DIRTY 1
 #define SCANNED_PAGES 1
 #define MOST_COPIED (64 * KiB)

@@ -58,6 +58,7 @@ static const char *const process_names[] = { "main" };
 static const char *const region_names[] = { "buf" };
 #define EXPECTED_PAGE_SIZE 4096UL
 #define WAITS_FOR_IO 0
+#define WITHOUT_SWAP 0
 #define NEEDS_SOFT_DIRTY 0
 #define SCANNED_PAGES 1
 #define MOST_COPIED (64 * KiB)
