@@ -119,6 +119,12 @@ class Counter(Named):
         "do_user_addr_fault",
         "the signal",
     )
+    SIGBUS = (
+        "sigbus",
+        "Access steps that ended beyond the end of a file.",
+        "do_sigbus",
+        "the signal",
+    )
     SPURIOUS_DIRTY = (
         "spurious_dirty",
         "PTEs made dirty although nothing was written through them.",

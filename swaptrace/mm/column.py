@@ -262,7 +262,8 @@ class Shmem(NamedTuple):
 
 class Column(NamedTuple):
     """One virtual page of one region: a mapping for each process that shares the region, what
-    pins have a reference to, and the page cache of the object that is mapped, if one is."""
+    pins have a reference to, and the page cache of the object that is mapped, if one is and its
+    size (i_size) is not reached before."""
 
     maps: tuple[Mapping, ...]
     folios: tuple[Folio, ...] = ()

@@ -351,11 +351,13 @@ Event: TypeAlias = (
 
 
 class FaultResult(NamedTuple):
-    """vm_fault_t: VM_FAULT_MAJOR, VM_FAULT_RETRY and VM_FAULT_ERROR."""
+    """vm_fault_t: VM_FAULT_MAJOR, VM_FAULT_RETRY and VM_FAULT_ERROR; `sigbus` is that the error
+    is VM_FAULT_SIGBUS where an access meets it."""
 
     major: bool = False
     retry: bool = False
     error: bool = False
+    sigbus: bool = False
 
 
 Lookup = Literal["none", "hit", "readahead_hit", "read"]
@@ -380,8 +382,8 @@ class Outcome(NamedTuple):
     `counts` is in the order of `COUNTERS`; `violations` are kinds with the index (in
     `column`) of the process that sees each; `lookup` is what read-ahead needs to know; `path`
     names the kernel functions that decided, in order; `ends` is that nothing more of the step
-    happens, to no page that follows (SIGSEGV, or an error while populating). `batch` is known where
-    the batch is kept. `around` is that a read fault maps neighbours, too.
+    happens, to no page that follows (a signal, or an error while populating). `batch` is known
+    where the batch is kept. `around` is that a read fault maps neighbours, too.
     """
 
     column: Column

@@ -54,7 +54,7 @@ def user_fault(page: Page, p: int, write: bool) -> None:
     result = handle_mm_fault(page, p, write)
     tried = False
     if result.error:
-        page.count(Counter.SIGSEGV)
+        page.count(Counter.SIGBUS if result.sigbus else Counter.SIGSEGV)
         page.ends = True
         return
     if result.retry:
@@ -95,7 +95,7 @@ def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
 def do_pte_missing(page: Page, p: int, write: bool) -> FaultResult | None:
     """do_fault() of an object, do_anonymous_page() of the rest."""
     if page.vma(p).shmem:
-        return FaultResult(do_fault(page, p, write))
+        return do_fault(page, p, write)
     own = page.policy.functions.get("do_anonymous_page", do_anonymous_page)
     result: FaultResult | None = own(page, p, write)
     return result

@@ -5,22 +5,32 @@ from __future__ import annotations
 from swaptrace.counters import Counter
 from swaptrace.errors import NotModelled
 from swaptrace.mm.column import ZERO, Entry, Marker, Pte, Shmem
+from swaptrace.mm.event import FaultResult
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.swap import read_swap_cache, swap_read_folio, swap_writepage
 
 
-def do_fault(page: Page, p: int, write: bool) -> bool:
-    """do_fault() of a page that is not mapped; whether it had to be read (a major fault).
+def do_fault(page: Page, p: int, write: bool) -> FaultResult:
+    """do_fault() of a page that is not mapped; major if it had to be read, and VM_FAULT_SIGBUS
+    beyond the end of the file (shmem_fault()).
 
-    A read fault maps the page as vm_page_prot says, and its neighbours, too; a write fault of a
-    private mapping copies it at once. No neighbours where a userfaultfd protects them
-    (uffd_disable_fault_around()).
+    A read fault maps the page as vm_page_prot says, and its neighbours, too, even if it fails; a
+    write fault of a private mapping copies it at once. No neighbours where a userfaultfd protects
+    them (uffd_disable_fault_around()).
     """
     vma = page.vma(p)
-    if write and not vma.shared:
-        return do_cow_fault(page, p)
-    page.enter("do_shared_fault" if write else "do_read_fault")
+    copies = write and not vma.shared
+    page.enter("do_cow_fault" if copies else "do_shared_fault" if write else "do_read_fault")
     page.maps_around = not write and not vma.uffd_wp
+    if page.shmem is None:
+        page.enter("shmem_fault")
+        return FaultResult(error=True, sigbus=True)
+    return FaultResult(do_cow_fault(page, p) if copies else map_object(page, p, write))
+
+
+def map_object(page: Page, p: int, write: bool) -> bool:
+    """The object's page is mapped; whether it had to be read."""
+    vma = page.vma(p)
     f, major = shmem_get_folio(page)
     pte = Pte(f, write=vma.prot_writes)
     if write:
@@ -32,7 +42,6 @@ def do_fault(page: Page, p: int, write: bool) -> bool:
 
 def do_cow_fault(page: Page, p: int) -> bool:
     """The object's page is looked up or read, and an anonymous copy of it mapped."""
-    page.enter("do_cow_fault")
     page.count(Counter.COW_FAULT)
     cached, major = shmem_get_folio(page)
     f = page.new_folio(page.folios[cached].data, anon_exclusive=True)
@@ -135,4 +144,4 @@ def shmem_truncate_range(page: Page) -> None:
             page.set_map(p, pte=None, data=ZERO)
             drop_data(page, p)
             page.set_map(p, pte=left, armed=armed and left is not None)
-    page.shmem = Shmem()
+    page.shmem = None if page.shmem is None else Shmem()

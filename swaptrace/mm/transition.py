@@ -170,7 +170,7 @@ def perform_uffd(page: Page, event: UffdEvent) -> None:
 
 
 def perform_access(page: Page, event: Access) -> None:
-    """A load, a store, or both; the first that is forbidden ends it with a SIGSEGV."""
+    """A load, a store, or both; the first that fails ends it with a signal."""
     p = event.process
     if event.read:
         before = list(page.maps)

@@ -29,7 +29,7 @@ Faulting: TypeAlias = Access | Populate
 
 
 def access(world: World, tally: Tally, process: Process, step: AccessStep | MemsetStep) -> None:
-    """Touch pages one after another until the end, or to the first SIGSEGV."""
+    """Touch pages one after another until the end, or to the first SIGSEGV or SIGBUS."""
     family = process.regions[step.region]
     walk = walk_of(step, world.machine.page_size)
     member = family.members.index(process.name)

@@ -90,7 +90,8 @@ def placed(world: World, tally: Tally, process: Process, step: MmapStep, vma: Vm
         leave(world, tally, process, process.regions.pop(step.region))
     pages = world.pages(step.size)
     base = world.place(process, pages, step.at)
-    world.add_region(process, step.region, pages, base, vma)
+    in_file = None if step.file_size is None else world.pages(step.file_size)
+    world.add_region(process, step.region, pages, base, vma, in_file)
     return Call(world, tally, process, base, base + pages)
 
 

@@ -167,6 +167,9 @@ def entry_words(column: Column, mapping: Mapping, sizes: tuple[int, ...]) -> str
     """The page-table entry and what it leads to."""
     pte = mapping.pte
     if pte is None:
+        beyond = mapping.vma is not None and mapping.vma.shmem and column.shmem is None
+        if beyond:
+            return "beyond the end of the file"
         return "no page" if column.shmem is None else f"no page; {object_words(column)}"
     if isinstance(pte, Marker):
         return "a guard" if pte.guard else "no page, a uffd-wp marker"

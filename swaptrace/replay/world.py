@@ -118,13 +118,19 @@ class World:
         pages: int,
         base: int,
         vma: Vma,
+        in_file: int | None = None,
     ) -> None:
-        """The pages of a new mapping, of an object of its own if it is of one."""
+        """The pages of a new mapping, of an object of its own if it is of one, which has `in_file`
+        pages, else as many."""
         shmem = Shmem() if vma.shmem else None
         column = self.table.intern(Column((Mapping(vma),), shmem=shmem))
         family = process.regions[name] = SharedRegion(
             name, base, Region(pages, column), [process.name]
         )
+        if in_file is not None and in_file < pages:
+            beyond = self.table.intern(Column((Mapping(vma),)))
+            family.region.resize(in_file, column)
+            family.region.resize(pages, beyond)
         if self.arena is not None:
             self.arena.place(family, pages, column)
 

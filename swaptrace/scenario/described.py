@@ -101,6 +101,13 @@ SCAN: Final[Mapping[str, str]] = {
 }
 """The keys of what a `check` says of a scan."""
 
+FILE: Final[Mapping[str, str]] = {
+    "name": "The name of the file; no other mmap may give it.",
+    "size": "The size of the file in bytes. Default: as large as the mapping. An access to a page "
+    "beyond it is a SIGBUS.",
+}
+"""The parts of a file."""
+
 REGION: Final = "The region."
 
 ACCESSES: Final[Mapping[str, str]] = {
@@ -119,7 +126,7 @@ KEYS: Final[Mapping[str, str]] = {
     "size": "The size of the mapping, rounded up to whole pages.",
     "prot": "The protection: what of reading, writing and executing is permitted.",
     "shared": "MAP_SHARED: children share the memory, which is swapped as that of tmpfs.",
-    "file": "The name of a new file of tmpfs, as large as the mapping; no other mmap may name it.",
+    "file": "A new file of tmpfs. In short only its name: `file: f`.",
     "at": "The address, a multiple of the page size. Default: the next free 2 MiB boundary.",
     "value": "The byte that is written. A page of zeros is stored differently (see zeromap).",
     "stride": "The distance of the bytes that are touched. Default: the page size.",

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Final, TypedDict, TypeVar
+from typing import Any, Final, TypedDict, TypeVar
 
 from swaptrace.errors import quote
 from swaptrace.scenario import values
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.claims import Claims
-from swaptrace.scenario.nodes import Node, NodeEntry
+from swaptrace.scenario.nodes import MappingNode, Node, NodeEntry, known_entries
 from swaptrace.scenario.source import Report, SourceMark
 from swaptrace.scenario.values import Reader, read, read_flags
 
@@ -103,6 +103,22 @@ class StepFields:
         if key not in self.entries:
             self.report.add(self.mark, f"{self.op} needs {quote(key)}")
         return self.get(key, reader, otherwise)
+
+    def in_parts(self, key: str, readers: Mapping[str, Reader[Any]]) -> dict[str, Any]:
+        """The value of a key that is a mapping, or in short the first part of that alone, which it
+        needs."""
+        entry, first = self.entries.get(key), next(iter(readers))
+        if entry is None:
+            return {}
+        if not isinstance(entry.node, MappingNode):
+            return {first: read(self.report, entry.node, key, readers[first], None)}
+        known = known_entries(entry.node, tuple(readers), key, self.report)
+        if first not in known:
+            self.report.add(entry.node.mark, f"{key} needs {quote(first)}")
+        return {
+            part: read(self.report, given.node, f"{key}.{part}", readers[part], None)
+            for part, given in known.items()
+        }
 
     def claims(self) -> Claims:
         """The argument of a `check`."""

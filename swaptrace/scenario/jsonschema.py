@@ -142,20 +142,25 @@ def steps(names: Iterable[str]) -> Schema:
 
 
 class TakenKey(NamedTuple):
-    """How an operation reads one of its keys; `several` is that it takes a list of such values."""
+    """How an operation reads one of its keys; `several` is that it takes a list of such values,
+    `parts` that it takes a mapping of these, the first in short."""
 
     reader: Reader[Any]
     required: bool = False
     default: object = None
     several: bool = False
+    parts: Mapping[str, Reader[Any]] | None = None
 
     @property
     def schema(self) -> Schema:
         """What is accepted."""
         one = of_reader(self.reader)
-        if not self.several:
-            return one
-        return {"anyOf": [one, {"type": "array", "items": one, "uniqueItems": True}]}
+        if self.parts:
+            parts = {part: of_reader(reader) for part, reader in self.parts.items()}
+            inner = mapping(told(described.FILE, parts), [next(iter(parts))])
+            return {"if": {"type": "object"}, "then": inner, "else": one}
+        listed = {"type": "array", "items": one, "uniqueItems": True}
+        return {"anyOf": [one, listed]} if self.several else one
 
 
 class KeyRecorder(StepFields):
@@ -183,6 +188,10 @@ class KeyRecorder(StepFields):
     def main_flags(self, reader: Reader[T]) -> tuple[T, ...]:
         self.argument_taken = TakenKey(reader, several=True)
         return ()
+
+    def in_parts(self, key: str, readers: Mapping[str, Reader[Any]]) -> dict[str, Any]:
+        self.taken[key] = TakenKey(next(iter(readers.values())), parts=readers)
+        return {}
 
     def flags(self, key: str, reader: Reader[T]) -> tuple[T, ...]:
         self.taken[key] = TakenKey(reader, several=True)
@@ -238,9 +247,8 @@ def check_argument() -> Schema:
         "scan": scan_claim(),
         "policies": {"type": "array", "items": {"type": [*TEXT], "pattern": LINE}, "minItems": 1},
     }
-    known = {key: {"description": described.CLAIMS[key], **parts[key]} for key in checks.KEYS}
     either = [{"required": [key]} for key in checks.KEYS if key != "policies"]
-    return {**mapping(known), "anyOf": either}
+    return {**mapping(told(described.CLAIMS, parts)), "anyOf": either}
 
 
 def scan_claim() -> Schema:
@@ -250,10 +258,12 @@ def scan_claim() -> Schema:
         "walk_end": of_reader(values.OFFSET),
         "pages": a_string(checks.SCAN_PAGES, examples=["8WP,8-"]),
     }
-    return {
-        **mapping({key: {"description": described.SCAN[key], **parts[key]} for key in parts}),
-        "minProperties": 1,
-    }
+    return {**mapping(told(described.SCAN, parts)), "minProperties": 1}
+
+
+def told(words: Mapping[str, str], parts: Mapping[str, Schema]) -> dict[str, Schema]:
+    """Parts with their descriptions."""
+    return {part: {"description": words[part], **parts[part]} for part in parts}
 
 
 def by_region(claim: Schema) -> Schema:

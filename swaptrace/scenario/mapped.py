@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from swaptrace.scenario import values
 from swaptrace.scenario.fields import StepFields
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import HUGE_PAGE, MmapStep
+from swaptrace.scenario.values import Reader
+
+FILE: Final[Mapping[str, Reader[Any]]] = {"name": values.name, "size": values.LENGTH}
+"""The parts of a file."""
 
 
 def mmap(f: StepFields) -> MmapStep:
+    file = f.in_parts("file", FILE)
     step = MmapStep(
         **f.base(),
         region=f.name(),
@@ -18,7 +26,8 @@ def mmap(f: StepFields) -> MmapStep:
         offset=f.part("offset", values.OFFSET, 0),
         flags=f.flags("flags", values.MAP_FLAG),
         shared=f.get("shared", values.boolean, False),
-        file=f.get("file", values.name, None),
+        file=file.get("name"),
+        file_size=file.get("size"),
     )
     if step.huge:
         check_huge(f, step)
@@ -35,6 +44,8 @@ def check_huge(f: StepFields, step: MmapStep) -> None:
         f.wrong("flags", f"MAP_HUGETLB with {others[0]} is not modelled; leave one of them out")
     if step.file is not None and not step.shared:
         f.wrong("file", "a file of hugetlbfs is modelled only where it is shared")
+    if step.file_size is not None:
+        f.wrong("file", "a file of hugetlbfs is as large as its mapping; leave its size out")
 
 
 def mremap(f: StepFields) -> MremapStep:

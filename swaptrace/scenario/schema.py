@@ -48,7 +48,8 @@ class MmapStep(BaseStep):
     or `shared`, or of a new `file` of tmpfs.
 
     With MAP_FIXED it takes the place of a part of a region that there is, from `offset` on. With
-    MAP_HUGETLB it is of huge pages of 2 MiB, and a file one of hugetlbfs.
+    MAP_HUGETLB it is of huge pages of 2 MiB, and a file one of hugetlbfs. The file has `file_size`
+    bytes (None: as many as the mapping).
     """
 
     op = "mmap"
@@ -60,6 +61,7 @@ class MmapStep(BaseStep):
     flags: tuple[MapFlag, ...] = ()
     shared: bool = False
     file: str | None = None
+    file_size: int | None = None
 
     @property
     def span(self) -> ByteRange:

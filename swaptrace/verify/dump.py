@@ -194,7 +194,8 @@ def mmap_keys(step: MmapStep) -> Iterator[tuple[str, object]]:
     if step.shared:
         yield "shared", step.shared
     if step.file is not None:
-        yield "file", step.file
+        size = step.file_size
+        yield "file", step.file if size is None else f"{{name: {step.file}, size: {size}}}"
 
 
 def mremap_keys(step: MremapStep) -> Iterator[tuple[str, object]]:

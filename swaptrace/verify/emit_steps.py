@@ -234,7 +234,8 @@ class Writer:
         flags = ored((*step.flags, *(["MAP_SHARED"] if step.shared else [])))
         given = f"{size(step.size)}, {prot_of(step.prot)}, {flags}, {where}"
         if step.file is not None:
-            return f'map_file({self.regions[step.region]}, {given}, "{step.file}")'
+            file = f'"{step.file}", {size(step.file_size or step.size)}'
+            return f"map_file({self.regions[step.region]}, {given}, {file})"
         return f"map({self.regions[step.region]}, {given})"
 
     def lock(self, step: OnLocks) -> str:

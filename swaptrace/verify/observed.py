@@ -17,7 +17,7 @@ SCHEMA: Final = "swaptrace.observed/1"
 OF_A_PROCESS: Final = (
     *(Counter.MINFLT, Counter.MAJFLT),
     *(Counter.UFFD_WP, Counter.UFFD_RWP, Counter.UFFD_MISSING),
-    Counter.SIGSEGV,
+    *(Counter.SIGSEGV, Counter.SIGBUS),
 )
 """The counters that every kernel shows; which of the others it has in /proc/vmstat it says."""
 

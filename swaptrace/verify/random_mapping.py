@@ -24,6 +24,12 @@ def map_flags(random: Random, populates: bool) -> tuple[MapFlag, ...]:
     return tuple(name for name in names if random.random() < 0.4)
 
 
+def file_size(random: Random, size: int) -> int | None:
+    """Mostly that of the mapping, `size`; else one that ends before it, or behind."""
+    chance, end = random.random(), random.randint(1, size)
+    return None if chance < 0.6 else end if chance < 0.9 else size + end
+
+
 def mmap_over(
     random: Random, process: str, region: str, span: ByteRange, populates: bool
 ) -> MmapStep:

@@ -47,6 +47,7 @@ from swaptrace.verify.random_advice import ADVICE, OF_OBJECTS
 from swaptrace.verify.random_lock import lock_step
 from swaptrace.verify.random_mapping import (
     MAPPED,
+    file_size,
     map_flags,
     mmap_over,
     mremap,
@@ -179,11 +180,11 @@ class Maker:
             flags=map_flags(self.random, populates=not self.thp),
             shared=shared,
             file=file,
+            file_size=file_size(self.random, size) if file else None,
         )
 
     def address(self, process: str) -> int | None:
-        """Mostly none; else one that belongs to nobody, anywhere in what a page table covers, or
-        where another region ends."""
+        """Mostly none; else where another region ends, or nobody's, anywhere in a page table."""
         self.mapped += 1
         chance = self.random.random()
         if chance < 0.7:

@@ -176,11 +176,13 @@ def scenarios(
     objects: tuple[tuple[bool, str | None], ...] = ((False, None),),
 ) -> Scenario:
     """Up to three processes on one region, which is private anonymous memory unless `objects` are
-    given: whether it is shared, and of which file."""
+    given: whether it is shared, and of which file, of any size."""
     pages = draw(st.integers(1, max_pages))
     prot: Prot = draw(st.sampled_from(["rw", "rw", "rw", "r"]))
     shared, file = draw(st.sampled_from(objects))
     mapped = MmapStep(line=1, region="r", size=pages * PAGE, prot=prot, shared=shared, file=file)
+    if file is not None and draw(st.booleans()):
+        mapped = replace(mapped, file_size=draw(st.integers(1, pages * PAGE + PAGE)))
     steps: list[Step] = [mapped]
     steps.append(
         AccessStep(line=1, op="write", region="r", span=ByteRange(0, pages * PAGE), stride=PAGE)

@@ -54,6 +54,7 @@ def test_only_counters_that_the_kernel_has_are_compared() -> None:
             "uffd_rwp",
             "uffd_missing",
             "sigsegv",
+            "sigbus",
             "pswpin",
             "pswpout",
         ),

@@ -85,11 +85,12 @@ def test_the_same_seed_makes_the_same_scenario() -> None:
 
 def test_they_use_the_whole_format() -> None:
     """Is there every operation with an effect, errno, order, an unaligned range, a small swap?"""
-    scenarios = [made(i) for i in range(80)]
+    scenarios = [made(i) for i in range(120)]
     steps = [step for scenario in scenarios for step in written(scenario.steps)]
     assert {step.op for step in steps} == set(OPERATIONS) - NOT_MADE
     assert {getattr(step, "pattern", None) for step in steps} >= set(get_args(Pattern))
     assert {getattr(step, "order", None) for step in steps} >= {"forward", "backward", "random"}
+    assert any(isinstance(step, MmapStep) and step.file_size for step in steps)
     assert {step.errno for step in steps} >= {None, "ENOMEM", "EINVAL"}
     assert any(span.offset % 4096 for step in steps if (span := getattr(step, "span", None)))
     assert len({scenario.machine.swap.size for scenario in scenarios}) > 1

@@ -1,7 +1,10 @@
 /* Accesses. */
 
-static void on_fault(int signal UNUSED)
+static int ended_by;			/* the signal */
+
+static void on_fault(int signal)
 {
+	ended_by = signal;
 	siglongjmp(escape, 1);
 }
 
@@ -61,10 +64,10 @@ static void removed(int region, size_t offset, size_t length)
 			shared->data[p][region][i % DATA_PAGES].value = 0;
 }
 
-/* A SIGSEGV has ended the step; the access was one. */
-static void segv(void)
+/* A signal has ended the step; the access was one. */
+static void signalled(void)
 {
-	note.sigsegv = 1;
+	*(ended_by == SIGBUS ? &note.sigbus : &note.sigsegv) = 1;
 	tick();
 }
 
@@ -126,7 +129,7 @@ static void access_each(enum kind kind, char *start, size_t length, size_t strid
 			long long order, int value)
 {
 	if (sigsetjmp(escape, 1))
-		segv();
+		signalled();
 	else
 		walk(kind, start, length, stride, order, value);
 	quiet();
@@ -166,7 +169,7 @@ static __attribute__((noinline)) void fill_pages(char *start, char *limit, int b
 static void fill(int region, size_t offset, size_t length, int byte)
 {
 	if (sigsetjmp(escape, 1))
-		segv();
+		signalled();
 	else
 		fill_pages(at(region, offset), at(region, offset) + length, byte);
 	quiet();
@@ -218,7 +221,7 @@ static void access_pages(int region, size_t offset, size_t length, struct patter
 
 	prepare(&of, pages);
 	if (sigsetjmp(escape, 1))
-		segv();
+		signalled();
 	else
 		walk_pattern(at(region, first * page_size), pages, &of);
 	quiet();
@@ -230,7 +233,7 @@ static __attribute__((noinline)) void walk_trace(const struct record *records, s
 		struct record r = records[i];
 
 		if (r.page >= shared->regions[me][r.region].size / page_size)
-			siglongjmp(escape, 1);	/* for what lies behind a region is not its own */
+			on_fault(SIGSEGV);	/* for what lies behind a region is not its own */
 		touch(r.write ? WRITE : READ, at(r.region, r.page * page_size), FRESH);
 		tick();
 	}
@@ -239,7 +242,7 @@ static __attribute__((noinline)) void walk_trace(const struct record *records, s
 static void replay_trace(const struct record *records, size_t count)
 {
 	if (sigsetjmp(escape, 1))
-		segv();
+		signalled();
 	else
 		walk_trace(records, count);
 	quiet();
@@ -378,10 +381,10 @@ static int remap(int region, size_t size, int flags, unsigned long to, int as)
 
 /* A new file of tmpfs, which lives as long as its mappings. */
 static void map_file(int region, size_t size, int prot, int flags, unsigned long where,
-		     const char *name)
+		     const char *name, size_t length)
 {
 	mapped_file = memfd_create(name, MFD_CLOEXEC | (flags & MAP_HUGETLB ? MFD_HUGETLB : 0));
-	if (mapped_file < 0 || ftruncate(mapped_file, size))
+	if (mapped_file < 0 || ftruncate(mapped_file, length))
 		fail("cannot make a file: ");
 	map(region, size, prot, flags, where);
 	close(mapped_file);

@@ -61,7 +61,7 @@ struct report {				/* of a process to the controller, after its step */
 	int process;
 	int error;
 	long minflt, majflt;
-	long uffd_wp, uffd_rwp, uffd_missing, sigsegv;
+	long uffd_wp, uffd_rwp, uffd_missing, sigsegv, sigbus;
 	bool uncounted;			/* its faults do not count: fork, clear_refs */
 	bool forked, born, leaving;
 	bool scanned;			/* pages were, and the answer is in `shared` */

@@ -196,8 +196,9 @@ static void conduct(int process)
 	for (size_t i = 0; i < COUNTERS; i++)
 		if (after[i] >= 0)
 			printf(",\"%s\":%ld", counters[i].name, after[i] - before[i]);
-	printf(",\"uffd_wp\":%ld,\"uffd_rwp\":%ld,\"uffd_missing\":%ld,\"sigsegv\":%ld},",
-	       report.uffd_wp, report.uffd_rwp, report.uffd_missing, report.sigsegv);
+	printf(",\"uffd_wp\":%ld,\"uffd_rwp\":%ld,\"uffd_missing\":%ld,\"sigsegv\":%ld,"
+	       "\"sigbus\":%ld},", report.uffd_wp, report.uffd_rwp, report.uffd_missing,
+	       report.sigsegv, report.sigbus);
 	if (report.scanned)
 		print_scan(process);
 	print_elsewhere(before);
