@@ -31,6 +31,8 @@ class VmFlag(Flag):
     EXEC = auto()
     NORESERVE = auto()
     """Of what may be written there, nothing is accounted (VM_ACCOUNT)."""
+    GROWSDOWN = auto()
+    """An access to a hole below makes it larger (expand_stack())."""
     RESERVED = auto()
     """Huge pages are reserved for what is not there yet (HPAGE_RESV_OWNER)."""
 

@@ -26,6 +26,7 @@ from swaptrace.replay.collapsing import collapses
 from swaptrace.replay.execution import execute
 from swaptrace.replay.filemap import refuse_trace
 from swaptrace.replay.folding import fold, folded
+from swaptrace.replay.growing import check_holes
 from swaptrace.replay.hugetlb import check_step
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
@@ -207,6 +208,8 @@ class Replay:
         tally = Tally()
         try:
             check_step(self.world, step)
+            if self.world.grows:
+                check_holes(self.world, step)
         except NotModelled as error:
             raise self.problem(step, str(error)) from error
         if self.world.arena is not None:

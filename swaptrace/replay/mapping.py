@@ -33,6 +33,14 @@ def executable(prot: Prot) -> VmFlag:
     return VmFlag.EXEC if "x" in prot else NO_FLAGS
 
 
+def grown(world: World, step: MmapStep) -> VmFlag:
+    """VM_GROWSDOWN of a mapping that has it, which the world knows from then on."""
+    if "MAP_GROWSDOWN" not in step.flags:
+        return NO_FLAGS
+    world.grows = True
+    return VmFlag.GROWSDOWN
+
+
 NORESERVE: Final = {False: NO_FLAGS, True: VmFlag.NORESERVE}
 
 
@@ -48,8 +56,10 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     pages = world.pages(step.size)
     if lock.locks and not mlock_future_ok(world, process, pages):
         return "EAGAIN"
+    if "MAP_GROWSDOWN" in step.flags and (step.shared or step.file is not None):
+        return "EINVAL"
     noreserve = "MAP_NORESERVE" in step.flags
-    flags = lock.flags_of(executable(step.prot) | NORESERVE[noreserve])
+    flags = lock.flags_of(executable(step.prot) | NORESERVE[noreserve] | grown(world, step))
     vma = with_prot(Vma(locked=lock.locks), step.prot)
     if step.shared or step.file is not None or step.huge:
         check_modelled(world, step)

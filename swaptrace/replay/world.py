@@ -55,7 +55,8 @@ class World:
     Under a memory limit, and with large folios, `arena` holds the pages of all regions. `batch` is
     that of new folios, where it is kept.
     `keeps_bytes` is that a scenario asks what the data of pages are. `mergeable` are the processes
-    that ksmd looks at, in its order, `shares` whether it has merged pages.
+    that ksmd looks at, in its order, `shares` whether it has merged pages. `grows` is that there
+    was a mapping that grows down.
     """
 
     def __init__(self, machine: Machine, table: Table) -> None:
@@ -70,6 +71,7 @@ class World:
         self.keeps_bytes = False
         self.mergeable: list[str] = []
         self.shares = False
+        self.grows = False
 
     def follows(self, rule: Rule) -> bool:
         """Whether the machine's kernel has a rule."""

@@ -33,6 +33,7 @@ MapFlag = Literal[
     "MAP_POPULATE",
     "MAP_LOCKED",
     "MAP_NORESERVE",
+    "MAP_GROWSDOWN",
     "MAP_HUGETLB",
 ]
 HUGE_PAGE: Final = 2 << 20

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from swaptrace import policies
+from swaptrace.errors import ScenarioError
 from swaptrace.mm.column import Vma
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.space import AddressSpace, VmArea
@@ -52,6 +53,7 @@ def bounds(steps: str, kernel: str = "6.12") -> list[tuple[int, int]]:
         ("MAP_POPULATE", "none", "4D"),
         ("MAP_LOCKED", "w", "4PDX"),
         ("MAP_NORESERVE", "rwx", "4D"),
+        ("[MAP_GROWSDOWN, MAP_POPULATE]", "rw", "4PDX"),
     ],
 )
 def test_flags_populate(flags: str, prot: str, expected: str) -> None:
@@ -189,3 +191,40 @@ def test_an_empty_range_is_none() -> None:
     space = AddressSpace((VmArea(0, 8, Vma(locked=True), account=True),))
     assert not list(space.clipped(4, 4))
     assert not space.within(4, 4)
+
+
+def test_a_mapping_that_grows_down_merges_only_with_its_like() -> None:
+    """Is VM_GROWSDOWN a flag of the VMA?"""
+    low, high = "mmap: a, size: 16KiB, at: 0x400000000", "mmap: b, size: 16KiB, at: 0x400004000"
+    grows = "flags: MAP_GROWSDOWN"
+    assert len(bounds(f"- {{{low}, {grows}}}\n- {{{high}}}\n")) == 2
+    assert len(bounds(f"- {{{low}, {grows}}}\n- {{{high}, {grows}}}\n")) == 1
+
+
+@pytest.mark.parametrize("how", ["shared: true", "file: f", "file: f, shared: true"])
+def test_only_private_anonymous_memory_grows_down(how: str) -> None:
+    """Does do_mmap() refuse objects?"""
+    flags = "flags: MAP_GROWSDOWN, errno: EINVAL"
+    assert pages(f"- {{mmap: a, size: 16KiB}}\n- {{mmap: b, size: 4KiB, {how}, {flags}}}") == {
+        "a": "4D"
+    }
+
+
+GROWING = """\
+- {mmap: low, size: 16KiB, at: 0x10000000}
+- {mmap: a, size: 16KiB, at: 0x20000000, flags: MAP_GROWSDOWN}
+- {mmap: high, size: 16KiB, at: 0x30000000}
+- {write: a}
+"""
+
+
+@pytest.mark.parametrize("hole", ["low", "a"])
+def test_growth_is_not_modelled_and_never_passed_over(hole: str) -> None:
+    """Is an access that may come to a hole below the mapping an error, and no other access?"""
+    munmap = f"- {{munmap: {hole}, length: 4KiB}}\n"
+    intact = "- {write: low}\n- {read: a, offset: 4KiB}\n"
+    above = "- {munmap: high, length: 4KiB}\n- {read: high}\n"
+    assert pages(GROWING + above)["a"] == "4PDX"
+    assert pages(GROWING + intact)["a"] == "4PDX"
+    with pytest.raises(ScenarioError, match=f"region {hole} has a hole below a mapping with MAP_G"):
+        pages(f"{GROWING}{munmap}- {{read: {hole}, offset: 8KiB}}\n")
