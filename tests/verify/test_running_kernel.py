@@ -162,7 +162,7 @@ def test_a_wrong_policy_is_caught_at_the_step_that_shows_it(tmp_path: Path) -> N
 
 
 UNKNOWN = "whether a page that is not there is PAGE_IS_WRITTEN depends on page tables"
-"""Why one of the random scenarios is not modelled."""
+"""Why one of the random scenarios may not be modelled."""
 
 
 def test_random_scenarios_agree(tmp_path: Path) -> None:
@@ -171,7 +171,8 @@ def test_random_scenarios_agree(tmp_path: Path) -> None:
     found = verified("--random", str(count), "--seed", "3", "--out", tmp_path)
     assert len(found) == count
     skipped = [each for each in found.values() if each["status"] == "skipped"]
-    assert [UNKNOWN in each["reason"] for each in skipped] == [True] * ALL
+    assert len(skipped) <= 1
+    assert all(UNKNOWN in each["reason"] for each in skipped)
     for each in found.values():
         if each["status"] == "unsteady":
             differed = each["first_difference"]["kernel"]
