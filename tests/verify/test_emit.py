@@ -42,6 +42,7 @@ machine: {swap: {backend: disk, page_cluster: 0}}
 steps:
 - {mmap: buf, size: 3MiB}
 - {mmap: other, size: 4KiB, prot: r}
+- {mmap: file, size: 64KiB, shared: true, file: {name: f, size: 20KiB}}
 - repeat: 2
   steps:
   - {memset: buf, value: 0, length: 5000}

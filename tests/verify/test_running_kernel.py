@@ -101,8 +101,10 @@ steps:
 - {trace: both.csv}
 - {access: heap, pattern: uniform, count: 500, write_share: 1}
 - {trace: plain.csv, region: stack}
+- {mmap: file, size: 64KiB, file: {name: f, size: 20KiB}}
+- {access: file, pattern: uniform, count: 50, write_share: 0.1}
 """
-"""Patterns and traces, one of which ends behind its region."""
+"""Patterns and traces, one of which ends behind its region, and one pattern behind a file."""
 
 BOTH = "page,write,region\n3,1,heap\n0,0,stack\n4294967295,1,heap\n"
 

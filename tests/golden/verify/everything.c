@@ -11,6 +11,7 @@
  *     steps:
  *     - {mmap: buf, size: 3MiB}
  *     - {mmap: other, size: 4KiB, prot: r}
+ *     - {mmap: file, size: 64KiB, shared: true, file: {name: f, size: 20KiB}}
  *     - repeat: 2
  *       steps:
  *       - {memset: buf, value: 0, length: 5000}
@@ -41,9 +42,9 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 enum { P_main, P_child, PROCESSES };
-enum { R_buf, R_other, REGIONS };
+enum { R_buf, R_other, R_file, REGIONS };
 static const char *const process_names[] = { "main", "child" };
-static const char *const region_names[] = { "buf", "other" };
+static const char *const region_names[] = { "buf", "other", "file" };
 #define EXPECTED_PAGE_SIZE 4096UL
 #define WAITS_FOR_IO 1
 #define WITHOUT_SWAP 0
@@ -85,45 +86,47 @@ static void scenario(void)
 		map(R_buf, 3 * MiB, PROT_READ | PROT_WRITE, 0, ANYWHERE);
 	STEP(P_main, "1")
 		map(R_other, 4 * KiB, PROT_READ, 0, ANYWHERE);
+	STEP(P_main, "2")
+		map_file(R_file, 64 * KiB, PROT_READ | PROT_WRITE, MAP_SHARED, ANYWHERE, "f", 20 * KiB);
 	for (long i1 = 0; i1 < 2; i1++) {
-		STEP(P_main, "2[%ld].0", i1)
+		STEP(P_main, "3[%ld].0", i1)
 			fill(R_buf, 0, 5000, 0x0);
 		{	/* measure: inner */
 			for (long i3 = 0; i3 < 3; i3++) {
-				STEP(P_main, "2[%ld].1.0[%ld].0", i1, i3)
+				STEP(P_main, "3[%ld].1.0[%ld].0", i1, i3)
 					write_each(R_buf, 0, 3 * MiB, 6 * KiB, RANDOM(9), 0x3);
-				STEP(P_main, "2[%ld].1.0[%ld].1", i1, i3)
+				STEP(P_main, "3[%ld].1.0[%ld].1", i1, i3)
 					read_each(R_buf, 100, 3145628, 512, BACKWARD);
 			}
 		}
-		STEP(P_main, "2[%ld].2", i1)
+		STEP(P_main, "3[%ld].2", i1)
 			read_write_each(R_buf, 1 * MiB, 1 * MiB, 4 * KiB, FORWARD);
 	}
-	STEP(P_main, "3")
-		clear_soft_dirty();
 	STEP(P_main, "4")
-		call(uffd_writeprotect(R_buf, 0, 8 * KiB, false));
+		clear_soft_dirty();
 	STEP(P_main, "5")
-		call(uffd_rwprotect(R_buf, 0, 3 * MiB, true));
+		call(uffd_writeprotect(R_buf, 0, 8 * KiB, false));
 	STEP(P_main, "6")
-		call(mprotect(at(R_other, 0), 4 * KiB, PROT_READ | PROT_WRITE));
+		call(uffd_rwprotect(R_buf, 0, 3 * MiB, true));
 	STEP(P_main, "7")
+		call(mprotect(at(R_other, 0), 4 * KiB, PROT_READ | PROT_WRITE));
+	STEP(P_main, "8")
 		access_pages(R_buf, 0, 3 * MiB,
 			     (struct pattern){.kind = HOT, .count = 1000, .seed = 0, .writes_below = 1073741824, .hot_pages = 100, .hot_below = 3865470566});
-	STEP(P_main, "8")
+	STEP(P_main, "9")
 		access_pages(R_buf, 1 * MiB, 2 * MiB,
 			     (struct pattern){.kind = ZIPF, .count = 500, .seed = 3, .exponent = 0.8});
-	STEP(P_main, "9")
-		call(mlock(at(R_other, 0), 4 * KiB));
 	STEP(P_main, "10")
-		call(munlock(at(R_other, 0), 4 * KiB));
+		call(mlock(at(R_other, 0), 4 * KiB));
 	STEP(P_main, "11")
-		call(madvise(at(R_buf, 0), 3 * MiB, MADV_POPULATE_WRITE));
+		call(munlock(at(R_other, 0), 4 * KiB));
 	STEP(P_main, "12")
+		call(madvise(at(R_buf, 0), 3 * MiB, MADV_POPULATE_WRITE));
+	STEP(P_main, "13")
 		fork_process(P_child);
-	STEP(P_child, "13")
-		call(munmap(at(R_buf, 0), 4 * KiB));
 	STEP(P_child, "14")
+		call(munmap(at(R_buf, 0), 4 * KiB));
+	STEP(P_child, "15")
 		exit_process();
 }
 
