@@ -226,6 +226,11 @@ def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Ma
             "machine.memory must not be set: explore looks at one page, and a limit is about how "
             "many there are"
         )
+    if machine.swap_max is not None:
+        raise SwaptraceError(
+            "machine.swap_max must not be set: explore does not look at what happens as swap fills "
+            "up"
+        )
     large = large_folios(machine.thp)
     if large and {each.size for each in sizes(machine.thp) if each.enabled != "never"} != {"16KiB"}:
         raise SwaptraceError(

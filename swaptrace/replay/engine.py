@@ -302,7 +302,7 @@ def world_of(
     Raises `SwaptraceError` for a machine that is not modelled.
     """
     world = World(machine, table)
-    if machine.memory is not None and machine.unmodelled:
+    if machine.unmodelled:
         raise SwaptraceError(machine.unmodelled)
     if large_folios(machine.thp):
         from swaptrace.replay.folios.limited import arena_of

@@ -20,15 +20,17 @@ from swaptrace.scenario.hardware import Machine
 
 @dataclass(slots=True)
 class SwapDevice:
-    """How many slots the device has and how many are in use, swap cache included."""
+    """How many slots may be in use and how many are, swap cache included; with so many as
+    `full_from` swap counts as full."""
 
     total: int
+    full_from: int
     used: int = 0
 
     @property
     def full(self) -> bool:
-        """vm_swap_full(): more than half in use."""
-        return (self.total - self.used) * 2 < self.total
+        """mem_cgroup_swap_full()."""
+        return self.used >= self.full_from
 
     @property
     def slot_free(self) -> bool:
@@ -39,7 +41,7 @@ class SwapDevice:
 
         None: all that may come.
         """
-        marks = (self.total // 2 + 1, self.total)
+        marks = (self.full_from, self.total)
         if delta > 0:
             ahead = [mark for mark in marks if mark > self.used]
             return min(-(-(mark - self.used) // delta) for mark in ahead) if ahead else None
@@ -47,6 +49,16 @@ class SwapDevice:
             below = [mark for mark in marks if mark <= self.used]
             return min((self.used - mark) // -delta + 1 for mark in below) if below else None
         return None
+
+
+def swap_device(machine: Machine) -> SwapDevice:
+    """The device, of which more than half is to be in use (vm_swap_full()), or what of it the
+    cgroup may use, of which half is enough."""
+    if machine.swap_max is None:
+        total = machine.swap.size // machine.page_size
+        return SwapDevice(total, total // 2 + 1)
+    total = machine.swap_max // machine.page_size
+    return SwapDevice(total, -(-total // 2))
 
 
 class World:
@@ -62,7 +74,7 @@ class World:
     def __init__(self, machine: Machine, table: Table) -> None:
         self.machine = machine
         self.table = table
-        self.device = SwapDevice(machine.swap.size // machine.page_size)
+        self.device = swap_device(machine)
         self.processes: dict[str, Process] = {"main": Process("main", AddressSpace())}
         self.facts = static_facts(machine)
         self._anon_vmas = 0

@@ -170,12 +170,12 @@ def machine_mapping(machine: Machine) -> Mapping[str, object]:
     """The machine as the result keeps it: every key, under the names of the scenario format.
 
     Without a memory limit, none of the keys that say how it is kept; without large folios none
-    of theirs; `memlock`, `lru_batch` and `hugepages` only where they are set.
+    of theirs; `memlock`, `swap_max`, `lru_batch` and `hugepages` only where they are set.
     """
     whole = {**asdict(machine), "thp": dict(machine.thp)}
     for key in () if machine.thp else ("thp", *OF_LARGE_FOLIOS):
         del whole[key]
-    for key in ("memlock", "lru_batch"):
+    for key in ("memlock", "lru_batch", "swap_max"):
         if whole[key] is None or whole[key] is False:  # a limit of 0 is one
             del whole[key]
     if not machine.hugepages:

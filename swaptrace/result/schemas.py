@@ -48,6 +48,7 @@ OPTIONAL: Final = {
     (Machine, "thp"),
     (Machine, "memlock"),
     (Machine, "lru_batch"),
+    (Machine, "swap_max"),
     (Machine, "hugepages"),
     *((Machine, key) for key in (*LIMITED, *OF_LARGE_FOLIOS)),
 }

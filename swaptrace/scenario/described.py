@@ -41,6 +41,8 @@ MACHINE: Final[Mapping[str, str]] = {
     "swap.size": "How many bytes of it can be used.",
     "swap.page_cluster": "/proc/sys/vm/page-cluster: read-ahead is up to 2 to the power of it "
     "pages.",
+    "swap_max": "How many bytes of it all processes together may use: memory.swap.max of their "
+    "cgroup. Default: there is no limit.",
     "thp": "The sizes of large folios that anonymous memory may have. Default: none.",
     "thp.enabled": "What `inherit` stands for (transparent_hugepage/enabled).",
     **{

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from swaptrace.kernels import KERNELS, implied
+from swaptrace.kernels import KERNELS, Rule, follows, implied
 from swaptrace.scenario.thp import Thp
 
 KiB = 1024
@@ -46,6 +46,9 @@ class Machine:
     lru_batch: bool = False
     """The per-CPU batch of new folios is kept from one fault to the next, its drains counted."""
     swap: Swap = Swap()
+    swap_max: int | None = None
+    """How many bytes of it all processes together may use (memory.swap.max of their cgroup). None:
+    all."""
     thp: tuple[Thp, ...] = ()
     """The sizes of large folios, smallest first."""
     memlock: int | None = None
@@ -68,6 +71,11 @@ class Machine:
     @property
     def unmodelled(self) -> str:
         """What of it no model is there for; empty if nothing."""
+        if self.swap_max is not None and not follows(self.kernel, Rule.NO_SLOT_CACHE):
+            return (
+                f"swap_max is modelled from Linux 6.15 on, not in {self.kernel}, where slots in "
+                "per-CPU caches are charged as well; give 'kernel: 6.18'"
+            )
         if self.reclaim != "mglru" or self.kernel == MGLRU_KERNEL:
             return ""
         return (

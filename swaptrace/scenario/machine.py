@@ -45,6 +45,7 @@ READERS: Final[Map[str, Reader[Any]]] = {
     "swap.backend": BACKEND,
     "swap.size": LENGTH,
     "swap.page_cluster": integer(0, MAX_PAGE_CLUSTER),
+    "swap_max": LENGTH,
     "thp.enabled": THP_INHERITED,
     **{f"thp.{size}": THP_ENABLED for size in get_args(ThpSize)},
     "memlock": OFFSET,
@@ -110,7 +111,9 @@ def settled(
         check_without_swap(machine, marks, report)
     if machine.memory is not None and machine.memory < machine.page_size:
         report.add(marks["memory"], "memory: not even one page fits into this limit")
-    reclaimed = marks.get("reclaim", marks.get("kernel"))
+    if machine.swap_max is not None and marks:
+        report_swap_max(machine, marks.get("swap_max", next(iter(marks.values()))), report)
+    reclaimed = marks.get("swap_max", marks.get("reclaim", marks.get("kernel")))
     if machine.unmodelled and reclaimed is not None:
         report.add(reclaimed, machine.unmodelled)
     if machine.hugepages and machine.unfit_for_huge_pages:
@@ -141,6 +144,24 @@ def check_without_swap(machine: Machine, marks: Map[str, SourceMark], report: Re
     if what and marks:
         mark = backend or next(iter(marks.values()))
         report.add(mark, f"swap.backend: 'none' is not modelled with {what}; leave out one of them")
+
+
+def report_swap_max(machine: Machine, mark: SourceMark, report: Report) -> None:
+    """What a limit on swap is not modelled with. A device twice as large is never the one that is
+    full, nor more than half full."""
+    most = machine.swap_max or 0
+    others = (("memory", machine.memory), ("thp", machine.thp), ("lru_batch", machine.lru_batch))
+    what = next((key for key, value in others if value), "")
+    if machine.swap.backend == NO_SWAP:
+        report.add(mark, "swap_max: means nothing without swap (swap.backend: none)")
+    elif what:
+        report.add(mark, f"swap_max: is not modelled with {what}; leave out one of them")
+    elif most % machine.page_size:
+        text = f"{human(most)} is not a multiple of the page size, {human(machine.page_size)}"
+        report.add(mark, f"swap_max: {text}")
+    elif machine.swap.size < 2 * most:
+        text = f"at least twice as large, and it has {human(machine.swap.size)}"
+        report.add(mark, f"swap_max: {human(most)} is modelled with a swap.size {text}")
 
 
 def build(values: Map[str, Any]) -> Machine:

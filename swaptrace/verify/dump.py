@@ -76,7 +76,7 @@ def said(key: str, scenario: Scenario) -> bool:
     machine = scenario.machine
     if key in (*PERIODS, "thp", "hugepages") and not getattr(machine, key):
         return False
-    if key == "memlock" and machine.memlock is None:
+    if key in ("memlock", "swap_max") and getattr(machine, key) is None:
         return False
     if key in OF_LARGE_FOLIOS:
         return bool(machine.thp)

@@ -52,6 +52,8 @@ def emit_c(scenario: Scenario) -> str:
     if wanted.populating and prepared:  # regions are prepared after they are mapped
         what = "MAP_POPULATE or MAP_LOCKED under a memory limit or with large folios"
         raise SwaptraceError(f"a program cannot map with {what}")
+    if scenario.machine.swap_max is not None:
+        raise SwaptraceError("a program cannot limit swap (machine.swap_max)")
     processes, regions = CNames("P_", wanted.processes), CNames("R_", wanted.regions)
     tables = TraceTables(scenario, regions)
     how = (scenario.machine.page_size, wanted.contexts, wanted.data_pages > 0)

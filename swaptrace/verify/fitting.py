@@ -45,6 +45,8 @@ def check_runnable(scenario: Scenario) -> None:
     """Raise `Unfit` for what no kernel can run as an emitted program."""
     if scenario.machine.lru_batch:
         raise Unfit("it keeps the per-CPU batch (machine.lru_batch), which others fill as well")
+    if scenario.machine.swap_max is not None:
+        raise Unfit("it limits swap (machine.swap_max), and programs have no cgroup for that")
     steps = executed(scenario.steps)
     if steps > MAX_EXECUTED:
         raise Unfit(f"it executes {steps} steps; at most {MAX_EXECUTED} are compared")

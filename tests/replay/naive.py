@@ -133,7 +133,7 @@ def happen(
     elif isinstance(event, Pageout):
         facts = facts._replace(slot_free=used < total)
     else:
-        facts = facts._replace(swap_full=total - used < used)
+        facts = facts._replace(swap_full=used >= world.device.full_from)
     where = np.array([page], dtype=np.int64)
     event = event._replace(facts=facts)
     before = column_of(world, family, page)  # which taking a slot back may have changed

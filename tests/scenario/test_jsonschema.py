@@ -74,6 +74,7 @@ expect:
 """
 
 PINS = """\
+machine: {kernel: 6.18, swap_max: 1MiB}
 steps:
 - {mmap: a, size: 64KiB, prot: r}
 - {pin: a, mode: longterm, offset: 4KiB, length: 8KiB, errno: EFAULT}
@@ -122,6 +123,11 @@ BEYOND: Final = {
     "expect-window": "holds the windows against the labels of the steps",
     "far-too-many-problems": STATE,
     "machine-swap-size-huge": "needs the value of a size that has a unit",
+    **{
+        f"machine-swap-max-{name}": OTHER_KEY
+        for name in ("device", "kernel", "memory", "none", "thp")
+    },
+    "machine-swap-max-unaligned": PAGE_SIZE,
     "machine-swap-none-mglru": OTHER_KEY,
     "machine-swap-none-size": OTHER_KEY,
     "machine-swap-none-thp": OTHER_KEY,

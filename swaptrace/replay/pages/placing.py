@@ -26,7 +26,9 @@ def is_placed(scenario: Scenario, machine: Machine) -> bool:
     slot for each process that maps it. On a synchronous device only a fork or MADV_WILLNEED brings
     pages into the swap cache that stay there.
     """
-    if not machine.swap.size or not follows(machine.kernel, Rule.RECLAIMS_CACHED_SLOTS):
+    if machine.swap_max is not None or not machine.swap.size:
+        return False
+    if not follows(machine.kernel, Rule.RECLAIMS_CACHED_SLOTS):
         return False
     if 2 * TouchedMemory(machine.page_size).run(scenario.steps) <= machine.swap.size:
         return False

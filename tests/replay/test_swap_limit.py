@@ -1,0 +1,88 @@
+"""Does a limit on swap leave in memory what does not fit, and is half of it full?
+
+The rules are read in the sources of 7.2 and 7.3 (mem_cgroup_try_charge_swap(),
+mem_cgroup_swap_full()); they are not compared with a running kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swaptrace import policies
+from swaptrace.errors import SwaptraceError
+from swaptrace.replay.engine import replay
+from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.schema import Scenario
+from swaptrace.verify.dump import to_yaml
+from swaptrace.verify.emit import emit_c
+from swaptrace.verify.fitting import check_runnable
+from swaptrace.verify.limiting import Unfit
+from tests.effort import examples
+from tests.replay.strategies import PAGE, scenarios
+from tests.replay.test_naive import agree
+
+LIMITED = """\
+machine: {kernel: 6.18, swap_max: 32KiB, swap: {backend: disk, page_cluster: 0}}
+steps:
+- {mmap: buf, size: 64KiB}
+- {write: buf, length: WRITTEN}
+- {madvise: buf, advice: MADV_PAGEOUT}
+- {madvise: buf, advice: MADV_PAGEOUT}
+- {read: buf, length: WRITTEN}
+"""
+
+
+def of_final(written: str) -> PolicyResult:
+    """What the policy `final` gives where so much was written."""
+    scenario = load_text(LIMITED.replace("WRITTEN", written), "limited")
+    return replay(scenario, policies.find("final"), pages=True)
+
+
+def test_no_more_slots_are_in_use_than_the_limit_allows() -> None:
+    """Do only 8 of 16 pages go to swap?"""
+    assert of_final("64KiB").total["pswpout"] == 8
+
+
+@pytest.mark.parametrize(("written", "swapped_again"), [("12KiB", 3), ("16KiB", 4)])
+def test_half_of_the_limit_is_full(written: str, swapped_again: int) -> None:
+    """Does a fault give the slot back from half of the limit on (usage * 2 >= max)?"""
+    scenario = load_text(
+        LIMITED.replace("WRITTEN", written)
+        + "- {madvise: buf, advice: MADV_PAGEOUT}\n- {madvise: buf, advice: MADV_PAGEOUT}\n",
+        "limited",
+    )
+    free = replace(scenario, machine=replace(scenario.machine, swap_max=None))
+    found = [replay(each, policies.find("final")).total["pswpout"] for each in (scenario, free)]
+    assert found[1] == swapped_again
+    assert (found[0] > found[1]) == (written == "16KiB")
+
+
+@settings(max_examples=examples(30))
+@given(
+    scenarios(),
+    st.sampled_from(policies.SERIES),
+    st.sampled_from(["6.16", "6.18", "7.2", "7.3"]),
+    st.integers(1, 40),
+)
+def test_both_replays_agree_under_a_limit_on_swap(
+    scenario: Scenario, policy: str, kernel: str, slots: int
+) -> None:
+    """Does the replay by runs count what the one page by page does?"""
+    swap = replace(scenario.machine.swap, size=PAGE << 20, backend="disk")
+    machine = replace(scenario.machine, kernel=kernel, swap=swap, swap_max=slots * PAGE)
+    agree(replace(scenario, machine=machine), policy)
+
+
+def test_programs_have_no_limit_on_swap() -> None:
+    """Is it said that a kernel cannot be compared, and is the document the same scenario?"""
+    scenario = load_text(LIMITED.replace("WRITTEN", "4KiB"), "limited")
+    assert load_text(to_yaml(scenario), "limited").machine == scenario.machine
+    with pytest.raises(Unfit, match="it limits swap"):
+        check_runnable(scenario)
+    with pytest.raises(SwaptraceError, match="a program cannot limit swap"):
+        emit_c(scenario)
