@@ -60,10 +60,13 @@ def test_as_much_as_is_touched(name: str) -> None:
 
 @pytest.mark.parametrize("index", range(40))
 def test_never_less_than_the_model_has_pages(index: int) -> None:
-    """Do random scenarios have no page, in memory or in swap, that is not counted?"""
+    """Do random scenarios have no page, in memory or in swap, that is not counted?
+
+    Some have none at all: whatever they access lies beyond the end of a file, or is refused.
+    """
     made = fuzzer("merged", Path()).make(index, FACTS)
     pages = max(sum(map(populated, maps(step))) for step in shown(made).steps)
-    assert 0 < pages * 4096 <= needs(made).memory
+    assert pages * 4096 <= needs(made).memory
 
 
 def maps(step: ObservedStep) -> Iterator[str]:
