@@ -13,7 +13,7 @@ NOTHING_ASKED = "SKIP nothing to check"
 
 
 UNDECIDED = "undecided"
-"""Neither `SKIP` nor `TODO`, which tools take for a pass."""
+"""None of the directives that KTAP defines: tools take those for a pass."""
 
 
 class Test(NamedTuple):
