@@ -256,6 +256,10 @@ def program(path: Path, text: str) -> None:
             "machine.swap.size must be at least 64 pages",
         ),
         (
+            ["--policies", "rfc", "--set", "machine.swap=none"],
+            "machine.swap must not be none: explore looks at what a policy does after swap-in",
+        ),
+        (
             ["--policies", "rfc", "--set", "machine.memory=64KiB"],
             "machine.memory must not be set: explore looks at one page",
         ),

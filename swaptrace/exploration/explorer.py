@@ -226,6 +226,10 @@ def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Ma
             "machine.memory must not be set: explore looks at one page, and a limit is about how "
             "many there are"
         )
+    if machine.swap.backend == "none":
+        raise SwaptraceError(
+            "machine.swap must not be none: explore looks at what a policy does after swap-in"
+        )
     if machine.swap_max is not None:
         raise SwaptraceError(
             "machine.swap_max must not be set: explore does not look at what happens as swap fills "
