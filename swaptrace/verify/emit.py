@@ -23,6 +23,7 @@ RUNTIME: Final = (
     "base.c",
     "memory.c",
     "lock.c",
+    "keep.c",
     "thp.c",
     "limit.c",
     "random.c",

@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from swaptrace.backends import BACKENDS, NO_SWAP
 from swaptrace.scenario.hardware import Backend
 from swaptrace.scenario.values import human
-from swaptrace.verify import ksm, swap
+from swaptrace.verify import swap
 from swaptrace.verify.cgroup import NoCgroup, hierarchy, own_cgroup
 from swaptrace.verify.children import running
 from swaptrace.verify.place import Ending, Job, JobOutcome, out_of_time
@@ -181,16 +181,7 @@ def _advice(job: Job) -> str:
 
 
 def execute(job: Job, *arguments: Path) -> JobOutcome:
-    """Run the program, for as long as it may take; whatever happens, nothing of it remains."""
-    before = ksm.settings() if job.ksm else {}
-    try:
-        return watched(job, *arguments)
-    finally:
-        ksm.put_back(before)
-
-
-def watched(job: Job, *arguments: Path) -> JobOutcome:
-    """The same, with its processes alone."""
+    """Run the program, for as long as it may take, and end all its processes."""
     deadline = monotonic() + job.timeout
     with running([job.binary, *arguments], stdout=PIPE) as program:
         stdout = b"".join(program.output(deadline))

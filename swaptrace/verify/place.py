@@ -19,7 +19,7 @@ class Job(NamedTuple):
     `page_cluster` is as the sysctl; `timeout` is in seconds. `limited` is the LRU under a memory
     limit, which takes a cgroup; None where there is no limit. `settings` are by file of sysfs: the
     sizes of large folios, which a program sets as far as they are not, and how many huge pages
-    there are. `ksm` is that the program makes ksmd scan.
+    there are.
     """
 
     name: str
@@ -30,7 +30,6 @@ class Job(NamedTuple):
     timeout: float
     limited: Reclaim | None = None
     settings: Mapping[Path, str] = {}
-    ksm: bool = False
 
 
 class Ending(Enum):

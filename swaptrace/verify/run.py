@@ -17,7 +17,6 @@ from swaptrace.replay.table import Table
 from swaptrace.result.verdict import KernelRun, Status, Verdict
 from swaptrace.scenario.schema import Scenario
 from swaptrace.terminal.exitcodes import ExitCode, foremost
-from swaptrace.verify import ksm
 from swaptrace.verify.build import Compilation, Compiler
 from swaptrace.verify.compare import Stop, verify_one
 from swaptrace.verify.emit import emit_c
@@ -144,8 +143,7 @@ class Verifier:
         machine, swap = scenario.machine, scenario.machine.swap
         limited = None if machine.memory is None else machine.reclaim
         wanted = swap.backend, swap.size, swap.page_cluster
-        settings, scans = files(scenario), ksm.scans(scenario)
-        return Job(binary.name, binary, *wanted, self.timeout, limited, settings, scans)
+        return Job(binary.name, binary, *wanted, self.timeout, limited, files(scenario))
 
     def judge(self, scenario: Scenario, outcome: JobOutcome) -> Judged:
         """What an outcome comes to."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swaptrace.backends import BACKENDS
-from swaptrace.verify import host, ksm, swap
+from swaptrace.verify import host, swap
 from swaptrace.verify.cgroup import NoCgroup
 from swaptrace.verify.children import running
 from swaptrace.verify.host import Host, execute, existing_backend, in_own_cgroup, unfit
@@ -167,21 +167,6 @@ def test_a_program_that_hangs_ends_with_all_its_processes(tmp_path: Path) -> Non
     reason = "it did not end within 0.5 seconds (--timeout)"
     assert outcome == JobOutcome("job", "before\n", Ending.NOT_RUN, reason)
     until_gone(tmp_path / "child")
-
-
-@pytest.mark.parametrize("scans", [True, False])
-def test_what_is_killed_in_a_scan_leaves_ksm_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scans: bool
-) -> None:
-    """Is each setting put back, if the scenario has such a scan, and else left alone?"""
-    monkeypatch.setattr(ksm, "DIRECTORY", tmp_path)
-    for name, value in {"run": "0", "pages_to_scan": "100", "sleep_millisecs": "20"}.items():
-        (tmp_path / name).write_text(f"{value}\n")
-    text = f"cd {tmp_path}; echo 1 > run; echo 9999 > pages_to_scan; kill -KILL $$"
-    outcome = execute(job(script(tmp_path / "program", text))._replace(ksm=scans))
-    assert outcome.ending is Ending.FAILED
-    found = [(tmp_path / name).read_text() for name in ("run", "pages_to_scan", "sleep_millisecs")]
-    assert found == (["0\n", "100\n", "20\n"] if scans else ["1\n", "9999\n", "20\n"])
 
 
 def until_gone(number: Path) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import PIPE
 from typing import get_args
 
 import pytest
@@ -19,7 +17,6 @@ from swaptrace.verify.journal import Journal, journal
 from swaptrace.verify.place import Ending, Job
 from swaptrace.verify.thp import advises_regions, enabled, selected, settings
 from swaptrace.verify.zram import OwnSwap
-from tests.processes import begin, completed, until
 from tests.verify.programs import on_this_kernel, scenario
 from tests.verify.test_emit import COMPILERS, needs_compiler, printed, warnings
 
@@ -110,7 +107,7 @@ def sizes() -> Iterator[list[str]]:
 
 SETS = """\
 	page_size = sysconf(_SC_PAGESIZE);
-	set_sizes();
+	set_machine();
 	read_enabled(2, text);
 	printf("%d\\n", !strcmp(text, "madvise"));
 """
@@ -121,30 +118,8 @@ SETS = """\
 @needs_compiler
 def test_a_program_of_its_own_puts_back_what_it_set(sizes: list[str], tmp_path: Path) -> None:
     """When it ends by itself?"""
-    assert printed(emit_c(scenario(MICRO)), f"{SETS}\tput_sizes_back();\n", tmp_path) == [1]
+    assert printed(emit_c(scenario(MICRO)), f"{SETS}\tput_back();\n", tmp_path) == [1]
     assert [file.read_text() for file in FILES] == sizes
-
-
-@has_sizes
-@needs_compiler
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_program_that_is_killed_puts_back_what_it_set(
-    sizes: list[str], tmp_path: Path, number: int
-) -> None:
-    """And not even SIGKILL, or a signal to its whole group, leaves anything?"""
-    printed(emit_c(scenario(MICRO)), f"{SETS}\tput_sizes_back();\n", tmp_path)
-    text = (tmp_path / "program.c").read_text().replace("\tput_sizes_back();\n\treturn 0;", "")
-    (tmp_path / "program.c").write_text(text.rstrip()[:-1] + "\tfflush(stdout);\n\tpause();\n}\n")
-    flags = ["-std=c11", "-O1", "-pthread"]
-    binary = tmp_path / "waits"
-    completed([COMPILERS[0], *flags, tmp_path / "program.c", "-o", binary], check=True)
-    process = begin([binary], stdout=PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"1\n"
-    assert selected(enabled("64KiB").read_text()) == "madvise"
-    os.killpg(process.pid, number)
-    process.wait()
-    until(lambda: [file.read_text() for file in FILES] == sizes)
 
 
 @on_this_kernel

@@ -136,7 +136,7 @@ static uint32_t shuffled[LONGEST_SHUFFLE];
 static double weights[MOST_RANKS];	/* of the ranks, added up */
 static char text[64 * KiB];		/* of files in /proc */
 
-static void put_sizes_back(void);
+static void put_back(void);
 
 /* Ends: what is missing here, or what went wrong. */
 
@@ -145,7 +145,7 @@ static void end_with(const char *key, const char *why, const char *detail, int c
 	if (me == CONTROLLER) {
 		printf("%s{\"%s\":\"%s%s\"}\n", in_line ? "\n" : "", key, why, detail);
 		fflush(stdout);
-		put_sizes_back();
+		put_back();
 	} else {
 		dprintf(2, "%s%s\n", why, detail);
 	}

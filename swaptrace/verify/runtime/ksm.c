@@ -35,32 +35,38 @@ static void keep_ksmd_awake(void)
 	madvise(page, page_size, MADV_MERGEABLE);
 }
 
-/* A scan goes over all pages at once, so that the next one begins at the first. */
+static const char *const ksm_settings[] = {"smart_scan", "use_zero_pages", "pages_to_scan",
+					   "sleep_millisecs", "run"};
+
+static const char *ksm_path(const char *file)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), KSM "%s", file);
+	return path;
+}
+
+static void keep_ksm(void)
+{
+	for (size_t i = 0; NEEDS_KSM && i < sizeof(ksm_settings) / sizeof(*ksm_settings); i++)
+		keep(ksm_path(ksm_settings[i]), NULL);
+}
+
+/* Only a scan of the scenario makes it run, over all pages at once, so that the next scan begins at the first. */
 static void ksm_scan(int zero_pages)
 {
-	const struct {
-		const char *path;
-		long value;
-	} during[] = {
-		{KSM "smart_scan", 0},
-		{KSM "use_zero_pages", zero_pages},
-		{KSM "pages_to_scan", 100000000},
-		{KSM "sleep_millisecs", 1},
-	};
-	enum { SETTINGS = sizeof(during) / sizeof(*during), SCANS = 8 };
-	long before[SETTINGS], begun = ksm_setting(KSM "full_scans");
+	enum { SCANS = 8 };
+	long begun = ksm_setting(KSM "full_scans");
 
-	for (int i = 0; i < SETTINGS; i++) {
-		before[i] = ksm_setting(during[i].path);
-		set_ksm(during[i].path, during[i].value);
-	}
+	set_ksm(KSM "smart_scan", 0);
+	set_ksm(KSM "use_zero_pages", zero_pages);
+	set_ksm(KSM "pages_to_scan", 100000000);
+	set_ksm(KSM "sleep_millisecs", 1);
 	while (ksm_setting(KSM "full_scans") < begun + SCANS) {
 		set_ksm(KSM "run", 1);
 		usleep(1000);
 	}
 	set_ksm(KSM "run", 0);
-	for (int i = 0; i < SETTINGS; i++)
-		set_ksm(during[i].path, before[i]);
 	note.uncounted = true;
 	settle();
 }

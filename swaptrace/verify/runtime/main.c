@@ -203,6 +203,20 @@ static void become_main(pid_t controller)
 	_exit(0);
 }
 
+/* Put back at the end, whatever that is. */
+static void set_machine(void)
+{
+	if (!LARGE_FOLIOS && !NEEDS_KSM)
+		return;
+	await_keepers();
+	keep_sizes();
+	keep_ksm();
+	start_keeper();
+	set_sizes();
+	if (NEEDS_KSM)
+		set_ksm(KSM "run", 0);
+}
+
 int main(int count UNUSED, char **arguments)
 {
 	pid_t pid, controller = getpid();
@@ -210,7 +224,7 @@ int main(int count UNUSED, char **arguments)
 	page_size = sysconf(_SC_PAGESIZE);
 	set_up();
 	check_kernel();
-	set_sizes();
+	set_machine();
 	set_up_limit(arguments[1]);
 	pid = fork();
 	if (pid < 0)
@@ -230,6 +244,6 @@ int main(int count UNUSED, char **arguments)
 			await_exit(p);
 	if (*unmet)
 		end_with("failed", "a check does not hold: ", unmet, 1);
-	put_sizes_back();
+	put_back();
 	return 0;
 }

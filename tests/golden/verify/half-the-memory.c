@@ -176,6 +176,120 @@ static void obey_limit(void)
 	limit_locked(0);
 }
 
+/*
+ * What the program sets of the whole machine. A process of its own, which none of the signals that
+ * end a program reaches, puts back what there was.
+ */
+#define MOST_KEPT (THP_SIZES + 8)
+
+static struct kept {
+	char path[128], before[24];
+	const char *set;		/* NULL: put back whatever it is by then */
+} kept[MOST_KEPT];
+static int kept_count;
+static int keeper_pipe = -1, keeper_lock = -1;
+static pid_t keeper;
+
+/* What one that was killed has set is put back first, or it would be kept as what there was. */
+static void await_keepers(void)
+{
+	keeper_lock = open("/sys/kernel/mm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (keeper_lock < 0 || flock(keeper_lock, LOCK_EX))
+		fail("cannot lock /sys/kernel/mm: ");
+}
+
+/* Empty where there is no such file; of several words the one in brackets. */
+static void read_setting(const char *path, char *word)
+{
+	const char *all = read_path(path), *begin = strchr(all, '[');
+
+	*word = 0;
+	if (begin)
+		sscanf(begin, "[%23[^]]", word);
+	else
+		sscanf(all, "%23s", word);
+}
+
+static bool write_setting(const char *path, const char *word)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, word, strlen(word)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return written;
+}
+
+static void keep(const char *path, const char *set)
+{
+	struct kept *file = &kept[kept_count];
+
+	read_setting(path, file->before);
+	if (!*file->before)
+		return;
+	snprintf(file->path, sizeof(file->path), "%s", path);
+	file->set = set;
+	kept_count++;
+}
+
+/* Until all that have the other end of the pipe are gone, of whatever they died. */
+static void be_keeper(int pipe, int ready)
+{
+	char word[24], byte;
+
+	setsid();
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_IGN);
+	close(ready);
+	while (read(pipe, &byte, 1) < 0 && errno == EINTR)
+		;
+	for (int i = 0; i < kept_count; i++) {
+		read_setting(kept[i].path, word);
+		if (!kept[i].set || !strcmp(word, kept[i].set))
+			write_setting(kept[i].path, kept[i].before);
+	}
+	_exit(0);
+}
+
+/* To be called before anything is set: it returns when no signal to the group reaches the keeper. */
+static void start_keeper(void)
+{
+	int ends[2], ready[2];
+	char byte;
+
+	if (!kept_count) {
+		close(keeper_lock);
+		return;
+	}
+	if (pipe(ends) || pipe(ready))
+		fail("cannot set up: ");
+	keeper = fork();
+	if (keeper < 0)
+		fail("cannot fork: ");
+	if (!keeper) {
+		close(ends[1]);
+		close(ready[0]);
+		for (int p = 0; p < PROCESSES; p++)
+			close(turn[p][1]);	/* the end of the others is to be seen */
+		be_keeper(ends[0], ready[1]);
+	}
+	close(ends[0]);
+	close(ready[1]);
+	while (read(ready[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	close(ready[0]);
+	close(keeper_lock);		/* the keeper's own holds the lock until it ends */
+	keeper_pipe = ends[1];
+}
+
+static void put_back(void)
+{
+	if (keeper_pipe < 0)
+		return;
+	close(keeper_pipe);
+	waitpid(keeper, NULL, 0);
+}
+
 /* runtime/thp.c */
 
 /* runtime/limit.c */
@@ -354,32 +468,38 @@ static void keep_ksmd_awake(void)
 	madvise(page, page_size, MADV_MERGEABLE);
 }
 
-/* A scan goes over all pages at once, so that the next one begins at the first. */
+static const char *const ksm_settings[] = {"smart_scan", "use_zero_pages", "pages_to_scan",
+					   "sleep_millisecs", "run"};
+
+static const char *ksm_path(const char *file)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), KSM "%s", file);
+	return path;
+}
+
+static void keep_ksm(void)
+{
+	for (size_t i = 0; NEEDS_KSM && i < sizeof(ksm_settings) / sizeof(*ksm_settings); i++)
+		keep(ksm_path(ksm_settings[i]), NULL);
+}
+
+/* Only a scan of the scenario makes it run, over all pages at once, so that the next scan begins at the first. */
 static void ksm_scan(int zero_pages)
 {
-	const struct {
-		const char *path;
-		long value;
-	} during[] = {
-		{KSM "smart_scan", 0},
-		{KSM "use_zero_pages", zero_pages},
-		{KSM "pages_to_scan", 100000000},
-		{KSM "sleep_millisecs", 1},
-	};
-	enum { SETTINGS = sizeof(during) / sizeof(*during), SCANS = 8 };
-	long before[SETTINGS], begun = ksm_setting(KSM "full_scans");
+	enum { SCANS = 8 };
+	long begun = ksm_setting(KSM "full_scans");
 
-	for (int i = 0; i < SETTINGS; i++) {
-		before[i] = ksm_setting(during[i].path);
-		set_ksm(during[i].path, during[i].value);
-	}
+	set_ksm(KSM "smart_scan", 0);
+	set_ksm(KSM "use_zero_pages", zero_pages);
+	set_ksm(KSM "pages_to_scan", 100000000);
+	set_ksm(KSM "sleep_millisecs", 1);
 	while (ksm_setting(KSM "full_scans") < begun + SCANS) {
 		set_ksm(KSM "run", 1);
 		usleep(1000);
 	}
 	set_ksm(KSM "run", 0);
-	for (int i = 0; i < SETTINGS; i++)
-		set_ksm(during[i].path, before[i]);
 	note.uncounted = true;
 	settle();
 }
