@@ -27,9 +27,7 @@ from swaptrace.terminal.output import Output
 @click.command()
 @click.argument("scenario", shell_complete=complete_scenario)
 @builtin_option
-@policy_option(
-    "final", "The policy to replay under: a name, an alias, a .py or .c file, or kernel:TREE+PATCH."
-)
+@policy_option("final", "The policy: a name, an alias, a .py or .c file, or kernel:TREE+PATCH.")
 @click.option(
     "--step",
     metavar="PATH",

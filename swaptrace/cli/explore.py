@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from swaptrace.cli.options import (
+    Command,
     PoliciesOption,
     builtin_option,
     color_option,
@@ -40,14 +42,11 @@ def complete_operations(_ctx: click.Context, _param: click.Parameter, incomplete
     return [before + comma + name for name in names if name.startswith(last)]
 
 
-ops_option = click.option(
-    "--ops",
-    metavar="A,B,...",
-    shell_complete=complete_operations,
-    help="Only these operations: read, write, pageout, dontneed, free, willneed, fork, exit, "
-    "mprotect_r, mprotect_rw, clear_refs, uffd_wp, uffd_unwp, uffd_rwp, uffd_unrwp, mlock, "
-    "munlock.  [default: all but uffd_rwp and uffd_unrwp]",
-)
+def ops_option(meaning: str) -> Callable[[Command], Command]:
+    """`--ops`, of both commands."""
+    return click.option(
+        "--ops", metavar="A,B,...", shell_complete=complete_operations, help=meaning
+    )
 
 
 @click.command()
@@ -68,7 +67,11 @@ ops_option = click.option(
     show_default=True,
     help="How many processes may map the page at a time.",
 )
-@ops_option
+@ops_option(
+    "Only these operations: read, write, pageout, dontneed, free, willneed, fork, exit, "
+    "mprotect_r, mprotect_rw, clear_refs, uffd_wp, uffd_unwp, uffd_rwp, uffd_unrwp, mlock, "
+    "munlock.  [default: all but uffd_rwp and uffd_unrwp]"
+)
 @click.option(
     "--single-pages",
     is_flag=True,
@@ -99,17 +102,13 @@ def explore(
     """Find the shortest sequences that tell two policies apart.
 
     Tries every sequence of operations on one page and prints the shortest after
-    which a counter, a violation or a page map flag differs. If a complete search
-    finds none, that is a proof for this machine and these operations. With one
-    policy, finds its violations. Two processes take seconds, with mlock and munlock
-    minutes.
+    which a counter, a violation or a page map flag differs; exits with 1 if there
+    is one. If a complete search finds none, that is a proof for this machine and
+    these operations. With one policy, finds its violations. Two processes take
+    seconds, with mlock and munlock minutes.
 
     With --set machine.thp=16KiB it is a block of four pages, and an operation is on
     all of them (write@all), the first (write@0) or the second (write@1).
-
-    Exit codes: 0 nothing to find; 1 found; 2 wrong input or command line; 3 not
-    decided: the search was cut off, or a kernel tree or patch does more than is
-    modelled.
 
     \b
     swaptrace explore --policies rfc,final --processes 1
@@ -192,7 +191,7 @@ def _drawn(explored: Explored) -> str:
 @click.command()
 @policy_option("final", "The policy: a name, an alias, a .py or .c file, or kernel:TREE+PATCH.")
 @builtin_option
-@ops_option
+@ops_option("Only these operations, as of `swaptrace explore`.")
 @click.option(
     "--format",
     "fmt",
@@ -207,8 +206,7 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
     """Draw the states of a page and what leads from one to another.
 
     One process, one page (with --set machine.thp=16KiB four), every state that the
-    operations reach. A picture has at most 64 states, to be legible: choose a few
-    operations.
+    operations reach. A picture has at most 64 states: choose a few operations.
 
     \b
     swaptrace graph --ops read,write,pageout

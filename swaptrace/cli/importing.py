@@ -52,20 +52,19 @@ def target_options(command: Command) -> Command:
             required=True,
             type=click.Path(),
             callback=_directory,
-            help="The directory for the scenario and its trace; created if missing.",
+            help="Where to write the scenario and its trace.",
         ),
         click.option(
             "--name",
             metavar="NAME",
             callback=_name,
-            help="The name of the files and the scenario; by default that of LOG or COMMAND.",
+            help="Name the files and the scenario.  [default: as LOG or COMMAND]",
         ),
         click.option("--force", is_flag=True, help="Replace existing files."),
         click.option(
             "--every-access",
             is_flag=True,
-            help="Keep every access. By default, repeated accesses to the same page are left "
-            "out, except the first write.",
+            help="Also keep repeated accesses to the same page.",
         ),
     )
     for option in reversed(options):

@@ -31,8 +31,8 @@ LOG = click.Path(dir_okay=False, allow_dash=True)
     "--strace",
     metavar="LOG",
     type=LOG,
-    help="For lackey: the output of `strace -f -ttt -T -e trace=%memory` for the same run. Its "
-    "calls show what is anonymous memory, and become steps.",
+    help="For lackey: the output of `strace -f -ttt -T -e trace=%memory` for the same run, which "
+    "shows what is anonymous memory, and becomes steps.",
 )
 @target_options
 def import_(

@@ -57,7 +57,7 @@ def policies(
     "directory",
     metavar="DIR",
     type=click.Path(),
-    help="Copy NAME, or all scenarios, to DIR, which is created if missing.",
+    help="Copy NAME, or all scenarios, to DIR.",
 )
 @color_option
 def scenarios(name: str | None, directory: str | None, color: Color) -> None:

@@ -113,8 +113,7 @@ set_option = click.option(
     shell_complete=complete_override,
     multiple=True,
     callback=_overrides,
-    help="Override a machine key in all scenarios, as in machine.swap.backend=disk. "
-    "May be repeated.",
+    help="Override a machine key, as in machine.swap.backend=disk. Repeatable.",
 )
 
 color_option = click.option(
@@ -122,7 +121,7 @@ color_option = click.option(
     type=click.Choice(get_args(Color)),
     default="auto",
     show_default=True,
-    help="When to use colors; auto: on a terminal, unless NO_COLOR is set.",
+    help="When to use colors.",
 )
 
 
@@ -140,7 +139,7 @@ define_option = click.option(
     metavar="NAME",
     multiple=True,
     callback=_names,
-    help="Define NAME for the #ifdef of policies in C. May be repeated.",
+    help="Define NAME for policies in C. Repeatable.",
 )
 
 
@@ -149,7 +148,7 @@ builtin_option = click.option(
     metavar="NAME",
     multiple=True,
     callback=_names,
-    help="Leave the function NAME of a kernel tree to the built-in model. May be repeated.",
+    help="Use the built-in model for function NAME of a kernel tree. Repeatable.",
 )
 
 
@@ -233,7 +232,7 @@ jobs_option = click.option(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Replay in N processes at a time; the output is the same.",
+    help="Replay in N processes; the output is the same.",
 )
 
 output_option = click.option(
@@ -242,7 +241,7 @@ output_option = click.option(
     metavar="FILE",
     type=click.Path(),
     callback=_file,
-    help="Write to FILE instead of standard output, atomically; errors leave it unchanged.",
+    help="Write to FILE, atomically.",
 )
 
 
@@ -256,8 +255,8 @@ def replay_options(command: Command) -> Command:
             shell_complete=complete_policies,
             default=DEFAULT_POLICIES,
             show_default=True,
-            help="The policies to replay under: names, aliases, .py or .c files, "
-            "kernel:TREE+PATCH, or all. `swaptrace policies` lists them.",
+            help="Policies: names, aliases, .py or .c files, kernel:TREE+PATCH, or all. "
+            "`swaptrace policies` lists them.",
         ),
         define_option,
         builtin_option,
@@ -269,7 +268,7 @@ def replay_options(command: Command) -> Command:
             is_flag=True,
             help="Explain each counter in the tables.",
         ),
-        click.option("--steps", is_flag=True, help="Show the counters of each executed step."),
+        click.option("--steps", is_flag=True, help="Show the counters of each step."),
         click.option("--pages", is_flag=True, help="Show the page maps at the end."),
         click.option(
             "--checkpoints",
@@ -282,8 +281,8 @@ def replay_options(command: Command) -> Command:
             metavar="FILE",
             type=click.Path(),
             callback=picture,
-            help="Draw the counters, those first that differ, along access and trace steps, or by "
-            "window (with --steps: by step), as FILE.svg or FILE.png.",
+            help="Draw the counters along access and trace steps, or by window (with --steps: by "
+            "step), as FILE.svg or FILE.png.",
         ),
         set_option,
         jobs_option,
@@ -300,17 +299,17 @@ def judge_options(command: Command) -> Command:
         "--fail-on",
         type=click.Choice(["increase", "decrease", "change", "violation", "any-violation"]),
         multiple=True,
-        help="Exit with 1 if minflt or majflt increase or decrease; if any counter changes; if "
-        "there is a violation that the first policy or the old result does not have "
-        "(violation); if there is any violation (any-violation). May be repeated.",
+        help="Exit with 1 on: an increase or decrease of minflt or majflt; a change of any "
+        "counter; a violation that the first policy or old result does not have; any violation. "
+        "Repeatable.",
     )
     threshold = click.option(
         "--threshold",
         "thresholds",
         metavar="COUNTER=N[%],...",
         callback=_thresholds,
-        help="With --fail-on: let a counter change by up to N, or by N per cent, as in "
-        "majflt=0,minflt=5%. --fail-on increase and decrease then check this counter too.",
+        help="With --fail-on: allow a change by N, or N per cent, as in majflt=0,minflt=5%. "
+        "increase and decrease then check this counter too.",
     )
     return fail_on(threshold(command))
 

@@ -130,8 +130,8 @@ def main() -> None:
     swaptrace run my.yaml --policies my.py   your own scenario and policy
     swaptrace diff old.json new.json         two saved results, as in a CI
 
-    A SCENARIO is a file, a directory (all its *.yaml), the name of a bundled
-    scenario, or - for standard input.
+    A SCENARIO is a file, a directory (all its *.yaml), a bundled scenario's name, or
+    - for standard input.
 
     Exit codes: 0 all well; 1 something failed or was found; 2 the input, the command
     line or the environment is wrong; 3 not decided; 4 everything was skipped; 130

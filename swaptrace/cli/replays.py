@@ -50,8 +50,8 @@ def run(
     """Replay scenarios and count what happens.
 
     Prints a table per SCENARIO (a file, a directory, a bundled name, or -), with a
-    row per measured window and policy, any violation of the kernel's promises to
-    user space, and whether what the scenario expects holds.
+    row per window and policy, violations, and whether what the scenario expects
+    holds.
 
     \b
     swaptrace run read-then-write
@@ -106,8 +106,8 @@ def compare(
     """Compare policies on the same scenarios.
 
     Prints a table per SCENARIO with each policy beside the first and the
-    difference. Without a SCENARIO, takes those in ./scenarios or, where there is
-    no such directory, the bundled ones.
+    difference. Without a SCENARIO, takes those in ./scenarios, else the bundled
+    ones.
 
     \b
     swaptrace compare --policies old,new

@@ -14,8 +14,7 @@ from swaptrace.terminal.output import Output
 def schema(name: str, output: str | None) -> None:
     """Print the JSON Schema of scenarios, of results or of sweeps.
 
-    An editor checks a scenario by the first while you write it; NAME is scenario,
-    result or sweep.
+    NAME is scenario (for editors), result or sweep.
 
     \b
     swaptrace schema scenario -o scenario.schema.json

@@ -57,7 +57,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tu
     shell_complete=complete_override,
     help="A machine key and its values: a list, as in machine.reclaim=classic,lru; LOW..HIGH/N, "
     "N values at equal distances; LOW..HIGH*N, at equal ratios. Sizes may be shares of the working "
-    "set: 50%. May be repeated, for a grid.",
+    "set: 50%. Repeatable, for a grid.",
 )
 @click.option(
     "policies",
@@ -66,7 +66,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tu
     shell_complete=complete_policies,
     default=DEFAULT_POLICIES,
     show_default=True,
-    help="The policies to replay under, as of `swaptrace run`.",
+    help="Policies, as of `swaptrace run`.",
 )
 @define_option
 @click.option(
@@ -91,8 +91,8 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tu
     "--cells",
     metavar="DIR",
     type=click.Path(file_okay=False),
-    help="Where the result of each cell is kept, so that the same command, or one of a larger "
-    "grid, computes only what is missing.  [default: swaptrace/cells in the user's cache]",
+    help="Where results are kept, so that a second run computes only what is missing.  "
+    "[default: swaptrace/cells in the user's cache]",
 )
 @format_option("table", "json", "csv")
 @output_option
@@ -101,14 +101,14 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tu
     "--jobs",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Replay in N processes at a time; the output is the same.  [default: one per processor]",
+    help="Replay in N processes; the output is the same.  [default: one per processor]",
 )
 @click.option(
     "--engine",
     type=click.Choice(["local", "dask"]),
     default="local",
     show_default=True,
-    help="Where to replay: on this machine, or on the workers of a dask scheduler.",
+    help="Replay on this machine, or on the workers of a dask scheduler.",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="With dask: as in tcp://host:8786.")
 @color_option
@@ -116,7 +116,7 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
     """Replay a scenario on a grid of machines.
 
     Every combination of the values of --over is a machine. Prints a row for each
-    machine and policy. What is computed is kept: after ^C the same command goes on.
+    machine and policy. After ^C the same command goes on.
 
     \b
     swaptrace sweep my.yaml --over machine.memory=4MiB..64MiB/8

@@ -60,16 +60,16 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
 @click.argument("scenario", nargs=-1, shell_complete=complete_scenario)
 @policy_option(
     "auto",
-    "What the kernel is compared with: a policy's name, an alias, or a .py or .c file; "
-    "auto: prepatch below Linux 6.11, merged from it on.",
+    "Compare the kernel with this: a name, an alias, a .py or .c file, or auto: prepatch below "
+    "6.11, else merged.",
 )
 @builtin_option
 @click.option(
     "--setup-zram",
     metavar="SIZE",
     callback=_size,
-    help="Create a zram swap device of at most SIZE (such as 256M) for the run, and always "
-    "remove it afterwards. Needs root.",
+    help="Create a zram swap device of at most SIZE for the run, and always remove it "
+    "afterwards. Needs root.",
 )
 @click.option(
     "--kernel",
@@ -77,15 +77,15 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
     metavar="IMAGE",
     multiple=True,
     type=click.Path(dir_okay=False),
-    help="Boot this kernel image in a virtual machine (QEMU) instead and run all scenarios in "
-    "it; may be repeated, for a column each.",
+    help="Boot this kernel image in a virtual machine (QEMU) instead. Repeatable, for a column "
+    "each.",
 )
 @click.option(
     "--modules",
     metavar="DIR",
     type=click.Path(file_okay=False, exists=True),
-    help="The modules of the image, as in /lib/modules/VERSION. Default: lib/modules/VERSION "
-    "beside the directory of the image.",
+    help="The modules of the image, as in /lib/modules/VERSION.  [default: lib/modules/VERSION "
+    "beside the directory of the image]",
 )
 @click.option(
     "--memory",
@@ -117,13 +117,13 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="The seed of the random scenarios: the same seed makes the same ones.",
+    help="The seed of the random scenarios.",
 )
 @click.option(
     "--keep-going",
     is_flag=True,
-    help="Do not stop at the first random scenario that differs; of those that differ in the "
-    "same way, write one.",
+    help="Do not stop at the first random scenario that differs; write one of those that "
+    "differ in the same way.",
 )
 @click.option(
     "--out",
@@ -131,7 +131,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
     default=".",
     show_default=True,
     type=click.Path(file_okay=False, exists=True),
-    help="The directory for a random scenario that differs, minimized.",
+    help="Where to write a random scenario that differs, minimized.",
 )
 @click.option(
     "--record",
@@ -153,9 +153,8 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: float) -> floa
 def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> ExitCode:
     """Run scenarios on a real kernel and compare it with the model.
 
-    Each SCENARIO becomes a C program that runs on the running kernel, or on those of
-    --kernel. After every step its counters and page maps are compared with the
-    model's.
+    Each SCENARIO becomes a C program for the running kernel, or those of --kernel.
+    After every step its counters and page maps are compared with the model's.
 
     \b
     swaptrace verify --setup-zram 256M scenarios
@@ -163,9 +162,8 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     swaptrace verify --setup-zram 256M --random 1000 --seed 1
     swaptrace verify --kernel arch/x86/boot/bzImage scenarios
 
-    Exit codes: 0 no scenario differs; 1 one differs or failed; 2 one could not be
-    run, or the input is wrong; 3 one differed, but not when repeated; 4 all were
-    skipped.
+    Exits with 1 if a scenario differs or failed, 2 if one could not be run, 3 if one
+    differed, but not when repeated, 4 if all were skipped.
     """
     from swaptrace.verify.build import find_compiler
     from swaptrace.verify.run import Verifier, check_policy, exit_code, summary

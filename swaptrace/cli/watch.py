@@ -41,7 +41,7 @@ CLEARED: Final = "\x1b[H\x1b[2J\x1b[3J"
     shell_complete=complete_policies,
     default=DEFAULT_POLICIES,
     show_default=True,
-    help="The policies to replay under, as of `swaptrace run`.",
+    help="Policies, as of `swaptrace run`.",
 )
 @define_option
 @set_option
