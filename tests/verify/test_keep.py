@@ -63,7 +63,8 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
 
 def compiled(case: Case, end: str, path: Path) -> Path:
     """A program that sets what the scenario wants, says so, and goes on with `end`."""
-    text = emit_c(scenario(f"{case.scenario}\nsteps:\n- {{mmap: buf, size: 2MiB}}\n- {{ksm_scan: true}}\n"))
+    steps = "steps:\n- {mmap: buf, size: 2MiB}\n- {ksm_scan: true}\n"
+    text = emit_c(scenario(f"{case.scenario}\n{steps}"))
     text = text.replace("int main(int count UNUSED", "static UNUSED int emitted(int count UNUSED")
     path.with_suffix(".c").write_text(f"""{text}
 int main(void)
