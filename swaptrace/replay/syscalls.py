@@ -148,10 +148,12 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
                     return None  # vma_ksm_compatible()
                 ksm_enter(call.world, call.process)
             madvise_update_vma(call, start, end, advice)
-        case Effect.UNMERGE:
+        case Effect.UNMERGE if VmFlag.MERGEABLE in area.flags:
             unshare = call.world.follows(Rule.UNSHARES_KSM)
             call.send(start, end, Unmerge(0, facts, unshare))
             madvise_update_vma(call, start, end, advice)
+        case Effect.UNMERGE:
+            pass  # a KSM folio that another process's page became stays mapped (ksm_madvise())
         case Effect.POPULATE_READ | Effect.POPULATE_WRITE:
             write = advice.effect is Effect.POPULATE_WRITE
             tried = call.world.follows(Rule.POPULATE_RETRIES)

@@ -99,6 +99,19 @@ def test_unmerging_copies_for_reading() -> None:
     assert found.windows["write"] == {"minflt": 4, "wp_reuse": 4}
 
 
+def test_what_is_not_mergeable_is_not_unmerged() -> None:
+    """Does a KSM folio that the parent's page became stay in a VMA without VM_MERGEABLE?"""
+    found = ran(
+        "steps:\n- {mmap: a, size: 12KiB}\n- {madvise: a, advice: MERGEABLE}\n"
+        "- {memset: a, value: 17}\n- fork: child\n"
+        "- {madvise: a, advice: UNMERGEABLE, process: child}\n- ksm_scan: true\n"
+        "- {madvise: a, advice: UNMERGEABLE, process: child}\n",
+        machine="machine: {soft_dirty: false}\n",
+    )
+    assert found.pages == {"main": {"a": "3P"}, "child": {"a": "1PX,1P,1PX"}}
+    assert found.total["minflt"] == 3
+
+
 def test_unmerging_was_a_write_in_6_1() -> None:
     """Does a write after it need no fault?"""
     found = ran(
