@@ -67,6 +67,11 @@ class Rule(Enum):
         "c2e2ba770200",
         "a zswap load always frees the compressed copy",
     )
+    BATCHES_OF_31 = KernelChange(
+        (6, 9),
+        "9cecde80aae0",
+        "per-CPU batches (`lru_batch`) hold 31 folios; before, 15",
+    )
     MPROTECT_UNACCOUNTS = KernelChange(
         (6, 10),
         "",
@@ -77,6 +82,11 @@ class Rule(Enum):
         "c18160dba5ff",
         "a read swap-in maps the page writable if nobody needs to see the write: `merged`, "
         "before `prepatch`",
+    )
+    SWAPIN_UNMLOCKED = KernelChange(
+        (6, 11),
+        "9ae2feacedde",
+        "a folio just read from swap does not go to the batch of mlock where a locked VMA maps it",
     )
     ZEROMAP = KernelChange(
         (6, 12),
@@ -148,6 +158,11 @@ class Rule(Enum):
         "a clean MADV_FREE page stays lazyfree if reclaim finds another reference; before, it "
         "does not",
     )
+    MOVES_SEVERAL = KernelChange(
+        (6, 17),
+        "",
+        "mremap() that only moves takes several VMAs (not modelled)",
+    )
     NONFULL_CLUSTERS_FIRST = KernelChange(
         (6, 18),
         "22a2126b703f",
@@ -177,6 +192,17 @@ class Rule(Enum):
         "lazy preemption: the work of a swap device that becomes full runs after the system "
         "call; before, between two of its pages (6.18 and 6.19 can be built either way)",
     )
+    UNMAPS_UNDRAINED = KernelChange(
+        (7, 0),
+        "",
+        "unmapping and exit do not drain the per-CPU batches; they do up to 6.12 (which version "
+        "between is the first is not known)",
+    )
+    SCANS_GUARDS = KernelChange(
+        (7, 0),
+        "",
+        "PAGEMAP_SCAN knows PAGE_IS_GUARD and PAGE_IS_ACCESSED (not modelled)",
+    )
     COLLAPSES_NOTHING = KernelChange(
         (7, 2),
         "",
@@ -199,6 +225,11 @@ class Rule(Enum):
         "",
         "userfaultfd can protect against reads too (UFFDIO_RWPROTECT)",
     )
+    READS_AHEAD_UNDRAINED = KernelChange(
+        (7, 3),
+        "",
+        "swap_vma_readahead() does not drain the per-CPU batches",
+    )
 
     @property
     def since(self) -> Version:
@@ -219,6 +250,37 @@ KERNELS: Final[tuple[str, ...]] = tuple(
     if (major, minor) >= OLDEST
 )
 """The kernels that are modelled."""
+
+
+BATCHES_READ: Final = ("6.1", "6.12", "7.2", "7.3")
+"""Those of which it is known what drains the per-CPU batches (`lru_batch`)."""
+
+
+class Feature(Enum):
+    """What is modelled only of kernels from some version on: the first that was compared. The
+    kernel itself may have it for longer."""
+
+    MEMORY_MERGE = (6, 12), "memory_merge"  # the call is of 6.4 (d7597f59d1d3)
+    PAGEMAP_SCAN = (6, 12), "pagemap_scan"  # the call is of 6.7
+    MIGRATE = (6, 12), "migrate"  # before, migration could make a page soft-dirty
+    UFFD_REGISTER = (6, 12), "uffd_register"  # some features are as old as userfaultfd
+    ZERO_PAGES = (6, 12), "zero_pages"  # before 6.6 KSM does not know its zero pages again
+    LARGE_FOLIOS = (6, 12), "large folios"  # swapped in whole, too
+    LARGE_IN_ZSWAP = (6, 13), "large folios in zswap"  # before, they are not stored there
+
+    def __init__(self, since: Version, title: str) -> None:
+        self.since = since
+        self.title = title
+
+    @property
+    def condition(self) -> str:
+        """The same, to be read in an error."""
+        return "{} is modelled as since Linux {}.{}".format(self.title, *self.since)
+
+
+def has_model(kernel: str, feature: Feature) -> bool:
+    """Whether what a kernel does with it is modelled."""
+    return version(kernel) >= feature.since
 
 
 def ranges() -> Iterator[str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Version, version
+from swaptrace.kernels import Feature, has_model
 from swaptrace.mm.column import FILLED
 from swaptrace.mm.event import Migrate, Store
 from swaptrace.replay.access import regular
@@ -16,9 +14,6 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.remote import MigrateStep, PokeStep
 from swaptrace.scenario.thp import large_folios
-
-SINCE: Final[Version] = (6, 12)
-"""The first kernel that was compared; before, migration could make a page soft-dirty."""
 
 
 def poke(world: World, tally: Tally, process: Process, step: PokeStep) -> Errno:
@@ -56,8 +51,8 @@ def migrate(world: World, tally: Tally, process: Process, step: MigrateStep) -> 
     call = begin(world, tally, process, step.region, step.span)
     if world.machine.memory is not None or world.batch is not None:
         raise NotModelled("migrate is not modelled under a memory limit, or with machine.lru_batch")
-    if version(world.machine.kernel) < SINCE:
-        raise NotModelled("migrate is modelled as since Linux {}.{}".format(*SINCE))
+    if not has_model(world.machine.kernel, Feature.MIGRATE):
+        raise NotModelled(Feature.MIGRATE.condition)
     family = process.regions[step.region]
     whole = (call.start, call.end) == (family.base, family.end) and len(family.members) == 1
     if large_folios(world.machine.thp) and not whole:

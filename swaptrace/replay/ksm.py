@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Version, version
+from swaptrace.kernels import Feature, has_model
 from swaptrace.mm.canonical import canonical
 from swaptrace.mm.column import (
     Column,
@@ -32,10 +32,6 @@ from swaptrace.vmflags import VmFlag
 
 MAX_PAGE_SHARING: Final = 256
 """/sys/kernel/mm/ksm/max_page_sharing: of more pages not all would share one."""
-
-
-MARKS_ZERO_PAGES: Final[Version] = (6, 12)
-"""The first kernel that was compared; those before 6.6 do not know their zero pages again."""
 
 
 class Item(NamedTuple):
@@ -113,10 +109,9 @@ def ksm_scan(world: World, tally: Tally, zero_pages: bool) -> None:
 
 def merge_zeroes(world: World, tally: Tally, items: list[Item], is_stable: bool) -> Iterator[Item]:
     """Pages of zeroes become the zero page; the other ones."""
-    if is_stable or version(world.machine.kernel) < MARKS_ZERO_PAGES:
+    if is_stable or not has_model(world.machine.kernel, Feature.ZERO_PAGES):
         raise NotModelled(
-            "zero_pages is modelled as since Linux {}.{}, and where no pages of zeroes were merged "
-            "without it".format(*MARKS_ZERO_PAGES)
+            f"{Feature.ZERO_PAGES.condition}, and where no pages of zeroes were merged without it"
         )
     for item in items:
         if item.content(world):

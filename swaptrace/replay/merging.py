@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Rule, Version, version
+from swaptrace.kernels import Feature, Rule, has_model
 from swaptrace.mm.event import Unmerge
 from swaptrace.replay.call import Call, whole
 from swaptrace.replay.processes import Process
@@ -15,14 +13,11 @@ from swaptrace.replay.world import World
 from swaptrace.scenario.schema import MemoryMergeStep
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 
-SINCE: Final[Version] = (6, 12)
-"""The first kernel that was compared; the call is of 6.4 (d7597f59d1d3)."""
-
 
 def memory_merge(world: World, tally: Tally, process: Process, step: MemoryMergeStep) -> None:
     """ksm_enable_merge_any() and ksm_disable_merge_any()."""
-    if version(world.machine.kernel) < SINCE:
-        raise NotModelled("memory_merge is modelled as since Linux {}.{}".format(*SINCE))
+    if not has_model(world.machine.kernel, Feature.MEMORY_MERGE):
+        raise NotModelled(Feature.MEMORY_MERGE.condition)
     if process.merges == step.on:
         return
     process.merges = step.on

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Rule, Version, version
+from swaptrace.kernels import Rule
 from swaptrace.mm.column import ENTRY_BYTES, Column, Mapping
 from swaptrace.mm.event import Move
 from swaptrace.replay.call import Call, Errno, is_aligned
@@ -18,9 +18,6 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.vmflags import VmFlag
-
-MOVES_SEVERAL: Version = (6, 17)
-"""Since then mremap() that only moves takes several VMAs."""
 
 
 def mremap(world: World, tally: Tally, process: Process, step: MremapStep) -> Errno:
@@ -77,7 +74,7 @@ def check_modelled(world: World, step: MremapStep, family: SharedRegion, area: V
         why = "where KSM merges pages"
     elif step.keeps and (area.start, area.end) != (family.base, family.end):
         why = "with MREMAP_DONTUNMAP of a region that is not one VMA"
-    elif area.end < family.end and step.to and version(world.machine.kernel) >= MOVES_SEVERAL:
+    elif area.end < family.end and step.to and world.follows(Rule.MOVES_SEVERAL):
         why = "of several VMAs, which Linux 6.17 and later may move"
     if why:
         raise NotModelled(f"mremap is not modelled {why}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Rule, Version, version
+from swaptrace.kernels import Feature, Rule, has_model
 from swaptrace.mm.checks import reads_soft_dirty
 from swaptrace.mm.column import ENTRY_BYTES, GUARD, Column, Entry, Pte, Vma
 from swaptrace.mm.event import Writeprotect
@@ -40,9 +40,6 @@ from swaptrace.scenario.pagescan import (
     Scanned,
     letters,
 )
-
-SINCE: Final[Version] = (6, 12)
-"""The first kernel that was compared; the call is of 6.7."""
 
 
 class PageRegion(NamedTuple):
@@ -116,9 +113,9 @@ def pagemap_scan(world: World, tally: Tally, process: Process, step: PagemapScan
 
 def check_modelled(world: World, step: PagemapScanStep) -> None:
     """Raise `NotModelled` where it is not known what the kernel finds."""
-    if version(world.machine.kernel) < SINCE:
-        raise NotModelled("pagemap_scan is modelled as since Linux {}.{}".format(*SINCE))
-    if step.masks >> 8 & 0b11 and version(world.machine.kernel) >= (7, 0):
+    if not has_model(world.machine.kernel, Feature.PAGEMAP_SCAN):
+        raise NotModelled(Feature.PAGEMAP_SCAN.condition)
+    if step.masks >> 8 & 0b11 and world.follows(Rule.SCANS_GUARDS):
         raise NotModelled("PAGE_IS_GUARD and PAGE_IS_ACCESSED are not modelled")
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Rule, Version, version
+from swaptrace.kernels import Feature, Rule, has_model
 from swaptrace.mm.column import GUARD, Entry, Marker, Vma
 from swaptrace.mm.event import Event, UffdCopy, UffdZeropage, Writeprotect
 from swaptrace.mm.uffd import PLAIN, Uffd
@@ -23,9 +22,6 @@ from swaptrace.replay.world import World
 from swaptrace.scenario import uffd
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.thp import large_folios
-
-SINCE: Final[Version] = (6, 12)
-"""The first kernel that was compared. Some of the features are as old as userfaultfd."""
 
 
 def uffd_writeprotect(
@@ -96,8 +92,8 @@ def wanted_of(step: uffd.UffdRegisterStep) -> Uffd:
 
 def check_modelled(world: World, wanted: Uffd) -> None:
     """Raise `NotModelled` where it is not known what becomes of such a VMA."""
-    if version(world.machine.kernel) < SINCE:
-        raise NotModelled("uffd_register is modelled as since Linux {}.{}".format(*SINCE))
+    if not has_model(world.machine.kernel, Feature.UFFD_REGISTER):
+        raise NotModelled(Feature.UFFD_REGISTER.condition)
     if large_folios(world.machine.thp) and (wanted.missing or wanted.event_fork):
         raise NotModelled(
             "with large folios (machine.thp) uffd_register is modelled only for write-protection, "
@@ -141,8 +137,8 @@ def check_objects(world: World, areas: list[VmArea], wanted: Vma) -> None:
     check_userfault(areas, wanted)
     if wanted.uffd.missing or wanted.uffd_rwp:
         refuse(areas, "userfaultfd for anything but write-protection")
-    if version(world.machine.kernel) < SINCE:
-        refuse(areas, "userfaultfd, before Linux {}.{},".format(*SINCE))
+    if not has_model(world.machine.kernel, Feature.UFFD_REGISTER):
+        refuse(areas, "userfaultfd, before Linux {}.{},".format(*Feature.UFFD_REGISTER.since))
 
 
 def each_area(call: Call, changed: Callable[[Vma], Vma]) -> None:

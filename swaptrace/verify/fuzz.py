@@ -10,9 +10,7 @@ from random import Random
 from typing import Final
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.kernels import Rule, follows, modelled
-from swaptrace.replay.folios.memory import FIRST_KERNEL
-from swaptrace.replay.userfaults import SINCE
+from swaptrace.kernels import Feature, Rule, follows, modelled
 from swaptrace.result.verdict import Status
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
@@ -148,7 +146,7 @@ class Fuzzer:
         while True:
             rwp = facts.uffd_wp and follows(modelled(facts.version), Rule.UFFD_RWP)
             merges = facts.ksm and random.random() < KSM_SHARE
-            registers = facts.uffd_wp and facts.version >= SINCE
+            registers = facts.uffd_wp and facts.version >= Feature.UFFD_REGISTER.since
             has = facts.soft_dirty, facts.uffd_wp, rwp, merges, registers
             maker = Maker(random, facts.page_size, *has, thp=thp)
             maker.kernel = modelled(facts.version)
@@ -162,7 +160,7 @@ class Fuzzer:
         own = isinstance(self.place, Host) and self.place.own is not None
         if not own or facts.arch != "x86_64" or random.random() >= HUGE_SHARE:
             return None
-        uffd = facts.uffd_wp and facts.version >= SINCE
+        uffd = facts.uffd_wp and facts.version >= Feature.UFFD_REGISTER.since
         made = (HugePageMaker(random, uffd).scenario(f"random-{self.seed}-{index}") for _ in TRIES)
         return next(filter(None, map(self.settled, made)), None)
 
@@ -201,7 +199,7 @@ class Fuzzer:
 def sizes(random: Random, facts: KernelFacts) -> tuple[Thp, ...]:
     """None, or some that a kernel has and whose folios are modelled there."""
     chosen: tuple[ThpSize, ...] = random.choice(LARGE)
-    if random.random() >= LARGE_SHARE or facts.version < FIRST_KERNEL:
+    if random.random() >= LARGE_SHARE or facts.version < Feature.LARGE_FOLIOS.since:
         return ()
     return tuple(Thp(size, "always") for size in chosen if size in facts.thp)
 

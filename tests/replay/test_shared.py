@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.errors import ScenarioError
-from swaptrace.kernels import version
+from swaptrace.kernels import Feature, has_model
 from swaptrace.replay.engine import replay
 from swaptrace.replay.syscalls import OF_ANONYMOUS
-from swaptrace.replay.userfaults import SINCE
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
@@ -292,7 +291,9 @@ def left_out(step: Step, scenario: Scenario) -> bool:
     """Whether a step is not modelled of objects."""
     match step:
         case UffdWriteprotectStep():
-            return step.mode == "rwp" or version(scenario.machine.kernel) < SINCE
+            return step.mode == "rwp" or not has_model(
+                scenario.machine.kernel, Feature.UFFD_REGISTER
+            )
         case UffdRegisterStep():
             return "missing" in step.mode
         case MadviseStep():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from swaptrace.backends import BACKENDS
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Rule, follows, version
+from swaptrace.kernels import Feature, Rule, follows, has_model
 from swaptrace.mm.block import PMD_ORDER
 from swaptrace.mm.blockevent import Collapse, Isolate, SplitPmd
 from swaptrace.mm.column import ENTRY_BYTES, Column
@@ -65,19 +65,13 @@ MODELLED: Final = (
 )
 """The events that a block can have."""
 
-FIRST_KERNEL: Final = (6, 12)
-"""The first whose large folios are modelled, which also swaps them in whole."""
-
-FIRST_IN_ZSWAP: Final = (6, 13)
-"""The first that stores them in zswap."""
-
 
 def check_modelled(machine: Machine, policy: Policy | None = None) -> None:
     """Raise `NotModelled` for a machine with large folios that no model is there for."""
     what = ""
-    if version(machine.kernel) < FIRST_KERNEL:
+    if not has_model(machine.kernel, Feature.LARGE_FOLIOS):
         what = f"before Linux 6.12, and the scenario's kernel is {machine.kernel}"
-    elif version(machine.kernel) < FIRST_IN_ZSWAP and machine.swap.backend == "zswap":
+    elif machine.swap.backend == "zswap" and not has_model(machine.kernel, Feature.LARGE_IN_ZSWAP):
         what = "with zswap before Linux 6.13, which does not store them"
     elif machine.page_size != 4096:
         what = "with pages of another size than 4KiB"

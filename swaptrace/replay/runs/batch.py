@@ -10,14 +10,14 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from swaptrace.advice import Effect
 from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import NotModelled, SwaptraceError
+from swaptrace.kernels import BATCHES_READ, Rule
 from swaptrace.mm.event import MOST_ADDED, Event, Populate, SwapIn
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
@@ -28,24 +28,6 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import MadviseStep, MmapStep, Step
-
-
-class Rules(NamedTuple):
-    """`capacity` is PAGEVEC_SIZE or FOLIO_BATCH_SIZE; `zap_drains` that unmapping pages drains,
-    `ahead_drains` that swap_vma_readahead() does, behind the window."""
-
-    capacity: int
-    zap_drains: bool
-    ahead_drains: bool
-
-
-RULES: Final[Mapping[str, Rules]] = {
-    "6.1": Rules(15, zap_drains=True, ahead_drains=True),
-    "6.12": Rules(31, zap_drains=True, ahead_drains=True),
-    "7.2": Rules(31, zap_drains=False, ahead_drains=True),
-    "7.3": Rules(31, zap_drains=False, ahead_drains=False),
-}
-"""The kernels of which it is known: those whose source was read."""
 
 KNOWN: Final = frozenset(
     [
@@ -93,12 +75,16 @@ MAJFLT: Final = POSITION[Counter.MAJFLT]
 
 
 class LruBatch:
-    """`count` folios are in the batch of new ones, `freed` in that of MADV_FREE; `pages` and
-    `freed_pages` have one each, or more, that they still refer to."""
+    """`capacity` is PAGEVEC_SIZE or FOLIO_BATCH_SIZE; `zap_drains` that unmapping pages drains,
+    `ahead_drains` that swap_vma_readahead() does, behind the window. `count` folios are in the
+    batch of new ones, `freed` in that of MADV_FREE; `pages` and `freed_pages` have one each, or
+    more, that they still refer to."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.rules = RULES[world.machine.kernel]
+        self.capacity = 31 if world.follows(Rule.BATCHES_OF_31) else 15
+        self.zap_drains = not world.follows(Rule.UNMAPS_UNDRAINED)
+        self.ahead_drains = not world.follows(Rule.READS_AHEAD_UNDRAINED)
         self.count = 0
         self.freed = 0
         self.pages: dict[tuple[int, int], SharedRegion] = {}
@@ -112,7 +98,7 @@ class LruBatch:
     @property
     def left(self) -> int:
         """How many more fill it, as far as one event can tell (`Facts.batch_left`)."""
-        return min(self.rules.capacity - self.count, MOST_ADDED)
+        return min(self.capacity - self.count, MOST_ADDED)
 
     def check(self, step: Step) -> None:
         """Raise `NotModelled` for a step that more than this batch is about."""
@@ -157,7 +143,7 @@ class LruBatch:
 
     def zap(self) -> None:
         """What a system call that unmaps pages begins with."""
-        if self.rules.zap_drains:
+        if self.zap_drains:
             self.drain()
 
     def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> None:
@@ -177,7 +163,7 @@ class LruBatch:
                     event = event._replace(facts=event.facts._replace(readahead=False))
             elif lookup != "none":
                 task.note_hit(family.base + page, lookup == "readahead_hit")
-            if window and not self.rules.ahead_drains:
+            if window and not self.ahead_drains:
                 event = self._ahead(tally, family, page, event, window)
                 window = range(0)
             self.happen(tally, family, page, event)
@@ -200,7 +186,7 @@ class LruBatch:
                 waits = waits and not row.batch.filled
                 continue
             self.count += 1
-            waits = self.count < self.rules.capacity
+            waits = self.count < self.capacity
             if not waits:
                 self._fill()
         self.count -= waits  # the fault counts it itself
@@ -236,14 +222,14 @@ class LruBatch:
             self.pages[key] = family
         if any(folio.queued for folio in folios):
             self.freed_pages[key] = family
-        if self.freed == self.rules.capacity:
+        if self.freed == self.capacity:
             self._fill_freed()
 
 
 def batch_of(world: World, machine: Machine) -> LruBatch:
     """An empty batch. Raises `SwaptraceError` where it is not known how that would go on."""
-    known = ", ".join(RULES)
-    if machine.kernel not in RULES:
+    known = ", ".join(BATCHES_READ)
+    if machine.kernel not in BATCHES_READ:
         raise SwaptraceError(
             f"machine.lru_batch is modelled as in Linux {known}, not as in {machine.kernel}"
         )
