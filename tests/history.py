@@ -33,15 +33,15 @@ HEAD: Final = """\
 <!-- Made by `pytest tests/test_history.py --promote` of what the replays count. -->
 
 What changed over ten kernels in the bundled scenarios without large folios, each kernel under its
-own policy (`prepatch` below 6.11, `merged` from it on), and which rule changed it ([the rules and
-their commits](model.md#kernel-versions)). All values of one scenario:
+own policy (`prepatch` below 6.11, `merged` from it on), and by which
+[rule](model.md#kernel-versions). All values of one scenario:
 
 ```sh
 {command}
 ```
 
-To find the rule, every kernel from 6.1 to 7.3 was replayed; where several rules are of one
-version, each was left out in turn. A total that only adds up its windows is left out.
+Every kernel from 6.1 to 7.3 was replayed; where several rules are of one version, each was left
+out in turn. A total that only adds up its windows is left out.
 
 """
 
@@ -131,29 +131,40 @@ def cited(rule: Rule) -> str:
     return f"{rule.name.lower().replace('_', ' ')} ({major}.{minor})"
 
 
-def section(name: str) -> dict[tuple[Rule, ...], str]:
+class Change(NamedTuple):
+    """What the same rules changed in a window of a scenario."""
+
+    rules: tuple[Rule, ...]
+    place: str
+    what: str
+
+
+def section(name: str) -> list[Change]:
     """What each rule, or several together, changed in a bundled scenario."""
     found = rows(load_file(str(bundled.scenarios()[name])))
-    groups: dict[tuple[Rule, ...], dict[str, list[str]]] = {}
+    groups: dict[tuple[tuple[Rule, ...], str], list[Row]] = {}
     for row in found:
         if row.window != "total" or not explained(row, found):
-            windows = groups.setdefault(row.rules, {})
-            windows.setdefault(row.window, []).append(course(row))
-    return {
-        rules: "; ".join(f"{name}, {each}: {', '.join(of_it)}" for each, of_it in windows.items())
-        for rules, windows in groups.items()
-    }
+            groups.setdefault((row.rules, row.window), []).append(row)
+    return [
+        Change(rules, f"{name} ({window})", courses(of_it))
+        for (rules, window), of_it in groups.items()
+    ]
 
 
-def table(sections: Iterable[Mapping[tuple[Rule, ...], str]]) -> str:
+def table(changes: Iterable[Change]) -> str:
     """A line for all that the same rules changed, oldest rule first."""
-    of_rules: dict[tuple[Rule, ...], list[str]] = {}
-    for section in sections:
-        for rules, text in section.items():
-            of_rules.setdefault(rules, []).append(text)
+    of_rules: dict[tuple[Rule, ...], dict[str, list[str]]] = {}
+    for change in changes:
+        places = of_rules.setdefault(change.rules, {})
+        places.setdefault(change.what, []).append(change.place)
+    lines = {
+        rules: "; ".join(f"{', '.join(where)}: {what}" for what, where in places.items())
+        for rules, places in of_rules.items()
+    }
     return "".join(
-        f"- **{' and '.join(map(cited, rules))}**: {'; '.join(of_rules[rules])}.\n"
-        for rules in sorted(of_rules, key=lambda rules: [rule.since for rule in rules])
+        f"- **{' and '.join(map(cited, rules))}**: {lines[rules]}.\n"
+        for rules in sorted(lines, key=lambda rules: [rule.since for rule in rules])
     )
 
 
@@ -168,10 +179,14 @@ def changes(row: Row) -> tuple[int, ...]:
     return tuple(after - before for before, after in pairwise(row.values))
 
 
-def course(row: Row) -> str:
-    """A number and what became of it, from one kernel to the next that counts another."""
-    values = [row.values[0], *(after for before, after in pairwise(row.values) if before != after)]
-    return f"`{row.counter}` {' → '.join(map(str, values))}"
+def courses(rows: Iterable[Row]) -> str:
+    """Counters and what became of them, from one kernel to the next that counts another."""
+    of_values: dict[str, list[str]] = {}
+    for row in rows:
+        later = [after for before, after in pairwise(row.values) if before != after]
+        values = " → ".join(map(str, [row.values[0], *later]))
+        of_values.setdefault(values, []).append(f"`{row.counter}`")
+    return ", ".join(f"{', '.join(names)} {values}" for values, names in of_values.items())
 
 
 def alike(names: Iterable[str]) -> str:
@@ -182,15 +197,15 @@ def alike(names: Iterable[str]) -> str:
 REGRESSIONS: Final = """\
 ## Regressions
 
-Three changes since the series make something worse. For the first two, `swaptrace explore` tried
-every sequence of operations on one page, but `mlock` and `munlock`; the tables are complete.
+Three changes since the series make something worse. The first two tables are complete: of
+`swaptrace explore`, with every operation but `mlock` and `munlock`.
 """
 
 DIRTY: Final = """\
 ### A page that was only read is dirty, on arm64
 
 The series maps a page writable on a read, and arm64's `pte_mkwrite()` made the PTE dirty until
-143937ca51cc (`--set machine.mkwrite_dirties=true`, one process, zram):
+143937ca51cc (`machine.mkwrite_dirties`, one process, zram):
 """
 
 MAPPED: Final = """\
@@ -203,9 +218,9 @@ one owner (two processes, on a disk):
 AHEAD: Final = """\
 ### zram does not read ahead
 
-Since f1879e8a0c60 (7.0) a slot of several processes on zram no longer causes read-ahead.
-`explore` has only one page. So every sequence of {operations} on two pages was replayed, shortest
-first. Number {tried} shows it: {sequence}.
+Since f1879e8a0c60 (7.0) a slot of several processes on zram no longer causes read-ahead. Every
+sequence of {operations} on two pages was replayed, shortest first; number {tried} shows it:
+{sequence}.
 
 | | merged@6.19 | merged@7.0 |
 |---|--:|--:|
@@ -276,8 +291,9 @@ def page() -> str:
         name for name, path in bundled.scenarios().items() if not load_file(str(path)).machine.thp
     ]
     sections = {name: section(name) for name in small}
-    parts = [HEAD.format(command=command()) + table(sections.values())]
-    parts.append(alike(name for name, found in sections.items() if not found))
+    found = [change for changes in sections.values() for change in changes]
+    parts = [HEAD.format(command=command()) + table(found)]
+    parts.append(alike(name for name, changes in sections.items() if not changes))
     dirties = {"machine.mkwrite_dirties": "true"}
     parts += [REGRESSIONS, DIRTY, explored("prepatch,merged", 1, dirties)]
     disk = {"machine.swap.backend": "disk"}
