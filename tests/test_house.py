@@ -181,7 +181,7 @@ def test_numpy_is_known_to_few() -> None:
         "replay/pages/parts.py",
         "replay/pages/placing.py",
         "replay/runs/batch.py",
-        "replay/runs/readahead.py",
+        "replay/runs/blocks.py",
         "replay/pages/recurring.py",
         "replay/runs/region.py",
         "replay/pages/sequence.py",

@@ -214,12 +214,14 @@ def ask(policy: Policy, method: str, kind: type[T], *args: object) -> T:
     except Exception as error:
         what = f"{type(error).__name__}: {error}{_where(policy, method, error)}"
         raise PolicyError(f"policy {policy.name!r}: {method}() raised {what}") from error
-    if not isinstance(answer, kind) or not _well_formed(answer):
+    of_kind = isinstance(answer, kind)
+    if of_kind and kind is not SwapinPte:
+        return cast("T", answer)
+    if not of_kind or not _well_formed(answer):
         raise PolicyError(
             f"policy {policy.name!r}: {method}() returned {answer!r}, not a {kind.__name__}"
         )
-    if not isinstance(answer, SwapinPte):
-        return answer
+    assert isinstance(answer, SwapinPte)
     if answer.pte.folio != FOLIO:
         what = "the zero page" if answer.pte.is_zero_page else "a folio"
         raise PolicyError(

@@ -37,7 +37,7 @@ class ReadFault(NamedTuple):
     @property
     def max_window(self) -> int:
         """The largest window."""
-        return 1 << min(self.page_cluster, ORDER_CEILING)
+        return max_window(self.page_cluster)
 
     @property
     def table(self) -> range:
@@ -58,22 +58,31 @@ class Window(NamedTuple):
     hits: int
 
 
-def swap_vma_ra_win(policy: Policy, fault: ReadFault) -> Window:
-    """The window of a fault. Raises `PolicyError` for one that the policy must not give."""
-    own = policy.functions.get(ROOT)
-    if own is not None:
-        found: Window = own(fault)
-        return found
-    address, last = fault.address, fault.last
-    known = (address, last, fault.hits, fault.window, fault.max_window)
-    size = ask(policy, "readahead_window", int, *known)
+def max_window(page_cluster: int) -> int:
+    """The most pages that a fault reads."""
+    return 1 << min(page_cluster, ORDER_CEILING)
+
+
+def window_size(
+    policy: Policy, address: int, last: int, hits: int, window: int, max_window: int
+) -> int:
+    """What a policy that does not decide about windows itself has swap_vma_ra_win() return.
+    Raises `PolicyError` for what it must not."""
+    size = ask(policy, "readahead_window", int, address, last, hits, window, max_window)
     if size < 1:
         raise PolicyError(f"policy {policy.name!r}: readahead_window() returned {size}")
+    return size
+
+
+def window_bounds(
+    address: int, last: int, size: int, low: int, high: int, table_pages: int
+) -> tuple[int, int]:
+    """swap_vma_ra_win(): the first page of a window of more than one, and that behind the last."""
     if address == last + 1:
         left = address
     elif last == address + 1:
         left = address - size + 1
     else:
         left = address - (size - 1) // 2
-    start = max(left, fault.low, fault.table.start)
-    return Window(size, start, min(left + size, fault.high, fault.table.stop), address, size, 0)
+    table = address - address % table_pages
+    return max(left, low, table), min(left + size, high, table + table_pages)

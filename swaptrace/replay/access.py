@@ -16,7 +16,7 @@ from swaptrace.replay.hugetlb import access_huge, has_huge_pages
 from swaptrace.replay.pages.protocol import SinglePages
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.across import send_across
-from swaptrace.replay.runs.readahead import send_reading
+from swaptrace.replay.runs.blocks import send_reading
 from swaptrace.replay.runs.region import Walk, check_listable, listed
 from swaptrace.replay.runs.visit import NEW_ANON, Met, send, survey
 from swaptrace.replay.space import VmArea, find_mergeable_anon_vma

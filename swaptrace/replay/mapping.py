@@ -20,7 +20,7 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import MmapStep, Prot
 from swaptrace.scenario.thp import large_folios
-from swaptrace.vmflags import NO_FLAGS, VmFlag
+from swaptrace.vmflags import NO_FLAGS, VmFlag, together
 
 
 def with_prot(vma: Vma, prot: Prot) -> Vma:
@@ -59,7 +59,8 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     if "MAP_GROWSDOWN" in step.flags and (step.shared or step.file is not None):
         return "EINVAL"
     noreserve = "MAP_NORESERVE" in step.flags
-    flags = lock.flags_of(executable(step.prot) | NORESERVE[noreserve] | grown(world, step))
+    flags = together(executable(step.prot), NORESERVE[noreserve], grown(world, step))
+    flags = lock.flags_of(flags)
     vma = with_prot(Vma(locked=lock.locks), step.prot)
     if step.shared or step.file is not None or step.huge:
         check_modelled(world, step)
@@ -75,7 +76,7 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     call = placed(world, tally, process, step, vma)
     inode = call.start if vma.shmem or vma.hugetlb else None
     area = VmArea(call.start, call.end, vma, account, flags=flags, inode=inode)
-    merged = call.map(area._replace(flags=flags | new_flags(process, area)))
+    merged = call.map(area._replace(flags=together(flags, new_flags(process, area))))
     check_alone(process, area, merged)
     alone = process.regions[step.region].holds(merged)
     if not alone and (large_folios(world.machine.thp) or world.batch is not None):

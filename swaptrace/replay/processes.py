@@ -49,8 +49,9 @@ class Lock(Enum):
 
     def flags_of(self, flags: VmFlag) -> VmFlag:
         """The flags of a VMA that is locked so."""
-        on_fault = VmFlag.LOCKONFAULT if self is Lock.ON_FAULT else NO_FLAGS
-        return flags & ~VmFlag.LOCKONFAULT | on_fault
+        if self is Lock.ON_FAULT:
+            return flags | VmFlag.LOCKONFAULT
+        return flags if flags is NO_FLAGS else flags & ~VmFlag.LOCKONFAULT
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from swaptrace.counters import ALL_COUNTERS, COUNTERS, ReclaimCounter, ViolationKind
 from swaptrace.mm.event import Event
@@ -43,6 +43,9 @@ class Sighting(NamedTuple):
     pages: int
 
 
+NO_RECLAIM: Final = dict.fromkeys(ReclaimCounter, 0)
+
+
 class Tally:
     """What one leaf step counts, and which transitions its pages take."""
 
@@ -50,7 +53,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts = [0] * len(COUNTERS)
-        self.reclaim = dict.fromkeys(ReclaimCounter, 0)
+        self.reclaim = NO_RECLAIM.copy()
         self.sightings: dict[tuple[ViolationKind, str, str], Sighting] = {}
         self.taken: dict[Taken, int] = {}
         self.changes: dict[RegionChange, int] = {}

@@ -157,7 +157,7 @@ class Effects:
             return span.blocks, pages, span.pieces
         layout = tuple(tuple(map(rows.index, each)) for each in span.rows)
         state = relative(span.ahead.readahead, span.address)
-        near = span.ahead.exact or -1 <= state.last <= pages_of(span.pieces)
+        near = span.ahead.own is not None or -1 <= state.last <= pages_of(span.pieces)
         nearby = state if near else state._replace(last=-2)
         cluster = span.ahead.world.machine.swap.page_cluster
         return span.blocks, pages, span.pieces, layout, nearby, cluster

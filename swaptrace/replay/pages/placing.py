@@ -30,9 +30,9 @@ def is_placed(scenario: Scenario, machine: Machine) -> bool:
         return False
     if not follows(machine.kernel, Rule.RECLAIMS_CACHED_SLOTS):
         return False
-    if 2 * TouchedMemory(machine.page_size).run(scenario.steps) <= machine.swap.size:
+    if BACKENDS[machine.swap.backend].synchronous_io and not keeps_cached(scenario.steps):
         return False
-    return not BACKENDS[machine.swap.backend].synchronous_io or keeps_cached(scenario.steps)
+    return 2 * TouchedMemory(machine.page_size).run(scenario.steps) > machine.swap.size
 
 
 def keeps_cached(steps: tuple[Step, ...]) -> bool:
