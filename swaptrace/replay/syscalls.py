@@ -148,12 +148,8 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
                     return None  # vma_ksm_compatible()
                 ksm_enter(call.world, call.process)
             madvise_update_vma(call, start, end, advice)
-        case Effect.UNMERGE if VmFlag.MERGEABLE in area.flags:
-            unshare = call.world.follows(Rule.UNSHARES_KSM)
-            call.send(start, end, Unmerge(0, facts, unshare))
-            madvise_update_vma(call, start, end, advice)
         case Effect.UNMERGE:
-            pass  # a KSM folio that another process's page became stays mapped (ksm_madvise())
+            ksm_unmerge(call, area, start, end, advice)
         case Effect.POPULATE_READ | Effect.POPULATE_WRITE:
             write = advice.effect is Effect.POPULATE_WRITE
             tried = call.world.follows(Rule.POPULATE_RETRIES)
@@ -162,6 +158,15 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
     if batch is not None and (advice.effect is Effect.SWAP_IN or advice.populates):
         batch.drain()
     return errno
+
+
+def ksm_unmerge(call: Call, area: VmArea, start: int, end: int, advice: Advice) -> None:
+    """ksm_madvise(): where it is not mergeable, a KSM folio that another process's page became
+    stays mapped."""
+    if VmFlag.MERGEABLE in area.flags:
+        unshare = call.world.follows(Rule.UNSHARES_KSM)
+        call.send(start, end, Unmerge(0, call.world.facts, unshare))
+        madvise_update_vma(call, start, end, advice)
 
 
 def guard_install(call: Call, area: VmArea, start: int, end: int) -> None:
