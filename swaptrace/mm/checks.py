@@ -20,6 +20,7 @@ from swaptrace.mm.column import (
     Pte,
     SwapPte,
     filled_with,
+    object_data,
 )
 from swaptrace.mm.event import Store
 from swaptrace.mm.page import Page
@@ -47,12 +48,8 @@ def lost(column: Column, mapping: Mapping) -> bool:
 def content(column: Column, mapping: Mapping) -> int | None:
     """The data token that a load would find, wherever it is now."""
     vma, pte = mapping.vma, mapping.pte
-    shmem = column.shmem if vma is not None and vma.shmem else None
-    absent = pte is None or isinstance(pte, Marker)
-    if absent and shmem is not None and shmem.folio is not None:
-        return column.folios[shmem.folio].data
-    if absent and shmem is not None and shmem.slot is not None:
-        pte = SwapPte(shmem.slot)
+    if vma is not None and vma.shmem and (pte is None or isinstance(pte, Marker)):
+        return object_data(column.shmem, column.folios, column.slots)
     if isinstance(pte, Pte):
         return ZERO if pte.is_zero_page else column.folios[pte.folio].data
     if not isinstance(pte, SwapPte):
@@ -96,14 +93,24 @@ def store(page: Page, p: int, what: Store, forced: bool = False) -> None:
     elif not pte.dirty:
         page.mmu_dirties(p)
     if vma is not None and vma.shared:
-        for q, other in enumerate(page.maps):
-            if other.vma is not None and other.vma.shared:
+        for q in range(len(page.maps)):
+            if sees_object(page, q):
                 page.set_map(q, data=data)
         page.pins = [
             pin._replace(data=data) if pin.folio == pte.folio else pin for pin in page.pins
         ]
     elif page.pins:
         follow_store(page, p)
+
+
+def sees_object(page: Page, p: int) -> bool:
+    """Whether the process has the object's page, and no copy of its own as a private mapping may
+    have."""
+    vma, pte = page.maps[p].vma, page.maps[p].pte
+    if vma is None or not (vma.shared or vma.shmem):
+        return False
+    absent = pte is None or isinstance(pte, Marker)
+    return vma.shared or absent or (isinstance(pte, Pte) and page.in_page_cache(pte.folio))
 
 
 def follow_store(page: Page, p: int) -> None:

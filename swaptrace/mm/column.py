@@ -12,7 +12,7 @@ reached or observed is kept. Reference and map counts are derived, never stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from swaptrace.mm.uffd import PLAIN, Uffd
@@ -279,6 +279,19 @@ class Column(NamedTuple):
         """__swap_count(): the swap PTEs that refer to the slot, and the entry of a shmem object;
         the swap cache is not counted."""
         return swap_count(self.maps, slot, self.shmem)
+
+
+def object_data(
+    shmem: Shmem | None, folios: Sequence[Folio], slots: Sequence[SwapSlot]
+) -> int | None:
+    """The data token that a shmem object has for the page, zeroes in a hole or beyond its end; None
+    if it is lost."""
+    if shmem is None or shmem == Shmem():
+        return ZERO
+    if shmem.folio is not None:
+        return folios[shmem.folio].data
+    cached = (folio.data for folio in folios if folio.slot == shmem.slot)
+    return next(cached, slots[shmem.slot or 0].data)
 
 
 def mappers(maps: Iterable[Mapping], folio: int) -> list[Mapping]:

@@ -23,6 +23,7 @@ from swaptrace.mm.column import (
     SwapSlot,
     Vma,
     mappers,
+    object_data,
     swap_count,
 )
 from swaptrace.mm.event import Batched, Facts, FaultResult, Lookup
@@ -300,7 +301,10 @@ class Page:
 
 def drop_data(page: Page, p: int) -> None:
     """The process gave its page up: it now relies on nothing but zeroes, or on what shared memory
-    holds, and its pin on no more than what it has."""
+    or a file holds, and its pin on no more than what it has."""
     vma, data = page.maps[p].vma, page.maps[p].data
-    page.maps[p] = Mapping(vma, data=data) if vma is not None and vma.shared else Mapping(vma)
+    if vma is None or not vma.shared:
+        of = page.shmem if vma is not None and vma.shmem else None
+        data = object_data(of, page.folios, page.slots) or ZERO
+    page.maps[p] = Mapping(vma, data=data)
     page.pins = [pin._replace(detached=True) if pin.process == p else pin for pin in page.pins]

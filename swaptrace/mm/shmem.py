@@ -141,7 +141,6 @@ def shmem_truncate_range(page: Page) -> None:
             page.set_map(p, data=ZERO)
         elif pte is None or (isinstance(pte, Pte) and page.in_page_cache(pte.folio)):
             left, armed = pte_install_uffd_wp_if_needed(page, p), mapping.armed
-            page.set_map(p, pte=None, data=ZERO)
             drop_data(page, p)
-            page.set_map(p, pte=left, armed=armed and left is not None)
+            page.set_map(p, pte=left, data=ZERO, armed=armed and left is not None)
     page.shmem = None if page.shmem is None else Shmem()

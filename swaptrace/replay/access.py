@@ -32,7 +32,7 @@ def access(world: World, tally: Tally, process: Process, step: AccessStep | Mems
     """Touch pages one after another until the end, or to the first SIGSEGV or SIGBUS."""
     family = process.regions[step.region]
     walk = walk_of(step, world.machine.page_size)
-    member = family.members.index(process.name)
+    member = family.member(process.name)
     store = store_of(step, world)
     event = Access(member, world.facts, read=step.op.startswith("read"), store=store)
     huge = world.machine.hugepages > 0 and has_huge_pages(process, family)

@@ -41,7 +41,7 @@ class Call:
         for family in self.process.families():
             low, high = max(start, family.base), min(end, family.end)
             if low < high:
-                member = family.members.index(self.process.name)
+                member = family.member(self.process.name)
                 yield family, Walk(low - family.base, high - low), member
 
     def map(self, area: VmArea) -> VmArea:

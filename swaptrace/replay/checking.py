@@ -113,7 +113,7 @@ def _listed(kinds: Collection[str]) -> str:
 def data_found(world: World, region: str, process: str, claimed: Data) -> tuple[bool, str]:
     """Whether the data of a region are those, and what they are."""
     family = world.processes[process].regions[region]
-    member, runs = family.members.index(process), column_runs(world, family)
+    member, runs = family.member(process), column_runs(world, family)
     beside = [
         (pages, value, data_of(column, column.maps[member], value))
         for pages, value, column in _beside(claimed.over(family.region.pages), runs)

@@ -24,7 +24,7 @@ from swaptrace.replay import (
 )
 from swaptrace.replay.collapsing import collapses
 from swaptrace.replay.execution import execute
-from swaptrace.replay.filemap import refuse_trace
+from swaptrace.replay.filemap import check_claims, refuse_trace
 from swaptrace.replay.folding import fold, folded
 from swaptrace.replay.growing import check_holes
 from swaptrace.replay.hugetlb import check_step
@@ -208,6 +208,8 @@ class Replay:
         tally = Tally()
         try:
             check_step(self.world, step)
+            if isinstance(step, CheckStep):
+                check_claims(self.world, step)
             if self.world.grows:
                 check_holes(self.world, step)
         except NotModelled as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from swaptrace.errors import NotModelled
 from swaptrace.mm.event import Remove
 from swaptrace.replay.processes import Process, SharedRegion
@@ -10,7 +12,8 @@ from swaptrace.replay.runs.visit import send
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.schema import MmapStep
+from swaptrace.scenario.claims import UNCHANGED
+from swaptrace.scenario.schema import CheckStep, MmapStep
 
 
 def check_modelled(world: World, step: MmapStep) -> None:
@@ -25,6 +28,25 @@ def check_modelled(world: World, step: MmapStep) -> None:
     if world.table.policy.functions:
         what = "huge pages" if step.huge else "an object"
         raise NotModelled(f"{step.op} of {what} is not modelled where functions of a tree run")
+
+
+def check_claims(world: World, step: CheckStep) -> None:
+    """Raise `NotModelled` for a claim that nobody can hold a kernel to."""
+    process = world.processes[step.process]
+    for region, data in step.claims.data:
+        family = process.regions[region]
+        several = family.of is not None and len(set(family.of.views)) > 1
+        private = any(a.vma.shmem and not a.vma.shared for a in areas_of(process, family))
+        if several and private and UNCHANGED in str(data):
+            raise NotModelled(
+                f"region {region} is a private mapping of a file that has others: until it has a "
+                f"copy of a page it sees theirs; say which byte that is, not '{UNCHANGED}'"
+            )
+
+
+def areas_of(process: Process, family: SharedRegion) -> list[VmArea]:
+    """The VMAs that the process has in a region."""
+    return process.space.within(family.base, family.end)
 
 
 def refuse(areas: list[VmArea], what: str) -> None:
@@ -42,7 +64,7 @@ def refuse_trace(process: Process, region: str | None) -> None:
 
 def is_object(process: Process, family: SharedRegion) -> bool:
     """Whether the process maps shared memory or a file in the region."""
-    return any(area.vma.shmem for area in process.space.within(family.base, family.end))
+    return any(area.vma.shmem for area in areas_of(process, family))
 
 
 def shmem_remove(world: World, tally: Tally, family: SharedRegion, walk: Walk) -> None:
@@ -54,13 +76,23 @@ def evict_last(
     world: World, tally: Tally, process: Process, family: SharedRegion, start: int, end: int
 ) -> None:
     """shmem_evict_inode(), before the process unmaps a part of a region: if no VMA maps the object
-    then, it goes, and its swap slots with it."""
+    then, it goes, and its swap slots with it. A file of tmpfs has a name and stays."""
+    if family.of is not None and family.of.name is not None:
+        return
     within = [
         (name, area)
-        for name in family.members
-        for area in world.processes[name].space.within(family.base, family.end)
+        for name, of in views(world, family)
+        for area in world.processes[name].space.within(of.base, of.end)
+        if area.vma.shmem
     ]
-    if not any(area.vma.shmem for _, area in within):
+    if within and all(n == process.name and start <= a.start and a.end <= end for n, a in within):
+        shmem_remove(world, tally, family.whole, Walk(0, family.whole.region.pages))
+
+
+def views(world: World, family: SharedRegion) -> Iterator[tuple[str, SharedRegion]]:
+    """Each process that maps the same, and the region in which it does."""
+    if family.of is None:
+        yield from ((name, family) for name in family.members)
         return
-    if all(name == process.name and start <= a.start and a.end <= end for name, a in within):
-        shmem_remove(world, tally, family, Walk(0, family.region.pages))
+    for view in family.of.views:
+        yield view.process, world.processes[view.process].regions[view.region]

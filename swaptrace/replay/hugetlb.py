@@ -116,7 +116,7 @@ def fault_in(
 
     Raises `NotModelled` where no huge page is free for it.
     """
-    member = family.members.index(process.name)
+    member = family.member(process.name)
     _, column = next(pages_of(world, family, Walk(whole.first, 1)))
     pte = column.maps[member].pte
     if isinstance(pte, Pte) and (pte.write or not write):
@@ -158,6 +158,8 @@ def available(world: World) -> int:
 
 def taken_by(world: World, family: SharedRegion) -> int:
     """How many pages the huge pages of a region have, those that are reserved for it as well."""
+    if family.of is not None:
+        return 0
     areas = [
         (member, area)
         for member, name in enumerate(family.members)

@@ -64,8 +64,13 @@ class Item(NamedTuple):
 
     def is_same(self, other: Item, world: World) -> bool:
         """Whether both map the same folio, as after a fork."""
-        place = self.family is other.family and self.page == other.page
-        return place and self.folio(world)[0] == other.folio(world)[0]
+        return self.place == other.place and self.folio(world)[0] == other.folio(world)[0]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The same for all mappings of one column."""
+        of = self.family if self.family.of is None else self.family.of
+        return id(of), self.family.first + self.page
 
 
 def ksm_scan(world: World, tally: Tally, zero_pages: bool) -> None:
@@ -132,15 +137,16 @@ def scanned(world: World) -> Iterator[Item]:
                 start, end = max(area.start, family.base), min(area.end, family.end)
                 if start < end:
                     walk = Walk(start - family.base, end - start)
-                    yield from in_region(world, family, walk, family.members.index(name))
+                    yield from in_region(world, family, walk, family.member(name))
 
 
 def in_region(world: World, family: SharedRegion, walk: Walk, member: int) -> Iterator[Item]:
-    """Those of one region: no zero page, nothing in swap."""
+    """Those of one region: no zero page, nothing in swap or of the page cache."""
     for at, count, number in family.region.segments(walk):
         column = world.table.columns[number]
-        pte = column.maps[member].pte
-        if isinstance(pte, Pte) and not pte.is_zero_page:
+        pte, shmem = column.maps[member].pte, column.shmem
+        cached = None if shmem is None else shmem.folio
+        if isinstance(pte, Pte) and not pte.is_zero_page and pte.folio != cached:
             if any(pin.folio == pte.folio for pin in column.pins):
                 raise NotModelled("ksm_scan of pages that are pinned is not modelled")
             check_sharing(count)

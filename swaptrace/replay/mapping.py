@@ -12,6 +12,7 @@ from swaptrace.replay.filemap import check_modelled, evict_last
 from swaptrace.replay.hugetlb import has_huge_pages, reserve
 from swaptrace.replay.locking import can_do_mlock, mlock_future_ok, mm_populate
 from swaptrace.replay.merging import check_alone, new_flags
+from swaptrace.replay.objects import add_object_region, send_outside
 from swaptrace.replay.processes import Lock, Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
@@ -46,7 +47,8 @@ NORESERVE: Final = {False: NO_FLAGS, True: VmFlag.NORESERVE}
 
 def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     """do_mmap(): a mapping, in the place of what is there (MAP_FIXED)."""
-    if not step.size or not is_aligned(world, step.offset) or not is_aligned(world, step.at or 0):
+    numbers = step.offset, step.at or 0, step.file_offset
+    if not step.size or not all(is_aligned(world, number) for number in numbers):
         return "EINVAL"
     lock = process.future
     if "MAP_LOCKED" in step.flags:
@@ -74,17 +76,28 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
         flags |= VmFlag.RESERVED
     account = vma.writable and not (noreserve or step.shared or step.huge)
     call = placed(world, tally, process, step, vma)
-    inode = call.start if vma.shmem or vma.hugetlb else None
-    area = VmArea(call.start, call.end, vma, account, flags=flags, inode=inode)
+    area = VmArea(call.start, call.end, vma, account, flags=flags)
+    area = with_file(area, process.regions[step.region])
     merged = call.map(area._replace(flags=together(flags, new_flags(process, area))))
     check_alone(process, area, merged)
     alone = process.regions[step.region].holds(merged)
+    if vma.shmem and not alone:
+        raise NotModelled(
+            "a mapping that another of the same file ends or begins at is not modelled"
+        )
     if not alone and (large_folios(world.machine.thp) or world.batch is not None):
         why = "with large folios (machine.thp), or where the batch is kept (machine.lru_batch)"
         raise NotModelled(f"regions that touch are not modelled {why}")
     if lock.locks or "MAP_POPULATE" in step.flags:
         mm_populate(call)  # whose errors are ignored
     return None
+
+
+def with_file(area: VmArea, family: SharedRegion) -> VmArea:
+    """The VMA with its vm_file and vm_pgoff, if it is of an object."""
+    if family.of is not None and area.vma.shmem:
+        return area._replace(inode=family.of.inode, moved=family.base - family.first)
+    return area._replace(inode=area.start if area.vma.hugetlb else None)
 
 
 def placed(world: World, tally: Tally, process: Process, step: MmapStep, vma: Vma) -> Call:
@@ -98,11 +111,14 @@ def placed(world: World, tally: Tally, process: Process, step: MmapStep, vma: Vm
         return call
     if step.region in process.regions:  # unmapped before, and now the name is used again
         process.registered.pop(step.region, None)
-        leave(world, tally, process, process.regions.pop(step.region))
+        leave(world, tally, process, process.regions[step.region])
+        del process.regions[step.region]
     pages = world.pages(step.size)
     base = world.place(process, pages, step.at)
-    in_file = None if step.file_size is None else world.pages(step.file_size)
-    world.add_region(process, step.region, pages, base, vma, in_file)
+    if vma.shmem and not vma.hugetlb:
+        add_object_region(world, process, step, base, vma)
+    else:
+        world.add_region(process, step.region, pages, base, vma)
     return Call(world, tally, process, base, base + pages)
 
 
@@ -119,7 +135,8 @@ def unmap(call: Call) -> None:
 def leave(world: World, tally: Tally, process: Process, family: SharedRegion) -> None:
     """The process is no longer one of those that share the region."""
     evict_last(world, tally, process, family, family.base, family.end)
-    event = Unmap(family.members.index(process.name), world.facts, gone=True)
+    event = Unmap(family.member(process.name), world.facts, gone=True)
     send(world, tally, family, Walk(0, family.region.pages), event)
-    family.members.remove(process.name)
+    send_outside(world, family, event)
+    family.part(process.name)
     process.space.unmap(family.base, family.end)

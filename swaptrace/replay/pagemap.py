@@ -28,7 +28,7 @@ def page_map(world: World, region: str, process: str) -> str:
 def page_runs(world: World, region: str, process: str) -> tuple[PageRun, ...]:
     """The page map of one region as runs."""
     family = world.processes[process].regions[region]
-    member = family.members.index(process)
+    member = family.member(process)
     return merged(
         PageRun(pages, flags_of(column, member, world.machine.soft_dirty))
         for pages, column in column_runs(world, family)

@@ -1,13 +1,15 @@
 """Processes and their regions.
 
 A `SharedRegion` is a region with all processes that share it since a fork: one array of columns,
-in which process number i of `members` is mapping number i.
+in which process number i of `members` is mapping number i. Regions of one shmem object share that
+of the object, and a process is a member once for each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import NamedTuple
 
 from swaptrace.mm.uffd import Uffd
 from swaptrace.replay.runs.region import Region
@@ -16,19 +18,91 @@ from swaptrace.scenario.pagescan import Scanned
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 
+class ObjectView(NamedTuple):
+    """A region of a process that maps an object from its page `first` on."""
+
+    process: str
+    region: str
+    first: int
+
+
+@dataclass(slots=True, eq=False)
+class ShmemObject:
+    """Shared anonymous memory (no `name`), or a file of tmpfs of `size` pages: its pages, those
+    beyond its end that are mapped as well, and who maps it. View number i is mapping number i of
+    its columns, and `members` are their processes."""
+
+    inode: int
+    name: str | None
+    size: int
+    pages: Region
+    views: list[ObjectView] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)
+
+    def add(self, view: ObjectView) -> None:
+        """Another one, last in line."""
+        self.views.append(view)
+        self.members.append(view.process)
+
+
 @dataclass(slots=True)
 class SharedRegion:
-    """A region: its name, its first page's address (in pages), its pages, who shares it."""
+    """A region: its name, its first page's address (in pages), its pages, who shares it; `of` is
+    the object that it maps, from its page `first` on."""
 
     name: str
     base: int
     region: Region
     members: list[str]
+    of: ShmemObject | None = None
+    first: int = 0
 
     @property
     def end(self) -> int:
         """One past the last page's address."""
         return self.base + self.region.pages
+
+    @property
+    def whole(self) -> SharedRegion:
+        """The region as if all of its object were mapped."""
+        if self.of is None:
+            return self
+        return replace(self, base=self.base - self.first, region=self.of.pages, first=0)
+
+    def member(self, process: str) -> int:
+        """Which mapping of the columns is that of a process."""
+        if self.of is None:
+            return self.members.index(process)
+        return self.of.views.index(ObjectView(process, self.name, self.first))
+
+    def seen_at(self, member: int, page: int) -> tuple[str, str, int]:
+        """What mapping number `member` calls a page of this region: process, region and page."""
+        if self.of is None:
+            return self.members[member], self.name, page
+        view = self.of.views[member]
+        return view.process, view.region, self.first + page - view.first
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the mappings of a column are called: by process, and by region where one has several
+        of the object."""
+        if self.of is None or len(set(self.members)) == len(self.members):
+            return tuple(self.members)
+        return tuple(f"{view.process} ({view.region})" for view in self.of.views)
+
+    def join(self, process: str) -> None:
+        """A process is the last of those that share the region."""
+        if self.of is None:
+            self.members.append(process)
+        else:
+            self.of.add(ObjectView(process, self.name, self.first))
+
+    def part(self, process: str) -> None:
+        """A process no longer shares it."""
+        member = self.member(process)
+        del self.members[member]
+        if self.of is not None:
+            del self.of.views[member]
 
     def holds(self, area: VmArea) -> bool:
         """Whether a VMA lies within the region, and not in several that touch."""

@@ -32,6 +32,7 @@ from swaptrace.replay.filemap import refuse, shmem_remove
 from swaptrace.replay.hugetlb import splits
 from swaptrace.replay.mapping import executable, leave, unmap, with_prot
 from swaptrace.replay.merging import ksm_enter
+from swaptrace.replay.objects import send_outside
 from swaptrace.replay.processes import Lock, Process
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
@@ -261,7 +262,9 @@ def fork(world: World, tally: Tally, process: Process, child: str) -> None:
             copy_range(call, start, end, needs_copy(area), inherited(area))
             at = end
         copy_range(call, at, family.end, copy=False)
-        family.members.append(child)
+        event = ForkEvent(family.member(process.name), world.facts, copy=False)
+        send_outside(world, family, event)
+        family.join(child)
     space = AddressSpace(
         tuple(child_area(world, a) for a in process.space.areas if inherited(a) != "none")
     )

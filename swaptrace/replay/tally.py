@@ -65,7 +65,7 @@ class Tally:
         for index, count in enumerate(row.counts):
             if count:
                 self.counts[index] += count * pages
-        key = Taken(family.name, tuple(family.members), type(event), event, column)
+        key = Taken(family.name, family.labels, type(event), event, column)
         self.taken[key] = self.taken.get(key, 0) + pages
 
     def add_change(self, family: SharedRegion, change: BlockChange, times: int) -> None:

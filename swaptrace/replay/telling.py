@@ -135,7 +135,7 @@ class StepHistorian:
 
     def strip(self, process: str, region: str, family: SharedRegion) -> Strip:
         """One region as one process sees it."""
-        member = family.members.index(process)
+        member = family.member(process)
         world = self.replay.world
         runs = [
             (pages, self.state(world.table.intern(column), member))
@@ -151,7 +151,7 @@ class StepHistorian:
         world = self.replay.world
         for process in world.processes.values():
             for family in process.regions.values():
-                member = family.members.index(process.name)
+                member = family.member(process.name)
                 pages: Counter[int] = Counter()
                 for count, column in column_counts(world, family):
                     pages[self.state(world.table.intern(column), member)] += count

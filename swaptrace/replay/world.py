@@ -10,7 +10,7 @@ from swaptrace.kernels import Rule, follows
 from swaptrace.mm.column import Column, Mapping, Shmem, Vma
 from swaptrace.mm.event import Facts
 from swaptrace.replay.pages.protocol import KeptBatch, SinglePages
-from swaptrace.replay.processes import Process, SharedRegion
+from swaptrace.replay.processes import Process, SharedRegion, ShmemObject
 from swaptrace.replay.runs.region import Region
 from swaptrace.replay.space import AddressSpace
 from swaptrace.replay.table import Table
@@ -68,7 +68,7 @@ class World:
     that of new folios, where it is kept.
     `keeps_bytes` is that a scenario asks what the data of pages are. `mergeable` are the processes
     that ksmd looks at, in its order, `shares` whether it has merged pages. `grows` is that there
-    was a mapping that grows down.
+    was a mapping that grows down. `files` are those of tmpfs by name, mapped or not.
     """
 
     def __init__(self, machine: Machine, table: Table) -> None:
@@ -84,6 +84,7 @@ class World:
         self.mergeable: list[str] = []
         self.shares = False
         self.grows = False
+        self.files: dict[str, ShmemObject] = {}
 
     def follows(self, rule: Rule) -> bool:
         """Whether the machine's kernel has a rule."""
@@ -99,13 +100,14 @@ class World:
         return self._anon_vmas
 
     def families(self) -> Iterator[SharedRegion]:
-        """Every region there is, once."""
+        """Every region there is, once; all of an object that regions map."""
         seen: set[int] = set()
         for process in self.processes.values():
             for family in process.families():
-                if id(family) not in seen:
-                    seen.add(id(family))
-                    yield family
+                key = id(family) if family.of is None else id(family.of)
+                if key not in seen:
+                    seen.add(key)
+                    yield family.whole
 
     def facts_now(self, pageout: bool) -> Facts:
         """The facts for the next page: reclaim asks for a free slot, the rest whether swap is full.
@@ -132,19 +134,13 @@ class World:
         pages: int,
         base: int,
         vma: Vma,
-        in_file: int | None = None,
     ) -> None:
-        """The pages of a new mapping, of an object of its own if it is of one, which has `in_file`
-        pages, else as many."""
+        """The pages of a new mapping, of an object of its own if it is of one."""
         shmem = Shmem() if vma.shmem else None
         column = self.table.intern(Column((Mapping(vma),), shmem=shmem))
         family = process.regions[name] = SharedRegion(
             name, base, Region(pages, column), [process.name]
         )
-        if in_file is not None and in_file < pages:
-            beyond = self.table.intern(Column((Mapping(vma),)))
-            family.region.resize(in_file, column)
-            family.region.resize(pages, beyond)
         if self.arena is not None:
             self.arena.place(family, pages, column)
 
@@ -160,7 +156,10 @@ class World:
                 (
                     name,
                     process.space.key(anon_vmas),
-                    tuple(process.regions),
+                    tuple(
+                        (region, family.base, family.first, family.region.pages)
+                        for region, family in process.regions.items()
+                    ),
                     tuple(sorted(process.registered.items())),
                     process.future.name,
                     process.scanned,
@@ -168,9 +167,10 @@ class World:
                 for name, process in self.processes.items()
             ),
             tuple(
-                (family.name, family.base, tuple(family.members), family.region.key())
+                (family.labels, None if family.of is None else family.of.inode, family.region.key())
                 for family in self.families()
             ),
+            tuple((f.name, f.pages.key()) for f in self.files.values() if not f.members),
         )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from swaptrace.scenario.addresses import first_fit, joined
 from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.schema import MmapStep
+from swaptrace.scenario.values import human
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,30 @@ class DeclaredRegion:
     @property
     def end(self) -> int:
         return self.base + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredFile:
+    """A file, of hugetlbfs or of tmpfs, and in which line it is first mapped."""
+
+    huge: bool
+    size: int
+    line: int
+
+    @staticmethod
+    def of(step: MmapStep) -> DeclaredFile:
+        """The file that a mapping makes if it is the first."""
+        size = step.file_offset + step.size if step.file_size is None else step.file_size
+        return DeclaredFile(step.huge, size, step.line)
+
+    def refusal(self, step: MmapStep) -> str:
+        """What is wrong with a mapping of the file, if anything."""
+        if self.line != step.line and (self.huge or step.huge):
+            hint = "a file of hugetlbfs has one mapping, which children inherit"
+            return f"is mapped already (line {self.line}); {hint}"
+        if step.file_size not in (None, self.size):
+            return f"has {human(self.size)} already (line {self.line}); leave the size out"
+        return ""
 
 
 @dataclass(slots=True)

@@ -104,9 +104,10 @@ SCAN: Final[Mapping[str, str]] = {
 """The keys of what a `check` says of a scan."""
 
 FILE: Final[Mapping[str, str]] = {
-    "name": "The name of the file; no other mmap may give it.",
-    "size": "The size of the file in bytes. Default: as large as the mapping. An access to a page "
-    "beyond it is a SIGBUS.",
+    "name": "The name of the file: a new one, or one that an mmap before has made.",
+    "size": "The size of a new file in bytes. Default: it ends with the mapping. An access to a "
+    "page beyond it is a SIGBUS.",
+    "offset": "The byte of the file that the mapping begins with. Default: 0.",
 }
 """The parts of a file."""
 

@@ -11,7 +11,11 @@ from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import HUGE_PAGE, MmapStep
 from swaptrace.scenario.values import Reader
 
-FILE: Final[Mapping[str, Reader[Any]]] = {"name": values.name, "size": values.LENGTH}
+FILE: Final[Mapping[str, Reader[Any]]] = {
+    "name": values.name,
+    "size": values.LENGTH,
+    "offset": values.OFFSET,
+}
 """The parts of a file."""
 
 
@@ -28,6 +32,7 @@ def mmap(f: StepFields) -> MmapStep:
         shared=f.get("shared", values.boolean, False),
         file=file.get("name"),
         file_size=file.get("size"),
+        file_offset=file.get("offset") or 0,
     )
     if step.huge:
         check_huge(f, step)
@@ -44,8 +49,9 @@ def check_huge(f: StepFields, step: MmapStep) -> None:
         f.wrong("flags", f"MAP_HUGETLB with {others[0]} is not modelled; leave one of them out")
     if step.file is not None and not step.shared:
         f.wrong("file", "a file of hugetlbfs is modelled only where it is shared")
-    if step.file_size is not None:
-        f.wrong("file", "a file of hugetlbfs is as large as its mapping; leave its size out")
+    if step.file_size is not None or step.file_offset:
+        what = "a file of hugetlbfs is as large as its mapping"
+        f.wrong("file", f"{what}; leave its size and the offset out")
 
 
 def mremap(f: StepFields) -> MremapStep:

@@ -14,7 +14,7 @@ from typing import Final
 
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.scenario.addresses import ADDRESS_LIMIT, first_fit, joined, without
-from swaptrace.scenario.areas import DeclaredProcess, DeclaredRegion, moved_to
+from swaptrace.scenario.areas import DeclaredFile, DeclaredProcess, DeclaredRegion, moved_to
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.fields import ALIGNED, TO_END
 from swaptrace.scenario.remap import MremapStep
@@ -64,7 +64,7 @@ class Declarations:
         self.living = {"main": DeclaredProcess(0)}
         self.exited: dict[str, int] = {}  # and in which line
         self.spans: dict[int, ByteRange] = {}  # of each parsed step, by its identity
-        self.files: dict[str, int] = {}  # and in which line they are mapped
+        self.files: dict[str, DeclaredFile] = {}
         self.later: list[str] = []  # the repeats around that are not in their first pass
         self.budget = BUDGET
 
@@ -171,13 +171,8 @@ class Declarations:
                 f"{quote(step.process)} (line {old.line}); munmap it before, or use another name",
             )
             return
-        if step.file is not None and step.file in self.files:
-            line = self.files[step.file]
-            message = f"file {quote(step.file)} is mapped already (line {line})"
-            hint = "a file has one mapping, which children inherit"
-            self.wrong(parsed.mark("file"), f"file: {message}; {hint}")
-        elif step.file is not None:
-            self.files[step.file] = step.line
+        if step.file is not None:
+            self.file(step, step.file, parsed)
         if step.region in process.pinned:
             line = process.pinned[step.region]
             message = f"region {quote(step.region)} is still pinned (line {line}); unpin it before"
@@ -196,6 +191,12 @@ class Declarations:
             self.no_overlap(area, process, parsed)
         if step.region:
             process.regions[step.region] = area
+
+    def file(self, step: MmapStep, name: str, parsed: ParsedStep) -> None:
+        """A new file, or one that there is, which has a size already."""
+        old = self.files.setdefault(name, DeclaredFile.of(step))
+        if message := old.refusal(step):
+            self.wrong(parsed.mark("file"), f"file: file {quote(name)} {message}")
 
     def mmap_part(
         self, step: MmapStep, process: DeclaredProcess, area: DeclaredRegion, parsed: ParsedStep

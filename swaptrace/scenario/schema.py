@@ -46,11 +46,11 @@ LockAllFlag = Literal["MCL_CURRENT", "MCL_FUTURE", "MCL_ONFAULT"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MmapStep(BaseStep):
     """A mapping of `size` bytes at address `at` (None: the kernel chooses): private and anonymous,
-    or `shared`, or of a new `file` of tmpfs.
+    or `shared`, or of a `file` of tmpfs from `file_offset` on.
 
     With MAP_FIXED it takes the place of a part of a region that there is, from `offset` on. With
-    MAP_HUGETLB it is of huge pages of 2 MiB, and a file one of hugetlbfs. The file has `file_size`
-    bytes (None: as many as the mapping).
+    MAP_HUGETLB it is of huge pages of 2 MiB, and a file one of hugetlbfs. The file that is new has
+    `file_size` bytes (None: up to the end of the mapping).
     """
 
     op = "mmap"
@@ -63,6 +63,7 @@ class MmapStep(BaseStep):
     shared: bool = False
     file: str | None = None
     file_size: int | None = None
+    file_offset: int = 0
 
     @property
     def span(self) -> ByteRange:

@@ -194,8 +194,10 @@ def mmap_keys(step: MmapStep) -> Iterator[tuple[str, object]]:
     if step.shared:
         yield "shared", step.shared
     if step.file is not None:
-        size = step.file_size
-        yield "file", step.file if size is None else f"{{name: {step.file}, size: {size}}}"
+        size = [] if step.file_size is None else [f"size: {step.file_size}"]
+        parts = [*size, *([f"offset: {step.file_offset}"] if step.file_offset else [])]
+        name = f"name: {step.file}"
+        yield "file", f"{{{', '.join([name, *parts])}}}" if parts else step.file
 
 
 def mremap_keys(step: MremapStep) -> Iterator[tuple[str, object]]:

@@ -28,6 +28,7 @@ RUNTIME: Final = (
     "limit.c",
     "random.c",
     "access.c",
+    "map.c",
     "force.c",
     "pin.c",
     "ksm.c",
@@ -58,13 +59,16 @@ def emit_c(scenario: Scenario) -> str:
     processes, regions = CNames("P_", wanted.processes), CNames("R_", wanted.regions)
     tables = TraceTables(scenario, regions)
     how = (scenario.machine.page_size, wanted.contexts, wanted.data_pages > 0)
-    body = Writer(processes, regions, tables.calls, *how).steps(scenario.steps)
+    known = CNames("F_", wanted.files)
+    body = Writer(processes, regions, known, tables.calls, *how).steps(scenario.steps)
     constants = [
         *(line for advice in wanted.advice for line in numbered(advice)),
         enumeration(processes, "PROCESSES"),
         enumeration(regions, "REGIONS"),
+        enumeration(known, "FILES"),
         names("process_names", wanted.processes),
         names("region_names", wanted.regions),
+        names("file_names", wanted.files),
         *requirements(scenario, wanted),
         f"static const unsigned long needed_bytes = {size(wanted.memory)};",
         *tables.definitions,

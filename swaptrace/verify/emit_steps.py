@@ -121,6 +121,7 @@ class Writer:
         self,
         processes: CNames,
         regions: CNames,
+        files: CNames,
         traces: Mapping[tuple[str, str | None, str], str],
         page_size: int,
         contexts: tuple[Uffd, ...],
@@ -128,6 +129,7 @@ class Writer:
     ) -> None:
         self.processes = processes
         self.regions = regions
+        self.files = files
         self.traces = traces
         self.page_size = page_size
         self.contexts = contexts
@@ -234,7 +236,9 @@ class Writer:
         flags = ored((*step.flags, *(["MAP_SHARED"] if step.shared else [])))
         given = f"{size(step.size)}, {prot_of(step.prot)}, {flags}, {where}"
         if step.file is not None:
-            file = f'"{step.file}", {size(step.file_size or step.size)}'
+            offset = step.file_offset
+            length = size(step.file_size or offset + step.size)
+            file = f"{self.files[step.file]}, {size(offset)}, {length}"
             return f"map_file({self.regions[step.region]}, {given}, {file})"
         return f"map({self.regions[step.region]}, {given})"
 

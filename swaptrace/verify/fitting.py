@@ -35,7 +35,7 @@ MAX_HUGE_PAGES: Final = 256
 
 TURN: Final = (1 << 47) - (1 << 44)
 """Regions lie by 2^44 higher in an emitted program than in the scenario, and those from here on at
-the beginning of the address space (`moved` in runtime/access.c)."""
+the beginning of the address space (`moved` in runtime/map.c)."""
 
 X86: Final = {"hw_dirty": True, "mkwrite_dirties": False}
 """What an x86 does; of other architectures the scenario's word is taken."""

@@ -40,15 +40,16 @@ MOST_RECORDS: Final = 100_000
 
 @dataclass(frozen=True)
 class Needs:
-    """`processes` and `regions` in order of appearance, `main` first; `memory` in bytes, as much
-    as is touched at a time, at most, counted for each process; `shuffled` is how many accesses
-    or pages are put into random order at most, `ranks` how many pages a zipf pattern has,
+    """`processes`, `regions` and `files` in order of appearance, `main` first; `memory` in bytes,
+    as much as is touched at a time, at most, counted for each process; `shuffled` is how many
+    accesses or pages are put into random order at most, `ranks` how many pages a zipf pattern has,
     `data_pages` how many the largest region has where a check asks what the data are (else 0);
     `contexts` are the userfaultfds that a process may use, the plain one first, and `copied` how
     many bytes it is given at once at most; `scanned` is how many pages a scan has at most."""
 
     processes: tuple[str, ...]
     regions: tuple[str, ...]
+    files: tuple[str, ...]
     memory: int
     shuffled: int
     ranks: int
@@ -80,6 +81,7 @@ def needs(scenario: Scenario) -> Needs:
     return Needs(
         processes=tuple(dict.fromkeys(("main", *forked))),
         regions=tuple(dict.fromkeys(mapped)),
+        files=tuple(dict.fromkeys(file for step in steps for file in named_file(step))),
         memory=TouchedMemory(largest_folio(scenario.machine), MOST_RECORDS).run(scenario.steps),
         shuffled=max((shuffled(step, scenario.machine.page_size) for step in steps), default=0),
         ranks=max((ranks(step, scenario.machine.page_size) for step in steps), default=0),
@@ -111,6 +113,12 @@ def named(step: Step) -> Iterator[str]:
         yield step.name
 
 
+def named_file(step: Step) -> Iterator[str]:
+    """The file that a step maps."""
+    if isinstance(step, MmapStep) and step.file is not None:
+        yield step.file
+
+
 def context(step: UffdRegisterStep) -> Uffd:
     """Which userfaultfd it registers with."""
     return wanted_of(step).context
@@ -138,8 +146,9 @@ def data_pages(steps: Sequence[Step], page_size: int) -> int:
     """Of how many pages, of each region, it is noted what was written there."""
     if not any(isinstance(step, CheckStep) and step.claims.data for step in steps):
         return 0
-    sizes = (step.size for step in steps if isinstance(step, MmapStep | MremapStep))
-    pages = max(sizes, default=0) // page_size
+    ends = (step.size for step in steps if isinstance(step, MmapStep | MremapStep))
+    in_files = (s.file_offset + s.size for s in steps if isinstance(s, MmapStep))
+    pages = max((*ends, *in_files), default=0) // page_size
     return max(2, pages)
 
 

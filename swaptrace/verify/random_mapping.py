@@ -30,6 +30,18 @@ def file_size(random: Random, size: int) -> int | None:
     return None if chance < 0.6 else end if chance < 0.9 else size + end
 
 
+def with_file(random: Random, step: MmapStep, files: dict[str, int], page_size: int) -> MmapStep:
+    """The mapping of a new file, or of one of `files`, which have these sizes."""
+    if files and random.random() < 0.6:
+        name = random.choice(list(files))
+        first = random.choice((0, 0, random.randint(0, files[name] // page_size)))
+        return replace(step, file=name, file_offset=first * page_size)
+    name = f"f{len(files)}"
+    size = file_size(random, step.size)
+    files[name] = size or step.size
+    return replace(step, file=name, file_size=size)
+
+
 def mmap_over(
     random: Random, process: str, region: str, span: ByteRange, populates: bool
 ) -> MmapStep:

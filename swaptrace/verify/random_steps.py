@@ -47,11 +47,11 @@ from swaptrace.verify.random_advice import ADVICE, OF_OBJECTS
 from swaptrace.verify.random_lock import lock_step
 from swaptrace.verify.random_mapping import (
     MAPPED,
-    file_size,
     map_flags,
     mmap_over,
     mremap,
     out_of_order,
+    with_file,
 )
 from swaptrace.verify.random_uffd import FEATURES, Features, scan_step, uffd_step
 
@@ -94,6 +94,7 @@ class Maker:
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
     ends: dict[str, int] = field(default_factory=dict)
     objects: dict[str, set[str]] = field(default_factory=lambda: {"main": set()})
+    files: dict[str, int] = field(default_factory=dict)
     born: int = 0
     mapped: int = 0
     features: Features = ()
@@ -166,11 +167,11 @@ class Maker:
         if at is not None:
             self.ends[process] = at + size
         kind = self.random.random()
-        shared, file = kind < 0.1, f"f{self.mapped}" if 0.06 < kind < 0.15 else None
+        shared, file = kind < 0.1, 0.06 < kind < 0.15
         self.objects[process].discard(region)
         if shared or file:
             self.objects[process].add(region)
-        return MmapStep(
+        step = MmapStep(
             line=1,
             process=process,
             region=region,
@@ -179,9 +180,8 @@ class Maker:
             at=at,
             flags=map_flags(self.random, populates=not self.thp),
             shared=shared,
-            file=file,
-            file_size=file_size(self.random, size) if file else None,
         )
+        return with_file(self.random, step, self.files, self.page_size) if file else step
 
     def address(self, process: str) -> int | None:
         """Mostly none; else where another region ends, or nobody's, anywhere in a page table."""

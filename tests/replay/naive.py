@@ -96,7 +96,7 @@ def replay_pattern(
     size, family = world.machine.page_size, process.regions[step.region]
     first = step.span.offset // size
     pages = -(-(step.span.offset + step.span.length) // size) - first
-    member = family.members.index(process.name)
+    member = family.member(process.name)
     for chunk in accesses(step, pages):
         for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True):
             event = Access(member, world.facts, read=not write, store="fresh" if write else None)
@@ -145,7 +145,7 @@ def happen(
     world.device.used += len(outcome.column.slots) - len(before.slots)
     tally.counts = [a + b for a, b in zip(tally.counts, outcome.counts, strict=True)]
     for kind, member in outcome.violations:
-        tally.see(kind, family.members[member], family.name, page, 1)
+        tally.see(kind, *family.seen_at(member, page), 1)
 
 
 def column_of(world: World, family: SharedRegion, page: int) -> Column:
@@ -184,7 +184,7 @@ def send_reading(
                 if size > 1 and inside and neighbour != address:
                     process = world.processes[family.members[event.process]]
                     other = process.family_at(neighbour)
-                    member = other.members.index(process.name)
+                    member = other.member(process.name)
                     ahead = SwapIn(member, world.facts, readahead=True)
                     happen(world, tally, other, neighbour - other.base, ahead)
         elif lookup == "hit":

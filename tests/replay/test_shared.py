@@ -270,7 +270,6 @@ def test_a_pattern_of_a_file_faults_as_single_accesses_do() -> None:
             "kernel: 6.18",
             "trace of shared memory or a file",
         ),
-        (FILE + "- {mmap: b, size: 4KiB, file: f}\n", "kernel: 6.18", "mapped already"),
     ],
 )
 def test_what_is_not_modelled_is_said(steps: str, machine: str, why: str) -> None:

@@ -83,7 +83,7 @@ steps:
 - {madvise: a, advice: MERGEABLE}
 - {ksm_scan: true, process: main}
 - {mmap: s, size: 64KiB, shared: true, file: f}
-- {mmap: t, size: 64KiB, file: {name: g, size: 6KiB}}
+- {mmap: t, size: 64KiB, file: {name: g, size: 6KiB, offset: 4KiB}}
 - {uffd_register: a, mode: [missing, wp], features: WP_UNPOPULATED, fill: 7}
 - {uffd_copy: a, value: 7, wp: true, length: 4KiB, errno: EEXIST}
 - {uffd_zeropage: a}

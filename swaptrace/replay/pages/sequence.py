@@ -124,7 +124,7 @@ class Player:
     def numbers(self, place: Place) -> tuple[int, int]:
         """The events of a read and of a write."""
         process, family = place
-        member, facts = family.members.index(process.name), self.arena.world.facts
+        member, facts = family.member(process.name), self.arena.world.facts
         read = Access(member, facts, read=True, store=None)
         write = Access(member, facts, read=False, store="fresh")
         return self.arena.table.number(read), self.arena.table.number(write)
@@ -132,7 +132,7 @@ class Player:
     def prepare_anon_vmas(self) -> None:
         """Every VMA in which a process has got a page of its own has an anon_vma."""
         for process, family in self.places:
-            member = family.members.index(process.name)
+            member = family.member(process.name)
             for start, end, area in list(process.space.clipped(family.base, family.end)):
                 if area.anon_vma is None and self.owns_any(family, member, start, end):
                     anon_vma_prepare(self.arena.world, process, area)
@@ -245,7 +245,7 @@ def touch_each(
     family, size = process.regions[step.region], world.machine.page_size
     first, marks = step.span.offset // size, list(along.marks)
     pages = -(-(step.span.offset + step.span.length) // size) - first
-    member = family.members.index(process.name)
+    member = family.member(process.name)
     made = 0
     for chunk in accesses(step, pages):
         for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True):

@@ -47,9 +47,10 @@ from swaptrace.scenario.uffd import (
 class TouchedArea:
     """A region of a process: its size, the ranges of it that are touched, and how many bytes
     each step touches of which the places are not known. A step that is repeated touches the same
-    ones again."""
+    ones again. `file` is what stays when the region goes, if it maps one."""
 
     size: int
+    file: str | None = None
     ranges: set[tuple[int, int]] = field(default_factory=set)
     scattered: dict[Hashable, int] = field(default_factory=dict)
 
@@ -74,6 +75,8 @@ class TouchedMemory:
         self.page_size = page_size
         self.records = records
         self.areas: dict[str, dict[str, TouchedArea]] = {"main": {}}
+        self.left: dict[str, int] = {}
+        """What is in files that were unmapped, in bytes at most."""
         self.populating: set[str] = set()
         """The processes whose new mappings are populated (mlockall)."""
         self.peak = 0
@@ -90,7 +93,7 @@ class TouchedMemory:
             else:
                 self.leaf(step)
                 total = (area.touched for areas in self.areas.values() for area in areas.values())
-                self.peak = max(self.peak, sum(total))
+                self.peak = max(self.peak, sum(total) + sum(self.left.values()))
         return self.peak
 
     def leaf(self, step: Step) -> None:
@@ -104,11 +107,13 @@ class TouchedMemory:
             case MremapStep():
                 self.remap(step, areas)
             case MunmapStep() if step.span == ByteRange(0, areas[step.region].size):
+                self.leave(areas[step.region])
                 areas[step.region] = TouchedArea(step.span.length)
             case ForkStep():
                 self.areas[step.child] = {name: _copied(area) for name, area in areas.items()}
             case ExitStep():
-                del self.areas[step.process]
+                for area in self.areas.pop(step.process).values():
+                    self.leave(area)
                 self.populating.discard(step.process)
             case MlockallStep(flags=flags):
                 self.lock_all(step.process, "MCL_CURRENT" in flags, "MCL_FUTURE" in flags)
@@ -142,6 +147,11 @@ class TouchedMemory:
             case MeasureStep() | RepeatStep():
                 raise AssertionError("no step of its own")
 
+    def leave(self, area: TouchedArea) -> None:
+        """A region goes, and what it has touched of a file is left."""
+        if area.file is not None:
+            self.left[area.file] = self.left.get(area.file, 0) + area.touched
+
     def access(self, step: AccessStep | AccessPatternStep, area: TouchedArea) -> None:
         """Accesses to all of a range, or to some of its pages."""
         if isinstance(step, AccessPatternStep):
@@ -156,7 +166,9 @@ class TouchedMemory:
     def map(self, step: MmapStep, areas: dict[str, TouchedArea]) -> None:
         """A new region, or a part of one that there is."""
         if "MAP_FIXED" not in step.flags or step.region not in areas:
-            areas[step.region] = TouchedArea(step.size)
+            if step.region in areas:
+                self.leave(areas[step.region])
+            areas[step.region] = TouchedArea(step.size, step.file)
         populated = {"MAP_POPULATE", "MAP_LOCKED"} & set(step.flags)
         if populated or step.process in self.populating:
             areas[step.region].ranges.add((step.offset, step.offset + step.size))
@@ -200,4 +212,4 @@ class TouchedMemory:
 
 def _copied(area: TouchedArea) -> TouchedArea:
     """That of a child."""
-    return TouchedArea(area.size, set(area.ranges), dict(area.scattered))
+    return TouchedArea(area.size, area.file, set(area.ranges), dict(area.scattered))

@@ -42,7 +42,7 @@ def send_across(
 def read_ahead(world: World, tally: Tally, process: Process, address: int) -> None:
     """The page at an address, of whatever region, is read into the swap cache."""
     family = process.family_at(address)
-    reading = SwapIn(family.members.index(process.name), world.facts, readahead=True)
+    reading = SwapIn(family.member(process.name), world.facts, readahead=True)
     happen(world, tally, family, address - family.base, with_facts(world, reading))
 
 

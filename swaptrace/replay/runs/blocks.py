@@ -69,7 +69,7 @@ def report(task: Pass, tally: Tally, family: SharedRegion) -> None:
     for event, column, pages in task.taken:
         tally.take(family, event, column, task.world.table.row(event, column), pages)
     for kind, member, page in task.violations:
-        tally.see(kind, family.members[member], family.name, page, 1)
+        tally.see(kind, *family.seen_at(member, page), 1)
 
 
 def visit_blocks(task: Pass, tally: Tally, walk: Walk) -> None:
@@ -183,7 +183,7 @@ def settle(
     task.world.device.used += block.slots * (repeats - 1)
     for kind, member, page in block.violations:
         first = min(start, start + stride * (repeats - 1)) + page
-        tally.see(kind, family.members[member], family.name, first, repeats)
+        tally.see(kind, *family.seen_at(member, first), repeats)
     if repeats > 1:
         task.readahead = relative(task.readahead, -stride * (repeats - 1))
 

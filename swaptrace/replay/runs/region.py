@@ -195,6 +195,15 @@ class Region:
             pages = np.sort(replace(walk, seed=None).pages())
             self.assign(pages, new(self.at(pages)))
 
+    def change(self, walk: Walk, new: Callable[[int], int]) -> None:
+        """The same by what `new` makes of each column that there is."""
+
+        def of_all(ids: Pages) -> Pages:
+            found, where = np.unique(ids, return_inverse=True)
+            return np.array([new(each) for each in found.tolist()], dtype=np.int64)[where]
+
+        self.replace(walk, of_all)
+
     def _replace_range(self, low: int, high: int, new: Callable[[Pages], Pages]) -> None:
         first = int(np.searchsorted(self.starts, low, side="right")) - 1
         last = int(np.searchsorted(self.starts, high, side="left"))
@@ -235,6 +244,37 @@ class Region:
     def key(self) -> bytes:
         """What tells this state of the region from any other."""
         return self.starts.tobytes() + b"|" + self.ids.tobytes()
+
+
+class RegionPart(Region):
+    """`pages` pages of another region, from its page `first` on: what is changed here is changed
+    there."""
+
+    __slots__ = ("first", "whole")
+
+    def __init__(self, whole: Region, first: int, pages: int) -> None:
+        self.whole = whole
+        self.first = first
+        self.pages = pages
+
+    def _runs(self) -> tuple[Pages, Pages]:
+        """Where runs start here, and which column they hold."""
+        starts, end = self.whole.starts, self.first + self.pages
+        low = int(np.searchsorted(starts, self.first, side="right")) - 1
+        high = int(np.searchsorted(starts, end, side="left"))
+        return np.maximum(starts[low:high] - self.first, 0), self.whole.ids[low:high]
+
+    @property
+    def starts(self) -> Pages:  # type: ignore[override]
+        return self._runs()[0]
+
+    @property
+    def ids(self) -> Pages:  # type: ignore[override]
+        return self._runs()[1]
+
+    def _merge(self, starts: Pages, ids: Pages) -> None:
+        """Put runs in place of all pages."""
+        self.whole.splice(self.first, self.first + self.pages, starts + self.first, ids)
 
 
 def _ceil_div(a: Pages, b: int) -> Pages:

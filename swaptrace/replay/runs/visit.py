@@ -119,4 +119,4 @@ def note_violations(
     """What a transition broke, and the first page that shows it."""
     page = family.region.first_page(walk, column)
     for kind, process in row.violations:
-        tally.see(kind, family.members[process], family.name, page, pages)
+        tally.see(kind, *family.seen_at(process, page), pages)

@@ -30,6 +30,8 @@ struct region {
 	bool registered;		/* with a userfaultfd of the process */
 	int context;			/* which one */
 	bool shared;			/* with its children */
+	int file;			/* 1 + the file of tmpfs that it maps, */
+	size_t offset;			/* from this on */
 };
 
 struct datum {				/* what a process last wrote to a page, where checks ask */
@@ -51,6 +53,8 @@ struct scan {				/* what the last scan of a process has found */
 struct shared {				/* by all processes */
 	struct region regions[PROCESSES][REGIONS];
 	struct datum data[PROCESSES][REGIONS][DATA_PAGES];
+	struct datum in_file[FILES][DATA_PAGES];
+	bool made[FILES];		/* the files have their sizes */
 	pid_t pid[PROCESSES];		/* 0: does not live */
 	struct scan scans[PROCESSES];
 	int inherited[PROCESSES][CONTEXTS];	/* userfaultfds: descriptors of the parent's plus 1 */
@@ -120,6 +124,7 @@ static long counted[COUNTERS];		/* by /proc/vmstat up to the end of the last ste
 static unsigned long steps;		/* so many were begun */
 static unsigned long accesses;		/* so many were made */
 static int cgroup_procs = -1;
+static int files[FILES];		/* of tmpfs, open in all processes */
 static char step_path[512];
 static bool in_line;			/* a line of output was begun */
 static struct report note;		/* on the step under way */

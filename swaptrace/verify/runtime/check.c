@@ -150,14 +150,15 @@ static void expect_pages(int region, const char *expected, bool soft_dirty)
 static int data_of(int mem, int region, size_t page, uint64_t entry, int claimed)
 {
 	const char *start = shared->regions[checked][region].start + page * page_size;
-	struct datum wrote = shared->data[checked][region][page % DATA_PAGES];
+	struct datum wrote = *datum(checked, region, page);
+	struct region of = shared->regions[checked][region];
 	unsigned char byte = 0;
 
 	if (entry & PM_SWAP)
 		return UNREAD;
 	if (!(entry & PM_PRESENT) && !is_mapped(shared->pid[checked], start))
 		return UNMAPPED;
-	if (!(entry & PM_PRESENT) && shared->regions[checked][region].shared)
+	if (!(entry & PM_PRESENT) && (of.shared || of.file))
 		return UNREAD;
 	if (entry & PM_PRESENT && pread(mem, &byte, 1, (uintptr_t)start + wrote.at) != 1)
 		fail("cannot read the memory of a process: ");

@@ -172,6 +172,7 @@ static void set_up(void)
 	vmstat_fd = open("/proc/vmstat", O_RDONLY);
 	if (shared == MAP_FAILED || idle == MAP_FAILED || vmstat_fd < 0 || pipe(reports))
 		fail("cannot set up: ");
+	open_files();
 }
 
 static void become_main(pid_t controller)

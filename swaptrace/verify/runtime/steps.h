@@ -130,7 +130,7 @@ static bool end(void);
 static void map(int region, size_t size, int prot, int flags, unsigned long at) UNUSED;
 static int remap(int region, size_t size, int flags, unsigned long to, int as) UNUSED;
 static void map_file(int region, size_t size, int prot, int flags, unsigned long at,
-		     const char *name, size_t length) UNUSED;
+		     int file, size_t offset, size_t length) UNUSED;
 static char *at(int region, size_t offset) UNUSED;
 static void call(int result) UNUSED;	/* notes the errno of a system call that failed */
 static int madvise_process(int process, int region, size_t offset, size_t length,
