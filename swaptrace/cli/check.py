@@ -40,10 +40,7 @@ def check(
 ) -> None:
     """Validate scenarios without replaying them.
 
-    Reports everything that is wrong in every file.
-
     \b
-    swaptrace check my.yaml
     swaptrace check scenarios
     swaptrace check my.yaml --policies final,my.py
     """

@@ -46,7 +46,6 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
     \b
     swaptrace explain read-then-write --policies old
     swaptrace explain my.yaml --policies my.py --step 3.0
-    swaptrace explain my.yaml --format json
     """
     from swaptrace import inputs
     from swaptrace.policies import from_argument

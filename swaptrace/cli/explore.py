@@ -107,15 +107,13 @@ def explore(
     these operations. With one policy, finds its violations. Two processes take
     seconds, with mlock and munlock minutes.
 
-    With --set machine.thp=16KiB it is a block of four pages, and an operation is on
-    all of them (write@all), the first (write@0) or the second (write@1).
+    With --set machine.thp=16KiB it is a block of four pages; an operation is on all
+    (write@all), the first (write@0) or the second (write@1).
 
     \b
     swaptrace explore --policies rfc,final --processes 1
-    swaptrace explore --policies final,merged
     swaptrace explore --policies final,my.py --out found --max-states 100000
     swaptrace explore --policies simple --ops read,write,pageout,clear_refs
-    swaptrace explore --policies final --single-pages --set machine.thp=16KiB
     """
     from swaptrace.exploration import explorer, findings, witness
     from swaptrace.exploration.search import SearchBounds

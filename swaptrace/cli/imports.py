@@ -51,7 +51,6 @@ def import_(
     page,write. DIR gets NAME.yaml and NAME-DIGITS.npz.
 
     \b
-    swaptrace import lackey sort.log -o traces
     swaptrace import lackey sort.log.xz --strace sort.strace -o traces
     swaptrace import perf samples.txt -o traces --name server
     """

@@ -116,8 +116,7 @@ def complete_counter(_ctx: click.Context, _param: click.Parameter, incomplete: s
 def counters(name: str | None, color: Color) -> None:
     """Say what the counters and violations mean.
 
-    Lists each counter with its kernel function and the file that shows it, and each
-    guarantee of the kernel to user space.
+    Lists each with its kernel function and the file that shows it.
 
     \b
     swaptrace counters

@@ -54,11 +54,9 @@ def run(
     holds.
 
     \b
-    swaptrace run read-then-write
-    swaptrace run scenarios --policies all
-    swaptrace run my.yaml --steps --pages
+    swaptrace run read-then-write --steps --pages
+    swaptrace run scenarios --policies all --format json --output all.json
     swaptrace run my.yaml --set machine.swap.backend=disk
-    swaptrace run my.yaml --format json --output my.json
     swaptrace run scenarios --baseline faults.json --update-baseline
     """
     from swaptrace import inputs
@@ -112,7 +110,6 @@ def compare(
     \b
     swaptrace compare --policies old,new
     swaptrace compare my.yaml --policies final,my.py --fail-on increase
-    swaptrace compare --policies old,new --fail-on violation --format json
     """
     from swaptrace import inputs
 

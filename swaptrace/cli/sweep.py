@@ -119,7 +119,6 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
     machine and policy. After ^C the same command goes on.
 
     \b
-    swaptrace sweep my.yaml --over machine.memory=4MiB..64MiB/8
     swaptrace sweep my.yaml --over machine.memory=10%..100%/10 --plot a.svg
     swaptrace sweep my.yaml --over machine.kernel=6.1,6.12 --format csv
     """

@@ -157,7 +157,6 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     After every step its counters and page maps are compared with the model's.
 
     \b
-    swaptrace verify --setup-zram 256M scenarios
     swaptrace verify --setup-zram 256M my.yaml --policies my.py
     swaptrace verify --setup-zram 256M --random 1000 --seed 1
     swaptrace verify --kernel arch/x86/boot/bzImage scenarios

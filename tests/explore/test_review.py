@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 
 import pytest
@@ -27,10 +26,10 @@ HEAD = """\
 <!-- Made by `pytest tests/explore/test_review.py --promote` of what the explorer finds. -->
 
 What a search over every state of a page finds in the drafts of "mm: swap: reuse exclusive folio
-directly instead of wp page faults": the promises that each breaks, and what it costs or saves
-compared with `final`, with the shortest sequence. One process, zram, every operation but `mlock`
-and `munlock`; the search is complete. Values are totals. With `mlock`, and as scenarios:
-`swaptrace explore --policies rfc,final --processes 1 --out DIR`.
+directly instead of wp page faults" (`swaptrace policies` says what each does): the promises that
+each breaks, and what it costs or saves compared with `final`, with the shortest sequence. One
+process, zram, every operation but `mlock` and `munlock`; the search is complete. Values are totals.
+With `mlock`, and as scenarios: `swaptrace explore --policies rfc,final --processes 1 --out DIR`.
 """
 
 
@@ -41,7 +40,7 @@ def explored(*names: str) -> Exploration:
 
 def page() -> str:
     """The whole page."""
-    drafts = "\n".join(map(draft, SERIES))
+    drafts = "\n".join(["| draft | states | breaks |", "|---|--:|---|", *map(draft, SERIES)])
     table = ["| draft | | draft's | `final`'s | shortest sequence |", "|---|---|--:|--:|---|"]
     table += [line for name in SERIES if name != "final" for line in compared(name)]
     return (
@@ -50,14 +49,10 @@ def page() -> str:
 
 
 def draft(name: str) -> str:
-    """What a draft does, and what it breaks."""
-    policy = policies.find(name)
-    idea = inspect.cleandoc(inspect.getmodule(type(policy)).__doc__ or "").partition("\n\n")[0]
+    """What a draft breaks, as a line of a table."""
     alone = explored(name)
     broken = [f"`{each.title}` ({short(each.difference.steps)})" for each in witnesses(alone)]
-    found = f"Breaks {', '.join(broken)}." if broken else "Breaks nothing"
-    states = "" if broken else f" in {alone.found.states} states."
-    return f"- **{name}** ({policy.origin}): {' '.join(idea.split())} {found}{states}"
+    return f"| {name} | {alone.found.states} | {', '.join(broken) or 'nothing'} |"
 
 
 def compared(name: str) -> Iterator[str]:

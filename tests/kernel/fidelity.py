@@ -5,7 +5,6 @@ python -m tests.kernel.fidelity > docs/fidelity.md
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tests.kernel import limits
@@ -20,8 +19,7 @@ test checks it.
 
 An [observation](../tests/kernel/README.md) is what one kernel counted for one scenario, after every
 step: faults, swap traffic, userfaultfd events, segmentation faults, and all page maps. It agrees if
-all of that is equal after every step; there is no tolerance. An observation counts once for each
-policy that it holds for.
+all of that is equal after every step. An observation counts once for each policy that it holds for.
 """
 
 OUTLOOK = """\
@@ -53,9 +51,9 @@ holds for all of these, but on a faster or slower machine long reclaims may diff
 
 With folios of 64 KiB the runs of one kernel differ (16 workloads, 6.12.117, `classic`, zram, three
 runs each). What is the same in all three runs is exact. Of the other twelve workloads, eight end
-within the spread of the three, the rest up to 0.6 % outside (`python -m tests.kernel.foliolimits`).
-A fourth run of the kernel would be outside in half of all cases, too.
-Of scenarios with random advice on folios of 16 to 64 KiB, 24 of 24 agreed after every step.
+within the spread of the three, the rest up to 0.6 % outside (`python -m tests.kernel.foliolimits`),
+as half of all fourth runs of the kernel would be. Of scenarios with random advice on folios of 16
+to 64 KiB, 24 of 24 agreed after every step.
 
 ## What the observations do not cover
 
@@ -74,8 +72,6 @@ def report() -> str:
             [
                 INTRODUCTION,
                 *table(),
-                "",
-                by_policy(),
                 "",
                 OUTLOOK.format(
                     known="\n".join(known) or "None.",
@@ -116,12 +112,6 @@ def sums(seen: Sequence[Observation]) -> str:
     """How many scenarios and observations, and how many of these agree."""
     total = sum(len(o.policies) for o in seen)
     return f"{len({o.scenario for o in seen})} | {total} | {sum(map(agrees, seen))}"
-
-
-def by_policy() -> str:
-    """How many observations each policy has; the table has those that disagree."""
-    total = Counter(policy for o in observations() for policy in o.policies)
-    return "By policy: " + ", ".join(f"`{name}` {total[name]}" for name in sorted(total)) + "."
 
 
 def large() -> Iterator[str]:
