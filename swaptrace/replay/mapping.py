@@ -81,10 +81,8 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     merged = call.map(area._replace(flags=together(flags, new_flags(process, area))))
     check_alone(process, area, merged)
     alone = process.regions[step.region].holds(merged)
-    if vma.shmem and not alone:
-        raise NotModelled(
-            "a mapping that another of the same file ends or begins at is not modelled"
-        )
+    if vma.shmem:
+        check_alone_in_file(process.regions[step.region], merged)
     if not alone and (large_folios(world.machine.thp) or world.batch is not None):
         why = "with large folios (machine.thp), or where the batch is kept (machine.lru_batch)"
         raise NotModelled(f"regions that touch are not modelled {why}")
@@ -98,6 +96,14 @@ def with_file(area: VmArea, family: SharedRegion) -> VmArea:
     if family.of is not None and area.vma.shmem:
         return area._replace(inode=family.of.inode, moved=family.base - family.first)
     return area._replace(inode=area.start if area.vma.hugetlb else None)
+
+
+def check_alone_in_file(family: SharedRegion, merged: VmArea) -> None:
+    """Raise `NotModelled` where a VMA of a file goes on in another region."""
+    if not family.holds(merged):
+        raise NotModelled(
+            "a mapping that another of the same file ends or begins at is not modelled"
+        )
 
 
 def placed(world: World, tally: Tally, process: Process, step: MmapStep, vma: Vma) -> Call:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from swaptrace.mm.canonical import canonical
 from swaptrace.mm.checks import content
@@ -74,6 +75,43 @@ def attach(
 def mapped(column: Column, vma: Vma) -> Mapping:
     """A mapping of a page that is not in its page table yet, and what a load must give."""
     return Mapping(vma, data=content(column, Mapping(vma)) or 0)
+
+
+def resized(world: World, process: Process, family: SharedRegion, pages: int) -> SharedRegion:
+    """The region of an object with so many pages: of this process alone, whoever else maps it."""
+    assert family.of is not None
+    extend(world, family.of, family.first + pages)
+    part = RegionPart(family.of.pages, family.first, pages)
+    new = process.regions[family.name] = replace(family, region=part)
+    return new
+
+
+def map_rest(world: World, process: Process, family: SharedRegion, pages: int, vma: Vma) -> None:
+    """The pages of a region that grew, behind so many: not in the page table yet."""
+    member = family.member(process.name)
+    walk = Walk(pages, family.region.pages - pages)
+    reshape(
+        world, family.region, walk, lambda column: put_mapping(column, member, mapped(column, vma))
+    )
+
+
+def split_off(world: World, process: Process, family: SharedRegion, name: str) -> SharedRegion:
+    """Another region has what is in the page table of this one, which is left without
+    (MREMAP_DONTUNMAP), and unlocked."""
+    of, pages, member = family.of, family.region.pages, family.member(process.name)
+    assert of is not None
+    new = process.regions[name] = view_of(
+        world, of, ObjectView(process.name, name, family.first), pages
+    )
+    attach(world, of, family.first, pages, lambda column: column.maps[member])
+
+    def empty(column: Column) -> Column:
+        vma = column.maps[member].vma
+        assert vma is not None
+        return put_mapping(column, member, mapped(column, vma._replace(locked=False)))
+
+    reshape(world, family.region, Walk(0, pages), empty)
+    return new
 
 
 def put_mapping(column: Column, member: int, new: Mapping) -> Column:

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
-from swaptrace.mm.column import ENTRY_BYTES, Column, Mapping
+from swaptrace.mm.column import ENTRY_BYTES, Column, Mapping, Vma
 from swaptrace.mm.event import Move
 from swaptrace.replay.call import Call, Errno, is_aligned
-from swaptrace.replay.filemap import refuse
 from swaptrace.replay.locking import mlock_future_ok, mm_populate
-from swaptrace.replay.mapping import unmap
+from swaptrace.replay.mapping import check_alone_in_file, unmap
+from swaptrace.replay.objects import map_rest, resized, split_off
 from swaptrace.replay.processes import Lock, Process, SharedRegion
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
@@ -34,11 +34,10 @@ def mremap(world: World, tally: Tally, process: Process, step: MremapStep) -> Er
         return "EFAULT"
     if fixed and not may_go_to(world, family, step.to or 0, pages):
         return "EINVAL"
-    refuse([area], step.op)
     check_modelled(world, step, family, area)
     if pages < family.region.pages:
         unmap(replace(call, start=call.start + pages))
-        resize(world, family, pages)
+        family = resize(call, family, pages)
         call, area = replace(call, end=call.start + pages), replace_end(call, area)
     if not fixed and not step.keeps and pages <= family.region.pages:
         return None
@@ -66,10 +65,10 @@ def check_modelled(world: World, step: MremapStep, family: SharedRegion, area: V
     why = ""
     if world.arena is not None or world.batch is not None:
         why = "under a memory limit, with large folios, where swap can fill, or with lru_batch"
-    elif len(family.members) > 1:
+    elif len(family.members) > 1 and family.of is None:
         why = "of a region that another process has as well"
-    elif area.vma.shmem:
-        why = "of shared memory or a file"
+    elif area.vma.shmem != (family.of is not None):
+        why = "of a mapping over shared memory or a file"
     elif VmFlag.MERGEABLE in area.flags:
         why = "where KSM merges pages"
     elif step.keeps and (area.start, area.end) != (family.base, family.end):
@@ -110,16 +109,25 @@ def is_expandable(call: Call, area: VmArea, added: int) -> bool:
 def expand(call: Call, family: SharedRegion, area: VmArea, added: int) -> None:
     """vma_merge_extend(): the VMA grows, and may merge with what it reaches then."""
     end = call.end + added
-    resize(call.world, family, family.region.pages + added, Mapping(area.vma))
-    call.map(area._replace(start=call.end, end=end))
+    family = resize(call, family, family.region.pages + added, area.vma)
+    merged = call.map(area._replace(start=call.end, end=end))
+    if family.of is not None:
+        check_alone_in_file(family, merged)
     if area.vma.locked:
         mm_populate(replace(call, start=call.end, end=end))
 
 
-def resize(world: World, family: SharedRegion, pages: int, new: Mapping | None = None) -> None:
-    """The region has fewer pages, or more, which are new."""
-    column = 0 if new is None else world.table.intern(Column((new,)))
-    family.region.resize(pages, column)
+def resize(call: Call, family: SharedRegion, pages: int, vma: Vma | None = None) -> SharedRegion:
+    """The region has fewer pages, or more, which are new and of a VMA."""
+    old = family.region.pages
+    if family.of is None:
+        column = 0 if vma is None else call.world.table.intern(Column((Mapping(vma),)))
+        family.region.resize(pages, column)
+        return family
+    family = resized(call.world, call.process, family, pages)
+    if vma is not None and pages > old:
+        map_rest(call.world, call.process, family, old, vma)
+    return family
 
 
 def move_vma(call: Call, family: SharedRegion, area: VmArea, step: MremapStep, pages: int) -> None:
@@ -128,12 +136,15 @@ def move_vma(call: Call, family: SharedRegion, area: VmArea, step: MremapStep, p
     base, old = world.place(process, pages, step.to), family.region.pages
     kept, armed = family.region.copy(), area.vma.uffd_armed
     vma = area.vma.unregistered()
-    shift = 0 if area.anon_vma is None else area.moved + base - family.base
+    stays = area.anon_vma is None and family.of is None
+    shift = 0 if stays else area.moved + base - family.base
     new = area._replace(start=base, end=base + pages, vma=vma, moved=shift)
     if call.space.around(new):
         raise NotModelled("mremap to where another mapping begins or ends is not modelled")
     move_page_tables(call, base, armed)
-    if step.keeps:
+    if family.of is not None:
+        moved = move_object(call, family, area, step, base)
+    elif step.keeps:
         moved = process.regions[step.name or ""] = SharedRegion(
             step.name or "", base, family.region, [process.name]
         )
@@ -143,20 +154,40 @@ def move_vma(call: Call, family: SharedRegion, area: VmArea, step: MremapStep, p
         call.space.unmap(call.start, call.end)
         process.registered.pop(step.region, None)
         family.base, moved = base, family
-    resize(world, moved, pages, Mapping(vma))
+    moved = resize(call, moved, pages, vma)
     call.map(new)
     if vma.locked and pages > old:
         mm_populate(replace(call, start=base + old, end=base + pages))
 
 
+def move_object(
+    call: Call, family: SharedRegion, area: VmArea, step: MremapStep, base: int
+) -> SharedRegion:
+    """The same of a region of an object, which others may map as well."""
+    process = call.process
+    if step.keeps:
+        moved = split_off(call.world, process, family, step.name or "")
+        call.space.put(area, emptied(area)._replace(moved=area.moved))
+    else:
+        call.space.unmap(call.start, call.end)
+        process.registered.pop(step.region, None)
+        moved = resized(call.world, process, family, family.region.pages)
+    moved.base = base
+    return moved
+
+
+def emptied(area: VmArea) -> VmArea:
+    """A VMA that MREMAP_DONTUNMAP leaves behind: unlocked, with nothing in it."""
+    vma, flags = area.vma._replace(locked=False), Lock.NONE.flags_of(area.flags)
+    return area._replace(vma=vma, flags=flags, anon_vma=None, cloned=False, moved=0)
+
+
 def leave_empty(call: Call, family: SharedRegion, area: VmArea) -> None:
-    """MREMAP_DONTUNMAP: the old VMA, with nothing in it, and unlocked."""
-    vma = area.vma._replace(locked=False)
-    column = call.world.table.intern(Column((Mapping(vma),)))
+    """MREMAP_DONTUNMAP: the old VMA, with nothing in it."""
+    empty = emptied(area)
+    column = call.world.table.intern(Column((Mapping(empty.vma),)))
     family.region.resize(0, column)
     family.region.resize(call.end - call.start, column)
-    flags = Lock.NONE.flags_of(area.flags)
-    empty = area._replace(vma=vma, flags=flags, anon_vma=None, cloned=False, moved=0)
     call.space.put(area, empty)
 
 

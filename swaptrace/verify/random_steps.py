@@ -254,7 +254,7 @@ class Maker:
             kinds += [(self.userfault, 9), (self.scan, 7)]
         region, process = self.somewhere()
         if region in self.objects[process]:  # of which this is not modelled
-            left_out = (self.migrate, self.mmap_over, self.mremap)
+            left_out = (self.migrate, self.mmap_over)
             kinds = [each for each in kinds if each[0] not in left_out]
         make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         return make(region, process, self.sizes[process][region])

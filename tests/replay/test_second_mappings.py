@@ -12,6 +12,7 @@ from swaptrace import policies
 from swaptrace.errors import ScenarioError
 from swaptrace.replay.explain import explain
 from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.remap import MremapStep, RemapFlag
 from swaptrace.scenario.schema import MmapStep, RepeatStep, Scenario, Step
 from tests.effort import examples
 from tests.replay.strategies import PAGE, scenarios
@@ -20,6 +21,7 @@ from tests.replay.test_shared import counted, modelled, ran, without_readahead
 
 A = "- {mmap: a, size: 128KiB, shared: true, file: f}\n"
 B = "- {mmap: b, size: 64KiB, shared: true, file: {name: f, offset: 32KiB}}\n"
+MOVES: tuple[RemapFlag, ...] = ("MREMAP_MAYMOVE", "MREMAP_FIXED")
 PRIVATE = "- {mmap: p, size: 64KiB, file: {name: f, offset: 32KiB}}\n"
 
 
@@ -111,6 +113,59 @@ def test_a_mapping_behind_the_end_is_a_sigbus() -> None:
     assert counted(ran(f"{A}{beyond}- {{read: b}}\n"))[0] == {"sigbus": 1}
 
 
+def test_a_mapping_that_moves_takes_its_pages_along() -> None:
+    """Is no access a fault afterwards, whatever else maps the file?"""
+    result = ran(
+        f"{A}{B}{PRIVATE}- {{memset: a, value: 1}}\n- {{read: b}}\n- {{memset: p, value: 2}}\n"
+        "- {mremap: b, size: 64KiB, to: 0x80001000, flags: [MREMAP_MAYMOVE, MREMAP_FIXED]}\n"
+        "- {mremap: p, size: 64KiB, to: 0x90001000, flags: [MREMAP_MAYMOVE, MREMAP_FIXED]}\n"
+        "- {read: b}\n- {read: p}\n- {write: b}\n- check: {data: {p: 0x02}, pages: {b: 16PD}}\n"
+    )
+    assert [counted(result)[step] for step in (1, 2, 3)] == [{}] * 3
+
+
+def test_shared_memory_that_shrinks_keeps_what_it_had() -> None:
+    """Are its data there when it grows again, and is there nothing behind its first size?"""
+    result = ran(
+        "- {mmap: s, size: 64KiB, shared: true}\n- {memset: s, value: 1}\n"
+        "- {mremap: s, size: 16KiB}\n- {mremap: s, size: 96KiB}\n- {read: s, length: 64KiB}\n"
+        "- check: {data: {s: '16:0x01,8:0'}}\n- {read: s}\n"
+    )
+    assert counted(result)[2] == {"minflt": 1, "fault_around": 11}
+    assert counted(result)[0] == {"sigbus": 1}
+
+
+def test_a_child_moves_its_own_mapping_alone() -> None:
+    """Does the parent's stay where it is, with the same pages?"""
+    result = ran(
+        f"{A}- {{memset: a, value: 1}}\n- fork: c\n"
+        "- {mremap: a, size: 256KiB, flags: [MREMAP_MAYMOVE, MREMAP_FIXED], to: 0x80000000, "
+        "process: c}\n- {memset: a, length: 4KiB, value: 2, process: c}\n"
+        "- {munmap: a, process: c}\n"
+        "- {read: a}\n- check: {data: {a: '1:0x02,31:0x01'}, pages: {a: 32PDX}, vmas: {a: 32}}\n",
+        "kernel: 6.18",
+    )
+    assert counted(result)[1] == {}
+
+
+@pytest.mark.parametrize("kind", ["shared: true, ", ""])
+def test_what_leaves_an_empty_mapping_has_the_pages(kind: str) -> None:
+    """Does MREMAP_DONTUNMAP take the page tables, and does the old place map the object anew?"""
+    result = ran(
+        f"- {{mmap: a, size: 64KiB, {kind}file: f}}\n- {{memset: a, value: 1}}\n"
+        "- {mremap: a, size: 64KiB, as: b, flags: [MREMAP_MAYMOVE, MREMAP_DONTUNMAP]}\n"
+        "- {read: b}\n- {read: a}\n"
+    )
+    assert counted(result)[1] == {}
+    again = {"minflt": 1, "fault_around": 15}
+    assert counted(result)[0] == again
+    ran(
+        f"- {{mmap: a, size: 64KiB, {kind}file: f}}\n- {{memset: a, value: 1}}\n"
+        "- {mremap: a, size: 64KiB, as: b, flags: [MREMAP_MAYMOVE, MREMAP_DONTUNMAP]}\n"
+        f"- {{read: a}}\n- check: {{data: {{b: 0x01, a: {'0x01' if kind else 0}}}}}\n"
+    )
+
+
 def test_explained_by_region_where_a_process_has_several() -> None:
     """Is it said which mapping does what?"""
     text = f"machine: {{kernel: 6.18}}\nsteps:\n{A}- {{memset: a, value: 1}}\n{B}- {{write: b}}\n"
@@ -135,6 +190,12 @@ def test_explained_by_region_where_a_process_has_several() -> None:
             A.replace("file", "at: 0x40000000, file")
             + "- {mmap: b, size: 4KiB, shared: true, at: 0x40020000, "
             "file: {name: f, offset: 128KiB}}\n",
+            "that another of the same file ends or begins at",
+        ),
+        (
+            "- {mmap: a, size: 64KiB, shared: true, at: 0x40000000, file: f}\n"
+            "- {mmap: b, size: 4KiB, shared: true, at: 0x40020000, "
+            "file: {name: f, offset: 128KiB}}\n- {mremap: a, size: 128KiB}\n",
             "that another of the same file ends or begins at",
         ),
         (A + PRIVATE + "- check: {data: {p: unchanged}}\n", "until it has a copy"),
@@ -167,7 +228,16 @@ def mapped_twice(draw: st.DrawFn, registers: bool = False) -> Scenario:
         moves = getattr(step, "region", None) == "r" and draw(st.booleans())
         return replace(step, region="q") if moves else step  # type: ignore[arg-type]
 
-    rest = tuple(map(elsewhere, made.steps[1:]))
+    rest = [elsewhere(step) for step in made.steps[1:]]
+    if made.machine.kernel != "6.1" and draw(st.booleans()):
+        place = draw(st.integers(0, len(rest)))
+        grown = first.size + PAGE * draw(st.sampled_from([0, 0, 3, 30]))
+        at = draw(st.sampled_from([None, 1 << 33, (1 << 33) + 5 * PAGE]))
+        flags: tuple[RemapFlag, ...] = ("MREMAP_MAYMOVE",) if at is None else MOVES
+        moved = MremapStep(line=1, region="q", size=grown, to=at, flags=flags)
+        rest.insert(place, moved)
+    if any(step.op == "exit" and step.process == "main" for step in rest):
+        rest = [step for step in rest if not isinstance(step, MremapStep)]
     return without_readahead(replace(made, steps=(first, second, *rest)))
 
 
