@@ -16,11 +16,13 @@ Version: TypeAlias = tuple[int, int]
 
 
 class KernelChange(NamedTuple):
-    """A rule's first version, the commit that brought it, and what it says."""
+    """A rule's first version, the commit that brought it, and what it says. `stable` are older
+    versions whose stable releases have it, too."""
 
     since: Version
     commit: str
     effect: str
+    stable: tuple[Version, ...] = ()
 
 
 class Rule(Enum):
@@ -143,6 +145,12 @@ class Rule(Enum):
         "6af8cb80d3a9",
         "whether several processes map a large folio is known; before, guessed from two map counts",
     )
+    SPLITS_BACKWARD = KernelChange(
+        (6, 15),
+        "",
+        "reclaim goes through the pages of a folio that it has split from the last one down; "
+        "before, up to it",
+    )
     BATCHES_LAZYFREE = KernelChange(
         (6, 15),
         "354dffd29575",
@@ -169,6 +177,13 @@ class Rule(Enum):
         (6, 18),
         "22a2126b703f",
         "the slot allocator prefers clusters in use to free ones",
+    )
+    REQUEUES_MIGRATED = KernelChange(
+        (6, 18),
+        "",
+        "a large folio mapped by PTEs that was migrated is split by reclaim, or when it is "
+        "migrated again (6.18.44 and 6.12.117, not yet 6.18.15)",
+        stable=((6, 12),),
     )
     COLLAPSES_READ_ONLY = KernelChange(
         (6, 18),
@@ -311,7 +326,7 @@ RANGES: Final = ", ".join(ranges())
 @cache
 def follows(kernel: str, rule: Rule) -> bool:
     """Whether a kernel has a rule, of which each replay asks many."""
-    return version(kernel) >= rule.since
+    return version(kernel) >= rule.since or version(kernel) in rule.value.stable
 
 
 def implied(kernel: str) -> dict[str, bool]:

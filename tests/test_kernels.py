@@ -30,7 +30,9 @@ def test_every_rule_begins_with_a_kernel_that_is_modelled() -> None:
         having = [follows(kernel, rule) for kernel in KERNELS]
         assert not having[0]
         assert having[-1]
-        assert rule.since == version(KERNELS[having.index(True)])
+        first, *others = (version(k) for k, has in zip(KERNELS, having, strict=True) if has)
+        assert min({first, *others} - {*rule.value.stable}) == rule.since
+        assert all(OLDEST < stable < rule.since for stable in rule.value.stable)
 
 
 def test_the_rules_stand_in_the_order_of_their_versions() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm import checks
@@ -17,14 +18,22 @@ from swaptrace.mm.blockevent import (
     SplitPmd,
     Teller,
 )
-from swaptrace.mm.blockwalk import isolate, madvise_free_range, shrink_folio_list
+from swaptrace.mm.blockwalk import (
+    isolate,
+    madvise_free_range,
+    migrate_range,
+    shrink_folio_list,
+)
 from swaptrace.mm.column import Column
-from swaptrace.mm.event import Access, Free, Unmap
+from swaptrace.mm.event import Access, Free, Migrate, Unmap
 from swaptrace.mm.huge_memory import split_huge_pmd
 from swaptrace.mm.khugepaged import KhugepagedScan, collapse_huge_page, collapse_scan_pmd
 from swaptrace.mm.pmd import PmdPage, after_walk, before_walk
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import NOUGHT, perform
+
+OnRange: TypeAlias = Isolate | Free | Migrate | SplitPmd | Collapse
+"""What happens to pages together."""
 
 
 @dataclass(slots=True)
@@ -55,7 +64,7 @@ def happen(
     """Let an event happen to pages of a block, in their order; `tells` asks for what happened."""
     done, teller = Happened(), Teller(block) if tells else None
     first = PmdPage(block, pages[0], policy, around)
-    if isinstance(event, Isolate | Free | SplitPmd | Collapse):
+    if isinstance(event, OnRange):
         on_range(done, first, event, pages)
         settle(done, first, event, teller)
         return done
@@ -81,7 +90,7 @@ def happen(
 def on_range(
     done: Happened,
     page: PmdPage,
-    event: Isolate | Free | SplitPmd | Collapse,
+    event: OnRange,
     pages: range,
 ) -> None:
     """What happens to pages together."""
@@ -91,6 +100,8 @@ def on_range(
             done.isolated = tuple(isolate(page, p, pages))
         case Free():
             madvise_free_range(page, p, pages)
+        case Migrate():
+            migrate_range(page, p, pages)
         case SplitPmd():
             if page.block.pmds[p] is Pmd.HUGE:
                 split_huge_pmd(page, p)

@@ -13,6 +13,7 @@ from swaptrace.mm.blockpage import BlockPage, folio_of
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.huge_memory import maps_dirty, split_folio, split_huge_pmds
 from swaptrace.mm.madvise import madvise_free
+from swaptrace.mm.migrate import migrate
 from swaptrace.mm.page import drop_data
 from swaptrace.mm.swap import folio_free_swap, swap_writepage
 from swaptrace.mm.vmscan import mappings
@@ -101,7 +102,7 @@ def split_unless_whole(page: BlockPage, p: int, pages: range) -> int | None:
 
 def shrink_folio_list(page: BlockPage, folios: deque[int]) -> None:
     """reclaim_pages(), shrink_folio_list(). Where a folio is split, its first page goes on in its
-    place, and then come the others, the last one first."""
+    place, and then come the others."""
     while folios:
         f = folios.popleft()
         here = page.at(page.block.folios[f].first)
@@ -109,16 +110,21 @@ def shrink_folio_list(page: BlockPage, folios: deque[int]) -> None:
         if folio.lazyfree:
             shrink_lazyfree(here, f)
         elif folio.partially_mapped and folio.slot is None:
-            first, *rest = split_folio(here, f).values()
-            folios.extendleft([*rest, first])
+            folios.extendleft(reversed(split_in_order(here, f)))
         elif folio.slot is not None or add_to_swap(here, f):
             write_out(here, f)
         elif folio.nr_pages > 1:
             here.count(Counter.MTHP_SWPOUT_FALLBACK)
-            first, *rest = split_folio(here, f).values()
+            first, *rest = split_in_order(here, f)
             if add_to_swap(here, first):
                 write_out(here, first)
-            folios.extendleft(rest)
+            folios.extendleft(reversed(rest))
+
+
+def split_in_order(page: BlockPage, f: int) -> list[int]:
+    """split_folio_to_list(): the folios of single pages, as lru_to_folio() takes them."""
+    first, *rest = split_folio(page, f).values()
+    return [first, *(reversed(rest) if page.facts.splits_backward else rest)]
 
 
 def add_to_swap(page: BlockPage, f: int) -> bool:
@@ -234,3 +240,18 @@ def mark_lazyfree(page: BlockPage, p: int, f: int) -> None:
         mapping = here.maps[p]
         assert isinstance(mapping.pte, Pte)
         here.set_map(p, pte=mapping.pte.mkclean(), freed=mapping.freed or folio.lazyfree)
+
+
+def migrate_range(page: BlockPage, p: int, pages: range) -> None:
+    """migrate_pages_batch(): a folio that is queued because a part of it was unmapped is split
+    first (try_split_folio()). Of another one that PTEs map, a part is unmapped for a moment, and
+    what takes its place is queued as it was (migrate_folio_move())."""
+    found = (folio_of(page.block, p, i) for i in pages)
+    for f, folio in {each[0]: each[1] for each in found if each is not None}.items():
+        here = page.at(folio.first)
+        if folio.partially_mapped:
+            split_folio(here, f)
+        elif folio.nr_pages > 2 and folio.slot is None and here.mapcount(f) > 1:
+            folio.partially_mapped = page.facts.requeues_migrated and not here.is_huge(p)
+    for i in pages:
+        migrate(page.at(i), p)

@@ -45,6 +45,8 @@ class Facts(NamedTuple):
     reuses_large: bool = False
     zswap_never_enabled: bool = True
     exact_sharers: bool = False
+    splits_backward: bool = False
+    requeues_migrated: bool = False
     batches_lazyfree: bool = False
     replaces_huge_zero: bool = False
     frees_page_tables: bool = False

@@ -62,6 +62,5 @@ def migrate(world: World, tally: Tally, process: Process, step: MigrateStep) -> 
     refuse([area for _, _, area in areas], "migrate")
     if not areas:
         return "EFAULT" if step.span.length else None
-    for start, end, _ in areas:
-        call.send(start, end, Migrate(0, world.facts))
+    call.send(call.start, call.end, Migrate(0, world.facts))  # a large folio can be of two VMAs
     return None

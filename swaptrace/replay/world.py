@@ -201,6 +201,8 @@ def static_facts(machine: Machine) -> Facts:
         reuses_large=follows(machine.kernel, Rule.REUSES_LARGE),
         zswap_never_enabled=machine.zswap_never_enabled,
         exact_sharers=follows(machine.kernel, Rule.EXACT_SHARERS),
+        splits_backward=follows(machine.kernel, Rule.SPLITS_BACKWARD),
+        requeues_migrated=follows(machine.kernel, Rule.REQUEUES_MIGRATED),
         batches_lazyfree=follows(machine.kernel, Rule.BATCHES_LAZYFREE),
         replaces_huge_zero=follows(machine.kernel, Rule.REPLACES_HUGE_ZERO),
         frees_page_tables=follows(machine.kernel, Rule.FREES_PAGE_TABLES),

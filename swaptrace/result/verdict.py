@@ -17,10 +17,12 @@ class Status(StrEnum):
     """What a scenario comes to on a kernel, in the word that every format has for it."""
 
     AGREES = "agrees"
-    """It ran to its end, every step was compared, and all are equal."""
+    """It ran to its end, every step was compared, and all are equal: at once, or in two whole runs
+    if others may have added to what a run before counted for the whole machine."""
 
     DIFFERS = "differs"
-    """A step differs, and did so again when the scenario was repeated."""
+    """A step differs, and did so again when the scenario was repeated; in three runs, if others may
+    have made the difference."""
 
     FAILED = "failed"
     """The program was killed or broke off, or the kernel panicked under it."""

@@ -25,7 +25,7 @@ from swaptrace.verify.limiting import Unfit
 from swaptrace.verify.observed import DamagedOutput, KernelFacts, NotBegun, Observed, parse
 from swaptrace.verify.place import Ending, Job, JobOutcome, Place
 from swaptrace.verify.records import check_traces
-from swaptrace.verify.repeat import confirmed
+from swaptrace.verify.repeat import outcome
 from swaptrace.verify.signals import deferred
 from swaptrace.verify.thp import files
 
@@ -41,7 +41,7 @@ Begin = Callable[[str, str], None]
 
 class Judged(NamedTuple):
     """A scenario, what its run came to, and what was observed, if anything was. Of one that was
-    repeated `steady` says whether both runs showed the same in every step."""
+    repeated `steady` says whether all runs showed the same in every step."""
 
     scenario: Scenario
     verdict: Verdict
@@ -82,15 +82,20 @@ class Verifier:
         return self.confirmed(list(self.each(scenarios, place)), place)
 
     def confirmed(self, judged: Sequence[Judged], place: Place) -> list[Judged]:
-        """What differs is run again, and counts only if it differs again in the same way."""
-        differing = [each for each in judged if each.verdict.status is Status.DIFFERS]
-        if not differing:
-            return list(judged)
-        again = iter(list(self.each([each.scenario for each in differing], place)))
-        return [
-            _confirmed(each, next(again)) if each.verdict.status is Status.DIFFERS else each
-            for each in judged
-        ]
+        """What differs is run again until it is decided whether that was a difference."""
+        found = list(judged)
+        runs = {at: [each] for at, each in enumerate(judged) if _differs(each)}
+        while runs:
+            scenarios = [several[0].scenario for several in runs.values()]
+            repeated = list(self.each(scenarios, place))
+            for several, again in zip(runs.values(), repeated, strict=True):
+                several.append(again)
+            for at, several in [*runs.items()]:
+                verdict = outcome([each.verdict for each in several])
+                if verdict is not None:
+                    found[at] = _decided(several, verdict)
+                    del runs[at]
+        return found
 
     def each(self, scenarios: Iterable[Scenario], place: Place) -> Generator[Judged, None, None]:
         """Every scenario as soon as it has run, once."""
@@ -206,14 +211,16 @@ def _without(scenario: Scenario, status: Status, reason: str) -> Verdict:
     return Verdict(scenario.name, scenario.file, None, status, reason)
 
 
-def _confirmed(first: Judged, second: Judged) -> Judged:
-    verdict = confirmed(first.verdict, second.verdict)
-    steady = (
-        first.observed is not None
-        and second.observed is not None
-        and first.observed.steps == second.observed.steps
-    )
-    return Judged(second.scenario, verdict, second.observed or first.observed, steady)
+def _differs(judged: Judged) -> bool:
+    return judged.verdict.status is Status.DIFFERS
+
+
+def _decided(runs: Sequence[Judged], verdict: Verdict) -> Judged:
+    """What several runs of a scenario come to."""
+    observed = [each.observed for each in runs if each.observed is not None]
+    alike = all(each.steps == observed[0].steps for each in observed)
+    steady = alike and len(observed) == len(runs)
+    return Judged(runs[-1].scenario, verdict, observed[-1] if observed else None, steady)
 
 
 def summary(place: Place, judged: Sequence[Judged]) -> KernelRun:

@@ -9,6 +9,7 @@ from swaptrace.errors import ScenarioError
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
+from tests.replay.blocks import page_by_page
 
 
 def replayed(steps: str, machine: str = "kernel: 6.18") -> PolicyResult:
@@ -16,6 +17,15 @@ def replayed(steps: str, machine: str = "kernel: 6.18") -> PolicyResult:
     scenario = load_text(f"machine: {{{machine}}}\nsteps:\n{steps}", "test.yaml")
     found = replay(scenario, policies.find("merged"))
     assert [check for check in found.checks if not check.ok] == []
+    return found
+
+
+def in_large_folios(steps: str, size: str = "16KiB") -> PolicyResult:
+    """The same with large folios, which comes to the same page by page."""
+    machine = f"kernel: 6.18, thp: {size}"
+    found = replayed(steps, machine)
+    with page_by_page():
+        assert replayed(steps, machine).total == found.total
     return found
 
 
@@ -85,6 +95,51 @@ def test_migration_needs_something_mapped() -> None:
     """Does it pass over a hole, and fail with EFAULT where there is nothing else?"""
     head = "- {mmap: a, size: 8KiB}\n- {munmap: a, length: 4KiB}\n"
     replayed(f"{head}- {{migrate: a}}\n- {{munmap: a}}\n- {{migrate: a, errno: EFAULT}}\n")
+
+
+@pytest.mark.parametrize(
+    ("size", "before", "counted"),
+    [
+        ("16KiB", "", {"mthp_split": 1}),
+        ("16KiB", "- {mprotect: a, prot: r, length: 8KiB}\n", {"mthp_split": 1}),
+        ("2MiB", "", {"mthp_swpout": 1}),
+    ],
+)
+def test_a_large_folio_that_was_migrated_is_split_before_it_goes_to_swap(
+    size: str, before: str, counted: dict[str, int]
+) -> None:
+    """Is it queued to be split, because its PTEs went one by one, unless a PMD entry maps it?"""
+    found = in_large_folios(
+        f"- {{mmap: a, size: {size}}}\n- {{write: a}}\n{before}- {{migrate: a}}\n"
+        "- measure: out\n  steps:\n  - {madvise: a, advice: PAGEOUT}\n",
+        size,
+    )
+    assert {k: v for k, v in found.windows["out"].items() if k.startswith("mthp_")} == counted
+
+
+def test_a_large_folio_that_is_migrated_again_is_split() -> None:
+    """Is one that is queued split first, its pages of zeroes let go?"""
+    found = in_large_folios(
+        "- {mmap: a, size: 32KiB}\n- {memset: a, value: 0, length: 16KiB}\n"
+        "- {memset: a, value: 3, offset: 16KiB}\n- {migrate: a}\n- {migrate: a}\n"
+        "- check: {pages: {a: '4P,4PX'}}\n"
+    )
+    assert found.total["mthp_split"] == 2
+
+
+@pytest.mark.parametrize(
+    ("kernel", "majflt", "split"), [("6.12", 1, 1), ("6.17", 1, 0), ("6.18", 16, 1)]
+)
+def test_the_pages_of_a_folio_that_was_split_lie_in_order_in_swap_before_6_15(
+    kernel: str, majflt: int, split: int
+) -> None:
+    """Does one fault bring all back where their slots ascend as they do, or it was not split?"""
+    found = replayed(
+        "- {mmap: a, size: 64KiB}\n- {write: a}\n- {migrate: a}\n"
+        "- {madvise: a, advice: PAGEOUT}\n- {read: a}\n",
+        f"kernel: {kernel}, thp: 64KiB",
+    )
+    assert (found.total["majflt"], found.total.get("mthp_split", 0)) == (majflt, split)
 
 
 @pytest.mark.parametrize(

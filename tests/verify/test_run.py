@@ -124,10 +124,11 @@ def stray(step: int, number: int) -> JobOutcome:
 FIRST = JobOutcome("", printed(shown(scenario(), "prepatch")))
 KILLED = JobOutcome("", FIRST.stdout[:2000], Ending.FAILED, "the program was killed by SIGKILL")
 
+AGREED = JobOutcome("", printed(shown(scenario())))
+
 REPETITIONS: list[tuple[JobOutcome, Status, str | None]] = [
     (FIRST, Status.DIFFERS, None),
-    (JobOutcome("", printed(shown(scenario()))), Status.UNSTEADY, "agreed when it was repeated"),
-    (stray(1, 3), Status.UNSTEADY, "not clearly in the same way when"),
+    (AGREED, Status.UNSTEADY, "agreed when it was repeated"),
     (JobOutcome("", "", Ending.SKIPPED, "no swap"), Status.UNSTEADY, "was skipped when"),
     (JobOutcome("", "", Ending.NOT_RUN, "no time"), Status.UNSTEADY, "was not run when"),
     (KILLED, Status.FAILED, "the program was killed by SIGKILL"),
@@ -181,22 +182,50 @@ def disturbed(outcome: JobOutcome) -> JobOutcome:
 BY_OTHERS = '"elsewhere": {"pswpin": 1}'
 
 
-@pytest.mark.parametrize(
-    ("run", "status"), [(stray(1, 3), Status.UNSTEADY), (FIRST, Status.DIFFERS)]
-)
-def test_what_others_may_have_counted_twice_is_not_decided(
-    tmp_path: Path, run: JobOutcome, status: Status
+DISTURBED: list[tuple[list[JobOutcome], Status]] = [
+    ([stray(1, 3), AGREED, AGREED], Status.AGREES),
+    ([stray(1, 3), stray(2, 1), AGREED, stray(1, 9), AGREED], Status.AGREES),
+    ([stray(1, number) for number in range(1, 9)], Status.UNSTEADY),
+    ([stray(1, 3), AGREED, FIRST], Status.UNSTEADY),
+    ([FIRST, stray(1, 3), AGREED], Status.UNSTEADY),
+    ([stray(1, 3), FIRST, FIRST], Status.DIFFERS),
+    ([stray(1, 3), AGREED, stray(1, 3), stray(1, 3)], Status.DIFFERS),
+    ([disturbed(stray(1, 3))] * 2 + [stray(1, 3)], Status.DIFFERS),
+    ([disturbed(stray(1, 3))] * 8, Status.UNSTEADY),
+    ([disturbed(FIRST)] * 2, Status.DIFFERS),
+    ([stray(3, -4)] * 2, Status.DIFFERS),
+    ([stray(3, -4), AGREED], Status.UNSTEADY),
+    ([stray(1, 3), KILLED], Status.FAILED),
+]
+"""Runs of a scenario, in some of which others swapped or may have, and what they come to."""
+
+
+@pytest.mark.parametrize(("runs", "status"), DISTURBED)
+def test_what_others_may_have_counted_is_repeated_until_it_is_decided(
+    tmp_path: Path, runs: list[JobOutcome], status: Status
 ) -> None:
-    """Where somebody else swapped both times: is it a difference only in what is not theirs?"""
-    place = Table([disturbed(run), disturbed(run)], False)
+    """Do two whole runs that agree outweigh only what others can have added, and is that a
+    difference if it is there three times alike?"""
+    place = Table(runs, False)
     (judged,) = verifier(tmp_path).run([scenario()], place)
     assert judged.verdict.status is status
-    (judged,) = verifier(tmp_path).run([scenario()], Table([disturbed(run), run], False))
+    assert next(place.outcomes, None) is None
+
+
+def test_a_scan_that_found_something_else_twice_is_a_difference(tmp_path: Path) -> None:
+    """Is what PAGEMAP_SCAN found compared in both runs?"""
+    observed = shown(scenario())
+    last = replace(observed.steps[-1], scan="nothing")
+    other = JobOutcome("", printed(replace(observed, steps=(*observed.steps[:-1], last))))
+    (judged,) = verifier(tmp_path).run([scenario()], Table([other, other], False))
+    difference = judged.verdict.first_difference
     assert judged.verdict.status is Status.DIFFERS
+    assert difference is not None
+    assert difference.kernel.scan == "nothing"
 
 
-def test_what_is_unsteady_is_no_observation(tmp_path: Path) -> None:
-    outcomes = [stray(1, 3), JobOutcome("", printed(shown(scenario())))]
+def test_what_was_disturbed_once_is_no_observation(tmp_path: Path) -> None:
+    outcomes = [stray(1, 3), AGREED, AGREED]
     judged = verifier(tmp_path).run([scenario()], Table(outcomes, False))
     assert list(observations(judged)) == []
 

@@ -227,6 +227,7 @@ int main(int count UNUSED, char **arguments)
 	check_kernel();
 	set_machine();
 	set_up_limit(arguments[1]);
+	let_others_wait();
 	pid = fork();
 	if (pid < 0)
 		fail("cannot fork: ");

@@ -75,6 +75,13 @@ static long sum_of_sizes(const char *file)
 	return sum;
 }
 
+/* The counters of sizes are those of the whole machine: the less a step waits, the less others add to them. */
+static void let_others_wait(void)
+{
+	if (LARGE_FOLIOS && !LIMIT)
+		sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){1});
+}
+
 /* A process of the scenario may have large folios, but for what is its own. */
 static void allow_large_folios(void)
 {
