@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 import swaptrace
 
 PACKAGE = Path(swaptrace.__file__).parent
@@ -82,15 +80,18 @@ ALLOWED = {
 }
 
 
+NODES = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Call)
+
+
 @cache
-def parsed(path: Path) -> ast.Module:
-    """The syntax of a file, of which several tests ask."""
-    return ast.parse(path.read_text())
+def nodes(path: Path) -> list[ast.AST]:
+    """What the tests ask of the syntax of a file."""
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, NODES)]
 
 
 def imports(path: Path) -> Iterator[str]:
     """The modules of the package that a file imports."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
@@ -109,20 +110,24 @@ def permitted(module: str, part: str) -> bool:
     return any(inside == room or inside.startswith(f"{room}.") for room in rooms)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_part_imports_what_it_must_not_know(path: Path) -> None:
-    """Do mm and scenario stand alone, and does nobody reach behind the doors?"""
+def forbidden(path: Path) -> set[str]:
+    """The modules that a file imports and must not know."""
     part = path.relative_to(PACKAGE).parts[0]
     if part == "cli":
-        return  # the command line may import all
+        return set()  # the command line may import all
     wrong = {
         module
         for module in imports(path)
         if module.startswith("swaptrace.") and not permitted(module, part)
     }
     # `from swaptrace.replay import result` names a package that is open only in part.
-    wrong -= {f"swaptrace.{room.split('.')[0]}" for room in ALLOWED[part] if "." in room}
-    assert wrong == set()
+    return wrong - {f"swaptrace.{room.split('.')[0]}" for room in ALLOWED[part] if "." in room}
+
+
+def test_no_part_imports_what_it_must_not_know() -> None:
+    """Do mm and scenario stand alone, and does nobody reach behind the doors?"""
+    found = {str(path.relative_to(PACKAGE)): forbidden(path) for path in FILES}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
 def depends(path: Path) -> set[Path]:
@@ -211,7 +216,7 @@ def test_no_file_is_long() -> None:
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """All of a file, methods and inner ones too."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -229,12 +234,7 @@ def test_no_function_is_long() -> None:
 
 def test_a_name_stands_for_one_class() -> None:
     """Is no class named like another one of the package?"""
-    named = [
-        node.name
-        for path in FILES
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.ClassDef)
-    ]
+    named = [node.name for path in FILES for node in nodes(path) if isinstance(node, ast.ClassDef)]
     assert [name for name, times in Counter(named).items() if times > 1] == []
 
 
@@ -252,7 +252,7 @@ OPENERS = {
 
 def opening(path: Path) -> Iterator[str]:
     """The calls of a file that open another one, or put one in its place."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             whose, _, name = called.rpartition(".")
@@ -263,16 +263,12 @@ def opening(path: Path) -> Iterator[str]:
                 yield called
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in FILES if path.parent.name != "verify"],
-    ids=lambda path: str(path.relative_to(PACKAGE)),
-)
-def test_files_are_opened_and_written_in_one_place(path: Path) -> None:
+def test_files_are_opened_and_written_in_one_place() -> None:
     """Does nothing but `files` open what may come from a stranger, and nothing but `atomic` write
     what is the user's? (`verify` has /sys, devices and a directory of its own.)"""
-    if str(path.relative_to(PACKAGE)) not in OPENERS:
-        assert list(opening(path)) == []
+    files = [path for path in FILES if path.parent.name != "verify"]
+    found = {str(path.relative_to(PACKAGE)): list(opening(path)) for path in files}
+    assert {name: calls for name, calls in found.items() if calls and name not in OPENERS} == {}
 
 
 STARTING = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
@@ -283,13 +279,22 @@ PROGRAMS = ("processes.py", "__main__.py")
 ASKING = [path for path in sorted(TESTS.rglob("*.py")) if path.name not in PROGRAMS]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in ASKING if path.parent.name != "benchmarks"],
-    ids=lambda path: str(path.relative_to(TESTS)),
-)
-def test_tests_start_programs_in_one_way_and_take_no_time(path: Path) -> None:
+def test_tests_start_programs_in_one_way_and_take_no_time() -> None:
     """Do they use `tests/processes.py`, whose programs end with the test, and assert no seconds?"""
-    nodes = ast.walk(parsed(path))
-    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
-    assert called & (STARTING | CLOCKS) == set()
+    found = {
+        f"{path.relative_to(TESTS)}: {called}"
+        for path in ASKING
+        if path.parent.name != "benchmarks"
+        for called in map(ast.unparse, functions_called(path))
+        if called in STARTING | CLOCKS
+    }
+    assert found == set()
+
+
+def functions_called(path: Path) -> Iterator[ast.expr]:
+    """What a file calls by a name with one dot, as those above have."""
+    for node in nodes(path):
+        if isinstance(node, ast.Call):
+            name = node.func
+            if isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name):
+                yield name
