@@ -82,8 +82,13 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 @cache
 def recorded(folder: Path = FOLDER) -> dict[str, list[dict[str, Any]]]:
     """What each file of observations holds, by its name without endings."""
-    paths = sorted([*folder.glob("*.jsonl.xz"), *folder.glob("*.jsonl")])
-    return {path.name.partition(".jsonl")[0]: list(lines(path)) for path in paths}
+    return {name: list(lines(path)) for name, path in paths(folder).items()}
+
+
+def paths(folder: Path) -> dict[str, Path]:
+    """Each file of observations by its name without endings."""
+    found = sorted([*folder.glob("*.jsonl.xz"), *folder.glob("*.jsonl")])
+    return {path.name.partition(".jsonl")[0]: path for path in found}
 
 
 @cache

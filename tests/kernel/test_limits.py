@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.effort import exhaustive
+from tests.effort import exhaustive, some
 from tests.kernel.limits import Observation, difference, observations
 from tests.processes import completed
 
@@ -30,7 +30,7 @@ def test_the_compiled_loop_reproduces_every_observation() -> None:
 
 @pytest.mark.parametrize(
     "observation",
-    [o for o in ALL if o.facts["workload"].startswith("zipf10")][:3],
+    some([o for o in ALL if o.facts["workload"].startswith("zipf10")][:3], 1),
     ids=lambda o: o.name,
 )
 def test_the_interpreted_loop_reproduces_an_observation(

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from tests.effort import exhaustive
 from tests.processes import begin, until
 from tests.sweep.test_sweep import COUNTING, WORK, computed
 
-distributed = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
+pytestmark = pytest.mark.skipif(
+    find_spec("distributed") is None, reason="needs the extra 'cluster'"
+)
 
 GRID = ("--over", "machine.memory=25%..100%/4")
 
@@ -59,7 +63,7 @@ def worker(address: str) -> subprocess.Popen[bytes]:
 
 def test_a_local_cluster_gives_the_same_bytes() -> None:
     """For policies by name, in Python with what is beside it, and a trace?"""
-    with distributed.LocalCluster(
+    with import_module("distributed").LocalCluster(
         n_workers=1,
         threads_per_worker=2,
         processes=False,
