@@ -18,7 +18,7 @@ from swaptrace.counters import VIOLATIONS
 from swaptrace.result.result import from_json
 from swaptrace.scenario.loader import load_text
 from tests.commandline import finished, run, start
-from tests.effort import some
+from tests.effort import exhaustive, some
 from tests.goldens import check_golden
 from tests.processes import alive, children, until
 
@@ -122,7 +122,7 @@ def test_does_a_parser_of_dot_read_it(command: tuple[str, ...]) -> None:
 BLOCK = ("--processes", "1", "--set", "machine.thp=16KiB", "--ops", "write@all,pageout,read@0")
 
 
-@pytest.mark.parametrize("fmt", ["table", "json"])
+@pytest.mark.parametrize("fmt", some(["table", "json"], 1))
 def test_is_a_block_of_pages_shown_as_it_was(request: pytest.FixtureRequest, fmt: str) -> None:
     """With large folios, is it the same text as before?"""
     result = run("explore", "--policies", "prepatch,final", *BLOCK, "--format", fmt)
@@ -130,6 +130,7 @@ def test_is_a_block_of_pages_shown_as_it_was(request: pytest.FixtureRequest, fmt
     check_golden(request, f"cli/explore-block.{fmt}", result.stdout)
 
 
+@exhaustive
 def test_does_each_sequence_of_a_block_show_it() -> None:
     """Does `run` replay the file, with large folios and without, and do its expectations hold?"""
     command = ("explore", "--policies", "final", "--single-pages", *BLOCK, "--out", "found")

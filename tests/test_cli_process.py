@@ -18,7 +18,7 @@ from tests.commandline import (
     on_terminal,
     start,
 )
-from tests.effort import exhaustive
+from tests.effort import exhaustive, some
 from tests.processes import completed
 
 POLICY = """\
@@ -63,7 +63,7 @@ def test_does_interrupting_it_end_it_without_a_word(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run", "rw.yaml"], ["check", "rw.yaml"], ["policies", "final"]]
+    "arguments", some([["run", "rw.yaml"], ["check", "rw.yaml"], ["policies", "final"]], 1)
 )
 def test_does_it_end_in_one_line_when_nobody_reads(arguments: list[str]) -> None:
     reader, writer = os.pipe()
@@ -76,7 +76,7 @@ def test_does_it_end_in_one_line_when_nobody_reads(arguments: list[str]) -> None
 
 @pytest.mark.parametrize(
     "arguments",
-    [["run", "rw.yaml"], ["run", "rw.yaml", "--format", "json"], ["check", "rw.yaml"]],
+    some([["run", "rw.yaml"], ["run", "rw.yaml", "--format", "json"], ["check", "rw.yaml"]], 1),
 )
 def test_is_a_full_disk_told(arguments: list[str]) -> None:
     with open("/dev/full", "wb") as full:
@@ -85,7 +85,7 @@ def test_is_a_full_disk_told(arguments: list[str]) -> None:
         assert finished(process) == (2, "", message)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "-h"], ["--version"]])
+@pytest.mark.parametrize("arguments", some([["--help"], ["run", "-h"], ["--version"]], 1))
 def test_is_help_for_a_full_disk_no_traceback(arguments: list[str]) -> None:
     with open("/dev/full", "wb") as full:
         code, _, message = finished(start(*arguments, stdout=full))
@@ -129,7 +129,7 @@ def test_is_a_pipe_plain_and_as_wide_as_it_needs() -> None:
     assert max(map(len, out.splitlines())) > 120
 
 
-@pytest.mark.parametrize("columns", [40, 120])
+@pytest.mark.parametrize("columns", some([40, 120], 1))
 def test_does_a_table_fit_the_terminal(columns: int) -> None:
     text, code = on_terminal(
         *SWAPTRACE, "compare", "rw.yaml", "lost.yaml", "--policies", "all", "--color", "never",
@@ -235,7 +235,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("nth", [1, 2, 9, 30, 80, 150])
+@pytest.mark.parametrize("nth", some([1, 2, 9, 30, 80, 150], 2))
 def test_does_interrupting_it_while_it_starts_end_it_without_a_word(here: Path, nth: int) -> None:
     """Whichever module is being imported then?"""
     command = [sys.executable, "-c", INTERRUPTED_EARLY, str(nth)]

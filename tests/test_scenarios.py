@@ -111,7 +111,7 @@ def test_what_it_expects_holds(name: str, policy: str) -> None:
     assert [each for each in checked if not each.ok] == []
 
 
-@pytest.mark.parametrize("name", part(SMALL, 3))
+@pytest.mark.parametrize("name", part(SMALL, 6))
 def test_page_by_page_it_is_the_same(name: str) -> None:
     """Does the slow replay agree, under whatever policy?"""
     # A pure function need be asked only once. `typed`, for events of two kinds may be equal tuples.

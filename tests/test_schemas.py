@@ -15,7 +15,7 @@ from swaptrace.result import schemas
 from swaptrace.result.result import Result, to_json
 from tests import results
 from tests.commandline import run
-from tests.effort import examples
+from tests.effort import examples, part
 from tests.goldens import check_golden
 from tests.schemas import closed, mistakes
 
@@ -50,7 +50,7 @@ def references(schema: Any) -> list[str]:
     return [schema["$ref"], *below] if isinstance(schema.get("$ref"), str) else below
 
 
-@pytest.mark.parametrize("name", bundled.scenarios())
+@pytest.mark.parametrize("name", part(bundled.scenarios(), 4))
 def test_the_results_of_every_bundled_scenario_fit(name: str) -> None:
     """Is what `run --format json` prints, with all that can be asked for, as the schema says?"""
     options = ("--policies", "all", "--format", "json", "--steps", "--pages")

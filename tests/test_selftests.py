@@ -23,7 +23,7 @@ from swaptrace.scenario.loader import load_file
 from swaptrace.verify.leaves import written
 from swaptrace.verify.needs import needs
 from tests.commandline import run
-from tests.effort import part
+from tests.effort import exhaustive, part
 from tests.kernel.selftests import recorded
 from tests.replay.naive import naive_replay
 
@@ -107,7 +107,7 @@ def model(name: str) -> str:
     return "agrees" if all(check.ok for check in checks) else "differs"
 
 
-@pytest.mark.parametrize("name", part(FILES, 4))
+@pytest.mark.parametrize("name", part(FILES, 10, first=3))
 def test_holds_under_every_kernels_own_policy(name: str) -> None:
     """Does every claim hold, before and after 6.11, and does the other replay say the same?"""
     scenario = load_file(str(FILES[name]))
@@ -138,6 +138,7 @@ def test_the_list_and_the_files_are_the_same() -> None:
         assert row.said <= row.assertions
 
 
+@exhaustive
 def test_the_page_has_the_table(request: pytest.FixtureRequest) -> None:
     """Does docs/selftests.md say what is so?"""
     text = PAGE.read_text()

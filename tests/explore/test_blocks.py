@@ -95,7 +95,7 @@ def lengths(
             (("prepatch", "rework"), "write@all,pageout@all,read@0,uffd_wp@1,write@0"),
             (("smaller", "final"), "write@all,pageout@all,pageout@0,read@1"),
         ],
-        2,
+        1,
     ),
 )
 def test_are_the_sequences_the_shortest_ones(names: tuple[str, str], letters: str) -> None:

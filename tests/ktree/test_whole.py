@@ -43,7 +43,7 @@ from tests.ktree.wholes import (
 from tests.ktree.wholes import written as written  # a fixture
 
 
-@pytest.mark.parametrize("backend", some(["zram", "zswap", "disk"], 2))
+@pytest.mark.parametrize("backend", some(["zram", "zswap", "disk"], 1))
 @pytest.mark.parametrize("name", sorted(KERNELS))
 def test_a_tree_is_proved_equal_to_the_model_of_its_version(name: str, backend: str) -> None:
     """Does the proof name the functions that were interpreted?"""

@@ -189,7 +189,7 @@ def test_what_is_remembered_is_what_c_says(what: str, tmp_path: Path) -> None:
     questions = faults(2, examples(300))
     for fault in questions:
         asked(own, fault)
-    for fault in questions[:: max(1, len(questions) // 40)]:
+    for fault in some(questions[:: max(1, len(questions) // 40)], 5):
         fresh = asked(policies.from_argument(spec), fault)
         assert asked(own, fault) == fresh
 
@@ -206,7 +206,7 @@ steps:
 
 
 @pytest.mark.parametrize("order", ["forward", "backward", "random"])
-@pytest.mark.parametrize("stride", ["4KiB", "12KiB"])
+@pytest.mark.parametrize("stride", some(["12KiB", "4KiB"], 1))
 def test_a_replay_asks_it(order: str, stride: str, tmp_path: Path) -> None:
     """Are counts and pages those of the built-in windows, and others with an edit?"""
     scenario = load_text(PASSES % (order, stride), "passes")

@@ -12,7 +12,7 @@ from swaptrace.errors import PolicyError, SwaptraceError
 from swaptrace.mm.column import Vma
 from swaptrace.policies.merged import Merged
 from swaptrace.replay import engine
-from tests.effort import part
+from tests.effort import exhaustive
 from tests.replay import swapin_sizes
 from tests.replay.test_large_folios import micro
 
@@ -76,6 +76,7 @@ def test_the_table_of_the_documentation_is_what_is_counted() -> None:
             assert found == (int(majflt), int(expected)), (size, policy)
 
 
+@exhaustive
 def test_the_table_of_workloads_is_what_is_counted() -> None:
     """Has each workload in each memory the faults and reads that the page says, by size?"""
     table = swapin_sizes.TABLE.search(swapin_sizes.PAGE.read_text())
@@ -83,5 +84,5 @@ def test_the_table_of_workloads_is_what_is_counted() -> None:
     head, *rows = table.group().splitlines(keepends=True)[1:]
     assert len(rows) == len(swapin_sizes.WORKLOADS)
     assert swapin_sizes.HEAD.endswith(head)
-    for row, name in part(list(zip(rows, swapin_sizes.WORKLOADS, strict=True)), 4, first=1):
+    for row, name in zip(rows, swapin_sizes.WORKLOADS, strict=True):
         assert row == str(swapin_sizes.line(name))

@@ -90,7 +90,7 @@ def test_every_bundled_scenario_compiles_without_a_warning(compiler: str, tmp_pa
 
 
 @needs_compiler
-@pytest.mark.parametrize("compiler", some(COMPILERS, 2))
+@pytest.mark.parametrize("compiler", some(COMPILERS, 1))
 @pytest.mark.parametrize(
     "text",
     [HOSTILE, EVERYTHING, FORKING, LIMITED],

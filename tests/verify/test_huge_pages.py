@@ -29,6 +29,7 @@ from swaptrace.verify.random_hugetlb import HugePageMaker
 from swaptrace.verify.run import Verifier
 from swaptrace.verify.thp import HUGE_PAGES, files
 from swaptrace.verify.zram import OwnSwap
+from tests.effort import ALL
 from tests.replay.naive import naive_replay
 from tests.verify.programs import FACTS, on_this_kernel, scenario
 from tests.verify.test_emit import COMPILERS, needs_compiler, warnings
@@ -100,7 +101,7 @@ def test_the_program_compiles_without_a_warning(compiler: str, tmp_path: Path) -
 def test_random_scenarios_of_huge_pages_replay_alike() -> None:
     """Are those that are modelled the same page by page, and do they load from their own text?"""
     done = 0
-    for index in range(150):
+    for index in range(150 if ALL else 75):
         made = HugePageMaker(Random(index), uffd=True).scenario("huge")
         try:
             found = replay(load_text(to_yaml(made)), policies.find("merged"), pages=True)

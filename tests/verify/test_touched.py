@@ -10,6 +10,7 @@ import pytest
 
 from swaptrace.verify.needs import needs
 from swaptrace.verify.observed import ObservedStep
+from tests.effort import examples
 from tests.verify.programs import FACTS, scenario, shown
 from tests.verify.test_random import fuzzer
 
@@ -58,7 +59,7 @@ def test_as_much_as_is_touched(name: str) -> None:
     assert needs(scenario(text)).memory == kib * KIB
 
 
-@pytest.mark.parametrize("index", range(40))
+@pytest.mark.parametrize("index", range(examples(40)))
 def test_never_less_than_the_model_has_pages(index: int) -> None:
     """Do random scenarios have no page, in memory or in swap, that is not counted?
 
