@@ -107,6 +107,7 @@ def requirements(scenario: Scenario, wanted: Needs) -> list[str]:
         *sizes(scenario),
         f"#define NEEDS_MLOCKALL {int(wanted.mlockall)}",
         f"#define NEEDS_PINS {int(wanted.pins)}",
+        f"#define NEEDS_FORCE {int(wanted.pokes)}",
         f"#define NEEDS_GUP_TEST {int(wanted.gup_test)}",
         f"#define HUGE_PAGES {machine.hugepages if wanted.huge_pages else -1}",
         f"#define NEEDS_KSM {int(wanted.ksm)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -183,17 +184,11 @@ class Fuzzer:
 
     def first_that_differs(self, candidates: Iterator[Scenario]) -> Judged | None:
         """The first that differs, and does so again."""
-        while (found := self.next_that_differs(candidates)) is not None:
-            (again,) = self.verifier.run([found], self.place)
-            if again.verdict.status is Status.DIFFERS:
-                return again
+        while some := list(islice(candidates, self.place.at_once)):
+            for each in self.verifier.run(some, self.place):
+                if each.verdict.status is Status.DIFFERS:
+                    return each
         return None
-
-    def next_that_differs(self, candidates: Iterator[Scenario]) -> Scenario | None:
-        """The next that differs once; no further ones are run."""
-        with closing(self.verifier.each(candidates, self.place)) as judged:
-            differing = (each for each in judged if each.verdict.status is Status.DIFFERS)
-            return next((each.scenario for each in differing), None)
 
 
 def sizes(random: Random, facts: KernelFacts) -> tuple[Thp, ...]:

@@ -40,6 +40,7 @@ class Host:
     most: int = 0
 
     title: ClassVar[str] = "running kernel"
+    at_once: ClassVar[int] = 1
 
     def run(self, jobs: Iterable[Job]) -> Generator[JobOutcome, None, None]:
         """One after the other. Raises `SwaptraceError` where the swap area cannot be made."""

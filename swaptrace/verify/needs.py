@@ -13,6 +13,7 @@ from swaptrace.replay.userfaults import wanted_of
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.remote import PokeStep
 from swaptrace.scenario.schema import (
     AccessPatternStep,
     AccessStep,
@@ -64,6 +65,7 @@ class Needs:
     mlockall: bool
     populating: bool
     pins: bool
+    pokes: bool
     gup_test: bool
     ksm: bool
     huge_pages: bool
@@ -91,6 +93,7 @@ def needs(scenario: Scenario) -> Needs:
         contexts=tuple(dict.fromkeys((PLAIN, *map(context, registered)))),
         rwp=any(isinstance(step, UffdWriteprotectStep) and step.mode == "rwp" for step in steps),
         pins=any(isinstance(step, PinStep) for step in steps),
+        pokes=any(isinstance(step, PokeStep) for step in steps),
         gup_test=any(isinstance(step, PinStep) and step.mode == "longterm_read" for step in steps),
         huge_pages=any(isinstance(step, MmapStep) and step.huge for step in steps),
         ksm=any(isinstance(step, KsmScanStep | MemoryMergeStep) for step in steps),

@@ -70,11 +70,15 @@ def out_of_time(job: Job, stdout: str) -> JobOutcome:
 class Place(Protocol):
     """A kernel that jobs can run on.
 
-    `title` is what reports call it: `running kernel`, or the path of an image.
+    `title` is what reports call it: `running kernel`, or the path of an image. `at_once` is how
+    many jobs are to be run together where one of them will do: several where to begin takes long.
     """
 
     @property
     def title(self) -> str: ...
+
+    @property
+    def at_once(self) -> int: ...
 
     def run(self, jobs: Iterable[Job]) -> Generator[JobOutcome, None, None]:
         """Run every job with a fresh swap area of its own, and give its outcome, in order.

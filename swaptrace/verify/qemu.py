@@ -15,7 +15,7 @@ from pathlib import Path
 from select import select
 from subprocess import PIPE
 from time import monotonic
-from typing import Final
+from typing import ClassVar, Final
 
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.scenario.values import human
@@ -64,15 +64,19 @@ DRIVE: Final = "format=raw,if=none,id=swap,cache=unsafe"
 
 COMMAND_LINE: Final = (
     "console=ttyS0 loglevel=5 8250.nr_uarts=2 panic=-1 oops=panic "
-    "rootfstype=ramfs zswap.enabled=0 transparent_hugepage=never"
+    "rootfstype=ramfs zswap.enabled=0 transparent_hugepage=never proc_mem.force_override=always"
 )
-"""In a ramfs nothing of the programs can be swapped out."""
+"""In a ramfs nothing of the programs can be swapped out. /proc/PID/mem writes to what is read-only,
+as most kernels are built to do."""
 
 
 @dataclass(frozen=True)
 class Guest:
-    """A kernel to boot. `needed` are its modules in the order of loading; `memory` is in bytes;
-    `accelerated` is by KVM; what the guest needs is made in `directory`."""
+    """A kernel to boot, which takes as long as a dozen jobs. `needed` are its modules in the order
+    of loading; `memory` is in bytes; `accelerated` is by KVM; what the guest needs is made in
+    `directory`."""
+
+    at_once: ClassVar[int] = 16
 
     image: Path
     needed: tuple[Module, ...]

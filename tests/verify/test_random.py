@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import get_args
+from unittest import mock
 
 import pytest
 
@@ -158,6 +159,24 @@ def test_what_differs_is_made_small_and_written_to_a_file_that_replays_it(tmp_pa
         assert sum(step.size for step in small.steps if isinstance(step, MmapStep)) == 4096
         (again,) = fuzz.verifier.run([small], fuzz.place)
         assert again.verdict.first_difference == each.verdict.first_difference
+
+
+class Slow(Host):
+    """A place where to begin takes long."""
+
+    at_once = 16
+
+
+def test_where_to_begin_takes_long_cuts_are_tried_together(tmp_path: Path) -> None:
+    """Is what is made small the same, and are fewer runs begun for it?"""
+    small, begun = [], []
+    for place in (Host(), Slow()):
+        fuzz = replace(fuzzer("prepatch", tmp_path), place=place)
+        with mock.patch.object(Verifier, "run", autospec=True, side_effect=Verifier.run) as run:
+            small.append([each.scenario for each in fuzz.run(4)])
+            begun.append(run.call_count)
+    assert small[0] == small[1]
+    assert 0 < 4 * begun[1] < begun[0]
 
 
 @exhaustive

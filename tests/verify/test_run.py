@@ -39,6 +39,7 @@ class Table:
     """A place where everything is known beforehand. `eager` takes all jobs before it runs any."""
 
     title = "a table"
+    at_once = 1
 
     def __init__(self, outcomes: Iterable[JobOutcome], eager: bool) -> None:
         self.outcomes = iter(outcomes)

@@ -1,5 +1,17 @@
 /* Memory that is changed without an access. */
 
+/* Whether /proc/PID/mem writes to what is read-only (FOLL_FORCE), as by default. */
+static bool forces_writes(void)
+{
+	char *page = mmap(NULL, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	bool done = page != MAP_FAILED && fd >= 0 && pwrite(fd, "", 1, (uintptr_t)page) == 1;
+
+	close(fd);
+	munmap(page, page_size);
+	return done;
+}
+
 /* Page by page, so that what comes before one that cannot be written is. */
 static int poke(int region, size_t offset, size_t length, int byte)
 {

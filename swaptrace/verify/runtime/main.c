@@ -137,6 +137,9 @@ static void check_kernel(void)
 		skip("the kernel has no pins for reading (CONFIG_GUP_TEST, and debugfs mounted)");
 	if (NEEDS_PINS && !has_io_uring())
 		skip("the kernel has no io_uring for pins, or forbids it");
+	if (NEEDS_FORCE && !forces_writes())
+		skip("the kernel writes only what the process could write itself "
+		     "(CONFIG_PROC_MEM_ALWAYS_FORCE, proc_mem.force_override=always)");
 	if (NEEDS_KSM && !has_ksm())
 		skip("the kernel has no KSM, or only root may start it (/sys/kernel/mm/ksm)");
 	check_huge_pages();

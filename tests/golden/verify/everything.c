@@ -74,6 +74,7 @@ static const struct { const char *name; int kib; const char *enabled; } thp_size
 };
 #define NEEDS_MLOCKALL 0
 #define NEEDS_PINS 0
+#define NEEDS_FORCE 0
 #define NEEDS_GUP_TEST 0
 #define HUGE_PAGES -1
 #define NEEDS_KSM 0
@@ -500,6 +501,18 @@ static void call(int result)
 }
 
 /* Memory that is changed without an access. */
+
+/* Whether /proc/PID/mem writes to what is read-only (FOLL_FORCE), as by default. */
+static bool forces_writes(void)
+{
+	char *page = mmap(NULL, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	bool done = page != MAP_FAILED && fd >= 0 && pwrite(fd, "", 1, (uintptr_t)page) == 1;
+
+	close(fd);
+	munmap(page, page_size);
+	return done;
+}
 
 /* Page by page, so that what comes before one that cannot be written is. */
 static int poke(int region, size_t offset, size_t length, int byte)
