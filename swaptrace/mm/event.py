@@ -16,18 +16,18 @@ from swaptrace.mm.column import Column, Vma
 class Facts(NamedTuple):
     """What a page's fate depends on besides the page itself.
 
-    `mprotect_upgrades` is one half of `write_upgrade`, where that is off (6.2).
-    `backend` is the swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`,
-    `mkwrite_dirties` and `zswap_never_enabled` are the machine features of the scenario format;
+    `mprotect_upgrades` is one half of `write_upgrade`, where that is off (6.2). `backend` is the
+    swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`, `mkwrite_dirties` and
+    `zswap_never_enabled` are the machine features of the scenario format;
     `sync_through_cache`, `maps_before_freeing`, `exclusive_alone`, `lazyfree_stays`, those of large
-    folios from `collapses_read_only` on, `shmem_sync` and `uffd_rwp` the rules of these names of
-    the kernel (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more than half of the
-    slots used), `slot_free` that folio_alloc_swap() finds a slot; these two change during a replay.
-    `readahead` is that a swap-in through the cache reads more than the one page, after which the
-    folios leave the per-CPU batch that holds a reference to each (lru_add_drain() in
-    swap_vma_readahead(), up to 7.2), `read_listed` that what the fault itself reads has left it
-    before it is mapped (since then). `batch_left` is how many more fill that batch, up to
-    `MOST_ADDED`; 0: it is empty whenever an event begins, and nothing is counted.
+    folios from `collapses_read_only` on, `swapin_unmlocked`, `shmem_sync` and `uffd_rwp` the rules
+    of these names of the kernel (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more
+    than half of the slots used), `slot_free` that folio_alloc_swap() finds a slot; these two change
+    during a replay. `readahead` is that a swap-in through the cache reads more than the one page,
+    after which folios leave the per-CPU batches, which hold references (lru_add_drain() in
+    swap_vma_readahead(), up to 7.2), `read_listed` that what the fault itself reads has left them
+    before it is mapped (since then). `batch_left` is how many more fill that of new folios, up to
+    `MOST_ADDED`, `mlock_left` that of mlock; 0: they are empty when an event begins, uncounted.
     """
 
     backend: Backend = BACKENDS["zram"]
@@ -54,6 +54,8 @@ class Facts(NamedTuple):
     slot_free: bool = True
     readahead: bool = True
     batch_left: int = 0
+    mlock_left: int = 0
+    swapin_unmlocked: bool = False
     shmem_sync: bool = False
     uffd_rwp: bool = False
     read_listed: bool = False
@@ -368,14 +370,16 @@ read ahead, or had to be read through it (swapin_readahead)."""
 
 
 class Batched(NamedTuple):
-    """What an event does to the per-CPU batches: whether all were drained (lru_add_drain()) or that
-    of new folios alone, as it was full; and how many were `added` to it since, and to that of
-    MADV_FREE (`queued`)."""
+    """What an event does to the per-CPU batches: whether all were drained (lru_add_drain()), or
+    that of new folios (`filled`) or of mlock (`mlock_filled`), as it was full; and how many came
+    since to that of new folios (`added`), of MADV_FREE (`queued`), of mlock (`mlocked`)."""
 
     drained: bool = False
     filled: bool = False
     added: int = 0
     queued: int = 0
+    mlock_filled: bool = False
+    mlocked: int = 0
 
 
 class Outcome(NamedTuple):

@@ -143,7 +143,7 @@ def do_anonymous_page(page: Page, p: int, write: bool) -> FaultResult:
         return FaultResult()
     page.count(Counter.ZERO_FILL)
     f = page.alloc_anon_folio(p)
-    page.lru_add(f)
+    page.lru_add_vma(f, p)
     pte = mk_pte(page.facts, f)
     if page.vma(p).writable:
         pte = pte.mkdirty().mkwrite()
@@ -169,7 +169,7 @@ def drains_to_map(page: Page, f: int, write: bool) -> bool:
     own, which is in the swap cache; not since 7.3, where no reference is asked for."""
     if not write or page.facts.exclusive_alone:
         return False
-    return f in page.batch and page.folios[f].slot is not None
+    return page.off_lru(f) and page.folios[f].slot is not None
 
 
 def free_and_map(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool:
@@ -259,10 +259,19 @@ def map_swapped_in(page: Page, p: int, f: int, fault: SwapinFault, whole: bool) 
     answer = ask(page.policy, "swapin_pte", SwapinPte, fault)
     if fault.orig.uffd_wp and fault.vma.uffd_rwp:
         answer = answer._replace(pte=Pte(*fault.carry_bits(fault.pte)))
+    note_swapped_in(page, p, f)
     if answer.exclusive:
         page.set_exclusive(f, whole)
     page.set_ptes(p, answer.pte._replace(folio=f), f if whole else None)
     return answer
+
+
+def note_swapped_in(page: Page, p: int, f: int) -> None:
+    """folio_add_anon_rmap_ptes(), which mlocks; since 9ae2feacedde (6.11)
+    folio_add_new_anon_rmap() of a folio that nobody has mapped, which does not."""
+    if f not in page.fresh or not page.facts.swapin_unmlocked:
+        page.mlock_vma_folio(f, p)
+    page.fresh.discard(f)
 
 
 def do_wp_page(page: Page, p: int, unshare: bool = False) -> FaultResult:
@@ -300,7 +309,7 @@ def wp_can_reuse_anon_folio(page: Page, f: int) -> bool:
     """Whether a folio not marked exclusive is ours alone; if so it leaves the swap cache."""
     if page.nr_pages(f) > 1:
         return page.wp_can_reuse_large_anon_folio(f)
-    if f in page.batch and page.refs(f).ref_count <= most_references(page, f):
+    if page.off_lru(f) and page.refs(f).ref_count <= most_references(page, f):
         page.lru_add_drain()
     if not ask(page.policy, "can_reuse_anon", bool, page.refs(f)):
         return False
@@ -333,13 +342,14 @@ def wp_page_copy(page: Page, p: int, old: Pte, unshare: bool = False) -> None:
     """Give the process a folio of its own with the same content."""
     page.enter("wp_page_copy")
     f = page.new_folio(page.content(p), anon_exclusive=True)
-    page.lru_add(f)
+    page.lru_add_vma(f, p)
     pte = Pte(f).mkdirty()
     if unshare:
         page.set_pte(p, Pte(f, soft_dirty=old.soft_dirty, uffd_wp=old.uffd_wp))
     else:
         page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
     if not old.is_zero_page:
+        page.mlock_vma_folio(old.folio, p)  # folio_remove_rmap_pte()
         free_swap_cache(page, old.folio)
 
 
@@ -359,6 +369,7 @@ def zap_pte(page: Page, p: int, keeps_markers: bool = False) -> None:
         if isinstance(pte, Pte) and not pte.is_zero_page:
             if pte.dirty and page.in_page_cache(pte.folio):
                 page.set_folio(pte.folio, dirty=True)
+            page.mlock_vma_folio(pte.folio, p)  # folio_remove_rmap_pte()
             free_swap_cache(page, pte.folio)
     drop_data(page, p)
     if left is not None:

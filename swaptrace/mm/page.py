@@ -49,12 +49,15 @@ class Page:
         "ends",
         "facts",
         "folios",
+        "fresh",
         "given",
         "lookup",
         "maps",
         "maps_around",
         "marked",
         "may_retry",
+        "mlock_new",
+        "mlocks",
         "path",
         "pins",
         "policy",
@@ -87,13 +90,22 @@ class Page:
         self.ends = False
         self.batch = {f for f, folio in enumerate(column.folios) if folio.batched}
         self.queued = {f for f, folio in enumerate(column.folios) if folio.queued}
+        self.mlocks = {f: folio.mlocks for f, folio in enumerate(column.folios) if folio.mlocks}
+        self.mlock_new = {f for f, folio in enumerate(column.folios) if folio.mlock_new}
+        self.fresh = {f for f, folio in enumerate(column.folios) if folio.fresh}
         self.batched = Batched()
 
     def freeze(self) -> Column:
         """The column that the page has become, in canonical form."""
         if self.facts.batch_left:
             self.folios = [
-                folio._replace(batched=f in self.batch, queued=f in self.queued)
+                folio._replace(
+                    batched=f in self.batch,
+                    queued=f in self.queued,
+                    mlocks=self.mlocks.get(f, 0),
+                    mlock_new=f in self.mlock_new,
+                    fresh=f in self.fresh,
+                )
                 for f, folio in enumerate(self.folios)
             ]
         pages = tuple(self.maps), tuple(self.folios), tuple(self.slots)
@@ -146,6 +158,35 @@ class Page:
             self.batch.clear()
             self.batched = self.batched._replace(filled=True, added=0)
 
+    def lru_add_vma(self, f: int, p: int) -> None:
+        """folio_add_lru_vma(): where the VMA is locked into the batch of mlock, not onto an LRU
+        list (mlock_new_folio())."""
+        if self.facts.mlock_left and self.vma(p).locked:
+            self.mlock_new.add(f)
+            self.queue_mlock(f)
+        else:
+            self.lru_add(f)
+
+    def mlock_vma_folio(self, f: int, p: int) -> None:
+        """mlock_vma_folio() and munlock_vma_folio(): an entry in the batch of mlock, if the VMA is
+        locked."""
+        if self.facts.mlock_left and self.vma(p).locked:
+            self.queue_mlock(f)
+
+    def queue_mlock(self, f: int) -> None:
+        """An entry, which has a reference; the last that fits empties the batch."""
+        self.mlocks[f] = self.mlocks.get(f, 0) + 1
+        self.batched = self.batched._replace(mlocked=self.batched.mlocked + 1)
+        empty = self.batched.drained or self.batched.mlock_filled
+        if not empty and self.batched.mlocked == self.facts.mlock_left:
+            self.mlocks.clear()
+            self.mlock_new.clear()
+            self.batched = self.batched._replace(mlock_filled=True, mlocked=0)
+
+    def off_lru(self, f: int) -> bool:
+        """Whether a folio is on no list yet (not folio_test_lru()), as it waits in a batch."""
+        return f in self.batch or f in self.mlock_new
+
     def queue_lazyfree(self, f: int) -> None:
         """folio_mark_lazyfree(): into a batch of its own, which holds a reference; the folio stays
         on its list."""
@@ -158,6 +199,8 @@ class Page:
             self.count(Counter.LRU_DRAINS)
         self.batch.clear()
         self.queued.clear()
+        self.mlocks.clear()
+        self.mlock_new.clear()
         self.batched = Batched(drained=True)
 
     def new_slot(self) -> int:
@@ -270,7 +313,7 @@ class Page:
         slot = self.folios[f].slot
         swap_count = None if slot is None else self.swap_count(slot)
         mapcount, nr_pages = self.mapcount(f), self.nr_pages(f)
-        references = held + (f in self.batch) + (f in self.queued)
+        references = held + (f in self.batch) + (f in self.queued) + self.mlocks.get(f, 0)
         refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), references, nr_pages)
         if self.folios[f].ksm:
             refs = refs._replace(ksm=True)

@@ -31,7 +31,7 @@ def mfill_copy(page: Page, p: int, byte: int, wp: bool) -> None:
     page.given = p
     data = page.new_token(byte | FILLED) if byte else ZERO
     f = page.new_folio(data, anon_exclusive=True)
-    page.lru_add(f)
+    page.lru_add_vma(f, p)
     pte = Pte(f).mkdirty()
     if page.vma(p).writable:
         pte = pte.mkwrite()

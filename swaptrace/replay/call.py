@@ -75,6 +75,8 @@ class Call:
         """The per-CPU batches are drained, where they matter."""
         if self.world.arena is not None:
             self.world.arena.lru_add_drain(self.tally)
+        if self.world.batch is not None:
+            self.world.batch.drain()
 
     def send(self, start: int, end: int, event: Event) -> None:
         """One event of the caller's for each page of a part of the range."""

@@ -156,7 +156,7 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
             tried = call.world.follows(Rule.POPULATE_RETRIES)
             if not populate(call, start, end, write=write, tried=tried):
                 errno = "EFAULT"
-    if batch is not None and (advice.effect is Effect.SWAP_IN or advice.populates):
+    if batch is not None and advice.effect is Effect.SWAP_IN:
         batch.drain()
     return errno
 

@@ -116,7 +116,8 @@ class World:
         """
         facts = self.facts
         if self.batch is not None:
-            facts = facts._replace(batch_left=self.batch.left)
+            left = self.batch.left, self.batch.mlock_left
+            facts = facts._replace(batch_left=left[0], mlock_left=left[1])
         if pageout:
             return facts if self.device.slot_free else facts._replace(slot_free=False)
         return facts._replace(swap_full=True) if self.device.full else facts
@@ -207,6 +208,7 @@ def static_facts(machine: Machine) -> Facts:
         replaces_huge_zero=follows(machine.kernel, Rule.REPLACES_HUGE_ZERO),
         frees_page_tables=follows(machine.kernel, Rule.FREES_PAGE_TABLES),
         readahead=machine.swap.page_cluster > 0,
+        swapin_unmlocked=follows(machine.kernel, Rule.SWAPIN_UNMLOCKED),
         shmem_sync=follows(machine.kernel, Rule.SHMEM_SYNC),
         uffd_rwp=follows(machine.kernel, Rule.UFFD_RWP),
     )

@@ -45,6 +45,7 @@ class Lists:
         self.drains_ahead = machine.kernel != "7.3"
         self.new: list[Entry] = []
         self.freed: list[Entry] = []
+        self.locked: list[Entry] = []
 
     def key(self) -> tuple[object, ...]:
         return ()
@@ -52,6 +53,10 @@ class Lists:
     @property
     def left(self) -> int:
         return min(self.capacity - len(self.new), 4)
+
+    @property
+    def mlock_left(self) -> int:
+        return min(self.capacity - len(self.locked), 4)
 
     def check(self, step: Step) -> None:
         """Everything is tried."""
@@ -62,19 +67,21 @@ class Lists:
     def drain(self) -> None:
         self.empty(self.new, "batched")
         self.empty(self.freed, "queued")
+        self.empty(self.locked, "mlocks", "mlock_new")
 
     def zap(self) -> None:
         if self.before_7:
             self.drain()
 
-    def empty(self, entries: list[Entry], mark: str) -> None:
+    def empty(self, entries: list[Entry], *marks: str) -> None:
         entries.clear()
         table = self.world.table
         families = {id(f): f for p in self.world.processes.values() for f in p.families()}
         for family in families.values():
             for page in range(family.region.pages):
                 column = table.columns[self.column(family, page)]
-                clear = tuple(folio._replace(**{mark: False}) for folio in column.folios)
+                none: Any = dict.fromkeys(marks, 0)
+                clear = tuple(folio._replace(**none) for folio in column.folios)
                 self.put(family, page, table.intern(column._replace(folios=clear)))
 
     def column(self, family: SharedRegion, page: int) -> int:
@@ -102,11 +109,14 @@ class Lists:
         self.put(family, page, column)
         if row.batch.drained:
             self.drain()
-        elif row.batch.filled:
+        if row.batch.filled:
             self.empty(self.new, "batched")
+        if row.batch.mlock_filled:
+            self.empty(self.locked, "mlocks", "mlock_new")
         self.put(family, page, row.new)
         self.new += [entry] * row.batch.added
         self.freed += [entry] * row.batch.queued
+        self.locked += [entry] * row.batch.mlocked
         if len(self.freed) == self.capacity:
             self.empty(self.freed, "queued")
         return row

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from unittest import mock
 
 import pytest
 
 from swaptrace import policies
 from swaptrace.errors import ScenarioError, SwaptraceError
 from swaptrace.replay.engine import replay
+from swaptrace.replay.runs.batch import LruBatch
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import AccessPatternStep
@@ -42,14 +44,16 @@ def run(
     return replay(load_text(text, "batch"), policies.from_argument(policy), steps=True, pages=True)
 
 
+@pytest.mark.parametrize("lock", ["", "- {mlock: b, flags: MLOCK_ONFAULT}\n"])
 @pytest.mark.parametrize("kernel", CAPACITY)
-def test_the_folio_that_fills_the_batch_empties_it(kernel: str) -> None:
-    """Does a write to a shared page drain if, and only if, the page is still in the batch?"""
+def test_the_folio_that_fills_the_batch_empties_it(kernel: str, lock: str) -> None:
+    """Does a write to a shared page drain if, and only if, the page is still in the batch, of new
+    folios or, in a locked VMA, of mlock?"""
     full = CAPACITY[kernel]
     # In 7.3 a page with another owner is copied without a drain; in 6.12 exit_mmap() drains.
     alone = "- {exit: child}\n" if kernel == "7.3" else ""
     for pages, drains in ((full - 1, 1), (full, 0), (full + 1, 1), (2 * full, 0)):
-        touched = f"- {{mmap: b, size: 256KiB}}\n- {{write: b, length: {4 * pages}KiB}}\n"
+        touched = f"- {{mmap: b, size: 256KiB}}\n{lock}- {{write: b, length: {4 * pages}KiB}}\n"
         last = f"- {{write: b, offset: {4 * (pages - 1)}KiB, length: 4KiB}}\n"
         found = run(kernel, f"{touched}- {{fork: child}}\n{alone}{last}")
         assert found.total.get("lru_drains", 0) == drains
@@ -105,27 +109,41 @@ def test_nothing_is_counted_where_the_batch_is_not_kept() -> None:
 
 ZSWAP = "zswap, page_cluster: 3"
 
+LOCKED = ("DONTNEED_LOCKED", "WILLNEED", "POPULATE_WRITE", "POPULATE_READ")
+"""Advice that a locked VMA does not refuse."""
+
 ADVICE = ("PAGEOUT", "PAGEOUT", "DONTNEED", "WILLNEED", "POPULATE_WRITE")
 
 
 def random_steps(seed: int, more: bool = False) -> str:
     """Accesses, advice and forks, on ranges of forty pages; with `more` what there is besides."""
     random, processes = Random(seed), ["main"]
+    locked = set()
     steps = ["- {mmap: b, size: 160KiB}"]
     for number in range(random.randint(5, 14)):
         process, first = random.choice(processes), random.randrange(40)
         pages = f"offset: {4 * first}KiB, length: {4 * random.randint(1, 40 - first)}KiB"
         on = f"{pages}, process: {process}"
         kinds = ["read", "write", "read_write", "advice", "advice", "fork", "exit"]
-        kind = random.choice([*kinds, "pattern", "repeat"] if more else kinds)
+        locks = ["mlock", "mlock", "munlock"]
+        kind = random.choice([*kinds, *locks, "pattern", "repeat"] if more else kinds)
         if kind == "pattern":
             how = f"pattern: uniform, count: 60, write_share: 0.5, seed: {number}"
             steps.append(f"- {{access: b, {how}, process: {process}}}")
         elif kind == "repeat":
-            once = f"{{madvise: b, advice: FREE, {on}}}, {{write: b, {on}}}"
+            advice = "DONTNEED_LOCKED" if process in locked else "FREE"
+            once = f"{{madvise: b, advice: {advice}, {on}}}, {{write: b, {on}}}"
             steps.append(f"- {{repeat: {random.randint(2, 40)}, steps: [{once}]}}")
+        elif kind == "mlock":
+            flags = random.choice([", flags: MLOCK_ONFAULT", ""])
+            steps.append(f"- {{mlock: b, {on}{flags}}}")
+            locked.add(process)
+        elif kind == "munlock":
+            steps.append(f"- {{munlock: b, process: {process}}}")
+            locked.discard(process)
         elif kind == "advice":
-            advice = random.choice([*ADVICE, "FREE", "FREE"] if more else ADVICE)
+            given = [*ADVICE, "FREE", "FREE"] if more else ADVICE
+            advice = random.choice(LOCKED if process in locked else given)
             steps.append(f"- {{madvise: b, advice: {advice}, {on}}}")
         elif kind == "fork" and len(processes) < 3:
             processes.append(f"c{number}")
@@ -210,6 +228,54 @@ def test_the_batch_of_madv_free_makes_a_write_copy(kernel: str) -> None:
     assert run(kernel, ORPHANED + "- {write: b}\n", batch=False).total["wp_reuse"] == 64
 
 
+LOCKED_AND_COPIED = """\
+- {mmap: b, size: 256KiB}
+- {mlock: b, flags: MLOCK_ONFAULT}
+- {write: b}
+- {fork: child}
+- {madvise: b, advice: WILLNEED}
+- {write: b}
+"""
+"""Each copy puts two entries into the batch of mlock: the new folio, then the one that a locked
+VMA maps no more and that is now the child's alone."""
+
+
+@pytest.mark.parametrize("kernel", CAPACITY)
+def test_what_a_locked_vma_no_longer_maps_is_copied(kernel: str) -> None:
+    """Is a folio that waits to be munlocked, with a reference and on its list, copied without a
+    drain, and one that has left the batch reused?"""
+    waiting = 2 * 64 % CAPACITY[kernel] // 2
+    found = run(kernel, LOCKED_AND_COPIED + "- {write: b, process: child}\n").total
+    assert (found["wp_copy"], found["wp_reuse"]) == (64 + waiting, 64 - waiting)
+    assert "lru_drains" not in found
+    unlocked = LOCKED_AND_COPIED + "- {munlock: b}\n- {write: b, process: child}\n"
+    assert run(kernel, unlocked).total["wp_reuse"] == 64
+
+
+SWAPPED_IN_LOCKED = """\
+- {mmap: b, size: 4KiB}
+- {write: b}
+- {madvise: b, advice: PAGEOUT}
+- {fork: child}
+- {mlock: b, flags: MLOCK_ONFAULT}
+- {read: b}
+- {mmap: c, size: 124KiB, at: 0x600000000000}
+- {write: c}
+- {exit: child}
+- {write: b}
+"""
+"""The page is on its list when it is written, which folios of another VMA have filled."""
+
+
+def test_only_before_6_11_a_locked_vma_mlocks_what_it_swaps_in() -> None:
+    """Does the page that waits in the batch of mlock make a write copy it in the one kernel, where
+    exit does not drain?"""
+    for kernel, copied in (("6.1", 1), ("6.12", 0)):
+        with mock.patch.object(LruBatch, "zap"):
+            found = run(kernel, SWAPPED_IN_LOCKED).total
+        assert (found.get("wp_copy", 0), found.get("wp_reuse", 0)) == (copied, 1 - copied)
+
+
 @pytest.mark.parametrize("kernel", CAPACITY)
 def test_what_pageout_leaves_waits(kernel: str) -> None:
     """Does a write to a page that is left in the swap cache, on a disk, drain before it is mapped,
@@ -270,7 +336,7 @@ def test_an_access_pattern_is_its_accesses(tmp_path: Path) -> None:
 
 UNMODELLED = {
     "a kernel whose source was not read": ("6.18", "zram", "- {read: b}\n", "as in Linux 6.1"),
-    "another batch": ("7.2", "zram", "- {mlock: b}\n", "mlock is not modelled"),
+    "a reference of another kind": ("7.2", "zram", "- {pin: b}\n", "pin is not modelled"),
     "shared memory": (
         "7.2",
         "zram",

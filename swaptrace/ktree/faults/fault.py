@@ -101,18 +101,21 @@ class Fault:
     def ref_count(self, f: int) -> int:
         """folio_ref_count(). rmap takes no reference: that of the fault becomes the mapping's."""
         cached = self.page.folios[f].slot is not None
-        others = self.page.pin_count(f) + cached + (f in self.batched) + (f in self.page.queued)
-        return self.page.mapcount(f) + self.held[f] + others
+        page = self.page
+        batches = (f in self.batched) + (f in page.queued) + page.mlocks.get(f, 0)
+        return page.mapcount(f) + self.held[f] + page.pin_count(f) + cached + batches
 
     def swap_count(self, s: int) -> int:
         """__swap_count()."""
         return self.page.swap_count(s) + self.kept[s]
 
     def is_anonymous(self, f: int) -> bool:
-        """folio_test_anon(). Whether a cached folio that nobody maps was mapped before is not
-        known: both must come to the same."""
+        """folio_test_anon(). Whether a cached folio that nobody maps was mapped before is known
+        where batches are kept; else both must come to the same."""
         if self.mapcount(f):
             return True
+        if self.page.facts.batch_left:
+            return f not in self.page.fresh
         if f in self.fresh:
             return False
         self.asked = True

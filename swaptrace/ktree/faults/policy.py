@@ -207,13 +207,15 @@ def _copied(page: Page) -> Page:
     other = copy.copy(page)
     other.maps, other.folios, other.slots = list(page.maps), list(page.folios), list(page.slots)
     other.pins, other.batch, other.queued = list(page.pins), set(page.batch), set(page.queued)
+    other.mlocks, other.mlock_new = page.mlocks.copy(), set(page.mlock_new)
+    other.fresh = set(page.fresh)
     other.counts, other.path, other.broken = page.counts.copy(), list(page.path), list(page.broken)
     return other
 
 
 def _state(page: Page) -> tuple[object, ...]:
     state = page.maps, page.folios, page.slots, page.pins, page.counts
-    batches = page.batch, page.queued, page.batched
+    batches = page.batch, page.queued, page.mlocks, page.mlock_new, page.batched
     return *state, page.lookup, page.broken, page.wp_fault, *batches
 
 

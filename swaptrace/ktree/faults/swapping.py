@@ -177,6 +177,10 @@ def _batch(fault: Fault, page: Any) -> None:
     fault.page.lru_add(number(page))
 
 
+def _batch_vma(fault: Fault, page: Any) -> None:
+    fault.page.lru_add_vma(number(page), fault.p)
+
+
 def _get(fault: Fault, page: Any, count: Any = 1) -> None:
     fault.held[number(page)] += whole(count)
 
@@ -189,14 +193,20 @@ def _put(fault: Fault, page: Any) -> None:
 
 
 def _rmap(fault: Fault, page: Any, flags: Any) -> None:
+    _mapping(fault, page, flags)
+    fault.page.mlock_vma_folio(number(page), fault.p)
+
+
+def _mapping(fault: Fault, page: Any, flags: Any) -> None:
     f = number(page)
     fault.mapping[f] += 1
+    fault.page.fresh.discard(f)
     if whole(flags) & EXCLUSIVE:
         fault.page.set_folio(f, anon_exclusive=True)
 
 
 def _new_rmap(fault: Fault, page: Any, flags: Any = EXCLUSIVE) -> None:
-    _rmap(fault, page, flags)
+    _mapping(fault, page, flags)
 
 
 def _exclusive(fault: Fault, page: Any) -> None:
@@ -243,6 +253,8 @@ _BATCHED = does(
     "v|vV", _batch, "into the per-CPU batch of the LRU, which holds a reference", "mm/swap.c"
 )
 
+_BATCHED_VMA = does("v|vV", _batch_vma, "the same, or that of mlock", "mm/swap.c")
+
 FOLIOS: Final[Table] = {
     **dict.fromkeys(("page_folio", "folio_page"), _SAME),
     "folio_file_page": gives("v_", lambda _f, page: folio(number(page)), "the same", "pagemap.h"),
@@ -274,7 +286,7 @@ FOLIOS: Final[Table] = {
     "folio_test_swapcache": _about(_cached, "", FLAGS),
     "PageSwapCache": _about(_cached, "", FLAGS),
     "folio_test_mlocked": _about(_mlocked, "mapped by a VMA with VM_LOCKED", FLAGS),
-    "folio_test_lru": _about(lambda fault, f: int(f not in fault.batched), "in no batch", FLAGS),
+    "folio_test_lru": _about(lambda fault, f: int(not fault.page.off_lru(f)), "in no batch", FLAGS),
     "PageAnonExclusive": _about(
         lambda fault, f: int(fault.page.folios[f].anon_exclusive), "", FLAGS
     ),
@@ -330,8 +342,8 @@ SWAPPING: Final[Table] = {
     "folio_free_swap": does("v", _free_swap, "out of the cache if no PTE has the slot", SWAPFILE),
     "lru_add_drain": does("", _drain, "the batches let go of their folios", "mm/swap.c"),
     "folio_add_lru": _BATCHED,
-    "folio_add_lru_vma": _BATCHED,
-    "lru_cache_add_inactive_or_unevictable": _BATCHED,
+    "folio_add_lru_vma": _BATCHED_VMA,
+    "lru_cache_add_inactive_or_unevictable": _BATCHED_VMA,
     "folio_get": does("v", _get, "", "include/linux/mm.h"),
     "get_page": does("v", _get, "", "include/linux/mm.h"),
     "folio_ref_add": does("vv", _get, "", "include/linux/page_ref.h"),

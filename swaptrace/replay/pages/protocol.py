@@ -24,6 +24,10 @@ class KeptBatch(Protocol):
     def left(self) -> int:
         """How many more folios fill it, as far as one event can tell."""
 
+    @property
+    def mlock_left(self) -> int:
+        """The same of that of mlock."""
+
     def check(self, step: Step) -> None:
         """Raise `NotModelled` for a step that more than this batch is about."""
 

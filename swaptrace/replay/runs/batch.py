@@ -1,16 +1,19 @@
 """The per-CPU batches of folios, where they are kept from one fault to the next (mm/swap.c, since
-7.3 mm/folio.c).
+7.3 mm/folio.c; mm/mlock.c).
 
 A folio that a fault allocates or reads, or that MADV_PAGEOUT leaves, waits in a batch before it
 joins an LRU list, and the batch has a reference to it. One that MADV_FREE marks is on its list and
-waits in another batch, which has a reference as well. Every `lru_add_drain()` empties both, and
-the folio that fills one empties that: so pages depend on one another, and each is visited by
+waits in another batch, which has a reference as well. A third is that of mlock: of what a locked
+VMA allocates, maps that was mapped before, or unmaps. Every `lru_add_drain()` empties all three,
+and the folio that fills one empties that: so pages depend on one another, and each is visited by
 itself.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 
@@ -44,14 +47,18 @@ KNOWN: Final = frozenset(
         "fork",
         "exit",
         "clear_refs",
+        "mlock",
+        "munlock",
+        "mlockall",
+        "munlockall",
         "uffd_writeprotect",
         "check",
         "measure",
         "repeat",
     ]
 )
-"""Operations that put folios into no other batch, and take no reference that is not modelled
-here."""
+"""Operations that put folios into no other batch than these, and take no reference that is not
+modelled here."""
 
 ADVICE: Final = frozenset(
     {
@@ -74,31 +81,44 @@ MAY_ACTIVATE: Final = (Populate, SwapIn)
 MAJFLT: Final = POSITION[Counter.MAJFLT]
 
 
+@dataclass(slots=True)
+class Batch:
+    """One of them: `count` entries, `pages` with one each, or more, to whose folios they still
+    refer, and what becomes of such a folio when it is emptied."""
+
+    emptied: Mapping[str, Any]
+    count: int = 0
+    pages: dict[tuple[int, int], SharedRegion] = field(default_factory=dict)
+
+
 class LruBatch:
     """`capacity` is PAGEVEC_SIZE or FOLIO_BATCH_SIZE; `zap_drains` that unmapping pages drains,
-    `ahead_drains` that swap_vma_readahead() does, behind the window. `count` folios are in the
-    batch of new ones, `freed` in that of MADV_FREE; `pages` and `freed_pages` have one each, or
-    more, that they still refer to."""
+    `ahead_drains` that swap_vma_readahead() does, behind the window. The batches are that of `new`
+    folios, that of MADV_FREE (`freed`) and that of mlock (`locked`)."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.capacity = 31 if world.follows(Rule.BATCHES_OF_31) else 15
         self.zap_drains = not world.follows(Rule.UNMAPS_UNDRAINED)
         self.ahead_drains = not world.follows(Rule.READS_AHEAD_UNDRAINED)
-        self.count = 0
-        self.freed = 0
-        self.pages: dict[tuple[int, int], SharedRegion] = {}
-        self.freed_pages: dict[tuple[int, int], SharedRegion] = {}
+        self.new = Batch({"batched": False})
+        self.freed = Batch({"queued": False})
+        self.locked = Batch({"mlocks": 0, "mlock_new": False})
         self.all_inactive = True
 
     def key(self) -> tuple[object, ...]:
         """As `KeptBatch`."""
-        return self.count, self.freed, self.all_inactive
+        return self.new.count, self.freed.count, self.locked.count, self.all_inactive
 
     @property
     def left(self) -> int:
         """How many more fill it, as far as one event can tell (`Facts.batch_left`)."""
-        return min(self.capacity - self.count, MOST_ADDED)
+        return min(self.capacity - self.new.count, MOST_ADDED)
+
+    @property
+    def mlock_left(self) -> int:
+        """The same of that of mlock (`Facts.mlock_left`)."""
+        return min(self.capacity - self.locked.count, MOST_ADDED)
 
     def check(self, step: Step) -> None:
         """Raise `NotModelled` for a step that more than this batch is about."""
@@ -112,26 +132,18 @@ class LruBatch:
 
     def drain(self) -> None:
         """lru_add_drain(): every folio joins its list, or moves on it."""
-        self._fill()
-        self._fill_freed()
+        for batch in (self.new, self.freed, self.locked):
+            self._empty(batch)
 
-    def _fill(self) -> None:
-        """The batch of new folios is full, or is drained."""
-        self._each(self.pages, batched=False)
-        self.count = 0
-
-    def _fill_freed(self) -> None:
-        """The same of that of MADV_FREE."""
-        self._each(self.freed_pages, queued=False)
-        self.freed = 0
-
-    def _each(self, pages: dict[tuple[int, int], SharedRegion], **changes: bool) -> None:
+    def _empty(self, batch: Batch) -> None:
+        """It is full, or is drained."""
         table = self.world.table
-        for (_, page), family in pages.items():
+        for (_, page), family in batch.pages.items():
             column = table.columns[column_at(family, page)]
-            folios = tuple(each._replace(**changes) for each in column.folios)
+            folios = tuple(each._replace(**batch.emptied) for each in column.folios)
             put(family, page, table.intern(column._replace(folios=folios)))
-        pages.clear()
+        batch.pages.clear()
+        batch.count = 0
 
     def cold(self) -> None:
         """folio_deactivate() passes over what is not active, as a new folio is not."""
@@ -185,11 +197,11 @@ class LruBatch:
                 row = self.happen(tally, family, neighbour, self._reading(event))
                 waits = waits and not row.batch.filled
                 continue
-            self.count += 1
-            waits = self.count < self.capacity
+            self.new.count += 1
+            waits = self.new.count < self.capacity
             if not waits:
-                self._fill()
-        self.count -= waits  # the fault counts it itself
+                self._empty(self.new)
+        self.new.count -= waits  # the fault counts it itself
         now = with_facts(self.world, event)
         return now._replace(facts=now.facts._replace(read_listed=not waits))
 
@@ -209,21 +221,21 @@ class LruBatch:
         return row
 
     def _note(self, family: SharedRegion, page: int, row: TransitionRow) -> None:
-        key, folios = (id(family), page), self.world.table.columns[row.new].folios
-        if row.batch.drained or row.batch.filled:
-            self.pages.pop(key, None)
-            self._fill()
-        if row.batch.drained:
-            self.freed_pages.pop(key, None)
-            self._fill_freed()
-        self.count += row.batch.added
-        self.freed += row.batch.queued
-        if any(folio.batched for folio in folios):
-            self.pages[key] = family
-        if any(folio.queued for folio in folios):
-            self.freed_pages[key] = family
-        if self.freed == self.capacity:
-            self._fill_freed()
+        """What the event has emptied, and then has put into batches: `row.new` has both."""
+        key, did, folios = (id(family), page), row.batch, self.world.table.columns[row.new].folios
+        for batch, filled, added, waits in (
+            (self.new, did.filled, did.added, any(folio.batched for folio in folios)),
+            (self.freed, False, did.queued, any(folio.queued for folio in folios)),
+            (self.locked, did.mlock_filled, did.mlocked, any(folio.mlocks for folio in folios)),
+        ):
+            if did.drained or filled:
+                batch.pages.pop(key, None)
+                self._empty(batch)
+            batch.count += added
+            if waits:
+                batch.pages[key] = family
+        if self.freed.count == self.capacity:
+            self._empty(self.freed)
 
 
 def batch_of(world: World, machine: Machine) -> LruBatch:
