@@ -104,8 +104,7 @@ def explore(
     Tries every sequence of operations on one page and prints the shortest after
     which a counter, a violation or a page map flag differs; exits with 1 if there
     is one. If a complete search finds none, that is a proof for this machine and
-    these operations. With one policy, finds its violations. Two processes take
-    seconds, with mlock and munlock minutes.
+    these operations. With one policy, finds its violations.
 
     With --set machine.thp=16KiB it is a block of four pages; an operation is on all
     (write@all), the first (write@0) or the second (write@1).

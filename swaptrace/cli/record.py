@@ -23,9 +23,9 @@ def record(
 ) -> int:
     """Run a command and turn its memory accesses into a scenario and its trace.
 
-    The command runs under valgrind's lackey and strace, some hundred times slower,
-    with its own standard streams. Its threads are recorded; processes that it starts
-    are only listed. swaptrace exits with its exit code.
+    The command runs under valgrind's lackey and strace, some hundred times slower.
+    Its threads are recorded; processes that it starts are only listed. swaptrace
+    exits with its exit code.
 
     \b
     swaptrace record -o traces sort -R /etc/passwd
