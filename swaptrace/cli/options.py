@@ -281,8 +281,8 @@ def replay_options(command: Command) -> Command:
             metavar="FILE",
             type=click.Path(),
             callback=picture,
-            help="Draw the counters along access and trace steps, or by window (with --steps: by "
-            "step), as FILE.svg or FILE.png.",
+            help="Draw the counters along access and trace steps, or by window (--steps: by step), "
+            "as FILE.svg or FILE.png.",
         ),
         set_option,
         jobs_option,
