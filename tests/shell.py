@@ -35,7 +35,7 @@ class Done(NamedTuple):
     code: int
 
 
-def bash(lines: str, changes: Mapping[str, str] | None = None) -> Done:
+def bash(lines: str, changes: Mapping[str, str] | None = None, stdin: str | None = None) -> Done:
     """Run lines as the CI systems do: up to the first that fails, also within a pipe."""
     # A hook of git runs with variables that would lead to the repository that it is a hook of.
     kept = {key: value for key, value in environment().items() if not key.startswith("GIT_")}
@@ -44,5 +44,6 @@ def bash(lines: str, changes: Mapping[str, str] | None = None) -> Done:
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", lines],
         env={**kept, "PATH": path, **GIT, **(changes or {})},
         text=True,
+        stdin=stdin,
     )
     return Done(process.stdout, process.stderr, process.returncode)

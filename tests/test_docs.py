@@ -89,14 +89,20 @@ def session(text: str) -> str:
 
 
 def typed_command(words: list[str], line: str) -> Done:
-    """What a command does; those of swaptrace run in this process, which is faster."""
+    """What a command does; those of swaptrace run in this process, which is faster, also where
+    what they print goes through a pipe."""
     if words[0] == "cd":
         os.chdir(*words[1:])
         return Done("", "", 0)
-    if words[0] == "swaptrace" and not {"|", ">", "&&"} & set(words):
-        result = run(*words[1:])
-        return Done(result.stdout, result.stderr, result.exit_code)
-    return bash(line)
+    if words[0] != "swaptrace" or {">", "&&"} & set(words):
+        return bash(line)
+    command, pipe, rest = line.partition(" | ")
+    result = run(*shlex.split(command)[1:])
+    done = Done(result.stdout, result.stderr, result.exit_code)
+    if not pipe:
+        return done
+    after = bash(rest, stdin=done.stdout)
+    return Done(after.stdout, done.stderr + after.stderr, after.code or done.code)
 
 
 def whole(text: str) -> str:
