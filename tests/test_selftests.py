@@ -47,6 +47,7 @@ class Row(NamedTuple):
     missing: str
 
 
+@cache
 def rows() -> list[Row]:
     """The list."""
     folder = bundled.directory()

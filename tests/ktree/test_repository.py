@@ -79,7 +79,9 @@ def test_a_bare_repository_and_a_patch_will_do(repository: Path, tmp_path: Path)
         found(f"kernel:{bare}@v7.3+{patch}")
 
 
-@pytest.mark.parametrize("revision", ["nothing", "v7.3:mm", "--help", "a b", "v7.3^{tree}"])
+@pytest.mark.parametrize(
+    "revision", some(["nothing", "v7.3:mm", "--help", "a b", "v7.3^{tree}"], 2)
+)
 def test_what_is_no_commit_is_refused(repository: Path, revision: str) -> None:
     """With exit code 2 and its name?"""
     done = run("policies", f"kernel:{repository}@{revision}")

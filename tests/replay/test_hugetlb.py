@@ -9,6 +9,7 @@ from swaptrace.errors import ScenarioError
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
+from tests.effort import some
 from tests.replay.naive import naive_replay
 
 PRIVATE = "- {mmap: a, size: 4MiB, flags: MAP_HUGETLB}\n"
@@ -59,19 +60,22 @@ def test_shared_huge_pages_are_the_files() -> None:
 
 @pytest.mark.parametrize(
     ("steps", "fits"),
-    [
-        ("", 2),
-        ("- {mmap: b, size: 2MiB, flags: [MAP_HUGETLB, MAP_NORESERVE]}\n", 2),
-        ("- {mmap: b, size: 2MiB, flags: [MAP_HUGETLB, MAP_NORESERVE]}\n- {read: b}\n", 1),
-        ("- {write: a}\n", 2),
-        ("- {write: a}\n- fork: c\n- {write: a, process: c}\n", 0),
-        ("- {write: a}\n- fork: c\n- {write: a, process: c}\n- exit: c\n", 2),
-        ("- {write: a, length: 4KiB}\n- {munmap: a, length: 2MiB}\n", 3),
-        ("- {munmap: a}\n", 4),
-        ("- {munmap: a}\n" + SHARED, 2),
-        ("- {munmap: a}\n" + SHARED + "- {write: s}\n- {munmap: s, length: 2MiB}\n", 2),
-        ("- {munmap: a}\n" + SHARED + "- fork: c\n- exit: c\n- {munmap: s}\n", 4),
-    ],
+    some(
+        [
+            ("", 2),
+            ("- {mmap: b, size: 2MiB, flags: [MAP_HUGETLB, MAP_NORESERVE]}\n", 2),
+            ("- {mmap: b, size: 2MiB, flags: [MAP_HUGETLB, MAP_NORESERVE]}\n- {read: b}\n", 1),
+            ("- {write: a}\n", 2),
+            ("- {write: a}\n- fork: c\n- {write: a, process: c}\n", 0),
+            ("- {write: a}\n- fork: c\n- {write: a, process: c}\n- exit: c\n", 2),
+            ("- {write: a, length: 4KiB}\n- {munmap: a, length: 2MiB}\n", 3),
+            ("- {munmap: a}\n", 4),
+            ("- {munmap: a}\n" + SHARED, 2),
+            ("- {munmap: a}\n" + SHARED + "- {write: s}\n- {munmap: s, length: 2MiB}\n", 2),
+            ("- {munmap: a}\n" + SHARED + "- fork: c\n- exit: c\n- {munmap: s}\n", 4),
+        ],
+        4,
+    ),
 )
 def test_a_mapping_reserves_its_huge_pages(steps: str, fits: int) -> None:
     """Of a pool of four and a mapping of two, how many may another one have?"""

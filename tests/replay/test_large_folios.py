@@ -19,7 +19,7 @@ from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
 from swaptrace.scenario.thp import Thp
-from tests.effort import examples
+from tests.effort import examples, some
 from tests.replay.strategies import scenarios
 from tests.replay.test_naive import expand
 
@@ -92,46 +92,49 @@ def test_the_microbenchmark(thp: str, policy: str, minflt: int, majflt: int) -> 
 
 @pytest.mark.parametrize(
     ("steps", "pages", "counters"),
-    [
-        # A part is given up, and a write brings in one page; the whole, and one brings in 2 MiB.
-        ("{madvise: buf, advice: DONTNEED, length: 4KiB}", "1D,511PDX", {}),
-        ("{madvise: buf, advice: DONTNEED}; {write: buf}", "512PDX", {"mthp_fault_alloc": 2}),
-        ("{madvise: buf, advice: DONTNEED}; {read: buf}", "512PD", {"zero_page": 1}),
-        (
-            "{madvise: buf, advice: DONTNEED, length: 4KiB}; {write: buf}",
-            "512PDX",
-            {"mthp_fault_alloc": 1},
-        ),
-        # What splits a dirty entry makes it soft-dirty; that of the zero page loses the bit.
-        ("{clear_refs: soft_dirty}", "512PX", {}),
-        ("{clear_refs: soft_dirty}; {mprotect: buf, prot: r, length: 4KiB}", "512PDX", {}),
-        ("{clear_refs: soft_dirty}; {mprotect: buf, prot: r}", "512PX", {}),
-        ("{clear_refs: soft_dirty}; {mlock: buf, length: 4KiB}", "512PDX", {}),
-        # A write of the child splits its entry, and then the parent's is not the only one.
-        (
-            "{fork: child}; {write: buf, length: 4KiB, process: child}; {write: buf}",
-            "512PDX",
-            {"minflt": 1 + 1 + 512, "wp_copy": 1 + 512},
-        ),
-        ("{fork: child}; {exit: child}; {write: buf}", "512PDX", {"minflt": 2, "wp_reuse": 1}),
-        # An event, after which one page is writable, and the others wait for theirs.
-        (
-            "{uffd_writeprotect: buf}; {write: buf, length: 4KiB}",
-            "1PDX,511PDXU",
-            {"uffd_wp": 1, "minflt": 2},
-        ),
-        # MADV_FREE of the whole leaves the entry, and a pageout an empty page table.
-        (
-            "{madvise: buf, advice: FREE}; {madvise: buf, advice: PAGEOUT}; {write: buf}",
-            "512PDX",
-            {"mthp_fault_alloc": 1, "minflt": 1 + 512},
-        ),
-        (
-            "{madvise: buf, advice: FREE, length: 4KiB}; {madvise: buf, advice: PAGEOUT}",
-            "1D,511SD",
-            {"thp_split_page": 1, "pswpout": 511},
-        ),
-    ],
+    some(
+        [
+            # Of a part that is given up a write brings in one page; of the whole, 2 MiB.
+            ("{madvise: buf, advice: DONTNEED, length: 4KiB}", "1D,511PDX", {}),
+            ("{madvise: buf, advice: DONTNEED}; {write: buf}", "512PDX", {"mthp_fault_alloc": 2}),
+            ("{madvise: buf, advice: DONTNEED}; {read: buf}", "512PD", {"zero_page": 1}),
+            (
+                "{madvise: buf, advice: DONTNEED, length: 4KiB}; {write: buf}",
+                "512PDX",
+                {"mthp_fault_alloc": 1},
+            ),
+            # What splits a dirty entry makes it soft-dirty; that of the zero page loses the bit.
+            ("{clear_refs: soft_dirty}", "512PX", {}),
+            ("{clear_refs: soft_dirty}; {mprotect: buf, prot: r, length: 4KiB}", "512PDX", {}),
+            ("{clear_refs: soft_dirty}; {mprotect: buf, prot: r}", "512PX", {}),
+            ("{clear_refs: soft_dirty}; {mlock: buf, length: 4KiB}", "512PDX", {}),
+            # A write of the child splits its entry, and then the parent's is not the only one.
+            (
+                "{fork: child}; {write: buf, length: 4KiB, process: child}; {write: buf}",
+                "512PDX",
+                {"minflt": 1 + 1 + 512, "wp_copy": 1 + 512},
+            ),
+            ("{fork: child}; {exit: child}; {write: buf}", "512PDX", {"minflt": 2, "wp_reuse": 1}),
+            # An event, after which one page is writable, and the others wait for theirs.
+            (
+                "{uffd_writeprotect: buf}; {write: buf, length: 4KiB}",
+                "1PDX,511PDXU",
+                {"uffd_wp": 1, "minflt": 2},
+            ),
+            # MADV_FREE of the whole leaves the entry, and a pageout an empty page table.
+            (
+                "{madvise: buf, advice: FREE}; {madvise: buf, advice: PAGEOUT}; {write: buf}",
+                "512PDX",
+                {"mthp_fault_alloc": 1, "minflt": 1 + 512},
+            ),
+            (
+                "{madvise: buf, advice: FREE, length: 4KiB}; {madvise: buf, advice: PAGEOUT}",
+                "1D,511SD",
+                {"thp_split_page": 1, "pswpout": 511},
+            ),
+        ],
+        5,
+    ),
 )
 def test_one_entry_maps_two_mebibytes_until_a_part_of_it_is_concerned(
     steps: str, pages: str, counters: dict[str, int]
@@ -251,37 +254,41 @@ def test_madv_collapse_without_large_folios_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("kernels", "steps", "counters"),
-    [
-        # The huge zero page is split, and a page written; or 2 MiB are written at once.
-        (
-            ("6.12", "6.13"),
-            "{mmap: a, size: 2MiB}; {read: a}; {write: a}",
-            ({"minflt": 1 + 512}, {"minflt": 2}),
-        ),
-        # An empty page table stays, or goes.
-        (
-            ("6.13", "6.14"),
-            "{mmap: a, size: 2MiB}; {write: a}; {madvise: a, advice: DONTNEED, length: 4KiB}; "
-            "{madvise: a, advice: DONTNEED}; {write: a}",
-            ({"minflt": 1 + 512}, {"minflt": 2}),
-        ),
-        # Half of a folio is shared, but not its first page: it is split, or left alone.
-        (
-            ("6.14", "6.15"),
-            "{mmap: a, size: 2MiB}; {write: a}; {madvise: a, advice: DONTNEED, length: 4KiB}; "
-            "{fork: b}; {madvise: a, advice: DONTNEED, length: 2040KiB, offset: 4KiB, process: b}; "
-            "{write: a, length: 4KiB}; {madvise: a, advice: PAGEOUT}",
-            ({"mthp_split": 1}, {"mthp_split": 0}),
-        ),
-        # Of what MADV_FREE gave up and is dirty in part, the pages before that are gone.
-        (
-            ("6.14", "6.15"),
-            "{mmap: a, size: 2MiB}; {write: a}; {mprotect: a, prot: r, length: 4KiB}; "
-            "{mprotect: a, prot: rw, length: 4KiB}; {madvise: a, advice: FREE}; "
-            "{write: a, offset: 8KiB, length: 4KiB}; {madvise: a, advice: PAGEOUT}; {read: a}",
-            ({"zero_page": 2}, {"zero_page": 0}),
-        ),
-    ],
+    some(
+        [
+            # The huge zero page is split, and a page written; or 2 MiB are written at once.
+            (
+                ("6.12", "6.13"),
+                "{mmap: a, size: 2MiB}; {read: a}; {write: a}",
+                ({"minflt": 1 + 512}, {"minflt": 2}),
+            ),
+            # An empty page table stays, or goes.
+            (
+                ("6.13", "6.14"),
+                "{mmap: a, size: 2MiB}; {write: a}; {madvise: a, advice: DONTNEED, length: 4KiB}; "
+                "{madvise: a, advice: DONTNEED}; {write: a}",
+                ({"minflt": 1 + 512}, {"minflt": 2}),
+            ),
+            # Half of a folio is shared, but not its first page: it is split, or left alone.
+            (
+                ("6.14", "6.15"),
+                "{mmap: a, size: 2MiB}; {write: a}; {madvise: a, advice: DONTNEED, length: 4KiB}; "
+                "{fork: b}; {madvise: a, advice: DONTNEED, length: 2040KiB, offset: 4KiB, "
+                "process: b}; "
+                "{write: a, length: 4KiB}; {madvise: a, advice: PAGEOUT}",
+                ({"mthp_split": 1}, {"mthp_split": 0}),
+            ),
+            # Of what MADV_FREE gave up and is dirty in part, the pages before that are gone.
+            (
+                ("6.14", "6.15"),
+                "{mmap: a, size: 2MiB}; {write: a}; {mprotect: a, prot: r, length: 4KiB}; "
+                "{mprotect: a, prot: rw, length: 4KiB}; {madvise: a, advice: FREE}; "
+                "{write: a, offset: 8KiB, length: 4KiB}; {madvise: a, advice: PAGEOUT}; {read: a}",
+                ({"zero_page": 2}, {"zero_page": 0}),
+            ),
+        ],
+        2,
+    ),
 )
 def test_kernels_differ_in_how_they_split(
     kernels: tuple[str, str], steps: str, counters: tuple[dict[str, int], dict[str, int]]

@@ -198,7 +198,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", part(HOSTILE, 2))
+@pytest.mark.parametrize("name", part(HOSTILE, 4))
 def test_hostile_files_fail_soon(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is a file that asks for endless work refused after calls in proportion to its
     length and the budget?"""
