@@ -247,6 +247,8 @@ def touched(m: Memory, page: int, event: int, does: int) -> None:
     base, column = base_of(m, page), m.column[page]
     if does & FAULTS or (by_itself and not does & ENDS):
         m.flags[base + process] |= YOUNG
+    if by_itself and m.v[MGLRU]:  # a walk by reclaim may have made the entry old meanwhile
+        touch_pmd(m, page, process)
     if m.v[EXACT]:
         use(m, base, column, process)
     folio = m.t[m.v[FOLIO_OF] + column * m.v[WIDTH] + process]

@@ -191,7 +191,10 @@ class NaiveGenerations(NaiveAging):
     def happen(self, family: SharedRegion, page: int, event: Event) -> bool:
         if isinstance(event, Access):
             self.touch(family, page, event.process)
-        return super().happen(family, page, event)
+        ended = super().happen(family, page, event)
+        if isinstance(event, Access):  # again, after the fault
+            self.touch(family, page, event.process)
+        return ended
 
     def one(self, family: SharedRegion, page: int, event: Event) -> bool:
         self.in_fault = isinstance(event, Access | Populate)
