@@ -23,11 +23,13 @@ class Isolate(NamedTuple):
 
 
 class Shrink(NamedTuple):
-    """The second half of MADV_PAGEOUT: the folios that were isolated are reclaimed."""
+    """The second half of MADV_PAGEOUT: the folios that were isolated are reclaimed; `held` as in
+    `Reclaim`."""
 
     process: int
     facts: Facts
     folios: tuple[int, ...]
+    held: bool = False
 
 
 class SplitPmd(NamedTuple):

@@ -71,7 +71,7 @@ def happen(
     if isinstance(event, Shrink):
         for f in event.folios:
             page = PmdPage(block, block.folios[f].first, policy, around)
-            shrink_folio_list(page, deque([f]))
+            shrink_folio_list(page, deque([f]), event.held)
             settle(done, page, event, teller)
         return done
     before_walk(first, event, pages)

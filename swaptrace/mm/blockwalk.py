@@ -100,19 +100,19 @@ def split_unless_whole(page: BlockPage, p: int, pages: range) -> int | None:
     return None
 
 
-def shrink_folio_list(page: BlockPage, folios: deque[int]) -> None:
+def shrink_folio_list(page: BlockPage, folios: deque[int], held: bool = False) -> None:
     """reclaim_pages(), shrink_folio_list(). Where a folio is split, its first page goes on in its
-    place, and then come the others."""
+    place, and then come the others. `held` as in `Reclaim`, of single pages."""
     while folios:
         f = folios.popleft()
         here = page.at(page.block.folios[f].first)
         folio = page.block.folios[f]
         if folio.lazyfree:
-            shrink_lazyfree(here, f)
+            shrink_lazyfree(here, f, held)
         elif folio.partially_mapped and folio.slot is None:
             folios.extendleft(reversed(split_in_order(here, f)))
         elif folio.slot is not None or add_to_swap(here, f):
-            write_out(here, f)
+            write_out(here, f, held)
         elif folio.nr_pages > 1:
             here.count(Counter.MTHP_SWPOUT_FALLBACK)
             first, *rest = split_in_order(here, f)
@@ -138,13 +138,15 @@ def add_to_swap(page: BlockPage, f: int) -> bool:
     return True
 
 
-def write_out(page: BlockPage, f: int) -> None:
+def write_out(page: BlockPage, f: int, held: bool = False) -> None:
     """try_to_unmap() and pageout(), of a folio that is in the swap cache. One that nothing maps
-    needs no slot (swap_writeout())."""
+    needs no slot (swap_writeout()); one that is `held` stays (is_page_cache_freeable())."""
     folio = page.block.folios[f]
     split_huge_pmds(page, f)
     for i in folio.pages:
         try_to_unmap(page.at(i), f)
+    if held:
+        return
     if folio.dirty:
         if folio_free_swap(page, f):
             page.block.settle(page.around)
@@ -163,7 +165,7 @@ def try_to_unmap(page: BlockPage, f: int) -> None:
         page.set_folio(f, anon_exclusive=False, dirty=page.folios[f].dirty or pte.dirty)
 
 
-def shrink_lazyfree(page: BlockPage, f: int) -> None:
+def shrink_lazyfree(page: BlockPage, f: int, held: bool = False) -> None:
     """After MADV_FREE: discard the folio, or keep it if it was written since. Its PTEs go run by
     run (folio_unmap_pte_batch(), since 6.15), until one is found to be dirty."""
     page.enter("try_to_unmap_one")
@@ -173,6 +175,8 @@ def shrink_lazyfree(page: BlockPage, f: int) -> None:
         for run in lazyfree_runs(page, p, f):
             if folio.dirty or any(maps_dirty(page.at(i), f) for i in run):
                 page.set_folio(f, dirty=True, lazyfree=False)
+                return
+            if held:
                 return
             for i in run:
                 here = page.at(i)

@@ -307,7 +307,7 @@ def world_of(
     if machine.unmodelled:
         raise SwaptraceError(machine.unmodelled)
     if large_folios(machine.thp):
-        from swaptrace.replay.folios.limited import arena_of
+        from swaptrace.replay.folios.chosen import arena_of
 
         world.arena = arena_of(world, collapsing)
     elif placed or machine.memory is not None:

@@ -29,7 +29,8 @@ NEVER: Final = 1 << 62
 
 class Beside(Replay):
     """A replay whose errnos are compared with the kernel's, not with what the scenario says; like
-    the program that is compared, a process that reclaims is never switched from (mglru)."""
+    in the program that is compared, a process that reclaims is never switched from (mglru), and
+    when a step begins nothing is charged in advance."""
 
     def __init__(self, scenario: Scenario, table: Table) -> None:
         super().__init__(scenario, table, observe=self.seen)
@@ -49,6 +50,8 @@ class Beside(Replay):
     def show(self, path: str, step: Step, counted: frozenset[str]) -> ObservedStep:
         """Replay one leaf step; what a kernel that counts this much shows of it."""
         self.errno = None  # of a step that is no system call
+        if self.world.arena is not None:
+            self.world.arena.drain_stock()
         self.leaf(step, path, None, self.record)
         counters = {name: n for name, n in self.tally.counters().items() if name in counted}
         asked = isinstance(step, PagemapScanStep | MincoreStep)

@@ -115,7 +115,6 @@ def test_a_folio_of_which_a_part_is_gone_is_split_by_reclaim() -> None:
 @pytest.mark.parametrize(
     ("machine", "what"),
     [
-        ({"reclaim": "mglru", "kernel": "6.12"}, "give 'reclaim: classic'"),
         ({"reclaim": "lru"}, "give 'reclaim: classic'"),
         ({"swap": "disk"}, "give 'swap: zram'"),
         ({"thp.2MiB": "always"}, "of 2MiB under a memory limit"),

@@ -20,9 +20,8 @@ class Advised(Reclaiming):
                 self.pageout(near, Isolate(event.process, event.facts), pages)
             case Isolate():
                 for folio in self.isolated(near, event, pages):
-                    folio.young.discard(event.process)
-                    if folio.active:
-                        self.lru.wait("deactivate", folio)
+                    self.make_old(folio, event.process)
+                    self.deactivate(folio)
             case Free():
                 self.free(near, event, pages)
             case SwapIn():
@@ -57,8 +56,17 @@ class Advised(Reclaiming):
         self.happen(near, event, pages)
         self.follow(near)
         for folio in self.lazyfree(near.block, pages):
-            folio.young.discard(event.process)
+            self.make_old(folio, event.process)
             self.lru.wait("lazyfree", folio)
+
+    def make_old(self, folio: LruFolio, process: int) -> None:
+        """The PTEs of a process that map the folio are no longer young."""
+        folio.young.discard(process)
+
+    def deactivate(self, folio: LruFolio) -> None:
+        """folio_deactivate()."""
+        if folio.active:
+            self.lru.wait("deactivate", folio)
 
     def lazyfree(self, block: Block, pages: range) -> list[LruFolio]:
         """The folios in a range that were given up, in its order."""

@@ -17,12 +17,16 @@ class Charged(Pagewise):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.lru = Lists(world.machine.page_size)
+        self.lru = self.new_lists(world.machine.page_size)
         self.known: dict[int, dict[int, LruFolio]] = {}
         self.fresh: dict[tuple[int, int], Shadow | None] = {}
         self.shadows: dict[int, Shadow] = {}
         self.busy: list[LruFolio] = []
         self.used = 0
+
+    def new_lists(self, page_size: int) -> Lists:
+        """The lists of the cgroup, with nothing on them."""
+        return Lists(page_size)
 
     def charge(self, near: Near, p: int | None, pages: range) -> bool:
         """try_charge_memcg(). For a large folio a VMA without MADV_HUGEPAGE does not reclaim
@@ -66,9 +70,7 @@ class Charged(Pagewise):
         for folio in gone:
             parts = [part for part in split if part.pages.start in folio.pages]
             for part in parts:
-                part.young, part.referenced = set(folio.young), folio.referenced
-                part.active, part.workingset = folio.active, folio.workingset
-                part.lazyfree = folio.lazyfree
+                part.inherit(folio)
             self.lru.replace(folio, parts)
             self.used -= folio.nr_pages - len(parts)
         for f in [f for f in new if known[f].pages.start in here]:

@@ -24,20 +24,19 @@ from swaptrace.mm.event import (
     Unmap,
     Writeprotect,
 )
-from swaptrace.replay.folios import memory
 from swaptrace.replay.folios.advised import Advised
 from swaptrace.replay.folios.pagewise import Near
-from swaptrace.replay.pages.protocol import SinglePages
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
-from swaptrace.replay.world import World
 
 MODELLED: Final = (
     *(Access, Populate, Dontneed, SetVma, Mprotect, Writeprotect, ClearRefs, Fork, Unmap),
     *(Pageout, Free, SwapIn),
 )
 """The events that folios under a limit can have."""
+
+FAULTS: Final = POSITION[Counter.MINFLT], POSITION[Counter.MAJFLT]
 
 
 def drained(block: Block, i: int, event: Access | Populate) -> bool:
@@ -77,6 +76,9 @@ class LimitedFolios(Advised):
 
     def switch_after(self, folios: int) -> None:
         """There is no aging that could be interrupted."""
+
+    def drain_stock(self) -> None:
+        """Nothing is charged in advance."""
 
     def lru_gen(self) -> None:
         """There are no generations."""
@@ -133,16 +135,24 @@ class LimitedFolios(Advised):
         """One load or store, or a fault for the kernel; False if it ended the step."""
         block, i = self.locate(family, page)
         near, drains = Near(self, family, block), drained(block, i, event)
+        self.begin(near, i, event)
         done = self.happen(near, event, range(i, i + 1))
         self.follow(near)
         if drains or done.counts[POSITION[Counter.SWAP_RA]]:
             self.drain()
-        pte = block.maps[i][event.process].pte
-        if isinstance(pte, Pte) and not pte.is_zero_page:
-            self.known[id(block)][pte.folio].young.add(event.process)
+        self.used_by(near, i, event, any(done.counts[at] for at in FAULTS))
         if isinstance(event, Access):
             self.tick()
         return not done.ends
+
+    def begin(self, near: Near, i: int, event: Access | Populate) -> None:
+        """A page is about to be used."""
+
+    def used_by(self, near: Near, i: int, event: Access | Populate, faulted: bool) -> None:  # noqa: ARG002
+        """A page has been used, by a fault or not: its PTE is young."""
+        pte = near.block.maps[i][event.process].pte
+        if isinstance(pte, Pte) and not pte.is_zero_page:
+            self.known[id(near.block)][pte.folio].young.add(event.process)
 
     def tick(self) -> None:
         """What happens after so many accesses."""
@@ -159,10 +169,3 @@ class LimitedFolios(Advised):
             gone = event.process
             for folio in self.known.get(id(block), {}).values():
                 folio.young = {p - (p > gone) for p in folio.young if p != gone}
-
-
-def arena_of(world: World, collapses: bool) -> SinglePages:
-    """What holds the pages of a world whose machine allows large folios; `collapses` as there."""
-    if world.machine.memory is not None:
-        return LimitedFolios(world)
-    return memory.Folios(world, collapses)

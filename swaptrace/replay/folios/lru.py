@@ -19,7 +19,7 @@ from swaptrace.replay.processes import SharedRegion
 Kind: TypeAlias = Literal["anon", "file"]
 List: TypeAlias = "OrderedDict[LruFolio, None]"
 
-Move: TypeAlias = Literal["deactivate", "lazyfree"]
+Move: TypeAlias = Literal["deactivate", "lazyfree", "activate"]
 """The per-CPU batches besides that of new folios, in the order in which they are drained."""
 
 LISTS: Final[tuple[tuple[Kind, bool], ...]] = (
@@ -39,7 +39,8 @@ CLUSTER: Final = 32
 
 @dataclass(eq=False, slots=True)
 class LruFolio:
-    """Folio `number` of a block; `young` are the processes that have used it through their PTEs."""
+    """Folio `number` of a block; `young` are the processes that have used it through their PTEs.
+    `gen` and `refs` are what the multi-generational LRU keeps in its flags."""
 
     family: SharedRegion
     block: Block
@@ -51,6 +52,8 @@ class LruFolio:
     workingset: bool = False
     lazyfree: bool = False
     place: List | None = None
+    gen: int = -1
+    refs: int = 0
 
     @property
     def nr_pages(self) -> int:
@@ -62,14 +65,22 @@ class LruFolio:
         """folio_is_file_lru(): after MADV_FREE it is with the pages of files."""
         return "file" if self.lazyfree else "anon"
 
+    def inherit(self, folio: LruFolio) -> None:
+        """__split_huge_page_tail(): a part of a folio has its flags."""
+        self.young, self.referenced = set(folio.young), folio.referenced
+        self.active, self.workingset = folio.active, folio.workingset
+        self.lazyfree, self.gen, self.refs = folio.lazyfree, folio.gen, folio.refs
+
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
     """What an evicted folio leaves in its slots. `age` is None if it was on advice: reclaim_pages()
-    has no target, so that the root cgroup's age is noted."""
+    has no target, so that the root cgroup's age is noted. Of the multi-generational LRU it is the
+    oldest generation, with how often the folio had been referenced."""
 
     age: int | None
     workingset: bool
+    refs: int = 0
 
 
 class Lists:

@@ -100,7 +100,7 @@ def zram(machine: Machine) -> bool:
 
 def unlimited(machine: Machine) -> str:
     """Why no model is there for them under the machine's memory limit; empty if there is."""
-    if machine.reclaim != "classic":
+    if machine.reclaim == "lru":
         return f"under a memory limit with 'reclaim: {machine.reclaim}'; give 'reclaim: classic'"
     if not zram(machine):
         return f"under a memory limit on {machine.swap.backend}; give 'swap: zram'"
@@ -174,6 +174,9 @@ class Folios:
 
     def switch_after(self, folios: int) -> None:
         """Nothing is reclaimed."""
+
+    def drain_stock(self) -> None:
+        """Nothing is charged."""
 
     def lru_gen(self) -> None:
         """There are no generations."""

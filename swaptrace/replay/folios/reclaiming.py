@@ -166,11 +166,13 @@ class Reclaiming(Charged):
             held.dirty = True
         self.lru.count(ReclaimCounter.PGACTIVATE, folio.nr_pages)
 
-    def evict(self, folio: LruFolio, back: list[LruFolio], advised: bool = False) -> int:
+    def evict(
+        self, folio: LruFolio, back: list[LruFolio], advised: bool = False, held: bool = False
+    ) -> int:
         """Swap a folio out, and let its list follow; the pages written. What cannot go is put
-        `back`, active."""
+        `back`, active; one that a per-CPU batch refers to is unmapped (`held`)."""
         block, near = folio.block, Near(self, folio.family, folio.block)
-        event = Shrink(0, self.world.facts, (folio.number,))
+        event = Shrink(0, self.world.facts, (folio.number,), held)
         swapped = len(self.fresh)
         done = self.happen(near, event, range(folio.pages.start, folio.pages.start + 1))
         assert len(self.fresh) == swapped
@@ -185,7 +187,8 @@ class Reclaiming(Charged):
         for left in [each for each in known if each.place is None and each not in self.lru.batch]:
             if left.pages.start in folio.pages:
                 left.lazyfree = block.folios[left.number].lazyfree
-                self.activate(left)
+                if not held:
+                    self.activate(left)
                 back.append(left)
         return sum(done.counts[at] for at in WRITTEN)
 

@@ -328,6 +328,9 @@ class Arena:
         """The process that reclaims is switched from and to again after so many are written."""
         self.v[memory.SWITCHED] = folios
 
+    def drain_stock(self) -> None:
+        """Where all folios are pages, those charged in advance are as good as free."""
+
     def columns(self, family: SharedRegion) -> None:
         """The region's say it."""
 

@@ -74,6 +74,9 @@ class SinglePages(Protocol):
     def switch_after(self, folios: int) -> None:
         """When the process that reclaims is switched from and to again (mglru)."""
 
+    def drain_stock(self) -> None:
+        """Nothing is charged in advance any more."""
+
     def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]] | None:
         """The pages of a region, those alike together, where the region's columns do not say it."""
 
