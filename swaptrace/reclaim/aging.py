@@ -14,6 +14,7 @@ from swaptrace.reclaim.compiled import compiled
 from swaptrace.reclaim.generations import gen_of, move_to_tail, set_gen
 from swaptrace.reclaim.memory import (
     ADDRESS,
+    ALL_MARKED,
     ANON,
     AVG_REFAULTED,
     AVG_TOTAL,
@@ -23,6 +24,7 @@ from swaptrace.reclaim.memory import (
     FOLIO_OF,
     GEN,
     GENERATION_FLAGS,
+    LOOKED_AT,
     MAX_NR_GENS,
     MAX_NR_TIERS,
     MAX_SEQ,
@@ -55,6 +57,11 @@ from swaptrace.reclaim.memory import (
 from swaptrace.reclaim.pages import family_of
 
 PTES_PER_CACHE_LINE: Final = 8
+MARKS: Final = PMD_YOUNG | RAN
+"""What an access leaves at the PMD entry."""
+SHORTEST_LOOK: Final = 1024
+ACCESSES_PER_LOOK: Final = 16
+"""How many accesses, at least, there are for one PMD entry that is looked at for its marks."""
 
 
 @compiled
@@ -78,8 +85,29 @@ def pmd_end(m: Memory, family: int, page: int) -> int:
 def touch_pmd(m: Memory, page: int, process: int) -> None:
     """The processor walks down to a PTE of the process, which runs."""
     family = family_of(m, page)
-    m.flags[base_of(m, pmd_start(m, family, page)) + process] |= PMD_YOUNG | RAN
+    m.flags[base_of(m, pmd_start(m, family, page)) + process] |= MARKS
     m.v[CURRENT] = m.t[m.v[PROCESS_OF] + family * m.v[WIDTH] + process]
+
+
+@compiled
+def look_for_unmarked(m: Memory) -> None:
+    """Find out whether accesses still have to mark PMD entries.
+
+    If so, the next look is so far away that looking costs little beside the accesses until then.
+    """
+    looked, width = 0, m.v[WIDTH]
+    for family in range(m.v[FAMILIES]):
+        for k in range(width):
+            page = m.t[m.v[STARTS] + family]
+            if m.t[m.v[PROCESS_OF] + family * width + k] < 0:
+                continue
+            while page < m.t[m.v[REGION_END] + family]:
+                looked += 1
+                if m.flags[base_of(m, page) + k] & MARKS != MARKS:
+                    m.v[LOOKED_AT] = max(SHORTEST_LOOK, looked * ACCESSES_PER_LOOK)
+                    return
+                page = pmd_end(m, family, page)
+    m.v[ALL_MARKED] = 1
 
 
 @compiled
@@ -100,6 +128,7 @@ def sweep(m: Memory, process: int, mask: int) -> bool:
     """Clear flags of all PMD entries of a process (-1: of all); whether any was set."""
     found = False
     width = m.v[WIDTH]
+    m.v[ALL_MARKED] = 0
     for family in range(m.v[FAMILIES]):
         for k in range(width):
             number = m.t[m.v[PROCESS_OF] + family * width + k]
@@ -163,6 +192,7 @@ def walk_region(m: Memory, family: int, k: int, force: bool) -> None:
         wanted = force
         if not force and m.flags[node] & PMD_YOUNG:
             m.flags[node] &= ~PMD_YOUNG
+            m.v[ALL_MARKED] = 0
             wanted = not m.v[FILTERS + seq % 2] or m.flags[node] & (PMD_LISTED << (seq % 2)) != 0
         if wanted and walk_pte_range(m, family, page, k):
             update_filter(m, seq + 1, node)
@@ -259,11 +289,9 @@ def vma_end(m: Memory, page: int, k: int, most: int) -> int:
 
 
 @compiled
-def look_around(m: Memory, page: int, k: int) -> bool:
-    """lru_gen_look_around(): whether the PTE of the process is young; if so, what is young near
-    it is for the youngest generation, and the PMD entry may be worth a walk."""
-    if not m.flags[base_of(m, page) + k] & YOUNG:
-        return False
+def look_around(m: Memory, page: int, k: int) -> None:
+    """lru_gen_look_around(), at a PTE of the process that is young: what is young near it is for
+    the youngest generation, and the PMD entry may be worth a walk."""
     m.flags[base_of(m, page) + k] &= ~YOUNG
     family = family_of(m, page)
     entry = pmd_start(m, family, page)
@@ -272,7 +300,7 @@ def look_around(m: Memory, page: int, k: int) -> bool:
     if m.t[m.v[SPLIT] + family]:
         start, end = vma_start(m, page, k, start), vma_end(m, page, k, end)
     if end - start == 1:
-        return True
+        return
     if end - start > MIN_LRU_BATCH:
         half = MIN_LRU_BATCH // 2
         if page - start < half:
@@ -296,7 +324,6 @@ def look_around(m: Memory, page: int, k: int) -> bool:
             promote(m, base + folio)
     if suitable_to_scan(end - start, young):
         update_filter(m, m.v[MAX_SEQ], base_of(m, entry) + k)
-    return True
 
 
 @compiled

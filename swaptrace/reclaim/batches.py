@@ -11,6 +11,7 @@ from swaptrace.reclaim.generations import folio_inc_refs
 from swaptrace.reclaim.lists import add_folio, del_folio, evictable, in_locked_vma, lru_add
 from swaptrace.reclaim.memory import (
     ABSENT,
+    ACTIVATING,
     ACTIVE,
     AGE,
     BATCH_KINDS,
@@ -83,8 +84,11 @@ def drain(m: Memory, batch: int) -> None:
             lru_add(m, node)
         elif batch == MLOCK:
             mlock_move(m, node)
-        elif m.flags[node] & WHERE == LISTED:
-            lru_move(m, batch, node)
+        else:
+            if batch == LRU_ACTIVATE:
+                m.flags[node] &= ~ACTIVATING
+            if m.flags[node] & WHERE == LISTED:
+                lru_move(m, batch, node)
 
 
 @compiled
@@ -189,6 +193,8 @@ def mlock_folio(m: Memory, node: int) -> None:
 def folio_activate(m: Memory, node: int) -> None:
     """The folio waits to become active."""
     if m.flags[node] & WHERE == LISTED and not m.flags[node] & ACTIVE:
+        if m.v[MGLRU]:
+            m.flags[node] |= ACTIVATING
         batch_add(m, LRU_ACTIVATE, node)
 
 
@@ -224,7 +230,10 @@ def folio_put(m: Memory, node: int) -> None:
     if m.flags[node] & WHERE == LISTED:
         del_folio(m, node)
     mark = DEAD
+    not_activating = m.v[MGLRU] and not m.flags[node] & ACTIVATING
     for batch in range(BATCH_KINDS - 1, -1, -1):
+        if batch == LRU_ACTIVATE and not_activating:
+            continue
         at = place_in(m, batch, node)
         while at >= 0:
             m.v[at] = mark

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from swaptrace.reclaim.aging import look_around, reset_ctrl_pos, try_to_inc_max_seq
-from swaptrace.reclaim.batches import folio_putback_lru, lru_add_drain, mlock_folio, place_in
+from swaptrace.reclaim.batches import folio_putback_lru, lru_add_drain, mlock_folio
 from swaptrace.reclaim.compiled import compiled
 from swaptrace.reclaim.generations import (
     gen_add_folio,
@@ -20,6 +20,7 @@ from swaptrace.reclaim.generations import (
 from swaptrace.reclaim.lists import evictable, full, in_locked_vma
 from swaptrace.reclaim.memory import (
     ACTIVATES,
+    ACTIVATING,
     ACTIVE,
     ANON,
     AVG_REFAULTED,
@@ -34,7 +35,6 @@ from swaptrace.reclaim.memory import (
     GENERATION_FLAGS,
     HELD,
     HELD_ENTRIES,
-    LRU_ACTIVATE,
     MAPPED,
     MAX_LRU_BATCH,
     MAX_NR_GENS,
@@ -60,6 +60,7 @@ from swaptrace.reclaim.memory import (
     WAY,
     WIDTH,
     WRITES,
+    YOUNG,
     Memory,
     base_of,
     page_of,
@@ -215,10 +216,11 @@ def try_to_inc_min_seq(m: Memory, can_swap: bool) -> bool:
 @compiled
 def young_ptes(m: Memory, page: int, mapped: int) -> int:
     """folio_referenced(): how many processes have used the folio."""
-    found = 0
+    base, found = base_of(m, page), 0
     process = 0
     while mapped:
-        if mapped & 1 and look_around(m, page, process):
+        if mapped & 1 and m.flags[base + process] & YOUNG:
+            look_around(m, page, process)
             found += 1
         mapped >>= 1
         process += 1
@@ -255,7 +257,7 @@ def shrink_folio(m: Memory, node: int) -> int:
 @compiled
 def evict(m: Memory, page: int, folio: int) -> int:
     """Swap a folio out and free it. One to which a batch holds a reference is only unmapped."""
-    held = place_in(m, LRU_ACTIVATE, base_of(m, page) + folio) >= 0
+    held = m.flags[base_of(m, page) + folio] & ACTIVATING != 0
     event = swapping_out(m, page, m.t[m.v[UNMAPS if held else EVICTS] + folio])
     at = event * m.v[COLUMNS] + m.column[page]
     row, writes = m.t[m.v[WAY] + at], m.t[m.v[DOES] + at] & WRITES

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from swaptrace.reclaim.aging import touch_pmd
+from swaptrace.reclaim.aging import MARKS, look_for_unmarked, touch_pmd
 from swaptrace.reclaim.batches import folio_mark_accessed, lru_add_drain
 from swaptrace.reclaim.compiled import COMPILED, compiled
 from swaptrace.reclaim.lists import add_folio, del_folio
@@ -14,6 +14,7 @@ from swaptrace.reclaim.memory import (
     ACTIVATED,
     ACTIVATED_FLUSHED,
     ADDRESS,
+    ALL_MARKED,
     ALLOCATES,
     ASKED,
     BASE,
@@ -29,15 +30,14 @@ from swaptrace.reclaim.memory import (
     KNOWN,
     LISTED,
     LISTS,
+    LOOKED_AT,
     LRU_DRAIN,
     MEMBER,
     MGLRU,
     MOMENT,
     PINNED,
     PLAIN,
-    PMD_YOUNG,
     PTRS_PER_PTE,
-    RAN,
     READAHEAD,
     REGION_END,
     SIZE,
@@ -107,8 +107,12 @@ def tick(m: Memory, accesses: int) -> None:
 @compiled
 def hits_one_by_one(m: Memory, pages: Array, events: Array, start: int, end: int) -> int:
     """Let accesses happen that change no column, up to the first that does; where that is."""
-    if m.v[TRACKED] and m.v[MGLRU]:
-        return hits_under_walks(m, pages, events, start, end)
+    if m.v[TRACKED] and m.v[MGLRU] and not m.v[ALL_MARKED]:
+        met = hits_under_walks(m, pages, events, start, end)
+        m.v[LOOKED_AT] -= met - start
+        if m.v[LOOKED_AT] < 0:
+            look_for_unmarked(m)
+        return met
     columns, tracked, exact = m.v[COLUMNS], m.v[TRACKED], m.v[EXACT]
     base, width = m.v[BASE], m.v[WIDTH]
     for i in range(start, end):
@@ -144,8 +148,8 @@ def hits_under_walks(m: Memory, pages: Array, events: Array, start: int, end: in
             first, end_of = m.t[m.v[STARTS] + family], m.t[m.v[REGION_END] + family]
             shift = m.t[m.v[ADDRESS] + family] - first
         entry = base + max(first, page - ((page + shift) & mask)) * width + process
-        if m.flags[entry] & (PMD_YOUNG | RAN) != PMD_YOUNG | RAN:
-            m.flags[entry] |= PMD_YOUNG | RAN
+        if m.flags[entry] & MARKS != MARKS:
+            m.flags[entry] |= MARKS
     return end
 
 

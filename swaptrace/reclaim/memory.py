@@ -61,7 +61,10 @@ REFS: Final = 3 << REFS_SHIFT
 """LRU_REFS_MASK"""
 GENERATION_FLAGS: Final = REFERENCED | WORKINGSET | REFS
 """What says the tier of a folio (LRU_REFS_MASK and LRU_REFS_FLAGS)."""
-OF_FOLIO: Final = FOLIO | GEN | REFS
+ACTIVATING: Final = 1 << 18
+"""The folio waits in lru_activate, which is then not searched for others (only here is there room
+for the flag)."""
+OF_FOLIO: Final = FOLIO | GEN | REFS | ACTIVATING
 """FOLIO, of the multi-generational LRU."""
 OF_PROCESS: Final = YOUNG | VMA_START | PMD_YOUNG | PMD_LISTED | PMD_LISTED << 1 | RAN
 """What belongs to process `k`."""
@@ -136,6 +139,10 @@ READAHEAD: Final = 45
 """1: whoever asks the swap cache is handed back, for read-ahead."""
 CELLS: Final = 46
 """How many transitions there is room for: of each region in `TAKEN` and `FIRST_PAGE`."""
+ALL_MARKED: Final = 47
+"""1: every PMD entry has PMD_YOUNG and RAN, and accesses need not set them."""
+LOOKED_AT: Final = 48
+"""After so many accesses it is looked whether that is so."""
 
 # Where the tables begin. Of a transition, at event * COLUMNS + column:
 NEW_COLUMN: Final = 110

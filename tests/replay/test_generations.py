@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from io import StringIO
+from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -14,6 +16,8 @@ from swaptrace.replay.explain import explain
 from swaptrace.report.explain import explain_report
 from swaptrace.result.result import PolicyResult, Result, ScenarioResult, from_json, to_json
 from swaptrace.scenario.loader import load_text
+from swaptrace.traces.chunk import Chunk
+from swaptrace.traces.writer import TraceWriter
 
 HOT = """\
 machine: {{memory: 512KiB, reclaim: {reclaim}{more}}}
@@ -84,3 +88,25 @@ def test_a_policy_under_another_kernel_is_refused() -> None:
     scenario = load_text(HOT.format(reclaim="mglru", more=""), "hot.yaml")
     with pytest.raises(SwaptraceError, match=r"as in Linux 6.12, not as in 6.1"):
         replay(scenario, policies.find("prepatch@6.1"))
+
+
+def test_hits_are_seen_by_every_walk_over_page_tables(tmp_path: Path) -> None:
+    """Do pages that are hit and never fault, all that is used under their PMD entry, stay in memory
+    for a whole trace, as they do when it is replayed in short pieces?"""
+    rounds, hot, cold = 120, 100, 16
+    faulting = 512 + np.arange(rounds * cold).reshape(rounds, cold) % 512
+    hits = np.tile(np.arange(hot), (rounds, 2))
+    pages = np.hstack([hits, faulting]).ravel().astype(np.uint32)
+    with TraceWriter(str(tmp_path / "hot.npz")) as writer:
+        writer.write(Chunk(pages, np.ones(len(pages), np.bool_)))
+    text = f"""\
+machine: {{memory: 1MiB, reclaim: mglru}}
+steps:
+- {{mmap: buf, size: 4MiB}}
+- {{trace: {tmp_path}/hot.npz, region: buf}}
+"""
+    scenario, policy = load_text(text, "hot.yaml"), policies.find("final")
+    whole = replay(scenario, policy, pages=True)
+    pieces = replay(scenario, policy, pages=True, checkpoints=len(pages) // 100)
+    assert (whole.total, whole.pages) == (pieces.total, pieces.pages)
+    assert "pgactivate" not in whole.total

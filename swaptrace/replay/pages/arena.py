@@ -230,6 +230,7 @@ class Arena:
         are faults, or would be."""
         end = len(pages)
         self.v[memory.IN_FAULT] = in_fault
+        self.v[memory.ALL_MARKED] = 0  # since the last time there may be new PMD entries
         self.follow_spaces()
 
         def go(at: int) -> tuple[int, int]:

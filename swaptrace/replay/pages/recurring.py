@@ -30,7 +30,7 @@ WITHOUT_A_FUTURE: Final = (
     *range(memory.TARGET, memory.TARGET + memory.LISTS),
     *range(memory.HELD_ENTRIES, memory.HELD_ENTRIES + memory.MIN_LRU_BATCH),
     *(memory.ASKED, memory.ASKED + 1, memory.COLUMNS, memory.CELLS, memory.SLOTS_USED),
-    *(memory.MOMENT,),
+    *(memory.MOMENT, memory.ALL_MARKED, memory.LOOKED_AT),
     *(memory.PGSCAN, memory.PGSTEAL, memory.PGACTIVATE, memory.PGDEACTIVATE, memory.REFAULTS),
     *(memory.RESTORED, memory.RECLAIMED),
 )
