@@ -32,26 +32,14 @@ HEAD: Final = """\
 
 <!-- Made by `pytest tests/test_history.py --promote` of what the replays count. -->
 
-What changed over ten kernels in the bundled scenarios without large folios, each kernel under its
-own policy (`prepatch` below 6.11, `merged` from it on), and by which
-[rule](model.md#kernel-versions). All values of one scenario:
-
-```sh
-{command}
-```
+What changed over the kernels {kernels}
+in the bundled scenarios without large folios, each kernel under its own policy (`prepatch` below
+6.11, `merged` from it on), and by which [rule](model.md#kernel-versions).
 
 Every kernel from 6.1 to 7.3 was replayed; where several rules are of one version, each was left
 out in turn. A total that only adds up its windows is left out.
 
 """
-
-
-def command() -> str:
-    """The command line that counts the same, in lines of half of the kernels."""
-    names = [f"{policy_of(kernel)}@{kernel}" for kernel in SHOWN]
-    half = len(names) // 2
-    first, second = (",".join(part) for part in (names[:half], names[half:]))
-    return f"swaptrace compare fork-after-pageout --policies {first},\\\n{second}"
 
 
 def counted(scenario: Scenario, kernel: str) -> dict[tuple[str, str], int]:
@@ -191,7 +179,7 @@ def courses(rows: Iterable[Row]) -> str:
 
 def alike(names: Iterable[str]) -> str:
     """The scenarios of which the list says nothing."""
-    return f"All ten count the same for {', '.join(f'`{name}`' for name in names)}.\n"
+    return f"All count the same for {', '.join(f'`{name}`' for name in names)}.\n"
 
 
 REGRESSIONS: Final = """\
@@ -292,7 +280,7 @@ def page() -> str:
     ]
     sections = {name: section(name) for name in small}
     found = [change for changes in sections.values() for change in changes]
-    parts = [HEAD.format(command=command()) + table(found)]
+    parts = [HEAD.format(kernels=", ".join(SHOWN)) + table(found)]
     parts.append(alike(name for name, changes in sections.items() if not changes))
     dirties = {"machine.mkwrite_dirties": "true"}
     parts += [REGRESSIONS, DIRTY, explored("prepatch,merged", 1, dirties)]

@@ -49,9 +49,8 @@ def run(
 ) -> int:
     """Replay scenarios and count what happens.
 
-    Prints a table per SCENARIO (a file, a directory, a bundled name, or -), with a
-    row per window and policy, violations, and whether what the scenario expects
-    holds.
+    Prints a table per SCENARIO with a row per window and policy, violations, and
+    whether what the scenario expects holds.
 
     \b
     swaptrace run read-then-write --steps --pages

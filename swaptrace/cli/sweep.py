@@ -74,8 +74,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tu
     "counters",
     metavar="A,B,...",
     callback=_names,
-    help="Show and draw these: counters, accesses, misses, or miss_ratio, the share of the "
-    "accesses of access and trace steps that found no page.",
+    help="Show and draw these: counters, accesses, misses, or miss_ratio.",
 )
 @click.option("--window", metavar="LABEL", default="total", help="Of this window, not the total.")
 @click.option(
@@ -91,8 +90,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tu
     "--cells",
     metavar="DIR",
     type=click.Path(file_okay=False),
-    help="Where results are kept, so that a second run computes only what is missing.  "
-    "[default: swaptrace/cells in the user's cache]",
+    help="Where results are kept.  [default: swaptrace/cells in the user's cache]",
 )
 @format_option("table", "json", "csv")
 @output_option

@@ -50,7 +50,7 @@ def watch(scenario: tuple[str, ...], **options: Any) -> None:
     """Run scenarios again whenever an input changes.
 
     Inputs are scenarios, traces, policy files with what is beside them, and kernel
-    trees and patches. A change ends the run that is under way. ^C ends all.
+    trees and patches. A change ends the run that is under way.
 
     \b
     swaptrace watch my.yaml --policies final,my.py
