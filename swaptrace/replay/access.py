@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import TypeAlias
@@ -28,8 +28,15 @@ from swaptrace.traces.generator import order
 Faulting: TypeAlias = Access | Populate
 
 
-def access(world: World, tally: Tally, process: Process, step: AccessStep | MemsetStep) -> None:
-    """Touch pages one after another until the end, or to the first SIGSEGV or SIGBUS."""
+def access(
+    world: World,
+    tally: Tally,
+    process: Process,
+    step: AccessStep | MemsetStep,
+    parts: Callable[[Process, SharedRegion, Walk], Iterator[Walk]] | None = None,
+) -> None:
+    """Touch pages one after another until the end, or to the first SIGSEGV or SIGBUS. `parts` cuts
+    the walk as `by_vma` does."""
     family = process.regions[step.region]
     walk = walk_of(step, world.machine.page_size)
     member = family.member(process.name)
@@ -37,7 +44,7 @@ def access(world: World, tally: Tally, process: Process, step: AccessStep | Mems
     event = Access(member, world.facts, read=step.op.startswith("read"), store=store)
     huge = world.machine.hugepages > 0 and has_huge_pages(process, family)
     visit = access_huge if huge else touch
-    for part in by_vma(process, family, walk):
+    for part in (parts or by_vma)(process, family, walk):
         if not visit(world, tally, process, family, part, event):
             return
 

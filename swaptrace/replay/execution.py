@@ -16,6 +16,7 @@ from swaptrace.replay import (
 )
 from swaptrace.replay.access import access
 from swaptrace.replay.call import Errno
+from swaptrace.replay.growing import access_growing
 from swaptrace.replay.incore import mincore
 from swaptrace.replay.processes import Process
 from swaptrace.replay.tally import Tally
@@ -68,7 +69,7 @@ def execute(world: World, tally: Tally, step: Step) -> Errno:
         return call_uffd(world, tally, process, step)
     match step:
         case AccessStep() | MemsetStep():
-            access(world, tally, process, step)
+            (access_growing if world.grows else access)(world, tally, process, step)
         case MmapStep():
             return mapping.mmap(world, tally, process, step)
         case MremapStep():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 from typing import Final
 
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.remap import MremapStep, RemapFlag
-from swaptrace.scenario.schema import MapFlag, MmapStep, Prot, Step, SystemCall
+from swaptrace.scenario.schema import MapFlag, MmapStep, MunmapStep, Prot, Step, SystemCall
 
 MAPPED: Final[tuple[Prot, ...]] = ("rw",) * 16 + ("r", "r", "w", "rwx")
 
@@ -32,7 +33,7 @@ def file_size(random: Random, size: int) -> int | None:
 
 def with_file(random: Random, step: MmapStep, files: dict[str, int], page_size: int) -> MmapStep:
     """The mapping of a new file, or of one of `files`, which have these sizes."""
-    if files and random.random() < 0.6:
+    if files and random.random() < 0.7:
         name = random.choice(list(files))
         first = random.choice((0, 0, random.randint(0, files[name] // page_size)))
         return replace(step, file=name, file_offset=first * page_size)
@@ -40,6 +41,31 @@ def with_file(random: Random, step: MmapStep, files: dict[str, int], page_size: 
     size = file_size(random, step.size)
     files[name] = size or step.size
     return replace(step, file=name, file_size=size)
+
+
+def of_kind(
+    random: Random, step: MmapStep, file: bool, files: dict[str, int], page_size: int
+) -> MmapStep:
+    """The mapping of a file, or one of anonymous memory."""
+    if file:
+        return with_file(random, step, files, page_size)
+    return step if step.shared else growing(random, step)
+
+
+def growing(random: Random, step: MmapStep) -> MmapStep:
+    """Now and then a mapping that grows down, to where something is unmapped."""
+    if random.random() < 0.9:
+        return step
+    return replace(step, flags=(*step.flags, "MAP_GROWSDOWN"))
+
+
+def holes(random: Random, steps: list[Step], page_size: int) -> Iterator[Step]:
+    """Below mappings that grow down, in their regions."""
+    for step in steps:
+        if isinstance(step, MmapStep) and "MAP_GROWSDOWN" in step.flags:
+            length = random.randint(1, step.size // page_size) * page_size
+            span = ByteRange(0, length)
+            yield MunmapStep(line=1, process=step.process, region=step.region, span=span)
 
 
 def mmap_over(

@@ -47,11 +47,12 @@ from swaptrace.verify.random_advice import ADVICE, OF_OBJECTS
 from swaptrace.verify.random_lock import lock_step
 from swaptrace.verify.random_mapping import (
     MAPPED,
+    holes,
     map_flags,
     mmap_over,
     mremap,
+    of_kind,
     out_of_order,
-    with_file,
 )
 from swaptrace.verify.random_uffd import FEATURES, Features, scan_step, uffd_step
 
@@ -104,6 +105,7 @@ class Maker:
         regions = self.random.choice((1, 1, 1, 2, 2, 3))
         self.features = self.random.choice(FEATURES)
         steps: list[Step] = [self.mmap(f"r{number}", "main") for number in range(regions)]
+        steps += holes(self.random, steps, self.page_size)
         for _ in range(self.random.randint(6, 26)):
             steps += self.group()
         made = Scenario(name, "", Machine(page_size=self.page_size), tuple(steps))
@@ -142,6 +144,8 @@ class Maker:
             span = ByteRange(0, self.sizes[process][region] * self.page_size)
             yield MunmapStep(line=1, process=process, region=region, span=span)
             yield self.mmap(region, process)
+        elif self.files and chance < 0.31:
+            yield self.mmap(f"r{self.mapped}f", self.random.choice(list(self.sizes)), again=True)
         else:
             yield self.plain()
 
@@ -159,18 +163,17 @@ class Maker:
             if self.random.random() < 0.9:
                 yield make(region, process, pages)
 
-    def mmap(self, region: str, process: str) -> MmapStep:
-        """A region of any of the sizes, mostly small."""
+    def mmap(self, region: str, process: str, again: bool = False) -> MmapStep:
+        """A region of any of the sizes, mostly small; of a file that there is if it is `again`."""
         pages = self.random.choice(SIZES if self.random.random() < 0.3 else SIZES[:12])
         self.sizes[process][region] = pages
         size, at = pages * self.page_size, self.address(process)
         if at is not None:
             self.ends[process] = at + size
         kind = self.random.random()
-        shared, file = kind < 0.1, 0.06 < kind < 0.15
-        self.objects[process].discard(region)
-        if shared or file:
-            self.objects[process].add(region)
+        shared, file = kind < (0.6 if again else 0.1), again or 0.06 < kind < 0.17
+        note = set.add if shared or file else set.discard
+        note(self.objects[process], region)
         step = MmapStep(
             line=1,
             process=process,
@@ -181,7 +184,7 @@ class Maker:
             flags=map_flags(self.random, populates=not self.thp),
             shared=shared,
         )
-        return with_file(self.random, step, self.files, self.page_size) if file else step
+        return of_kind(self.random, step, file, self.files, self.page_size)
 
     def address(self, process: str) -> int | None:
         """Mostly none; else where another region ends, or nobody's, anywhere in a page table."""
@@ -254,8 +257,7 @@ class Maker:
             kinds += [(self.userfault, 9), (self.scan, 7)]
         region, process = self.somewhere()
         if region in self.objects[process]:  # of which this is not modelled
-            left_out = (self.migrate, self.mmap_over)
-            kinds = [each for each in kinds if each[0] not in left_out]
+            kinds = [each for each in kinds if each[0] not in (self.migrate, self.mmap_over)]
         make = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         return make(region, process, self.sizes[process][region])
 
@@ -281,6 +283,7 @@ class Maker:
             span = ByteRange(span.offset + 100, max(1, span.length - 300))
         order: Order = self.random.choice(("forward",) * 6 + ("backward", "random"))
         op = self.random.choice(OPS)
+        stride = self.random.choice(STRIDES) if self.random.random() < 0.35 else 1
         if self.merges and op == "write":
             return self.memset(region, process, pages)
         return AccessStep(
@@ -289,15 +292,11 @@ class Maker:
             op=op,
             region=region,
             span=span,
-            stride=int(self.page_size * self.stride()),
+            stride=int(self.page_size * stride),
             order=order,
             seed=self.random.randrange(100) if order == "random" else 0,
             value=self.random.choice((None, None, 200)) if op == "write" else None,
         )
-
-    def stride(self) -> float:
-        """Mostly one page."""
-        return self.random.choice(STRIDES) if self.random.random() < 0.35 else 1
 
     def pattern(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.4)

@@ -17,7 +17,7 @@ from swaptrace.mm.column import Column
 from swaptrace.mm.event import Access, Event, FreeSwap, MapPages, Pageout, SwapIn
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
-from swaptrace.replay import access, call, engine, hugetlb, mapping, scanning
+from swaptrace.replay import access, call, engine, growing, hugetlb, mapping, scanning
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.pages import sequence
 from swaptrace.replay.processes import Process, SharedRegion
@@ -50,6 +50,7 @@ def naive() -> Iterator[None]:
         mock.patch.object(call, "send", send),
         mock.patch.object(scanning, "send", send),
         mock.patch.object(hugetlb, "send", send),
+        mock.patch.object(growing, "send", send),
         mock.patch.object(access, "send_reading", send_reading),
         mock.patch.object(access, "send_across", send_reading),
         mock.patch.object(Replay, "repeat", repeat),
@@ -100,6 +101,7 @@ def replay_pattern(
     for chunk in accesses(step, pages):
         for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True):
             event = Access(member, world.facts, read=not write, store="fresh" if write else None)
+            growing.grow_to(world, tally, process, family, first + page)
             if not access.touch(world, tally, process, family, Walk(first + page, 1), event):
                 return
 

@@ -7,7 +7,6 @@ from itertools import pairwise
 import pytest
 
 from swaptrace import policies
-from swaptrace.errors import ScenarioError
 from swaptrace.mm.column import Vma
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.space import AddressSpace, VmArea
@@ -208,23 +207,3 @@ def test_only_private_anonymous_memory_grows_down(how: str) -> None:
     assert pages(f"- {{mmap: a, size: 16KiB}}\n- {{mmap: b, size: 4KiB, {how}, {flags}}}") == {
         "a": "4D"
     }
-
-
-GROWING = """\
-- {mmap: low, size: 16KiB, at: 0x10000000}
-- {mmap: a, size: 16KiB, at: 0x20000000, flags: MAP_GROWSDOWN}
-- {mmap: high, size: 16KiB, at: 0x30000000}
-- {write: a}
-"""
-
-
-@pytest.mark.parametrize("hole", ["low", "a"])
-def test_growth_is_not_modelled_and_never_passed_over(hole: str) -> None:
-    """Is an access that may come to a hole below the mapping an error, and no other access?"""
-    munmap = f"- {{munmap: {hole}, length: 4KiB}}\n"
-    intact = "- {write: low}\n- {read: a, offset: 4KiB}\n"
-    above = "- {munmap: high, length: 4KiB}\n- {read: high}\n"
-    assert pages(GROWING + above)["a"] == "4PDX"
-    assert pages(GROWING + intact)["a"] == "4PDX"
-    with pytest.raises(ScenarioError, match=f"region {hole} has a hole below a mapping with MAP_G"):
-        pages(f"{GROWING}{munmap}- {{read: {hole}, offset: 8KiB}}\n")

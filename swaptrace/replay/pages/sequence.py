@@ -15,6 +15,7 @@ from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.event import Access
 from swaptrace.replay.access import anon_vma_prepare, touch
 from swaptrace.replay.filemap import is_object
+from swaptrace.replay.growing import grow_to
 from swaptrace.replay.pages.arena import Arena
 from swaptrace.replay.pages.dense import first_page
 from swaptrace.replay.processes import Process, SharedRegion
@@ -229,7 +230,8 @@ def replay_pattern(
     first = step.span.offset // size
     pages = -(-(step.span.offset + step.span.length) // size) - first
     check_listable(pages)
-    if is_object(process, family):
+    one_by_one = world.grows and world.arena is None and world.batch is None
+    if is_object(process, family) or one_by_one:
         touch_each(world, tally, process, step, along)
         return
     with playing(world, tally, along) as player:
@@ -241,7 +243,8 @@ def replay_pattern(
 def touch_each(
     world: World, tally: Tally, process: Process, step: AccessPatternStep, along: Along
 ) -> None:
-    """The same of shared memory or a file, whose faults map neighbours: one access at a time."""
+    """The same of shared memory or a file, whose faults map neighbours, and where a mapping may
+    grow: one access at a time."""
     family, size = process.regions[step.region], world.machine.page_size
     first, marks = step.span.offset // size, list(along.marks)
     pages = -(-(step.span.offset + step.span.length) // size) - first
@@ -250,6 +253,7 @@ def touch_each(
     for chunk in accesses(step, pages):
         for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True):
             event = Access(member, world.facts, not write, "fresh" if write else None)
+            grow_to(world, tally, process, family, first + page)
             if not touch(world, tally, process, family, Walk(first + page, 1), event):
                 return
             made += 1

@@ -89,6 +89,17 @@ static void check_memory(void)
 		skip("the limit of locked memory (RLIMIT_MEMLOCK) is too low for mlock");
 }
 
+/* How far mappings with MAP_GROWSDOWN may grow. */
+static void limit_stack(void)
+{
+	struct rlimit stack;
+
+	getrlimit(RLIMIT_STACK, &stack);
+	stack.rlim_cur = 8 * MiB;
+	if (setrlimit(RLIMIT_STACK, &stack))
+		skip("the limit of the stack (RLIMIT_STACK) is below 8 MiB");
+}
+
 static long huge_pages(const char *file)
 {
 	char path[128];
@@ -144,6 +155,7 @@ static void check_kernel(void)
 		skip("the kernel has no KSM, or only root may start it (/sys/kernel/mm/ksm)");
 	check_huge_pages();
 	check_memory();
+	limit_stack();
 	if (madvise(shared, page_size, MADV_POPULATE_WRITE))
 		skip("the kernel has no MADV_POPULATE_WRITE (Linux 5.14)");
 	for (int p = 0; p < PROCESSES; p++)
