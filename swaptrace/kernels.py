@@ -190,6 +190,12 @@ class Rule(Enum):
         "",
         "MADV_COLLAPSE takes pages of which none is writable too",
     )
+    PAGEMAP_BY_HEAD = KernelChange(
+        (6, 18),
+        "",
+        "pagemap shows pages that a PMD entry maps as exclusive if the first of them is; before, "
+        "each by itself",
+    )
     SYNC_THROUGH_CACHE = KernelChange(
         (7, 0),
         "f1879e8a0c60",

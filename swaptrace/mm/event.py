@@ -23,11 +23,10 @@ class Facts(NamedTuple):
     folios from `collapses_read_only` on, `swapin_unmlocked`, `shmem_sync` and `uffd_rwp` the rules
     of these names of the kernel (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more
     than half of the slots used), `slot_free` that folio_alloc_swap() finds a slot; these two change
-    during a replay. `readahead` is that a swap-in through the cache reads more than the one page,
-    after which folios leave the per-CPU batches, which hold references (lru_add_drain() in
-    swap_vma_readahead(), up to 7.2), `read_listed` that what the fault itself reads has left them
-    before it is mapped (since then). `batch_left` is how many more fill that of new folios, up to
-    `MOST_ADDED`, `mlock_left` that of mlock; 0: they are empty when an event begins, uncounted.
+    during a replay. `readahead` is that a swap-in through the cache reads more than one page, after
+    which the per-CPU batches let go of folios (swap_vma_readahead(), up to 7.2), `read_listed` that
+    they have of what the fault reads before it is mapped (since). `batch_left` is how many more
+    fill that of new folios, up to `MOST_ADDED`, `mlock_left` that of mlock; 0: both are empty.
     """
 
     backend: Backend = BACKENDS["zram"]
@@ -370,9 +369,9 @@ read ahead, or had to be read through it (swapin_readahead)."""
 
 
 class Batched(NamedTuple):
-    """What an event does to the per-CPU batches: whether all were drained (lru_add_drain()), or
-    that of new folios (`filled`) or of mlock (`mlock_filled`), as it was full; and how many came
-    since to that of new folios (`added`), of MADV_FREE (`queued`), of mlock (`mlocked`)."""
+    """Whether an event drained all per-CPU batches, or emptied that of new folios (`filled`) or of
+    mlock (`mlock_filled`); how many came since to these (`added`, `mlocked`) and to that of
+    MADV_FREE (`queued`)."""
 
     drained: bool = False
     filled: bool = False
@@ -389,8 +388,7 @@ class Outcome(NamedTuple):
     `column`) of the process that sees each; `lookup` is what read-ahead needs to know; `path`
     names the kernel functions that decided, in order; `ends` is that nothing more of the step
     happens, to no page that follows (a signal, or an error while populating). `batch` is known
-    where the batch is kept. `around` is that a read fault maps neighbours, too.
-    """
+    where that is kept. `around` is that a read fault maps neighbours, too."""
 
     column: Column
     counts: tuple[int, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from swaptrace.kernels import Rule
 from swaptrace.mm.checks import reads_soft_dirty
 from swaptrace.mm.column import Column, Marker, Pte, SwapPte
 from swaptrace.replay.processes import SharedRegion
@@ -29,10 +30,32 @@ def page_runs(world: World, region: str, process: str) -> tuple[PageRun, ...]:
     """The page map of one region as runs."""
     family = world.processes[process].regions[region]
     member = family.member(process)
-    return merged(
+    runs = merged(
         PageRun(pages, flags_of(column, member, world.machine.soft_dirty))
         for pages, column in column_runs(world, family)
     )
+    if world.arena is None or not world.follows(Rule.PAGEMAP_BY_HEAD):
+        return runs
+    return merged(by_head(runs, world.arena.huge(family, member)))
+
+
+def by_head(runs: Iterable[PageRun], blocks: Iterable[tuple[int, bool]]) -> Iterator[PageRun]:
+    """Of pages that a PMD entry maps each shows what the first does: pagemap_pmd_range_thp() asks
+    for the map count of that one alone. `blocks` are as of `SinglePages.huge`."""
+    left = list(runs)[::-1]
+    for pages, huge in blocks:
+        taken = list(take(left, pages))
+        yield from [PageRun(pages, taken[0].flags)] if huge else taken
+
+
+def take(left: list[PageRun], pages: int) -> Iterator[PageRun]:
+    """So many pages of runs, which stand in reverse order and lose them."""
+    while pages:
+        count, flags = left.pop()
+        if count > pages:
+            left.append(PageRun(count - pages, flags))
+        yield PageRun(min(count, pages), flags)
+        pages -= min(count, pages)
 
 
 def column_runs(world: World, family: SharedRegion) -> Iterator[tuple[int, Column]]:

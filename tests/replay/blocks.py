@@ -9,7 +9,7 @@ from unittest import mock
 
 from swaptrace.errors import NotModelled, SwaptraceError
 from swaptrace.kernels import Rule, follows
-from swaptrace.mm.block import Block, cached_alone
+from swaptrace.mm.block import Block, Pmd, cached_alone
 from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd
 from swaptrace.mm.blockpage import columns
 from swaptrace.mm.blocktransition import Happened, happen
@@ -62,6 +62,10 @@ class NaiveFolios(Folios):
     def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]]:
         for block in self.blocks[id(family)]:
             yield from ((1, column) for column in columns(block))
+
+    def huge(self, family: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
+        for block in self.blocks[id(family)]:
+            yield len(block.maps), block.pmds[member] is Pmd.HUGE
 
     def key(self) -> tuple[object, ...]:
         return ()

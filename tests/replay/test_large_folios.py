@@ -351,3 +351,35 @@ def test_slots_are_found_in_a_row_and_aligned() -> None:
     assert len({*found, None}) == 1100 - 33 + 1
     assert slots.used == 1100
     assert slots.allocate(0) is None
+
+
+SPLIT_BY_PARENT = """\
+steps:
+- {{mmap: buf, size: 2052KiB, at: 0x7f0000000000}}
+- {{write: buf}}
+- {{fork: child}}
+- {{write: buf, offset: {offset}KiB, length: 4KiB}}
+"""
+"""The child's PMD entry maps pages of which the parent has only given up one."""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "offset", "shown"),
+    [
+        ("6.12", 0, "1PX,512P"),
+        ("6.12", 4, "1P,1PX,511P"),
+        ("6.18", 0, "512PX,1P"),
+        ("6.18", 4, "513P"),
+        ("7.3", 0, "512PX,1P"),
+        ("7.3", 2048, "512P,1PX"),
+    ],
+)
+def test_pages_of_a_pmd_entry_are_as_exclusive_as_the_first(
+    kernel: str, offset: int, shown: str
+) -> None:
+    """Does pagemap show all of them as the first of them, as 6.18 and 7.3 do, and 6.12 does not?"""
+    machine = {"machine.kernel": kernel, "machine.thp": "2MiB"}
+    scenario = load_text(SPLIT_BY_PARENT.format(offset=offset).encode(), "split", machine)
+    pages = engine.replay(scenario, policies.find("merged"), pages=True).pages
+    assert pages is not None
+    assert pages["child"]["buf"].replace("D", "") == shown
