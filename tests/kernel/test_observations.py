@@ -30,7 +30,8 @@ SHARES = 16
 def test_agrees_with_every_kernel_that_was_observed(share: int) -> None:
     """Are counters and page maps the kernel's, after each step, under each policy, of a share of
     the scenarios?"""
-    for number, (scenario, those) in list(enumerate(sorted(by_scenario().items())))[share::SHARES]:
+    numbered = list(enumerate(sorted(by_scenario().items())))[share::SHARES]
+    for number, (scenario, those) in part(numbered, 3, first=share):
         observed = [(each, policy) for each in those for policy in each.policies]
         for observation, policy in part(observed, 60, first=number):
             difference = first_difference(observation, policy)

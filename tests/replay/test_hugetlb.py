@@ -74,7 +74,7 @@ def test_shared_huge_pages_are_the_files() -> None:
             ("- {munmap: a}\n" + SHARED + "- {write: s}\n- {munmap: s, length: 2MiB}\n", 2),
             ("- {munmap: a}\n" + SHARED + "- fork: c\n- exit: c\n- {munmap: s}\n", 4),
         ],
-        4,
+        2,
     ),
 )
 def test_a_mapping_reserves_its_huge_pages(steps: str, fits: int) -> None:

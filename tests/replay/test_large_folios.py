@@ -133,7 +133,7 @@ def test_the_microbenchmark(thp: str, policy: str, minflt: int, majflt: int) -> 
                 {"thp_split_page": 1, "pswpout": 511},
             ),
         ],
-        5,
+        3,
     ),
 )
 def test_one_entry_maps_two_mebibytes_until_a_part_of_it_is_concerned(
@@ -287,7 +287,7 @@ def test_madv_collapse_without_large_folios_is_an_error() -> None:
                 ({"zero_page": 2}, {"zero_page": 0}),
             ),
         ],
-        2,
+        1,
     ),
 )
 def test_kernels_differ_in_how_they_split(

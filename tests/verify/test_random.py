@@ -144,7 +144,7 @@ def test_a_kernel_that_does_the_same_agrees_on_all(tmp_path: Path) -> None:
 def test_what_differs_is_made_small_and_written_to_a_file_that_replays_it(tmp_path: Path) -> None:
     """Is the difference between two policies cut down to a page that is swapped in and written?"""
     fuzz = fuzzer("prepatch", tmp_path)
-    judged = fuzz.run(20 if ALL else 8)
+    judged = fuzz.run(20 if ALL else 5)
     differing = [each for each in judged if each.verdict.status is Status.DIFFERS]
     told = [each for each in differing if each.verdict.same_as is None]
     assert told != []
