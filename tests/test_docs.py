@@ -28,6 +28,7 @@ from typing import NamedTuple
 import pytest
 
 from swaptrace.cli.options import FORMATS
+from swaptrace.cli.program import COMMANDS
 from swaptrace.csource.decision import SWAPIN_VARIABLES
 from swaptrace.mm.policy import ALIASES
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS
@@ -49,6 +50,8 @@ BLOCK = re.compile(
 KINDS = {"console", "yaml", "python", "c", "sh", "text", "diff"}
 LINK = re.compile(r"\]\(([^)#:]*)(?:#([\w-]+))?\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+WORD = re.compile(r"\S*[A-Za-z0-9]\S*")
+MOST_WORDS = 20_000
 KERNEL_ROW = re.compile(r"^\| `(mm/\w+\.py)` \|(.*)$", re.MULTILINE)
 
 TRIED = [page for page in PAGES if page.name != "contributing.md"]
@@ -239,6 +242,14 @@ def test_the_kernel_functions_of_the_model_page_exist() -> None:
     package = ROOT / "swaptrace"
     missing = [row for row in rows if f"def {row[1]}(" not in (package / row[0]).read_text()]
     assert missing == []
+
+
+def test_the_documentation_is_no_longer_than_can_be_read() -> None:
+    """Have README, docs and the help of all commands together no more words than that? The lines
+    of a table are none."""
+    helps = [run(*name, "--help").stdout for name in [(), *((name,) for name in COMMANDS)]]
+    pages = [README.read_text(), *(page.read_text() for page in (ROOT / "docs").rglob("*.md"))]
+    assert sum(len(WORD.findall(text)) for text in [*helps, *pages]) <= MOST_WORDS
 
 
 @every_page
