@@ -168,6 +168,12 @@ class Rule(Enum):
         "a clean MADV_FREE page stays lazyfree if reclaim finds another reference; before, it "
         "does not",
     )
+    PAGEMAP_BY_HEAD = KernelChange(
+        (6, 16),
+        "",
+        "pagemap shows pages that a PMD entry maps as exclusive if the first of them is; before, "
+        "each by itself",
+    )
     MOVES_SEVERAL = KernelChange(
         (6, 17),
         "",
@@ -189,12 +195,6 @@ class Rule(Enum):
         (6, 18),
         "",
         "MADV_COLLAPSE takes pages of which none is writable too",
-    )
-    PAGEMAP_BY_HEAD = KernelChange(
-        (6, 18),
-        "",
-        "pagemap shows pages that a PMD entry maps as exclusive if the first of them is; before, "
-        "each by itself",
     )
     SYNC_THROUGH_CACHE = KernelChange(
         (7, 0),

@@ -368,7 +368,7 @@ steps:
     [
         ("6.12", 0, "1PX,512P"),
         ("6.12", 4, "1P,1PX,511P"),
-        ("6.18", 0, "512PX,1P"),
+        ("6.16", 0, "512PX,1P"),
         ("6.18", 4, "513P"),
         ("7.3", 0, "512PX,1P"),
         ("7.3", 2048, "512P,1PX"),
@@ -377,7 +377,7 @@ steps:
 def test_pages_of_a_pmd_entry_are_as_exclusive_as_the_first(
     kernel: str, offset: int, shown: str
 ) -> None:
-    """Does pagemap show all of them as the first of them, as 6.18 and 7.3 do, and 6.12 does not?"""
+    """Does pagemap show all of them as the first, as 6.16, 6.18 and 7.3 do, and 6.12 does not?"""
     machine = {"machine.kernel": kernel, "machine.thp": "2MiB"}
     scenario = load_text(SPLIT_BY_PARENT.format(offset=offset).encode(), "split", machine)
     pages = engine.replay(scenario, policies.find("merged"), pages=True).pages
