@@ -24,7 +24,7 @@ from swaptrace.replay import (
 )
 from swaptrace.replay.collapsing import collapses
 from swaptrace.replay.execution import execute
-from swaptrace.replay.filemap import check_claims, refuse_trace
+from swaptrace.replay.filemap import check_claims
 from swaptrace.replay.folding import fold, folded
 from swaptrace.replay.growing import check_holes
 from swaptrace.replay.hugetlb import check_step
@@ -267,7 +267,6 @@ class Replay:
                 along = sequence.along(step.count, stops, self.progress)
                 sequence.replay_pattern(self.world, tally, process, step, along)
             else:
-                refuse_trace(process, step.region)
                 trace = sequence.trace_of(step, self.scenario)
                 count = sequence.length(trace) if self.parts or self.look[0] else 0
                 along = sequence.along(count, stops, self.progress)

@@ -55,16 +55,9 @@ def refuse(areas: list[VmArea], what: str) -> None:
         raise NotModelled(f"{what} of shared memory or a file is not modelled")
 
 
-def refuse_trace(process: Process, region: str | None) -> None:
-    """The same of a trace of a region, or of any."""
-    regions = process.regions if region is None else (region,)
-    if any(is_object(process, process.regions[name]) for name in regions):
-        raise NotModelled("trace of shared memory or a file is not modelled")
-
-
 def is_object(process: Process, family: SharedRegion) -> bool:
-    """Whether the process maps shared memory or a file in the region."""
-    return any(area.vma.shmem for area in areas_of(process, family))
+    """Whether the region is of shared memory or a file, or the process maps huge pages of one."""
+    return family.of is not None or any(area.vma.shmem for area in areas_of(process, family))
 
 
 def shmem_remove(world: World, tally: Tally, family: SharedRegion, walk: Walk) -> None:

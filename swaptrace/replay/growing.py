@@ -21,7 +21,7 @@ from swaptrace.vmflags import VmFlag
 
 ACCESSES: Final = ("access", "trace", "poke", "pin")
 """The steps that can come to a hole as a fault does, of which growth is not modelled; that of the
-first is, where it is replayed an access at a time."""
+first two is, where it is replayed an access at a time."""
 
 STACK_GUARD_GAP: Final = 256
 """stack_guard_gap, in pages, as it is unless the command line of the kernel says otherwise."""
@@ -108,7 +108,7 @@ def check_modelled(world: World, family: SharedRegion, area: VmArea) -> None:
 def check_holes(world: World, step: Step) -> None:
     """Raise `NotModelled` before a step that may touch a hole below a mapping that grows down, and
     that the kernel would fill (expand_stack())."""
-    each = step.op == "access" and world.arena is None and world.batch is None
+    each = step.op in ACCESSES[:2] and world.arena is None and world.batch is None
     if each or step.op not in ACCESSES:
         return
     process = world.processes[step.process]

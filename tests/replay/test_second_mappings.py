@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.errors import ScenarioError
+from swaptrace.replay.engine import replay
 from swaptrace.replay.explain import explain
-from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.loader import load_file, load_text
 from swaptrace.scenario.remap import MremapStep, RemapFlag
 from swaptrace.scenario.schema import MmapStep, RepeatStep, Scenario, Step
 from tests.effort import examples
@@ -21,6 +23,7 @@ from tests.replay.test_shared import counted, modelled, ran, without_readahead
 
 A = "- {mmap: a, size: 128KiB, shared: true, file: f}\n"
 B = "- {mmap: b, size: 64KiB, shared: true, file: {name: f, offset: 32KiB}}\n"
+STACK = "- {mmap: s, size: 64KiB, flags: MAP_GROWSDOWN}\n- {munmap: s, length: 60KiB}\n"
 MOVES: tuple[RemapFlag, ...] = ("MREMAP_MAYMOVE", "MREMAP_FIXED")
 PRIVATE = "- {mmap: p, size: 64KiB, file: {name: f, offset: 32KiB}}\n"
 
@@ -164,6 +167,26 @@ def test_what_leaves_an_empty_mapping_has_the_pages(kind: str) -> None:
         "- {mremap: a, size: 64KiB, as: b, flags: [MREMAP_MAYMOVE, MREMAP_DONTUNMAP]}\n"
         f"- {{read: a}}\n- check: {{data: {{b: 0x01, a: {'0x01' if kind else 0}}}}}\n"
     )
+
+
+@pytest.mark.parametrize("start", [f"{A}{B}{PRIVATE}", f"{STACK}{A}{B}"])
+def test_a_trace_is_its_accesses_one_by_one(start: str, tmp_path: Path) -> None:
+    """Of several regions, one of them behind its end, and where a mapping may grow?"""
+    names = [line.split()[2].rstrip(",") for line in start.splitlines() if "mmap" in line]
+    made = [(7 * n % 16, n % 3 > 0, names[n * n % len(names)]) for n in range(60)]
+    lines = [f"{page},{int(write)},{name}" for page, write, name in made]
+    (tmp_path / "t.csv").write_text("\n".join(["page,write,region", *lines, "900,1,b", "1,0,b"]))
+    out = "- {madvise: b, advice: PAGEOUT}\n"
+    single = [
+        f"- {{{'write' if write else 'read'}: {name}, offset: {page * PAGE}, length: 1}}\n"
+        for page, write, name in made
+    ]
+    text = f"machine: {{kernel: 6.18}}\nsteps:\n{start}"
+    (tmp_path / "a.yaml").write_text(f"{text}{'- {trace: t.csv}'}\n{out}- {{read: b}}\n")
+    found = replay(load_file(str(tmp_path / "a.yaml")), policies.find("merged"), pages=True)
+    wanted = ran(f"{start}{''.join(single)}{out}- {{read: b}}\n")
+    assert found.pages == wanted.pages
+    assert found.total == {**wanted.total, "sigsegv": 1}
 
 
 def test_explained_by_region_where_a_process_has_several() -> None:

@@ -265,11 +265,6 @@ def test_a_pattern_of_a_file_faults_as_single_accesses_do() -> None:
             "kernel: 6.18",
             "UFFDIO_COPY or UFFDIO_ZEROPAGE of shared memory",
         ),
-        (
-            FILE + "- {trace: t.csv, region: a}\n",
-            "kernel: 6.18",
-            "trace of shared memory or a file",
-        ),
     ],
 )
 def test_what_is_not_modelled_is_said(steps: str, machine: str, why: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import did_you_mean, quote
 from swaptrace.mm.column import Pte, SwapPte
-from swaptrace.mm.event import Access
+from swaptrace.mm.event import Access, Store
 from swaptrace.replay.access import anon_vma_prepare, touch
 from swaptrace.replay.filemap import is_object
 from swaptrace.replay.growing import grow_to
@@ -174,6 +174,44 @@ def lend(arena: Arena, family: SharedRegion) -> None:
     arena.column[at : at + region.pages] = columns
 
 
+class SinglePlayer:
+    """Plays accesses one at a time: those to shared memory or a file, whose faults map neighbours,
+    and where a mapping may grow. `first` is as of `Player`."""
+
+    def __init__(self, world: World, tally: Tally, along: Along) -> None:
+        self.world = world
+        self.tally = tally
+        self.along = along
+        self.marks = list(along.marks)
+        self.played = 0
+
+    def play(self, chunk: Chunk, place: Find, first: int = 0) -> bool:
+        """As `Player.play`."""
+        numbers = np.zeros(len(chunk.page), np.uint16)
+        processes = numbers if chunk.process is None else chunk.process
+        regions = numbers if chunk.region is None else chunk.region
+        columns = (each.tolist() for each in (chunk.page, chunk.write, processes, regions))
+        for page, write, *found in zip(*columns, strict=True):
+            if not self.touch(*place(*found), first + page, write):
+                return False
+            self.played += 1
+            while self.marks and self.marks[0] <= self.played:
+                self.along.mark(self.marks.pop(0))
+        self.along.progress(len(chunk.page))
+        return True
+
+    def touch(self, process: Process, family: SharedRegion, page: int, write: bool) -> bool:
+        """One access; False if it ended the step."""
+        world, tally = self.world, self.tally
+        if page >= family.region.pages:
+            tally.counts[SIGSEGV] += 1
+            return False
+        store: Store | None = "fresh" if write else None
+        event = Access(family.member(process.name), world.facts, not write, store)
+        grow_to(world, tally, process, family, page)
+        return touch(world, tally, process, family, Walk(page, 1), event)
+
+
 class Play(Protocol):
     """Who plays chunks of accesses."""
 
@@ -182,8 +220,11 @@ class Play(Protocol):
 
 
 @contextmanager
-def playing(world: World, tally: Tally, along: Along) -> Iterator[Play]:
-    """A player for the pages of a world."""
+def playing(world: World, tally: Tally, along: Along, each: bool) -> Iterator[Play]:
+    """A player for the pages of a world; `each` is that it has to be one access at a time."""
+    if each:
+        yield SinglePlayer(world, tally, along)
+        return
     from swaptrace.replay.folios.player import LimitedPlayer
 
     if large_folios(world.machine.thp):
@@ -230,36 +271,16 @@ def replay_pattern(
     first = step.span.offset // size
     pages = -(-(step.span.offset + step.span.length) // size) - first
     check_listable(pages)
-    one_by_one = world.grows and world.arena is None and world.batch is None
-    if is_object(process, family) or one_by_one:
-        touch_each(world, tally, process, step, along)
-        return
-    with playing(world, tally, along) as player:
+    each = is_object(process, family) or may_grow(world)
+    with playing(world, tally, along, each) as player:
         for chunk in accesses(step, pages):
             if not player.play(chunk, lambda _process, _region: (process, family), first):
                 break
 
 
-def touch_each(
-    world: World, tally: Tally, process: Process, step: AccessPatternStep, along: Along
-) -> None:
-    """The same of shared memory or a file, whose faults map neighbours, and where a mapping may
-    grow: one access at a time."""
-    family, size = process.regions[step.region], world.machine.page_size
-    first, marks = step.span.offset // size, list(along.marks)
-    pages = -(-(step.span.offset + step.span.length) // size) - first
-    member = family.member(process.name)
-    made = 0
-    for chunk in accesses(step, pages):
-        for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True):
-            event = Access(member, world.facts, not write, "fresh" if write else None)
-            grow_to(world, tally, process, family, first + page)
-            if not touch(world, tally, process, family, Walk(first + page, 1), event):
-                return
-            made += 1
-            while marks and marks[0] <= made:
-                along.mark(marks.pop(0))
-        along.progress(len(chunk.page))
+def may_grow(world: World) -> bool:
+    """Whether an access may extend a mapping, where that is modelled."""
+    return world.grows and world.arena is None and world.batch is None
 
 
 def replay_trace(
@@ -278,10 +299,19 @@ def replay_trace(
             executor = named(world.processes, trace.processes[number], trace, "process")
         return executor, region_of(executor, region, step, trace)
 
-    with playing(world, tally, along) as player:
+    each = may_grow(world) or any(is_object(*each) for each in places_of(world, step))
+    with playing(world, tally, along, each) as player:
         for chunk in trace.chunks(CHUNK):
             if not player.play(chunk, place):
                 break
+
+
+def places_of(world: World, step: TraceStep) -> Iterator[Place]:
+    """Where a trace may come to: in one region, or anywhere."""
+    for each in world.processes.values():
+        for name, family in each.regions.items():
+            if step.region in (None, name):
+                yield each, family
 
 
 def accesses_in(steps: Iterable[Step], scenario: Scenario) -> int:
