@@ -131,11 +131,15 @@ def test_no_part_imports_what_it_must_not_know() -> None:
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
+MODULES = {
+    ".".join(["swaptrace", *path.relative_to(PACKAGE).with_suffix("").parts]): path
+    for path in FILES
+}
+
+
 def depends(path: Path) -> set[Path]:
     """The files whose modules a file imports, for the types as well."""
-    inside = {name.removeprefix("swaptrace.") for name in imports(path) if "." in name}
-    found = {PACKAGE.joinpath(*name.split(".")).with_suffix(".py") for name in inside}
-    return (found & set(FILES)) - {path}
+    return {MODULES[name] for name in imports(path) if name in MODULES} - {path}
 
 
 def test_nothing_goes_round_in_a_circle() -> None:

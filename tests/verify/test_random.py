@@ -167,6 +167,7 @@ class Slow(Host):
     at_once = 16
 
 
+@exhaustive
 def test_where_to_begin_takes_long_cuts_are_tried_together(tmp_path: Path) -> None:
     """Is what is made small the same, and are fewer runs begun for it?"""
     small, begun = [], []
