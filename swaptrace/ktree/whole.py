@@ -14,7 +14,7 @@ from swaptrace.kernels import KERNELS, Rule, Version
 from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
 from swaptrace.ktree.faults.builtin import ALWAYS
 from swaptrace.ktree.faults.dialect import FAULTS
-from swaptrace.ktree.faults.inert import is_inert, leaves_no_trace
+from swaptrace.ktree.faults.inert import leaves_no_trace, may_change
 from swaptrace.ktree.faults.policy import TreePolicy, programs_of
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
 from swaptrace.ktree.faults.source import FILES, Sources
@@ -231,8 +231,8 @@ def _sorted(
     run = {*_run(before), *_run(after)}
     ran = [place for place, name in changed.items() if name in run]
     others = [(place, name) for place, name in changed.items() if name not in run]
-    inert = [place for place, name in others if is_inert(name)]
-    return ran, inert, [place for place, name in others if not is_inert(name)]
+    inert = [place for place, name in others if may_change(name)]
+    return ran, inert, [place for place, name in others if not may_change(name)]
 
 
 def _ruled_out(before: FaultProgram, after: FaultProgram) -> Iterator[str]:

@@ -18,102 +18,195 @@ from swaptrace.replay.table import Table
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS
 from swaptrace.scenario.schema import Scenario
 from tests.commandline import run
-from tests.effort import ALL, examples, exhaustive
+from tests.effort import ALL, examples, exhaustive, some
 from tests.ktree.test_real import tree
-from tests.ktree.wholes import SMALL, Write, edited
+from tests.ktree.wholes import SMALL, Write, edited, text_of
 from tests.ktree.wholes import written as written  # a fixture
 from tests.replay.test_blocks import with_large_folios
+from tests.replay.test_naive import expand
 
 LARGE = ("--set", "machine.thp=16KiB", "--processes", "1")
 OPS = "write@all,write@0,read@1,pageout@all,dontneed@1,clear_refs"
 
 
-def told_apart(place: Path, *words: str, ops: str = OPS) -> Result:
-    """An exploration beside the policy of 6.12."""
-    return run("explore", "--policies", f"merged,kernel:{place}", *LARGE, "--ops", ops, *words)
+WITHIN = {
+    "large": "do_swap_page(), alloc_swap_folio(), thp_swap_suitable_orders(), can_",
+    "large-after": "do_swap_page(), thp_swapin_suitable_orders(), thp_swap_suitable_orders(), can_",
+}
+"""What is interpreted of each small tree."""
 
 
-def test_a_tree_is_proved_equal_on_large_folios() -> None:
+def told_apart(place: Path, *words: str, kernel: str = "6.12", ops: str = OPS) -> Result:
+    """An exploration beside the policy of a kernel."""
+    on = ("--set", f"machine.kernel={kernel}", *LARGE, "--ops", ops)
+    return run("explore", "--policies", f"merged,kernel:{place}", *on, *words)
+
+
+def of(name: str) -> str:
+    return "7.3" if name == "large-after" else "6.12"
+
+
+@pytest.mark.parametrize("name", sorted(WITHIN))
+def test_a_tree_is_proved_equal_on_large_folios(name: str) -> None:
     """Does the proof name the functions that decide about large folios?"""
-    done = told_apart(SMALL / "large", ops=OPS if ALL else "write@all,pageout@all,read@1")
+    done = told_apart(
+        SMALL / name, kernel=of(name), ops=OPS if ALL else "write@all,pageout@all,read@1"
+    )
     assert done.exit_code == 0, done.output
     assert "nothing tells them apart\nproof by enumeration" in done.stdout
-    assert "do_swap_page(), alloc_swap_folio(), thp_swap_suitable_orders(), can_" in done.stdout
+    assert WITHIN[name] in done.stdout
 
 
-SINGLE = ("		if (can_swapin_thp(", "		if (order == 0 && can_swapin_thp(")
 NOT_ALIKE = ("swap_pte_batch(ptep, nr, first) != nr)", "swap_pte_batch(ptep, 1, first) != 1)")
+ENTRIES_ALONE = (
+    "!pte_same(ptep_get(ptep), expected)",
+    "pte_none(ptep_get(ptep)) || pte_present(ptep_get(ptep)) ||\n"
+    "softleaf_from_pte(ptep_get(ptep)).val != softleaf_from_pte(expected).val",
+)
+"""Entries in order whose bits need not be the same."""
 
+SMALL_ONES = (
+    "		orders = thp_vma_allowable_orders(",
+    "		orders = BIT(0) & thp_vma_allowable_orders(",
+)
+SHARED = (
+    "	if (test_bit(FOLIO_MM_IDS_SHARED_BITNUM, &folio->_mm_ids))\n		return false;\n",
+    "",
+)
 
-@exhaustive
-def test_what_size_is_swapped_in_tells_trees_apart(written: Write) -> None:
-    """Is the shortest sequence found where the C swaps in single pages?"""
-    done = told_apart(written("large", edited("large", SINGLE)))
-    assert done.exit_code == 1, done.output
-    assert "majflt" in done.stdout
-    assert "write@all, pageout@all, read@1" in done.stdout
-
-
-WRONG = {
-    "references": (
-        ("	folio_ref_add(folio, nr - 1);\n	vmf->orig_pte", "	vmf->orig_pte"),
-        "references to a folio are left or dropped twice",
+OTHERS = {
+    "single pages": ("large", SMALL_ONES, OPS, "1", "write@all, pageout@all, read@1"),
+    "single pages since": (
+        *("large-after", (SMALL_ONES[0][1:], SMALL_ONES[1][1:])),
+        *("write@all,read@1,pageout@all", "1", "write@all, pageout@all, read@1"),
     ),
-    "another page": (
-        ("pte_advance_pfn(pte, idx)", "pte_advance_pfn(pte, 0)"),
-        "the PTE of the fault is made of another page than is there",
+    "soft-dirty bits": (
+        *("large-after", ENTRIES_ALONE),
+        *("write@all,write@1,pageout@all,clear_refs,read@0", "1", "clear_refs, write@1, pageout"),
     ),
-    "some of the slots": (
-        ("	swap_free_nr(entry, nr);", "	swap_free(entry);"),
-        "the reference to the swap slot is not dropped",
+    "exclusive bits": (
+        *("large-after", ENTRIES_ALONE),
+        *(
+            "write@all,write@1,pageout@all,fork,read@0",
+            "2",
+            "write@1 by child, pageout@all by child, read@0 by child",
+        ),
     ),
-    "not alike": (NOT_ALIKE, "slots are read that do not hold the pages of the folio in order"),
-    "some of the mappings": (
-        ("rmap_ptes(folio, page, nr, vma", "rmap_ptes(folio, page, 1, vma"),
-        "rmap is told of another page than is mapped",
+    "shared folios": (
+        *("large-after", SHARED),
+        *("write@all,fork,write@1", "2", "write@all, fork child, write@all"),
     ),
 }
-"""An edit, and what is said of it."""
+"""A tree, what its C does otherwise, operations, processes, and the sequence."""
 
 
-@pytest.mark.parametrize("what", sorted(WRONG))
+@pytest.mark.parametrize("what", some(OTHERS, 2))
+def test_trees_that_do_otherwise_are_told_apart(what: str, written: Write) -> None:
+    """Is the shortest sequence found?"""
+    name, edit, ops, processes, sequence = OTHERS[what]
+    words = ("--processes", processes)
+    most = ("--max-states", "1500")
+    done = told_apart(written(name, edited(name, edit)), *words, *most, kernel=of(name), ops=ops)
+    assert done.exit_code == 1, done.output
+    assert sequence in done.stdout
+
+
+REFERENCES = ("	folio_ref_add(folio, nr - 1);\n	vmf->orig_pte", "	vmf->orig_pte")
+ANOTHER = ("pte_advance_pfn(pte, idx)", "pte_advance_pfn(pte, 0)")
+ADDRESS = ("new_anon_rmap(folio, vma, addr, rmap", "new_anon_rmap(folio, vma, vmf->address, rmap")
+
+WRONG = {
+    "references": ("large", REFERENCES, "references to a folio are left or dropped twice"),
+    "references since": ("large-after", REFERENCES, "references to a folio are left or dropped"),
+    "another page": ("large", ANOTHER, "the PTE of the fault is made of another page than is"),
+    "another page since": ("large-after", ANOTHER, "the PTE of the fault is made of another page"),
+    "some of the slots": (
+        *("large", ("	swap_free_nr(entry, nr);", "	swap_free(entry);")),
+        "the reference to the swap slot is not dropped",
+    ),
+    "some of the slots since": (
+        *("large-after", ("put_swap(folio, NULL)", "put_swap(folio, page)")),
+        "the reference to the swap slot is not dropped",
+    ),
+    "not alike": ("large", NOT_ALIKE, "slots are read that do not hold the pages of the folio in"),
+    "some of the mappings": (
+        *("large", ("rmap_ptes(folio, page, nr, vma", "rmap_ptes(folio, page, 1, vma")),
+        "rmap is told of another page than is mapped",
+    ),
+    "address": ("large-after", ADDRESS, "a new folio is put at an address that it was not made"),
+    "deleted from the cache": (
+        *(
+            "large-after",
+            (
+                "	exclusive = pte_swp_ex",
+                "	swap_cache_del_folio(folio);\n	exclusive = pte_swp_ex",
+            ),
+        ),
+        "the folio is in no swap cache",
+    ),
+}
+"""A tree, an edit, and what is said of it."""
+
+
+@pytest.mark.parametrize("what", some(sorted(WRONG), 5))
 def test_c_that_is_wrong_about_large_folios_is_an_error(what: str, written: Write) -> None:
     """Is it said in which function, and nothing counted?"""
-    edit, message = WRONG[what]
-    done = told_apart(written("large", edited("large", edit)))
+    name, edit, message = WRONG[what]
+    done = told_apart(written(name, edited(name, edit)), kernel=of(name))
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "setting", "message"),
-    [
-        ("after", "machine.kernel=7.3", "a kernel tree, but under one of Linux 6.12"),
-        ("large", "machine.swap=disk", "a kernel tree, but on zram without a memory limit"),
-    ],
-)
-def test_what_is_not_modelled_under_a_tree_is_an_error(
-    name: str, setting: str, message: str
-) -> None:
-    """Other versions and devices: is it said what would be right?"""
-    words = ("--policies", f"kernel:{SMALL / name}", *LARGE, "--set", setting)
-    done = run("explore", *words, "--ops", "read")
+def test_a_kernel_that_was_never_compared_is_an_error(written: Write) -> None:
+    """Is it said which trees are interpreted on large folios?"""
+    place = written("large-after", text_of("large-after"))
+    (place / "Makefile").write_text("VERSION = 7\nPATCHLEVEL = 1\n")
+    done = told_apart(place, kernel="7.1", ops="read")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert message in done.stderr
+    assert "under a policy that is a kernel tree, but under one of Linux 6.12, 7.2 o" in done.stderr
 
 
-def agree(scenario: Scenario, table: Table) -> None:
-    """Whether a tree counts what the built-in model does, on a machine of 6.12 with zram."""
-    implied: dict[str, Any] = {**KERNEL_DEFAULTS["6.12"], "memory": None, "lru_batch": False}
+def test_a_memory_limit_under_a_tree_is_an_error(tmp_path: Path) -> None:
+    """Is it said what would be right?"""
+    (tmp_path / "x.yaml").write_text("name: x\nsteps: [{mmap: buf, size: 64KiB}, {write: buf}]\n")
+    machine = ("machine.thp=16KiB", "machine.reclaim=classic", "machine.memory=1MiB")
+    sets = [word for each in machine for word in ("--set", each)]
+    done = run("run", str(tmp_path / "x.yaml"), "-p", f"kernel:{SMALL / 'large'}", *sets)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "a kernel tree, but on zram without a memory limit" in done.stderr
+
+
+def test_c_that_nobody_knows_is_an_error_at_its_place(written: Write) -> None:
+    """Function, file, line, and a caret: also of what is read for large folios alone?"""
+    edit = (
+        "	pte = pte_offset_map_lock(vma",
+        "	frobnicate(vmf);\n	pte = pte_offset_map_lock(vma",
+    )
+    place = written("large-after", edited("large-after", edit))
+    done = told_apart(place, kernel="7.3", ops="write@all,read@1,pageout@all")
+    assert (done.exit_code, done.stdout) == (2, "")
+    line = 1 + text_of("large-after")[: text_of("large-after").index(edit[0])].count("\n")
+    told = f"{place}/mm/memory.c:{line}:2: in thp_swapin_suitable_orders(): there is no function"
+    assert f"{told} 'frobnicate'" in done.stderr
+    assert "frobnicate(vmf);\n     ^" in done.stderr
+
+
+def agree(scenario: Scenario, table: Table, kernel: str) -> None:
+    """Whether a tree counts what the built-in model does, on a machine of its kernel."""
+    implied: dict[str, Any] = {**KERNEL_DEFAULTS[kernel], "memory": None, "lru_batch": False}
     swap = replace(scenario.machine.swap, backend="zram")
-    machine = replace(scenario.machine, kernel="6.12", swap=swap, **implied)
+    machine = replace(scenario.machine, kernel=kernel, swap=swap, **implied)
     scenario = replace(scenario, machine=machine)
     with mock.patch.object(Replay, "check_errno"):
         try:
             known = replay(scenario, find("merged"), steps=True, pages=True)
         except SwaptraceError:
             return
-        assert replay(scenario, table, steps=True, pages=True) == known
+        found = replay(scenario, table, steps=True, pages=True)
+    assert found.total == known.total
+    assert found.pages == known.pages
+    assert found.violations == known.violations
+    assert expand(found.steps) == expand(known.steps)
 
 
 @exhaustive
@@ -126,26 +219,28 @@ def test_what_only_the_swap_cache_has_may_have_been_mapped_or_not() -> None:
     assert "not decided: no difference found" in done.stdout
 
 
-OF_SMALL = Table(from_argument(f"kernel:{SMALL / 'large'}"))
+OF_SMALL = {of(name): Table(from_argument(f"kernel:{SMALL / name}")) for name in WITHIN}
 
 
+@pytest.mark.parametrize("kernel", sorted(OF_SMALL))
 @settings(max_examples=examples(150))
 @given(with_large_folios(40, 14))
-def test_a_tree_counts_what_the_model_does(scenario: Scenario) -> None:
+def test_a_tree_counts_what_the_model_does(kernel: str, scenario: Scenario) -> None:
     """In any scenario with large folios, counters, page maps and violations?"""
-    agree(scenario, OF_SMALL)
+    agree(scenario, OF_SMALL[kernel], kernel)
 
 
-def test_the_source_of_6_12_counts_what_the_model_does() -> None:
+@pytest.mark.parametrize("kernel", some(["7.3", "7.2", "6.12"], 2))
+def test_the_source_of_a_kernel_counts_what_the_model_does(kernel: str) -> None:
     """The same of the kernel's own mm/memory.c, and is it proved equal on a block?"""
-    place = tree("6.12")
-    done = told_apart(place, ops="write@all,write@0,read@1,pageout")
+    place = tree(kernel)
+    done = told_apart(place, kernel=kernel, ops="write@all,write@0,read@1,pageout@all")
     assert done.exit_code == 0, done.output
     table = Table(from_argument(f"kernel:{place}"))
 
     @settings(max_examples=examples(300))
     @given(with_large_folios(40, 14))
     def each(scenario: Scenario) -> None:
-        agree(scenario, table)
+        agree(scenario, table, kernel)
 
     each()

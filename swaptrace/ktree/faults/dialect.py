@@ -17,7 +17,8 @@ class Dialect(NamedTuple):
     `needed`; `primitives` gives the functions of a kernel's version that the model has itself.
 
     `constants` are names of numbers, `names` of what is known when it runs; `fields` are by what
-    has them, and of those in `addresses` `&` gives what has them.
+    has them, and of those in `addresses` `&` gives what has them. `followed` are functions that
+    elsewhere are passed over.
     """
 
     roots: tuple[str, ...]
@@ -27,6 +28,7 @@ class Dialect(NamedTuple):
     names: Mapping[str, Callable[[Any], int]]
     fields: Mapping[tuple[str, str], Callable[[Any, Any], Any]]
     addresses: frozenset[str]
+    followed: frozenset[str] = frozenset()
 
 
 FAULTS: Final = Dialect(

@@ -311,7 +311,7 @@ class FaultExpressions(Nodes):
             return self._counted(node, arguments)
         if name in self.program.known:
             return self._primitive(node, name, arguments)
-        if is_inert(name):
+        if is_inert(name) and name not in self.program.dialect.followed:
             raise self.error(node, f"{name}() is passed over by name, so that it has no value")
         return self._followed(node, name, arguments)
 

@@ -16,6 +16,8 @@ from swaptrace.csource.words import words
 
 CHECKS: Final = "checks that stop a kernel that is wrong (include/linux/mmdebug.h)"
 
+VALUES: Final = "values that only functions of this list and parameters that are not looked at take"
+
 INERT: Final[Mapping[str, frozenset[str]]] = {
     "caches and TLB (arch/)": words(
         """
@@ -40,6 +42,7 @@ INERT: Final[Mapping[str, frozenset[str]]] = {
         folio_unlock unlock_page pte_unmap pte_unmap_unlock spin_lock spin_unlock put_swap_device
         swapcache_clear wake_up add_wait_queue remove_wait_queue
         schedule_timeout_uninterruptible DECLARE_WAITQUEUE __folio_set_locked
+        folio_lock_large_mapcount folio_unlock_large_mapcount
         """
     ),
     "reclaim and throttling (mm/swapfile.c, mm/workingset.c)": words(
@@ -61,9 +64,10 @@ INERT: Final[Mapping[str, frozenset[str]]] = {
         BUILD_BUG_ON lockdep_assert_held might_sleep check_swap_exclusive
         """
     ),
-    "values that only functions of this list and parameters that are not looked at take": words(
+    VALUES: words(
         """
         swp_offset folio_swap thp_swapin_suitable_orders BIT max min is_swap_pte
+        folio_large_mapcount folio_entire_mapcount folio_mm_id
         """
     ),
 }
@@ -84,6 +88,12 @@ def leaves_no_trace(name: str) -> bool:
     model does the same."""
     passed_over = name in ALL_INERT and name not in INERT[CHECKS]
     return passed_over or name in FORGOTTEN or name in EVENTS or name in ENABLED
+
+
+def may_change(name: str) -> bool:
+    """Whether another definition of the function changes nothing, with large folios either, where
+    values decide."""
+    return is_inert(name) and name not in INERT[VALUES]
 
 
 def is_inert(name: str) -> bool:

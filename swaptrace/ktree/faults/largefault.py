@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from swaptrace.ktree.faults.fault import Fault, Unmodelled
+from swaptrace.ktree.faults.fault import Fault, Unmodelled, shown
 from swaptrace.ktree.faults.values import PAGE_SHIFT, Address, PtePointer, further
 from swaptrace.mm.block import Block, Surroundings
 from swaptrace.mm.blockpage import BlockPage
@@ -57,13 +57,32 @@ class LargeFault(Fault):
         """What the page table holds."""
         if i == self.i:
             return self.shown
-        return self.seen.get(i, self.block.maps[i][self.p].pte)
+        page = self.page.at(i)
+        return shown(page, self.p, self.seen.get(i, page.maps[self.p].pte))
+
+    def is_anonymous(self, f: int) -> bool:
+        """folio_test_anon(): a large folio gets into the swap cache when it is swapped out, or is
+        mapped by the fault that reads it."""
+        if self.block.folios[f].nr_pages > 1 and f not in self.fresh:
+            return True
+        return super().is_anonymous(f)
 
     def ref_count(self, f: int) -> int:
-        """A reference for each page that is mapped or cached."""
+        """A reference for each page that is mapped or cached; no large folio waits in a batch."""
         folio = self.block.folios[f]
         cached = folio.nr_pages * (folio.slot is not None)
-        return self.page.mapcount(f) + self.held[f] + cached + (f in self.batched)
+        return (
+            self.page.mapcount(f)
+            + self.held[f]
+            + cached
+            + (folio.nr_pages == 1 and f in self.batched)
+        )
+
+    def swap_count(self, s: int) -> int:
+        """__swap_count(), of a slot of any page of the block."""
+        if s not in self.block.slots:
+            raise Unmodelled("a swap slot is asked about that is none of the page table's")
+        return self.block.swap_count(s) + self.kept[s]
 
     def swapped(self, f: int) -> bool:
         """folio_swapped()."""
@@ -96,7 +115,7 @@ class LargeFault(Fault):
             self.held[pte.folio] -= 1
             self.mapping[pte.folio] -= 1
         self.seen.pop(i, None)
-        self.page.at(i).set_pte(self.p, pte)
+        self.page.at(i).set_pte(self.p, self._kept(pte))
 
     def free_slot(self, s: int) -> None:
         """swap_free(), of a page of the block."""

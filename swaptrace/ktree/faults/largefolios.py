@@ -12,8 +12,9 @@ from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.fault import Unmodelled, folio
 from swaptrace.ktree.faults.fields import FIELDS
 from swaptrace.ktree.faults.largefault import LargeFault
+from swaptrace.ktree.faults.largeswapping import LARGE_SWAPPING, PAGES, first_of, page_of, parts
 from swaptrace.ktree.faults.primitive import PGTABLE, X86, Table, always, does, gives
-from swaptrace.ktree.faults.swapping import FLAGS, RMAP, SWAPFILE, entry_of, number, slot_of, whole
+from swaptrace.ktree.faults.swapping import FLAGS, RMAP, number, whole
 from swaptrace.ktree.faults.tables import primitives
 from swaptrace.ktree.faults.values import (
     OPAQUE,
@@ -22,31 +23,14 @@ from swaptrace.ktree.faults.values import (
     Pointer,
     PtePointer,
     Reference,
-    SwapEntry,
     further,
 )
 from swaptrace.mm.block import PMD_ORDER
 from swaptrace.mm.column import ZERO, Pte, SwapPte
-from swaptrace.mm.swap import folio_free_swap, read_swap_cache, swap_read_folio
 
 MM: Final = "include/linux/mm.h"
 HUGE: Final = "include/linux/huge_mm.h"
 MEMORY: Final = "mm/memory.c"
-
-PAGES: Final = 1 << PMD_ORDER
-"""A page of a folio is a pointer: the number of the folio times this, and which page it is."""
-
-
-def page_of(f: int, at: int) -> Pointer:
-    """A pointer to a page of a folio."""
-    return Pointer("page", f * PAGES + at)
-
-
-def parts(value: Any) -> tuple[int, int]:
-    """The folio of a page, and which of its pages it is; of a folio its first."""
-    if isinstance(value, Pointer) and value.kind == "page":
-        return divmod(value.number, PAGES)
-    return number(value), 0
 
 
 def _size(fault: LargeFault, value: Any) -> int:
@@ -110,62 +94,6 @@ def _new_rmap(fault: LargeFault, value: Any, address: Any, flags: Any = EXCLUSIV
     _rmap(fault, value, value, held.nr_pages, flags)
 
 
-def _offset(_fault: LargeFault, entry: Any) -> int:
-    return slot_of(entry)
-
-
-def _entry(fault: LargeFault, page: Any) -> SwapEntry:
-    f, at = parts(page)
-    return SwapEntry(entry_of(fault, folio(f)).slot + at)
-
-
-def _free(fault: LargeFault, entry: Any, count: Any = 1) -> None:
-    for at in range(whole(count)):
-        fault.free_slot(slot_of(entry) + at)
-
-
-def _free_swap(fault: LargeFault, value: Any) -> int:
-    f = number(value)
-    return 0 if fault.swapped(f) else int(folio_free_swap(fault.page, f))
-
-
-def _fill(fault: LargeFault, value: Any) -> None:
-    f = number(value)
-    held = fault.block.folios[f]
-    if f not in fault.entries:
-        raise Unmodelled("nothing says which slot the folio is read from")
-    first = fault.entries[f].slot
-    for at, page in enumerate(held.pages):
-        slot = fault.block.slots.get(first + at)
-        if slot is None or slot.data is None or slot.page != page:
-            raise Unmodelled("slots are read that do not hold the pages of the folio in order")
-    swap_read_folio(fault.page, first + fault.i - held.first, f)
-
-
-def _read_ahead(fault: LargeFault, entry: Any) -> Pointer:
-    page = fault.page
-    page.lookup = "read"
-    page.enter("swapin_readahead")
-    page.swapin_readahead(fault.p)
-    known = fault.block.next_folio
-    f = read_swap_cache(page, slot_of(entry))
-    if f >= known:
-        fault.fresh.add(f)
-    fault.held[f] += 1
-    return folio(f)
-
-
-def _look_up(fault: LargeFault, entry: Any) -> Any:
-    f = fault.page.cached_folio(slot_of(entry))
-    if f is None:
-        return 0
-    fault.held[f] += 1
-    ahead = fault.block.folios[f].readahead
-    fault.page.lookup = "readahead_hit" if ahead else "hit"
-    fault.page.note_lookup(fault.p, ahead)
-    return folio(f)
-
-
 def _allocate(fault: LargeFault, order: Any, address: Any) -> Pointer:
     pages = range(fault.at(address), fault.at(address) + (1 << whole(order)))
     return _held(fault, fault.block.add_folio(pages, ZERO))
@@ -219,25 +147,6 @@ def _next_order(_fault: LargeFault, orders: Any, order: Any) -> int:
     return max(left.bit_length() - 1, 0)
 
 
-def _uncached(fault: LargeFault, entry: Any, count: Any) -> int:
-    slots = range(slot_of(entry), slot_of(entry) + whole(count))
-    found = [at for at, slot in enumerate(slots) if slot in fault.block.cached]
-    return found[0] if found else whole(count)
-
-
-def _zeromap(fault: LargeFault, entry: Any, count: Any) -> int:
-    slots = range(slot_of(entry), slot_of(entry) + whole(count))
-    held = fault.block.slots
-    marks = [slot in held and held[slot].zeroes for slot in slots]
-    return next((at for at, mark in enumerate(marks) if mark != marks[0]), len(marks))
-
-
-def _moved(_fault: LargeFault, pte: Any, by: Any = 1) -> Any:
-    if not isinstance(pte, SwapPte):
-        raise Unmodelled("this needs a swap PTE")
-    return pte._replace(slot=pte.slot + whole(by))
-
-
 def _get(fault: LargeFault, pointer: Any) -> Any:
     return fault.entry(fault.page_of(pointer))
 
@@ -246,6 +155,12 @@ def _set(fault: LargeFault, pointer: Any, pte: Any, count: Any) -> None:
     zero = isinstance(pte, Pte) and pte.is_zero_page
     fault.page.count(Counter.ZERO_PAGE, zero and fault.shown is None)
     fault.set_ptes(pointer, pte, whole(count))
+
+
+def _shared(fault: LargeFault, value: Any) -> int:
+    f = number(value)
+    mappers = fault.block.mapped_by(f) | ({fault.p} if fault.mapping[f] else set())
+    return int(len(mappers) > 1)
 
 
 def _none(fault: LargeFault, pointer: Any, count: Any) -> int:
@@ -298,14 +213,6 @@ LARGE: Final[Table] = {
         *does("vVvv", _new_rmap, "the first mapping", RMAP),
         *does("vVv", _new_rmap, "the first mapping, exclusive", RMAP),
     ),
-    "swp_offset": gives("v", _offset, "the slot", "include/linux/swapops.h"),
-    "page_swap_entry": gives("v", _entry, "", "include/linux/swap.h"),
-    "swap_free_nr": does("vv", _free, "drops references to slots", SWAPFILE),
-    "swap_free": does("v", _free, "drops a reference to the slot", SWAPFILE),
-    "folio_free_swap": does("v", _free_swap, "out of the cache if no PTE has a slot", SWAPFILE),
-    "swap_read_folio": does("v_", _fill, "read from the slots from folio->swap on", "mm/page_io.c"),
-    "swapin_readahead": does("v_M", _read_ahead, "read-ahead", "mm/swap_state.c"),
-    "swap_cache_get_folio": does("vV_", _look_up, "the folio of a slot", "mm/swap_state.c"),
     "vma_alloc_folio": does("_vVv_", _allocate, "a new folio, with a reference", MEMORY),
     "alloc_anon_folio": does("M", _anonymous, "a new folio of zeroes", MEMORY),
     "mem_cgroup_swapin_charge_folio": does("v___", _charge, "the memory limit", "memcontrol.h"),
@@ -320,17 +227,15 @@ LARGE: Final[Table] = {
     "zswap_never_enabled": gives(
         "", lambda f: int(f.page.facts.zswap_never_enabled), "", "zswap.c"
     ),
-    "swap_zeromap_batch": gives("vv_", _zeromap, "alike in the zeromap", SWAPFILE),
-    "non_swapcache_batch": gives("vv", _uncached, "in no swap cache", MEMORY),
     "lookup_swap_cgroup_id": always(0, "_", "one cgroup", "mm/swap_cgroup.c"),
     "is_swap_pte": gives("v", lambda _f, pte: int(isinstance(pte, SwapPte)), "", MM),
-    "pte_move_swp_offset": gives("vv", _moved, "", "mm/internal.h"),
-    "pte_next_swp_offset": gives("v", _moved, "", "mm/internal.h"),
     "pte_index": gives("v", lambda _f, a: (a.value >> PAGE_SHIFT) % PAGES, "", PGTABLE),
     "ptep_get": gives("v", _get, "what the page table holds", PGTABLE),
     "pte_offset_map_lock": gives("aav_", _map_lock, "the PTE of an address", PGTABLE),
     "pte_range_none": gives("vv", _none, "", MEMORY),
     "set_ptes": does("a_vvv", _set, "", PGTABLE),
+    "folio_large_mapcount": gives("v", lambda f, v: f.mapcount(number(v)), "", MM),
+    "test_bit": gives("0v", _shared, "FOLIO_MM_IDS_SHARED_BITNUM: several processes map it", MM),
     "PageAnon": gives("v", lambda f, page: int(f.is_anonymous(parts(page)[0])), "", FLAGS),
 }
 
@@ -344,7 +249,7 @@ def _start(bound: int) -> Callable[[Any, Any], Address]:
 
 
 def _large(version: Version | None) -> Table:
-    table = {**primitives(version), **LARGE}
+    table = {**primitives(version), **LARGE, **LARGE_SWAPPING}
     del table["alloc_swap_folio"]
     return table
 
@@ -355,6 +260,7 @@ LARGE_FAULTS: Final = FAULTS._replace(
         **FAULTS.constants,
         "PAGE_SHIFT": PAGE_SHIFT,
         "PMD_ORDER": PMD_ORDER,
+        "FOLIO_MM_IDS_SHARED_BITNUM": 0,
         "PMD_MASK": -(1 << PMD_ORDER + PAGE_SHIFT),
     },
     fields={
@@ -362,7 +268,10 @@ LARGE_FAULTS: Final = FAULTS._replace(
         ("vmf", "address"): lambda fault, _vmf: fault.address,
         ("vma", "vm_start"): _start(0),
         ("vma", "vm_end"): _start(1),
+        ("folio", "swap"): first_of,
         ("SwapEntry", "val"): lambda _fault, entry: entry.slot,
     },
+    addresses=FAULTS.addresses | {"_mm_ids"},
+    followed=frozenset({"thp_swapin_suitable_orders"}),
 )
 """What a fault does to a page of a block."""

@@ -26,8 +26,8 @@ from swaptrace.mm.readahead import ROOT, Window
 if TYPE_CHECKING:
     from swaptrace.mm.blockpage import BlockPage
 
-LARGE_SINCE: Final = (6, 12)
-"""The one kernel whose functions are interpreted where memory comes in large folios."""
+LARGE: Final = ((6, 12), (7, 2), (7, 3))
+"""The kernels whose functions are interpreted where memory comes in large folios."""
 
 ERROR: Final = RESULTS["VM_FAULT_ERROR"]
 
@@ -54,7 +54,7 @@ class TreePolicy(Policy):
         self.name, self.program, self.windows = name, program, windows
         self.trace: list[Cited] | None = None
         self._large: FaultProgram | None = None
-        self.takes_large = program.sources.version == LARGE_SINCE
+        self.takes_large = program.sources.version in LARGE
         has = program.functions
         roots: Mapping[str, Callable[..., Any]] = {
             "do_swap_page": self._swap,

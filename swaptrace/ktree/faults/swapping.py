@@ -53,6 +53,10 @@ def _cached(fault: Fault, f: int) -> int:
     return int(fault.page.folios[f].slot is not None)
 
 
+def _references(fault: Fault, f: int) -> int:
+    return fault.ref_count(f)
+
+
 def _mlocked(fault: Fault, f: int) -> int:
     mapped_locked = bool(fault.mapping[f]) and fault.page.vma(fault.p).locked
     return int(mapped_locked or fault.page.mlocked(f))
@@ -291,8 +295,8 @@ FOLIOS: Final[Table] = {
         lambda fault, f: int(fault.page.folios[f].anon_exclusive), "", FLAGS
     ),
     "SetPageAnonExclusive": does("v", _exclusive, "", FLAGS),
-    "folio_ref_count": _about(Fault.ref_count, "mappings, swap cache, fault, batch", "page_ref.h"),
-    "page_count": _about(Fault.ref_count, "the same", "include/linux/page_ref.h"),
+    "folio_ref_count": _about(_references, "mappings, swap cache, fault, batch", "page_ref.h"),
+    "page_count": _about(_references, "the same", "include/linux/page_ref.h"),
     "folio_mapcount": _about(Fault.mapcount, "", "include/linux/mm.h"),
     "page_mapcount": _about(Fault.mapcount, "", "include/linux/mm.h"),
     "vm_normal_page": gives("Vav", _normal_page, "none for the zero page", "mm/memory.c"),

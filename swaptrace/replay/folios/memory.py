@@ -87,7 +87,7 @@ def in_trees(machine: Machine, policy: Policy) -> str:
     """Why no model is there for them under a kernel tree; empty if there is."""
     what = "under a policy that is a kernel tree"
     if not policy.takes_large:
-        return f"{what}, but under one of Linux 6.12"
+        return f"{what}, but under one of Linux 6.12, 7.2 or 7.3"
     if machine.memory is not None or not zram(machine):
         return f"{what}, but on zram without a memory limit"
     return ""
