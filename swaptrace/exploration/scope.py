@@ -17,6 +17,9 @@ from swaptrace.scenario.thp import large_folios
 NO_READAHEAD: Final = "machine.swap.page_cluster=0"
 """What every machine has here."""
 
+MLOCKED: Final = "if every folio is mlocked that a locked VMA maps"
+"""What a proof of several processes rests on: since 6.11, swap-in does not mark it."""
+
 NOT_COMPARED: Final[Mapping[str, str]] = {
     "readahead_window": "how far they read ahead is not compared",
     "swapin_order": "which size they swap in is not compared",
@@ -54,7 +57,19 @@ def scope(
     if large:
         full = ", while slots of the swap device are handed out in order"
     what = "one block of four pages" if large else "one page"
+    if rests_on_mlock(processes, operations, kernels or [machine.kernel]):
+        full += f", {MLOCKED}"
     return f"for {what} that {mapped}, with {by}, on {on} without read-ahead{full}"
+
+
+def rests_on_mlock(
+    processes: int, operations: tuple[str, ...] | None, kernels: Iterable[str]
+) -> bool:
+    """Whether states were visited whose folios a kernel does not mark as the model does. Equal
+    decisions (None) are equal for both."""
+    locks = any(each.partition("@")[0] == "mlock" for each in operations or ())
+    newer = any(follows(kernel, Rule.SWAPIN_UNMLOCKED) for kernel in kernels)
+    return processes > 1 and locks and newer
 
 
 def together(letters: Iterable[str]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.exploration.decisions import questions
 from swaptrace.exploration.explorer import Exploration, Request, explore, operations
 from swaptrace.exploration.graph import Limits
+from swaptrace.exploration.scope import scope
 from swaptrace.exploration.search import SearchBounds
 from swaptrace.exploration.witness import short, witnesses
 from swaptrace.mm.event import Facts
@@ -266,3 +267,22 @@ def test_a_bound_that_is_not_reached_changes_nothing() -> None:
     free = explored("final", ops=UNLOCKED)
     bounded = explored("final", ops=UNLOCKED, bounds=SearchBounds(100, 10_000))
     assert free.found == bounded.found
+
+
+@pytest.mark.parametrize(
+    ("kernel", "processes", "operations", "said"),
+    [
+        ("6.12", 2, "read,mlock,pageout,fork", True),
+        ("6.12", 1, "read,mlock,pageout", False),
+        ("6.12", 2, "read,pageout,fork", False),
+        ("6.1", 2, "read,mlock,pageout,fork", False),
+        ("6.12", 2, None, False),
+    ],
+)
+def test_a_proof_says_that_it_takes_folios_of_locked_vmas_for_mlocked(
+    kernel: str, processes: int, operations: str | None, said: bool
+) -> None:
+    """Where a kernel does not mark what such a VMA swaps in?"""
+    letters = None if operations is None else tuple(operations.split(","))
+    text = scope(Machine(kernel=kernel), processes, letters)
+    assert ("if every folio is mlocked that a locked VMA maps" in text) is said

@@ -6,6 +6,7 @@ no tables, no runs of hits, no time that is made up for later.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from swaptrace.counters import ReclaimCounter
@@ -99,6 +100,10 @@ class NaiveMemory:
 
     def place(self, family: SharedRegion, _pages: int, _column: int) -> None:
         self.of[id(family)] = family
+
+    def huge(self, family: SharedRegion, _member: int) -> Iterator[tuple[int, bool]]:
+        """No entry is huge."""
+        yield family.region.pages, False
 
     def key(self) -> tuple[object, ...]:
         self.asked += 1

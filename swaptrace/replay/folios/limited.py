@@ -14,7 +14,6 @@ from swaptrace.mm.event import (
     ClearRefs,
     Dontneed,
     Event,
-    Fork,
     Free,
     Mprotect,
     Pageout,
@@ -31,7 +30,7 @@ from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.tally import Tally
 
 MODELLED: Final = (
-    *(Access, Populate, Dontneed, SetVma, Mprotect, Writeprotect, ClearRefs, Fork, Unmap),
+    *(Access, Populate, Dontneed, SetVma, Mprotect, Writeprotect, ClearRefs, Unmap),
     *(Pageout, Free, SwapIn),
 )
 """The events that folios under a limit can have."""
