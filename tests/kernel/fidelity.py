@@ -53,7 +53,8 @@ With folios of 64 KiB the runs of one kernel differ (16 workloads, 6.12.117, `cl
 runs each). What is the same in all three runs is exact. Of the other twelve workloads, eight end
 within the spread of the three, the rest up to 0.6 % outside (`python -m tests.kernel.foliolimits`),
 as half of all fourth runs of the kernel would be. Of scenarios with random advice on folios of 16
-to 64 KiB, 24 of 24 agreed after every step; under `mglru` 24 of 24, on folios of 16 to 256 KiB.
+to 64 KiB, 24 of 24 agreed after every step; under `mglru` 24 of 24, with
+which its rules for folios were found.
 
 ## What the observations do not cover
 
