@@ -18,7 +18,7 @@ from swaptrace.mm.event import Access, Event, Facts, Free, Pageout, Populate
 from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.engine import Replay
-from swaptrace.replay.folios import memory
+from swaptrace.replay.folios import chosen
 from swaptrace.replay.folios.memory import MODELLED, Folios, check_modelled, orders_of
 from swaptrace.replay.folios.regions import SLOT_CACHE
 from swaptrace.replay.folios.slotmap import SlotMap
@@ -212,7 +212,7 @@ class NaiveFolios(Folios):
 def page_by_page() -> Iterator[None]:
     """Replace the engine's large folios, and its repeat."""
     with (
-        mock.patch.object(memory, "Folios", NaiveFolios),
+        mock.patch.object(chosen, "Folios", NaiveFolios),
         mock.patch.object(Replay, "repeat", repeat),
         mock.patch.object(sequence, "replay_pattern", replay_pattern),
     ):
