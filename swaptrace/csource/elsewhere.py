@@ -20,8 +20,10 @@ ELSEWHERE: Final = words(
     __folio_mark_uptodate __folio_set_locked __folio_set_swapbacked __swap_count add_wait_queue
     alloc_anon_folio alloc_swap_folio alloc_zeroed_user_highpage_movable anon_vma_prepare
     check_stable_address_space check_swap_exclusive folio_file_page folio_lock_or_retry
-    folio_matches_swap_entry folio_order folio_set_swap_entry folio_swap folio_test_dirty
-    folio_test_mappedtodisk folio_xchg_last_cpupid get_shadow_from_swap_cache get_swap_device
+    folio_entire_mapcount folio_large_mapcount folio_lock_large_mapcount
+    folio_matches_swap_entry folio_mm_id folio_order folio_set_swap_entry folio_swap
+    folio_test_dirty folio_test_mappedtodisk folio_unlock_large_mapcount folio_xchg_last_cpupid
+    get_shadow_from_swap_cache get_swap_device
     handle_userfault is_fsdax_page is_swap_pte is_zero_pfn ksm_might_need_to_copy max
     mem_cgroup_charge
     mem_cgroup_swapin_charge_folio mem_cgroup_swapin_uncharge_swap min mm_forbids_zeropage

@@ -139,7 +139,9 @@ WRONG = {
             "large-after",
             (
                 "	exclusive = pte_swp_ex",
-                "	swap_cache_del_folio(folio);\n	exclusive = pte_swp_ex",
+                "	if (folio_test_large(folio))\n"
+                "\t\tswap_cache_del_folio(folio);\n"
+                "	exclusive = pte_swp_ex",
             ),
         ),
         "the folio is in no swap cache",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -11,12 +13,13 @@ from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.errors import ScenarioError
-from swaptrace.replay.engine import replay
+from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.explain import explain
 from swaptrace.scenario.loader import load_file, load_text
 from swaptrace.scenario.remap import MremapStep, RemapFlag
 from swaptrace.scenario.schema import MmapStep, RepeatStep, Scenario, Step
 from tests.effort import examples
+from tests.replay.naive import naive_replay
 from tests.replay.strategies import PAGE, scenarios
 from tests.replay.test_naive import agree
 from tests.replay.test_shared import counted, modelled, ran, without_readahead
@@ -267,5 +270,13 @@ def mapped_twice(draw: st.DrawFn, registers: bool = False) -> Scenario:
 @settings(max_examples=examples(150))
 @given(st.booleans().flatmap(mapped_twice), st.sampled_from(["prepatch", "merged"]))
 def test_replay_by_runs_equals_page_by_page(scenario: Scenario, policy: str) -> None:
-    """Do both replays agree on counters, promises and page maps?"""
-    agree(scenario, policy)
+    """Do both replays agree on counters, promises and page maps, or refuse the same?"""
+    try:
+        agree(scenario, policy)
+    except ScenarioError as error:
+        said = re.escape(str(error))
+        with (
+            mock.patch.object(Replay, "check_errno"),
+            pytest.raises(ScenarioError, match=said),
+        ):
+            naive_replay(scenario, policies.find(policy))

@@ -87,7 +87,7 @@ def test_the_same_seed_makes_the_same_scenario() -> None:
 @exhaustive
 def test_they_use_the_whole_format() -> None:
     """Is there every operation with an effect, errno, order, an unaligned range, a small swap?"""
-    scenarios = [made(i) for i in range(120)]
+    scenarios = [made(i) for i in range(240)]
     steps = [step for scenario in scenarios for step in written(scenario.steps)]
     assert {step.op for step in steps} == set(OPERATIONS) - NOT_MADE
     assert {getattr(step, "pattern", None) for step in steps} >= set(get_args(Pattern))
