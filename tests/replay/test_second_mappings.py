@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -271,12 +271,18 @@ def mapped_twice(draw: st.DrawFn, registers: bool = False) -> Scenario:
 @given(st.booleans().flatmap(mapped_twice), st.sampled_from(["prepatch", "merged"]))
 def test_replay_by_runs_equals_page_by_page(scenario: Scenario, policy: str) -> None:
     """Do both replays agree on counters, promises and page maps, or refuse the same?"""
+    with mock.patch.object(Replay, "check_errno"):
+        refused = refusal(lambda: replay(scenario, policies.find(policy)))
+        if refused:
+            assert refusal(lambda: naive_replay(scenario, policies.find(policy))) == refused
+            return
+    agree(scenario, policy)
+
+
+def refusal(replayed: Callable[[], object]) -> str:
+    """What a replay says that it does not model; "" if it goes to the end."""
     try:
-        agree(scenario, policy)
+        replayed()
     except ScenarioError as error:
-        said = re.escape(str(error))
-        with (
-            mock.patch.object(Replay, "check_errno"),
-            pytest.raises(ScenarioError, match=said),
-        ):
-            naive_replay(scenario, policies.find(policy))
+        return str(error)
+    return ""
