@@ -273,3 +273,40 @@ def test_a_progress_bar_knows_how_far_one_long_replay_is() -> None:
     bar.begin("one", "merged")
     assert bar.done == 1
     bar.close()
+
+
+CALLBACK = """\
+import time, weakref
+from swaptrace.terminal.interruption import leave_at_once, raise_instead
+
+leave_at_once()
+raise_instead()
+
+
+class Gone:
+    pass
+
+
+def interrupted(_):
+    raise {error}
+
+
+gone = Gone()
+reference = weakref.ref(gone, interrupted)
+del gone
+try:
+    while {error} is KeyboardInterrupt:
+        time.sleep(600)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "out", "told"), [("KeyboardInterrupt", "interrupted\n", 0), ("ValueError", "", 1)]
+)
+def test_an_interrupt_that_comes_in_a_callback_is_not_lost(error: str, out: str, told: int) -> None:
+    """Does it end even a sleep, without a word, and is any other exception told?"""
+    done = completed([sys.executable, "-c", CALLBACK.format(error=error)], text=True)
+    assert (done.returncode, done.stdout) == (0, out)
+    assert done.stderr.count("Exception ignored") == told

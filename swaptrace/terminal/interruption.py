@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from types import FrameType
 
 from swaptrace.terminal.exitcodes import ExitCode
@@ -28,4 +29,16 @@ def raise_instead() -> bool:
     was = signal.getsignal(signal.SIGINT) is leave
     if was:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = raise_later
     return was
+
+
+def raise_later(ignored: sys.UnraisableHookArgs) -> None:
+    """An interrupt that came in a callback, which can raise nothing (importlib has such), comes
+    once more when that is over. Of other exceptions it is told as always."""
+    if ignored.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(ignored)
+        return
+    from threading import Timer, main_thread
+
+    Timer(0.01, signal.pthread_kill, (main_thread().ident, signal.SIGINT)).start()
