@@ -121,6 +121,8 @@ def register(call: Call, wanted: Vma) -> Errno:
     context = wanted.uffd.context
     if any(area.vma.uffd_armed and area.vma.uffd.context != context for area in areas):
         return "EBUSY"
+    if call.world.follows(Rule.UFFD_RWP) and any(drops(area.vma, wanted) for area in areas):
+        return "EBUSY"
 
     def changed(vma: Vma) -> Vma:
         modes = vma.uffd_wp >= wanted.uffd_wp and vma.uffd.missing >= wanted.uffd.missing
@@ -130,6 +132,11 @@ def register(call: Call, wanted: Vma) -> Errno:
 
     each_area(call, changed)
     return None
+
+
+def drops(vma: Vma, wanted: Vma) -> bool:
+    """Whether a mode is left out that the markers of page tables are of."""
+    return (vma.uffd_wp and not wanted.uffd_wp) or (vma.uffd_rwp and not wanted.uffd_rwp)
 
 
 def check_objects(world: World, areas: list[VmArea], wanted: Vma) -> None:

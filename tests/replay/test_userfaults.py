@@ -114,6 +114,20 @@ def test_leaving_takes_all_protection_away() -> None:
     )
 
 
+@pytest.mark.parametrize(("kernel", "errno"), [("7.2", ""), ("7.3", ", errno: EBUSY")])
+def test_a_mode_that_has_markers_cannot_be_left_out(kernel: str, errno: str) -> None:
+    """Is it so since 7.3, and may a mode be added, or only MISSING be left out?"""
+    ran(
+        "- {uffd_register: buf, mode: [missing, wp], features: WP_UNPOPULATED}\n"
+        f"- {{uffd_register: buf, mode: missing, features: WP_UNPOPULATED{errno}}}\n"
+        "- {uffd_unregister: buf}\n"
+        "- {uffd_register: buf, mode: missing, features: WP_UNPOPULATED}\n"
+        "- {uffd_register: buf, mode: [missing, wp], features: WP_UNPOPULATED}\n"
+        "- {uffd_register: buf, mode: wp, features: WP_UNPOPULATED}\n",
+        machine=f"{{kernel: '{kernel}'}}",
+    )
+
+
 def test_user_space_gives_pages_only_where_there_are_none() -> None:
     """UFFDIO_COPY takes a marker's place, UFFDIO_ZEROPAGE does not; each stops at what is there."""
     ran(
