@@ -193,8 +193,8 @@ def test_is_a_policy_in_expect_that_does_not_exist_an_error(here: Path, command:
     result = run(command, "a.yaml")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(
-        "a.yaml:16:5: expect: no policy 'finall'; did you mean 'final'?; "
-        "one of your own is given by --policies\n        finall: "
+        "a.yaml:16:5: expect: no policy 'finall'; did you mean 'final'? "
+        "(one of your own is given by --policies)\n        finall: "
     )
     (here / "a.yaml").write_text(READ_WRITE.replace("    new:", "    finall: {}\n    new:"))
     assert run(command, "a.yaml").exit_code == 2

@@ -39,7 +39,7 @@ def _problems(scenario: Scenario, given: Sequence[Policy], option: str) -> Itera
     known |= set(available())
     unknown = {each.name: each for each in reversed(scenario.named) if each.name not in known}
     for name, line, column, where in islice(reversed(unknown.values()), MAX_REPORTED):
-        hint = f"{did_you_mean(name, known)}; one of your own is given by {option}"
+        hint = f"{did_you_mean(name, known)} (one of your own is given by {option})"
         text = scenario.text[line - 1] if line <= len(scenario.text) else ""
         yield Problem(
             scenario.file, line, column, f"{where}: no policy {quote(name)}; {hint}", text

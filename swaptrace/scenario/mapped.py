@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from swaptrace.scenario import values
 from swaptrace.scenario.fields import StepFields
-from swaptrace.scenario.remap import MremapStep
+from swaptrace.scenario.remap import MremapStep, RemapFlag
 from swaptrace.scenario.schema import HUGE_PAGE, MmapStep
 from swaptrace.scenario.values import Reader
 
@@ -63,11 +63,22 @@ def mremap(f: StepFields) -> MremapStep:
         name=f.get("as", values.name, None),
         flags=f.flags("flags", values.REMAP_FLAG),
     )
-    if (step.to is None) == ("MREMAP_FIXED" in step.flags):
-        f.report.add(f.mark, "mremap: an address ('to') and MREMAP_FIXED need each other")
-    if (step.name is None) == step.keeps:
-        f.report.add(f.mark, "mremap: a name for the pages ('as') and MREMAP_DONTUNMAP do")
+    need_each_other(f, step, "to", "MREMAP_FIXED", "the address that the region goes to")
+    need_each_other(
+        f, step, "as", "MREMAP_DONTUNMAP", "the name of the region that the pages become"
+    )
     return step
+
+
+def need_each_other(
+    f: StepFields, step: MremapStep, key: str, flag: RemapFlag, meaning: str
+) -> None:
+    """Report a key without the flag that gives it a meaning, or the flag without it."""
+    given = flag in step.flags
+    if given and key not in f.entries:
+        f.report.add(f.mark, f"mremap: {flag} needs {key!r}, {meaning}")
+    elif key in f.entries and not given:
+        f.wrong(key, f"means nothing without {flag}; give it in 'flags'")
 
 
 def whole_pages(f: StepFields, key: str) -> int:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Final
 
 from swaptrace.errors import did_you_mean, nearest, quote
+from swaptrace.scenario import meant
 from swaptrace.scenario.fields import StepFields
 from swaptrace.scenario.nodes import (
     Listing,
@@ -105,10 +106,13 @@ class StepReader:
                 f"the operation, {later}, must be the first key of its step, before {quote(first)}",
             )
             return later, later
+        if first in meant.OPERATIONS:
+            self.report.add(mark, f"unknown operation {quote(first)}; {meant.OPERATIONS[first]}")
+            return None
         hint = did_you_mean(first, OPERATIONS)
         self.report.add(mark, f"unknown operation {quote(first)}; {hint}")
-        meant = nearest(first, OPERATIONS)
-        return None if meant is None else (meant, first)
+        near = nearest(first, OPERATIONS)
+        return None if near is None else (near, first)
 
     def nesting(
         self, parsed: ParsedStep, entries: dict[str, NodeEntry], outer: tuple[ParsedStep, ...]

@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Final, TypeAlias, TypeVar, get_args
 
 from swaptrace.advice import NOT_MODELLED, PREFIX, TAKEN, Advice
 from swaptrace.backends import KNOWN
-from swaptrace.errors import nearest, quote
+from swaptrace.errors import LISTED, nearest, quote
 from swaptrace.kernels import KERNELS, RANGES
+from swaptrace.scenario import meant
 from swaptrace.scenario.addresses import ADDRESS_LIMIT
 from swaptrace.scenario.hardware import Backend, KiB, Reclaim
 from swaptrace.scenario.nodes import Listing, Node, Scalar, a_kind
@@ -35,6 +37,7 @@ MMAP_MIN_ADDR: Final = 64 * KiB
 MAX_DIGITS: Final = 400
 """More digits are out of every range; int() itself refuses 4300, and slows down before."""
 
+NO_HINTS: Final[Mapping[str, str]] = MappingProxyType({})
 MAX_COUNT: Final = 10**18
 MAX_SEED: Final = (1 << 32) - 1
 """Seeds have 32 bits, in the C of `emit-c` as well."""
@@ -194,10 +197,11 @@ def choice(
     guess: bool = True,
     known: str = "",
     others: Collection[str] = (),
+    hints: Mapping[str, str] = NO_HINTS,
 ) -> Reader[T]:
     """One of a few names, which messages may call by ranges (`known`). A common `prefix` may be
-    left out, and makes no names alike; `guess` which one was meant. `others` are such things as
-    well, of which nothing is known."""
+    left out, and makes no names alike; `guess` which one was meant, where `hints` do not say.
+    `others` are such things as well, of which nothing is known."""
     values = {str(value): value for value in valid}
     known = known or ", ".join(values)
 
@@ -207,8 +211,11 @@ def choice(
             return value
         if text in others or prefix + text in others:
             raise Invalid(f"{quote(text)} is not modelled; valid: {known}")
-        near = near_name(text, values, prefix) if guess else None
-        hint = f"did you mean {quote(near)}? (valid: {known})" if near else f"valid: {known}"
+        hint = hints.get(text, hints.get(prefix + text))
+        if hint is None:
+            near = near_name(text, values, prefix) if guess else None
+            rest = f" (valid: {known})" if len(values) <= LISTED else ""
+            hint = f"did you mean {quote(near)}?{rest}" if near else f"valid: {known}"
         raise Invalid(f"{quote(text)} is not {what}; {hint}")
 
     return reader
@@ -307,15 +314,19 @@ THP_ENABLED: Final[Reader[ThpEnabled]] = choice(get_args(ThpEnabled), "where lar
 THP_INHERITED: Final[Reader[ThpInherited]] = choice(
     get_args(ThpInherited), "where large folios are used"
 )
-PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection")
-PIN_MODE: Final[Reader[PinMode]] = choice(get_args(PinMode), "a way to pin")
+PROT: Final[Reader[Prot]] = choice(get_args(Prot), "a protection", hints=meant.PROTECTIONS)
+PIN_MODE: Final[Reader[PinMode]] = choice(get_args(PinMode), "a way to pin", hints=meant.PINS)
 
 UFFD_MODE: Final[Reader[UffdMode]] = choice(get_args(UffdMode), "a mode of userfaultfd")
 PATTERN: Final[Reader[Pattern]] = choice(get_args(Pattern), "a pattern")
 ORDER: Final[Reader[Order]] = choice(get_args(Order), "an order")
-OF_NAME: Final[Reader[Advice]] = choice(Advice, "an advice", PREFIX, others=NOT_MODELLED)
+OF_NAME: Final[Reader[Advice]] = choice(
+    Advice, "an advice", PREFIX, others=NOT_MODELLED, hints=meant.ADVICE
+)
 OF_NUMBER: Final = integer(max(TAKEN) + 1, (1 << 31) - 1)
-MAP_FLAG: Final[Reader[MapFlag]] = choice(get_args(MapFlag), "a flag of mmap() here", "MAP_")
+MAP_FLAG: Final[Reader[MapFlag]] = choice(
+    get_args(MapFlag), "a flag of mmap() here", "MAP_", hints=meant.MAP_FLAGS
+)
 REMAP_FLAG: Final[Reader[RemapFlag]] = choice(get_args(RemapFlag), "a flag of mremap()", "MREMAP_")
 LOCK_FLAG: Final[Reader[str]] = bits({"MLOCK_ONFAULT": 1}, "a flag of mlock2()", "MLOCK_", least=2)
 LOCK_ALL_FLAG: Final[Reader[str]] = bits(
