@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from types import CellType, FunctionType
@@ -24,9 +24,39 @@ def compiled(function: F) -> F:
 
     compile_it: Any = numba.njit
     # Nothing is allocated: without reference counts the arrays need no care.
-    jit = compile_it(cache=True, nogil=True, error_model="numpy", _nrt=False)
-    jitted: F = jit(of_these_sources(function))
-    return jitted
+    jitted: Any = compile_it(nogil=True, error_model="numpy", _nrt=False)(function)
+    jitted._cache = KeptCode(function)
+    made: F = jitted
+    return made
+
+
+class KeptCode:
+    """Where numba looks for machine code, and puts it (`cache=True`).
+
+    numba would look for the place of each function as soon as it is defined, although most are
+    called only by others; and get ready to compile before it looks whether it has to. That took
+    longer than a replay of a million accesses.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    @cached_property
+    def place(self) -> Any:
+        """numba's own cache of the function."""
+        from numba.core.caching import FunctionCache
+
+        make: Any = FunctionCache
+        return make(of_these_sources(self.function))
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """The function for arguments of these types, or None."""
+        with self.place._guard_against_spurious_io_errors():
+            return self.place._load_overload(signature, target)
+
+    def save_overload(self, signature: Any, result: Any) -> None:
+        """Keep what was compiled for arguments of these types."""
+        self.place.save_overload(signature, result)
 
 
 def of_these_sources(function: Any) -> FunctionType:

@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Final
 
 import swaptrace
-from swaptrace.csource.policy import CPolicy
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.ktree.faults.policy import TreePolicy
 from swaptrace.mm.policy import Policy
 from swaptrace.scenario.schema import Scenario
 from swaptrace.terminal.files import identity, opened, read_bytes, reason
 
 MAX_SOURCE: Final = 64 << 20
+
+OF_C: Final = frozenset({"swaptrace.csource.policy", "swaptrace.ktree.faults.policy"})
+"""Where the classes of policies from C are; by name, as importing a parser of C takes its time."""
+
 BLOCK: Final = 1 << 20
 
 
@@ -57,7 +59,7 @@ def of_program() -> str:
 def of_policy(policy: Policy) -> str:
     """That of the C that a policy has, or of the Python files of its class and what they are part
     of: what is beside them and they have imported, or the package that they are in."""
-    if isinstance(policy, CPolicy | TreePolicy):
+    if not OF_C.isdisjoint(each.__module__ for each in type(policy).__mro__):
         return digest_of({"c": _plain(policy.__reduce__()[1][1:])})
     roots = {each.__module__.partition(".")[0] for each in type(policy).__mro__}
     files = {file for root in roots - {"swaptrace", "builtins"} for file in _files_of(root)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,15 @@ from swaptrace.traces.chunk import CHUNK, Chunk, Numbers
 from swaptrace.traces.columns import Make, RawColumns, TraceError, shown
 
 MAX_PAGE: Final = (1 << 32) - 1
+
+READERS: Final = {
+    ".npz": ("npzfile", "NpzReader"),
+    ".csv": ("csvfile", "CsvReader"),
+    ".csv.gz": ("csvfile", "CsvReader"),
+    ".csv.xz": ("csvfile", "CsvReader"),
+    ".parquet": ("parquetfile", "ParquetReader"),
+}
+"""By the end of a file's name, who reads it: a module of this package, and its class."""
 
 
 class TraceFile:
@@ -95,21 +105,12 @@ class TraceFile:
 
 def open_trace(path: str, known: Identity | None = None) -> TraceFile:
     """The trace in a file. Raises `TraceError` if it is none, or not the file that is `known`."""
-    from swaptrace.traces.csvfile import CsvReader
-    from swaptrace.traces.npzfile import NpzReader
-    from swaptrace.traces.parquetfile import ParquetReader
-
-    kinds: dict[str, Make] = {
-        ".npz": NpzReader,
-        ".csv": CsvReader,
-        ".csv.gz": CsvReader,
-        ".csv.xz": CsvReader,
-        ".parquet": ParquetReader,
-    }
-    kind = next((kinds[suffix] for suffix in kinds if path.endswith(suffix)), None)
-    if kind is None:
-        raise TraceError(f"{shown(path)}: not a trace by its name; valid: {', '.join(kinds)}")
-    return TraceFile(path, kind, known)
+    suffix = next((each for each in READERS if path.endswith(each)), None)
+    if suffix is None:
+        raise TraceError(f"{shown(path)}: not a trace by its name; valid: {', '.join(READERS)}")
+    module, name = READERS[suffix]
+    make: Make = getattr(import_module(f"swaptrace.traces.{module}"), name)
+    return TraceFile(path, make, known)
 
 
 def checked(trace: TraceFile, columns: RawColumns, done: int) -> Chunk:

@@ -12,9 +12,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from swaptrace.csource.policy import CPolicy
+from swaptrace.ktree.faults.policy import TreePolicy
 from swaptrace.result.schemas import sweep_schema
 from swaptrace.scenario.loader import load_file
 from swaptrace.scenario.schema import AccessPatternStep
+from swaptrace.sweep.identity import OF_C
 from swaptrace.sweep.workingset import working_set
 from swaptrace.traces.patterns import accesses
 from tests.commandline import finished, run, start
@@ -156,6 +159,18 @@ def test_a_change_of_an_input_is_a_change_of_the_cell() -> None:
     assert computed(run(*command).stderr) == 2
     assert computed(run(*command, "--set", "machine.swap=disk").stderr) == 2
     assert computed(run(*words, "-p", "LABEL=mine.py").stderr) == 0
+
+
+def test_a_policy_in_c_is_its_c() -> None:
+    """Is another text another cell, and the same text the same?"""
+    text = "{ if (pte_swp_soft_dirty(vmf->orig_pte))\n\tpte = pte_mksoft_dirty(pte);\n%s}\n"
+    words = ("sweep", "work.yaml", "--over", "machine.memory=25%", "--cells", "cells", "-p")
+    assert {CPolicy.__module__, TreePolicy.__module__} == OF_C
+    counts = []
+    for more in ("", "pte = pte_mkdirty(pte);", "pte = pte_mkdirty(pte);"):
+        Path("a.c").write_text(text % more)
+        counts.append(computed(run(*words, "a.c").stderr))
+    assert counts == [1, 1, 0]
 
 
 @pytest.mark.parametrize(
