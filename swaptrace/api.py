@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from os import PathLike, fspath
 from pathlib import Path as FilePath
@@ -330,14 +329,15 @@ def sweep(
 
     axes = axes_of([f"{key}={values}" for key, values in over.items()], overrides)
     found = [policy_of(policy) for policy in policies]
-    machines = whole.machines_of(axes, lambda more: load(scenario, {**overrides, **more}))
-    done = completed(
-        cells_of([point.scenario for point in machines], found),
-        Store(default_place(os.environ) if cells is None else FilePath(cells)),
-        partial(here, jobs=jobs),
-        done=lambda _done, _of: None,
-        spoilt=lambda _error: None,
-    )
+    store = Store(default_place(os.environ) if cells is None else FilePath(cells))
+    with here(found, jobs, meanwhile=lambda: None) as engine:
+        machines = whole.machines_of(
+            axes, lambda more: load(scenario, {**overrides, **more}), engine.working_set
+        )
+        wanted = cells_of([point.scenario for point in machines], found)
+        done = completed(
+            wanted, store, engine, done=lambda _done, _of: None, spoilt=lambda _error: None
+        )
     return Gridded(whole.swept_of(axes, found, machines, done))
 
 

@@ -26,6 +26,7 @@ OPEN_TO_ALL = {
     "swaptrace.terminal.exitcodes",
     "swaptrace.terminal.files",
     "swaptrace.terminal.processes",
+    "swaptrace.terminal.workers",
 }
 ALLOWED = {
     "mm": {"mm"},
@@ -52,8 +53,7 @@ ALLOWED = {
         "scenario.uffd",
     },
     "report": {"report", "result"},
-    "sweep": {"sweep", "csource.policy", "ktree.faults.policy", "mm", "policies", "replay"}
-    | {"result", "scenario"},
+    "sweep": {"sweep", "mm", "policies", "replay", "result", "scenario"},
     "verify": {"verify", "mm", "replay", "result", "scenario", "policies", "traces", "terminal"},
     "importers": {"importers", "traces", "scenario.source", "scenario.loader"},
     "exploration": {"exploration", "mm", "replay", "result", "scenario", "report.dot"},

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from swaptrace.sweep.axes import Axis
     from swaptrace.sweep.grid import Point
     from swaptrace.sweep.running import Done, Engine
+
+    Begin = Callable[[Sequence[Policy], int], AbstractContextManager[Engine]]
 
 
 def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...]:
@@ -121,11 +123,11 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
     swaptrace sweep my.yaml --over machine.kernel=6.1,6.12 --format csv
     """
     from swaptrace import inputs
-    from swaptrace.sweep.axes import axes_of
+    from swaptrace.sweep.axes import axes_of, size_of
     from swaptrace.sweep.whole import swept_of
 
     output = _output(options)
-    engine = _engine(options)
+    begin = _engine(options)
     axes = axes_of(options["over"], options["overrides"])
     policies = inputs.policies(options["policies"], options["defines"])
     warn_of(policies)
@@ -133,9 +135,10 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
     if options["along"] and options["along"] not in (axis.key for axis in axes):
         hint = did_you_mean(options["along"], [axis.key for axis in axes])
         raise SwaptraceError(f"--along {quote(options['along'])}: no --over has this key; {hint}")
-    machines = _machines(scenario, axes, options["overrides"])
-    warn_of_machines(point.scenario for point in machines)
-    done = _computed(machines, policies, engine, options, output)
+    with begin(policies, size_of(axes) * len(policies)) as engine:
+        machines = _machines(scenario, axes, options["overrides"], engine)
+        warn_of_machines(point.scenario for point in machines)
+        done = _computed(machines, policies, engine, options, output)
     swept = swept_of(axes, policies, machines, done)
     _check_window(swept, options["window"])
     if options["plot"] is not None:
@@ -159,25 +162,34 @@ def _output(options: Mapping[str, Any]) -> Output:
     return output
 
 
-def _engine(options: Mapping[str, Any]) -> Engine:
-    """What computes the cells. Raises `UsageError` for options that do not go together."""
+def _engine(options: Mapping[str, Any]) -> Begin:
+    """What begins to compute. Raises `UsageError` for options that do not go together."""
     context = click.get_current_context()
     if options["engine"] == "local":
         if options["scheduler"] is not None:
             raise click.UsageError("--scheduler needs --engine dask", context)
         from swaptrace.sweep.running import here
 
-        return partial(here, jobs=options["jobs"] or len(os.sched_getaffinity(0)))
+        jobs = options["jobs"] or len(os.sched_getaffinity(0))
+        return lambda policies, cells: here(policies, min(jobs, cells), _get_ready)
     if options["scheduler"] is None:
         message = "--engine dask needs --scheduler ADDRESS, as in tcp://host:8786"
         raise click.UsageError(message, context)
     if options["jobs"] is not None:
         message = "--jobs is for --engine local; of dask, the workers say how many they are"
         raise click.UsageError(message, context)
-    from swaptrace.sweep.cluster import check_library, clustered
+    from swaptrace.sweep.cluster import check_library, cluster
 
     check_library()
-    return partial(clustered, address=options["scheduler"])
+    return lambda _policies, _cells: nullcontext(cluster(options["scheduler"]))
+
+
+def _get_ready() -> None:
+    """What there is to do while others compute."""
+    from swaptrace.report import sweep  # noqa: F401
+    from swaptrace.sweep.identity import of_program
+
+    of_program()
 
 
 def _check_counters(names: Sequence[str]) -> None:
@@ -197,7 +209,9 @@ def _check_window(swept: Swept, window: str) -> None:
         raise SwaptraceError(f"--window {quote(window)}: no step measures it; {hint}")
 
 
-def _machines(name: str, axes: tuple[Axis, ...], overrides: Mapping[str, str]) -> list[Point]:
+def _machines(
+    name: str, axes: tuple[Axis, ...], overrides: Mapping[str, str], engine: Engine
+) -> list[Point]:
     """Every machine of the grid, with the scenario on it."""
     from swaptrace import inputs
     from swaptrace.errors import InputErrors
@@ -219,7 +233,7 @@ def _machines(name: str, axes: tuple[Axis, ...], overrides: Mapping[str, str]) -
             raise error.errors[0] if len(error.errors) == 1 else error from None
         return found
 
-    return machines_of(axes, load)
+    return machines_of(axes, load, engine.working_set)
 
 
 def _computed(

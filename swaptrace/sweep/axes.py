@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
-from math import log2
+from math import log2, prod
 from typing import Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, did_you_mean, printable, quote
@@ -91,12 +91,15 @@ def axes_of(given: Iterable[str], overrides: Mapping[str, str]) -> tuple[Axis, .
         if axis.key in overrides:
             raise _wrong(text, f"--set gives {axis.key} a value as well; leave one out")
         axes.append(axis)
-    cells = 1
-    for axis in axes:
-        cells *= len(axis.values)
-    if cells > MOST_CELLS:
-        raise SwaptraceError(f"--over: a grid of {cells:,} machines; at most {MOST_CELLS:,} can be")
+    size = size_of(axes)
+    if size > MOST_CELLS:
+        raise SwaptraceError(f"--over: a grid of {size:,} machines; at most {MOST_CELLS:,} can be")
     return tuple(axes)
+
+
+def size_of(axes: Iterable[Axis]) -> int:
+    """How many machines the grid has."""
+    return prod(len(axis.values) for axis in axes)
 
 
 def axis_of(text: str) -> Axis:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -24,7 +24,7 @@ from swaptrace.replay.table import Table
 from swaptrace.scenario.schema import Scenario
 from swaptrace.sweep import identity
 from swaptrace.sweep.outcome import outcome_of
-from swaptrace.sweep.running import Computed, GridCell, as_text
+from swaptrace.sweep.running import Computed, Engine, GridCell, as_text, measured
 
 CONNECTING: Final = 10
 """Seconds in which a scheduler has to answer."""
@@ -81,9 +81,14 @@ def _check_trace(path: str, digest: str) -> None:
         raise SwaptraceError(f"a worker has another {printable(path)} than this machine")
 
 
+def cluster(address: str) -> Engine:
+    """The engine; working sets are measured in this process."""
+    return Engine(partial(measured, ()), partial(clustered, address=address))
+
+
 @contextmanager
 def clustered(cells: Sequence[GridCell], address: str) -> Iterator[Computed]:
-    """The engine. Raises `SwaptraceError` where no scheduler answers at the address."""
+    """What computes cells. Raises `SwaptraceError` where no scheduler answers at the address."""
     dask: Any = import_module("distributed")  # of its functions only some have types
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from swaptrace.errors import Problem, ScenarioError
+from swaptrace.scenario.hardware import LIMITED, Machine
 from swaptrace.scenario.machine import overridden
 from swaptrace.scenario.schema import Scenario
 from swaptrace.scenario.source import Report
@@ -104,6 +105,17 @@ def _as_given(problem: Problem) -> Problem:
     """What is wrong with a setting of an axis is wrong with what `--over` said."""
     file = problem.file.removeprefix("--set ")
     return problem if file == problem.file else replace(problem, file=f"--over {file}")
+
+
+def unlimited(scenario: Scenario) -> Scenario:
+    """The scenario on a machine without a memory limit, and nothing that is said of one."""
+    default = Machine()
+    free = {key: getattr(default, key) for key in LIMITED}
+    return replace(
+        scenario,
+        machine=replace(scenario.machine, **free),
+        said=scenario.said - frozenset(LIMITED),
+    )
 
 
 def cells(points: Sequence[Point], policies: int) -> Iterator[tuple[int, int]]:

@@ -4,35 +4,45 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.mm.policy import Policy
-from swaptrace.replay.parallel import forked, killed
-from swaptrace.replay.table import Table
 from swaptrace.result.jsonfile import Node
 from swaptrace.result.swept import Outcome, outcome_json, read_outcome
 from swaptrace.scenario.schema import Scenario
 from swaptrace.sweep import identity
-from swaptrace.sweep.outcome import outcome_of
 from swaptrace.sweep.store import Store
+from swaptrace.terminal.workers import Submit, killed, workers
+
+if TYPE_CHECKING:
+    from swaptrace.replay.table import Table
 
 
 class GridCell(NamedTuple):
-    """A scenario on one machine under one policy, and the digest of all that it depends on."""
+    """A scenario on one machine under one policy, and the digest of all that it depends on.
+
+    `number` is that of the policy.
+    """
 
     scenario: Scenario
     policy: Policy
+    number: int
     digest: str
 
 
 Computed = Iterator[tuple[int, str]]
 """Numbers of cells, in whatever order they are done, and their outcomes as JSON."""
 
-Engine = Callable[[Sequence[GridCell]], AbstractContextManager[Computed]]
-"""What computes cells. However it ends, nothing of it goes on."""
+
+class Engine(NamedTuple):
+    """What measures working sets and computes cells. However it ends, nothing of it goes on."""
+
+    working_set: Callable[[Scenario], int]
+    computed: Callable[[Sequence[GridCell]], AbstractContextManager[Computed]]
 
 
 class Done(NamedTuple):
@@ -47,9 +57,9 @@ def cells_of(scenarios: Sequence[Scenario], policies: Sequence[Policy]) -> list[
     sources = [identity.of_policy(policy) for policy in policies]
     traces = identity.of_traces(scenarios[0]) if scenarios else {}
     return [
-        GridCell(scenario, policy, identity.of_cell(scenario, traces, policy, source))
+        GridCell(scenario, policy, number, identity.of_cell(scenario, traces, policy, source))
         for scenario in scenarios
-        for policy, source in zip(policies, sources, strict=True)
+        for number, (policy, source) in enumerate(zip(policies, sources, strict=True))
     ]
 
 
@@ -74,7 +84,7 @@ def completed(
     missing = list({cell.digest: cell for cell in cells if cell.digest not in found}.values())
     if missing:
         done(0, len(missing))
-        with engine(missing) as results:
+        with engine.computed(missing) as results:
             for count, (number, text) in enumerate(results, start=1):
                 digest, content = missing[number].digest, json.loads(text)
                 store.put(digest, content)
@@ -97,26 +107,64 @@ def as_text(outcome: Outcome) -> str:
     return json.dumps(outcome_json(outcome), sort_keys=True)
 
 
-def here(cells: Sequence[GridCell], jobs: int) -> AbstractContextManager[Computed]:
-    """The engine that computes on this machine, in so many processes at a time."""
-    tables = {id(cell.policy): Table(cell.policy) for cell in cells}
-
-    def one(number: int) -> str:
-        cell = cells[number]
-        return as_text(outcome_of(cell.scenario, tables[id(cell.policy)]))
-
-    return _alone(cells, one) if jobs == 1 else _in_processes(cells, one, jobs)
-
-
 @contextmanager
-def _alone(cells: Sequence[GridCell], one: Callable[[int], str]) -> Iterator[Computed]:
-    yield ((number, one(number)) for number in range(len(cells)))
+def here(policies: Sequence[Policy], jobs: int, meanwhile: Callable[[], None]) -> Iterator[Engine]:
+    """The engine that computes on this machine, in so many processes at a time.
+
+    What a replay needs is imported in each of them. `meanwhile` is what this one does while they
+    have begun, once or more.
+    """
+    if jobs == 1:
+        yield alone(policies)
+        return
+    with workers(jobs, lambda: tables_of(policies)) as submit, killed():
+        yield _in_processes(submit, meanwhile)
 
 
-@contextmanager
-def _in_processes(
-    cells: Sequence[GridCell], one: Callable[[int], str], jobs: int
-) -> Iterator[Computed]:
-    with forked(one, range(len(cells)), jobs) as futures, killed():
+def alone(policies: Sequence[Policy]) -> Engine:
+    """The engine that computes in this process."""
+
+    @contextmanager
+    def computed(cells: Sequence[GridCell]) -> Iterator[Computed]:
+        tables = tables_of(policies)
+        yield ((n, _cell(tables, cell.scenario, cell.number)) for n, cell in enumerate(cells))
+
+    return Engine(partial(measured, ()), computed)
+
+
+def _in_processes(submit: Submit, meanwhile: Callable[[], None]) -> Engine:
+    def working_set(scenario: Scenario) -> int:
+        future: Future[int] = submit(measured, scenario)
+        meanwhile()
+        return future.result()
+
+    @contextmanager
+    def computed(cells: Sequence[GridCell]) -> Iterator[Computed]:
+        futures = [submit(_cell, cell.scenario, cell.number) for cell in cells]
+        meanwhile()
         numbers: Mapping[object, int] = {future: n for n, future in enumerate(futures)}
         yield ((numbers[future], future.result()) for future in as_completed(futures))
+
+    return Engine(working_set, computed)
+
+
+def tables_of(policies: Sequence[Policy]) -> list[Table]:
+    """The transitions of each policy, and all that a replay needs imported."""
+    from swaptrace.replay.table import Table
+    from swaptrace.sweep import outcome, workingset  # noqa: F401
+
+    return [Table(policy) for policy in policies]
+
+
+def measured(_tables: Sequence[Table], scenario: Scenario) -> int:
+    """The working set, in bytes; its policy is another. Raises what a replay raises."""
+    from swaptrace.sweep.workingset import working_set
+
+    return working_set(scenario)
+
+
+def _cell(tables: Sequence[Table], scenario: Scenario, number: int) -> str:
+    """The outcome of a cell under the policy of that number."""
+    from swaptrace.sweep.outcome import outcome_of
+
+    return as_text(outcome_of(scenario, tables[number]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from swaptrace import __version__
 from swaptrace.mm.policy import Policy
@@ -11,17 +11,16 @@ from swaptrace.result.swept import Swept, SweptAxis, SweptCell
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import Scenario
 from swaptrace.sweep.axes import Axis, Share
-from swaptrace.sweep.grid import Load, Point, points
+from swaptrace.sweep.grid import Load, Measure, Point, points, unlimited
 from swaptrace.sweep.running import Done
-from swaptrace.sweep.workingset import unlimited, working_set
 
 
-def machines_of(axes: Sequence[Axis], load: Load) -> list[Point]:
+def machines_of(axes: Sequence[Axis], load: Load, measure: Measure) -> list[Point]:
     """Every machine of the grid, with the scenario on it; raises as `points`."""
-    return points(axes, load, _remembered(working_set))
+    return points(axes, load, _remembered(measure))
 
 
-def _remembered(measure: Callable[[Scenario], int]) -> Callable[[Scenario], int]:
+def _remembered(measure: Measure) -> Measure:
     """The same, asked once for each machine that differs in more than its limit."""
     known: dict[Machine, int] = {}
 

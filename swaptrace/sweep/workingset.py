@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swaptrace import policies
@@ -10,8 +9,8 @@ from swaptrace.replay.engine import Replay
 from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
-from swaptrace.scenario.hardware import LIMITED, Machine
 from swaptrace.scenario.schema import Scenario
+from swaptrace.sweep.grid import unlimited
 
 if TYPE_CHECKING:
     from swaptrace.mm.column import Column
@@ -20,17 +19,6 @@ if TYPE_CHECKING:
 
 POLICY = "prepatch"
 """Under which it is measured: one that every grid has in common."""
-
-
-def unlimited(scenario: Scenario) -> Scenario:
-    """The scenario on a machine without a memory limit, and nothing that is said of one."""
-    default = Machine()
-    free = {key: getattr(default, key) for key in LIMITED}
-    return replace(
-        scenario,
-        machine=replace(scenario.machine, **free),
-        said=scenario.said - frozenset(LIMITED),
-    )
 
 
 def working_set(scenario: Scenario) -> int:
