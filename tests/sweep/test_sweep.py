@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections import OrderedDict
@@ -22,7 +23,7 @@ from swaptrace.sweep.workingset import working_set
 from swaptrace.traces.patterns import accesses
 from tests.commandline import finished, run, start
 from tests.effort import exhaustive, some
-from tests.processes import until
+from tests.processes import alive, children, completed, until
 from tests.schemas import closed, mistakes
 
 WORK = """\
@@ -220,6 +221,39 @@ def test_what_was_computed_before_it_was_ended_is_not_computed_again(
     assert 1 <= kept < 4
     assert computed(again.stderr) == 4 - kept
     assert again.stdout == run(*command, "--cells", "others").stdout
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_it_ends_while_the_working_set_is_measured(interrupted: bool) -> None:
+    """Is ^C, or a process that is killed, the end of all?"""
+    Path("work.yaml").write_text(WORK.replace("1500", "1000000000"))
+    process = start(*SWEEP, "--jobs", "2")
+    until(lambda: len(children(process.pid)) == 2, process)
+    workers = children(process.pid)
+    os.kill(process.pid if interrupted else workers[0], signal.SIGINT if interrupted else 9)
+    code, _, err = finished(process)
+    assert code == (130 if interrupted else 2)
+    assert interrupted or "a process of --jobs was killed" in err
+    assert not any(map(alive, workers))
+
+
+def test_who_takes_all_from_before_needs_no_replay() -> None:
+    """Is what a replay imports left alone?"""
+    words = (
+        "sweep",
+        "work.yaml",
+        "--over",
+        "machine.memory=64KiB",
+        "--cells",
+        "cells",
+        "--jobs",
+        "1",
+    )
+    first = run(*words)
+    code = "import sys; from swaptrace.cli import main; main(standalone_mode=False)"
+    program = f"{code}; sys.exit('numpy' in sys.modules)"
+    again = completed([sys.executable, "-c", program, *words], text=True)
+    assert (again.returncode, again.stdout) == (0, first.stdout)
 
 
 def test_a_machine_that_is_too_small_costs_its_cell_alone() -> None:
