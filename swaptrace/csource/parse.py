@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
@@ -23,7 +24,7 @@ TYPES: Final = words(
 )
 """Names that the kernel's headers declare as types."""
 
-_PRELUDE: Final = "".join(f"typedef int {name};" for name in sorted(TYPES))
+_PRELUDE: Final = f"typedef int {', '.join(sorted(TYPES))};"
 
 _POSITION: Final = re.compile(r"c:(\d+)(?::(\d+))?: (.*)", re.DOTALL)
 
@@ -103,7 +104,7 @@ def place_of(source: CSource, node: Any) -> CPlace:
 
 def _parse(source: CSource, text: str) -> Any:
     try:
-        return CParser().parse(_PRELUDE + text, _NAMED)
+        return _tree(text)
     except ParseError as error:
         match = _POSITION.match(str(error))
         if match is None:  # "At end of input": brackets match, so something is missing at the end
@@ -111,6 +112,13 @@ def _parse(source: CSource, text: str) -> Any:
             raise source.error(CPlace(last, 1), "the C ends too early") from None
         line, column, message = match.groups()
         raise source.error(CPlace(int(line), int(column or 1)), _readable(message)) from None
+
+
+@lru_cache(maxsize=256)
+def _tree(text: str) -> Any:
+    """The syntax tree, which nobody changes: of a tree and the same with a patch, most functions
+    are the same."""
+    return CParser().parse(_PRELUDE + text, _NAMED)
 
 
 def _readable(message: str) -> str:

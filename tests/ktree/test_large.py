@@ -49,9 +49,7 @@ def of(name: str) -> str:
 @pytest.mark.parametrize("name", sorted(WITHIN))
 def test_a_tree_is_proved_equal_on_large_folios(name: str) -> None:
     """Does the proof name the functions that decide about large folios?"""
-    done = told_apart(
-        SMALL / name, kernel=of(name), ops=OPS if ALL else "write@all,pageout@all,read@1"
-    )
+    done = told_apart(SMALL / name, kernel=of(name), ops=OPS if ALL else FEW)
     assert done.exit_code == 0, done.output
     assert "nothing tells them apart\nproof by enumeration" in done.stdout
     assert WITHIN[name] in done.stdout
@@ -74,11 +72,16 @@ SHARED = (
     "",
 )
 
+FEW = "write@all,read@1,pageout@all"
+
 OTHERS = {
-    "single pages": ("large", SMALL_ONES, OPS, "1", "write@all, pageout@all, read@1"),
+    "single pages": (
+        *("large", SMALL_ONES, OPS if ALL else FEW),
+        *("1", "write@all, pageout@all, read@1"),
+    ),
     "single pages since": (
         *("large-after", (SMALL_ONES[0][1:], SMALL_ONES[1][1:])),
-        *("write@all,read@1,pageout@all", "1", "write@all, pageout@all, read@1"),
+        *(FEW, "1", "write@all, pageout@all, read@1"),
     ),
     "soft-dirty bits": (
         *("large-after", ENTRIES_ALONE),

@@ -29,6 +29,7 @@ from tests.commandline import run
 from tests.effort import examples, exhaustive, some
 from tests.ktree.making import MEMORY
 from tests.ktree.wholes import (
+    FEW,
     FREES,
     FREES_LATER,
     KERNELS,
@@ -194,7 +195,7 @@ def test_a_call_that_could_decide_and_is_passed_over_is_not_decided(
 ) -> None:
     """Exit code 3 of explore and of run, with the line?"""
     tree = written("after", edited("after", (SETS, f"	{call};\n{SETS}")))
-    done = explored(SMALL / "after", tree, "7.3")
+    done = explored(SMALL / "after", tree, "7.3", what=FEW)
     assert done.exit_code == 3
     assert "not decided: no difference found" in done.stdout
     assert said in done.stderr
@@ -287,7 +288,7 @@ def test_without_a_version_nothing_is_proved(written: Write) -> None:
     """Is a file without its Makefile no proof, as versions differ in what the model does?"""
     tree = written("after", text_of("after"))
     (tree / "Makefile").unlink()
-    done = explored(SMALL / "after", tree, "7.3")
+    done = explored(SMALL / "after", tree, "7.3", what=FEW)
     assert (done.exit_code, "no Makefile gives the version" in done.stdout) == (3, True)
 
 

@@ -14,6 +14,7 @@ from tests.commandline import run
 from tests.effort import exhaustive, some
 from tests.ktree.making import MEMORY, diff, mail
 from tests.ktree.wholes import (
+    FEW,
     KERNELS,
     OPS,
     SMALL,
@@ -67,7 +68,7 @@ def test_a_patch_of_what_does_not_run_is_not_decided(what: str, tmp_path: Path) 
     """Is the exit code 3, and is that named which is neither run nor without effect?"""
     edit, expected = LEFT[what]
     spec = f"{SMALL / 'after'}+{patch(tmp_path, text_of('after'), edited('after', edit))}"
-    done = explored(SMALL / "after", spec, "7.3")
+    done = explored(SMALL / "after", spec, "7.3", what=FEW)
     assert done.exit_code == 3
     assert expected in done.stderr
 
@@ -89,7 +90,7 @@ def test_a_patch_of_what_is_passed_over_is_not_decided(what: str, tmp_path: Path
     old, new, named = PASSED_OVER[what]
     text = edited("before", (old, new))
     spec = f"{SMALL / 'before'}+{patch(tmp_path, text_of('before'), text)}"
-    done = explored(SMALL / "before", spec, "6.12")
+    done = explored(SMALL / "before", spec, "6.12", what=FEW)
     assert done.exit_code == 3
     assert f"changes that are not modelled: mm/memory.c: {named} in do_swap_page()" in done.stderr
     assert "not decided: no difference found\nnot a proof" in done.stdout
@@ -125,7 +126,7 @@ def test_a_function_can_be_left_to_the_built_in_model(written: Write) -> None:
         edited("after", ("	vmf->page = vm_normal", "	vendor();\n	vmf->page = vm_normal")),
     )
     pair = f"kernel:{tree},merged@7.3"
-    words = ("explore", "--policies", pair, "--ops", OPS)
+    words = ("explore", "--policies", pair, *FEW)
     assert run(*words).exit_code == 2
     done = run(*words, "--builtin", "do_wp_page")
     assert done.exit_code == 3

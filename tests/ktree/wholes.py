@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,9 @@ Write = Callable[[str, str], Path]
 """Makes a tree of the name of a small one and another text."""
 
 OPS = "read,write,pageout,fork,exit"
+
+FEW = ("--processes", "1", "--ops", "read,write,pageout")
+"""For what an exploration says before it begins."""
 
 FREES = """\
 	if (should_try_to_free_swap(folio, vma, vmf->flags))
@@ -55,9 +58,15 @@ def written(tmp_path: Path) -> Write:
     return write
 
 
-def explored(one: object, other: object, kernel: str, backend: str = "zram") -> Result:
+def explored(
+    one: object,
+    other: object,
+    kernel: str,
+    backend: str = "zram",
+    what: Sequence[str] = ("--ops", OPS),
+) -> Result:
     pair = ",".join(
         str(each) if "/" not in str(each) else f"kernel:{each}" for each in (one, other)
     )
     machine = ("--set", f"machine.kernel={kernel}", "--set", f"machine.swap.backend={backend}")
-    return run("explore", "--policies", pair, *machine, "--ops", OPS)
+    return run("explore", "--policies", pair, *machine, *what)

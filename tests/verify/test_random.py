@@ -194,10 +194,20 @@ def test_it_ends_at_the_first_that_differs(
     assert capsys.readouterr().err == message
 
 
-@pytest.mark.parametrize("keep_going", [False, True])
-@pytest.mark.parametrize(("stray", "status"), [(1, Status.AGREES), (4, Status.DIFFERS)])
+@pytest.mark.parametrize(
+    ("stray", "status", "keep_going"),
+    some(
+        [
+            (1, Status.AGREES, False),
+            (1, Status.AGREES, True),
+            (4, Status.DIFFERS, True),
+            (4, Status.DIFFERS, False),
+        ],
+        3,
+    ),
+)
 def test_what_others_may_have_added_is_repeated(
-    tmp_path: Path, keep_going: bool, stray: int, status: Status
+    tmp_path: Path, stray: int, status: Status, keep_going: bool
 ) -> None:
     """Is it no reason to end, and a difference only if it is there more than twice?"""
     judged = fuzzer("merged", tmp_path, stray=stray, keep_going=keep_going).run(1)
