@@ -15,7 +15,7 @@ from swaptrace.counters import ViolationKind
 from swaptrace.mm.event import Access, Event, Populate
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Overlay, Pass, relative
-from swaptrace.replay.runs.region import Pages, Region, Walk
+from swaptrace.replay.runs.region import Pages, Region, Walk, differs
 from swaptrace.replay.runs.visit import with_facts
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.tally import Tally
@@ -194,7 +194,7 @@ def write_back(region: Region, pieces: list[tuple[int, Pages, int]]) -> None:
     starts: list[Pages] = []
     ids: list[Pages] = []
     for start, columns, repeats in pieces:
-        change = np.append(0, np.flatnonzero(columns[1:] != columns[:-1]) + 1)
+        change = np.flatnonzero(differs(columns))
         if len(change) == 1:
             starts.append(np.array([start], dtype=np.int64))
             ids.append(columns[:1])

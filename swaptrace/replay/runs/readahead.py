@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import TypeAlias
 
 from swaptrace.counters import ViolationKind
@@ -69,21 +70,31 @@ class Sent:
 
 class PassEvents:
     """The events of a pass while the facts stay as they are: `access` is the fault or access
-    itself, `alone` the same where the window is the one page, `ahead` what read-ahead does to a
-    neighbour, `around` what a read fault of a file does to one."""
-
-    __slots__ = ("access", "ahead", "alone", "around", "full", "noted")
+    itself; the others are made when they are needed."""
 
     def __init__(self, world: World, event: Access | Populate) -> None:
+        self.world = world
         self.full = world.device.full
-        now = with_facts(world, event)
-        alone = now._replace(facts=now.facts._replace(readahead=False))
-        ahead = SwapIn(now.process, now.facts, readahead=True)
-        around = MapPages(now.process, now.facts)
+        self.now = with_facts(world, event)
         self.noted: Noted = {}
-        self.access, self.alone, self.ahead, self.around = (
-            Sent(world, event, self.noted) for event in (now, alone, ahead, around)
-        )
+        self.access = Sent(world, self.now, self.noted)
+
+    @cached_property
+    def alone(self) -> Sent:
+        """The access where the window is the one page."""
+        facts = self.now.facts._replace(readahead=False)
+        return Sent(self.world, self.now._replace(facts=facts), self.noted)
+
+    @cached_property
+    def ahead(self) -> Sent:
+        """What read-ahead does to a neighbour."""
+        event = SwapIn(self.now.process, self.now.facts, readahead=True)
+        return Sent(self.world, event, self.noted)
+
+    @cached_property
+    def around(self) -> Sent:
+        """What a read fault of a file does to a neighbour."""
+        return Sent(self.world, MapPages(self.now.process, self.now.facts), self.noted)
 
     def taken(self) -> Iterator[tuple[Event, int, int]]:
         """Every transition: event, column, pages."""
@@ -94,7 +105,7 @@ class Pass:
     """One walk within one VMA by an event that may ask the swap cache.
 
     Pages are counted from the region's first; `low` and `high` bound the VMA's part of the
-    region. `readahead` is the VMA's state, as page addresses, and changes as the pass goes on.
+    region. `readahead` changes as the pass goes on.
     `alone` is that the last window was of one page, `own` the policy's function if it decides
     about windows itself, to which it may matter where a fault far away was.
     """
@@ -111,7 +122,7 @@ class Pass:
         self.family = family
         self.event = event
         self.low, self.high = bounds
-        self.readahead = readahead
+        self.last, self.size, self.hits = readahead
         self.looked_up = False
         self.alone = False
         self.own: Callable[[ReadFault], Window] | None = world.table.policy.functions.get(ROOT)
@@ -124,6 +135,15 @@ class Pass:
         self.machine = page_cluster, self.table_pages, page_size
         self.max_window = max_window(page_cluster)
         self.hits_max = hits_max(page_size)
+
+    @property
+    def readahead(self) -> ReadAhead:
+        """The VMA's state, as page addresses."""
+        return ReadAhead(self.last, self.size, self.hits)
+
+    @readahead.setter
+    def readahead(self, state: ReadAhead) -> None:
+        self.last, self.size, self.hits = state
 
     def visit(self, ids: list[int] | Overlay, offset: int, pages: Iterable[int]) -> None:
         """Visit pages one by one; `ids[page - offset]` is a page's column.
@@ -170,9 +190,9 @@ class Pass:
 
     def note_hit(self, address: int, ahead: bool) -> None:
         """swap_cache_get_folio(): a hit moves the last address; one read ahead counts."""
-        state = self.readahead
-        hits = min(state.hits + 1, self.hits_max) if ahead else state.hits
-        self.readahead = ReadAhead(address, state.window, hits)
+        self.last = address
+        if ahead and self.hits < self.hits_max:
+            self.hits += 1
         self.looked_up = True
 
     def read_ahead(
@@ -189,16 +209,15 @@ class Pass:
 
     def window(self, address: int) -> tuple[int, int]:
         """swap_vma_ra_win(): the pages to read for a fault, and the new state."""
-        last, before, hits = self.readahead
+        last, before, hits = self.last, self.size, self.hits
         self.looked_up = True
         if self.own is not None:
             fault = ReadFault(address, last, before, hits, *self.bounds, *self.machine)
-            size, start, end, *state = self.own(fault)
-            self.readahead = ReadAhead(*state)
+            size, start, end, self.last, self.size, self.hits = self.own(fault)
         else:
             policy = self.world.table.policy
             size = window_size(policy, address, last, hits, before, self.max_window)
-            self.readahead = ReadAhead(address, size, 0)
+            self.last, self.size, self.hits = address, size, 0
         self.alone = size == 1
         if self.alone:
             return 0, 0
@@ -209,4 +228,4 @@ class Pass:
 
 def relative(state: ReadAhead, address: int) -> ReadAhead:
     """The state as seen from an address; where the last fault was matters only nearby."""
-    return state._replace(last=state.last - address)
+    return ReadAhead(state.last - address, state.window, state.hits)

@@ -99,7 +99,7 @@ class Region:
     def __init__(self, pages: int, column: int) -> None:
         self.pages = pages
         self.starts: Pages = np.zeros(1, dtype=np.int64)
-        self.ids: Pages = np.full(1, column, dtype=np.int64)
+        self.ids: Pages = np.array([column], dtype=np.int64)
 
     def resize(self, pages: int, column: int) -> None:
         """Cut pages off at the end, or append some of a column."""
@@ -107,8 +107,9 @@ class Region:
             kept = self.starts < pages
             self.starts, self.ids = self.starts[kept], self.ids[kept]
         elif pages > self.pages:
-            starts, ids = np.append(self.starts, self.pages), np.append(self.ids, column)
-            self._merge(starts, ids)
+            self._merge(
+                np.concatenate([self.starts, [self.pages]]), np.concatenate([self.ids, [column]])
+            )
         self.pages = pages
 
     def copy(self) -> Region:
@@ -122,7 +123,7 @@ class Region:
         yield from self.segments(Walk(0, self.pages))
 
     def _ends(self) -> Pages:
-        return np.append(self.starts[1:], self.pages)
+        return np.concatenate([self.starts[1:], [self.pages]])
 
     def segments(self, walk: Walk) -> Iterator[tuple[int, int, int]]:
         """(index in the walk, visited pages, column) of every stretch of equal columns."""
@@ -144,8 +145,8 @@ class Region:
 
     def _visited(self, walk: Walk) -> tuple[Pages, Pages]:
         """The runs that a walk meets, ascending, and how many pages it visits of each."""
-        low = int(np.searchsorted(self.starts, walk.first, side="right")) - 1
-        high = int(np.searchsorted(self.starts, walk.end, side="left"))
+        low = int(self.starts.searchsorted(walk.first, side="right")) - 1
+        high = int(self.starts.searchsorted(walk.end, side="left"))
         starts = np.maximum(self.starts[low:high], walk.first)
         ends = np.minimum(self._ends()[low:high], walk.end)
         # Visited pages below x: those with first + i * stride < x.
@@ -159,6 +160,8 @@ class Region:
         """How many of the visited pages hold each column."""
         if walk.count == 0:
             return {}
+        if len(self.ids) == 1:
+            return {int(self.ids[0]): walk.count}
         _, counts, ids = self._segments(walk if walk.seed is None else replace(walk, seed=None))
         if len(ids) == 1:
             return {int(ids[0]): int(counts[0])}
@@ -177,13 +180,13 @@ class Region:
 
     def uniform_around(self, page: int) -> tuple[int, int]:
         """The run that a page lies in: its first page, and one past its last."""
-        run = int(np.searchsorted(self.starts, page, side="right")) - 1
+        run = int(self.starts.searchsorted(page, side="right")) - 1
         end = self.starts[run + 1] if run + 1 < len(self.starts) else self.pages
         return int(self.starts[run]), int(end)
 
     def at(self, pages: Pages) -> Pages:
         """The columns of single pages."""
-        return self.ids[np.searchsorted(self.starts, pages, side="right") - 1]
+        return self.ids[self.starts.searchsorted(pages, side="right") - 1]
 
     def replace(self, walk: Walk, new: Callable[[Pages], Pages]) -> None:
         """Give every visited page the column that `new` makes of its old one."""
@@ -205,20 +208,25 @@ class Region:
         self.replace(walk, of_all)
 
     def _replace_range(self, low: int, high: int, new: Callable[[Pages], Pages]) -> None:
-        first = int(np.searchsorted(self.starts, low, side="right")) - 1
-        last = int(np.searchsorted(self.starts, high, side="left"))
-        starts = self.starts[first:last].copy()
+        first = int(self.starts.searchsorted(low, side="right")) - 1
+        last = int(self.starts.searchsorted(high, side="left"))
+        starts, ids = self.starts[first:last].copy(), new(self.ids[first:last])
+        first += int(starts[0] < low)
         starts[0] = low
-        self.splice(low, high, starts, new(self.ids[first:last]))
+        self._put(first, last, high, starts, ids)
 
     def splice(self, low: int, high: int, starts: Pages, ids: Pages) -> None:
         """Put runs in place of the pages `low` to `high`; the first starts at `low`."""
-        first = int(np.searchsorted(self.starts, low, side="left"))
-        last = int(np.searchsorted(self.starts, high, side="left"))
+        first = int(self.starts.searchsorted(low, side="left"))
+        self._put(first, int(self.starts.searchsorted(high, side="left")), high, starts, ids)
+
+    def _put(self, first: int, last: int, high: int, starts: Pages, ids: Pages) -> None:
+        """Put runs, up to the page `high`, in place of those that start there, `first` to
+        `last`."""
         if high < self.pages and (last == len(self.starts) or self.starts[last] > high):
             # The run that `high` lies in goes on behind the new ones.
-            starts = np.append(starts, high)
-            ids = np.append(ids, self.ids[last - 1])
+            starts = np.concatenate([starts, [high]])
+            ids = np.concatenate([ids, self.ids[last - 1 : last]])
         self._merge(
             np.concatenate([self.starts[:first], starts, self.starts[last:]]),
             np.concatenate([self.ids[:first], ids, self.ids[last:]]),
@@ -238,7 +246,7 @@ class Region:
 
     def _merge(self, starts: Pages, ids: Pages) -> None:
         """Merge equal neighbouring runs."""
-        keep = np.append(True, ids[1:] != ids[:-1])
+        keep = differs(ids)
         self.starts, self.ids = starts[keep], ids[keep]
 
     def key(self) -> bytes:
@@ -260,8 +268,8 @@ class RegionPart(Region):
     def _runs(self) -> tuple[Pages, Pages]:
         """Where runs start here, and which column they hold."""
         starts, end = self.whole.starts, self.first + self.pages
-        low = int(np.searchsorted(starts, self.first, side="right")) - 1
-        high = int(np.searchsorted(starts, end, side="left"))
+        low = int(starts.searchsorted(self.first, side="right")) - 1
+        high = int(starts.searchsorted(end, side="left"))
         return np.maximum(starts[low:high] - self.first, 0), self.whole.ids[low:high]
 
     @property
@@ -275,6 +283,14 @@ class RegionPart(Region):
     def _merge(self, starts: Pages, ids: Pages) -> None:
         """Put runs in place of all pages."""
         self.whole.splice(self.first, self.first + self.pages, starts + self.first, ids)
+
+
+def differs(ids: Pages) -> npt.NDArray[np.bool_]:
+    """Of each whether it is another one than that before; of the first, that it is."""
+    found = np.empty(len(ids), np.bool_)
+    found[0] = True
+    np.not_equal(ids[1:], ids[:-1], out=found[1:])
+    return found
 
 
 def _ceil_div(a: Pages, b: int) -> Pages:
