@@ -125,7 +125,7 @@ class Graph:
             counts = add(counts, outcome.counts)
             if outcome.violations:
                 seen += [kind for kind, _ in outcome.violations]
-        anon_vmas = after(state.anon_vmas, events[-1], any(counts[at] for at in NEW_ANON))
+        anon_vmas = after(state.anon_vmas, events[-1], any(NEW_ANON(counts)))
         return PageState(forgotten(column, self.kept), anon_vmas), ShownEffect(
             counts, tuple(sorted(seen))
         )

@@ -18,6 +18,7 @@ from swaptrace.mm.column import (
     Shmem,
     SwapPte,
     SwapSlot,
+    changed,
 )
 
 _Numbers: TypeAlias = dict[int, int]
@@ -51,9 +52,9 @@ def canonical(
     out_maps = [_renumber_mapping(m, folio_of, slot_of, token_of) for m in new_maps]
     out_folios = [_renumber_folio(folios[old], slot_of, token_of) for old in folio_of]
     out_slots = [_renumber_slot(slots[old], token_of) for old in slot_of]
-    out_pins = [_renumber_pin(pin, folio_of, token_of) for pin in pins]
-    out_shmem = _renumber_shmem(shmem, folio_of, slot_of)
-    return Column(tuple(out_maps), tuple(out_folios), tuple(out_slots), tuple(out_pins), out_shmem)
+    out_pins = tuple([_renumber_pin(pin, folio_of, token_of) for pin in pins]) if pins else ()
+    out_shmem = None if shmem is None else _renumber_shmem(shmem, folio_of, slot_of)
+    return Column(tuple(out_maps), tuple(out_folios), tuple(out_slots), out_pins, out_shmem)
 
 
 def observable(m: Mapping) -> Mapping:
@@ -67,7 +68,7 @@ def observable(m: Mapping) -> Mapping:
     armed = m.armed and m.pte is not None
     freed = m.freed and m.data != ZERO
     if written != m.written or armed != m.armed or freed != m.freed:
-        return m._replace(written=written, armed=armed, freed=freed)
+        return Mapping(vma, m.pte, m.data, freed, written, armed)
     return m
 
 
@@ -114,9 +115,7 @@ def numbering(
     return _reachable([observable(m) for m in maps], folios, pins, shmem)
 
 
-def _renumber_shmem(shmem: Shmem | None, folio_of: _Numbers, slot_of: _Numbers) -> Shmem | None:
-    if shmem is None:
-        return None
+def _renumber_shmem(shmem: Shmem, folio_of: _Numbers, slot_of: _Numbers) -> Shmem:
     folio = None if shmem.folio is None else folio_of[shmem.folio]
     return Shmem(folio, None if shmem.slot is None else slot_of[shmem.slot])
 
@@ -144,7 +143,7 @@ def _renumber_folio(folio: Folio, slot_of: _Numbers, token_of: _Numbers) -> Foli
     slot = None if folio.slot is None else _number(slot_of, folio.slot)
     if data == folio.data and slot == folio.slot:
         return folio
-    return folio._replace(data=data, slot=slot)
+    return changed(folio, data=data, slot=slot)
 
 
 def _renumber_slot(slot: SwapSlot, token_of: _Numbers) -> SwapSlot:

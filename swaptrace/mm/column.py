@@ -13,7 +13,7 @@ reached or observed is kept. Reference and map counts are derived, never stored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from swaptrace.mm.uffd import PLAIN, Uffd
 
@@ -105,7 +105,8 @@ class Vma(NamedTuple):
 
 
 class Pte(NamedTuple):
-    """A present page-table entry. The methods are the kernel's pte_*() helpers.
+    """A present page-table entry. The methods are the kernel's pte_*() helpers; the entry that they
+    give is of the type of this one.
 
     `uffd_wp` is the uffd bit: in a VMA with VM_UFFD_RWP such a PTE is PROT_NONE as well, always.
     """
@@ -118,15 +119,15 @@ class Pte(NamedTuple):
 
     def mkwrite(self) -> Pte:
         """pte_mkwrite()."""
-        return self if self.write else self._replace(write=True)
+        return self if self.write else type(self)(self.folio, True, *self[2:])
 
     def wrprotect(self) -> Pte:
         """pte_wrprotect()."""
-        return self._replace(write=False) if self.write else self
+        return type(self)(self.folio, False, *self[2:]) if self.write else self
 
     def mkdirty(self) -> Pte:
         """pte_mkdirty(), which on x86 marks the PTE soft-dirty as well."""
-        return self._replace(dirty=True, soft_dirty=True)
+        return type(self)(self.folio, self.write, True, True, self.uffd_wp)
 
     def mkclean(self) -> Pte:
         """pte_mkclean(); the soft-dirty bit stays."""
@@ -134,7 +135,7 @@ class Pte(NamedTuple):
 
     def mksoft_dirty(self) -> Pte:
         """pte_mksoft_dirty()."""
-        return self._replace(soft_dirty=True)
+        return type(self)(self.folio, self.write, self.dirty, True, self.uffd_wp)
 
     def clear_soft_dirty(self) -> Pte:
         """pte_clear_soft_dirty()."""
@@ -231,6 +232,17 @@ class Folio(NamedTuple):
     mlocks: int = 0
     mlock_new: bool = False
     fresh: bool = False
+
+
+FIELDS: Final = {name: position for position, name in enumerate(Folio._fields)}
+
+
+def changed(folio: Folio, **changes: Any) -> Folio:
+    """The folio with other values in some fields: `_replace()`, in half the time."""
+    values: list[Any] = [*folio]
+    for name, value in changes.items():
+        values[FIELDS[name]] = value
+    return Folio(*values)
 
 
 class SwapSlot(NamedTuple):

@@ -6,7 +6,7 @@ transition; `freeze` makes the new column of it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from swaptrace.counters import POSITION, Counter, ViolationKind
 from swaptrace.mm.canonical import canonical
@@ -22,12 +22,16 @@ from swaptrace.mm.column import (
     SwapPte,
     SwapSlot,
     Vma,
+    changed,
     mappers,
     object_data,
     swap_count,
 )
 from swaptrace.mm.event import Batched, Facts, FaultResult, Lookup
 from swaptrace.mm.policy import FolioRefs, Held, Policy
+
+UNBATCHED: Final = Batched()
+"""Where no batch is kept."""
 
 
 class Page:
@@ -88,12 +92,28 @@ class Page:
         self.marked = False
         self.given: int | None = None
         self.ends = False
-        self.batch = {f for f, folio in enumerate(column.folios) if folio.batched}
-        self.queued = {f for f, folio in enumerate(column.folios) if folio.queued}
-        self.mlocks = {f: folio.mlocks for f, folio in enumerate(column.folios) if folio.mlocks}
-        self.mlock_new = {f for f, folio in enumerate(column.folios) if folio.mlock_new}
-        self.fresh = {f for f, folio in enumerate(column.folios) if folio.fresh}
-        self.batched = Batched()
+        self.batch: set[int] = set()
+        self.queued: set[int] = set()
+        self.mlocks: dict[int, int] = {}
+        self.mlock_new: set[int] = set()
+        self.fresh: set[int] = set()
+        self.batched = UNBATCHED
+        if facts.batch_left:
+            self.find_waiting()
+
+    def find_waiting(self) -> None:
+        """Which folios wait in the per-CPU batches."""
+        for f, folio in enumerate(self.column.folios):
+            if folio.batched:
+                self.batch.add(f)
+            if folio.queued:
+                self.queued.add(f)
+            if folio.mlocks:
+                self.mlocks[f] = folio.mlocks
+            if folio.mlock_new:
+                self.mlock_new.add(f)
+            if folio.fresh:
+                self.fresh.add(f)
 
     def freeze(self) -> Column:
         """The column that the page has become, in canonical form."""
@@ -137,11 +157,12 @@ class Page:
 
     def set_pte(self, p: int, pte: Entry) -> None:
         """set_pte_at()."""
-        self.maps[p] = self.maps[p]._replace(pte=pte)
+        old = self.maps[p]
+        self.maps[p] = Mapping(old.vma, pte, old.data, old.freed, old.written, old.armed)
 
     def set_folio(self, f: int, **changes: Any) -> None:
         """Change fields of folio `f`."""
-        self.folios[f] = self.folios[f]._replace(**changes)
+        self.folios[f] = changed(self.folios[f], **changes)
 
     def new_folio(self, data: int, **fields: Any) -> int:
         """Allocate a folio; its number."""
@@ -152,6 +173,8 @@ class Page:
         """folio_add_lru(): into the per-CPU batch, which holds a reference, and is drained when it
         is full."""
         self.batch.add(f)
+        if not self.facts.batch_left:
+            return
         self.batched = self.batched._replace(added=self.batched.added + 1)
         empty = self.batched.drained or self.batched.filled
         if not empty and self.batched.added == self.facts.batch_left:
@@ -210,11 +233,12 @@ class Page:
 
     def new_token(self, byte: int = 0) -> int:
         """A data token that is nowhere in use, of a byte if that is kept."""
-        used = [m.data for m in self.maps]
-        used += [folio.data for folio in self.folios]
-        used += [slot.data for slot in self.slots if slot.data is not None]
-        used += [pin.data for pin in self.pins]
-        return max((token & NUMBERS for token in used), default=ZERO) + 1 | byte << NUMBER_BITS
+        used = [m.data & NUMBERS for m in self.maps]
+        used += [folio.data & NUMBERS for folio in self.folios]
+        used += [slot.data & NUMBERS for slot in self.slots if slot.data is not None]
+        if self.pins:
+            used += [pin.data & NUMBERS for pin in self.pins]
+        return max(used, default=ZERO) + 1 | byte << NUMBER_BITS
 
     def mapcount(self, f: int) -> int:
         """folio_mapcount(), as `Column.mapcount` has it."""

@@ -208,7 +208,7 @@ def ask(policy: Policy, method: str, kind: type[T], *args: object) -> T:
     The answer is what a run goes by: its PTE is a `Pte`, whatever the architecture's is.
     """
     try:
-        answer = getattr(policy, method)(*args)
+        answer: T = getattr(policy, method)(*args)
     except PolicyError:
         raise
     except Exception as error:
@@ -216,7 +216,7 @@ def ask(policy: Policy, method: str, kind: type[T], *args: object) -> T:
         raise PolicyError(f"policy {policy.name!r}: {method}() raised {what}") from error
     of_kind = isinstance(answer, kind)
     if of_kind and kind is not SwapinPte:
-        return cast("T", answer)
+        return answer
     if not of_kind or not _well_formed(answer):
         raise PolicyError(
             f"policy {policy.name!r}: {method}() returned {answer!r}, not a {kind.__name__}"
@@ -229,8 +229,8 @@ def ask(policy: Policy, method: str, kind: type[T], *args: object) -> T:
             "its PTE must be made of fault.pte"
         )
     if type(answer.pte) is not Pte or type(answer) is not SwapinPte:
-        answer = SwapinPte(Pte(*answer.pte), answer.write_handled, answer.exclusive)
-    return cast("T", answer)
+        return cast("T", SwapinPte(Pte(*answer.pte), answer.write_handled, answer.exclusive))
+    return answer
 
 
 def _where(policy: Policy, method: str, error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import Vma
@@ -20,7 +20,7 @@ class UnsteadyPolicy(PolicyError):
 class _Remembered:
     """An answer, and how often its question came."""
 
-    answer: object
+    answer: Any
     times: int = 0
 
 
@@ -58,16 +58,17 @@ class Steady(Policy):
         return ask(self.policy, "readahead_window", int, *args)
 
     def _same(self, method: str, kind: type[T], *args: Any) -> T:
-        known = self.answers.get((method, *args))
+        question = method, *args
+        known = self.answers.get(question)
         if known is None:
-            known = _Remembered(ask(self.policy, method, kind, *args))
-            self.answers[method, *args] = known
+            known = self.answers[question] = _Remembered(ask(self.policy, method, kind, *args))
         known.times += 1
         if not known.times & (known.times - 1):  # a power of two
             then = ask(self.policy, method, kind, *args)
             if known.answer != then:
                 raise unsteady(self.policy, method, known.answer, then)
-        return cast("T", known.answer)
+        answer: T = known.answer
+        return answer
 
 
 def unsteady(policy: Policy, method: str, first: object, then: object) -> UnsteadyPolicy:

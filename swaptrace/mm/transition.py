@@ -14,7 +14,6 @@ from swaptrace.mm.column import Column, Pte
 from swaptrace.mm.event import (
     Access,
     Activate,
-    Batched,
     ClearRefs,
     Dontneed,
     Event,
@@ -58,14 +57,12 @@ from swaptrace.mm.memory import (
 from swaptrace.mm.migrate import migrate
 from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_range
 from swaptrace.mm.mremap import move_pte
-from swaptrace.mm.page import Page
+from swaptrace.mm.page import UNBATCHED, Page
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.shmem import filemap_map_pages, shmem_truncate_range
 from swaptrace.mm.swap import try_to_reclaim_swap
 from swaptrace.mm.userfault import mfill_copy, mfill_zeropage
 from swaptrace.mm.vmscan import activate, madvise_pageout, shrink_folio
-
-UNBATCHED = Batched()
 
 NOUGHT = (0,) * len(Counter)
 """The counters of an event that counts nothing."""

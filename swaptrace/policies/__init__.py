@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Collection
+from functools import cache
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -71,7 +72,7 @@ def find(name: str) -> Policy:
         return _under(find(base), kernel)
     wanted = ALIASES.get(name, name)
     if wanted in SERIES:
-        return _only_policy(import_module(f"{__name__}.{wanted}"), wanted, f"policy {wanted!r}")
+        return _instance(_shipped(wanted), wanted, f"policy {wanted!r}")
     registered = available()
     if wanted not in registered:
         hint = did_you_mean(name, [*registered, *ALIASES])
@@ -123,10 +124,16 @@ def _load(point: EntryPoint) -> object:
 
 def from_file(path: str) -> Policy:
     """The one policy that a Python file defines; its name is the file's stem."""
-    return _only_policy(_execute(Path(path)), Path(path).stem, path)
+    return _instance(_only_class(_execute(Path(path)), path), Path(path).stem, path)
 
 
-def _only_policy(module: ModuleType, name: str, where: str) -> Policy:
+@cache
+def _shipped(name: str) -> type[Policy]:
+    """The class of one of the series."""
+    return _only_class(import_module(f"{__name__}.{name}"), f"policy {name!r}")
+
+
+def _only_class(module: ModuleType, where: str) -> type[Policy]:
     """The one policy that a module defines."""
     classes = [
         value
@@ -141,7 +148,7 @@ def _only_policy(module: ModuleType, name: str, where: str) -> Policy:
             f"{where}: must define exactly one class derived from swaptrace.mm.policy.Policy "
             f"(found: {names})"
         )
-    return _instance(classes[0], name, where)
+    return classes[0]
 
 
 def _execute(path: Path) -> ModuleType:

@@ -192,7 +192,7 @@ def goes_through_cache(world: World, met: Met) -> bool:
 
 def new_anon_pages(tally: Tally) -> int:
     """How often the step has given a process a page of its own."""
-    return sum(tally.counts[index] for index in NEW_ANON)
+    return sum(NEW_ANON(tally.counts))
 
 
 def anon_vma_prepare(world: World, process: Process, area: VmArea) -> None:

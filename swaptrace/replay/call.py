@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from swaptrace.kernels import Rule
 from swaptrace.mm.column import Vma
@@ -22,8 +21,7 @@ from swaptrace.vmflags import VmFlag
 Errno: TypeAlias = str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A system call of a process on a range of page addresses, which may be of several regions."""
 
     world: World

@@ -37,6 +37,11 @@ def checks_in(steps: Iterable[Step]) -> Iterator[CheckStep]:
             yield step
 
 
+def asks_for_violations(steps: Iterable[Step]) -> bool:
+    """Whether a step asks which promises have been broken."""
+    return any(check.claims.violations is not None for check in checks_in(steps))
+
+
 def asks_for_bytes(steps: Iterable[Step]) -> bool:
     """Whether a step asks what the data of pages are."""
     return any(

@@ -111,11 +111,9 @@ class Replay:
         own = table.policy
         self.undecided = own.undecided
         machine = scenario.machine_under(own.kernel, own.pinned)
-        placed, collapsing = is_placed(scenario, machine), collapses(scenario.steps)
-        self.world = world_of(machine, table, placed, collapsing)
-        checks = list(checking.checks_in(scenario.steps))
+        collapsing = bool(machine.thp) and collapses(scenario.steps)
+        self.world = world_of(machine, table, is_placed(scenario, machine), collapsing)
         self.world.keeps_bytes = checking.asks_for_bytes(scenario.steps)
-        self.watches = any(check.claims.violations is not None for check in checks)
         self.broken: set[str] = set()
         self.parts = checkpoints
         self.progress: Progress = lambda _accesses: None
@@ -199,7 +197,7 @@ class Replay:
         from hashlib import blake2b  # few scenarios need it, and it is slow to import
 
         key = self.world.state_key()
-        if self.watches:
+        if checking.asks_for_violations(self.scenario.steps):
             key = (*key, tuple(sorted(self.broken)))
         return blake2b(repr(key).encode(), digest_size=16).digest()
 
@@ -233,7 +231,9 @@ class Replay:
         if isinstance(step, MadviseStep) and (note := left_mapped(tally, self.world.table.columns)):
             record.add_note(step.line, note)
         counters = tally.counters()
-        record.add_step(StepResult(path, step.line, step.process, step.op, counters), window)
+        record.add(counters, window)
+        if record.steps is not None:
+            record.steps.append(StepResult(path, step.line, step.process, step.op, counters))
         for (kind, process, region), seen in tally.sightings.items():
             place = path, step.line, process, region
             violation = Violation(kind.value, *place, seen.page, seen.pages)

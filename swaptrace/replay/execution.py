@@ -63,23 +63,19 @@ from swaptrace.scenario.uffd import (
 def execute(world: World, tally: Tally, step: Step) -> Errno:
     """Let the step happen to the world; the errno that the kernel gives."""
     process = world.processes[step.process]
-    if isinstance(step, OnLocks):
-        return change_locks(world, tally, process, step)
-    if isinstance(step, OnUffd):
-        return call_uffd(world, tally, process, step)
     match step:
         case AccessStep() | MemsetStep():
             (access_growing if world.grows else access)(world, tally, process, step)
         case MmapStep():
             return mapping.mmap(world, tally, process, step)
+        case MadviseStep():
+            return syscalls.madvise(world, tally, process, step)
         case MremapStep():
             return remapping.mremap(world, tally, process, step)
         case MunmapStep():
             return syscalls.munmap(world, tally, process, step)
         case MprotectStep():
             return syscalls.mprotect(world, tally, process, step)
-        case MadviseStep():
-            return syscalls.madvise(world, tally, process, step)
         case PagemapScanStep():
             return scanning.pagemap_scan(world, tally, process, step)
         case PokeStep():
@@ -102,8 +98,12 @@ def execute(world: World, tally: Tally, step: Step) -> Errno:
             merging.memory_merge(world, tally, process, step)
         case KsmScanStep():
             ksm.ksm_scan(world, tally, step.zero_pages)
+        case MlockStep() | MunlockStep() | MlockallStep() | MunlockallStep():
+            return change_locks(world, tally, process, step)
         case AccessPatternStep() | TraceStep() | CheckStep() | MeasureStep() | RepeatStep():
             raise AssertionError(f"{step.op} has a method of its own")
+        case _:
+            return call_uffd(world, tally, process, step)
     return None
 
 

@@ -26,7 +26,7 @@ from swaptrace.vmflags import NO_FLAGS, VmFlag, together
 
 def with_prot(vma: Vma, prot: Prot) -> Vma:
     """A VMA of another protection."""
-    return vma._replace(readable="r" in prot, writable="w" in prot)
+    return Vma("r" in prot, "w" in prot, *vma[2:])
 
 
 def executable(prot: Prot) -> VmFlag:
@@ -60,25 +60,28 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
         return "EAGAIN"
     if "MAP_GROWSDOWN" in step.flags and (step.shared or step.file is not None):
         return "EINVAL"
-    noreserve = "MAP_NORESERVE" in step.flags
+    huge, noreserve = step.huge, "MAP_NORESERVE" in step.flags
     flags = together(executable(step.prot), NORESERVE[noreserve], grown(world, step))
     flags = lock.flags_of(flags)
     vma = with_prot(Vma(locked=lock.locks), step.prot)
-    if step.shared or step.file is not None or step.huge:
+    if step.shared or step.file is not None or huge:
         check_modelled(world, step)
         shmem = step.shared or step.file is not None
-        vma = vma._replace(shmem=shmem, shared=step.shared, hugetlb=step.huge)
-    if step.huge and (lock.locks or (noreserve and not world.machine.hugepages)):
+        vma = vma._replace(shmem=shmem, shared=step.shared, hugetlb=huge)
+    if huge and (lock.locks or (noreserve and not world.machine.hugepages)):
         raise NotModelled("huge pages that are locked, or of an empty pool, are not modelled")
-    if step.huge and not reserve(world, step):
+    if huge and not reserve(world, step):
         return "ENOMEM"
-    if step.huge and not noreserve:
+    if huge and not noreserve:
         flags |= VmFlag.RESERVED
-    account = vma.writable and not (noreserve or step.shared or step.huge)
+    account = vma.writable and not (noreserve or step.shared or huge)
     call = placed(world, tally, process, step, vma)
     area = VmArea(call.start, call.end, vma, account, flags=flags)
-    area = with_file(area, process.regions[step.region])
-    merged = call.map(area._replace(flags=together(flags, new_flags(process, area))))
+    if vma.shmem or vma.hugetlb:
+        area = with_file(area, process.regions[step.region])
+    if process.merges:
+        area = area._replace(flags=together(flags, new_flags(process, area)))
+    merged = call.map(area)
     check_alone(process, area, merged)
     alone = process.regions[step.region].holds(merged)
     if vma.shmem:

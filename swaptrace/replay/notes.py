@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from swaptrace.advice import Advice
-from swaptrace.mm.column import Column, Pte
+from swaptrace.mm.column import Column, Pte, mappers
 from swaptrace.mm.event import Pageout
 from swaptrace.replay.tally import Tally
 
@@ -31,5 +31,4 @@ def map_count(column: Column, process: int) -> int:
     pte = column.maps[process].pte
     if not isinstance(pte, Pte) or pte.is_zero_page:
         return 0
-    others = (each.pte for each in column.maps)
-    return sum(isinstance(each, Pte) and each.folio == pte.folio for each in others)
+    return len(mappers(column.maps, pte.folio))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
 from swaptrace.mm.column import ENTRY_BYTES, Column, Mapping, Vma
@@ -36,9 +34,9 @@ def mremap(world: World, tally: Tally, process: Process, step: MremapStep) -> Er
         return "EINVAL"
     check_modelled(world, step, family, area)
     if pages < family.region.pages:
-        unmap(replace(call, start=call.start + pages))
+        unmap(call._replace(start=call.start + pages))
         family = resize(call, family, pages)
-        call, area = replace(call, end=call.start + pages), replace_end(call, area)
+        call, area = call._replace(end=call.start + pages), replace_end(call, area)
     if not fixed and not step.keeps and pages <= family.region.pages:
         return None
     errno = vma_to_resize(call, area, pages)
@@ -114,7 +112,7 @@ def expand(call: Call, family: SharedRegion, area: VmArea, added: int) -> None:
     if family.of is not None:
         check_alone_in_file(family, merged)
     if area.vma.locked:
-        mm_populate(replace(call, start=call.end, end=end))
+        mm_populate(call._replace(start=call.end, end=end))
 
 
 def resize(call: Call, family: SharedRegion, pages: int, vma: Vma | None = None) -> SharedRegion:
@@ -157,7 +155,7 @@ def move_vma(call: Call, family: SharedRegion, area: VmArea, step: MremapStep, p
     moved = resize(call, moved, pages, vma)
     call.map(new)
     if vma.locked and pages > old:
-        mm_populate(replace(call, start=base + old, end=base + pages))
+        mm_populate(call._replace(start=base + old, end=base + pages))
 
 
 def move_object(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from swaptrace.counters import ALL_COUNTERS, COUNTERS, ReclaimCounter, ViolationKind
@@ -43,6 +44,8 @@ class Sighting(NamedTuple):
     pages: int
 
 
+POSITIONS: Final = range(len(COUNTERS))
+
 NO_RECLAIM: Final = dict.fromkeys(ReclaimCounter, 0)
 
 
@@ -62,9 +65,8 @@ class Tally:
         self, family: SharedRegion, event: Event, column: int, row: TransitionRow, pages: int
     ) -> None:
         """So many pages of a region took the transition that `event` makes of `column`."""
-        for index, count in enumerate(row.counts):
-            if count:
-                self.counts[index] += count * pages
+        for index in compress(POSITIONS, row.counts):
+            self.counts[index] += row.counts[index] * pages
         key = Taken(family.name, family.labels, type(event), event, column)
         self.taken[key] = self.taken.get(key, 0) + pages
 
@@ -81,8 +83,8 @@ class Tally:
 
     def counters(self) -> dict[str, int]:
         """By name, zeroes left out."""
-        counts = zip(ALL_COUNTERS, [*self.counts, *self.reclaim.values()], strict=True)
-        return {name: n for name, n in counts if n}
+        counts = [*self.counts, *self.reclaim.values()]
+        return dict(zip(compress(ALL_COUNTERS, counts), filter(None, counts), strict=True))
 
 
 def add_counters(to: dict[str, int], counters: dict[str, int], times: int = 1) -> None:
@@ -113,14 +115,11 @@ class Record:
             checkpoints=None if self.checkpoints is None else [],
         )
 
-    def add_step(self, result: StepResult, window: str | None) -> None:
-        """A leaf step that was executed once."""
-        counters = dict(result.counters)
+    def add(self, counters: dict[str, int], window: str | None) -> None:
+        """What a leaf step has counted."""
         add_counters(self.total, counters)
         if window is not None:
             add_counters(self.windows.setdefault(window, {}), counters)
-        if self.steps is not None:
-            self.steps.append(result)
 
     def add_note(self, line: int, text: str) -> None:
         """What a line's step gives occasion to say, the first time."""

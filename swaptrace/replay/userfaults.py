@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Feature, Rule, has_model
@@ -37,7 +36,7 @@ def uffd_writeprotect(
     call = begin(world, tally, process, step.region, step.span)
     if step.region not in process.registered:
         family = process.regions[step.region]
-        whole = replace(call, start=family.base, end=family.end)
+        whole = call._replace(start=family.base, end=family.end)
         errno = register(whole, Vma(uffd_wp=not rwp, uffd_rwp=rwp))
         if errno:
             return errno

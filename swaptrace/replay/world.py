@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from swaptrace.backends import BACKENDS
 from swaptrace.kernels import Rule, follows
@@ -44,10 +45,10 @@ class SwapDevice:
         marks = (self.full_from, self.total)
         if delta > 0:
             ahead = [mark for mark in marks if mark > self.used]
-            return min(-(-(mark - self.used) // delta) for mark in ahead) if ahead else None
+            return -(-(min(ahead) - self.used) // delta) if ahead else None
         if delta < 0:
             below = [mark for mark in marks if mark <= self.used]
-            return min((self.used - mark) // -delta + 1 for mark in below) if below else None
+            return (self.used - max(below)) // -delta + 1 if below else None
         return None
 
 
@@ -181,6 +182,7 @@ def upgrades_clean(machine: Machine) -> bool:
     return alone and follows(machine.kernel, Rule.MPROTECT_UPGRADES_CLEAN)
 
 
+@cache
 def static_facts(machine: Machine) -> Facts:
     """What the machine of a scenario means for a single page."""
     backend = BACKENDS[machine.swap.backend]

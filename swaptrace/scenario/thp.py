@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Final, Literal, NamedTuple
 
 ThpSize = Literal["16KiB", "32KiB", "64KiB", "128KiB", "256KiB", "512KiB", "1MiB", "2MiB"]
@@ -38,6 +39,7 @@ def sizes(settings: Iterable[Thp]) -> tuple[Enabled, ...]:
     return tuple(Enabled(s, h) for s, h in found if s != "enabled" and h != "inherit")
 
 
-def large_folios(settings: Iterable[Thp]) -> bool:
+@cache
+def large_folios(settings: tuple[Thp, ...]) -> bool:
     """Whether there can be any on a machine."""
     return any(each.enabled != "never" for each in sizes(settings))

@@ -7,6 +7,7 @@ cut there.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -22,11 +23,13 @@ from swaptrace.replay.world import World
 Met: TypeAlias = dict[int, tuple[TransitionRow, int]]
 """Column to its transition and the number of pages that take it."""
 
-NEW_ANON = tuple(
-    POSITION[each]
-    for each in (Counter.ZERO_FILL, Counter.WP_COPY, Counter.COW_FAULT, Counter.UFFD_MISSING)
+NEW_ANON = itemgetter(
+    POSITION[Counter.ZERO_FILL],
+    POSITION[Counter.WP_COPY],
+    POSITION[Counter.COW_FAULT],
+    POSITION[Counter.UFFD_MISSING],
 )
-"""What gives a process a page of its own, by a fault or by the handler of one."""
+"""Of counts those of what gives a process a page of its own, by a fault or its handler."""
 
 
 def send(
@@ -54,7 +57,8 @@ def send(
 
 def with_facts(world: World, event: Event) -> Event:
     """The event with the facts as they are for the next page."""
-    return event._replace(facts=world.facts_now(isinstance(event, Pageout)))
+    facts = world.facts_now(isinstance(event, Pageout))
+    return event if facts is event.facts else event._replace(facts=facts)
 
 
 def survey(world: World, family: SharedRegion, walk: Walk, event: Event) -> Met:
@@ -65,13 +69,15 @@ def survey(world: World, family: SharedRegion, walk: Walk, event: Event) -> Met:
 
 def facts_hold(world: World, met: Met) -> bool:
     """Whether no threshold of the swap device can be crossed within the walk."""
-    deltas = [(row.slots, pages) for row, pages in met.values() if row.slots]
-    if not deltas:
-        return True
-    for sign in (1, -1):
-        change = sum(delta * pages for delta, pages in deltas if delta * sign > 0)
-        alike = world.device.pages_alike(sign)
-        if alike is not None and abs(change) > alike:
+    taken = freed = 0
+    for row, pages in met.values():
+        if row.slots > 0:
+            taken += row.slots * pages
+        else:
+            freed -= row.slots * pages
+    for sign, slots in ((1, taken), (-1, freed)):
+        alike = world.device.pages_alike(sign) if slots else None
+        if alike is not None and slots > alike:
             return False
     return True
 
@@ -96,21 +102,23 @@ def commit(
     world: World, tally: Tally, family: SharedRegion, walk: Walk, event: Event, met: Met
 ) -> None:
     """Count the transitions of a walk and change its pages."""
+    changes = False
     for column, (row, pages) in sorted(met.items(), key=lambda each: -each[1][1]):
+        changes = changes or row.new != column
         tally.take(family, event, column, row, pages)
         world.device.used += row.slots * pages
         if row.violations:
             note_violations(tally, family, walk, column, row, pages)
-    if all(row.new == column for column, (row, _) in met.items()):
-        return
-    old = np.array(sorted(met), dtype=np.int64)
-    new = np.array([met[column][0].new for column in old.tolist()], dtype=np.int64)
-    family.region.replace(walk, lambda ids: translate(ids, old, new))
+    if changes:
+        columns = sorted(met)
+        old = np.array(columns, dtype=np.int64)
+        new = np.array([met[column][0].new for column in columns], dtype=np.int64)
+        family.region.replace(walk, lambda ids: translate(ids, old, new))
 
 
 def translate(ids: Pages, old: Pages, new: Pages) -> Pages:
     """Each id of `old` (ascending) becomes the one at the same place in `new`."""
-    return new[np.searchsorted(old, ids)]
+    return new[old.searchsorted(ids)]
 
 
 def note_violations(
