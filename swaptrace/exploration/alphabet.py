@@ -7,7 +7,7 @@ because things are so already, are left out: they lead to the state they start f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from swaptrace.advice import Advice
@@ -194,11 +194,3 @@ def on_targets(letter: str) -> tuple[str, ...]:
     """An operation on every target, if it concerns pages and none is named."""
     pages = "@" not in letter and REGION in step_of(letter, "", "").values()
     return tuple(f"{letter}@{target}" for target in TARGETS) if pages else (letter,)
-
-
-def tried(names: tuple[str, ...], situation: Situation) -> Iterator[tuple[str, tuple[Event, ...]]]:
-    """The operations among `names` that do something, with their events."""
-    for name in names:
-        events = OPERATIONS[name].events(situation)
-        if events is not None:
-            yield name, events

@@ -14,6 +14,7 @@ from swaptrace.exploration.arrays import Distinguishable, Expander
 from swaptrace.exploration.blockdrawing import draw_blocks
 from swaptrace.exploration.blocksearch import BlockSearch
 from swaptrace.exploration.blockside import BlockSide
+from swaptrace.exploration.company import beside_others, company_of
 from swaptrace.exploration.decisions import Answers, Questioning, answer, check_steady, differing
 from swaptrace.exploration.drawing import Drawing, draw
 from swaptrace.exploration.equivalence import KINDS, Settled, settle
@@ -44,6 +45,9 @@ LEAST_SLOTS_OF_BLOCKS = 2048
 KNOWN = tuple(letter for name in OPERATIONS for letter in dict.fromkeys((name, *on_targets(name))))
 """What `--ops` takes: with large folios also with the pages of a block."""
 
+
+PARTED = "what follows once both have put other numbers of folios into the per-CPU batches"
+"""From there on, what other pages do fills and drains them at other times."""
 
 ONE_IN = 17
 """Of the questions so many are asked in another order where no proof rests on all of them."""
@@ -105,7 +109,8 @@ class Exploration(NamedTuple):
     @property
     def reservations(self) -> tuple[str, ...]:
         """What else the policies may do, that was not compared."""
-        return tuple(
+        parted = (PARTED,) if self.found.parted else ()
+        return parted + tuple(
             f"of {policy.name} {reason}"
             for policy in self.request.policies
             for reason in (*policy.unproved, *policy.undecided)
@@ -169,6 +174,11 @@ def request_of(
     with large folios and without. Raises `SwaptraceError`."""
     machines = tuple(machine_of(overrides, policy) for policy in policies)
     alike = len(set(machines)) == 1
+    if len({each.capacity for each in map(company_of, machines) if each}) > 1:
+        raise SwaptraceError(
+            "with machine.lru_batch both policies need kernels whose batches are of one size; give "
+            "--set machine.kernel=VERSION"
+        )
     base = machines[0] if alike else machine_of(overrides)
     limits = limits_on(base, limits)
     request = Request(tuple(policies), base, limits, bounds, () if alike else machines)
@@ -182,6 +192,8 @@ def limits_on(machine: Machine, limits: Limits) -> Limits:
         letters = [each for name in limits.operations for each in on_targets(name)]
         return limits._replace(operations=tuple(dict.fromkeys(letters)))
     named = [name for name in limits.operations if "@" in name]
+    if not named and machine.lru_batch:
+        return limits._replace(operations=beside_others(limits.operations))
     if named:
         raise SwaptraceError(
             f"--ops: {named[0]} is about a page of a large folio; give --set machine.thp=16KiB"
@@ -212,10 +224,6 @@ def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Ma
     machine = scenario.machine
     if policy is not None:
         machine = scenario.machine_under(policy.kernel, policy.pinned)
-    if machine.lru_batch:
-        raise SwaptraceError(
-            "machine.lru_batch must be off: explore looks at one page, and the batch is of all"
-        )
     if machine.swap.page_cluster:
         raise SwaptraceError(
             "machine.swap.page_cluster must be 0: explore looks at one page, and read-ahead is "
@@ -236,6 +244,8 @@ def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Ma
             "up"
         )
     large = large_folios(machine.thp)
+    if large and machine.lru_batch:
+        raise SwaptraceError("machine.lru_batch is not modelled with large folios (machine.thp)")
     if large and {each.size for each in sizes(machine.thp) if each.enabled != "never"} != {"16KiB"}:
         raise SwaptraceError(
             "machine.thp must be 16KiB: explore looks at one block of four pages, and a larger "
@@ -282,7 +292,7 @@ def explore(
     asked = Questioning(decide, limits.processes, static_facts(request.machine))
     with elsewhere(asked) as backwards:
         # What is decided alike on two kernels need not come to the same.
-        alike = () if request.own else decided_alike(asked)
+        alike = () if request.own or request.machine.lru_batch else decided_alike(asked)
         check_steady(backwards, asked, 1 if alike else ONE_IN, alike)
     if alike:
         return Exploration(request, Found((), 0, 0, 0, True), len(alike))
@@ -293,7 +303,7 @@ def explore(
         # Both lose the same data: neither shows more than the other, but what follows may.
         request = request._replace(limits=limits._replace(after_loss=True))
         found = _enumerated(request, bounds, tick)
-    if bounded or found.complete:
+    if bounded or found.complete or request.machine.lru_batch:
         return Exploration(request, found)
     kinds = KINDS - {(each.kind, each.flag) for each in found.differences}
     with no_collections():
@@ -322,6 +332,8 @@ def _searched(
 def drawn(policy: Policy, machine: Machine, limits: Limits) -> Drawing:
     """The states of one page, or of a block where memory comes in large folios, under one policy.
     Raises `SwaptraceError`."""
+    if machine.lru_batch:
+        raise SwaptraceError("machine.lru_batch must be off: what others do is not drawn")
     if large_folios(machine.thp):
         return draw_blocks(BlockSide(policy, machine, limits))
     return draw(Graph(policy, machine, limits))

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from swaptrace.exploration.abstraction import EVERYTHING, MISREAD, Kept, forgotten
-from swaptrace.exploration.alphabet import Situation, tried
+from swaptrace.exploration.alphabet import OPERATIONS, Situation
+from swaptrace.exploration.company import OTHERS, company_of, split
 from swaptrace.mm.checks import lost
 from swaptrace.mm.column import Column, Mapping, Vma
-from swaptrace.mm.event import Event, Fork, Unmap
+from swaptrace.mm.event import MOST_ADDED, Batched, Event, Fork, Unmap
+from swaptrace.mm.page import UNBATCHED
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.steady import Steady
 from swaptrace.mm.transition import NOUGHT, transition
@@ -35,10 +37,12 @@ START = PageState(Column((Mapping(Vma()),)), (False,))
 
 class ShownEffect(NamedTuple):
     """What an operation shows: its counters in the order of `COUNTERS`, and the kinds of the
-    violations, one for each process that sees it."""
+    violations, one for each process that sees it; and what it does to the per-CPU batches, where
+    they are kept."""
 
     counts: tuple[int, ...]
     violations: tuple[str, ...]
+    batch: Batched = UNBATCHED
 
     @property
     def misread(self) -> bool:
@@ -78,6 +82,9 @@ class Graph:
         self.kept = kept
         self.limits = limits
         self.facts = static_facts(machine)
+        self.company = company_of(machine)
+        if self.company is not None:
+            self.facts = self.facts._replace(batch_left=MOST_ADDED, mlock_left=MOST_ADDED)
         self.soft_dirty = machine.soft_dirty
 
     def flags(self, state: PageState) -> tuple[str, ...]:
@@ -111,24 +118,42 @@ class Graph:
             self.soft_dirty,
             self.limits.processes,
         )
-        operations = self.limits.operations
-        for name, events in tried(operations, situation):
-            yield Edge(operations.index(name), process, *self._outcome(state, events))
+        for number, letter in enumerate(self.limits.operations):
+            name, events = self._events(letter, situation)
+            if events is not None:
+                yield Edge(number, process, *self._outcome(state, name, events))
+
+    def _events(self, letter: str, situation: Situation) -> tuple[str, tuple[Event, ...] | None]:
+        """An operation of the alphabet, and what it means for the page, if it does something."""
+        if self.company is None:
+            return letter, OPERATIONS[letter].events(situation)
+        name, left = split(letter)
+        if name in OTHERS:
+            return name, ()
+        facts = self.facts._replace(batch_left=left)
+        return name, OPERATIONS[name].events(situation._replace(facts=facts))
 
     def _outcome(
-        self, state: PageState, events: tuple[Event, ...]
+        self, state: PageState, name: str, events: tuple[Event, ...]
     ) -> tuple[PageState, ShownEffect]:
-        column, counts, seen = state.column, NOUGHT, list[str]()
+        column, counts, seen, batched = state.column, NOUGHT, list[str](), list[Batched]()
+        if self.company is not None:
+            column = self.company.before(name, column)
         for event in events:
             outcome = transition(self.policy, column, event)
             column = outcome.column
             counts = add(counts, outcome.counts)
             if outcome.violations:
                 seen += [kind for kind, _ in outcome.violations]
-        anon_vmas = after(state.anon_vmas, events[-1], any(NEW_ANON(counts)))
-        return PageState(forgotten(column, self.kept), anon_vmas), ShownEffect(
-            counts, tuple(sorted(seen))
-        )
+            batched.append(outcome.batch)
+        effect = ShownEffect(counts, tuple(sorted(seen)))
+        if self.company is not None:
+            column = self.company.after(name, column)
+            effect = effect._replace(batch=self.company.joined(name, batched))
+        anon_vmas = state.anon_vmas
+        if events:
+            anon_vmas = after(anon_vmas, events[-1], any(NEW_ANON(counts)))
+        return PageState(forgotten(column, self.kept), anon_vmas), effect
 
 
 def add(counts: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from itertools import chain, groupby
 from typing import Any, Final
 
 from swaptrace.exploration.alphabet import DEFAULT, ON_REQUEST, on_targets
+from swaptrace.exploration.company import without_company
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.readahead import ROOT
@@ -19,6 +20,11 @@ NO_READAHEAD: Final = "machine.swap.page_cluster=0"
 
 MLOCKED: Final = "if every folio is mlocked that a locked VMA maps"
 """What a proof of several processes rests on: since 6.11, swap-in does not mark it."""
+
+EMPTY: Final = "when every access finds the per-CPU batches empty"
+"""What a proof rests on where the batches are not kept."""
+
+COMPANY: Final = "whenever other pages fill or drain the per-CPU batches"
 
 NOT_COMPARED: Final[Mapping[str, str]] = {
     "readahead_window": "how far they read ahead is not compared",
@@ -48,7 +54,7 @@ def scope(
         if any(follows(kernel, Rule.UFFD_RWP) for kernel in kernels or [machine.kernel]):
             by += f" but {' and '.join(ON_REQUEST)}"
     else:
-        by = f"the operations {', '.join(together(operations))}"
+        by = f"the operations {', '.join(together(without_company(operations)))}"
     settings = [each for each in _settings(unusual(machine)) if each != NO_READAHEAD]
     on = f"a machine with {', '.join(settings)}" if settings else "the default machine"
     if kernels:
@@ -56,6 +62,8 @@ def scope(
     full = "" if operations is None else ", while no more than half of the swap is in use"
     if large:
         full = ", while slots of the swap device are handed out in order"
+    if operations is not None:
+        full += f", {COMPANY if machine.lru_batch else EMPTY}"
     what = "one block of four pages" if large else "one page"
     if rests_on_mlock(processes, operations, kernels or [machine.kernel]):
         full += f", {MLOCKED}"

@@ -59,7 +59,8 @@ class Found(NamedTuple):
 
     `states` and `transitions` were visited; `complete` is that there are no others; `depth` is the
     length of the longest of the shortest sequences to a state. `losing` is that some sequences were
-    not continued because a process had lost its data.
+    not continued because a process had lost its data, `parted` that the two put other numbers of
+    folios into the per-CPU batches, so that what others do then is not the same for both.
     """
 
     differences: tuple[FoundDifference, ...]
@@ -68,6 +69,7 @@ class Found(NamedTuple):
     depth: int
     complete: bool
     losing: bool = False
+    parted: bool = False
 
 
 Tick = Callable[[int], None]
@@ -131,6 +133,7 @@ class Search:
         self.transitions = 0
         self.complete = True
         self.losing = False
+        self.parted = False
 
     def step(self) -> bool:
         """Take every operation from every state of the last level; whether there was one."""
@@ -155,6 +158,7 @@ class Search:
             depth,
             self.complete,
             self.losing,
+            self.parted,
         )
 
     def expand(self) -> None:
@@ -211,7 +215,9 @@ class Search:
         """Whatever an operation shows for the first time."""
         for number, at in first_of(effects, done & self.telling[effects]):
             self.telling[number] = False
-            for kind, values in differences(self.product.effects_of(number)):
+            shown = self.product.effects_of(number)
+            self.parted |= len({effect.batch for effect in shown}) > 1
+            for kind, values in differences(shown):
                 self.note(kind, "", base + at, values)
 
     def compare_flags(self, found: Level, views: Numbers) -> None:

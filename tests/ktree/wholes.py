@@ -33,6 +33,18 @@ SETS = "	set_ptes(vma->vm_mm, vmf->address, vmf->pte, pte, 1);\n"
 THROTTLES = "	folio_throttle_swaprate(folio, GFP_KERNEL);\n"
 
 
+LATE = "	if (!folio_test_lru(folio))\n		lru_add_drain();\n	if (folio_ref"
+REFUSES = "	if (folio_ref_count(folio) > {})\n		return false;\n"
+EARLY = {
+    "before": (LATE, REFUSES.format("3") + LATE),
+    "after": (
+        LATE,
+        REFUSES.format("1 + !folio_test_lru(folio) + folio_test_swapcache(folio)") + LATE,
+    ),
+}
+"""What a kernel asks before it drains, and the small trees do not."""
+
+
 def text_of(name: str) -> str:
     return (SMALL / name / MEMORY).read_text()
 

@@ -17,7 +17,7 @@ from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import AccessPatternStep
 from swaptrace.traces.patterns import accesses
 from tests.effort import examples, some
-from tests.ktree.wholes import KERNELS, Write, edited
+from tests.ktree.wholes import EARLY, KERNELS, Write, edited
 from tests.ktree.wholes import written as written  # a fixture
 from tests.replay.keeping import lists
 
@@ -154,18 +154,6 @@ def random_steps(seed: int, more: bool = False) -> str:
         elif kind in ("read", "write", "read_write"):
             steps.append(f"- {{{kind}: b, {on}}}")
     return "\n".join(steps) + "\n"
-
-
-LATE = "	if (!folio_test_lru(folio))\n		lru_add_drain();\n	if (folio_ref"
-FEW = "	if (folio_ref_count(folio) > {})\n		return false;\n"
-EARLY = {
-    "before": (LATE, FEW.format("3") + LATE),
-    "after": (
-        LATE,
-        FEW.format("1 + !folio_test_lru(folio) + folio_test_swapcache(folio)") + LATE,
-    ),
-}
-"""What a kernel asks before it drains, and the small trees do not."""
 
 
 @pytest.mark.parametrize("seed", range(examples(12)))

@@ -20,7 +20,7 @@ import numpy as np
 from swaptrace.advice import Effect
 from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import NotModelled, SwaptraceError
-from swaptrace.kernels import BATCHES_READ, Rule
+from swaptrace.kernels import BATCHES_READ, Rule, follows
 from swaptrace.mm.event import MOST_ADDED, Event, Populate, SwapIn
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
@@ -98,7 +98,7 @@ class LruBatch:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.capacity = 31 if world.follows(Rule.BATCHES_OF_31) else 15
+        self.capacity = capacity_of(world.machine.kernel)
         self.zap_drains = not world.follows(Rule.UNMAPS_UNDRAINED)
         self.ahead_drains = not world.follows(Rule.READS_AHEAD_UNDRAINED)
         self.new = Batch({"batched": False})
@@ -238,13 +238,23 @@ class LruBatch:
             self._empty(self.freed)
 
 
+def capacity_of(kernel: str) -> int:
+    """How many folios a batch holds."""
+    return 31 if follows(kernel, Rule.BATCHES_OF_31) else 15
+
+
+def check_kernel(kernel: str) -> None:
+    """Raise `SwaptraceError` where it is not known what drains the batches."""
+    if kernel not in BATCHES_READ:
+        known = ", ".join(BATCHES_READ)
+        raise SwaptraceError(
+            f"machine.lru_batch is modelled as in Linux {known}, not as in {kernel}"
+        )
+
+
 def batch_of(world: World, machine: Machine) -> LruBatch:
     """An empty batch. Raises `SwaptraceError` where it is not known how that would go on."""
-    known = ", ".join(BATCHES_READ)
-    if machine.kernel not in BATCHES_READ:
-        raise SwaptraceError(
-            f"machine.lru_batch is modelled as in Linux {known}, not as in {machine.kernel}"
-        )
+    check_kernel(machine.kernel)
     if world.arena is not None:
         raise SwaptraceError(
             "machine.lru_batch is not modelled under a memory limit, with large folios, or where "
