@@ -51,7 +51,10 @@ class Company(NamedTuple):
         return emptied(column, everything=False) if name == FILL else column
 
     def after(self, name: str, column: Column) -> Column:
-        """The column as an operation leaves it."""
+        """The column as an operation leaves it. Only MADV_COLD, which is none of them, asks who is
+        active."""
+        passive = tuple(folio._replace(active=False) for folio in column.folios)
+        column = column if passive == column.folios else column._replace(folios=passive)
         return emptied(column, everything=True) if name in self.last else column
 
     def joined(self, name: str, each: Iterable[Batched]) -> Batched:

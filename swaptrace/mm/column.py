@@ -213,10 +213,11 @@ class Folio(NamedTuple):
     it is cached for (None: not in the swap cache), `data` the token of its content. `ksm` is
     folio_test_ksm(); such a folio may be mapped `elsewhere`, by pages of other columns. `batched`
     is that it waits in the per-CPU batch of new folios (not folio_test_lru()), if that is kept,
-    `queued` that it waits in that of MADV_FREE; each has a reference, and so has each of its
-    `mlocks` entries of the batch of mlock, where it may be `mlock_new` (not folio_test_lru()).
-    `fresh` is that nobody has mapped it yet: rmap does not know it (not folio_test_anon()). These
-    five are known where the batches are kept.
+    `queued` that it waits in that of MADV_FREE or MADV_COLD; each has a reference, and so has each
+    of its `mlocks` entries of the batch of mlock, where it may be `mlock_new` (not
+    folio_test_lru()). `fresh` is that nobody has mapped it yet: rmap does not know it (not
+    folio_test_anon()), `active` PG_active, or None where that is not known. These six are kept
+    with the batches.
     """
 
     data: int
@@ -232,6 +233,7 @@ class Folio(NamedTuple):
     mlocks: int = 0
     mlock_new: bool = False
     fresh: bool = False
+    active: bool | None = False
 
 
 FIELDS: Final = {name: position for position, name in enumerate(Folio._fields)}

@@ -183,12 +183,16 @@ class Free(NamedTuple):
     facts: Facts
 
 
-class SwapIn(NamedTuple):
-    """The page is read into the swap cache without being mapped.
+class Cold(NamedTuple):
+    """MADV_COLD, in a VMA that is not locked, where the per-CPU batches are kept."""
 
-    `readahead` says whether for a neighbour's fault (swap_vma_readahead) or on advice
-    (MADV_WILLNEED).
-    """
+    process: int
+    facts: Facts
+
+
+class SwapIn(NamedTuple):
+    """The page is read into the swap cache without being mapped: for a neighbour's fault
+    (`readahead`, swap_vma_readahead()), or on advice (MADV_WILLNEED)."""
 
     process: int
     facts: Facts
@@ -196,10 +200,8 @@ class SwapIn(NamedTuple):
 
 
 class SetVma(NamedTuple):
-    """The VMA becomes another one, without a look at the page tables.
-
-    A mapping made (from a hole), registration with a userfaultfd, mlock, munlock.
-    """
+    """The VMA becomes another one, without a look at the page tables: a mapping made (from a
+    hole), registration with a userfaultfd, mlock, munlock."""
 
     process: int
     facts: Facts
@@ -264,12 +266,9 @@ Inherited = Literal["same", "wiped", "none"]
 
 
 class Fork(NamedTuple):
-    """The process forks; the child becomes the last mapping.
-
-    `copy` is vma_needs_copy(): whether the VMA's page table is copied at all. `child` is what the
-    child gets of the VMA (dup_mmap()): the same, one with nothing in it (VM_WIPEONFORK), or none
-    (VM_DONTCOPY).
-    """
+    """The process forks; the child becomes the last mapping. `copy` is vma_needs_copy(): whether
+    the VMA's page table is copied at all. `child` is what the child gets of the VMA (dup_mmap()):
+    the same, one with nothing in it (VM_WIPEONFORK), or none (VM_DONTCOPY)."""
 
     process: int
     facts: Facts
@@ -302,10 +301,8 @@ class Merge(NamedTuple):
 
 
 class Unmerge(NamedTuple):
-    """MADV_UNMERGEABLE: the process gets a page of its own in the place of a KSM folio.
-
-    `unshare` is FAULT_FLAG_UNSHARE; without it this is a write fault.
-    """
+    """MADV_UNMERGEABLE: the process gets a page of its own in the place of a KSM folio, by a write
+    fault, or with FAULT_FLAG_UNSHARE (`unshare`)."""
 
     process: int
     facts: Facts
@@ -339,6 +336,7 @@ Event: TypeAlias = (
     | Dontneed
     | Guard
     | Free
+    | Cold
     | SwapIn
     | SetVma
     | Move
@@ -371,7 +369,7 @@ read ahead, or had to be read through it (swapin_readahead)."""
 class Batched(NamedTuple):
     """Whether an event drained all per-CPU batches, or emptied that of new folios (`filled`) or of
     mlock (`mlock_filled`); how many came since to these (`added`, `mlocked`) and to that of
-    MADV_FREE (`queued`)."""
+    MADV_FREE or MADV_COLD (`queued`)."""
 
     drained: bool = False
     filled: bool = False

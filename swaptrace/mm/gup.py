@@ -45,6 +45,7 @@ def populate(page: Page, p: int, event: Populate) -> None:
     if write:
         assert isinstance(pte, Pte)
         follow_page_touch(page, pte)
+    page.doubt_active(p)  # folio_mark_accessed()
     if event.pin:
         pin_user_page_fast(page, p, event)
     if event.store is not None:

@@ -44,7 +44,7 @@ def madvise_free(page: Page, p: int) -> None:
         was = page.folios[pte.folio].lazyfree
         lazyfree = was or not page.mlocked(pte.folio)
         if lazyfree and not was:
-            page.queue_lazyfree(pte.folio)
+            page.queue_inactive(pte.folio)
         page.set_folio(pte.folio, dirty=False, lazyfree=lazyfree)
         page.set_map(p, pte=pte.mkclean(), freed=page.maps[p].freed or lazyfree)
 

@@ -210,11 +210,23 @@ class Page:
         """Whether a folio is on no list yet (not folio_test_lru()), as it waits in a batch."""
         return f in self.batch or f in self.mlock_new
 
-    def queue_lazyfree(self, f: int) -> None:
-        """folio_mark_lazyfree(): into a batch of its own, which holds a reference; the folio stays
-        on its list."""
+    def queue_inactive(self, f: int) -> None:
+        """folio_mark_lazyfree(), folio_deactivate(): into a batch of its own, which holds a
+        reference; the folio stays on its list, and is not active once that is emptied."""
         self.queued.add(f)
+        self.set_active(f, False)
         self.batched = self.batched._replace(queued=self.batched.queued + 1)
+
+    def set_active(self, f: int, yes: bool | None) -> None:
+        """PG_active, where the batches are kept; None: it depends on what is not modelled."""
+        if self.facts.batch_left:
+            self.set_folio(f, active=yes)
+
+    def doubt_active(self, p: int) -> None:
+        """The folio that process `p` maps is marked as accessed, or locked, or no longer."""
+        pte = self.maps[p].pte
+        if isinstance(pte, Pte) and not pte.is_zero_page:
+            self.set_active(pte.folio, None)
 
     def lru_add_drain(self) -> None:
         """lru_add_drain() in a fault: the batches let go of their folios."""

@@ -15,6 +15,7 @@ from swaptrace.mm.event import (
     Access,
     Activate,
     ClearRefs,
+    Cold,
     Dontneed,
     Event,
     Fork,
@@ -62,7 +63,7 @@ from swaptrace.mm.policy import Policy
 from swaptrace.mm.shmem import filemap_map_pages, shmem_truncate_range
 from swaptrace.mm.swap import try_to_reclaim_swap
 from swaptrace.mm.userfault import mfill_copy, mfill_zeropage
-from swaptrace.mm.vmscan import activate, madvise_pageout, shrink_folio
+from swaptrace.mm.vmscan import activate, madvise_cold, madvise_pageout, shrink_folio
 
 NOUGHT = (0,) * len(Counter)
 """The counters of an event that counts nothing."""
@@ -109,6 +110,8 @@ def perform(page: Page, event: Event) -> None:
             unpin(page, p)
         case Pageout():
             madvise_pageout(page, p)
+        case Cold():
+            madvise_cold(page, p)
         case Reclaim() | Activate() | FreeSwap():
             perform_reclaim(page, event)
         case Dontneed():
@@ -120,7 +123,7 @@ def perform(page: Page, event: Event) -> None:
         case SwapIn():
             swapin_walk(page, p, event.readahead)
         case SetVma():
-            page.set_map(p, vma=event.vma)
+            set_vma(page, event)
         case Move():
             move_pte(page, p, event)
         case Mprotect():
@@ -141,6 +144,14 @@ def perform(page: Page, event: Event) -> None:
             break_ksm(page, p, event.unshare)
         case Unmap():
             perform_unmap(page, event)
+
+
+def set_vma(page: Page, event: SetVma) -> None:
+    """mlock_vma_pages_range() changes which list a folio is on."""
+    before = page.maps[event.process].vma
+    if before is not None and before.locked != event.vma.locked:
+        page.doubt_active(event.process)
+    page.set_map(event.process, vma=event.vma)
 
 
 def perform_reclaim(page: Page, event: ReclaimEvent) -> None:

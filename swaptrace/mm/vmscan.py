@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swaptrace.errors import NotModelled
 from swaptrace.mm.column import Pte, Shmem, SwapPte
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.shmem import pte_install_uffd_wp_if_needed, shmem_writeout
@@ -14,9 +15,29 @@ def madvise_pageout(page: Page, p: int) -> None:
     pte = page.maps[p].pte
     if not isinstance(pte, Pte) or pte.is_zero_page or page.mapcount(pte.folio) != 1:
         return
+    lazyfree = page.folios[pte.folio].lazyfree
     shrink_folio(page, pte.folio)
     if page.folios[pte.folio].slot is not None or page.mapcount(pte.folio):
         page.lru_add(pte.folio)  # folio_putback_lru(): it was not freed
+        # It was made inactive first, and one that is found to be in use becomes active.
+        page.set_active(pte.folio, lazyfree and not page.folios[pte.folio].lazyfree)
+
+
+def madvise_cold(page: Page, p: int) -> None:
+    """The same function: an active folio that is mapped once waits to be made inactive. Raises
+    `NotModelled` where it is not known whether it is."""
+    page.enter("madvise_cold_or_pageout_pte_range")
+    pte = page.maps[p].pte
+    if not isinstance(pte, Pte) or pte.is_zero_page or page.mapcount(pte.folio) != 1:
+        return
+    active = page.folios[pte.folio].active
+    if active is None:
+        raise NotModelled(
+            "MADV_COLD of a page after a swap-in, mlock or MADV_POPULATE is not modelled where the "
+            "batch is kept (machine.lru_batch): whether it is active is not known"
+        )
+    if active:
+        page.queue_inactive(pte.folio)
 
 
 def shrink_folio(page: Page, f: int, held: bool = False) -> None:

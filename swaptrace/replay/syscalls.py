@@ -15,6 +15,7 @@ from swaptrace.kernels import Rule, version
 from swaptrace.mm.column import Vma
 from swaptrace.mm.event import (
     ClearRefs,
+    Cold,
     Dontneed,
     Free,
     Guard,
@@ -222,7 +223,7 @@ def cold(call: Call, start: int, end: int) -> None:
     """MADV_COLD changes nothing but the order in which a memory limit reclaims, and splits large
     folios."""
     if call.world.batch is not None:
-        call.world.batch.cold()
+        call.send(start, end, Cold(0, call.world.facts))
     if call.world.arena is not None:
         for family, walk, member in call.pieces(start, end):
             call.world.arena.cold(call.tally, family, walk, member)

@@ -10,6 +10,7 @@ from swaptrace.mm.event import (
     Access,
     Activate,
     ClearRefs,
+    Cold,
     Dontneed,
     Event,
     Fork,
@@ -39,7 +40,12 @@ from swaptrace.mm.event import (
     Writeprotect,
 )
 
-ADVICE: Final = {Pageout: Advice.PAGEOUT, Dontneed: Advice.DONTNEED, Free: Advice.FREE}
+ADVICE: Final = {
+    Pageout: Advice.PAGEOUT,
+    Cold: Advice.COLD,
+    Dontneed: Advice.DONTNEED,
+    Free: Advice.FREE,
+}
 """What the events are called that are nothing but an advice."""
 
 
@@ -55,7 +61,7 @@ def event_words(event: Event, names: list[str]) -> str:
             return uffd_words(event, who)
         case Merge() | Unmerge():
             return ksm_words(event, who)
-        case Pageout() | Dontneed() | Free():
+        case Pageout() | Cold() | Dontneed() | Free():
             return f"{who}: {ADVICE[type(event)]}"
         case Guard(install=install):
             return f"{who}: {Advice.GUARD_INSTALL if install else Advice.GUARD_REMOVE}"

@@ -61,9 +61,6 @@ class Lists:
     def check(self, step: Step) -> None:
         """Everything is tried."""
 
-    def cold(self) -> None:
-        """Nothing is active."""
-
     def drain(self) -> None:
         self.empty(self.new, "batched")
         self.empty(self.freed, "queued")

@@ -118,7 +118,7 @@ ADVICE = ("PAGEOUT", "PAGEOUT", "DONTNEED", "WILLNEED", "POPULATE_WRITE")
 def random_steps(seed: int, more: bool = False) -> str:
     """Accesses, advice and forks, on ranges of forty pages; with `more` what there is besides."""
     random, processes = Random(seed), ["main"]
-    locked = set()
+    locked, marked = set(), False
     steps = ["- {mmap: b, size: 160KiB}"]
     for number in range(random.randint(5, 14)):
         process, first = random.choice(processes), random.randrange(40)
@@ -138,12 +138,15 @@ def random_steps(seed: int, more: bool = False) -> str:
             flags = random.choice([", flags: MLOCK_ONFAULT", ""])
             steps.append(f"- {{mlock: b, {on}{flags}}}")
             locked.add(process)
+            marked = True
         elif kind == "munlock":
             steps.append(f"- {{munlock: b, process: {process}}}")
+            marked = True
             locked.discard(process)
         elif kind == "advice":
-            given = [*ADVICE, "FREE", "FREE"] if more else ADVICE
+            given = [*ADVICE, "FREE", "FREE", *["COLD"] * (2 * (not marked))] if more else ADVICE
             advice = random.choice(LOCKED if process in locked else given)
+            marked |= advice.startswith("POPULATE")
             steps.append(f"- {{madvise: b, advice: {advice}, {on}}}")
         elif kind == "fork" and len(processes) < 3:
             processes.append(f"c{number}")
@@ -214,6 +217,40 @@ def test_the_batch_of_madv_free_makes_a_write_copy(kernel: str) -> None:
     drained = run(kernel, ORPHANED + "- {madvise: b, advice: COLD}\n- {write: b}\n").total
     assert (drained["wp_reuse"], "wp_copy" in drained) == (64, False)
     assert run(kernel, ORPHANED + "- {write: b}\n", batch=False).total["wp_reuse"] == 64
+
+
+ACTIVE = {
+    "left in the swap cache": ("disk", "pageout fork read exit", False),
+    "new": ("zram", "fork exit", False),
+    "copied": ("zram", "pageout fork read write exit fork exit", False),
+    "made inactive before": ("zram", "FREE write pageout fork exit COLD", False),
+    "locked and left": ("disk", "POPULATE_READ pageout fork read exit", False),
+    "lazyfree": ("zram", "pageout fork read exit FREE", False),
+    "written while lazyfree": ("zram", "FREE write pageout fork exit", True),
+}
+"""On which device, what happens to the pages, and whether they are active then."""
+
+
+@pytest.mark.parametrize("what", ACTIVE)
+@pytest.mark.parametrize("kernel", CAPACITY)
+def test_an_active_page_waits_to_be_made_inactive(kernel: str, what: str) -> None:
+    """Does MADV_COLD of it make a write copy what has not left the batch, and only of it?"""
+    swap, happens, active = ACTIVE[what]
+    steps, children = "- {mmap: b, size: 256KiB}\n- {write: b}\n", iter("abc")
+    for name in happens.split():
+        if name == "fork":
+            child = next(children)
+            steps += f"- {{fork: {child}}}\n"
+        elif name == "exit":
+            steps += f"- {{exit: {child}}}\n"
+        elif name in ("read", "write"):
+            steps += f"- {{{name}: b}}\n"
+        else:
+            steps += f"- {{madvise: b, advice: {name.upper()}}}\n"
+    found = run(kernel, f"{steps}- {{madvise: b, advice: COLD}}\n- {{write: b}}\n", swap).steps
+    waiting = 64 % CAPACITY[kernel] if active else 0
+    last = (found or ())[-1].counters
+    assert (last.get("wp_copy", 0), last.get("wp_reuse", 0)) == (waiting, 64 - waiting)
 
 
 LOCKED_AND_COPIED = """\
@@ -331,7 +368,25 @@ UNMODELLED = {
         "- {mmap: s, size: 4KiB, shared: true}\n",
         "such a mmap is not modelled",
     ),
-    "who is active": ("7.2", "zram", "- {madvise: b, advice: COLD}\n", "pages are active is not"),
+    "who is active": (
+        "7.2",
+        "zram",
+        "- {madvise: b, advice: POPULATE_READ}\n- {madvise: b, advice: COLD}\n",
+        "whether it is active is not known",
+    ),
+    "who was in swap": (
+        "7.2",
+        "zram",
+        "- {read: b}\n- {madvise: b, advice: COLD}\n",
+        "whether it is active is not known",
+    ),
+    "who was unevictable": (
+        "7.2",
+        "disk",
+        "- {read: b}\n- {mlock: b, flags: MLOCK_ONFAULT}\n- {munlock: b}\n"
+        "- {madvise: b, advice: COLD}\n",
+        "whether it is active is not known",
+    ),
 }
 
 

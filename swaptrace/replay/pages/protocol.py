@@ -37,9 +37,6 @@ class KeptBatch(Protocol):
     def zap(self) -> None:
         """What a system call that unmaps pages begins with."""
 
-    def cold(self) -> None:
-        """MADV_COLD of pages. Raises `NotModelled` where it is not known which are active."""
-
     def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> None:
         """Let an event happen to the pages of a walk, in order."""
 

@@ -2,11 +2,11 @@
 7.3 mm/folio.c; mm/mlock.c).
 
 A folio that a fault allocates or reads, or that MADV_PAGEOUT leaves, waits in a batch before it
-joins an LRU list, and the batch has a reference to it. One that MADV_FREE marks is on its list and
-waits in another batch, which has a reference as well. A third is that of mlock: of what a locked
-VMA allocates, maps that was mapped before, or unmaps. Every `lru_add_drain()` empties all three,
-and the folio that fills one empties that: so pages depend on one another, and each is visited by
-itself.
+joins an LRU list, and the batch has a reference to it. One that MADV_FREE marks, or MADV_COLD if it
+is active, is on its list and waits in another batch, which has a reference as well. A third is that
+of mlock: of what a locked VMA allocates, maps that was mapped before, or unmaps. Every
+`lru_add_drain()` empties all three, and the folio that fills one empties that: so pages depend on
+one another, and each is visited by itself.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from typing import Any, Final
 import numpy as np
 
 from swaptrace.advice import Effect
-from swaptrace.counters import POSITION, Counter
 from swaptrace.errors import NotModelled, SwaptraceError
 from swaptrace.kernels import BATCHES_READ, Rule, follows
-from swaptrace.mm.event import MOST_ADDED, Event, Populate, SwapIn
+from swaptrace.mm.event import MOST_ADDED, Event, SwapIn
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.region import Walk
@@ -75,12 +74,6 @@ ADVICE: Final = frozenset(
 """Advice of which the same is true."""
 
 
-MAY_ACTIVATE: Final = (Populate, SwapIn)
-"""Events after which a folio may be active: folio_mark_accessed(), workingset_refault()."""
-
-MAJFLT: Final = POSITION[Counter.MAJFLT]
-
-
 @dataclass(slots=True)
 class Batch:
     """One of them: `count` entries, `pages` with one each, or more, to whose folios they still
@@ -94,7 +87,8 @@ class Batch:
 class LruBatch:
     """`capacity` is PAGEVEC_SIZE or FOLIO_BATCH_SIZE; `zap_drains` that unmapping pages drains,
     `ahead_drains` that swap_vma_readahead() does, behind the window. The batches are that of `new`
-    folios, that of MADV_FREE (`freed`) and that of mlock (`locked`)."""
+    folios, that of mlock (`locked`), and those of MADV_FREE and MADV_COLD, which are one here
+    (`advised`): each call drains all first, so that at most one has anything in it."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -102,13 +96,12 @@ class LruBatch:
         self.zap_drains = not world.follows(Rule.UNMAPS_UNDRAINED)
         self.ahead_drains = not world.follows(Rule.READS_AHEAD_UNDRAINED)
         self.new = Batch({"batched": False})
-        self.freed = Batch({"queued": False})
+        self.advised = Batch({"queued": False})
         self.locked = Batch({"mlocks": 0, "mlock_new": False})
-        self.all_inactive = True
 
     def key(self) -> tuple[object, ...]:
         """As `KeptBatch`."""
-        return self.new.count, self.freed.count, self.locked.count, self.all_inactive
+        return self.new.count, self.advised.count, self.locked.count
 
     @property
     def left(self) -> int:
@@ -132,7 +125,7 @@ class LruBatch:
 
     def drain(self) -> None:
         """lru_add_drain(): every folio joins its list, or moves on it."""
-        for batch in (self.new, self.freed, self.locked):
+        for batch in (self.new, self.advised, self.locked):
             self._empty(batch)
 
     def _empty(self, batch: Batch) -> None:
@@ -144,14 +137,6 @@ class LruBatch:
             put(family, page, table.intern(column._replace(folios=folios)))
         batch.pages.clear()
         batch.count = 0
-
-    def cold(self) -> None:
-        """folio_deactivate() passes over what is not active, as a new folio is not."""
-        if not self.all_inactive:
-            raise NotModelled(
-                "MADV_COLD after a swap-in or MADV_POPULATE is not modelled where the batch is "
-                "kept (machine.lru_batch): which pages are active is not known"
-            )
 
     def zap(self) -> None:
         """What a system call that unmaps pages begins with."""
@@ -215,8 +200,6 @@ class LruBatch:
             note_violations(tally, family, Walk(page, 1), column, row, 1)
         if row.new != column:
             put(family, page, row.new)
-        if isinstance(event, MAY_ACTIVATE) or row.counts[MAJFLT]:
-            self.all_inactive = False
         self._note(family, page, row)
         return row
 
@@ -225,7 +208,7 @@ class LruBatch:
         key, did, folios = (id(family), page), row.batch, self.world.table.columns[row.new].folios
         for batch, filled, added, waits in (
             (self.new, did.filled, did.added, any(folio.batched for folio in folios)),
-            (self.freed, False, did.queued, any(folio.queued for folio in folios)),
+            (self.advised, False, did.queued, any(folio.queued for folio in folios)),
             (self.locked, did.mlock_filled, did.mlocked, any(folio.mlocks for folio in folios)),
         ):
             if did.drained or filled:
@@ -234,8 +217,8 @@ class LruBatch:
             batch.count += added
             if waits:
                 batch.pages[key] = family
-        if self.freed.count == self.capacity:
-            self._empty(self.freed)
+        if self.advised.count == self.capacity:
+            self._empty(self.advised)
 
 
 def capacity_of(kernel: str) -> int:
