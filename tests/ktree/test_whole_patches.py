@@ -63,6 +63,23 @@ LEFT = {
 }
 
 
+@pytest.mark.parametrize(("name", "decided"), [("workingset_refault", 0), ("mod_mthp_stat", 1)])
+def test_a_patch_of_what_makes_pages_active_is_not_decided(
+    name: str, decided: int, written: Write, tmp_path: Path
+) -> None:
+    """Although calls are passed over, as it decides what a memory limit evicts; and one of a
+    statistic is?"""
+    tree, path = written("after", text_of("after")), "mm/workingset.c"
+    old = f"void {name}(struct folio *folio, int many)\n{{\n\tcount(folio, many);\n}}\n"
+    (tree / path).write_text(old)
+    done = run(
+        "policies", f"kernel:{tree}+{patch(tmp_path, old, old.replace('many);', '0);'), path)}"
+    )
+    told = f"changed, without effect on a page: {path}: {name}()"
+    not_decided = f"changes that are not modelled: {path}: {name}()"
+    assert (told in done.stderr, not_decided in done.stderr) == (decided, not decided)
+
+
 @pytest.mark.parametrize("what", some(sorted(LEFT), 1))
 def test_a_patch_of_what_does_not_run_is_not_decided(what: str, tmp_path: Path) -> None:
     """Is the exit code 3, and is that named which is neither run nor without effect?"""

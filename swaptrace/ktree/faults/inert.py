@@ -16,6 +16,8 @@ from swaptrace.csource.words import words
 
 CHECKS: Final = "checks that stop a kernel that is wrong (include/linux/mmdebug.h)"
 
+ACTIVE: Final = "which pages are active (mm/workingset.c, mm/swap.c)"
+
 VALUES: Final = "values that only functions of this list and parameters that are not looked at take"
 
 INERT: Final[Mapping[str, frozenset[str]]] = {
@@ -45,10 +47,10 @@ INERT: Final[Mapping[str, frozenset[str]]] = {
         folio_lock_large_mapcount folio_unlock_large_mapcount
         """
     ),
-    "reclaim and throttling (mm/swapfile.c, mm/workingset.c)": words(
+    ACTIVE: words("workingset_refault folio_mark_accessed mark_page_accessed"),
+    "throttling and charges (mm/swapfile.c, mm/memcontrol.c)": words(
         """
-        folio_throttle_swaprate cgroup_throttle_swaprate workingset_refault
-        mem_cgroup_swapin_uncharge_swap folio_mark_accessed mark_page_accessed
+        folio_throttle_swaprate cgroup_throttle_swaprate mem_cgroup_swapin_uncharge_swap
         """
     ),
     "flags of a new folio that the model takes for granted (include/linux/page-flags.h)": words(
@@ -92,8 +94,8 @@ def leaves_no_trace(name: str) -> bool:
 
 def may_change(name: str) -> bool:
     """Whether another definition of the function changes nothing, with large folios either, where
-    values decide."""
-    return is_inert(name) and name not in INERT[VALUES]
+    values decide, or under a memory limit, where it matters which pages are active."""
+    return is_inert(name) and name not in INERT[VALUES] | INERT[ACTIVE]
 
 
 def is_inert(name: str) -> bool:
