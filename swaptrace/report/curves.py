@@ -12,6 +12,8 @@ from swaptrace.result.swept import MISS_RATIO, Swept, SweptAxis, SweptCell
 
 MOST_PANELS: Final = 60
 
+MOST_TICKS: Final = 4
+
 SIZES: Final = ("", "KiB", "MiB", "GiB", "TiB")
 
 LABELS: Final[Mapping[str, str]] = {MISS_RATIO: "miss ratio"}
@@ -105,10 +107,27 @@ def draw_panel(
     if axis.shares:
         panel.xaxis.set_major_formatter(lambda value, _at: f"{value:g}%")
     elif axis.is_size:
-        panel.xaxis.set_major_formatter(lambda value, _at: size_text(value))
+        sized(panel, axis, [cell.number(axis.key) for cell in cells])
     panel.set_xlabel(axis.name + (", share of the working set" if axis.shares else ""))
     if counter != MISS_RATIO:
         whole_ticks(panel)
+
+
+def sized(panel: Any, axis: SweptAxis, sizes: Sequence[int]) -> None:
+    """Ticks at multiples of a power of two, few enough to be read."""
+    from matplotlib.ticker import MultipleLocator
+
+    panel.xaxis.set_major_formatter(lambda value, _at: size_text(value))
+    if not axis.ratios:
+        panel.xaxis.set_major_locator(MultipleLocator(tick_step(min(sizes), max(sizes))))
+
+
+def tick_step(least: int, most: int) -> int:
+    """How far ticks are apart between two sizes, or around one."""
+    step = 1
+    while (most - least or most) > MOST_TICKS * step:
+        step *= 2
+    return step
 
 
 def place(axis: SweptAxis, cell: SweptCell, at: int) -> float:

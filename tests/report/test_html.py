@@ -288,10 +288,11 @@ def test_is_the_bundled_set_small() -> None:
 
 
 def test_do_differences_come_first() -> None:
-    """Does `compare` show what differs before what is equal?"""
+    """Does `compare` show what differs before what is equal, and is that alone folded?"""
     found = replayed(["fork-after-pageout", "read-then-write"], "prepatch", "final")
     text = render("html", CompareReport(found, ()))
-    assert text.index("id=s2 ") < text.index("id=s1 ")
+    assert text.index("id=s2 data-notable open>") < text.index("id=s1>")
+    assert "id=s1 open>" in render("html", CompareReport(replayed(["mlock"], "prepatch"), ()))
 
 
 def test_does_every_command_make_a_page() -> None:

@@ -239,16 +239,8 @@ def test_it_ends_while_the_working_set_is_measured(interrupted: bool) -> None:
 
 def test_who_takes_all_from_before_needs_no_replay() -> None:
     """Is what a replay imports left alone?"""
-    words = (
-        "sweep",
-        "work.yaml",
-        "--over",
-        "machine.memory=64KiB",
-        "--cells",
-        "cells",
-        "--jobs",
-        "1",
-    )
+    over = ("--over", "machine.memory=64KiB")
+    words = ("sweep", "work.yaml", *over, "--cells", "cells", "--jobs", "1")
     first = run(*words)
     code = "import sys; from swaptrace.cli import main; main(standalone_mode=False)"
     program = f"{code}; sys.exit('numpy' in sys.modules)"
@@ -289,6 +281,21 @@ def test_curves_have_a_line_for_each_policy(more: tuple[str, ...]) -> None:
         *(more[1].removeprefix("machine.").split(",") if more else ["miss ratio"]),
     ]
     assert [word for word in expected if word not in words] == []
+
+
+@pytest.mark.parametrize(
+    ("over", "ticks"),
+    [
+        ("machine.memory=4MiB..64MiB/8", ["16MiB", "32MiB", "48MiB", "64MiB"]),
+        ("machine.memory=256KiB", ["256KiB"]),
+        ("machine.memory=256KiB..1MiB*3", ["256KiB", "512KiB", "1MiB"]),
+    ],
+)
+def test_sizes_are_read_where_they_are_round(over: str, ticks: list[str]) -> None:
+    """Does an axis of sizes have few ticks, and none at 9.537MiB?"""
+    run("sweep", "work.yaml", "--over", over, "--cells", "cells", "-p", "old", "--plot", "a.svg")
+    texts = ElementTree.parse("a.svg").getroot().itertext()
+    assert [text for text in texts if "iB" in text] == ticks
 
 
 def test_no_curve_leaves_its_panel(monkeypatch: pytest.MonkeyPatch) -> None:

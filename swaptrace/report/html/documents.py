@@ -36,7 +36,7 @@ from swaptrace.result.result import Result, ScenarioResult
 from swaptrace.result.verdict import KernelRun
 
 SHOWN_OPEN = 3
-"""Up to so many scenarios are open when the page is."""
+"""Up to so many scenarios are open when the page is; of `compare`, those that differ."""
 
 
 class DocumentItem(NamedTuple):
@@ -216,4 +216,5 @@ def _page(
         items=items,
         below=tuple(below),
         opened=len(items) <= SHOWN_OPEN or command == "explore",
+        folded=len(items) > 1 and command == "compare",
     )
