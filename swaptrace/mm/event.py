@@ -25,7 +25,8 @@ class Facts(NamedTuple):
     than half of the slots used), `slot_free` that folio_alloc_swap() finds a slot; these two change
     during a replay. `readahead` is that a swap-in through the cache reads more than one page, after
     which the per-CPU batches let go of folios (swap_vma_readahead(), up to 7.2), `read_listed` that
-    they have of what the fault reads before it is mapped (since). `batch_left` is how many more
+    they have of what the fault reads before it is mapped (since), `found_waiting` that they have not
+    of the folio that it finds, as it has read it. `batch_left` is how many more
     fill that of new folios, up to `MOST_ADDED`, `mlock_left` that of mlock; 0: both are empty.
     """
 
@@ -58,6 +59,7 @@ class Facts(NamedTuple):
     shmem_sync: bool = False
     uffd_rwp: bool = False
     read_listed: bool = False
+    found_waiting: bool = False
 
 
 MOST_ADDED: Final = 4

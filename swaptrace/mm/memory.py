@@ -214,7 +214,7 @@ def swapin_folio(page: Page, p: int, orig: SwapPte) -> tuple[int, bool]:
     A synchronous device bypasses the swap cache where the slot's count is one, up to 6.19; since
     7.0 it never does, nor reads ahead (swapin_sync()).
     """
-    cached = page.cached_folio(orig.slot)
+    cached = page.swap_cache_get_folio(orig.slot)
     if cached is not None:
         page.lookup = "readahead_hit" if page.folios[cached].readahead else "hit"
         page.note_lookup(p, page.folios[cached].readahead)

@@ -271,6 +271,14 @@ class Page:
                 return number
         return None
 
+    def swap_cache_get_folio(self, s: int) -> int | None:
+        """What the look-up of a fault finds; if the fault itself has read it, it may wait in the
+        batch, which has a reference."""
+        cached = self.cached_folio(s)
+        if cached is not None and self.facts.found_waiting:
+            self.lru_add(cached)
+        return cached
+
     def is_huge(self, _p: int) -> bool:
         """Whether a PMD entry maps the page."""
         return False

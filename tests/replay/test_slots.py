@@ -94,3 +94,29 @@ def test_slots_have_positions_only_where_one_can_be_taken_back(
     scenario = made(text, kernel)
     assert is_placed(scenario, scenario.machine) is placed
     assert (Replay(scenario, MERGED).world.arena is not None) is placed
+
+
+READ_AHEAD = """\
+machine: {swap: {backend: disk, size: 124KiB}}
+steps:
+- {mmap: r0, size: 84KiB}
+- {read_write: r0, offset: 24KiB, length: 60KiB}
+- {madvise: r0, offset: 0, length: 68KiB, advice: MADV_PAGEOUT}
+- {memset: r0, value: 34}
+"""
+"""11 of 31 slots, of zeroes, so that nothing stays in the swap cache; faults read eight pages."""
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "7.2", "7.3"])
+def test_faults_that_read_ahead_count_the_same_where_slots_have_positions(kernel: str) -> None:
+    """Is a fault that reads page by page the one event that it is elsewhere: major, and, since
+    7.3, in the swap cache still, as what it reads waits in the batch? Two are, of eleven pages
+    in swap, on 7.3."""
+    small, large = (
+        replay(load_text(READ_AHEAD, "slots", {"machine.kernel": kernel, **more}), MERGED)
+        for more in ({}, {"machine.swap.size": "8MiB"})
+    )
+    scenario = made(READ_AHEAD, kernel)
+    assert is_placed(scenario, scenario.machine)
+    assert small.total["majflt"] == 2
+    assert small.total == large.total

@@ -69,7 +69,7 @@ def _take(fault: Fault, f: int) -> Pointer:
 
 
 def _look_up(fault: Fault, entry: Any) -> Any:
-    found = fault.page.cached_folio(slot_of(entry))
+    found = fault.page.swap_cache_get_folio(slot_of(entry))
     return 0 if found is None else _take(fault, found)
 
 

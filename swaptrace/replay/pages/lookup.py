@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from swaptrace.kernels import Rule
 from swaptrace.mm.canonical import canonical
 from swaptrace.mm.column import Column, SwapPte, SwapSlot
 from swaptrace.mm.event import Access, Populate, SwapIn
 from swaptrace.reclaim import memory
-from swaptrace.reclaim.batches import lru_add_drain
+from swaptrace.reclaim.batches import lru_add_drain, place_in
+from swaptrace.reclaim.memory import LRU_ADD
 from swaptrace.reclaim.pages import at_hand
 from swaptrace.replay.pages.dense import first_page
 from swaptrace.replay.runs.readahead import Pass
@@ -60,7 +62,8 @@ def swap_vma_readahead(arena: Parts, ahead: Pass, page: int, number: int) -> int
         why = arena.happen(other, arena.table.number(reading))
         if why:
             return why
-    lru_add_drain(arena.memory())
+    if not arena.world.follows(Rule.READS_AHEAD_UNDRAINED):
+        lru_add_drain(arena.memory())
     reading = SwapIn(event.process, event.facts, readahead=False)
     return map_read(arena, page, number, before, arena.table.number(reading), moment)
 
@@ -69,7 +72,9 @@ def map_read(arena: Parts, page: int, number: int, before: int, reading: int, mo
     """The fault goes on with the folio that it has read, and counts as the one event that it is."""
     family = arena.families.index(arena.locate(page))
     read, full = int(arena.column[page]), at_hand(arena.memory(), number)
-    why = arena.happen(page, number)
+    finding = found_by(arena, page, number)
+    found = at_hand(arena.memory(), finding)
+    why = arena.happen(page, finding)
     if read == before:
         return why
     start = next(
@@ -82,9 +87,34 @@ def map_read(arena: Parts, page: int, number: int, before: int, reading: int, mo
     place = next((place for place in places if taken[place]), None)
     if place is not None:
         untake(arena, place)
-        untake(arena, (family, full, read))
+        untake(arena, (family, found, read))
         retake(arena, (family, full, start), page, moment)
     return why
+
+
+def found_by(arena: Parts, page: int, number: int) -> int:
+    """The event that a fault is from then on, when it finds in the swap cache what it has read."""
+    event = arena.table.events[number]
+    assert isinstance(event, Access | Populate)
+    if not waits(arena, page, event.process):
+        return number
+    return arena.table.number(event._replace(facts=event.facts._replace(found_waiting=True)))
+
+
+def waits(arena: Parts, page: int, process: int) -> bool:
+    """Whether a folio in the swap cache waits in the batch of new ones, where a fault does not drain
+    it. Without a memory limit batches are not followed: it does, as in a fault that is one event."""
+    if not arena.world.follows(Rule.READS_AHEAD_UNDRAINED):
+        return False
+    column = arena.world.table.columns[arena.column[page]]
+    pte = column.maps[process].pte
+    if not isinstance(pte, SwapPte):
+        return False
+    found = [f for f, each in enumerate(column.folios) if each.slot == pte.slot]
+    if not found:
+        return False
+    node = int(arena.v[memory.BASE] + page * arena.v[memory.WIDTH]) + found[0]
+    return not arena.v[memory.TRACKED] or place_in(arena.memory(), LRU_ADD, node) >= 0
 
 
 def starts(arena: Parts, full: int, before: int, read: int) -> Iterator[int]:
