@@ -16,7 +16,8 @@ from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.alphabet import DEFAULT
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.column import Column
-from swaptrace.mm.event import MOST_ADDED, Batched
+from swaptrace.mm.event import MOST_ADDED
+from swaptrace.mm.outcome import Batched
 from swaptrace.replay.runs.batch import capacity_of, check_kernel
 from swaptrace.scenario.hardware import Machine
 

@@ -10,7 +10,8 @@ from swaptrace.exploration.alphabet import OPERATIONS, Situation
 from swaptrace.exploration.company import OTHERS, company_of, split
 from swaptrace.mm.checks import lost
 from swaptrace.mm.column import Column, Mapping, Vma
-from swaptrace.mm.event import MOST_ADDED, Batched, Event, Fork, Unmap
+from swaptrace.mm.event import MOST_ADDED, Event, Fork, Unmap
+from swaptrace.mm.outcome import Batched
 from swaptrace.mm.page import UNBATCHED
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.steady import Steady

@@ -1,4 +1,4 @@
-"""What can happen to one page, one frozen class per event, and what comes of it.
+"""What can happen to one page, one frozen class per event.
 
 An event names the process by its index in `Column.maps` and carries the machine-wide
 facts that it needs as a plain value, so that a transition depends on nothing else.
@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from swaptrace.backends import BACKENDS, Backend
-from swaptrace.counters import ViolationKind
-from swaptrace.mm.column import Column, Vma
+from swaptrace.mm.column import Vma
 
 
 class Facts(NamedTuple):
@@ -25,9 +24,9 @@ class Facts(NamedTuple):
     than half of the slots used), `slot_free` that folio_alloc_swap() finds a slot; these two change
     during a replay. `readahead` is that a swap-in through the cache reads more than one page, after
     which the per-CPU batches let go of folios (swap_vma_readahead(), up to 7.2), `read_listed` that
-    they have of what the fault reads before it is mapped (since), `found_waiting` that they have not
-    of the folio that it finds, as it has read it. `batch_left` is how many more
-    fill that of new folios, up to `MOST_ADDED`, `mlock_left` that of mlock; 0: both are empty.
+    they have of what the fault reads before it is mapped (since), `found_waiting` that they
+    have not of the folio that it finds, as it has read it. `batch_left` is how many more fill that
+    of new folios, up to `MOST_ADDED`, `mlock_left` that of mlock; 0: both are empty.
     """
 
     backend: Backend = BACKENDS["zram"]
@@ -351,50 +350,3 @@ Event: TypeAlias = (
     | KsmEvent
     | Unmap
 )
-
-
-class FaultResult(NamedTuple):
-    """vm_fault_t: VM_FAULT_MAJOR, VM_FAULT_RETRY and VM_FAULT_ERROR; `sigbus` is that the error
-    is VM_FAULT_SIGBUS where an access meets it."""
-
-    major: bool = False
-    retry: bool = False
-    error: bool = False
-    sigbus: bool = False
-
-
-Lookup = Literal["none", "hit", "readahead_hit", "read"]
-"""What the event asked of the swap cache: nothing, found there, found there after it had been
-read ahead, or had to be read through it (swapin_readahead)."""
-
-
-class Batched(NamedTuple):
-    """Whether an event drained all per-CPU batches, or emptied that of new folios (`filled`) or of
-    mlock (`mlock_filled`); how many came since to these (`added`, `mlocked`) and to that of
-    MADV_FREE or MADV_COLD (`queued`)."""
-
-    drained: bool = False
-    filled: bool = False
-    added: int = 0
-    queued: int = 0
-    mlock_filled: bool = False
-    mlocked: int = 0
-
-
-class Outcome(NamedTuple):
-    """What an event does to a column.
-
-    `counts` is in the order of `COUNTERS`; `violations` are kinds with the index (in
-    `column`) of the process that sees each; `lookup` is what read-ahead needs to know; `path`
-    names the kernel functions that decided, in order; `ends` is that nothing more of the step
-    happens, to no page that follows (a signal, or an error while populating). `batch` is known
-    where that is kept. `around` is that a read fault maps neighbours, too."""
-
-    column: Column
-    counts: tuple[int, ...]
-    violations: tuple[tuple[ViolationKind, int], ...]
-    lookup: Lookup
-    path: tuple[str, ...]
-    ends: bool = False
-    batch: Batched = Batched()
-    around: bool = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import GUARD, ZERO_PAGE, Marker, Pte, SwapPte, Vma
-from swaptrace.mm.event import Facts, FaultResult
+from swaptrace.mm.event import Facts
+from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, SwapinFault, SwapinPte, ask
 from swaptrace.mm.shmem import do_fault, pte_install_uffd_wp_if_needed

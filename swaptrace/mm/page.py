@@ -27,7 +27,8 @@ from swaptrace.mm.column import (
     object_data,
     swap_count,
 )
-from swaptrace.mm.event import Batched, Facts, FaultResult, Lookup
+from swaptrace.mm.event import Facts
+from swaptrace.mm.outcome import Batched, FaultResult, Lookup
 from swaptrace.mm.policy import FolioRefs, Held, Policy
 
 UNBATCHED: Final = Batched()

@@ -10,9 +10,10 @@ from swaptrace.counters import Counter
 from swaptrace.mm.block import PMD_ORDER, Pmd
 from swaptrace.mm.blockpage import BlockPage
 from swaptrace.mm.column import ZERO, ZERO_PAGE, Pte
-from swaptrace.mm.event import Dontneed, Event, FaultResult, Fork, Mprotect, Unmap, Writeprotect
+from swaptrace.mm.event import Dontneed, Event, Fork, Mprotect, Unmap, Writeprotect
 from swaptrace.mm.huge_memory import split_huge_pmd
 from swaptrace.mm.memory import mk_pte
+from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.userfault import handle_userfault
 
 

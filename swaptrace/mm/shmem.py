@@ -5,7 +5,7 @@ from __future__ import annotations
 from swaptrace.counters import Counter
 from swaptrace.errors import NotModelled
 from swaptrace.mm.column import ZERO, Entry, Marker, Pte, Shmem
-from swaptrace.mm.event import FaultResult
+from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.swap import read_swap_cache, swap_read_folio, swap_writepage
 

@@ -28,7 +28,6 @@ from swaptrace.mm.event import (
     Migrate,
     Move,
     Mprotect,
-    Outcome,
     Pageout,
     Populate,
     Reclaim,
@@ -58,6 +57,7 @@ from swaptrace.mm.memory import (
 from swaptrace.mm.migrate import migrate
 from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_range
 from swaptrace.mm.mremap import move_pte
+from swaptrace.mm.outcome import Outcome
 from swaptrace.mm.page import UNBATCHED, Page
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.shmem import filemap_map_pages, shmem_truncate_range

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.column import Column
-from swaptrace.mm.event import Batched, Event, Lookup
+from swaptrace.mm.event import Event
+from swaptrace.mm.outcome import Batched, Lookup
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.steady import Steady
 from swaptrace.mm.transition import transition

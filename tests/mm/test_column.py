@@ -17,7 +17,8 @@ from swaptrace.mm.column import (
     SwapSlot,
     Vma,
 )
-from swaptrace.mm.event import Event, Outcome
+from swaptrace.mm.event import Event
+from swaptrace.mm.outcome import Outcome
 from tests.effort import examples
 from tests.mm.walks import histories
 

@@ -17,7 +17,6 @@ from swaptrace.mm.event import (
     Fork,
     Free,
     Mprotect,
-    Outcome,
     Pageout,
     Populate,
     SetVma,
@@ -25,6 +24,7 @@ from swaptrace.mm.event import (
     Unmap,
     Writeprotect,
 )
+from swaptrace.mm.outcome import Outcome
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import transition
 

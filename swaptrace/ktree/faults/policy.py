@@ -18,7 +18,7 @@ from swaptrace.ktree.faults.source import Sources, error_of
 from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF, NeedsNumber
 from swaptrace.ktree.faults.windows import ARGUMENTS, WINDOWS, ReadaheadFault, Windows
 from swaptrace.mm.column import Pte, SwapPte
-from swaptrace.mm.event import FaultResult
+from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.readahead import ROOT, Window

@@ -102,8 +102,9 @@ def found_by(arena: Parts, page: int, number: int) -> int:
 
 
 def waits(arena: Parts, page: int, process: int) -> bool:
-    """Whether a folio in the swap cache waits in the batch of new ones, where a fault does not drain
-    it. Without a memory limit batches are not followed: it does, as in a fault that is one event."""
+    """Whether a folio in the swap cache waits in the batch of new ones when a fault finds it.
+
+    Without a memory limit batches are not followed: it does, as in a fault that is one event."""
     if not arena.world.follows(Rule.READS_AHEAD_UNDRAINED):
         return False
     column = arena.world.table.columns[arena.column[page]]
