@@ -216,8 +216,8 @@ class Folio(NamedTuple):
     `queued` that it waits in that of MADV_FREE or MADV_COLD; each has a reference, and so has each
     of its `mlocks` entries of the batch of mlock, where it may be `mlock_new` (not
     folio_test_lru()). `fresh` is that nobody has mapped it yet: rmap does not know it (not
-    folio_test_anon()), `active` PG_active, or None where that is not known. These six are kept
-    with the batches.
+    folio_test_anon()), `active` PG_active, or None where that is not known, as of one that was
+    `marked` as accessed or locked. These seven are kept with the batches.
     """
 
     data: int
@@ -234,6 +234,7 @@ class Folio(NamedTuple):
     mlock_new: bool = False
     fresh: bool = False
     active: bool | None = False
+    marked: bool = False
 
 
 FIELDS: Final = {name: position for position, name in enumerate(Folio._fields)}

@@ -62,7 +62,9 @@ def needs_cow_for_dma(page: Page, p: int, pte: Pte) -> bool:
 def copy_present_page(page: Page, p: int, child: Mapping) -> Mapping:
     """The child gets a copy at once, and the parent keeps its page as it is."""
     page.enter("copy_present_page")
-    vma, pte = page.vma(p), Pte(page.new_folio(page.content(p), anon_exclusive=True)).mkdirty()
+    vma, f = page.vma(p), page.new_folio(page.content(p), anon_exclusive=True)
+    page.lru_add(f)
+    pte = Pte(f).mkdirty()
     pte = pte.mkwrite() if vma.writable else pte
     old = page.maps[p].pte
     kept = vma.uffd_wp and vma.uffd.event_fork and isinstance(old, Pte) and old.uffd_wp

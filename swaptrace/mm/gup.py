@@ -25,6 +25,7 @@ def populate(page: Page, p: int, event: Populate) -> None:
     """
     write, retried = event.write, False
     if event.pin and pin_user_page_fast(page, p, event):
+        page.mark_accessed(p, drained=False)
         return
     page.may_retry = event.may_retry
     for _ in range(MAX_FAULTS):
@@ -45,7 +46,7 @@ def populate(page: Page, p: int, event: Populate) -> None:
     if write:
         assert isinstance(pte, Pte)
         follow_page_touch(page, pte)
-    page.doubt_active(p)  # folio_mark_accessed()
+    page.mark_accessed(p, drained=not event.pin)
     if event.pin:
         pin_user_page_fast(page, p, event)
     if event.store is not None:

@@ -150,7 +150,7 @@ def set_vma(page: Page, event: SetVma) -> None:
     """mlock_vma_pages_range() changes which list a folio is on."""
     before = page.maps[event.process].vma
     if before is not None and before.locked != event.vma.locked:
-        page.doubt_active(event.process)
+        page.mark_accessed(event.process)
     page.set_map(event.process, vma=event.vma)
 
 

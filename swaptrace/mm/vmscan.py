@@ -33,8 +33,8 @@ def madvise_cold(page: Page, p: int) -> None:
     active = page.folios[pte.folio].active
     if active is None:
         raise NotModelled(
-            "MADV_COLD of a page after a swap-in, mlock or MADV_POPULATE is not modelled where the "
-            "batch is kept (machine.lru_batch): whether it is active is not known"
+            "MADV_COLD of a page after a swap-in, mlock, MADV_POPULATE or a pin is not modelled "
+            "where the batch is kept (machine.lru_batch): whether it is active is not known"
         )
     if active:
         page.queue_inactive(pte.folio)

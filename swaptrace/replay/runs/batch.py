@@ -51,6 +51,8 @@ KNOWN: Final = frozenset(
         "mlockall",
         "munlockall",
         "uffd_writeprotect",
+        "pin",
+        "unpin",
         "check",
         "measure",
         "repeat",
