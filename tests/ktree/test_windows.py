@@ -11,6 +11,7 @@ import pytest
 from swaptrace import policies
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.policy import TreePolicy
+from swaptrace.ktree.faults.windows import moved
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.readahead import ROOT, ReadFault, Window, window_bounds, window_size
 from swaptrace.replay.engine import replay
@@ -155,8 +156,11 @@ def faults(seed: int, count: int) -> list[ReadFault]:
 
 def asked(policy: Policy, fault: ReadFault) -> Window:
     """The window of the policy's own function."""
-    found: Window = policy.functions[ROOT](fault)
-    return found
+    first = fault.table.start
+    bounds = fault.low - first, fault.high - first
+    state = fault.last - first, fault.window, fault.hits
+    found = policy.functions[ROOT](fault.address - first, *state, *bounds, fault[6:])
+    return moved(found, first)
 
 
 def built_in(fault: ReadFault) -> Window:

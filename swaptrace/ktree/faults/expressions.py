@@ -7,7 +7,9 @@ false `a` nothing of `b` need be understood. What was left out so is remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import partial
+from operator import eq
+from typing import TYPE_CHECKING, Any, Final
 
 from pycparser import c_ast
 
@@ -19,6 +21,7 @@ from swaptrace.csource.parse import place_of
 from swaptrace.csource.preprocess import ENABLED
 from swaptrace.csource.scope import fit, width_of
 from swaptrace.errors import PolicyError, quote
+from swaptrace.ktree.faults.computation import Computation, Env, LocalVariable, Run, constant
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.primitive import Primitive
@@ -42,44 +45,19 @@ from swaptrace.mm.column import Vma
 if TYPE_CHECKING:
     from swaptrace.ktree.faults.source import Definition
 
-Env = dict[str, Any]
-
-Run = Callable[[Fault, Env], Any]
-
 POSSIBLE: Final = vm_flags(Vma(True, True, True, True, True))
 """The flags that the VMA of a private anonymous mapping can have."""
 
 ACCEPTED: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "V": lambda value: value == VMA,
-    "M": lambda value: value == VMF,
-    "P": lambda value: value == PTEP,
+    "V": partial(eq, VMA),
+    "M": partial(eq, VMF),
+    "P": partial(eq, PTEP),
     "f": lambda value: isinstance(value, Pointer) and value.kind == "folio",
     "a": lambda value: value is OPAQUE or isinstance(value, Address),
     "0": lambda value: type(value) is int and value == 0,
     "1": lambda value: type(value) is int and value == 1,
 }
 """What an argument must be, by the letter of `Primitive.params`."""
-
-
-class Computation(NamedTuple):
-    """What computes an expression. `constant` is its value where that never changes, `possible` the
-    bits that it can have where not all can be."""
-
-    run: Run
-    constant: int | None = None
-    possible: int | None = None
-
-
-class LocalVariable(NamedTuple):
-    """`key` is its place among the local variables, `width` that of an integer."""
-
-    key: str
-    width: tuple[int, bool] | None
-
-
-def constant(number: int) -> Computation:
-    """A value that never changes."""
-    return Computation(lambda _fault, _env: number, number)
 
 
 class FaultExpressions(Nodes):
@@ -115,8 +93,15 @@ class FaultExpressions(Nodes):
         value = self.value(node)
         if value.constant is not None:
             return constant(int(value.constant != 0))
+        if value.holds:
+            return value
         run, fail = value.run, self._failing(node)
-        return Computation(lambda fault, env: int(is_true(run(fault, env), fail)))
+
+        def holds(fault: Fault, env: Env) -> int:
+            found = run(fault, env)
+            return 1 if (found if type(found) is int else is_true(found, fail)) else 0
+
+        return Computation(holds, holds=True)
 
     def _failing(self, node: Any) -> Callable[[str], PolicyError]:
         return lambda message: self.error(node, message)
@@ -148,14 +133,15 @@ class FaultExpressions(Nodes):
 
     def _field(self, node: Any) -> Computation:
         name, fields = node.field.name, self.program.dialect.fields
-        if not any(name == known for _, known in fields):
+        readers = {kind: read for (kind, known), read in fields.items() if known == name}
+        if not readers:
             raise self.error(node.field, f"the model has no field {quote(name)}")
         struct = self.value(node.name).run
 
         def run(fault: Fault, env: Env) -> Any:
             of = struct(fault, env)
             kind = of.kind if isinstance(of, Pointer) else type(of).__name__
-            read = fields.get((kind, name))
+            read = readers.get(kind)
             if read is None:
                 raise self.error(node.field, f"{named(of)} has no field {quote(name)}")
             try:
@@ -170,7 +156,8 @@ class FaultExpressions(Nodes):
             value = self.truth(node.expr)
             if value.constant is not None:
                 return constant(1 - value.constant)
-            return Computation(lambda fault, env: 1 - value.run(fault, env))
+            run = value.run
+            return Computation(lambda fault, env: 1 - run(fault, env), holds=True)
         if node.op == "&":
             return self._address(node)
         if node.op == "*":
@@ -219,7 +206,8 @@ class FaultExpressions(Nodes):
         if node.op in ("&&", "||"):
             return self._logical(node)
         one, other = self.value(node.left), self.value(node.right)
-        if node.op in ("==", "!="):
+        compares = node.op in ("==", "!=")
+        if compares:
             run = self._compared(node, one.run, other.run)
         else:
             run = self._computed(node, one.run, other.run)
@@ -230,13 +218,15 @@ class FaultExpressions(Nodes):
             return Computation(run, possible=bits) if bits else constant(0)
         if node.op == "==" and one.possible is not None and (other.constant or 0) & ~one.possible:
             return constant(0)
-        return Computation(run)
+        return Computation(run, holds=compares)
 
     def _compared(self, node: Any, one: Run, other: Run) -> Run:
         fail, wanted = self._failing(node), node.op == "=="
 
         def run(fault: Fault, env: Env) -> int:
             left, right = one(fault, env), other(fault, env)
+            if type(left) is int and type(right) is int:
+                return 1 if (left == right) is wanted else 0
             if isinstance(left, Symbolic):
                 return int(left.computed("==", right, is_left=True) == wanted)
             if isinstance(right, Symbolic):
@@ -256,7 +246,8 @@ class FaultExpressions(Nodes):
                 return left.computed(node.op, right, is_left=True)
             if isinstance(right, Symbolic):
                 return right.computed(node.op, left, is_left=False)
-            left, right = self._integer(node.left, left), self._integer(node.right, right)
+            if type(left) is not int or type(right) is not int:
+                left, right = self._integer(node.left, left), self._integer(node.right, right)
             try:
                 return apply(left, right)
             except (ArithmeticError, ValueError) as wrong:
@@ -277,9 +268,10 @@ class FaultExpressions(Nodes):
         if other.constant == decides:
             self.pure(node.left)
             return other
+        left, right = one.run, other.run
         if decides:
-            return Computation(lambda fault, env: one.run(fault, env) or other.run(fault, env))
-        return Computation(lambda fault, env: one.run(fault, env) and other.run(fault, env))
+            return Computation(lambda fault, env: left(fault, env) or right(fault, env), holds=True)
+        return Computation(lambda fault, env: left(fault, env) and right(fault, env), holds=True)
 
     def _ternary(self, node: Any) -> Computation:
         condition = self.truth(node.cond)
@@ -363,7 +355,9 @@ class FaultExpressions(Nodes):
         def run(fault: Fault, env: Env) -> Any:
             for check in checks:
                 check(fault, env)
-            values = [each(fault, env) for each in runs]
+            values = []
+            for each in runs:
+                values.append(each(fault, env))  # noqa: PERF401 - a comprehension is a call
             try:
                 return call(fault, *values)
             except Unmodelled as wrong:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter as Counts
+from collections import defaultdict
+from functools import cache
 from typing import Any, Final
 
 from swaptrace.csource.frame import Cited
@@ -53,9 +54,9 @@ class Fault:
         self.page, self.p, self.anonymous = page, p, anonymous
         self.asked = False
         self.shown: column.Entry = shown(page, p, page.maps[p].pte)
-        self.held: Counts[int] = Counts()
-        self.mapping: Counts[int] = Counts()
-        self.kept: Counts[int] = Counts()
+        self.held: defaultdict[int, int] = defaultdict(int)
+        self.mapping: defaultdict[int, int] = defaultdict(int)
+        self.kept: defaultdict[int, int] = defaultdict(int)
         self.batched = page.batch
         self.fresh: set[int] = set()
         self.entries: dict[int, SwapEntry] = {}
@@ -177,6 +178,7 @@ def shown(page: Page, p: int, pte: column.Entry) -> column.Entry:
     return pte
 
 
+@cache
 def folio(number: int) -> Pointer:
     """A pointer to a folio of the page."""
     return Pointer("folio", number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
@@ -143,13 +142,15 @@ class TreePolicy(Policy):
         the same for either answer."""
         if is_of_block(page):
             return self._of_block(self.large.functions[name], page, p, write)
-        function, before = self.program.functions[name], _copied(page)
+        function, before = self.program.functions[name], _copied(page) if can_ask(page, p) else None
         result, asked = self._run(function, page, p, write, anonymous=True)
-        if asked:
+        if not asked:
+            return result
+        if before is not None:
             other, _ = self._run(function, before, p, write, anonymous=False)
-            if other != result or _state(before) != _state(page):
-                raise self._wrong(function, DEPENDS)
-        return result
+            if other == result and _state(before) == _state(page):
+                return result
+        raise self._wrong(function, DEPENDS)
 
     def _of_block(
         self, function: CallableFunction, page: BlockPage, p: int, write: bool
@@ -157,9 +158,7 @@ class TreePolicy(Policy):
         """The same of a page of a block, which is copied only where the question can come."""
         from swaptrace.ktree.faults.largefault import LargeFault, same, twin
 
-        pte = page.maps[p].pte
-        cached = isinstance(pte, SwapPte) and page.cached_folio(pte.slot) is not None
-        before, fault = twin(page) if cached else None, LargeFault(page, p, write)
+        before, fault = twin(page) if can_ask(page, p) else None, LargeFault(page, p, write)
         fault.trace = self.trace
         result = self._come_to(function, fault)
         if fault.asked:
@@ -203,8 +202,16 @@ def is_of_block(page: Page) -> TypeGuard[BlockPage]:
     return type(page) is not Page
 
 
+def can_ask(page: Page, p: int) -> bool:
+    """Whether C can ask what the model does not keep: of a folio that the swap cache has."""
+    pte = page.maps[p].pte
+    return isinstance(pte, SwapPte) and page.cached_folio(pte.slot) is not None
+
+
 def _copied(page: Page) -> Page:
-    other = copy.copy(page)
+    other = object.__new__(Page)
+    for name in Page.__slots__:
+        setattr(other, name, getattr(page, name))
     other.maps, other.folios, other.slots = list(page.maps), list(page.folios), list(page.slots)
     other.pins, other.batch, other.queued = list(page.pins), set(page.batch), set(page.queued)
     other.mlocks, other.mlock_new = page.mlocks.copy(), set(page.mlock_new)

@@ -9,8 +9,8 @@ from pycparser import c_ast
 
 from swaptrace.errors import PolicyError, quote
 from swaptrace.ktree.faults.builtin import replaced
+from swaptrace.ktree.faults.computation import Env
 from swaptrace.ktree.faults.dialect import FAULTS, Dialect
-from swaptrace.ktree.faults.expressions import Env
 from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.source import Definition, Sources, error_of

@@ -12,13 +12,8 @@ from swaptrace.csource.ignored import HOOK
 from swaptrace.csource.nodes import text_of
 from swaptrace.csource.scope import fit, width_of
 from swaptrace.errors import PolicyError, quote
-from swaptrace.ktree.faults.expressions import (
-    Computation,
-    Env,
-    FaultExpressions,
-    LocalVariable,
-    Run,
-)
+from swaptrace.ktree.faults.computation import Computation, Env, LocalVariable, Run
+from swaptrace.ktree.faults.expressions import FaultExpressions
 from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.fields import store
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
@@ -125,17 +120,16 @@ class FaultStatements(FaultExpressions):
             return self._branch(node.iftrue if condition.constant else node.iffalse)
         text = f"if ({text_of(node.cond)})"
         yes, no = self.cite(node, text, True), self.cite(node, text, False)
-        then, otherwise, holds = (
-            self._branch(node.iftrue),
-            self._branch(node.iffalse),
-            condition.run,
-        )
+        then, holds = self._branch(node.iftrue), condition.run
+        otherwise = None if node.iffalse is None else self._branch(node.iffalse)
 
         def step(fault: Fault, env: Env) -> EarlyReturn | None:
             held = holds(fault, env)
             if fault.trace is not None:
                 fault.trace.append(yes if held else no)
-            return then(fault, env) if held else otherwise(fault, env)
+            if held:
+                return then(fault, env)
+            return None if otherwise is None else otherwise(fault, env)
 
         return step
 
@@ -157,9 +151,12 @@ class FaultStatements(FaultExpressions):
 
     def _storing(self, node: Any, variable: LocalVariable, run: Run) -> Run:
         key, fits = variable.key, self._fitting(node, variable.width)
-        if fits is None:
-            return lambda fault, env: env.__setitem__(key, run(fault, env))
-        return lambda fault, env: env.__setitem__(key, fits(run(fault, env)))
+
+        def keep(fault: Fault, env: Env) -> None:
+            value = run(fault, env)
+            env[key] = value if fits is None else fits(value)
+
+        return keep
 
     def _fitting(self, node: Any, width: tuple[int, bool] | None) -> Callable[[Any], Any] | None:
         """What a variable of that width makes of a value; None if it keeps any as it is."""
@@ -168,6 +165,8 @@ class FaultStatements(FaultExpressions):
         bits, fail = width[0], self._failing(node)
 
         def fits(value: Any) -> Any:
+            if type(value) is int:
+                return fit(value, width)
             if bits == 64 and (value is OPAQUE or isinstance(value, Symbolic)):  # an address
                 return value
             if not isinstance(value, int):
@@ -321,10 +320,11 @@ def _nothing(_fault: Fault, _env: Env) -> None:
 
 def _sequence(steps: list[Step], starts: Mapping[str, int]) -> Step:
     """The steps in order, until one leaves; a goto to one of `starts` goes on from there."""
+    end = len(steps)
 
     def run(fault: Fault, env: Env) -> EarlyReturn | None:
         at = 0
-        while at < len(steps):
+        while at < end:
             leave = steps[at](fault, env)
             at += 1
             if leave is not None:

@@ -7,7 +7,7 @@ comes out depends on nothing but what is near, and one page table is like anothe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from swaptrace.csource.parse import name_of_type
@@ -204,32 +204,37 @@ class Windows:
 
     def __init__(self, run: Callable[[ReadaheadFault], Window]) -> None:
         self.run = run
-        self.known: dict[tuple[int, ...], list[tuple[Asked, Window]]] = {}
+        self.known: dict[Hashable, list[tuple[Asked, Window]]] = {}
 
-    def __call__(self, fault: ReadFault) -> Window:
-        """The window of a fault."""
-        address, last, window, hits, low, high, *machine = fault
-        pages = fault.table_pages
-        at = address % pages
-        start = address - at
+    def __call__(
+        self,
+        at: int,
+        last: int,
+        window: int,
+        hits: int,
+        low: int,
+        high: int,
+        machine: tuple[int, int, int],
+    ) -> Window:
+        """The window of a fault `at` a page of its page table; the arguments are those of
+        `ReadFault`, but addresses begin with that page table, as those of the result do."""
+        pages = machine[1]
         # What is farther away than a page table makes a window that no kernel reads.
-        low, high = max(low - start, -pages), min(high - start, 2 * pages)
-        key = (at, window, hits, low, high, *machine)
+        low = low if low > -pages else -pages  # faster than max()
+        high = high if high < 2 * pages else 2 * pages
+        key = at, window, hits, low, high, machine
         for asked, found in self.known.get(key, ()):
             for page, yes in asked:
-                if (last - start == page) is not yes:
+                if (last == page) is not yes:
                     break
             else:
-                return moved(found, start)
-        near = fault._replace(
-            address=BELOW + at,
-            last=max(0, last - start + BELOW),
-            low=BELOW + low,
-            high=BELOW + high,
-        )
+                return found
+        before = max(0, last + BELOW), window, hits
+        bounds = BELOW + low, BELOW + high
+        near = ReadFault(BELOW + at, *before, *bounds, *machine)
         asked, found = self.computed(near)
         self.known.setdefault(key, []).append((asked, found))
-        return moved(found, start)
+        return found
 
     def computed(self, near: ReadFault) -> tuple[Asked, Window]:
         """The answer of C, and for which last faults it is the same."""

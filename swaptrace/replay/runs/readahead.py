@@ -16,7 +16,6 @@ from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.mm.event import Access, Event, MapPages, Populate, SwapIn
 from swaptrace.mm.readahead import (
     ROOT,
-    ReadFault,
     Window,
     max_window,
     window_bounds,
@@ -125,7 +124,7 @@ class Pass:
         self.last, self.size, self.hits = readahead
         self.looked_up = False
         self.alone = False
-        self.own: Callable[[ReadFault], Window] | None = world.table.policy.functions.get(ROOT)
+        self.own: Callable[..., Window] | None = world.table.policy.functions.get(ROOT)
         self.facts_changed = False
         self.taken: list[tuple[Event, int, int]] = []
         self.violations: list[tuple[ViolationKind, int, int]] = []
@@ -209,21 +208,28 @@ class Pass:
 
     def window(self, address: int) -> tuple[int, int]:
         """swap_vma_ra_win(): the pages to read for a fault, and the new state."""
-        last, before, hits = self.last, self.size, self.hits
         self.looked_up = True
         if self.own is not None:
-            fault = ReadFault(address, last, before, hits, *self.bounds, *self.machine)
-            size, start, end, self.last, self.size, self.hits = self.own(fault)
-        else:
-            policy = self.world.table.policy
-            size = window_size(policy, address, last, hits, before, self.max_window)
-            self.last, self.size, self.hits = address, size, 0
+            return self.own_window(self.own, address)
+        policy, last = self.world.table.policy, self.last
+        size = window_size(policy, address, last, self.hits, self.size, self.max_window)
+        self.last, self.size, self.hits = address, size, 0
         self.alone = size == 1
         if self.alone:
             return 0, 0
-        if self.own is None:
-            start, end = window_bounds(address, last, size, *self.bounds, self.table_pages)
+        start, end = window_bounds(address, last, size, *self.bounds, self.table_pages)
         return start - self.family.base, end - self.family.base
+
+    def own_window(self, own: Callable[..., Window], address: int) -> tuple[int, int]:
+        """The same by a function of the policy, to which addresses begin with the page table."""
+        at, (low, high), machine = address % self.table_pages, self.bounds, self.machine
+        first = address - at
+        last, size, hits = self.last - first, self.size, self.hits
+        found = own(at, last, size, hits, low - first, high - first, machine)
+        size, start, end, last, self.size, self.hits = found
+        self.last, self.alone = last + first, size == 1
+        base = first - self.family.base
+        return start + base, end + base
 
 
 def relative(state: ReadAhead, address: int) -> ReadAhead:
