@@ -15,7 +15,6 @@ from swaptrace.cli.options import (
     report_format_option,
 )
 from swaptrace.cli.reporting import check_library, finish
-from swaptrace.result.jsonfile import MAX_BYTES
 from swaptrace.terminal.atomic import check_writable
 from swaptrace.terminal.exitcodes import ExitCode, foremost
 from swaptrace.terminal.files import read_text
@@ -53,6 +52,7 @@ def diff(
     """
     from swaptrace.report.reports import DiffReport
     from swaptrace.result.differences import difference
+    from swaptrace.result.jsonfile import MAX_BYTES
     from swaptrace.result.judge import between_results
     from swaptrace.result.snapshot import doubts, read_saved
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from swaptrace.scenario.schema import (
-    AccessPatternStep,
-    MeasureStep,
-    RepeatStep,
-    Scenario,
-    Step,
-    TraceStep,
-)
 from swaptrace.terminal.output import complain
+
+if TYPE_CHECKING:
+    from swaptrace.scenario.schema import Scenario, Step
 
 LONG: Final = 10.0
 """Seconds after which it is worth a word."""
@@ -48,6 +43,9 @@ def _page_by_page(scenario: Scenario) -> bool:
 
 
 def _has_sequence(steps: Iterable[Step]) -> bool:
+    # Imported here: `--help` imports every command.
+    from swaptrace.scenario.schema import AccessPatternStep, MeasureStep, RepeatStep, TraceStep
+
     return any(
         _has_sequence(step.steps)
         if isinstance(step, MeasureStep | RepeatStep)

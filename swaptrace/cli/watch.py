@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -22,6 +21,9 @@ from swaptrace.cli.options import (
 from swaptrace.errors import InputErrors, SwaptraceError, printable
 from swaptrace.terminal.output import complain
 from swaptrace.terminal.processes import dying_with_this
+
+if TYPE_CHECKING:
+    import subprocess
 
 SOONEST: Final = 1000
 """Milliseconds after which it looks by itself, whatever it was told."""
@@ -159,6 +161,8 @@ def _begun(names: Sequence[str], options: Mapping[str, Any]) -> subprocess.Popen
         sys.stdout.write(CLEARED)
         sys.stdout.flush()
     complain(f"watching: {printable(' '.join(words))}")
+    import subprocess  # here, as `--help` imports every command
+
     command = [sys.executable, "-P", "-m", "swaptrace", *words]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=dying_with_this())
 

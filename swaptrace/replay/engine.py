@@ -30,7 +30,7 @@ from swaptrace.replay.growing import check_holes
 from swaptrace.replay.hugetlb import check_step
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
-from swaptrace.replay.pages.placing import is_placed
+from swaptrace.replay.pages.placed import is_placed
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Record, Tally
 from swaptrace.replay.world import World

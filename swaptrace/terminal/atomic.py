@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
@@ -65,7 +64,7 @@ class Made(NamedTuple):
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name[:LONGEST_STEM]}.{secrets.token_hex(8)}.tmp")
+    return target.with_name(f".{target.name[:LONGEST_STEM]}.{os.urandom(8).hex()}.tmp")
 
 
 @contextmanager

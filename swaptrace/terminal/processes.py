@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -18,6 +17,8 @@ def dying_with_this() -> Callable[[], None]:
     The kernel then kills it when this one ends, whatever ends that (prctl(2)). Made before
     the fork, lest something is imported after it.
     """
+    import ctypes  # here, as below: `--help` imports every command
+
     libc, parent = ctypes.CDLL(None), os.getpid()
 
     def begin() -> None:

@@ -10,7 +10,7 @@ import pytest
 from swaptrace import policies
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.explain import explain
-from swaptrace.replay.pages.placing import is_placed
+from swaptrace.replay.pages.placed import is_placed
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
 
