@@ -146,6 +146,12 @@ class BlockPage(Page):
     def nr_pages(self, f: int) -> int:
         return self.block.folios[f].nr_pages
 
+    def lru_add(self, f: int) -> None:
+        """A large folio waits in no batch, nor what it finds there (folio_may_be_lru_cached())."""
+        super().lru_add(f)
+        if self.nr_pages(f) > 1:
+            self.batch.clear()
+
     def folio_swapped(self, f: int) -> bool:
         return self.block.folio_swapped(f)
 
@@ -312,8 +318,10 @@ class BlockPage(Page):
             if i != self.i and isinstance(pte, SwapPte):
                 read_swap_cache(self.at(i), pte.slot, readahead=True)
 
-    def note_lookup(self, p: int, ahead: bool) -> None:
-        self.around.hit(p, self.i, ahead)
+    def note_lookup(self, p: int, f: int) -> None:
+        """swap_update_readahead(), which large folios are nothing to."""
+        if self.nr_pages(f) == 1:
+            self.around.hit(p, self.i, self.folios[f].readahead)
 
     def wp_can_reuse_large_anon_folio(self, f: int) -> bool:
         """__wp_can_reuse_large_anon_folio(), since 1da190f4d0a6 (6.15): all that refers to the

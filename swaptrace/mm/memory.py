@@ -191,22 +191,31 @@ def map_and_free(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool
     """The second half since 7.0 (4b34f1d82c65): the PTE is made while the folio is in the swap
     cache. Whether a write is still to be handled.
 
-    The fault's own reference becomes that of the PTE. 7.3 asks should_try_to_free_swap() about
-    the exclusive marker in the place of references, which a marked page has none too many of.
+    The fault's own reference becomes that of the PTE.
     """
-    vma = page.vma(p)
+    vma, whole = page.vma(p), page.maps_whole(p, f, orig)
     refs = page.refs(f, held=1)
     fault = fault_of(page, vma, write, orig, orig.exclusive, refs)
-    answer = map_swapped_in(page, p, f, fault, page.maps_whole(p, f, orig))
+    answer = map_swapped_in(page, p, f, fault, whole)
     if page.facts.exclusive_alone:
         left = write and not answer.pte.write and not page.protnone(p)
         frees = write and orig.exclusive
     else:
         left = frees = write and not answer.write_handled
-    question = page.refs(f), vma, frees, page.facts.swap_full
+    question = refs_once_mapped(page, f, orig, whole), vma, frees, page.facts.swap_full
     if page.facts.backend.synchronous_io or ask(page.policy, "should_free_swap", bool, *question):
         folio_free_swap(page, f)
     return left
+
+
+def refs_once_mapped(page: Page, f: int, orig: SwapPte, whole: bool) -> FolioRefs:
+    """What should_try_to_free_swap() goes by since 7.0: what the fault has mapped counts as one
+    reference, however many pages that are. In 7.3 the exclusive marker of the entry says that
+    nobody else refers to it."""
+    refs = page.refs(f)
+    if page.facts.exclusive_alone and orig.exclusive:
+        return refs._replace(ref_count=1 + refs.nr_pages)
+    return refs._replace(ref_count=refs.ref_count - (refs.nr_pages - 1) * whole)
 
 
 def swapin_folio(page: Page, p: int, orig: SwapPte) -> tuple[int, bool]:
@@ -218,7 +227,7 @@ def swapin_folio(page: Page, p: int, orig: SwapPte) -> tuple[int, bool]:
     cached = page.swap_cache_get_folio(orig.slot)
     if cached is not None:
         page.lookup = "readahead_hit" if page.folios[cached].readahead else "hit"
-        page.note_lookup(p, page.folios[cached].readahead)
+        page.note_lookup(p, cached)
         if page.folios[cached].readahead:
             page.count(Counter.SWAP_RA_HIT)
             page.set_folio(cached, readahead=False)

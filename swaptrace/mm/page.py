@@ -353,7 +353,7 @@ class Page:
     def swapin_readahead(self, p: int) -> None:
         """swap_vma_readahead() around a fault that reads: the replay's business."""
 
-    def note_lookup(self, p: int, ahead: bool) -> None:
+    def note_lookup(self, p: int, f: int) -> None:
         """What a hit in the swap cache is to read-ahead: the replay's business."""
 
     def mlocked(self, f: int) -> bool:

@@ -166,7 +166,7 @@ def _hit(fault: LargeFault, value: Any) -> None:
     f = number(value)
     ahead = fault.block.folios[f].readahead
     fault.page.lookup = "readahead_hit" if ahead else "hit"
-    fault.page.note_lookup(fault.p, ahead)
+    fault.page.note_lookup(fault.p, f)
     if ahead:
         fault.page.count(Counter.SWAP_RA_HIT)
         fault.page.set_folio(f, readahead=False)
