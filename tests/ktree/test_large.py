@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -10,18 +11,26 @@ from unittest import mock
 import pytest
 from click.testing import Result
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from swaptrace.advice import Advice
+from swaptrace.bundled import scenarios
 from swaptrace.errors import SwaptraceError
 from swaptrace.policies import find, from_argument
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.table import Table
+from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS
-from swaptrace.scenario.schema import Scenario
+from swaptrace.scenario.loader import load_file
+from swaptrace.scenario.schema import AccessStep, MadviseStep, MmapStep, Scenario, Step
+from swaptrace.scenario.thp import large_folios
 from tests.commandline import run
-from tests.effort import ALL, examples, exhaustive, some
+from tests.effort import ALL, examples, exhaustive, part, some
+from tests.kernel.observed import FOLIOS, observations
 from tests.ktree.test_real import tree
 from tests.ktree.wholes import SMALL, Write, edited, text_of
 from tests.ktree.wholes import written as written  # a fixture
+from tests.replay.strategies import page_accesses, spans
 from tests.replay.test_blocks import with_large_folios
 from tests.replay.test_naive import expand
 
@@ -36,9 +45,12 @@ WITHIN = {
 """What is interpreted of each small tree."""
 
 
-def told_apart(place: Path, *words: str, kernel: str = "6.12", ops: str = OPS) -> Result:
+def told_apart(
+    place: Path, *words: str, kernel: str = "6.12", ops: str = OPS, swap: str = "zram"
+) -> Result:
     """An exploration beside the policy of a kernel."""
-    on = ("--set", f"machine.kernel={kernel}", *LARGE, "--ops", ops)
+    machine = ("--set", f"machine.kernel={kernel}", "--set", f"machine.swap={swap}")
+    on = (*machine, *LARGE, "--ops", ops)
     return run("explore", "--policies", f"merged,kernel:{place}", *on, *words)
 
 
@@ -46,10 +58,14 @@ def of(name: str) -> str:
     return "7.3" if name == "large-after" else "6.12"
 
 
-@pytest.mark.parametrize("name", sorted(WITHIN))
-def test_a_tree_is_proved_equal_on_large_folios(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "swap"),
+    [("large", "zram"), ("large", "disk"), *product(["large-after"], ["zram", "zswap", "disk"])],
+)
+def test_a_tree_is_proved_equal_on_large_folios(name: str, swap: str) -> None:
     """Does the proof name the functions that decide about large folios?"""
-    done = told_apart(SMALL / name, kernel=of(name), ops=OPS if ALL else FEW)
+    ops = OPS if ALL and swap == "zram" else FEW
+    done = told_apart(SMALL / name, kernel=of(name), ops=ops, swap=swap)
     assert done.exit_code == 0, done.output
     assert "nothing tells them apart\nproof by enumeration" in done.stdout
     assert WITHIN[name] in done.stdout
@@ -171,6 +187,13 @@ def test_a_kernel_that_was_never_compared_is_an_error(written: Write) -> None:
     assert "under a policy that is a kernel tree, but under one of Linux 6.12, 7.2 o" in done.stderr
 
 
+def test_zswap_that_stores_no_large_folios_is_an_error() -> None:
+    """Is it said since when it does?"""
+    done = told_apart(SMALL / "large", swap="zswap", ops="read")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "with zswap before Linux 6.13, which does not store them" in done.stderr
+
+
 def test_a_memory_limit_under_a_tree_is_an_error(tmp_path: Path) -> None:
     """Is it said what would be right?"""
     (tmp_path / "x.yaml").write_text("name: x\nsteps: [{mmap: buf, size: 64KiB}, {write: buf}]\n")
@@ -178,7 +201,7 @@ def test_a_memory_limit_under_a_tree_is_an_error(tmp_path: Path) -> None:
     sets = [word for each in machine for word in ("--set", each)]
     done = run("run", str(tmp_path / "x.yaml"), "-p", f"kernel:{SMALL / 'large'}", *sets)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "a kernel tree, but on zram without a memory limit" in done.stderr
+    assert "a kernel tree, but without a memory limit" in done.stderr
 
 
 def test_c_that_nobody_knows_is_an_error_at_its_place(written: Write) -> None:
@@ -196,22 +219,46 @@ def test_c_that_nobody_knows_is_an_error_at_its_place(written: Write) -> None:
     assert "frobnicate(vmf);\n     ^" in done.stderr
 
 
-def agree(scenario: Scenario, table: Table, kernel: str) -> None:
-    """Whether a tree counts what the built-in model does, on a machine of its kernel."""
+@st.composite
+def that_swap(draw: st.DrawFn) -> Scenario:
+    """Scenarios of which pages are in swap, in the swap cache, and mapped before all else."""
+    scenario = draw(with_large_folios(40, 12))
+    first, *others = scenario.steps
+    assert isinstance(first, MmapStep)
+    pages = first.size // 4096
+    begin: list[Step] = [AccessStep(line=1, op="write", region="r", span=whole(pages), stride=4096)]
+    for _ in range(draw(st.integers(1, 4))):
+        span = draw(st.one_of(st.just(whole(pages)), spans(pages)))
+        begin.append(MadviseStep(line=1, region="r", advice=Advice.PAGEOUT, span=span))
+        begin.append(draw(page_accesses(draw(spans(pages)), "main")))
+    backend = draw(st.sampled_from(["zram", "zswap", "disk", "disk"]))
+    swap = replace(scenario.machine.swap, backend=backend, size=1 << 30)
+    steps = (replace(first, prot="rw"), *begin, *others)
+    return replace(scenario, machine=replace(scenario.machine, swap=swap), steps=steps)
+
+
+def whole(pages: int) -> ByteRange:
+    """All of a region."""
+    return ByteRange(0, pages * 4096)
+
+
+def agree(scenario: Scenario, table: Table, kernel: str) -> bool:
+    """A tree counts what the built-in model does, on a machine of its kernel. False where that is
+    an error."""
     implied: dict[str, Any] = {**KERNEL_DEFAULTS[kernel], "memory": None, "lru_batch": False}
-    swap = replace(scenario.machine.swap, backend="zram")
-    machine = replace(scenario.machine, kernel=kernel, swap=swap, **implied)
+    machine = replace(scenario.machine, kernel=kernel, **implied)
     scenario = replace(scenario, machine=machine)
     with mock.patch.object(Replay, "check_errno"):
         try:
             known = replay(scenario, find("merged"), steps=True, pages=True)
         except SwaptraceError:
-            return
+            return False
         found = replay(scenario, table, steps=True, pages=True)
     assert found.total == known.total
     assert found.pages == known.pages
     assert found.violations == known.violations
     assert expand(found.steps) == expand(known.steps)
+    return True
 
 
 @exhaustive
@@ -229,9 +276,9 @@ OF_SMALL = {of(name): Table(from_argument(f"kernel:{SMALL / name}")) for name in
 
 @pytest.mark.parametrize("kernel", sorted(OF_SMALL))
 @settings(max_examples=examples(150))
-@given(with_large_folios(40, 14))
+@given(that_swap())
 def test_a_tree_counts_what_the_model_does(kernel: str, scenario: Scenario) -> None:
-    """In any scenario with large folios, counters, page maps and violations?"""
+    """With large folios on any device, counters, page maps and violations?"""
     agree(scenario, OF_SMALL[kernel], kernel)
 
 
@@ -239,13 +286,31 @@ def test_a_tree_counts_what_the_model_does(kernel: str, scenario: Scenario) -> N
 def test_the_source_of_a_kernel_counts_what_the_model_does(kernel: str) -> None:
     """The same of the kernel's own mm/memory.c, and is it proved equal on a block?"""
     place = tree(kernel)
-    done = told_apart(place, kernel=kernel, ops="write@all,write@0,read@1,pageout@all")
-    assert done.exit_code == 0, done.output
+    for swap in ("zram", "disk", *(["zswap"] if kernel != "6.12" else [])):
+        ops = "write@all,write@0,read@1,pageout@all"
+        done = told_apart(place, kernel=kernel, ops=ops, swap=swap)
+        assert done.exit_code == 0, done.output
     table = Table(from_argument(f"kernel:{place}"))
 
     @settings(max_examples=examples(300))
-    @given(with_large_folios(40, 14))
+    @given(that_swap())
     def each(scenario: Scenario) -> None:
         agree(scenario, table, kernel)
 
     each()
+
+
+@pytest.mark.parametrize("kernel", some(["7.3", "7.2", "6.12"], 2))
+def test_the_source_of_a_kernel_counts_so_in_known_scenarios(kernel: str) -> None:
+    """In the bundled ones and those that kernels were given, swapping to disk and zswap?"""
+    table = Table(from_argument(f"kernel:{tree(kernel)}"))
+    given_to = [o.load() for o in observations(FOLIOS) if o.backend != "zram"]
+    bundled = [load_file(str(path)) for path in scenarios().values()]
+    large = [each for each in bundled if large_folios(each.machine.thp)]
+    for backend in ("disk", "zswap"):
+        counted = 0
+        for each in part([*large, *given_to], 9):
+            swap = replace(each.machine.swap, backend=backend)
+            on = replace(each, machine=replace(each.machine, swap=swap))
+            counted += agree(on, table, kernel)
+        assert counted > 20 or (kernel, backend) == ("6.12", "zswap")

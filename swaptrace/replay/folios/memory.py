@@ -88,8 +88,8 @@ def in_trees(machine: Machine, policy: Policy) -> str:
     what = "under a policy that is a kernel tree"
     if not policy.takes_large:
         return f"{what}, but under one of Linux 6.12, 7.2 or 7.3"
-    if machine.memory is not None or not zram(machine):
-        return f"{what}, but on zram without a memory limit"
+    if machine.memory is not None:
+        return f"{what}, but without a memory limit"
     return ""
 
 
