@@ -1,4 +1,4 @@
-"""Whether two policies decide alike, whatever they are asked about one page.
+"""Whether two policies decide alike, whatever they are asked about one page, or one of a block.
 
 If they do, no sequence of operations can tell them apart, and nothing needs to be enumerated:
 the kernel's state depends on a policy through its answers alone.
@@ -16,6 +16,7 @@ from itertools import chain, islice, product, repeat
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 from swaptrace.errors import PolicyError
+from swaptrace.exploration.alphabet import BLOCK_PAGES
 from swaptrace.exploration.workers import Worker
 from swaptrace.mm.column import SwapPte, Vma
 from swaptrace.mm.event import Facts
@@ -28,6 +29,9 @@ EITHER: Final = (False, True)
 
 BETWEEN_PAGES: Final = frozenset({"readahead_window", "swapin_order"})
 """The methods that are not asked about one page."""
+
+ORDERS: Final = (BLOCK_PAGES.bit_length() - 1,)
+"""The sizes that a fault in a block may choose among."""
 
 ANYWAY: Final = 500
 """How many questions of each method are asked in any case."""
@@ -61,11 +65,14 @@ class Decided(NamedTuple):
     different: Question | None
 
 
-def differing(one: Policy, other: Policy, processes: int, facts: Facts) -> Decided:
-    """Ask both every question about a page that up to so many processes map, on a machine with such
-    facts, until they answer differently. Raises `PolicyError` where a policy fails."""
+def differing(
+    one: Policy, other: Policy, processes: int, facts: Facts, block: bool = False
+) -> Decided:
+    """Ask both every question about a page (of a `block`) that up to so many processes map, on a
+    machine with such facts, until they answer differently. Raises `PolicyError` where a policy
+    fails."""
     same: list[Answers] = []
-    for question in questions(processes, facts):
+    for question in questions(processes, facts, block):
         answers = answer(one, question), answer(other, question)
         if answers[0] != answers[1]:
             return Decided(same, question)
@@ -74,16 +81,17 @@ def differing(one: Policy, other: Policy, processes: int, facts: Facts) -> Decid
 
 
 class Questioning(NamedTuple):
-    """Policies, and the questions that they are asked."""
+    """Policies, and the questions that they are asked: about one page, or about one of a block."""
 
     policies: tuple[Policy, ...]
     processes: int
     facts: Facts
+    block: bool = False
 
     def some(self, one_in: int) -> list[Question]:
         """Of each method the first `ANYWAY` questions and then one in so many; 1: all."""
         found: list[Question] = []
-        for method, kind, arguments in _asked_for(self.processes, self.facts):
+        for method, kind, arguments in _asked_for(*self[1:]):
             some = chain(islice(arguments, ANYWAY), islice(arguments, 0, None, one_in))
             found += map(Question, repeat(method), repeat(kind), some)
         return found
@@ -142,21 +150,21 @@ def answer(policy: Policy, question: Question) -> object:
     return answered
 
 
-def questions(processes: int, facts: Facts) -> Iterator[Question]:
+def questions(processes: int, facts: Facts, block: bool = False) -> Iterator[Question]:
     """Every question about one page, also those that no state can lead to."""
-    for method, kind, arguments in _asked_for(processes, facts):
+    for method, kind, arguments in _asked_for(processes, facts, block):
         yield from map(Question, repeat(method), repeat(kind), arguments)
 
 
 def _asked_for(
-    processes: int, facts: Facts
+    processes: int, facts: Facts, block: bool
 ) -> Iterator[tuple[str, type, Iterator[tuple[Any, ...]]]]:
     """Of each method what it answers, and all that it can be asked.
 
     Only do_wp_page() asks whether to reuse a folio, and never one that nobody maps.
     """
-    domains = domains_of(processes, facts)
-    for method in methods():
+    domains = domains_of(processes, facts, block)
+    for method in methods(block):
         function = getattr(Policy, method)
         kinds = get_type_hints(function)
         choices = [domains[kinds[name]] for name in list(signature(function).parameters)[1:]]
@@ -166,19 +174,22 @@ def _asked_for(
         yield method, kinds["return"], product(*choices)
 
 
-def methods() -> list[str]:
-    """The methods of a policy that are asked about one page."""
+def methods(block: bool = False) -> list[str]:
+    """The methods of a policy that are asked about one page, or one of a block."""
+    passed_over = BETWEEN_PAGES - ({"swapin_order"} if block else set())
     return [
         name
         for name, member in vars(Policy).items()
-        if isfunction(member) and name not in BETWEEN_PAGES
+        if isfunction(member) and name not in passed_over
     ]
 
 
 @lru_cache(maxsize=4)
-def domains_of(processes: int, facts: Facts) -> Domains:
+def domains_of(processes: int, facts: Facts, block: bool = False) -> Domains:
     """All that a policy can be handed, by type."""
     folios = list(references(processes))
+    large = list(references_to_large(processes)) if block else []
+    mapped = [each for refs in large for each in once_mapped(refs)]
     never = dict.fromkeys(("shmem", "shared", "hugetlb"), (False,))  # by no operation of --ops
     rwp = EITHER if facts.uffd_rwp else (False,)
     vmas = [
@@ -187,8 +198,10 @@ def domains_of(processes: int, facts: Facts) -> Domains:
         if not (vma.uffd_wp and vma.uffd_rwp)
     ]
     entries = list(every(SwapPte, slot=(SLOT,)))
-    faults = every(SwapinFault, vma=vmas, orig=entries, pte=(mk_pte(facts, FOLIO),), folio=folios)
-    return {bool: EITHER, FolioRefs: folios, Vma: vmas, SwapinFault: list(faults)}
+    handed = [*folios, *large]
+    faults = every(SwapinFault, vma=vmas, orig=entries, pte=(mk_pte(facts, FOLIO),), folio=handed)
+    types = {bool: EITHER, FolioRefs: [*handed, *mapped], Vma: vmas, SwapinFault: list(faults)}
+    return {**types, tuple[int, ...]: (ORDERS,)}
 
 
 def every(kind: type, **domains: Sequence[Any]) -> Iterator[Any]:
@@ -206,3 +219,19 @@ def references(processes: int) -> Iterator[FolioRefs]:
         counts, (None, *counts), EITHER, get_args(Held)
     ):
         yield FolioRefs.of(mapcount, swap_count, mlocked, held)
+
+
+def references_to_large(processes: int) -> Iterator[FolioRefs]:
+    """The same of a folio of several pages, of which no fault but this one knows, nor a batch."""
+    counts = range(processes + 1)
+    mapcounts = range(processes * BLOCK_PAGES + 1)
+    for mapcount, swap_count, mlocked in product(mapcounts, (None, *counts), EITHER):
+        yield FolioRefs.of(mapcount, swap_count, mlocked, 1, BLOCK_PAGES)
+
+
+def once_mapped(refs: FolioRefs) -> Iterator[FolioRefs]:
+    """What becomes of the references when the fault has mapped one page, all, or as 7.3 has it
+    (`mm.memory.refs_once_mapped`)."""
+    left = refs.ref_count - 1
+    for count in {left, left - (refs.nr_pages - 1), 1 + refs.nr_pages} - {refs.ref_count}:
+        yield refs._replace(ref_count=count)

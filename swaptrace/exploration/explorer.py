@@ -284,18 +284,19 @@ def explore(
     be no function of what it is asked.
     """
     policies, limits = request.policies, request.limits
-    if request.large:
-        sides = [BlockSide(*each, limits) for each in zip(policies, request.machines, strict=True)]
-        with no_collections():
-            return Exploration(request, BlockSearch(sides, limits, request.bounds).run(tick))
+    each = zip(policies, request.machines, strict=True)
+    sides = [BlockSide(*of, limits) for of in each] if request.large else []
     decide = tuple(policy for policy in policies if not policy.functions)
-    asked = Questioning(decide, limits.processes, static_facts(request.machine))
+    asked = Questioning(decide, limits.processes, static_facts(request.machine), request.large)
     with elsewhere(asked) as backwards:
         # What is decided alike on two kernels need not come to the same.
         alike = () if request.own or request.machine.lru_batch else decided_alike(asked)
         check_steady(backwards, asked, 1 if alike else ONE_IN, alike)
     if alike:
         return Exploration(request, Found((), 0, 0, 0, True), len(alike))
+    if request.large:
+        with no_collections():
+            return Exploration(request, BlockSearch(sides, limits, request.bounds).run(tick))
     bounded = len(policies) == 1 or request.bounds != SearchBounds()
     bounds = request.bounds if bounded else SearchBounds(states=pairs)
     found = _enumerated(request, bounds, tick)
@@ -351,7 +352,7 @@ def decided_alike(asked: Questioning) -> Sequence[Answers]:
     try:
         if any(answer(one, each) != answer(other, each) for each in asked.some(ONE_IN)):
             return ()
-        answers, different = differing(one, other, asked.processes, asked.facts)
+        answers, different = differing(one, other, *asked[1:])
     except PolicyError:
         return ()
     return () if different else answers

@@ -60,7 +60,7 @@ def scope(
     if kernels:
         on += f", of the kernels {' and '.join(kernels)},"
     full = "" if operations is None else ", while no more than half of the swap is in use"
-    if large:
+    if large and operations is not None:
         full = ", while slots of the swap device are handed out in order"
     if operations is not None:
         full += f", {COMPANY if machine.lru_batch else EMPTY}"

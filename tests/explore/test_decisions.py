@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any, NamedTuple
 
 import pytest
 
-from swaptrace.errors import PolicyError
+from swaptrace.errors import PolicyError, SwaptraceError
+from swaptrace.exploration.blocksearch import BlockSearch
+from swaptrace.exploration.blockside import BlockSide
 from swaptrace.exploration.decisions import Question, differing, every, methods, questions
-from swaptrace.exploration.explorer import Exploration, Request, explore, operations
+from swaptrace.exploration.explorer import Exploration, Request, explore, limits_on, operations
 from swaptrace.exploration.graph import Limits
 from swaptrace.exploration.search import SearchBounds
 from swaptrace.mm.column import ZERO_PAGE, Pte, Vma
@@ -24,11 +26,13 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.thp import Thp
 from tests.effort import exhaustive, some
 from tests.explore.adversaries import ByHand, Elsewhere, Fickle, Impressed, hasty, infectious
 from tests.explore.sequences import graph, states_of
 
 SWAP = Swap(page_cluster=0)
+LARGE = (Thp("16KiB", "always"),)
 SHARED = "read,write,pageout,willneed,fork,exit"
 FEW = "read,write,pageout"
 
@@ -154,26 +158,95 @@ MACHINES = [
 ]
 
 
+class Curious(Final):
+    """Notes what it is asked."""
+
+    name = "curious"
+
+    def __init__(self) -> None:
+        self.asked: dict[str, tuple[str, tuple[object, ...]]] = {}
+
+    def __getattribute__(self, name: str) -> Any:
+        method = super().__getattribute__(name)
+        return noted(name, method, self.asked) if name in methods(block=True) else method
+
+
 @pytest.mark.parametrize("machine", some(MACHINES, 1))
 def test_every_question_of_a_search_is_among_those_of_the_proof(machine: Machine) -> None:
     """Does the proof ask all that states lead to, with the types of the machine?"""
-    asked: dict[str, tuple[str, tuple[object, ...]]] = {}
+    policy = Curious()
+    states_of(graph(policy, processes=2, **fields_of(machine)), 400)
+    assert len(policy.asked) > 50
+    assert not unknown(policy, questions(2, static_facts(machine)))
 
-    class Curious(Final):
-        """Notes what it is asked."""
 
-        name = "curious"
+def unknown(policy: Curious, proved: Iterator[Question]) -> set[str]:
+    """What it was asked that is not among the questions of a proof."""
+    values = set(policy.asked.values())
+    known = ((each.method, each.arguments) for each in proved)
+    return policy.asked.keys() - {repr(question) for question in known if question in values}
 
-        def __getattribute__(self, name: str) -> Any:
-            method = super().__getattribute__(name)
-            return noted(name, method, asked) if name in methods() else method
 
-    states_of(graph(Curious(), processes=2, **fields_of(machine)), 400)
-    proved = ((each.method, each.arguments) for each in questions(2, static_facts(machine)))
-    values = set(asked.values())
-    known = {repr(question) for question in proved if question in values}
-    assert len(asked) > 50
-    assert asked.keys() <= known
+ON_BLOCKS = ("read@0,write,pageout,fork,exit", "write@0,write@all,pageout@all,mlock,clear_refs")
+
+
+@pytest.mark.parametrize("ops", ON_BLOCKS)
+@pytest.mark.parametrize(
+    ("kernel", "backend"),
+    some([(k, b) for k in ("7.3", "7.2", "6.18", "6.12") for b in ("disk", "zram")], 3),
+)
+def test_every_question_about_a_block_is_among_those_of_the_proof(
+    kernel: str, backend: Any, ops: str
+) -> None:
+    """The same of large folios, which of a block of pages are mapped?"""
+    machine = Machine(kernel=kernel, swap=Swap(backend, page_cluster=0), thp=LARGE)
+    policy, limits = Curious(), limits_on(machine, Limits(operations(ops), 2))
+    side = BlockSide(policy, machine, limits)
+    BlockSearch([side], limits, SearchBounds(states=150)).run(lambda _states: None)
+    assert any("nr_pages=4" in question for question in policy.asked)
+    assert not unknown(policy, questions(2, static_facts(machine), block=True))
+
+
+def test_two_that_decide_alike_about_large_folios_are_proved_equal() -> None:
+    """At once, with all operations, and are those told apart that differ about large folios?"""
+    alike = on_a_block(Alike())
+    assert alike.proof.startswith("proof by equal decisions")
+    assert "one block of four pages that 1 process maps, with any of the op" in alike.proof
+    assert "slots" not in alike.proof
+    for policy in (Stepwise(), Keeping()):
+        assert on_a_block(policy).questions == 0
+
+
+class Alike(Final):
+    """Another class that answers so."""
+
+
+class Stepwise(Final):
+    """Swaps in page by page."""
+
+    def swapin_order(self, vma: Vma, orders: tuple[int, ...]) -> int:  # noqa: ARG002
+        return 0
+
+
+class Keeping(Final):
+    """Leaves large folios in the swap cache."""
+
+    def should_free_swap(self, folio: FolioRefs, vma: Vma, write: bool, swap_full: bool) -> bool:
+        return folio.nr_pages == 1 and super().should_free_swap(folio, vma, write, swap_full)
+
+
+def on_a_block(policy: Policy) -> Exploration:
+    """The policy beside `final`, with all operations, as far as a few states go."""
+    machine = Machine(swap=SWAP, thp=LARGE)
+    limits = limits_on(machine, Limits(operations(None), 1))
+    return explore(Request((policy, Final()), machine, limits, SearchBounds(states=3)))
+
+
+def test_what_is_not_modelled_is_not_proved() -> None:
+    """Is a machine whose kernel has no model of large folios an error, whatever is decided?"""
+    machine = Machine(kernel="6.11", swap=SWAP, thp=LARGE)
+    with pytest.raises(SwaptraceError, match=r"before Linux 6\.12"):
+        explore(Request((Alike(), Final()), machine, Limits(operations("read"), 1), SearchBounds()))
 
 
 def fields_of(machine: Machine) -> dict[str, Any]:
