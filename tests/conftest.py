@@ -25,6 +25,10 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
     sys.pycache_prefix = str(Path(__file__).parent.parent / ".pytest_cache" / "bytecode")
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
+# Of what tests make, little goes round in circles: to look for that after every 700 values would be
+# a twelfth of all the time.
+gc.set_threshold(50_000)
+
 # Compiling the inner loop takes longer than all that the tests would gain by it. Those that ask
 # for the compiled one take it away again.
 os.environ.setdefault("SWAPTRACE_INTERPRETED", "1")
@@ -35,6 +39,8 @@ OF_THE_USER = (
     *("PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONWARNINGS", "PYTHONHASHSEED"),
     *("SWAPTRACE_TRACEBACK", "GREP_OPTIONS", "TZ"),
 )
+# Nobody multiplies matrices: the threads for that are the most of what it takes to begin.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 for _name in OF_THE_USER:
     os.environ.pop(_name, None)
 os.environ["TERM"] = "xterm"
@@ -68,11 +74,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_finish() -> None:
     """Thousands of tests stay to the end: the collector need not go through them again and again,
-    which would be a sixth of all the time. Of what tests make, little goes round in circles: to
-    look for that every 700 values would be a twelfth of what is left."""
+    which would be a sixth of all the time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -207,9 +207,14 @@ def test_it_ends_at_the_first_that_differs(
     ),
 )
 def test_what_others_may_have_added_is_repeated(
-    tmp_path: Path, stray: int, status: Status, keep_going: bool
+    tmp_path: Path,
+    stray: int,
+    status: Status,
+    keep_going: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Is it no reason to end, and a difference only if it is there more than twice?"""
+    monkeypatch.setattr("swaptrace.verify.fuzz.ROUNDS", 0)  # nor made small
     judged = fuzzer("merged", tmp_path, stray=stray, keep_going=keep_going).run(1)
     assert [each.verdict.status for each in judged] == [status]
 
