@@ -6,24 +6,15 @@ from __future__ import annotations
 import gc
 import locale
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.effort import examples
 from tests.processes import adopt_orphans, children, end_all, left
-
-# Where Python must not write bytecode beside the sources, pytest's own cache keeps it: otherwise
-# each process of the tests, and each program that they start, would compile everything again.
-if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
-    sys.dont_write_bytecode = False
-    sys.pycache_prefix = str(Path(__file__).parent.parent / ".pytest_cache" / "bytecode")
-    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 # Of what tests make, little goes round in circles: to look for that after every 700 values would be
 # a twelfth of all the time.

@@ -92,9 +92,10 @@ def alive(pid: int) -> bool:
 def children(pid: int) -> list[int]:
     """The processes that any thread of a process has started, and those that it inherited."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += map(int, task.read_text().split())
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as listed:
+                found += map(int, listed.read().split())
     return found
 
 
