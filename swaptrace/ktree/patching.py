@@ -41,11 +41,13 @@ INERT: Final = frozenset({"Documentation", "MAINTAINERS", "CREDITS", "LICENSES",
 
 class Patched(NamedTuple):
     """`texts` are the files of the tree that the patches change, as they become; `others` those
-    that were not looked at; `notes` what else must be said."""
+    that were not looked at; `notes` what else must be said. `unread` are the hunks of others, which
+    the tree may lack because it was unpacked in part."""
 
     texts: dict[str, str]
     others: tuple[str, ...]
     notes: tuple[str, ...]
+    unread: tuple[str, ...] = ()
 
 
 class _Given(NamedTuple):
@@ -91,7 +93,8 @@ def patched(root: Path, wanted: str, files: Iterable[str], shown: str) -> Patche
     for each in given:
         for diff in each.patch.files:
             notes += copy.apply(each.file, diff)
-    return Patched(copy.texts, tuple(copy.others), tuple(dict.fromkeys(notes)))
+    once = tuple(dict.fromkeys(notes))
+    return Patched(copy.texts, tuple(copy.others), once, tuple(copy.unread))
 
 
 def _listed(files: Iterable[str]) -> Iterator[str]:
@@ -143,6 +146,7 @@ class _Copy:
         self.root, self.wanted, self.shown = root, wanted, shown
         self.texts: dict[str, str] = {}
         self.others: dict[str, None] = {}
+        self.unread: list[str] = []
         self._applied = 0
         self._effort = Effort()
         self._paths: dict[str, str | None] = {}
@@ -153,6 +157,7 @@ class _Copy:
         path = after if before is None else before
         if path is None or not self._take(path):
             self.others[path or diff.new] = None
+            self.unread += (hunk.text for hunk in diff.hunks)
             return
         if not diff.hunks or after not in (None, path):
             self.others[after or path] = None  # a mode, a name

@@ -96,7 +96,7 @@ def from_tree(
     left += [MAKEFILE] * (_NAMING.sub("", makefile) != _NAMING.sub("", changed_makefile))
     if left:
         undecided.append(f"changes that are not modelled: {listed(left)}")
-    undecided += [ARCHITECTURE] * any("pte_mkwrite" in place for place in left)
+    undecided += [ARCHITECTURE] * any("pte_mkwrite" in each for each in (*left, *patch.unread))
     for old, new in zip(before, after, strict=True):
         undecided += _ruled_out(old, new)
     notes += [f"changed, and run: {listed(ran)}"] * bool(ran)

@@ -113,16 +113,22 @@ def test_a_patch_of_what_is_passed_over_is_not_decided(what: str, tmp_path: Path
     assert "not decided: no difference found\nnot a proof" in done.stdout
 
 
-def test_a_patch_of_the_architecture_points_to_the_machine(written: Write, tmp_path: Path) -> None:
-    """Is what makes pte_mkwrite() dirty said to be a setting of the machine?"""
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_patch_of_the_architecture_points_to_the_machine(
+    is_there: bool, written: Write, tmp_path: Path
+) -> None:
+    """Is what makes pte_mkwrite() dirty said to be a setting of the machine, also where the tree
+    was unpacked without it?"""
     path = "arch/arm64/include/asm/pgtable.h"
     tree = written("after", text_of("after"))
-    (tree / path).parent.mkdir(parents=True)
-    (tree / path).write_text("pte_t pte_mkwrite(pte_t pte)\n{\n	return pte;\n}\n")
-    new = "pte_t pte_mkwrite(pte_t pte)\n{\n	return pte_mkdirty(pte);\n}\n"
-    spec = f"kernel:{tree}+{patch(tmp_path, (tree / path).read_text(), new, path)}"
-    reasons = from_argument(spec).undecided
-    assert any(f"{path}: pte_mkwrite()" in reason for reason in reasons)
+    old = "pte_t pte_mkwrite(pte_t pte)\n{\n	return pte;\n}\n"
+    if is_there:
+        (tree / path).parent.mkdir(parents=True)
+        (tree / path).write_text(old)
+    fix = patch(tmp_path, old, old.replace("pte;", "pte_mkdirty(pte);"), path)
+    reasons = from_argument(f"kernel:{tree}+{fix}").undecided
+    named = f"{path}: pte_mkwrite()" if is_there else path
+    assert any(named in reason for reason in reasons)
     assert any("machine.mkwrite_dirties" in reason for reason in reasons)
 
 
