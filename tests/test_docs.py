@@ -4,7 +4,8 @@ Every fenced block of README.md, CHANGELOG.md, docs/ and scenarios/README.md is 
 of the page and in a directory of its own, where `scenarios` is that of the checkout:
 
 - `console`: lines that begin with `$ ` are typed, the lines after each are what it must print.
-  A command that does not exit with 0 is followed by `$ echo $?`. What is no plain command of
+  A command that does not exit with 0 is followed by `$ echo $?`, in a pipe by
+  `$ echo ${PIPESTATUS[0]}`. What is no plain command of
   swaptrace is bash's.
 - `yaml` is loaded: a scenario, or a part of one that is made whole here.
 - `python` is executed.
@@ -74,6 +75,10 @@ def blocks(text: str) -> Iterator[Block]:
         yield Block(match["kind"], match["text"], match["file"], *match.span("text"))
 
 
+ASKS = {False: "$ echo $?", True: "$ echo ${PIPESTATUS[0]}"}
+"""What shows the exit code of a command, and of the first one of a pipe."""
+
+
 def session(text: str) -> str:
     """The console block as it would be if its commands were typed now."""
     typed = [line for line in text.splitlines() if line.startswith("$ ")]
@@ -81,12 +86,13 @@ def session(text: str) -> str:
     for index, line in enumerate(typed):
         words = shlex.split(line.removeprefix("$ "))
         shown += f"{line}\n"
-        if words == ["echo", "$?"]:
+        if line in ASKS.values():
             shown += f"{code}\n"
             continue
         done = typed_command(words, line.removeprefix("$ "))
         code = done.code
-        assert code == 0 or typed[index + 1 : index + 2] == ["$ echo $?"], f"{line}: {done}"
+        asked = ASKS["|" in words]
+        assert code == 0 or typed[index + 1 : index + 2] == [asked], f"{line}: {done}"
         shown += done.stdout + done.stderr
     return shown
 
@@ -105,7 +111,8 @@ def typed_command(words: list[str], line: str) -> Done:
     if not pipe:
         return done
     after = bash(rest, stdin=done.stdout)
-    return Done(after.stdout, done.stderr + after.stderr, after.code or done.code)
+    assert after.code == 0, line
+    return Done(after.stdout, done.stderr + after.stderr, done.code)
 
 
 def whole(text: str) -> str:
