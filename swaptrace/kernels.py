@@ -206,8 +206,8 @@ class Rule(Enum):
     MAPS_BEFORE_FREEING = KernelChange(
         (7, 0),
         "4b34f1d82c65",
-        "the swap cache is freed after the PTE is set: its reference counts when the kernel "
-        "asks for one owner",
+        "the swap cache is freed after the PTE is set, so its reference is still held when the "
+        "kernel tests for a sole owner",
     )
     LAZY_PREEMPTION = KernelChange(
         (7, 0),

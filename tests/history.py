@@ -19,6 +19,7 @@ from swaptrace.exploration.search import SearchBounds
 from swaptrace.exploration.witness import short, witnesses
 from swaptrace.kernels import KERNELS, Rule, Version, follows, policy_of, version
 from swaptrace.replay.engine import replay
+from swaptrace.replay.world import static_facts
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_file, load_text
 from swaptrace.scenario.schema import Scenario
@@ -61,11 +62,17 @@ def without(rule: Rule, scenario: Scenario, kernel: str) -> dict[tuple[str, str]
     """The same on a kernel that has all its rules but one."""
     since = property(lambda each: NEVER if each is rule else each.value.since)
     with patch.object(Rule, "since", since):
-        follows.cache_clear()
+        forget()
         try:
             return counted(scenario, kernel)
         finally:
-            follows.cache_clear()
+            forget()
+
+
+def forget() -> None:
+    """What is kept of the rules."""
+    follows.cache_clear()
+    static_facts.cache_clear()
 
 
 class Row(NamedTuple):

@@ -135,5 +135,5 @@ def main() -> None:
 
     Exit codes: 0 all well; 1 something failed or was found; 2 the input, the command
     line or the environment is wrong; 3 not decided; 4 everything was skipped; 130
-    interrupted.
+    interrupted, 143 terminated.
     """

@@ -116,7 +116,8 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
     """Replay a scenario on a grid of machines.
 
     Every combination of the values of --over is a machine. Prints a row for each
-    machine and policy. After ^C the same command goes on.
+    machine and policy. To resume after ^C, run the
+    same command again.
 
     \b
     swaptrace sweep my.yaml --over machine.memory=10%..100%/10 --plot a.svg

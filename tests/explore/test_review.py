@@ -26,8 +26,8 @@ HEAD = """\
 <!-- Made by `pytest tests/explore/test_review.py --promote` of what the explorer finds. -->
 
 What a search over every state of a page finds in the drafts of "mm: swap: reuse exclusive folio
-directly instead of wp page faults" (`swaptrace policies` says what each does): the promises that
-each breaks, and what it costs or saves compared with `final`, with the shortest sequence. One
+directly instead of wp page faults" (`swaptrace policies` says what each does): the violations and
+warnings of each, and what it costs or saves compared with `final`, with the shortest sequence. One
 process, zram, every operation but `mlock` and `munlock`; the search is complete. Values are totals.
 With `mlock`, and as scenarios: `swaptrace explore --policies rfc,final --processes 1 --out DIR`.
 """
@@ -40,7 +40,7 @@ def explored(*names: str) -> Exploration:
 
 def page() -> str:
     """The whole page."""
-    drafts = "\n".join(["| draft | states | breaks |", "|---|--:|---|", *map(draft, SERIES)])
+    drafts = "\n".join(["| draft | states | shows |", "|---|--:|---|", *map(draft, SERIES)])
     table = ["| draft | | draft's | `final`'s | shortest sequence |", "|---|---|--:|--:|---|"]
     table += [line for name in SERIES if name != "final" for line in compared(name)]
     return (
@@ -49,7 +49,7 @@ def page() -> str:
 
 
 def draft(name: str) -> str:
-    """What a draft breaks, as a line of a table."""
+    """What a draft shows, as a line of a table."""
     alone = explored(name)
     broken = [f"`{each.title}` ({short(each.difference.steps)})" for each in witnesses(alone)]
     return f"| {name} | {alone.found.states} | {', '.join(broken) or 'nothing'} |"

@@ -22,6 +22,10 @@ step: faults, swap traffic, userfaultfd events, segmentation faults, and all pag
 all of that is equal after every step. An observation counts once for each policy that it holds for.
 """
 
+NONE = """\
+None among these. Others were found on kernels: [large folios](large-folios.md),
+[under a memory limit](verify.md#under-a-memory-limit), [what is left out](model.md#what-is-left-out)."""
+
 OUTLOOK = """\
 ## Known differences
 
@@ -75,7 +79,7 @@ def report() -> str:
                 *table(),
                 "",
                 OUTLOOK.format(
-                    known="\n".join(known) or "None.",
+                    known="\n".join(known) or NONE,
                     folios="\n".join(large()),
                     limits="\n".join(limited()),
                 ),
