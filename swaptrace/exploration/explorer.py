@@ -19,7 +19,7 @@ from swaptrace.exploration.decisions import Answers, Questioning, answer, check_
 from swaptrace.exploration.drawing import Drawing, draw
 from swaptrace.exploration.equivalence import KINDS, Settled, settle
 from swaptrace.exploration.graph import Graph, Limits
-from swaptrace.exploration.scope import not_compared, scope
+from swaptrace.exploration.scope import WAITING, not_compared, scope
 from swaptrace.exploration.search import Found, FoundDifference, SearchBounds, search
 from swaptrace.exploration.workers import LocalWorker, Worker, elsewhere
 from swaptrace.mm.policy import Policy
@@ -139,6 +139,8 @@ class Exploration(NamedTuple):
             if policy.interpreted
         )
         parts += not_compared(request.policies, request.large)
+        in_c = len(request.policies) > 1 and any(policy.functions for policy in request.policies)
+        parts += [WAITING] * (in_c and not request.large and not request.machine.lru_batch)
         return "; ".join(parts)
 
     @property

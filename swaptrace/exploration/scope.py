@@ -24,6 +24,12 @@ MLOCKED: Final = "if every folio is mlocked that a locked VMA maps"
 EMPTY: Final = "when every access finds the per-CPU batches empty"
 """What a proof rests on where the batches are not kept."""
 
+WAITING: Final = (
+    "what lru_add_drain() does to pages of earlier accesses is compared with "
+    "--set machine.lru_batch=true"
+)
+"""What is said of C beside another policy where the batches are not kept."""
+
 COMPANY: Final = "whenever other pages fill or drain the per-CPU batches"
 
 NOT_COMPARED: Final[Mapping[str, str]] = {

@@ -75,6 +75,8 @@ def test_a_tree_that_does_not_drain_is_told_apart(written: Write, tmp_path: Path
     assert "not a proof: what follows once both have put other numbers" in str(found["proof"])
     without = run("explore", "--policies", ",".join(pair), "--ops", OPS)
     assert "when every access finds the per-CPU batches empty" in without.stdout
+    assert "compared with --set machine.lru_batch=true" in without.stdout
+    assert "compared with --set" not in str(found["proof"])
 
 
 READS = "\tpte = mk_pte(&folio->page, vma->vm_page_prot);\n"
