@@ -169,3 +169,20 @@ def test_numba_is_named_once_where_it_would_help(
     monkeypatch.setattr("threading.Timer", AtOnce)
     assert run("run", name, "-p", "old,new").exit_code == 0
     assert said == [hint.HINT] * told
+    said.clear()
+    words = ("--over", "machine.kernel=6.1,6.12", "--cells", "cells", "--jobs", "1")
+    assert run("sweep", name, *words, "-p", "old,new").exit_code == 0
+    assert said == [hint.HINT] * told
+
+
+def test_a_sweep_names_numba_while_it_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, also where it then replays for long?"""
+    monkeypatch.setattr(hint, "find_spec", lambda _name: None)
+    said: list[str] = []
+    monkeypatch.setattr(hint, "complain", said.append)
+    monkeypatch.setattr("threading.Timer", AtOnce)
+    monkeypatch.setattr("swaptrace.sweep.workingset.working_set", lambda _: len(said) << 20)
+    words = ("--over", "machine.memory=50%,100%", "--cells", "cells", "--jobs", "1", "-p", "old")
+    done = run("sweep", "in/a.yaml", *words)
+    assert "working set: 1,048,576 bytes" in done.stdout
+    assert said == [hint.HINT]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from threading import Timer
 
 import pytest
 
 from swaptrace.errors import PolicyError
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.parallel import replaying
+from swaptrace.terminal.processes import IMPORTING
+from swaptrace.terminal.workers import workers
 from tests.replay.building import MiB, microbenchmark, scenario
 
 
@@ -35,3 +38,17 @@ def test_only_its_own_workers_are_ended() -> None:
     finally:
         child.kill()
         child.join()
+
+
+def test_no_worker_is_forked_while_a_thread_imports() -> None:
+    """Does the first call wait for what would be half imported in the worker?"""
+    seen: list[str] = []
+
+    def over() -> None:
+        seen.append("imported")
+        IMPORTING.release()
+
+    IMPORTING.acquire()
+    Timer(0.2, over).start()
+    with workers(1, lambda: list(seen)) as submit:
+        assert submit(list.copy).result() == ["imported"]

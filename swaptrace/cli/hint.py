@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from swaptrace.terminal.output import complain
 
 if TYPE_CHECKING:
+    from threading import Timer
+
     from swaptrace.scenario.schema import Scenario, Step
 
 LONG: Final = 10.0
@@ -21,20 +23,28 @@ HINT: Final = (
 
 
 @contextmanager
-def hinting(scenarios: Iterable[Scenario]) -> Iterator[None]:
-    """Say once on standard error what is missing, where that is so and the work takes long."""
-    if find_spec("numba") is not None or not any(map(_page_by_page, scenarios)):
-        yield
-        return
-    from threading import Timer
+def hinting(scenarios: Iterable[Scenario] = ()) -> Iterator[Callable[[Iterable[Scenario]], None]]:
+    """Say once on standard error what is missing, where that is so and the work takes long.
 
-    timer = Timer(LONG, complain, (HINT,))
-    timer.daemon = True
-    timer.start()
+    What it gives is to be called with scenarios that are met later.
+    """
+    timers: list[Timer] = []
+
+    def meet(scenarios: Iterable[Scenario]) -> None:
+        if timers or find_spec("numba") is not None or not any(map(_page_by_page, scenarios)):
+            return
+        from threading import Timer
+
+        timers.append(Timer(LONG, complain, (HINT,)))
+        timers[0].daemon = True
+        timers[0].start()
+
     try:
-        yield
+        meet(scenarios)
+        yield meet
     finally:
-        timer.cancel()
+        for timer in timers:
+            timer.cancel()
 
 
 def _page_by_page(scenario: Scenario) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from swaptrace.result.swept import Swept
     from swaptrace.scenario.schema import Scenario
     from swaptrace.sweep.axes import Axis
-    from swaptrace.sweep.grid import Point
+    from swaptrace.sweep.grid import Measure, Point
     from swaptrace.sweep.running import Done, Engine
 
     Begin = Callable[[Sequence[Policy], int], AbstractContextManager[Engine]]
@@ -136,9 +136,11 @@ def sweep(scenario: str, **options: Any) -> ExitCode:
     if options["along"] and options["along"] not in (axis.key for axis in axes):
         hint = did_you_mean(options["along"], [axis.key for axis in axes])
         raise SwaptraceError(f"--along {quote(options['along'])}: no --over has this key; {hint}")
-    with begin(policies, size_of(axes) * len(policies)) as engine:
-        machines = _machines(scenario, axes, options["overrides"], engine)
+    with begin(policies, size_of(axes) * len(policies)) as engine, hinting() as meet:
+        measure = _measuring(engine, meet, output)
+        machines = _machines(scenario, axes, options["overrides"], measure)
         warn_of_machines(point.scenario for point in machines)
+        meet(point.scenario for point in machines)
         done = _computed(machines, policies, engine, options, output)
     swept = swept_of(axes, policies, machines, done)
     _check_window(swept, options["window"])
@@ -210,8 +212,22 @@ def _check_window(swept: Swept, window: str) -> None:
         raise SwaptraceError(f"--window {quote(window)}: no step measures it; {hint}")
 
 
+def _measuring(
+    engine: Engine, meet: Callable[[Iterable[Scenario]], None], output: Output
+) -> Measure:
+    """Measures working sets, and says that it does where that takes long."""
+
+    def measure(scenario: Scenario) -> int:
+        meet([scenario])
+        with progress(1, output.color) as bar:
+            bar.count(0, 1, f"the working set of {scenario.name}")
+            return engine.working_set(scenario)
+
+    return measure
+
+
 def _machines(
-    name: str, axes: tuple[Axis, ...], overrides: Mapping[str, str], engine: Engine
+    name: str, axes: tuple[Axis, ...], overrides: Mapping[str, str], measure: Measure
 ) -> list[Point]:
     """Every machine of the grid, with the scenario on it."""
     from swaptrace import inputs
@@ -234,7 +250,7 @@ def _machines(
             raise error.errors[0] if len(error.errors) == 1 else error from None
         return found
 
-    return machines_of(axes, load, engine.working_set)
+    return machines_of(axes, load, measure)
 
 
 def _computed(
@@ -251,8 +267,7 @@ def _computed(
     store = Store(Path(options["cells"]) if options["cells"] else default_place(os.environ))
     cells = cells_of([point.scenario for point in machines], policies)
     kept, number = 0, len(policies)
-    scenarios = [point.scenario for point in machines]
-    with progress(len(cells), output.color) as bar, hinting(scenarios):
+    with progress(len(cells), output.color) as bar:
 
         def show_progress(done: int, of: int) -> None:
             nonlocal kept

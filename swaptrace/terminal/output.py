@@ -280,6 +280,12 @@ class _Bar:
             bar.update(task, completed=self.done, total=self.total, description=self.doing)
 
     def appear(self) -> None:
+        from swaptrace.terminal.processes import IMPORTING
+
+        with IMPORTING:
+            self.draw()
+
+    def draw(self) -> None:
         from rich import progress
         from rich.console import Console
 

@@ -6,9 +6,14 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Final
 
 PR_SET_PDEATHSIG: Final = 1
+
+IMPORTING: Final = Lock()
+"""Held by a thread beside the first while it imports. A process that is forked meanwhile would wait
+for ever for what is half imported."""
 
 
 def dying_with_this() -> Callable[[], None]:

@@ -11,7 +11,7 @@ from multiprocessing.context import ForkContext, ForkProcess
 from typing import Any, Final
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.terminal.processes import dying_with_this, uninterrupted
+from swaptrace.terminal.processes import IMPORTING, dying_with_this, uninterrupted
 
 Submit = Callable[..., Future[Any]]
 """Has a worker call a function of a module with its state and these arguments."""
@@ -55,7 +55,7 @@ def workers(count: int, state: Callable[[], Any]) -> Iterator[Submit]:
     executor = ProcessPoolExecutor(count, context, _begin, (dying_with_this(), state))
 
     def submit(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        with uninterrupted():
+        with uninterrupted(), IMPORTING:
             return executor.submit(_call, function, *arguments)
 
     try:
