@@ -1,7 +1,8 @@
 """swaptrace: replay page-fault scenarios through a model of Linux's swap-in path.
 
 `load`, `run`, `compare`, `explain`, `explore` and `diff` do what the commands of these names do,
-and return values instead of printing them; `swaptrace.api` documents them.
+and return values instead of printing them; `swaptrace.api` documents them,
+`swaptrace.returned` what they return.
 """
 
 from __future__ import annotations

@@ -95,7 +95,13 @@ def printable(text: str) -> str:
     """The text with everything that a terminal would not show as a character escaped."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    """As Python writes it; of a byte that is no UTF-8 (surrogateescape), the byte."""
+    code = ord(character)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else ascii(character)[1:-1]
 
 
 def quote(text: str) -> str:

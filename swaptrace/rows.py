@@ -60,10 +60,12 @@ def all_counters(counters: Mapping[str, int]) -> Row:
 
 
 def swept(grid: Swept) -> Iterator[Row]:
-    """Of each window, machine and policy; None stands for what is not known."""
+    """Of each window, machine and policy, sizes in bytes too; None stands for what is not known."""
+    sized = [axis for axis in grid.axes if axis.is_size]
     for window in grid.windows:
         for cell in grid.cells:
-            settings = zip((axis.key for axis in grid.axes), cell.values, strict=True)
+            settings: Row = dict(zip((axis.key for axis in grid.axes), cell.values, strict=True))
+            settings |= {f"{axis.key}_bytes": cell.number(axis.key) for axis in sized}
             names = (*ALL_COUNTERS, *DERIVED)
             values = {name: cell.value(name, window) for name in names}
-            yield {**dict(settings), "policy": cell.policy, "window": window, **values}
+            yield {**settings, "policy": cell.policy, "window": window, **values}

@@ -13,6 +13,7 @@ import swaptrace
 from swaptrace import api
 from swaptrace.errors import SwaptraceError
 from swaptrace.mm.policy import Policy
+from swaptrace.returned import Shown
 from tests.commandline import ROOT, run
 from tests.effort import exhaustive
 from tests.processes import completed
@@ -168,7 +169,7 @@ def test_a_notebook_shows_a_table_with_hostile_names_escaped() -> None:
     scenario = swaptrace.load(io.StringIO(HOSTILE))
     replayed = swaptrace.run(scenario, ["old", "new"], pages=True)
     compared = swaptrace.compare(scenario, ["old", "new"])
-    shown: list[api.Shown] = [replayed, compared, swaptrace.explain(scenario)]
+    shown: list[Shown] = [replayed, compared, swaptrace.explain(scenario)]
     for each in [*shown, swaptrace.diff(replayed, replayed)]:
         html = each._repr_html_()
         assert html.startswith("<pre")
@@ -210,3 +211,27 @@ def test_a_sweep_is_that_of_the_command(tmp_path: Path) -> None:
         ("100%", "lru"),
     ]
     assert isinstance(totals[0]["majflt"], int)
+
+
+def test_names_are_given_as_a_text_or_one_by_one() -> None:
+    """Is "rfc,final" two policies, "final" one, not five letters, and so for operations?"""
+    both = swaptrace.run("read-then-write", "rfc,final").to_json()
+    assert both == swaptrace.run("read-then-write", ["rfc", "final"]).to_json()
+    one = swaptrace.run("read-then-write", "final").to_json()
+    assert one == swaptrace.run("read-then-write", ("final",)).to_json()
+    found = swaptrace.explore("rfc,final", processes=1, operations="read,write,pageout")
+    assert found.rows() == (
+        swaptrace.explore(
+            ["rfc", "final"], processes=1, operations=["read", "write", "pageout"]
+        ).rows()
+    )
+
+
+def test_sizes_of_a_sweep_are_numbers_too(tmp_path: Path) -> None:
+    """Do rows have bytes, by which a plot can be in order?"""
+    rows = api.sweep(
+        "half-the-memory", {"machine.swap.size": "8MiB,64MiB"}, "final", cells=tmp_path
+    ).rows()
+    total = [row for row in rows if row["window"] == "total"]
+    assert [row["machine.swap.size"] for row in total] == ["8MiB", "64MiB"]
+    assert [row["machine.swap.size_bytes"] for row in total] == [8 << 20, 64 << 20]

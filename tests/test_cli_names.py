@@ -134,3 +134,9 @@ def test_bundled_scenarios_are_copied_and_nothing_is_replaced(tmp_path: Path) ->
     assert copied == {name: path.read_bytes() for name, path in bundled.scenarios().items()}
     (tmp_path / "here" / "file").touch()
     assert "file: cannot be made" in wrong("scenarios", "--copy", "file")
+
+
+def test_a_misspelt_command_is_told_from_its_neighbours() -> None:
+    """Is the nearest command named, or all of them?"""
+    assert "there is no command 'rum'; did you mean 'run'?" in wrong("rum")
+    assert "there is no command 'zzzz'; valid: check, compare," in wrong("zzzz")

@@ -84,7 +84,7 @@ def test_a_file_defines_a_policy_under_its_own_name(tmp_path: Path) -> None:
         ("x = 1\n", "must define exactly one class .*found: none"),
         (HEADER + "class A(Policy): pass\nclass B(Policy): pass\n", r"found: A, B"),
         ("def broken(:\n", r"bad\.py:1:12: "),
-        ("import nothing_of_this_name\n", "line 1: ModuleNotFoundError"),
+        ("import nothing_of_this_name\n", ":1: ModuleNotFoundError"),
         (
             HEADER + "class A(Policy):\n    def __init__(self):\n        1 / 0\n",
             r"A\(\) raised ZeroDivisionError",
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_policy_is_refused(
 
 
 NONSENSE = {
-    "raises": ("raise KeyError('x')", "swapin_pte() raised KeyError: 'x' (line 4)"),
+    "raises": ("raise KeyError('x')", "swapin_pte() raised KeyError: 'x' (mine.py:4)"),
     "returns nothing": ("pass", "swapin_pte() returned None, not a SwapinPte"),
     "returns a bool": ("return True", "swapin_pte() returned True, not a SwapinPte"),
     "a PTE that is none": ("return SwapinPte(None)", "returned SwapinPte(pte=None"),
@@ -210,7 +210,7 @@ def test_a_policy_file_may_import_what_lies_beside_it(tmp_path: Path) -> None:
         titles.append(policies.from_file(write(tmp_path / name / "one.py", HELPED)).title)
     assert titles == ["first", "second"]
     plain = HELPED.replace(".helper", "helper")
-    hint = r"line 2: ModuleNotFoundError: .*; import what lies beside the file as `from \.helper "
+    hint = r":2: ModuleNotFoundError: .*; import what lies beside the file as `from \.helper "
     with pytest.raises(PolicyError, match=hint):
         policies.from_file(write(tmp_path / "first" / "two.py", plain))
 
@@ -219,9 +219,24 @@ def test_a_policy_file_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     """Is neither it nor what it imported among the modules, and is the right file named?"""
     before = set(sys.modules)
     write(tmp_path / "helper.py", "title = 'x'\n")
-    with pytest.raises(PolicyError, match="line 6: ZeroDivisionError"):
+    with pytest.raises(PolicyError, match=":6: ZeroDivisionError"):
         policies.from_file(write(tmp_path / "one.py", HELPED + "1 / 0\n"))
     write(tmp_path / "helper.py", "title = = 'another'\n")
     with pytest.raises(PolicyError, match=r"helper\.py:1:9: invalid syntax"):
         policies.from_file(write(tmp_path / "one.py", HELPED))
     assert {name for name in set(sys.modules) - before if "swaptrace_policy" in name} == set()
+
+
+def test_a_binary_file_is_no_policy(tmp_path: Path) -> None:
+    """Is it refused by its name, where Python knows no line?"""
+    (tmp_path / "bin.py").write_bytes(b"\0\1\2")
+    with pytest.raises(
+        PolicyError, match=r"bin\.py: source code string cannot contain null bytes$"
+    ):
+        policies.from_argument(str(tmp_path / "bin.py"))
+
+
+def test_a_file_of_another_kind_is_no_policy_and_the_kinds_are_said() -> None:
+    """Is a scenario that is given for a policy told from a misspelt name?"""
+    with pytest.raises(PolicyError, match=r"of files, those that end in \.py, \.c or \.h"):
+        policies.from_argument("first.yaml")

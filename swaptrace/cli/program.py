@@ -13,7 +13,13 @@ from typing import Any
 import click
 
 from swaptrace import __version__
-from swaptrace.errors import InputErrors, ScenarioError, SwaptraceError
+from swaptrace.errors import (
+    InputErrors,
+    ScenarioError,
+    SwaptraceError,
+    did_you_mean,
+    quote,
+)
 from swaptrace.terminal.exitcodes import ExitCode
 from swaptrace.terminal.interruption import leave_at_once, raise_instead
 from swaptrace.terminal.output import complain, discard
@@ -105,6 +111,13 @@ class CommandGroup(click.Group):
         name = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
         command: click.Command = getattr(module, name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"there is no command {quote(args[0])}; {did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with handled():

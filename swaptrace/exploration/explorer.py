@@ -269,7 +269,7 @@ def operations(text: str | None) -> tuple[str, ...]:
     wanted = [name.strip() for name in text.split(",")]
     for name in wanted:
         if name not in KNOWN:
-            hint = did_you_mean(name, KNOWN)
+            hint = did_you_mean(name, KNOWN if "@" in name else OPERATIONS)
             raise SwaptraceError(f"--ops: there is no operation {quote(name)}; {hint}")
     return tuple(name for name in KNOWN if name in wanted)
 

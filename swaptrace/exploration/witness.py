@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swaptrace.counters import COUNTERS
 from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.alphabet import REGION, step_of
 from swaptrace.exploration.crowding import crowded_steps
@@ -92,7 +91,7 @@ def _witness(
     if len(set(values.values())) == 1 and (len(values) == 2 or 0 in values.values()):
         return None
     expected = {
-        name: {counter: result.total.get(counter, 0) for counter in _expected(difference)}
+        name: {str(kind): _total(result, kind) for kind in _expected(difference)}
         for (name, result), on in zip(results.items(), request.machines, strict=True)
         if on.thp == request.machine.thp
     }
@@ -112,11 +111,13 @@ def _values(
 ) -> dict[str, int | str]:
     if difference.kind == PAGE_MAP:
         return _page_maps(difference.flag, results)
-    values: dict[str, int | str] = {}
-    for name, result in results.items():
-        times = sum(v.pages for v in result.violations if v.kind == difference.kind)
-        values[name] = result.total.get(difference.kind, 0) or times
-    return values
+    return {name: _total(result, difference.kind) for name, result in results.items()}
+
+
+def _total(result: PolicyResult, kind: str) -> int:
+    """What is counted of a counter, or the pages of a violation."""
+    times = sum(v.pages for v in result.violations if v.kind == kind)
+    return result.total.get(kind, 0) or times
 
 
 def _page_maps(flag: str, results: Mapping[str, PolicyResult]) -> dict[str, int | str]:
@@ -131,8 +132,8 @@ def _page_maps(flag: str, results: Mapping[str, PolicyResult]) -> dict[str, int 
 
 
 def _expected(difference: FoundDifference) -> list[str]:
-    """The counters that the scenario expects: the faults, and what it is about."""
-    return [*FAULTS, *({difference.kind}.intersection(COUNTERS).difference(FAULTS))]
+    """What the scenario expects: the faults, and the counter or violation that it is about."""
+    return [*FAULTS, *({difference.kind}.difference(FAULTS, {PAGE_MAP}))]
 
 
 def _steps(request: Request, difference: FoundDifference) -> Steps:

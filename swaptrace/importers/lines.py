@@ -24,6 +24,9 @@ PART: Final = 1 << 17
 LONGEST: Final = 1 << 20
 """A line longer than this is of no log."""
 
+UTF8_MOST: Final = 4
+"""The most bytes of a character."""
+
 PADDING: Final = 8
 """Bytes after the text of a block, so that eight can be loaded from anywhere in it."""
 
@@ -114,7 +117,16 @@ def blocks(file: BinaryIO, name: str) -> Iterator[LineBlock]:
         buffer[1:begin] = rest
     if begin > 1:
         cut = bytes(buffer[1:begin])
-        raise LogError(name, line, "the log ends within this line: it was cut off", cut)
+        cut_off = "the log ends within this line: it was cut off"
+        raise LogError(
+            name, line, cut_off if is_text(cut) else "this is not text: is it a log?", cut
+        )
+
+
+def is_text(line: bytes) -> bool:
+    """Whether it is UTF-8 without control characters but tabs; a character may be cut off."""
+    text = line.decode(errors="ignore")
+    return len(line) - len(text.encode()) < UTF8_MOST and text.replace("\t", "").isprintable()
 
 
 def _read(file: BinaryIO, buffer: memoryview, name: str) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar, cast
 
-from swaptrace.errors import PolicyError
+from swaptrace.errors import PolicyError, printable
 from swaptrace.mm.column import Pte, SwapPte, Vma
 
 T = TypeVar("T")
@@ -234,14 +234,15 @@ def ask(policy: Policy, method: str, kind: type[T], *args: object) -> T:
 
 
 def _where(policy: Policy, method: str, error: Exception) -> str:
-    """The line of the policy's own file that the exception came through last."""
+    """The file of the policy, and the line that the exception came through last."""
     code = getattr(getattr(policy, method, None), "__code__", None)
-    line, trace = 0, error.__traceback__
+    where, trace = "", error.__traceback__
     while trace is not None and code is not None:
-        if trace.tb_frame.f_code.co_filename == code.co_filename:
-            line = trace.tb_lineno
+        file = trace.tb_frame.f_code.co_filename
+        if file == code.co_filename:
+            where = f" ({printable(file.rpartition('/')[2])}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return f" (line {line})" if line else ""
+    return where
 
 
 def _well_formed(answer: object) -> bool:

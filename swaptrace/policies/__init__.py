@@ -76,8 +76,14 @@ def find(name: str) -> Policy:
     registered = available()
     if wanted not in registered:
         hint = did_you_mean(name, [*registered, *ALIASES])
-        raise PolicyError(f"no policy {quote(name)}; {hint}")
+        raise PolicyError(f"no policy {quote(name)}; {hint}{_kinds(name)}")
     return _instance(_load(registered[wanted]), wanted, f"policy {wanted!r}")
+
+
+def _kinds(name: str) -> str:
+    """What a policy can be, where a name looks like that of a file."""
+    kinds = "; of files, those that end in .py, .c or .h, and kernel:PATH"
+    return kinds if "." in name or "/" in name else ""
 
 
 def _under(policy: Policy, kernel: str) -> Policy:
@@ -165,12 +171,13 @@ def _execute(path: Path) -> ModuleType:
     except BaseException as error:
         _unregister(module)
         if isinstance(error, SyntaxError):
-            where = f"{printable(error.filename or str(path))}:{error.lineno}:{error.offset}"
+            shown = printable(error.filename or str(path))
+            where = f"{shown}:{error.lineno}:{error.offset}" if error.lineno else shown
             line = printable((error.text or "").rstrip())
-            raise PolicyError(f"{where}: {error.msg}\n    {line}") from error
+            raise PolicyError(f"{where}: {error.msg}" + f"\n    {line}" * bool(line)) from error
         if isinstance(error, Exception):
             what = f"{type(error).__name__}: {error}{_beside(error, path)}"
-            raise PolicyError(f"{shown}: {_where(error, path)}{what}") from error
+            raise PolicyError(f"{shown}{_where(error, path)}: {what}") from error
         raise
     return module
 
@@ -206,13 +213,13 @@ def _beside(error: Exception, path: Path) -> str:
 
 
 def _where(error: BaseException, path: Path) -> str:
-    """The line of the file that an exception came through last."""
+    """`:LINE`, the line of the file that an exception came through last."""
     line, trace = 0, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):
             line = trace.tb_lineno
         trace = trace.tb_next
-    return f"line {line}: " if line else ""
+    return f":{line}" if line else ""
 
 
 def _instance(cls: object, name: str, where: str) -> Policy:
