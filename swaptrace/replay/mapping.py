@@ -138,6 +138,8 @@ def unmap(call: Call) -> None:
     if call.world.batch is not None:
         call.world.batch.zap()
     call.send(call.start, call.end, Unmap(0, call.world.facts, gone=False))
+    if call.world.batch is not None:
+        call.world.batch.zap()
     call.space.unmap(call.start, call.end)
 
 

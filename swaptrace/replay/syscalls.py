@@ -159,6 +159,8 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
                 errno = "EFAULT"
     if batch is not None and advice.effect is Effect.SWAP_IN:
         batch.drain()
+    if batch is not None and advice.effect is Effect.ZAP:
+        batch.zap()
     return errno
 
 
@@ -312,6 +314,8 @@ def exit_process(world: World, tally: Tally, process: Process) -> None:
         world.batch.zap()
     for family in process.families():
         leave(world, tally, process, family)
+    if world.batch is not None:
+        world.batch.zap()
     del world.processes[process.name]
     if process.name in world.mergeable:
         world.mergeable.remove(process.name)

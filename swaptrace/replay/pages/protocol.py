@@ -35,7 +35,7 @@ class KeptBatch(Protocol):
         """lru_add_drain()"""
 
     def zap(self) -> None:
-        """What a system call that unmaps pages begins with."""
+        """What a system call that unmaps pages begins and ends with."""
 
     def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> None:
         """Let an event happen to the pages of a walk, in order."""

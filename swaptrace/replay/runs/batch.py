@@ -141,7 +141,8 @@ class LruBatch:
         batch.count = 0
 
     def zap(self) -> None:
-        """What a system call that unmaps pages begins with."""
+        """What a system call that unmaps pages begins with, and ends with where it frees them
+        (free_pages_and_swap_cache())."""
         if self.zap_drains:
             self.drain()
 
