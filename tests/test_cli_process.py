@@ -16,6 +16,7 @@ from tests.commandline import (
     environment,
     finished,
     on_terminal,
+    run,
     start,
 )
 from tests.effort import exhaustive, some
@@ -202,12 +203,12 @@ def test_does_it_start_without_what_it_does_not_need() -> None:
     assert not imported(MODULES, "--help") & (unhelpful | {"swaptrace.scenario.schema"})
 
 
-def test_does_a_shell_complete_names() -> None:
+def test_does_a_shell_complete_names(monkeypatch: pytest.MonkeyPatch) -> None:
     def offered(words: str, number: int) -> str:
-        env = {**environment(), "_SWAPTRACE_COMPLETE": "bash_complete"}
-        env |= {"COMP_WORDS": words, "COMP_CWORD": str(number)}
-        code = 'from swaptrace.cli import main; main(prog_name="swaptrace")'
-        return str(completed([sys.executable, "-c", code], env=env, text=True).stdout)
+        monkeypatch.setenv("_SWAPTRACE_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(number))
+        return run().stdout
 
     assert offered("swaptrace c", 1) == "plain,compare\nplain,check\nplain,counters\n"
     assert offered("swaptrace run --format t", 3) == "plain,table\nplain,text\n"

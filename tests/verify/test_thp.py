@@ -17,6 +17,7 @@ from swaptrace.verify.journal import Journal, journal
 from swaptrace.verify.place import Ending, Job
 from swaptrace.verify.thp import advises_regions, enabled, selected, settings
 from swaptrace.verify.zram import OwnSwap
+from tests.effort import some
 from tests.verify.programs import on_this_kernel, scenario
 from tests.verify.test_emit import COMPILERS, needs_compiler, printed, warnings
 
@@ -90,7 +91,7 @@ def test_a_size_is_put_back_to_the_word_that_was_selected(tmp_path: Path) -> Non
 
 
 @needs_compiler
-@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("compiler", some(COMPILERS, 1))
 def test_the_program_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
     assert warnings(compiler, emit_c(scenario(MICRO)), tmp_path / "program.c") == ""
 
