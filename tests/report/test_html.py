@@ -229,6 +229,31 @@ def test_are_policies_that_do_alike_drawn_once() -> None:
     assert any(each.transition.violations for each in drawn.shown)
 
 
+def test_is_a_violation_marked_where_it_is() -> None:
+    """At the first page that shows it, in the strip of the step that does, and in no other?"""
+    text = (
+        "steps:\n- {mmap: buf, size: 64KiB}\n- {memset: buf, value: 1}\n"
+        "- {madvise: buf, advice: MADV_PAGEOUT}\n- {clear_refs: soft_dirty}\n"
+        "- {read: buf, offset: 48KiB, length: 4KiB}\n"
+    )
+    found = [load_text(text.encode(), "a.yaml", {}, name="a")]
+    chosen = [policies.find("rfc")]
+    result = replay_all(
+        found, chosen, steps=False, pages=False, history=True, begin=lambda *_: None
+    )
+    drawn = scene(result.scenarios[0])
+    assert drawn is not None
+    (group,), (heading,) = drawn.groups, drawn.headings
+    cells = {row.step.path: cell for row in group.rows for cell in row.cells if cell}
+    marks = {path: cell.drawing.marks for path, cell in cells.items() if cell.drawing.marks}
+    assert marks == {"4": ((heading.scale.at(12), heading.scale.at(13)),)}
+    number = re.findall(
+        r"<symbol id=p\d+ [^\n]*<path class=mark d=\"M([^ ]+) ",
+        render("html", RunReport(result, ())),
+    )
+    assert [float(left) for left in number] == [heading.scale.at(12)]
+
+
 def test_is_a_promise_that_many_pages_break_named_once() -> None:
     """In the transition of a large folio, with how often?"""
     (scenario,) = replayed(["folio-soft-dirty"], "rfc").scenarios
