@@ -3,6 +3,7 @@ makes a locked VMA writable (mm/gup.c)."""
 
 from __future__ import annotations
 
+from swaptrace.errors import NotModelled
 from swaptrace.mm.checks import store
 from swaptrace.mm.column import Pinned, Pte
 from swaptrace.mm.event import Populate
@@ -25,7 +26,7 @@ def populate(page: Page, p: int, event: Populate) -> None:
     """
     write, retried = event.write, False
     if event.pin and pin_user_page_fast(page, p, event):
-        page.mark_accessed(p, drained=False)
+        folio_mark_accessed(page, p, drained=False)
         return
     page.may_retry = event.may_retry
     for _ in range(MAX_FAULTS):
@@ -46,12 +47,26 @@ def populate(page: Page, p: int, event: Populate) -> None:
     if write:
         assert isinstance(pte, Pte)
         follow_page_touch(page, pte)
-    page.mark_accessed(p, drained=not event.pin)
+    folio_mark_accessed(page, p, drained=not event.pin)
     if event.pin:
         pin_user_page_fast(page, p, event)
     if event.store is not None:
         page.given = p
         store(page, p, event.store, forced=True)
+
+
+def folio_mark_accessed(page: Page, p: int, drained: bool = True) -> None:
+    """Of the folio that the process maps, or a change of its lock. Raises `NotModelled` where it
+    may wait to be activated, and the per-CPU batches are kept and not `drained`."""
+    pte = page.maps[p].pte
+    if not page.facts.batch_left or not isinstance(pte, Pte) or pte.is_zero_page:
+        return
+    if page.folios[pte.folio].marked and not drained:
+        raise NotModelled(
+            "a pin of a page after mlock, MADV_POPULATE or another pin is not modelled where the "
+            "batch is kept (machine.lru_batch): whether it is made active is not known"
+        )
+    page.set_folio(pte.folio, active=None, marked=True)
 
 
 def is_permitted(page: Page, p: int, write: bool) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from swaptrace.counters import POSITION, Counter, ViolationKind
-from swaptrace.errors import NotModelled
 from swaptrace.mm.canonical import canonical
 from swaptrace.mm.column import (
     NUMBER_BITS,
@@ -223,19 +222,6 @@ class Page:
         """PG_active, where the batches are kept; None: it depends on what is not modelled."""
         if self.facts.batch_left:
             self.set_folio(f, active=yes, marked=False)
-
-    def mark_accessed(self, p: int, drained: bool = True) -> None:
-        """folio_mark_accessed() of the folio that process `p` maps, or a change of its lock. Raises
-        `NotModelled` where it may wait to be activated and the batches are not `drained`."""
-        pte = self.maps[p].pte
-        if not self.facts.batch_left or not isinstance(pte, Pte) or pte.is_zero_page:
-            return
-        if self.folios[pte.folio].marked and not drained:
-            raise NotModelled(
-                "a pin of a page after mlock, MADV_POPULATE or another pin is not modelled where "
-                "the batch is kept (machine.lru_batch): whether it is made active is not known"
-            )
-        self.set_folio(pte.folio, active=None, marked=True)
 
     def lru_add_drain(self) -> None:
         """lru_add_drain() in a fault: the batches let go of their folios."""

@@ -44,7 +44,7 @@ from swaptrace.mm.event import (
     Writeprotect,
 )
 from swaptrace.mm.fork import copy_page_range
-from swaptrace.mm.gup import populate, unpin
+from swaptrace.mm.gup import folio_mark_accessed, populate, unpin
 from swaptrace.mm.hugetlb import hugetlb_access
 from swaptrace.mm.ksm import break_ksm, merge_one_page
 from swaptrace.mm.madvise import guard, madvise_free, swapin_walk
@@ -150,7 +150,7 @@ def set_vma(page: Page, event: SetVma) -> None:
     """mlock_vma_pages_range() changes which list a folio is on."""
     before = page.maps[event.process].vma
     if before is not None and before.locked != event.vma.locked:
-        page.mark_accessed(event.process)
+        folio_mark_accessed(page, event.process)
     page.set_map(event.process, vma=event.vma)
 
 
