@@ -90,7 +90,7 @@ class Rule(Enum):
     SWAPIN_UNMLOCKED = KernelChange(
         (6, 11),
         "9ae2feacedde",
-        "a folio just read from swap does not go to the batch of mlock where a locked VMA maps it",
+        "a folio just read from swap is not mlocked where a locked VMA maps it",
     )
     ZEROMAP = KernelChange(
         (6, 12),

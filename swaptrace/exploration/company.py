@@ -33,7 +33,7 @@ LOCK: Final = ("mlock", "munlock")
 ALONE: Final = tuple(name for name in DEFAULT if name not in LOCK)
 """What is tried by default."""
 
-MARKS: Final[dict[str, Any]] = {"queued": False, "mlocks": 0, "mlock_new": False}
+MARKS: Final[dict[str, Any]] = {"queued": False, "mlocks": ()}
 """Of the other two batches, on a folio."""
 
 

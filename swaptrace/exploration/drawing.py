@@ -130,7 +130,8 @@ def folio(column: Column) -> str:
     for each in column.folios:
         words += ["folio dirty" if each.dirty else "folio clean"]
         words += ["in swap cache"] * (each.slot is not None) + ["lazyfree"] * each.lazyfree
-        words += ["exclusive"] * each.anon_exclusive
+        words += ["exclusive"] * each.anon_exclusive + ["never mapped"] * each.fresh
+        words += [f"mlocked ({each.mlock_count})"] * each.mlocked
         if each.slot is not None:
             stored = column.slots[each.slot].data
             words += ["slot empty" if stored is None else "slot stale"] * (stored != each.data)

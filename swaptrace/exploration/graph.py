@@ -82,7 +82,7 @@ class Graph:
         self.policy = Steady(policy)
         self.kept = kept
         self.limits = limits
-        self.facts = static_facts(machine)
+        self.facts = static_facts(machine, "mlock" in limits.operations)
         self.company = company_of(machine)
         if self.company is not None:
             self.facts = self.facts._replace(batch_left=MOST_ADDED, mlock_left=MOST_ADDED)

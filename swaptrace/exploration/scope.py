@@ -19,7 +19,8 @@ NO_READAHEAD: Final = "machine.swap.page_cluster=0"
 """What every machine has here."""
 
 MLOCKED: Final = "if every folio is mlocked that a locked VMA maps"
-"""What a proof of several processes rests on: since 6.11, swap-in does not mark it."""
+"""What a proof of several processes with large folios rests on: since 6.11, swap-in does not mark
+it."""
 
 EMPTY: Final = "when every access finds the per-CPU batches empty"
 """What a proof rests on where the batches are not kept."""
@@ -71,7 +72,7 @@ def scope(
     if operations is not None:
         full += f", {COMPANY if machine.lru_batch else EMPTY}"
     what = "one block of four pages" if large else "one page"
-    if rests_on_mlock(processes, operations, kernels or [machine.kernel]):
+    if large and rests_on_mlock(processes, operations, kernels or [machine.kernel]):
         full += f", {MLOCKED}"
     return f"for {what} that {mapped}, with {by}, on {on} without read-ahead{full}"
 

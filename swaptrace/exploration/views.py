@@ -2,11 +2,7 @@
 
 No operation of a process looks at, or changes, what is another's own: how its VMA may be used and
 is tracked, the bits of its PTE, what it may rely on. It does depend on which folio or swap slot the
-other refers to (map counts, swap counts), on whether it locks that folio, and on the data that it
-expects, by which a leak is told from a loss. So a state falls into a column that holds only that,
-and an `Own` for each process; and what an operation does is a matter of the column and of one
-`Own`, however many states they are a part of.
-"""
+other refers to (map counts, swap counts), and on the data that it X"""
 
 from __future__ import annotations
 
@@ -68,11 +64,9 @@ def own(state: PageState, process: int) -> Own:
 
 def projected(mapping: Mapping) -> Mapping:
     """A mapping without anything that is its process's own."""
-    vma, pte, data, *_ = mapping
-    assert vma is not None
+    _, pte, data, *_ = mapping
     if isinstance(pte, Pte):
-        locks = vma.locked and not pte.is_zero_page
-        return Mapping(Vma(locked=locks), Pte(pte.folio), data)
+        return Mapping(Vma(), Pte(pte.folio), data)
     return Mapping(Vma(), SwapPte(pte.slot) if isinstance(pte, SwapPte) else None, data)
 
 

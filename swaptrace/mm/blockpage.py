@@ -155,6 +155,10 @@ class BlockPage(Page):
     def folio_swapped(self, f: int) -> bool:
         return self.block.folio_swapped(f)
 
+    def keeps_mlocked(self, _f: int) -> bool:
+        """What is below stands for PG_mlocked."""
+        return False
+
     def mlocked(self, f: int) -> bool:
         """PG_mlocked: of a large folio only where a locked VMA maps all of it."""
         folio = self.block.folios[f]

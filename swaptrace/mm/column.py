@@ -13,7 +13,7 @@ reached or observed is kept. Reference and map counts are derived, never stored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from swaptrace.mm.uffd import PLAIN, Uffd
 
@@ -205,19 +205,25 @@ class Mapping(NamedTuple):
 HOLE: Final = Mapping(None)
 
 
+MlockEntry = Literal["new", "lock", "unlock"]
+"""What waits in the batch of mlock: a folio that joins a list with it, one that is locked once
+more, or once less."""
+
+
 class Folio(NamedTuple):
     """An order-0 anonymous folio.
 
     `anon_exclusive` is PageAnonExclusive, `dirty` PG_dirty, `lazyfree` an anonymous folio
     without PG_swapbacked (MADV_FREE), `readahead` PG_readahead, `slot` the swap slot that
     it is cached for (None: not in the swap cache), `data` the token of its content. `ksm` is
-    folio_test_ksm(); such a folio may be mapped `elsewhere`, by pages of other columns. `batched`
-    is that it waits in the per-CPU batch of new folios (not folio_test_lru()), if that is kept,
-    `queued` that it waits in that of MADV_FREE or MADV_COLD; each has a reference, and so has each
-    of its `mlocks` entries of the batch of mlock, where it may be `mlock_new` (not
-    folio_test_lru()). `fresh` is that nobody has mapped it yet: rmap does not know it (not
-    folio_test_anon()), `active` PG_active, or None where that is not known, as of one that was
-    `marked` as accessed or locked. These seven are kept with the batches.
+    folio_test_ksm(); such a folio may be mapped `elsewhere`, by pages of other columns. `mlocked`
+    is PG_mlocked and `mlock_count` folio->mlock_count, 0 unless it is unevictable; they are not
+    kept of KSM folios nor of an object's. `fresh` is that nobody has mapped it yet: rmap does not
+    know it (not folio_test_anon()), known where memory is locked or the batches are kept. The last
+    five are known where the batches are kept: `batched` is that it waits in the per-CPU batch of
+    new folios (not folio_test_lru()), `queued` in that of MADV_FREE or MADV_COLD; each has a
+    reference, and so has each of its entries in the batch of mlock, `mlocks`. `active` is
+    PG_active, or None where that is not known, as of one that was `marked` as accessed or locked.
     """
 
     data: int
@@ -228,13 +234,31 @@ class Folio(NamedTuple):
     slot: int | None = None
     ksm: bool = False
     elsewhere: bool = False
+    mlocked: bool = False
+    mlock_count: int = 0
+    fresh: bool = False
     batched: bool = False
     queued: bool = False
-    mlocks: int = 0
-    mlock_new: bool = False
-    fresh: bool = False
+    mlocks: tuple[MlockEntry, ...] = ()
     active: bool | None = False
     marked: bool = False
+
+    def mlock_drained(self) -> Folio:
+        """After mlock_folio_batch(): what its entries have come to.
+
+        Nothing is counted while it is on no list. An entry that unlocks it goes by the count, so
+        that it may undo one behind it (PG_mlocked was set at once).
+        """
+        mlocked, count = self.mlocked, self.mlock_count
+        listed = not self.batched and "new" not in self.mlocks
+        for entry in self.mlocks:
+            if entry == "unlock":
+                count = max(count - 1, 0)
+                mlocked = mlocked and count > 0
+            elif mlocked and (listed or entry == "new"):
+                count += 1
+            listed = listed or entry == "new"
+        return self._replace(mlocked=mlocked, mlock_count=count, mlocks=())
 
 
 FIELDS: Final = {name: position for position, name in enumerate(Folio._fields)}

@@ -26,7 +26,8 @@ class Facts(NamedTuple):
     which the per-CPU batches let go of folios (swap_vma_readahead(), up to 7.2), `read_listed` that
     they have of what the fault reads before it is mapped (since), `found_waiting` that they
     have not of the folio that it finds, as it has read it. `batch_left` is how many more fill that
-    of new folios, up to `MOST_ADDED`, `mlock_left` that of mlock; 0: both are empty.
+    of new folios, up to `MOST_ADDED`, `mlock_left` that of mlock; 0: both are empty. `keeps_fresh`
+    is that `Folio.fresh` matters.
     """
 
     backend: Backend = BACKENDS["zram"]
@@ -55,6 +56,7 @@ class Facts(NamedTuple):
     batch_left: int = 0
     mlock_left: int = 0
     swapin_unmlocked: bool = False
+    keeps_fresh: bool = False
     shmem_sync: bool = False
     uffd_rwp: bool = False
     read_listed: bool = False
@@ -201,8 +203,8 @@ class SwapIn(NamedTuple):
 
 
 class SetVma(NamedTuple):
-    """The VMA becomes another one, without a look at the page tables: a mapping made (from a
-    hole), registration with a userfaultfd, mlock, munlock."""
+    """The VMA becomes another one: a mapping made (from a hole), registration with a userfaultfd,
+    mlock, munlock."""
 
     process: int
     facts: Facts

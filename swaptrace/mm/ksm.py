@@ -20,6 +20,7 @@ def merge_one_page(page: Page, p: int, kept: bool, zero: bool = False) -> None:
     assert isinstance(pte, Pte), "ksmd looks at present pages"
     if kept:
         page.set_folio(pte.folio, ksm=True, anon_exclusive=False, dirty=True)
+        page.set_folio(pte.folio, mlocked=False, mlock_count=0)  # not kept of it
         page.set_pte(p, pte.mkclean().wrprotect())
     elif zero:
         map_zero_page(page, p, pte)
@@ -33,6 +34,7 @@ def map_zero_page(page: Page, p: int, old: Pte) -> None:
     page.enter("replace_page")
     page.given = p
     page.set_pte(p, Pte(ZERO_PAGE).mkdirty())
+    page.munlock_vma_folio(old.folio, p)  # folio_remove_rmap_pte()
     free_swap_cache(page, old.folio)
 
 
@@ -43,6 +45,7 @@ def replace_page(page: Page, p: int, old: Pte) -> None:
     f = ksm_folio(page, data)
     own = page.folios[f].data if mapping.data == data else mapping.data
     page.maps[p] = mapping._replace(pte=Pte(*mk_pte(page.facts, f)), data=own)
+    page.munlock_vma_folio(old.folio, p)  # folio_remove_rmap_pte()
     free_swap_cache(page, old.folio)
 
 
@@ -68,6 +71,7 @@ def break_ksm(page: Page, p: int, unshare: bool) -> None:
     page.enter("wp_page_copy")
     page.count(Counter.WP_COPY)
     f = page.new_folio(page.content(p), anon_exclusive=True)
+    page.lru_add_vma(f, p)
     bits = {"soft_dirty": pte.soft_dirty, "uffd_wp": pte.uffd_wp}
     page.set_pte(p, Pte(*mk_pte(page.facts, f))._replace(**bits))
     if not pte.is_zero_page:

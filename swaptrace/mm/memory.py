@@ -359,7 +359,7 @@ def wp_page_copy(page: Page, p: int, old: Pte, unshare: bool = False) -> None:
     else:
         page.set_pte(p, pte.mkwrite() if page.vma(p).writable else pte)
     if not old.is_zero_page:
-        page.mlock_vma_folio(old.folio, p)  # folio_remove_rmap_pte()
+        page.munlock_vma_folio(old.folio, p)  # folio_remove_rmap_pte()
         free_swap_cache(page, old.folio)
 
 
@@ -379,7 +379,7 @@ def zap_pte(page: Page, p: int, keeps_markers: bool = False) -> None:
         if isinstance(pte, Pte) and not pte.is_zero_page:
             if pte.dirty and page.in_page_cache(pte.folio):
                 page.set_folio(pte.folio, dirty=True)
-            page.mlock_vma_folio(pte.folio, p)  # folio_remove_rmap_pte()
+            page.munlock_vma_folio(pte.folio, p)  # folio_remove_rmap_pte()
             free_swap_cache(page, pte.folio)
     drop_data(page, p)
     if left is not None:

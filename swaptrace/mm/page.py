@@ -30,12 +30,13 @@ from swaptrace.mm.column import (
 from swaptrace.mm.event import Facts
 from swaptrace.mm.outcome import Batched, FaultResult, Lookup
 from swaptrace.mm.policy import FolioRefs, Held, Policy
+from swaptrace.mm.waiting import Waiting
 
 UNBATCHED: Final = Batched()
 """Where no batch is kept."""
 
 
-class Page:
+class Page(Waiting):
     """Mutable working copy of a column, with the policy and the facts in force.
 
     `path` explains and decides nothing. What others need to know of the way that was taken stands
@@ -46,27 +47,17 @@ class Page:
     """
 
     __slots__ = (
-        "batch",
-        "batched",
         "broken",
-        "column",
         "counts",
         "ends",
-        "facts",
-        "folios",
-        "fresh",
         "given",
         "lookup",
-        "maps",
         "maps_around",
         "marked",
         "may_retry",
-        "mlock_new",
-        "mlocks",
         "path",
         "pins",
         "policy",
-        "queued",
         "shmem",
         "slots",
         "wp_fault",
@@ -93,28 +84,13 @@ class Page:
         self.marked = False
         self.given: int | None = None
         self.ends = False
-        self.batch: set[int] = set()
-        self.queued: set[int] = set()
-        self.mlocks: dict[int, int] = {}
-        self.mlock_new: set[int] = set()
-        self.fresh: set[int] = set()
+        self.batch = set()
+        self.queued = set()
+        self.mlocks = {}
+        self.fresh = set()
         self.batched = UNBATCHED
-        if facts.batch_left:
+        if facts.batch_left or facts.keeps_fresh:
             self.find_waiting()
-
-    def find_waiting(self) -> None:
-        """Which folios wait in the per-CPU batches."""
-        for f, folio in enumerate(self.column.folios):
-            if folio.batched:
-                self.batch.add(f)
-            if folio.queued:
-                self.queued.add(f)
-            if folio.mlocks:
-                self.mlocks[f] = folio.mlocks
-            if folio.mlock_new:
-                self.mlock_new.add(f)
-            if folio.fresh:
-                self.fresh.add(f)
 
     def freeze(self) -> Column:
         """The column that the page has become, in canonical form."""
@@ -123,11 +99,16 @@ class Page:
                 folio._replace(
                     batched=f in self.batch,
                     queued=f in self.queued,
-                    mlocks=self.mlocks.get(f, 0),
-                    mlock_new=f in self.mlock_new,
-                    fresh=f in self.fresh,
+                    mlocks=self.mlocks.get(f, ()),
                 )
                 for f, folio in enumerate(self.folios)
+            ]
+        elif self.mlocks:
+            self.batch.clear()
+            self.mlock_drain()
+        if self.facts.keeps_fresh:
+            self.folios = [
+                folio._replace(fresh=f in self.fresh) for f, folio in enumerate(self.folios)
             ]
         pages = tuple(self.maps), tuple(self.folios), tuple(self.slots)
         parts = *pages, tuple(self.pins), self.shmem
@@ -169,69 +150,6 @@ class Page:
         """Allocate a folio; its number."""
         self.folios.append(Folio(data, **fields))
         return len(self.folios) - 1
-
-    def lru_add(self, f: int) -> None:
-        """folio_add_lru(): into the per-CPU batch, which holds a reference, and is drained when it
-        is full."""
-        self.batch.add(f)
-        if not self.facts.batch_left:
-            return
-        self.batched = self.batched._replace(added=self.batched.added + 1)
-        empty = self.batched.drained or self.batched.filled
-        if not empty and self.batched.added == self.facts.batch_left:
-            self.batch.clear()
-            self.batched = self.batched._replace(filled=True, added=0)
-
-    def lru_add_vma(self, f: int, p: int) -> None:
-        """folio_add_lru_vma(): where the VMA is locked into the batch of mlock, not onto an LRU
-        list (mlock_new_folio())."""
-        if self.facts.mlock_left and self.vma(p).locked:
-            self.mlock_new.add(f)
-            self.queue_mlock(f)
-        else:
-            self.lru_add(f)
-
-    def mlock_vma_folio(self, f: int, p: int) -> None:
-        """mlock_vma_folio() and munlock_vma_folio(): an entry in the batch of mlock, if the VMA is
-        locked."""
-        if self.facts.mlock_left and self.vma(p).locked:
-            self.queue_mlock(f)
-
-    def queue_mlock(self, f: int) -> None:
-        """An entry, which has a reference; the last that fits empties the batch."""
-        self.mlocks[f] = self.mlocks.get(f, 0) + 1
-        self.batched = self.batched._replace(mlocked=self.batched.mlocked + 1)
-        empty = self.batched.drained or self.batched.mlock_filled
-        if not empty and self.batched.mlocked == self.facts.mlock_left:
-            self.mlocks.clear()
-            self.mlock_new.clear()
-            self.batched = self.batched._replace(mlock_filled=True, mlocked=0)
-
-    def off_lru(self, f: int) -> bool:
-        """Whether a folio is on no list yet (not folio_test_lru()), as it waits in a batch."""
-        return f in self.batch or f in self.mlock_new
-
-    def queue_inactive(self, f: int) -> None:
-        """folio_mark_lazyfree(), folio_deactivate(): into a batch of its own, which holds a
-        reference; the folio stays on its list, and is not active once that is emptied."""
-        self.queued.add(f)
-        self.set_active(f, False)
-        self.batched = self.batched._replace(queued=self.batched.queued + 1)
-
-    def set_active(self, f: int, yes: bool | None) -> None:
-        """PG_active, where the batches are kept; None: it depends on what is not modelled."""
-        if self.facts.batch_left:
-            self.set_folio(f, active=yes, marked=False)
-
-    def lru_add_drain(self) -> None:
-        """lru_add_drain() in a fault: the batches let go of their folios."""
-        if self.facts.batch_left:
-            self.count(Counter.LRU_DRAINS)
-        self.batch.clear()
-        self.queued.clear()
-        self.mlocks.clear()
-        self.mlock_new.clear()
-        self.batched = Batched(drained=True)
 
     def new_slot(self) -> int:
         """Allocate a swap slot with nothing in it; its number."""
@@ -343,8 +261,14 @@ class Page:
         """What a hit in the swap cache is to read-ahead: the replay's business."""
 
     def mlocked(self, f: int) -> bool:
-        """folio_test_mlocked(): mapped by a locked VMA."""
+        """folio_test_mlocked(); where that is not kept, whether a locked VMA maps the folio."""
+        if self.keeps_mlocked(f):
+            return self.folios[f].mlocked
         return any(m.vma is not None and m.vma.locked for m in mappers(self.maps, f))
+
+    def keeps_mlocked(self, f: int) -> bool:
+        """Whether PG_mlocked is a state of folio `f`."""
+        return not (self.folios[f].ksm or self.in_page_cache(f))
 
     def refs(self, f: int, held: Held = 0) -> FolioRefs:
         """What a policy may know of folio `f`, of which the caller holds `held` references, and the
@@ -352,7 +276,7 @@ class Page:
         slot = self.folios[f].slot
         swap_count = None if slot is None else self.swap_count(slot)
         mapcount, nr_pages = self.mapcount(f), self.nr_pages(f)
-        references = held + (f in self.batch) + (f in self.queued) + self.mlocks.get(f, 0)
+        references = held + (f in self.batch) + (f in self.queued) + len(self.mlocks.get(f, ()))
         refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), references, nr_pages)
         if self.folios[f].ksm:
             refs = refs._replace(ksm=True)

@@ -45,6 +45,7 @@ def do_cow_fault(page: Page, p: int) -> bool:
     page.count(Counter.COW_FAULT)
     cached, major = shmem_get_folio(page)
     f = page.new_folio(page.folios[cached].data, anon_exclusive=True)
+    page.lru_add_vma(f, p)
     pte = Pte(f).mkdirty()
     set_pte_range(page, p, pte.mkwrite() if page.vma(p).writable else pte)
     return major

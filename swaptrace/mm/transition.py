@@ -44,7 +44,7 @@ from swaptrace.mm.event import (
     Writeprotect,
 )
 from swaptrace.mm.fork import copy_page_range
-from swaptrace.mm.gup import folio_mark_accessed, populate, unpin
+from swaptrace.mm.gup import populate, unpin
 from swaptrace.mm.hugetlb import hugetlb_access
 from swaptrace.mm.ksm import break_ksm, merge_one_page
 from swaptrace.mm.madvise import guard, madvise_free, swapin_walk
@@ -55,6 +55,7 @@ from swaptrace.mm.memory import (
     zap_pte,
 )
 from swaptrace.mm.migrate import migrate
+from swaptrace.mm.mlock import set_vma
 from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_range
 from swaptrace.mm.mremap import move_pte
 from swaptrace.mm.outcome import Outcome
@@ -123,7 +124,7 @@ def perform(page: Page, event: Event) -> None:
         case SwapIn():
             swapin_walk(page, p, event.readahead)
         case SetVma():
-            set_vma(page, event)
+            set_vma(page, p, event.vma)
         case Move():
             move_pte(page, p, event)
         case Mprotect():
@@ -144,14 +145,6 @@ def perform(page: Page, event: Event) -> None:
             break_ksm(page, p, event.unshare)
         case Unmap():
             perform_unmap(page, event)
-
-
-def set_vma(page: Page, event: SetVma) -> None:
-    """mlock_vma_pages_range() changes which list a folio is on."""
-    before = page.maps[event.process].vma
-    if before is not None and before.locked != event.vma.locked:
-        folio_mark_accessed(page, event.process)
-    page.set_map(event.process, vma=event.vma)
 
 
 def perform_reclaim(page: Page, event: ReclaimEvent) -> None:

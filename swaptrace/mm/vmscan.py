@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from swaptrace.errors import NotModelled
 from swaptrace.mm.column import Pte, Shmem, SwapPte
 from swaptrace.mm.page import Page, drop_data
@@ -100,7 +102,12 @@ def shrink_lazyfree(page: Page, f: int, held: bool) -> None:
 
 
 def activate(page: Page, f: int) -> None:
-    """A folio that is spared gives its slot up where swap is scarce (mem_cgroup_swap_full)."""
+    """A folio that is spared gives its slot up where swap is scarce (mem_cgroup_swap_full). One
+    that a locked VMA maps and that is not mlocked is so then (folio_referenced_one())."""
+    if not page.mlocked(f):
+        locked = (p for p, _ in mappings(page, f) if page.vma(p).locked)
+        for p in islice(locked, 1):
+            page.mlock_vma_folio(f, p)
     if page.facts.swap_full:
         folio_free_swap(page, f)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from swaptrace.reclaim.compiled import compiled
 from swaptrace.reclaim.generations import folio_inc_refs
-from swaptrace.reclaim.lists import add_folio, del_folio, evictable, in_locked_vma, lru_add
+from swaptrace.reclaim.lists import add_folio, del_folio, evictable, lru_add, mlocked
 from swaptrace.reclaim.memory import (
     ABSENT,
     ACTIVATING,
@@ -117,7 +117,7 @@ def lru_move(m: Memory, batch: int, node: int) -> None:
 def mlock_move(m: Memory, node: int) -> None:
     """mlock_folio_batch(), for one folio: it has been locked or unlocked, or is new and locked."""
     where = m.flags[node] & WHERE
-    if not in_locked_vma(m, node):
+    if not mlocked(m, node):
         m.flags[node] &= ~MLOCKED
     if where == 0 or place_in(m, LRU_ADD, node) >= 0:
         return
@@ -158,7 +158,7 @@ def folio_add_lru(m: Memory, node: int) -> None:
 @compiled
 def folio_add_lru_vma(m: Memory, node: int) -> None:
     """The same where a process has made it: in a locked VMA it waits in the batch of mlock."""
-    if node == DEAD or not in_locked_vma(m, node):
+    if node == DEAD or not mlocked(m, node):
         folio_add_lru(m, node)
         return
     m.flags[node] |= MLOCKED
@@ -272,7 +272,7 @@ def reconsider(m: Memory, node: int, lazy: bool) -> None:
     ordinary one again (folio_set_swapbacked())."""
     flags = m.flags[node]
     where = flags & WHERE
-    if flags & MLOCKED and not in_locked_vma(m, node):
+    if flags & MLOCKED and not mlocked(m, node):
         if m.v[EXACT]:
             mlock_move(m, node)
         elif place_in(m, MLOCK, node) < 0:

@@ -239,8 +239,8 @@ def shrink_folio(m: Memory, node: int) -> int:
         return KEPT
     if in_locked_vma(m, node):
         m.flags[node] &= ~REFERENCED
-        mlock_folio(m, node)
         take(m, page, m.t[m.v[ACTIVATES] + folio] + 1, False)
+        mlock_folio(m, node)
         return KEPT
     young = young_ptes(m, page, mapped)
     referenced = m.flags[node] & REFERENCED

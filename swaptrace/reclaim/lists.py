@@ -18,6 +18,7 @@ from swaptrace.reclaim.memory import (
     LOCKED_FOLIOS,
     MGLRU,
     MLOCKED,
+    MLOCKED_FOLIOS,
     SIZE,
     UNEVICTABLE,
     USED,
@@ -81,6 +82,13 @@ def in_locked_vma(m: Memory, node: int) -> bool:
     """Whether a locked VMA maps the folio, which PG_mlocked does not always say."""
     page = page_of(m, node)
     return (m.t[m.v[LOCKED_FOLIOS] + m.column[page]] >> (node - base_of(m, page))) & 1 != 0
+
+
+@compiled
+def mlocked(m: Memory, node: int) -> bool:
+    """Whether the folio is to have PG_mlocked when the batches are drained."""
+    page = page_of(m, node)
+    return (m.t[m.v[MLOCKED_FOLIOS] + m.column[page]] >> (node - base_of(m, page))) & 1 != 0
 
 
 @compiled

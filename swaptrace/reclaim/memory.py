@@ -260,9 +260,11 @@ ONLY_CACHED: Final = 333
 """Of a column: the slots that only the swap cache holds, as bits."""
 SWITCHED: Final = 334
 """After so many folios written to swap the process that reclaims was switched from and to again."""
-BATCHES: Final = 335
+MLOCKED_FOLIOS: Final = 335
+"""Of a column: those that are mlocked, as bits."""
+BATCHES: Final = 336
 """Of each per-CPU batch (5): how many entries it has, and the nodes in it (31), DEAD or ABSENT."""
-SCALARS: Final = 495
+SCALARS: Final = 496
 
 BATCH_SIZE: Final = 31
 """PAGEVEC_SIZE"""
@@ -305,7 +307,7 @@ BREAKS: Final = 64
 FAULTS: Final = 128
 """A fault is taken, which leaves the PTE young."""
 LOCKS: Final = 256
-"""The VMA becomes a locked one (mlock_pte_range())."""
+"""The folio that the process maps is locked once more (mlock_pte_range(), mlock_vma_folio())."""
 
 
 class Memory(NamedTuple):

@@ -101,10 +101,9 @@ def inactive_is_low(m: Memory, inactive: int) -> bool:
 def folio_referenced(m: Memory, page: int, folio: int) -> int:
     """How many PTEs have been used since they were last looked at; they are marked old.
 
-    -1: a locked VMA maps the folio, which has missed that, and is marked now."""
+    -1: a locked VMA maps the folio, which has missed that."""
     base = base_of(m, page)
     if in_locked_vma(m, base + folio):
-        mlock_folio(m, base + folio)
         return -1
     mapped = m.t[m.v[MAPPED] + m.column[page] * m.v[WIDTH] + folio]
     found = 0
@@ -130,6 +129,7 @@ def shrink_folio(m: Memory, node: int) -> int:
     m.flags[node] &= ~REFERENCED
     if young < 0:
         take(m, page, m.t[m.v[ACTIVATES] + folio] + 1, False)
+        mlock_folio(m, node)
         return 0
     if not young:
         return evict(m, page, folio)
@@ -224,7 +224,10 @@ def shrink_active_list(m: Memory, count: int, active: int) -> None:
     for i in range(count):
         node = m.v[HELD_ENTRIES + i]
         page = page_of(m, node)
-        folio_referenced(m, page, node - base_of(m, page))
+        folio = node - base_of(m, page)
+        if folio_referenced(m, page, folio) < 0:
+            take(m, page, m.t[m.v[ACTIVATES] + folio], False)
+            mlock_folio(m, node)
         m.flags[node] = (m.flags[node] & ~ACTIVE) | WORKINGSET
     m.v[PGDEACTIVATE] += move_folios_to_lru(m)
 

@@ -28,6 +28,7 @@ from swaptrace.replay.filemap import check_claims
 from swaptrace.replay.folding import fold, folded
 from swaptrace.replay.growing import check_holes
 from swaptrace.replay.hugetlb import check_step
+from swaptrace.replay.locking import locks
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.pages.placed import is_placed
@@ -111,8 +112,9 @@ class Replay:
         own = table.policy
         self.undecided = own.undecided
         machine = scenario.machine_under(own.kernel, own.pinned)
+        placed = is_placed(scenario, machine)
         collapsing = bool(machine.thp) and collapses(scenario.steps)
-        self.world = world_of(machine, table, is_placed(scenario, machine), collapsing)
+        self.world = world_of(machine, table, placed, collapsing, locks(scenario.steps))
         self.world.keeps_bytes = checking.asks_for_bytes(scenario.steps)
         self.broken: set[str] = set()
         self.parts = checkpoints
@@ -295,14 +297,18 @@ class Replay:
 
 
 def world_of(
-    machine: Machine, table: Table, placed: bool = False, collapsing: bool = False
+    machine: Machine,
+    table: Table,
+    placed: bool = False,
+    collapsing: bool = False,
+    locks: bool = False,
 ) -> World:
     """A world with one process and no memory mapped; `placed` is that slots have positions,
-    `collapsing` that there is MADV_COLLAPSE.
+    `collapsing` that there is MADV_COLLAPSE, `locks` that memory may be locked.
 
     Raises `SwaptraceError` for a machine that is not modelled.
     """
-    world = World(machine, table)
+    world = World(machine, table, locks)
     if machine.unmodelled:
         raise SwaptraceError(machine.unmodelled)
     if large_folios(machine.thp):

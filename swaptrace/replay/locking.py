@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 from typing import get_args
 
@@ -14,11 +15,26 @@ from swaptrace.scenario.addresses import ADDRESS_LIMIT
 from swaptrace.scenario.schema import (
     LockAllFlag,
     LockFlag,
+    MeasureStep,
     MlockallStep,
     MlockStep,
+    MmapStep,
     MunlockStep,
+    RepeatStep,
+    Step,
 )
 from swaptrace.vmflags import VmFlag
+
+
+def locks(steps: Iterable[Step]) -> bool:
+    """Whether a scenario locks memory."""
+    return any(
+        locks(step.steps)
+        if isinstance(step, MeasureStep | RepeatStep)
+        else isinstance(step, MlockStep | MlockallStep)
+        or (isinstance(step, MmapStep) and "MAP_LOCKED" in step.flags)
+        for step in steps
+    )
 
 
 def mlock(world: World, tally: Tally, process: Process, step: MlockStep) -> Errno:

@@ -212,6 +212,7 @@ def folio_words(column: Column, pte: Pte, sizes: tuple[int, ...]) -> str:
         "of the page cache" if cached else "exclusive" if folio.anon_exclusive else "not exclusive",
         *(["dirty"] if folio.dirty else []),
         *(["lazyfree"] if folio.lazyfree else []),
+        *(["mlocked"] if folio.mlocked else []),
         *(["merged by KSM"] if folio.ksm else []),
         *([f"mapped {count} times"] if count > 1 and not folio.elsewhere else []),
         *(["mapped elsewhere"] if folio.elsewhere else []),

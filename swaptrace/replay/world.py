@@ -68,16 +68,17 @@ class World:
     Under a memory limit, and with large folios, `arena` holds the pages of all regions. `batch` is
     that of new folios, where it is kept.
     `keeps_bytes` is that a scenario asks what the data of pages are. `mergeable` are the processes
-    that ksmd looks at, in its order, `shares` whether it has merged pages. `grows` is that there
+    that ksmd looks at, in its order, `shares` whether it has merged pages. `locks` is that memory
+    may be locked, `grows` that there
     was a mapping that grows down. `files` are those of tmpfs by name, mapped or not.
     """
 
-    def __init__(self, machine: Machine, table: Table) -> None:
+    def __init__(self, machine: Machine, table: Table, locks: bool = False) -> None:
         self.machine = machine
         self.table = table
         self.device = swap_device(machine)
         self.processes: dict[str, Process] = {"main": Process("main", AddressSpace())}
-        self.facts = static_facts(machine)
+        self.facts = static_facts(machine, locks)
         self._anon_vmas = 0
         self.arena: SinglePages | None = None
         self.batch: KeptBatch | None = None
@@ -183,8 +184,8 @@ def upgrades_clean(machine: Machine) -> bool:
 
 
 @cache
-def static_facts(machine: Machine) -> Facts:
-    """What the machine of a scenario means for a single page."""
+def static_facts(machine: Machine, locks: bool = False) -> Facts:
+    """What the machine of a scenario means for a single page; `locks` as of `World`."""
     backend = BACKENDS[machine.swap.backend]
     if not follows(machine.kernel, Rule.EXCLUSIVE_LOADS):
         backend = backend._replace(load_erases=False)
@@ -211,6 +212,7 @@ def static_facts(machine: Machine) -> Facts:
         frees_page_tables=follows(machine.kernel, Rule.FREES_PAGE_TABLES),
         readahead=machine.swap.page_cluster > 0,
         swapin_unmlocked=follows(machine.kernel, Rule.SWAPIN_UNMLOCKED),
+        keeps_fresh=machine.lru_batch or (locks and follows(machine.kernel, Rule.SWAPIN_UNMLOCKED)),
         shmem_sync=follows(machine.kernel, Rule.SHMEM_SYNC),
         uffd_rwp=follows(machine.kernel, Rule.UFFD_RWP),
     )

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from swaptrace.counters import ReclaimCounter
-from swaptrace.mm.column import Pte, mappers
+from swaptrace.mm.column import Column, Pte, SwapPte, mappers
 from swaptrace.mm.event import (
+    Access,
     Activate,
     Event,
     FreeSwap,
     Pageout,
+    Populate,
     Reclaim,
     SetVma,
 )
@@ -52,6 +54,19 @@ class Shadow:
     age: int | str
     workingset: bool
     refs: int = 0
+
+
+def adds_lock(event: Event, before: Column) -> bool:
+    """Whether a VMA becomes a locked one, or a locked one maps what the swap cache has and somebody
+    has mapped before."""
+    if not isinstance(event, SetVma | Access | Populate):
+        return False
+    vma, pte = before.maps[event.process].vma, before.maps[event.process].pte
+    if isinstance(event, SetVma):
+        return event.vma.locked and vma is not None and not vma.locked
+    if not isinstance(pte, SwapPte) or vma is None or not vma.locked:
+        return False
+    return any(f.slot == pte.slot and not f.fresh for f in before.folios)
 
 
 @dataclass
@@ -125,6 +140,11 @@ class NaiveMemory:
         number = self.pages[folio.where].folios.index(folio)
         return any(m.vma and m.vma.locked for m in mappers(column.maps, number))
 
+    def is_marked(self, folio: Folio) -> bool:
+        family = self.of[folio.where[0]]
+        column = self.world.table.columns[self.column(family, folio.where[1])]
+        return column.folios[self.pages[folio.where].folios.index(folio)].mlocked
+
     def add(self, folio: Folio, newest: bool = True) -> None:
         if not folio.mlocked:
             folio.place = self.list_of(folio)
@@ -188,7 +208,7 @@ class NaiveMemory:
             self.add(folio)
 
     def settle_lock(self, folio: Folio) -> None:
-        folio.mlocked &= self.in_locked_vma(folio)
+        folio.mlocked &= self.is_marked(folio)
         listed = isinstance(folio.place, list)
         if folio.place == "" or folio in self.batches["add"] or (listed and not folio.mlocked):
             return
@@ -214,7 +234,7 @@ class NaiveMemory:
             self.add(folio)
 
     def add_new(self, folio: Folio, read: bool) -> None:
-        if not read and not folio.freed and self.in_locked_vma(folio):
+        if not read and not folio.freed and self.is_marked(folio):
             folio.mlocked = True
             self.join(folio, "mlock")
         else:
@@ -321,17 +341,18 @@ class NaiveMemory:
             self.add_new(folio, read=number == 0 and way.read >= 0)
         for number, folio in enumerate(state.folios):
             self.reconsider(folio, column.folios[number].lazyfree)
-        locked = self.world.table.columns[old].maps[event.process].vma
-        if isinstance(event, SetVma) and event.vma.locked and locked and not locked.locked:
+        if adds_lock(event, self.world.table.columns[old]):
             pte = column.maps[event.process].pte
             if isinstance(pte, Pte) and not pte.is_zero_page:
-                self.lock(state.folios[pte.folio])
+                folio = state.folios[pte.folio]
+                if folio not in new:
+                    self.lock(folio)
         if way.drains:
             self.drain()
 
     def reconsider(self, folio: Folio, lazy: bool) -> None:
         listed = isinstance(folio.place, list)
-        if folio.mlocked and not self.in_locked_vma(folio):
+        if folio.mlocked and not self.is_marked(folio):
             if self.exact:
                 self.settle_lock(folio)
             elif folio not in self.batches["mlock"]:

@@ -97,8 +97,8 @@ class NaiveGenerations(NaiveAging):
             return "kept"
         if self.in_locked_vma(folio):
             folio.referenced = False
-            self.lock(folio)
             self.spare(folio)
+            self.lock(folio)
             return "kept"
         young = [p for p in users if self.near(family, page, p)]
         if young:

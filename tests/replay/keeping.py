@@ -1,18 +1,20 @@
 """A second implementation of the per-CPU batches: lists of what was put into them, one by one.
 
 What is in a batch stands in a list, in its order; when one is emptied, every page there is loses
-the mark. The transition function says what an event adds, and is shared with the engine.
+the mark, and what waits to be mlocked is. The transition function says what an event adds, and is
+shared with the engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
+from swaptrace.mm.column import Folio
 from swaptrace.mm.event import Event, Pageout, SwapIn
 from swaptrace.mm.policy import Policy
 from swaptrace.replay import engine
@@ -33,6 +35,43 @@ CAPACITY = {"6.1": 15, "6.12": 31, "7.2": 31, "7.3": 31}
 
 Entry = tuple[str, int]
 """The page that a folio was put into a batch for, by its region."""
+
+
+def listed(folio: Folio) -> Folio:
+    """lru_add()."""
+    return folio._replace(batched=False)
+
+
+def unqueued(folio: Folio) -> Folio:
+    """lru_lazyfree()."""
+    return folio._replace(queued=False)
+
+
+def mlocked(folio: Folio) -> Folio:
+    """mlock_folio_batch(), with the flags of the kernel."""
+    on_list = not folio.batched and "new" not in folio.mlocks
+    flag, count = folio.mlocked, folio.mlock_count
+    unevictable = count > 0
+    for entry in folio.mlocks:
+        if entry == "new":  # __mlock_new_folio()
+            on_list, unevictable, count = True, flag, int(flag)
+        elif entry == "lock":  # __mlock_folio()
+            if not on_list:
+                continue
+            if not flag:
+                unevictable = False
+            elif unevictable:
+                count += 1
+            else:
+                unevictable, count = True, 1
+        else:  # __munlock_folio()
+            if on_list and unevictable:
+                count -= count > 0
+                if count:
+                    continue
+            flag = unevictable = False
+            count = 0
+    return folio._replace(mlocked=flag, mlock_count=count, mlocks=())
 
 
 class Lists:
@@ -62,23 +101,22 @@ class Lists:
         """Everything is tried."""
 
     def drain(self) -> None:
-        self.empty(self.new, "batched")
-        self.empty(self.freed, "queued")
-        self.empty(self.locked, "mlocks", "mlock_new")
+        self.empty(self.new, listed)
+        self.empty(self.freed, unqueued)
+        self.empty(self.locked, mlocked)
 
     def zap(self) -> None:
         if self.before_7:
             self.drain()
 
-    def empty(self, entries: list[Entry], *marks: str) -> None:
+    def empty(self, entries: list[Entry], change: Callable[[Folio], Folio]) -> None:
         entries.clear()
         table = self.world.table
         families = {id(f): f for p in self.world.processes.values() for f in p.families()}
         for family in families.values():
             for page in range(family.region.pages):
                 column = table.columns[self.column(family, page)]
-                none: Any = dict.fromkeys(marks, 0)
-                clear = tuple(folio._replace(**none) for folio in column.folios)
+                clear = tuple(change(folio) for folio in column.folios)
                 self.put(family, page, table.intern(column._replace(folios=clear)))
 
     def column(self, family: SharedRegion, page: int) -> int:
@@ -107,15 +145,15 @@ class Lists:
         if row.batch.drained:
             self.drain()
         if row.batch.filled:
-            self.empty(self.new, "batched")
+            self.empty(self.new, listed)
         if row.batch.mlock_filled:
-            self.empty(self.locked, "mlocks", "mlock_new")
+            self.empty(self.locked, mlocked)
         self.put(family, page, row.new)
         self.new += [entry] * row.batch.added
         self.freed += [entry] * row.batch.queued
         self.locked += [entry] * row.batch.mlocked
         if len(self.freed) == self.capacity:
-            self.empty(self.freed, "queued")
+            self.empty(self.freed, unqueued)
         return row
 
     def read(self, tally: Tally, walk: Walk, task: Any) -> None:
@@ -153,7 +191,7 @@ class Lists:
                 continue
             self.new.append(own)
             if len(self.new) == self.capacity:
-                self.empty(self.new, "batched")
+                self.empty(self.new, listed)
         gone = own not in self.new
         if not gone:
             self.new.remove(own)

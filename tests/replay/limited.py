@@ -49,7 +49,6 @@ class NaiveArena(NaiveMemory):
             p for p, m in enumerate(column.maps) if isinstance(m.pte, Pte) and m.pte.folio == number
         }
         if self.in_locked_vma(folio):
-            self.lock(folio)
             return -1
         found = len(mapping & state.young)
         state.young -= mapping
@@ -81,6 +80,7 @@ class NaiveArena(NaiveMemory):
             folio.referenced = young > 0
             if young < 0:
                 self.spare(folio)
+                self.lock(folio)
                 back.append(folio)
                 continue
             if young:
@@ -106,9 +106,9 @@ class NaiveArena(NaiveMemory):
         self.note_cost(kind, 32 * io + len(taken) - freed)
         return freed
 
-    def spare(self, folio: Folio) -> None:
-        """It gives its slot up."""
-        facts = self.world.facts._replace(swap_full=True)
+    def spare(self, folio: Folio, scarce: bool = True) -> None:
+        """It gives its slot up, where those are `scarce`."""
+        facts = self.world.facts._replace(swap_full=scarce)
         number = self.pages[folio.where].folios.index(folio)
         self.take(self.of[folio.where[0]], folio.where[1], Activate(0, facts, number))
 
@@ -128,7 +128,9 @@ class NaiveArena(NaiveMemory):
         taken = self.lists[kind, True][::-1][:number]
         for folio in taken:
             self.remove(folio)
-            self.used_by(folio)
+            if self.used_by(folio) < 0:
+                self.spare(folio, scarce=False)
+                self.lock(folio)
             folio.active, folio.workingset = False, True
         self.count(ReclaimCounter.PGDEACTIVATE, self.put_back(taken))
 

@@ -63,16 +63,16 @@ def naive() -> Iterator[None]:
 class NaiveWorld(World):
     """A world that sends its events here; `slots` is its swap device, where positions matter."""
 
-    def __init__(self, machine: Machine, table: Table, placed: bool) -> None:
-        super().__init__(machine, table)
+    def __init__(self, machine: Machine, table: Table, placed: bool, locks: bool) -> None:
+        super().__init__(machine, table, locks)
         self.slots = Slots(self, free_swap) if placed else None
 
 
-def world_of(machine: Machine, table: Table, placed: bool, _collapsing: bool) -> World:
+def world_of(machine: Machine, table: Table, placed: bool, collapsing: bool, locks: bool) -> World:
     """In the place of the engine's."""
     if machine.memory is not None:
-        return real_world_of(machine, table, placed)
-    return NaiveWorld(machine, table, placed)
+        return real_world_of(machine, table, placed, collapsing, locks)
+    return NaiveWorld(machine, table, placed, locks)
 
 
 def free_swap(world: World, family: SharedRegion, page: int, slot: int) -> None:

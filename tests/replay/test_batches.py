@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from swaptrace import policies
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.loader import load_text
@@ -52,6 +54,37 @@ def test_pages_swapped_into_locked_memory_stay_on_a_list() -> None:
     fill = "- {write: other, length: 3MiB}\n"
     swapped = counted(written + fill, "pgscan", "mglru")[-1]
     assert swapped - counted(made + fill, "pgscan", "mglru")[-1] == 16
+
+
+FILL = "- {write: other, length: 3MiB}\n"
+
+
+@pytest.mark.parametrize("reclaim", ["classic", "mglru", "lru"])
+def test_mlock_takes_pages_off_the_lists(reclaim: str) -> None:
+    """Is what mlock() finds never looked at, as what it makes?"""
+    found = "- {write: buf}\n- {mlock: buf}\n" + FILL
+    made = counted("- {mlock: buf}\n" + FILL, "pgscan", reclaim)[-1]
+    assert counted(found, "pgscan", reclaim)[-1] == made
+
+
+@pytest.mark.parametrize("reclaim", ["mglru", "lru"])
+def test_munlock_puts_pages_on_a_list(reclaim: str) -> None:
+    """Are they evicted then?"""
+    for unlock, read in (("", 0), ("- {munlock: buf}\n", 16)):
+        steps = f"- {{write: buf}}\n- {{mlock: buf}}\n{unlock}{FILL}- {{read: buf}}\n"
+        assert counted(steps, "majflt", reclaim)[-1] == read
+
+
+def test_what_a_locked_vma_finds_in_the_swap_cache_leaves_its_list() -> None:
+    """Is only a page that somebody has mapped before, mlocked when such a VMA maps it?"""
+    swapped = "- {write: buf}\n- {madvise: buf, advice: MADV_PAGEOUT}\n- {fork: child}\n"
+    locked = "- {mlock: buf, flags: MLOCK_ONFAULT}\n"
+    scanned = {
+        first: counted(swapped + locked + first + "- {read: buf}\n" + FILL, "pgscan", "mglru")[-1]
+        for first in ("- {read: buf, process: child}\n", "- {read: buf}\n")
+    }
+    known, new = scanned.values()
+    assert new - known == 16
 
 
 def test_a_registration_drains_nothing() -> None:

@@ -117,3 +117,45 @@ def test_what_is_wrong_is_said_once(step: str, said: str) -> None:
         load_text(f"steps:\n- {{mmap: a, size: 4KiB}}\n- {step}\n", "a")
     (problem,) = caught.value.problems
     assert said in problem.message
+
+
+SWAPPED_IN_LOCKED = """
+- {mmap: a, size: 64KiB}
+- {write: a}
+- {madvise: a, advice: PAGEOUT}
+- {fork: child}
+- {mlock: a, flags: MLOCK_ONFAULT, process: child}
+- {read: a, process: child}
+- {read: a}
+"""
+"""The child's locked VMA maps the pages first."""
+
+AFTER = {
+    "the swap cache keeps them": """
+- {munlock: a, process: child}
+- {exit: child}
+- {madvise: a, advice: PAGEOUT}
+""",
+    "they can be given up": "- {madvise: a, advice: FREE}\n- {exit: child}\n"
+    "- {madvise: a, advice: PAGEOUT}\n",
+}
+"""What shows that they are not mlocked."""
+
+
+@pytest.mark.parametrize("what", AFTER)
+def test_what_a_locked_vma_swaps_in_is_not_mlocked_since_6_11(what: str) -> None:
+    """Is nothing written once more, as by 6.12.117 and 6.18.44?"""
+    for kernel, written in (("6.10", 32), ("6.11", 16), ("6.12", 16), ("6.18", 16)):
+        steps = SWAPPED_IN_LOCKED + AFTER[what]
+        text = f"machine: {{kernel: '{kernel}'}}\nsteps:\n{steps}"
+        found = replay(load_text(text, "a"), policies.find("merged"))
+        assert (kernel, found.total["pswpout"]) == (kernel, written)
+
+
+def test_a_page_that_is_mlocked_leaves_the_swap_cache_with_the_next_process() -> None:
+    """Is it so once a call has found the page there, and not after munlock()?"""
+    again = "- {munlock: a, process: child}\n- {mlock: a, flags: MLOCK_ONFAULT, process: child}\n"
+    end = "- {read: a}\n- {exit: child}\n- {madvise: a, advice: PAGEOUT}\n"
+    first = SWAPPED_IN_LOCKED.replace("- {read: a}\n", "")
+    for between, written in (("", 16), (again, 32), (again + again[:31], 16)):
+        assert run(first + between + end).total["pswpout"] == written

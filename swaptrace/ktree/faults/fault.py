@@ -103,7 +103,7 @@ class Fault:
         """folio_ref_count(). rmap takes no reference: that of the fault becomes the mapping's."""
         cached = self.page.folios[f].slot is not None
         page = self.page
-        batches = (f in self.batched) + (f in page.queued) + page.mlocks.get(f, 0)
+        batches = (f in self.batched) + (f in page.queued) + len(page.mlocks.get(f, ()))
         return page.mapcount(f) + self.held[f] + page.pin_count(f) + cached + batches
 
     def swap_count(self, s: int) -> int:
@@ -112,10 +112,10 @@ class Fault:
 
     def is_anonymous(self, f: int) -> bool:
         """folio_test_anon(). Whether a cached folio that nobody maps was mapped before is known
-        where batches are kept; else both must come to the same."""
+        where it matters; else both must come to the same."""
         if self.mapcount(f):
             return True
-        if self.page.facts.batch_left:
+        if self.page.facts.keeps_fresh:
             return f not in self.page.fresh
         if f in self.fresh:
             return False

@@ -21,6 +21,7 @@ from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.readahead import ROOT, Window
+from swaptrace.mm.waiting import Waiting
 
 if TYPE_CHECKING:
     from swaptrace.mm.blockpage import BlockPage
@@ -210,19 +211,18 @@ def can_ask(page: Page, p: int) -> bool:
 
 def _copied(page: Page) -> Page:
     other = object.__new__(Page)
-    for name in Page.__slots__:
+    for name in (*Waiting.__slots__, *Page.__slots__):
         setattr(other, name, getattr(page, name))
     other.maps, other.folios, other.slots = list(page.maps), list(page.folios), list(page.slots)
     other.pins, other.batch, other.queued = list(page.pins), set(page.batch), set(page.queued)
-    other.mlocks, other.mlock_new = page.mlocks.copy(), set(page.mlock_new)
-    other.fresh = set(page.fresh)
+    other.mlocks, other.fresh = page.mlocks.copy(), set(page.fresh)
     other.counts, other.path, other.broken = page.counts.copy(), list(page.path), list(page.broken)
     return other
 
 
 def _state(page: Page) -> tuple[object, ...]:
     state = page.maps, page.folios, page.slots, page.pins, page.counts
-    batches = page.batch, page.queued, page.mlocks, page.mlock_new, page.batched
+    batches = page.batch, page.queued, page.mlocks, page.batched
     return *state, page.lookup, page.broken, page.wp_fault, *batches
 
 

@@ -58,8 +58,9 @@ def _references(fault: Fault, f: int) -> int:
 
 
 def _mlocked(fault: Fault, f: int) -> int:
-    mapped_locked = bool(fault.mapping[f]) and fault.page.vma(fault.p).locked
-    return int(mapped_locked or fault.page.mlocked(f))
+    page = fault.page
+    added = not page.keeps_mlocked(f) and bool(fault.mapping[f]) and page.vma(fault.p).locked
+    return int(added or page.mlocked(f))
 
 
 def _take(fault: Fault, f: int) -> Pointer:
@@ -289,7 +290,7 @@ FOLIOS: Final[Table] = {
     "PageAnon": _about(lambda fault, f: int(fault.is_anonymous(f)), "the same", FLAGS),
     "folio_test_swapcache": _about(_cached, "", FLAGS),
     "PageSwapCache": _about(_cached, "", FLAGS),
-    "folio_test_mlocked": _about(_mlocked, "mapped by a VMA with VM_LOCKED", FLAGS),
+    "folio_test_mlocked": _about(_mlocked, "PG_mlocked", FLAGS),
     "folio_test_lru": _about(lambda fault, f: int(not fault.page.off_lru(f)), "in no batch", FLAGS),
     "PageAnonExclusive": _about(
         lambda fault, f: int(fault.page.folios[f].anon_exclusive), "", FLAGS

@@ -65,6 +65,7 @@ SHAPES: Final = {
     "folio_of": Shape("CW", memory.FOLIO_OF, -1),
     "folios": Shape("C", memory.FOLIO_COUNT),
     "locked": Shape("C", memory.LOCKED_FOLIOS),
+    "mlocked": Shape("C", memory.MLOCKED_FOLIOS),
     "lazy": Shape("C", memory.LAZY_FOLIOS),
     "member": Shape("E", memory.MEMBER),
     "touches": Shape("E", memory.TOUCHES),
@@ -205,7 +206,7 @@ class FlatTable:
         arrays["new"][at] = row.new
         arrays["slots"][at] = row.slots
         arrays["does"][at] = does(event, column, row, way)
-        if locks(event, self.table.columns[column]):
+        if locks(event, self.table.columns[column], self.table.columns[row.new], way):
             arrays["does"][at] |= memory.LOCKS
         arrays["allocates"][at] = len(way.fresh)
         arrays["moves"][at] = moving
@@ -245,10 +246,13 @@ class FlatTable:
         for k, folio in enumerate(column.folios):
             locked = any(m.vma is not None and m.vma.locked for m in mappers(column.maps, k))
             arrays["locked"][number] |= locked << k
+            arrays["mlocked"][number] |= folio.mlocked << k
             arrays["lazy"][number] |= folio.lazyfree << k
             arrays["cached"][number] |= (folio.slot is not None) << k
             evicts, activates = int(arrays["evicts"][k]), int(arrays["activates"][k])
             yield from ((event, number) for event in (evicts, evicts + 1, activates + 1))
+            if locked:
+                yield activates, number
             if self.generations:
                 unmaps = int(arrays["unmaps"][k])
                 yield from ((event, number) for event in (unmaps, unmaps + 1))
@@ -274,10 +278,15 @@ def touches(event: Event) -> int:
     return 1 if isinstance(event, Access) else 2 if isinstance(event, Populate) else 0
 
 
-def locks(event: Event, column: Column) -> bool:
-    """Whether the VMA becomes a locked one."""
-    vma = column.maps[event.process].vma if isinstance(event, SetVma) else None
-    return vma is not None and not vma.locked and isinstance(event, SetVma) and event.vma.locked
+def locks(event: Event, before: Column, after: Column, way: Moves) -> bool:
+    """Whether the process maps a folio that was there, and locks it once more."""
+    if not isinstance(event, SetVma | Access | Populate):
+        return False
+    pte = after.maps[event.process].pte
+    if not isinstance(pte, Pte) or pte.folio not in way.folios:
+        return False
+    old = before.folios[way.folios.index(pte.folio)]
+    return after.folios[pte.folio].mlock_count > old.mlock_count
 
 
 def does(event: Event, column: int, row: TransitionRow, way: Moves) -> int:

@@ -11,15 +11,16 @@ one another, and each is visited by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from swaptrace.advice import Effect
 from swaptrace.errors import NotModelled, SwaptraceError
 from swaptrace.kernels import BATCHES_READ, Rule, follows
+from swaptrace.mm.column import Folio
 from swaptrace.mm.event import MOST_ADDED, Event, SwapIn
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
@@ -81,7 +82,7 @@ class Batch:
     """One of them: `count` entries, `pages` with one each, or more, to whose folios they still
     refer, and what becomes of such a folio when it is emptied."""
 
-    emptied: Mapping[str, Any]
+    emptied: Callable[[Folio], Folio]
     count: int = 0
     pages: dict[tuple[int, int], SharedRegion] = field(default_factory=dict)
 
@@ -97,9 +98,9 @@ class LruBatch:
         self.capacity = capacity_of(world.machine.kernel)
         self.zap_drains = not world.follows(Rule.UNMAPS_UNDRAINED)
         self.ahead_drains = not world.follows(Rule.READS_AHEAD_UNDRAINED)
-        self.new = Batch({"batched": False})
-        self.advised = Batch({"queued": False})
-        self.locked = Batch({"mlocks": 0, "mlock_new": False})
+        self.new = Batch(lambda folio: folio._replace(batched=False))
+        self.advised = Batch(lambda folio: folio._replace(queued=False))
+        self.locked = Batch(Folio.mlock_drained)
 
     def key(self) -> tuple[object, ...]:
         """As `KeptBatch`."""
@@ -135,7 +136,7 @@ class LruBatch:
         table = self.world.table
         for (_, page), family in batch.pages.items():
             column = table.columns[column_at(family, page)]
-            folios = tuple(each._replace(**batch.emptied) for each in column.folios)
+            folios = tuple(map(batch.emptied, column.folios))
             put(family, page, table.intern(column._replace(folios=folios)))
         batch.pages.clear()
         batch.count = 0
