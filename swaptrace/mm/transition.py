@@ -8,6 +8,8 @@ the replay's business and comes in as events and facts.
 
 from __future__ import annotations
 
+from typing import Final
+
 from swaptrace.counters import Counter
 from swaptrace.mm import checks
 from swaptrace.mm.column import Column, Pte
@@ -66,6 +68,9 @@ from swaptrace.mm.swap import try_to_reclaim_swap
 from swaptrace.mm.userfault import mfill_copy, mfill_zeropage
 from swaptrace.mm.vmscan import activate, madvise_cold, madvise_pageout, shrink_folio
 
+LOOK_THEMSELVES: Final = (Access, HugetlbFault)
+"""The events that count spurious dirtiness between their faults."""
+
 NOUGHT = (0,) * len(Counter)
 """The counters of an event that counts nothing."""
 
@@ -78,7 +83,7 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
     page = Page(column, policy, event.facts)
     perform(page, event)
     if not (isinstance(event, Unmap) and event.gone):  # the others have moved up, unchanged
-        if not isinstance(event, Access | HugetlbFault):
+        if not isinstance(event, LOOK_THEMSELVES):
             checks.count_spurious_dirty(page, column.maps, writer=None)
         page.broken += checks.newly_broken(column, page.maps)
         if page.pins:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -77,11 +76,11 @@ def walk_of(step: AccessStep | MemsetStep, page_size: int) -> Walk:
     if step.order == "random":
         if walk.scattered is not None:
             return listed(walk.scattered[order(step.seed, walk.count)])
-        return replace(walk, seed=step.seed)
+        return walk._replace(seed=step.seed)
     if step.order == "backward":
         if walk.scattered is not None:
             return listed(walk.scattered[::-1])
-        return replace(walk, backward=True)
+        return walk._replace(backward=True)
     return walk
 
 

@@ -89,7 +89,7 @@ def begin(world: World, tally: Tally, process: Process, region: str, span: ByteR
 
 
 def is_aligned(world: World, number: int) -> bool:
-    """Whether an offset or a length is a multiple of the page size."""
+    """Whether an offset or a length, or the bits of several, is a multiple of the page size."""
     return number % world.machine.page_size == 0
 
 

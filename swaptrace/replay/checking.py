@@ -22,7 +22,7 @@ from swaptrace.scenario.claims import (
     merged_data,
     without_soft_dirty,
 )
-from swaptrace.scenario.schema import CheckStep, KsmScanStep, MeasureStep, RepeatStep, Step
+from swaptrace.scenario.schema import CheckStep, KsmScanStep, Nesting, Step
 
 OTHER: Final = "other"
 """Data that are not zero, and of which the scenario does not say the byte."""
@@ -31,7 +31,7 @@ OTHER: Final = "other"
 def checks_in(steps: Iterable[Step]) -> Iterator[CheckStep]:
     """Every `check` step, once, in the order of the file."""
     for step in steps:
-        if isinstance(step, MeasureStep | RepeatStep):
+        if isinstance(step, Nesting):
             yield from checks_in(step.steps)
         elif isinstance(step, CheckStep):
             yield step
@@ -46,7 +46,7 @@ def asks_for_bytes(steps: Iterable[Step]) -> bool:
     """Whether a step asks what the data of pages are."""
     return any(
         asks_for_bytes(step.steps)
-        if isinstance(step, MeasureStep | RepeatStep)
+        if isinstance(step, Nesting)
         else isinstance(step, KsmScanStep)
         or (isinstance(step, CheckStep) and bool(step.claims.data))
         for step in steps

@@ -10,7 +10,7 @@ from swaptrace.kernels import Rule
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.replay.call import Call, Errno
 from swaptrace.replay.space import VmArea
-from swaptrace.scenario.schema import MadviseStep, MeasureStep, RepeatStep, Step
+from swaptrace.scenario.schema import MadviseStep, Nesting, Step
 from swaptrace.vmflags import VmFlag
 
 
@@ -43,7 +43,7 @@ def collapses(steps: Iterable[Step]) -> bool:
     """Whether a scenario has MADV_COLLAPSE."""
     return any(
         collapses(step.steps)
-        if isinstance(step, MeasureStep | RepeatStep)
+        if isinstance(step, Nesting)
         else isinstance(step, MadviseStep) and step.advice is Advice.COLLAPSE
         for step in steps
     )

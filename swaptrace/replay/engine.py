@@ -42,11 +42,11 @@ from swaptrace.scenario.schema import (
     AccessPatternStep,
     CheckStep,
     MadviseStep,
+    ManyAccesses,
     MeasureStep,
     RepeatStep,
     Scenario,
     Step,
-    TraceStep,
 )
 from swaptrace.scenario.thp import large_folios
 
@@ -216,7 +216,7 @@ class Replay:
             raise self.problem(step, str(error)) from error
         if self.world.arena is not None:
             self.world.arena.switched_to(step.process)
-        if isinstance(step, AccessPatternStep | TraceStep):
+        if isinstance(step, ManyAccesses):
             self.sequence(step, path, tally, record)
         elif isinstance(step, CheckStep):
             self.check(step, path, record)
@@ -248,9 +248,7 @@ class Replay:
             for checked in checking.found(self.world, step, path, self.broken):
                 record.add_check(checked, step.column)
 
-    def sequence(
-        self, step: AccessPatternStep | TraceStep, path: str, tally: Tally, record: Record
-    ) -> None:
+    def sequence(self, step: ManyAccesses, path: str, tally: Tally, record: Record) -> None:
         """Replay a long sequence of accesses, with checkpoints if they are wanted."""
         # What a sequence needs takes longer to import than a small replay takes.
         from swaptrace.replay.pages import sequence

@@ -47,8 +47,7 @@ NORESERVE: Final = {False: NO_FLAGS, True: VmFlag.NORESERVE}
 
 def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     """do_mmap(): a mapping, in the place of what is there (MAP_FIXED)."""
-    numbers = step.offset, step.at or 0, step.file_offset
-    if not step.size or not all(is_aligned(world, number) for number in numbers):
+    if not step.size or not is_aligned(world, step.offset | (step.at or 0) | step.file_offset):
         return "EINVAL"
     lock = process.future
     if "MAP_LOCKED" in step.flags:
@@ -63,7 +62,7 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     huge, noreserve = step.huge, "MAP_NORESERVE" in step.flags
     flags = together(executable(step.prot), NORESERVE[noreserve], grown(world, step))
     flags = lock.flags_of(flags)
-    vma = with_prot(Vma(locked=lock.locks), step.prot)
+    vma = Vma("r" in step.prot, "w" in step.prot, lock.locks)
     if step.shared or step.file is not None or huge:
         check_modelled(world, step)
         shmem = step.shared or step.file is not None

@@ -68,7 +68,10 @@ class Tally:
         for index in compress(POSITIONS, row.counts):
             self.counts[index] += row.counts[index] * pages
         key = Taken(family.name, family.labels, type(event), event, column)
-        self.taken[key] = self.taken.get(key, 0) + pages
+        known = len(self.taken)
+        before = self.taken.setdefault(key, pages)  # one hash of an event with its facts
+        if len(self.taken) == known:
+            self.taken[key] = before + pages
 
     def add_change(self, family: SharedRegion, change: BlockChange, times: int) -> None:
         """Something happened so often to pages of a block."""

@@ -13,7 +13,7 @@ from swaptrace.mm.event import Facts
 from swaptrace.replay.pages.protocol import KeptBatch, SinglePages
 from swaptrace.replay.processes import Process, SharedRegion, ShmemObject
 from swaptrace.replay.runs.region import Region
-from swaptrace.replay.space import AddressSpace
+from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.table import Table
 from swaptrace.scenario.addresses import first_fit
 from swaptrace.scenario.hardware import Machine
@@ -80,6 +80,7 @@ class World:
         self.processes: dict[str, Process] = {"main": Process("main", AddressSpace())}
         self.facts = static_facts(machine, locks)
         self._anon_vmas = 0
+        self._areas: dict[VmArea, int] = {}
         self.arena: SinglePages | None = None
         self.batch: KeptBatch | None = None
         self.keeps_bytes = False
@@ -147,6 +148,10 @@ class World:
         if self.arena is not None:
             self.arena.place(family, pages, column)
 
+    def number_of(self, area: VmArea) -> int:
+        """A number for a VMA, the same for those that are equal: repr() of it is slow."""
+        return self._areas.setdefault(area, len(self._areas))
+
     def state_key(self) -> tuple[object, ...]:
         """Equal for two moments exactly when nothing that follows can tell them apart."""
         anon_vmas: dict[int, int] = {}
@@ -158,7 +163,7 @@ class World:
             tuple(
                 (
                     name,
-                    process.space.key(anon_vmas),
+                    [self.number_of(area) for area in process.space.key(anon_vmas)],
                     tuple(
                         (region, family.base, family.first, family.region.pages)
                         for region, family in process.regions.items()

@@ -313,6 +313,12 @@ OnRange: TypeAlias = MemsetStep | PokeStep | AccessStep | AccessPatternStep | Sy
 OfProcess: TypeAlias = ClearRefsStep | KsmScanStep | MemoryMergeStep | MlockallStep | MunlockallStep
 """The steps that name no region, and make no process."""
 
+Nesting: TypeAlias = MeasureStep | RepeatStep
+"""The steps that have steps. To make the union takes longer than to ask for it."""
+
+ManyAccesses: TypeAlias = AccessPatternStep | TraceStep
+"""The steps that are sequences of accesses."""
+
 OnLocks: TypeAlias = MlockStep | MunlockStep | MlockallStep | MunlockallStep
 """What a process does with its memory locks."""
 

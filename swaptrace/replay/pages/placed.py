@@ -7,7 +7,7 @@ from swaptrace.backends import BACKENDS
 from swaptrace.kernels import Rule, follows
 from swaptrace.replay.pages.touched import TouchedMemory
 from swaptrace.scenario.hardware import Machine
-from swaptrace.scenario.schema import ForkStep, MadviseStep, MeasureStep, RepeatStep, Scenario, Step
+from swaptrace.scenario.schema import ForkStep, MadviseStep, Nesting, Scenario, Step
 
 
 def is_placed(scenario: Scenario, machine: Machine) -> bool:
@@ -30,7 +30,7 @@ def keeps_cached(steps: tuple[Step, ...]) -> bool:
     """Whether a step can leave a page in the swap cache of a synchronous device."""
     return any(
         keeps_cached(step.steps)
-        if isinstance(step, MeasureStep | RepeatStep)
+        if isinstance(step, Nesting)
         else isinstance(step, ForkStep)
         or (isinstance(step, MadviseStep) and step.advice.effect is Effect.SWAP_IN)
         for step in steps

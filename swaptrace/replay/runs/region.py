@@ -8,7 +8,7 @@ in which order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,7 @@ MAX_LISTED = 1 << 26
 """How many pages are listed one by one at most: half a gigabyte of page numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(NamedTuple):
     """The pages `first`, `first + stride`, … (`count` of them), unless `scattered` lists them.
 
     `backward` visits the last one first; `seed` shuffles the order; `scattered` is in
@@ -31,7 +30,7 @@ class Walk:
     """
 
     first: int
-    count: int
+    count: int  # type: ignore[assignment]
     stride: int = 1
     backward: bool = False
     seed: int | None = None
@@ -162,7 +161,7 @@ class Region:
             return {}
         if len(self.ids) == 1:
             return {int(self.ids[0]): walk.count}
-        _, counts, ids = self._segments(walk if walk.seed is None else replace(walk, seed=None))
+        _, counts, ids = self._segments(walk if walk.seed is None else walk._replace(seed=None))
         if len(ids) == 1:
             return {int(ids[0]): int(counts[0])}
         columns, inverse = np.unique(ids, return_inverse=True)
@@ -174,7 +173,7 @@ class Region:
         """The lowest page of the walk that holds `column`."""
         if walk.scattered is not None:
             return int(walk.scattered[self.at(walk.scattered) == column].min())
-        upward = replace(walk, backward=False, seed=None)
+        upward = walk._replace(backward=False, seed=None)
         index = next(at for at, _, found in self.segments(upward) if found == column)
         return walk.first + index * walk.stride
 
@@ -195,7 +194,7 @@ class Region:
         if walk.contiguous:
             self._replace_range(walk.first, walk.first + walk.count, new)
         else:
-            pages = np.sort(replace(walk, seed=None).pages())
+            pages = np.sort(walk._replace(seed=None).pages())
             self.assign(pages, new(self.at(pages)))
 
     def change(self, walk: Walk, new: Callable[[int], int]) -> None:
