@@ -196,7 +196,7 @@ def test_is_a_proof_of_all_states() -> None:
 @pytest.mark.usefixtures("_enumerates")
 def test_is_a_search_that_ends_early_no_proof() -> None:
     """Of states, of steps, and where it is too long by itself?"""
-    ops = "read,write,pageout"
+    ops = "read@0,write,pageout@all"
     assert not searched("final,merged", ops, bounds=SearchBounds(steps=3)).complete
     bounded = searched("final,merged", ops, bounds=SearchBounds(states=50))
     assert (bounded.complete, bounded.states) == (False, 50)

@@ -91,6 +91,10 @@ def as_operations(scenario: Scenario) -> list[list[str]] | None:
 def predicted(observation: Observation) -> bool:
     """Whether nothing couples its pages: no swap that fills up, and no read-ahead, which zram does
     for shared pages alone."""
+    on = observation.machine
+    windows = observation.backend != "zram" and on["swap"].get("page_cluster") != 0
+    if on.get("kernel", "6.12") != "6.12" or windows:
+        return False  # as most are: they need not be loaded
     scenario = observation.load()
     sizes = sum(step.size for step in scenario.steps if isinstance(step, MmapStep))
     if scenario.machine.swap.size < 4 * PROCESSES * sizes:

@@ -61,7 +61,14 @@ def of(name: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "swap"),
-    [("large", "zram"), ("large", "disk"), *product(["large-after"], ["zram", "zswap", "disk"])],
+    some(
+        [
+            ("large", "zram"),
+            ("large", "disk"),
+            *product(["large-after"], ["zram", "zswap", "disk"]),
+        ],
+        3,
+    ),
 )
 def test_a_tree_is_proved_equal_on_large_folios(name: str, swap: str) -> None:
     """Does the proof name the functions that decide about large folios?"""

@@ -47,6 +47,7 @@ OLD = ("--set", "machine.kernel=6.1")
 
 COUNTING = """\
 import os
+import time
 from swaptrace.mm.policy import Policy
 
 class Mine(Policy):
@@ -55,7 +56,7 @@ class Mine(Policy):
 
     def swapin_pte(self, fault):
         while os.path.exists("wait"):
-            pass
+            time.sleep(0.01)
         return super().swapin_pte(fault)
 """
 
