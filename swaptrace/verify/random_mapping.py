@@ -84,11 +84,17 @@ def mmap_over(
 
 
 def mremap(random: Random, process: str, region: str, size: int, page_size: int) -> MremapStep:
-    """Another size, or another place (of which only that it is one is said), or both."""
+    """Another size, or another place (of which only that it is one is said), or both; or the pages
+    in a region of another name, which is not said either."""
     chance = random.random()
+    if chance > 0.9:
+        flags: tuple[RemapFlag, ...] = ("MREMAP_MAYMOVE", "MREMAP_DONTUNMAP")
+        return MremapStep(
+            line=1, process=process, region=region, size=size, name=region, flags=flags
+        )
     if chance < 0.6:
         size = max(1, size // page_size + random.choice((-3, -1, 2, 5, 20))) * page_size
-    flags: tuple[RemapFlag, ...] = ("MREMAP_MAYMOVE",)
+    flags = ("MREMAP_MAYMOVE",)
     if chance > 0.5:
         flags = (*flags, "MREMAP_FIXED")
     to = 0 if chance > 0.5 else None

@@ -15,11 +15,10 @@ from swaptrace.advice import Advice
 from swaptrace.kernels import KERNELS
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.scenario.base import ByteRange
-from swaptrace.scenario.hardware import Machine, Swap
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.pagescan import MincoreStep
 from swaptrace.scenario.remote import MigrateStep, PokeStep
 from swaptrace.scenario.schema import (
-    AccessPatternStep,
     AccessStep,
     ClearRefsStep,
     ExitStep,
@@ -33,18 +32,20 @@ from swaptrace.scenario.schema import (
     MprotectStep,
     MunmapStep,
     Order,
-    Pattern,
     Prot,
     RepeatStep,
     Scenario,
     Step,
+    UnpinStep,
 )
 from swaptrace.scenario.thp import Thp
 from swaptrace.scenario.uffd import UffdMode, UffdWriteprotectStep
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.needs import needs
+from swaptrace.verify.random_access import pattern_step
 from swaptrace.verify.random_advice import ADVICE, OF_OBJECTS
 from swaptrace.verify.random_lock import lock_step
+from swaptrace.verify.random_machine import machine
 from swaptrace.verify.random_mapping import (
     MAPPED,
     holes,
@@ -54,6 +55,7 @@ from swaptrace.verify.random_mapping import (
     of_kind,
     out_of_order,
 )
+from swaptrace.verify.random_pins import needs_unpinned, pin_step
 from swaptrace.verify.random_uffd import FEATURES, Features, scan_step, uffd_step
 
 MAX_PROCESSES: Final = 5
@@ -66,10 +68,6 @@ OPS: Final[tuple[Literal["read", "write", "read_write"], ...]] = (
     *("write",) * 2,
     "read_write",
 )
-FILLED: Final = ((30, 60), (60, 100), (100, 180))
-"""How large a small swap area is, in percent of the memory that is touched."""
-
-LEAST_SLOTS: Final = 10
 STRIDES: Final = (0.125, 0.5, 1.5, 2, 3, 5, 7, 2.5)
 """Of accesses, in pages."""
 
@@ -108,23 +106,17 @@ class Maker:
         steps += holes(self.random, steps, self.page_size)
         for _ in range(self.random.randint(6, 26)):
             steps += self.group()
-        made = Scenario(name, "", Machine(page_size=self.page_size), tuple(steps))
-        return replace(made, machine=self.machine(needs(made).memory // self.page_size))
+        return Scenario(name, "", self.machine(steps), tuple(steps))
 
-    def machine(self, pages: int) -> Machine:
-        """A large swap area mostly, sometimes one that so many pages fill, half or altogether."""
-        percent = self.random.randint(*self.random.choice(FILLED))
-        small = max(LEAST_SLOTS, pages * percent // 100) * self.page_size
-        size = small if self.random.random() < self.filling else Swap().size
-        cluster = self.random.choice((3, 3, 3, 3, 0, 1, 2, 5))
-        kernel = KERNELS[-1] if self.rwp else Machine().kernel  # an older one refuses it
-        swap = Swap(size=size, page_cluster=cluster)
-        lock = self.random.randint(0, pages) * self.page_size
-        memlock = lock if self.random.random() < 0.05 else None
+    def machine(self, steps: list[Step]) -> Machine:
+        """One on which the steps run: an older kernel than the last refuses read-protection."""
+        kernel = KERNELS[-1] if self.rwp else Machine().kernel
         if self.thp:
             kernel = self.kernel
         fixed = Machine(page_size=self.page_size, kernel=kernel, thp=self.thp)
-        return replace(fixed, swap=swap, memlock=memlock)
+        wanted = needs(Scenario("", "", fixed, tuple(steps)))
+        pages = wanted.memory // self.page_size
+        return machine(self.random, fixed, pages, self.filling, wanted.pins)
 
     def group(self) -> Iterator[Step]:
         """One step, or a few within a `repeat` or a `measure`."""
@@ -137,6 +129,8 @@ class Maker:
             yield MeasureStep(line=1, label=self.random.choice("abc"), steps=inner)
         elif chance < 0.14:
             yield from self.process()
+        elif chance < 0.16:
+            yield from self.pinned()
         elif chance < 0.26:
             yield from self.there_and_back()
         elif chance < 0.27:
@@ -204,12 +198,30 @@ class Maker:
             del self.sizes[process]
             yield ExitStep(line=1, process=process)
         elif len(self.sizes) < MAX_PROCESSES:
-            process = self.random.choice(list(self.sizes))
-            self.born += 1
-            child = f"child{self.born}"
-            self.sizes[child] = dict(self.sizes[process])
-            self.objects[child] = set(self.objects[process])
-            yield ForkStep(line=1, process=process, child=child)
+            yield self.fork(self.random.choice(list(self.sizes)))
+
+    def fork(self, process: str) -> ForkStep:
+        self.born += 1
+        child = f"child{self.born}"
+        self.sizes[child] = dict(self.sizes[process])
+        self.objects[child] = set(self.objects[process])
+        return ForkStep(line=1, process=process, child=child)
+
+    def pinned(self) -> Iterator[Step]:
+        """A pin, often a fork, what happens meanwhile, and its end."""
+        region, process = self.somewhere()
+        span = self.span(self.sizes[process][region], 0.5)
+        yield pin_step(self.random, region, process, span)
+        if self.random.random() < 0.5 and len(self.sizes) < MAX_PROCESSES:
+            yield self.fork(process)
+        for _ in range(self.random.randint(1, 5)):
+            sizes = dict(self.sizes[process])
+            step = self.plain()
+            if needs_unpinned(step, region, process):
+                self.sizes[process] = sizes
+            else:
+                yield step
+        yield UnpinStep(line=1, process=process, region=region)
 
     def somewhere(self) -> tuple[str, str]:
         """A region, and a process that has it."""
@@ -268,7 +280,11 @@ class Maker:
     def mremap(self, region: str, process: str, pages: int) -> Step:
         self.mapped += 1
         step = mremap(self.random, process, region, pages * self.page_size, self.page_size)
-        self.sizes[process][region] = step.size // self.page_size
+        if step.keeps:
+            step = replace(step, name=f"r{self.mapped}m")
+            if region in self.objects[process]:
+                self.objects[process].add(f"r{self.mapped}m")
+        self.sizes[process][step.name or region] = step.size // self.page_size
         return step if step.to is None else replace(step, to=self.mapped << 36)
 
     def refused(self, region: str, process: str, pages: int) -> Step:
@@ -301,23 +317,7 @@ class Maker:
     def pattern(self, region: str, process: str, pages: int) -> Step:
         span = self.span(pages, 0.4)
         inside = span.length // self.page_size
-        kinds: list[Pattern] = ["sequential", "uniform", "zipf"]
-        if inside > 1:
-            kinds.append("hot")
-        pattern = self.random.choice(kinds)
-        return AccessPatternStep(
-            line=1,
-            process=process,
-            region=region,
-            span=span,
-            count=self.random.randint(1, 2 * inside),
-            pattern=pattern,
-            exponent=self.random.choice((0.5, 1.0, 1.2)) if pattern == "zipf" else 1.0,
-            hot_pages=self.random.randint(1, inside - 1) if pattern == "hot" else 0,
-            hot_share=self.random.choice((0.5, 0.9)) if pattern == "hot" else 0.9,
-            write_share=0 if self.merges else self.random.choice((0, 0.3, 1)),
-            seed=self.random.randrange(100),
-        )
+        return pattern_step(self.random, region, process, span, inside, writes=not self.merges)
 
     def memset(self, region: str, process: str, pages: int) -> Step:
         value = self.random.choice((0, 17, 34) if self.merges else (0, 17))

@@ -60,7 +60,7 @@ class Imagined(Verifier):
         return replace(observed, steps=(replace(first, counters=counters), *rest))
 
 
-NOT_MADE = {"trace", "check", "pin", "unpin"}
+NOT_MADE = {"trace", "check"}
 """What random scenarios have not: a file, what must hold, and what must end before others do."""
 
 
