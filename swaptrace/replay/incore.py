@@ -19,6 +19,8 @@ def mincore(world: World, tally: Tally, process: Process, step: MincoreStep) -> 
     process.scanned = None
     if not is_aligned(world, step.span.offset):
         return "EINVAL"
+    if step.span.length < 0:  # access_ok()
+        return "ENOMEM"
     call, runs = begin(world, tally, process, step.region, step.span), list[tuple[int, bool]]()
     at = call.start
     for start, end, _ in call.space.clipped(call.start, call.end):

@@ -43,6 +43,8 @@ def mlock(world: World, tally: Tally, process: Process, step: MlockStep) -> Errn
         return "EINVAL"
     if not can_do_mlock(world):
         return "EPERM"
+    if step.span.length < 0:
+        return "EINVAL" if world.machine.memlock is None else "ENOMEM"
     call = begin(world, tally, process, step.region, step.span)
     locked = call.end - call.start + locked_vm(process.space)
     if locked > lock_limit(world):
@@ -76,6 +78,8 @@ def locked_vm(space: AddressSpace, start: int = 0, end: int = ADDRESS_LIMIT) -> 
 
 def munlock(world: World, tally: Tally, process: Process, step: MunlockStep) -> Errno:
     """As mlock, without populating."""
+    if step.span.length < 0:
+        return "EINVAL"
     call = begin(world, tally, process, step.region, step.span)
     return apply_vma_lock_flags(call, Lock.NONE)
 

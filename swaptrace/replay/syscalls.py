@@ -45,7 +45,7 @@ from swaptrace.vmflags import VmFlag
 
 def munmap(world: World, tally: Tally, process: Process, step: MunmapStep) -> Errno:
     """Succeeds over holes as well."""
-    if not is_aligned(world, step.span.offset) or not step.span.length:
+    if not is_aligned(world, step.span.offset) or step.span.length <= 0:
         return "EINVAL"
     call = begin(world, tally, process, step.region, step.span)
     if splits(call.space, call.start, call.end):
@@ -58,6 +58,8 @@ def mprotect(world: World, tally: Tally, process: Process, step: MprotectStep) -
     """do_mprotect_pkey(): VMA by VMA up to the first hole, which gives ENOMEM."""
     if not is_aligned(world, step.span.offset):
         return "EINVAL"
+    if step.span.length < 0:
+        return "ENOMEM"
     call = begin(world, tally, process, step.region, step.span)
     return each_vma(call, lambda c, a, lo, hi: mprotect_fixup(c, a, lo, hi, step.prot))
 
@@ -85,6 +87,8 @@ def madvise(world: World, tally: Tally, process: Process, step: MadviseStep) -> 
     """madvise_walk_vmas(): holes are passed over and give ENOMEM in the end. Of another process it
     is process_madvise(), which takes hints alone."""
     if not is_valid(world, process, step) or not is_aligned(world, step.span.offset):
+        return "EINVAL"
+    if step.span.length < 0:
         return "EINVAL"
     target = process if step.target is None else world.processes[step.target]
     if target is not process and world.machine.memory is not None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class ByteRange:
     """A range of bytes within a region; always within it, `length` at least 1.
 
-    Not so where an errno is stated: then it may begin anywhere, be empty, or reach behind it.
+    Not so where an errno is stated: then it may begin anywhere, be empty or of a negative length,
+    or reach behind it.
     """
 
     offset: int

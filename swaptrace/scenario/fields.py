@@ -10,6 +10,7 @@ from typing import Any, Final, TypedDict, TypeVar
 
 from swaptrace.errors import quote
 from swaptrace.scenario import values
+from swaptrace.scenario.addresses import ADDRESS_LIMIT
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.claims import Claims
 from swaptrace.scenario.nodes import MappingNode, Node, NodeEntry, known_entries
@@ -19,7 +20,7 @@ from swaptrace.scenario.values import Reader, read, read_flags
 T = TypeVar("T")
 U = TypeVar("U")
 
-TO_END: Final = -1
+TO_END: Final = -ADDRESS_LIMIT
 """The length of a range whose length is left out: to the end of its region."""
 
 UFFD: Final = (
@@ -41,6 +42,13 @@ ALIGNED: Final = {
 }
 """Where the kernel gives EINVAL unless this key is a multiple of the page size. The other
 system calls, and these for their length, round to whole pages."""
+
+
+EMPTY: Final = ("mincore", "pagemap_scan")
+"""What succeeds on a range without pages."""
+
+WRAPS: Final = ("munmap", "mprotect", "madvise", "mlock", "munlock", "mincore")
+"""Where the kernel refuses a negative length: the end is below the start."""
 
 
 class Base(TypedDict):
@@ -126,10 +134,10 @@ class StepFields:
 
         return read_claims(self.argument, self.report, self.marks)
 
-    def span(self, length: Reader[int] | None = None) -> ByteRange:
+    def span(self) -> ByteRange:
         """The range, of length `TO_END` where that is left out."""
         first = self.part("offset", values.OFFSET, 0)
-        return ByteRange(first, self.part("length", length or self.sizes, TO_END))
+        return ByteRange(first, self.part("length", self.sizes, TO_END))
 
     def bits(
         self, key: str, reader: Reader[str], names: Mapping[str, int], otherwise: int = 0
@@ -139,14 +147,22 @@ class StepFields:
         return reduce(or_, given, 0) if key in self.entries else otherwise
 
     @property
+    def may_fail(self) -> bool:
+        """Whether the system call is to fail."""
+        return "errno" in self.entries
+
+    @property
     def sizes(self) -> Reader[int]:
-        """What the length of a range, or of a region, may be: 0 if the system call is to fail."""
-        return values.LENGTH_OR_NONE if "errno" in self.entries else values.LENGTH
+        """What the length of a range, or of a region, may be: 0, or negative, if the system call is
+        to fail."""
+        if self.may_fail and self.op in WRAPS:
+            return values.ANY_LENGTH
+        return values.LENGTH_OR_NONE if self.may_fail or self.op in EMPTY else values.LENGTH
 
     def part(self, key: str, reader: Reader[int], default: int) -> int:
         """An offset or a length; if the system call is to fail, any."""
         value = self.get(key, reader, default)
-        if "errno" in self.entries or key not in self.entries:
+        if self.may_fail or key not in self.entries:
             return value
         if value % self.page_size and self.op in ALIGNED.get(key, ()):
             multiple = f"a multiple of the page size, {values.human(self.page_size)}"

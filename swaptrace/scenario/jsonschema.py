@@ -174,8 +174,8 @@ class KeyRecorder(StepFields):
         self.reads_claims = False
 
     @property
-    def sizes(self) -> Reader[int]:
-        return values.LENGTH_OR_NONE if "errno" in OPERATIONS[self.op].keys else values.LENGTH
+    def may_fail(self) -> bool:
+        return "errno" in OPERATIONS[self.op].keys
 
     def claims(self) -> Claims:
         self.reads_claims = True

@@ -338,7 +338,7 @@ class Declarations:
             rest = f"{human(most - start)}{' from this offset on' if start else ''}"
             self.wrong(parsed.mark("length"), f"length: {message} {rest}")
         end = area.size if length == TO_END else start + length
-        if isinstance(step, SystemCall):
+        if isinstance(step, SystemCall) and (length >= 0 or step.op not in ALIGNED["offset"]):
             if step.op not in ALIGNED["offset"]:
                 start -= start % self.page_size
             if step.op not in ALIGNED["length"]:

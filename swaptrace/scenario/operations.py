@@ -221,7 +221,7 @@ def pagemap_scan(f: StepFields) -> PagemapScanStep:
     return PagemapScanStep(
         **f.base(),
         region=f.name(),
-        span=f.span(values.LENGTH_OR_NONE),
+        span=f.span(),
         category=category,
         anyof=anyof,
         inverted=f.bits("inverted", values.CATEGORY, CATEGORIES),
@@ -234,7 +234,7 @@ def pagemap_scan(f: StepFields) -> PagemapScanStep:
 
 
 def mincore(f: StepFields) -> MincoreStep:
-    span, vec = f.span(values.LENGTH_OR_NONE), f.get("vec", values.boolean, True)
+    span, vec = f.span(), f.get("vec", values.boolean, True)
     return MincoreStep(**f.base(), region=f.name(), span=span, vec=vec)
 
 

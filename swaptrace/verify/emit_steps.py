@@ -327,7 +327,7 @@ class Writer:
             given = f"{self.processes[step.target]}, {self.range(region, step.span)}, {step.given}"
             return f"call(madvise_process({given}))"
         called = f"call(madvise({self.memory(step.region, step.span)}, {step.given}))"
-        means = given_up(step.advice.effect) if self.notes_data else None
+        means = given_up(step.advice.effect) if self.notes_data and step.span.length > 0 else None
         return called if means is None else f"{called}, {means}({self.range(region, step.span)})"
 
     def access(self, step: AccessStep) -> str:

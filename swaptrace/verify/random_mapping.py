@@ -110,5 +110,6 @@ def out_of_order(random: Random, step: Step, page_size: int) -> Step:
         ByteRange(start + 100, length),
         ByteRange(start, 0),
         ByteRange(start, length + 3 * page_size),
+        ByteRange(start, -length),
     )
     return replace(step, span=random.choice(ranges), errno="EINVAL")

@@ -200,7 +200,7 @@ class TouchedMemory:
 
     def whole_pages(self, span: ByteRange) -> tuple[int, int]:
         """The range, up to where its pages begin and end."""
-        end = span.offset + span.length
+        end = span.offset + max(0, span.length)  # one that is negative is refused
         page = self.page_size
         return span.offset // page * page, -(-end // page) * page
 
