@@ -144,7 +144,7 @@ static void check_kernel(void)
 		skip(why);
 	if (NEEDS_UFFD && !has_all_uffds())
 		skip("the kernel has no userfaultfd with these features, or forbids it");
-	if (NEEDS_GUP_TEST && access(GUP_TEST, W_OK))
+	if (NEEDS_GUP_TEST && access(GUP_TEST, W_OK) && !has_uffd(0))
 		skip("the kernel has no pins for reading (CONFIG_GUP_TEST, and debugfs mounted)");
 	if (NEEDS_PINS && !has_io_uring())
 		skip("the kernel has no io_uring for pins, or forbids it");

@@ -518,100 +518,6 @@ static int migrate(char *start, size_t length)
 }
 
 
-/* Pins: a buffer that an io_uring has registered, or pages that a pipe has got by vmsplice(). */
-
-#define GUP_TEST "/sys/kernel/debug/gup_test"
-static int pinned[REGIONS][2];		/* descriptors plus 1; the second one not of io_uring */
-
-static bool has_io_uring(void)
-{
-	char parameters[120] = "";	/* struct io_uring_params */
-	int fd = syscall(SYS_io_uring_setup, 1, parameters);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
-static int pin_longterm(int region, size_t offset, size_t length)
-{
-	char parameters[120] = "";
-	struct iovec range = {at(region, offset), length};
-	int fd = syscall(SYS_io_uring_setup, 1, parameters), error;
-
-	if (fd >= 0 && !syscall(SYS_io_uring_register, fd, 0 /* buffers */, &range, 1)) {
-		pinned[region][0] = fd + 1;
-		return 0;
-	}
-	error = errno;
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	return -1;
-}
-
-static int pin_get(int region, size_t offset, size_t length)
-{
-	struct iovec left = {at(region, offset), length};
-	int ends[2], error;
-	ssize_t taken = 0;
-
-	if (pipe(ends) || fcntl(ends[1], F_SETPIPE_SZ, length + page_size) < 0)
-		fail("no pipe for the pages: ");
-	while (left.iov_len && (taken = vmsplice(ends[1], &left, 1, SPLICE_F_NONBLOCK)) > 0) {
-		left.iov_base = (char *)left.iov_base + taken;
-		left.iov_len -= taken;
-	}
-	if (!left.iov_len) {
-		pinned[region][0] = ends[0] + 1;
-		pinned[region][1] = ends[1] + 1;
-		return 0;
-	}
-	error = errno;
-	close(ends[0]);
-	close(ends[1]);
-	errno = error;
-	return -1;
-}
-
-/* One that no system call takes: the kernel's own test of it does. */
-static int pin_longterm_read(int region, size_t offset, size_t length)
-{
-	struct {uint64_t address, size; uint32_t flags;} range = {
-		(uintptr_t)at(region, offset), length, 2 /* pin_user_pages_fast() */};
-	int fd = open(GUP_TEST, O_RDWR | O_CLOEXEC);
-
-	if (fd < 0 || ioctl(fd, _IOW('g', 7, range) /* PIN_LONGTERM_TEST_START */, &range))
-		return -1;
-	pinned[region][1] = fd + 1;
-	return 0;
-}
-
-static void close_pin(int region)
-{
-	for (int i = 0; i < 2; i++) {
-		if (pinned[region][i])
-			close(pinned[region][i] - 1);
-		pinned[region][i] = 0;
-	}
-}
-
-static void unpin(int region)
-{
-	if (!pinned[region][1] &&
-	    syscall(SYS_io_uring_register, pinned[region][0] - 1, 1 /* no buffers */, NULL, 0))
-		fail("cannot unpin: ");
-	close_pin(region);
-	settle();
-}
-
-/* A child has none of its parent's, but their descriptors. */
-static void forget_pins(void)
-{
-	for (int region = 0; region < REGIONS; region++)
-		close_pin(region);
-}
-
 /* KSM: ksmd scans until what is equal has been merged. */
 
 #define KSM "/sys/kernel/mm/ksm/"
@@ -953,6 +859,238 @@ static int uffd_zeropage(int region, size_t offset, size_t length)
 	struct uffdio_zeropage pages = {{(uintptr_t)at(region, offset), length}, 0, 0};
 
 	return ioctl(uffds[shared->regions[me][region].context], UFFDIO_ZEROPAGE, &pages);
+}
+
+/*
+ * A pin to read where the kernel's own test of it is missing: process_vm_readv() pins the pages that it
+ * reads, all of them before it copies the first byte, and a userfaultfd lets that wait. It is none for
+ * long, which makes a difference only where a page is not anonymous.
+ */
+#define MOST_HELD 1024			/* pages that one call pins at once */
+#define HELD_REGIONS (NEEDS_GUP_TEST ? REGIONS : 1)
+
+static struct hold {
+	pthread_t thread;
+	int fd;				/* the userfaultfd, plus 1; 0: nothing is held */
+	char *place;			/* where the byte goes that waits */
+	struct iovec pages;
+} holds[HELD_REGIONS];
+
+static uint64_t pagemap_entry(int fd, const void *address)
+{
+	uint64_t entry = 0;
+
+	return pread(fd, &entry, 8, (uintptr_t)address / page_size * 8) == 8 ? entry : 0;
+}
+
+/* Whether each page is anonymous memory, in swap or not, and not the shared one of zeros. */
+static bool all_anonymous(char *start, size_t length)
+{
+	const uint64_t frame = (1ULL << 55) - 1;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	volatile char *zeros = mmap(NULL, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t entry, zero;
+	bool found = fd >= 0 && (void *)zeros != MAP_FAILED && !*zeros;
+
+	zero = found ? pagemap_entry(fd, (void *)zeros) & frame : 0;
+	for (size_t at = 0; at < length && found; at += page_size) {
+		entry = pagemap_entry(fd, start + at);
+		found = zero && entry >> 62 && !(entry >> 61 & 1) && (entry & frame) != zero;
+	}
+	munmap((void *)zeros, page_size);
+	close(fd);
+	return found;
+}
+
+/* The faults of the pin, which are this thread's. */
+static bool read_all(struct iovec *pages)
+{
+	static struct iovec to[MOST_HELD];
+	size_t count = 0;
+
+	for (; count < pages->iov_len / page_size; count++)
+		to[count] = (struct iovec){text, page_size};
+	return process_vm_readv(getpid(), to, count, pages, 1, 0) == (ssize_t)pages->iov_len;
+}
+
+static void *wait_to_read(void *arg)
+{
+	struct hold *hold = arg;
+	struct iovec byte = {hold->place, 1};
+
+	process_vm_readv(getpid(), &byte, 1, &hold->pages, 1, 0);
+	return NULL;
+}
+
+static bool begin_to_wait(struct hold *hold)
+{
+	struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
+	struct pollfd waits = {.events = POLLIN};
+	int fd = open_uffd(0);
+
+	hold->place = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	range.range.start = (uintptr_t)hold->place;
+	range.range.len = page_size;
+	waits.fd = fd;
+	if (fd < 0 || hold->place == MAP_FAILED || ioctl(fd, UFFDIO_REGISTER, &range))
+		return false;
+	hold->fd = fd + 1;
+	return !pthread_create(&hold->thread, NULL, wait_to_read, hold) && poll(&waits, 1, -1) == 1;
+}
+
+/* Returns as the kernel's own test does. What is done besides the pin counts for nothing. */
+static int hold_pages(int region, size_t offset, size_t length)
+{
+	struct hold *hold = &holds[region % HELD_REGIONS];
+	struct rusage before, after;
+
+	hold->pages = (struct iovec){at(region, offset), length};
+	getrusage(RUSAGE_THREAD, &before);
+	if (length > MOST_HELD * page_size || !all_anonymous(at(region, offset), length))
+		note.missing = "the kernel has no pin for reading of such pages (CONFIG_GUP_TEST)";
+	getrusage(RUSAGE_THREAD, &after);
+	usage_before.ru_minflt += after.ru_minflt - before.ru_minflt;
+	if (note.missing)
+		return 0;
+	if (!read_all(&hold->pages)) {
+		errno = EFAULT;
+		return -1;
+	}
+	getrusage(RUSAGE_THREAD, &before);
+	if (!begin_to_wait(hold))
+		fail("cannot hold pages: ");
+	getrusage(RUSAGE_THREAD, &after);
+	usage_before.ru_minflt += after.ru_minflt - before.ru_minflt;
+	return 0;
+}
+
+/* The byte gets a page to go to, and with that the pin is over. */
+static bool release_pages(int region)
+{
+	struct hold *hold = &holds[region % HELD_REGIONS];
+	struct uffdio_copy page = {(uintptr_t)hold->place, (uintptr_t)text, page_size, 0, 0};
+
+	if (!hold->fd)
+		return false;
+	if (ioctl(hold->fd - 1, UFFDIO_COPY, &page))
+		fail("cannot let go of pages: ");
+	pthread_join(hold->thread, NULL);
+	close(hold->fd - 1);
+	munmap(hold->place, page_size);
+	hold->fd = 0;
+	return true;
+}
+
+/* A child has no such thread. */
+static void forget_hold(int region)
+{
+	struct hold *hold = &holds[region % HELD_REGIONS];
+
+	if (hold->fd)
+		close(hold->fd - 1);
+	hold->fd = 0;
+}
+
+/* Pins: a buffer that an io_uring has registered, or pages that a pipe has got by vmsplice(). */
+
+#define GUP_TEST "/sys/kernel/debug/gup_test"
+static int pinned[REGIONS][2];		/* descriptors plus 1; the second one not of io_uring */
+
+static bool has_io_uring(void)
+{
+	char parameters[120] = "";	/* struct io_uring_params */
+	int fd = syscall(SYS_io_uring_setup, 1, parameters);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static int pin_longterm(int region, size_t offset, size_t length)
+{
+	char parameters[120] = "";
+	struct iovec range = {at(region, offset), length};
+	int fd = syscall(SYS_io_uring_setup, 1, parameters), error;
+
+	if (fd >= 0 && !syscall(SYS_io_uring_register, fd, 0 /* buffers */, &range, 1)) {
+		pinned[region][0] = fd + 1;
+		return 0;
+	}
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return -1;
+}
+
+static int pin_get(int region, size_t offset, size_t length)
+{
+	struct iovec left = {at(region, offset), length};
+	int ends[2], error;
+	ssize_t taken = 0;
+
+	if (pipe(ends) || fcntl(ends[1], F_SETPIPE_SZ, length + page_size) < 0)
+		fail("no pipe for the pages: ");
+	while (left.iov_len && (taken = vmsplice(ends[1], &left, 1, SPLICE_F_NONBLOCK)) > 0) {
+		left.iov_base = (char *)left.iov_base + taken;
+		left.iov_len -= taken;
+	}
+	if (!left.iov_len) {
+		pinned[region][0] = ends[0] + 1;
+		pinned[region][1] = ends[1] + 1;
+		return 0;
+	}
+	error = errno;
+	close(ends[0]);
+	close(ends[1]);
+	errno = error;
+	return -1;
+}
+
+/* One that no system call takes: the kernel's own test of it does, or what comes near. */
+static int pin_longterm_read(int region, size_t offset, size_t length)
+{
+	struct {uint64_t address, size; uint32_t flags;} range = {
+		(uintptr_t)at(region, offset), length, 2 /* pin_user_pages_fast() */};
+	int fd = open(GUP_TEST, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return hold_pages(region, offset, length);
+	if (ioctl(fd, _IOW('g', 7, range) /* PIN_LONGTERM_TEST_START */, &range))
+		return -1;
+	pinned[region][1] = fd + 1;
+	return 0;
+}
+
+static void close_pin(int region)
+{
+	for (int i = 0; i < 2; i++) {
+		if (pinned[region][i])
+			close(pinned[region][i] - 1);
+		pinned[region][i] = 0;
+	}
+}
+
+static void unpin(int region)
+{
+	if (release_pages(region)) {
+		settle();
+		return;
+	}
+	if (!pinned[region][1] &&
+	    syscall(SYS_io_uring_register, pinned[region][0] - 1, 1 /* no buffers */, NULL, 0))
+		fail("cannot unpin: ");
+	close_pin(region);
+	settle();
+}
+
+/* A child has none of its parent's, but their descriptors. */
+static void forget_pins(void)
+{
+	for (int region = 0; region < REGIONS; region++) {
+		close_pin(region);
+		forget_hold(region);
+	}
 }
 
 /* Scans of page maps (PAGEMAP_SCAN), which are newer than most headers. */
