@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
 from swaptrace.mm.column import ENTRY_BYTES, Column, Mapping, Vma
@@ -32,7 +34,7 @@ def mremap(world: World, tally: Tally, process: Process, step: MremapStep) -> Er
         return "EFAULT"
     if fixed and not may_go_to(world, family, step.to or 0, pages):
         return "EINVAL"
-    check_modelled(world, step, family, area)
+    check_modelled(world, step, family, area, resized)
     if pages < family.region.pages:
         unmap(call._replace(start=call.start + pages))
         family = resize(call, family, pages)
@@ -58,13 +60,15 @@ def may_go_to(world: World, family: SharedRegion, to: int, pages: int) -> bool:
     return is_aligned(world, to) and (base + pages <= family.base or family.end <= base)
 
 
-def check_modelled(world: World, step: MremapStep, family: SharedRegion, area: VmArea) -> None:
+def check_modelled(
+    world: World, step: MremapStep, family: SharedRegion, area: VmArea, resized: bool
+) -> None:
     """Raise `NotModelled` where it is not known what becomes of the pages."""
     why = ""
     if world.arena is not None or world.batch is not None:
         why = "under a memory limit, with large folios, where swap can fill, or with lru_batch"
-    elif len(family.members) > 1 and family.of is None:
-        why = "of a region that another process has as well"
+    elif (step.keeps or resized) and len(family.members) > 1 and family.of is None:
+        why = "of a region that another process has as well, but to move all of it"
     elif area.vma.shmem != (family.of is not None):
         why = "of a mapping over shared memory or a file"
     elif VmFlag.MERGEABLE in area.flags:
@@ -151,7 +155,7 @@ def move_vma(call: Call, family: SharedRegion, area: VmArea, step: MremapStep, p
     else:
         call.space.unmap(call.start, call.end)
         process.registered.pop(step.region, None)
-        family.base, moved = base, family
+        moved = process.regions[step.region] = replace(family, base=base)  # of others it stays
     moved = resize(call, moved, pages, vma)
     call.map(new)
     if vma.locked and pages > old:

@@ -107,10 +107,17 @@ class World:
         seen: set[int] = set()
         for process in self.processes.values():
             for family in process.families():
-                key = id(family) if family.of is None else id(family.of)
+                key = id(family.region) if family.of is None else id(family.of)
                 if key not in seen:
                     seen.add(key)
                     yield family.whole
+
+    @property
+    def moved_apart(self) -> bool:
+        """Whether one of the processes that share a region has moved it to another address."""
+        bases: dict[int, int] = {}
+        views = (f for p in self.processes.values() for f in p.families() if f.of is None)
+        return any(bases.setdefault(id(view.region), view.base) != view.base for view in views)
 
     def facts_now(self, pageout: bool) -> Facts:
         """The facts for the next page: reclaim asks for a free slot, the rest whether swap is full.

@@ -105,6 +105,32 @@ def test_the_protection_of_a_userfaultfd_does_not_move() -> None:
     assert "uffd_wp" not in run(steps % "8SU,8PXU", "kernel: '6.1'").total
 
 
+def test_a_region_that_a_child_shares_moves_in_one_process() -> None:
+    """Are the pages still shared, at two addresses, with reuse once the child is gone? Linux 6.18.44
+    counts the same in each step."""
+    found = run(f"""{SWAPPED}
+- fork: child
+- {{mremap: a, size: 64KiB, to: 0x801000, {MOVE}}}
+- {{write: a, offset: 32KiB, length: 16KiB, value: 2}}
+- check: {{data: {{a: '8:0x01,4:0x02,4:0x01'}}, pages: {{a: '8SD,4PXD,4PD'}}}}
+- check: {{data: {{a: 0x01}}, pages: {{a: '8SD,4PXD,4PD'}}}}
+  process: child
+- fork: second
+- {{mremap: a, size: 64KiB, to: 0xa00000, {MOVE}, process: child}}
+- {{access: a, count: 100, write_share: 0.3, process: child}}
+- {{madvise: a, advice: PAGEOUT}}
+- {{access: a, count: 100, pattern: zipf, write_share: 0.3}}
+- {{read: a, process: second}}
+- exit: child
+- exit: second
+- {{write: a}}
+- {{mremap: a, size: 128KiB, flags: MREMAP_MAYMOVE}}
+- {{write: a}}
+- check: {{pages: {{a: 32PXD}}}}
+""")
+    assert found.violations == ()
+
+
 def test_what_is_refused() -> None:
     """Has each mistake the errno that the kernel gives?"""
     run(
@@ -149,6 +175,11 @@ def test_a_mistake_is_told_once(step: str, why: str) -> None:
     ("steps", "machine", "why"),
     [
         ("- fork: child\n- {mremap: a, size: 4KiB}", "", "another process"),
+        (
+            "- fork: child\n- {mremap: a, size: 64KiB, flags: [MAYMOVE, DONTUNMAP], as: b}",
+            "",
+            "another process",
+        ),
         ("- {mremap: a, size: 4KiB}", "memory: 1MiB", "under a memory limit"),
     ],
 )

@@ -271,16 +271,17 @@ def replay_pattern(
     first = step.span.offset // size
     pages = -(-(step.span.offset + step.span.length) // size) - first
     check_listable(pages)
-    each = is_object(process, family) or may_grow(world)
+    each = is_object(process, family) or needs_each(world)
     with playing(world, tally, along, each) as player:
         for chunk in accesses(step, pages):
             if not player.play(chunk, lambda _process, _region: (process, family), first):
                 break
 
 
-def may_grow(world: World) -> bool:
-    """Whether an access may extend a mapping, where that is modelled."""
-    return world.grows and world.arena is None and world.batch is None
+def needs_each(world: World) -> bool:
+    """Whether an access may extend a mapping, or a region has several addresses, where that is
+    modelled: an arena has one of each."""
+    return world.arena is None and world.batch is None and (world.grows or world.moved_apart)
 
 
 def replay_trace(
@@ -299,7 +300,7 @@ def replay_trace(
             executor = named(world.processes, trace.processes[number], trace, "process")
         return executor, region_of(executor, region, step, trace)
 
-    each = may_grow(world) or any(is_object(*each) for each in places_of(world, step))
+    each = needs_each(world) or any(is_object(*each) for each in places_of(world, step))
     with playing(world, tally, along, each) as player:
         for chunk in trace.chunks(CHUNK):
             if not player.play(chunk, place):
