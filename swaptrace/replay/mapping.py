@@ -104,7 +104,8 @@ def check_alone_in_file(family: SharedRegion, merged: VmArea) -> None:
     """Raise `NotModelled` where a VMA of a file goes on in another region."""
     if not family.holds(merged):
         raise NotModelled(
-            "a mapping that another of the same file ends or begins at is not modelled"
+            f"region {family.name} goes on in the file as the one that it touches does, which is "
+            "not modelled; leave a page between them"
         )
 
 

@@ -106,8 +106,7 @@ def test_the_protection_of_a_userfaultfd_does_not_move() -> None:
 
 
 def test_a_region_that_a_child_shares_moves_in_one_process() -> None:
-    """Are the pages still shared, at two addresses, with reuse once the child is gone? Linux 6.18.44
-    counts the same in each step."""
+    """Are the pages still shared, at two addresses, and reused once the child is gone?"""
     found = run(f"""{SWAPPED}
 - fork: child
 - {{mremap: a, size: 64KiB, to: 0x801000, {MOVE}}}

@@ -216,13 +216,13 @@ def test_explained_by_region_where_a_process_has_several() -> None:
             A.replace("file", "at: 0x40000000, file")
             + "- {mmap: b, size: 4KiB, shared: true, at: 0x40020000, "
             "file: {name: f, offset: 128KiB}}\n",
-            "that another of the same file ends or begins at",
+            "goes on in the file as the one that it touches does",
         ),
         (
             "- {mmap: a, size: 64KiB, shared: true, at: 0x40000000, file: f}\n"
             "- {mmap: b, size: 4KiB, shared: true, at: 0x40020000, "
             "file: {name: f, offset: 128KiB}}\n- {mremap: a, size: 128KiB}\n",
-            "that another of the same file ends or begins at",
+            "goes on in the file as the one that it touches does",
         ),
         (A + PRIVATE + "- check: {data: {p: unchanged}}\n", "until it has a copy"),
     ],
