@@ -68,7 +68,7 @@ def check_modelled(
     if world.arena is not None or world.batch is not None:
         why = "under a memory limit, with large folios, where swap can fill, or with lru_batch"
     elif (step.keeps or resized) and len(family.members) > 1 and family.of is None:
-        why = "of a region that another process has as well, but to move all of it"
+        why = "of a region that another process has as well, unless it only moves"
     elif area.vma.shmem != (family.of is not None):
         why = "of a mapping over shared memory or a file"
     elif VmFlag.MERGEABLE in area.flags:
