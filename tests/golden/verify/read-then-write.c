@@ -938,18 +938,26 @@ static bool begin_to_wait(struct hold *hold)
 	return !pthread_create(&hold->thread, NULL, wait_to_read, hold) && poll(&waits, 1, -1) == 1;
 }
 
-/* Returns as the kernel's own test does. What is done besides the pin counts for nothing. */
+/* What is done besides the pin counts for nothing. */
+static void forget_faults(const struct rusage *before)
+{
+	struct rusage after;
+
+	getrusage(RUSAGE_THREAD, &after);
+	usage_before.ru_minflt += after.ru_minflt - before->ru_minflt;
+}
+
+/* Returns as the kernel's own test does. */
 static int hold_pages(int region, size_t offset, size_t length)
 {
 	struct hold *hold = &holds[region % HELD_REGIONS];
-	struct rusage before, after;
+	struct rusage before;
 
 	hold->pages = (struct iovec){at(region, offset), length};
 	getrusage(RUSAGE_THREAD, &before);
 	if (length > MOST_HELD * page_size || !all_anonymous(at(region, offset), length))
 		note.missing = "the kernel has no pin for reading of such pages (CONFIG_GUP_TEST)";
-	getrusage(RUSAGE_THREAD, &after);
-	usage_before.ru_minflt += after.ru_minflt - before.ru_minflt;
+	forget_faults(&before);
 	if (note.missing)
 		return 0;
 	if (!read_all(&hold->pages)) {
@@ -959,8 +967,7 @@ static int hold_pages(int region, size_t offset, size_t length)
 	getrusage(RUSAGE_THREAD, &before);
 	if (!begin_to_wait(hold))
 		fail("cannot hold pages: ");
-	getrusage(RUSAGE_THREAD, &after);
-	usage_before.ru_minflt += after.ru_minflt - before.ru_minflt;
+	forget_faults(&before);
 	return 0;
 }
 
@@ -969,15 +976,18 @@ static bool release_pages(int region)
 {
 	struct hold *hold = &holds[region % HELD_REGIONS];
 	struct uffdio_copy page = {(uintptr_t)hold->place, (uintptr_t)text, page_size, 0, 0};
+	struct rusage before;
 
 	if (!hold->fd)
 		return false;
+	getrusage(RUSAGE_THREAD, &before);
 	if (ioctl(hold->fd - 1, UFFDIO_COPY, &page))
 		fail("cannot let go of pages: ");
 	pthread_join(hold->thread, NULL);
 	close(hold->fd - 1);
 	munmap(hold->place, page_size);
 	hold->fd = 0;
+	forget_faults(&before);
 	return true;
 }
 
