@@ -43,9 +43,9 @@ def draw_blocks(side: BlockSide) -> Drawing:
 
 def labels(side: BlockSide, state: BlockState) -> str:
     """A state in a few words: the pages that are alike together."""
-    effects = side.regions.effects
-    rows = tuple(range(len(state.rows)))
-    block = thaw(0, [(effects.blocks[state.block], rows)], effects.size)
+    placed, _ = side.places(state)
+    rows, size = tuple(range(len(placed.near))), side.regions.effects.size
+    block = thaw(0, [(placed.value, rows)], size)
     texts = [label(canonical(*column_of(block, i))) for i in range(len(block.maps))]
     pages = [f"{text}{where(block, i)}" for i, text in enumerate(texts)]
     at, parts = 0, []
@@ -57,12 +57,12 @@ def labels(side: BlockSide, state: BlockState) -> str:
 
 
 def where(block: Block, i: int) -> str:
-    """Of how many pages the folio of a page is, and how far its slot is from where it would be in a
-    folio that was swapped out whole."""
+    """Of how many pages the folio of a page is, and whether its slot lies as in a folio that was
+    swapped out whole."""
     pte = block.maps[i][0].pte
     words = []
     if isinstance(pte, SwapPte):
-        words.append(f"slot {pte.slot - i:+}")
+        words.append("slot elsewhere" if (pte.slot - i) % len(block.maps) else "slot in order")
     elif isinstance(pte, Pte) and not pte.is_zero_page and block.folios[pte.folio].nr_pages > 1:
         words.append(f"folio of {block.folios[pte.folio].nr_pages} pages")
     return "".join(f"\n{word}" for word in words)

@@ -2,7 +2,8 @@
 
 An operation is a step, which a replay takes from a state that it is put into. States are equal if
 the same follows. Of the swap device only that matters where the next slot for one page lies to
-those that the block has: slots for whole folios are always new ones in a row.
+those that the block has (`exploration.blockplaces`): slots for whole folios are always new ones in
+a row.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import yaml
 
 from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.alphabet import BLOCK_PAGES, PAGE_BYTES, REGION, step_of
+from swaptrace.exploration.blockplaces import Placed, placed
 from swaptrace.exploration.graph import Limits, ShownEffect
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.steady import Steady
@@ -81,6 +83,7 @@ class BlockSide:
         (self.family,) = self.world.families()
         (self.tables,) = self.regions.tables.values()
         self.members = self.family.members
+        self.placed: dict[tuple[object, ...], Placed] = {}
 
     def put(self, state: BlockState) -> None:
         """Put the replay into a state."""
@@ -119,13 +122,23 @@ class BlockSide:
     def key(self, state: BlockState) -> Key:
         """Equal for two states that the same follows, as long as slots are handed out in order."""
         anon_vmas: dict[int, int] = {}
-        row, at = divmod(following(state.slots), self.regions.effects.size)
-        where = state.rows.index(row) if row in state.rows else None
         processes = [
             (AddressSpace(areas).key(anon_vmas), registered)
             for areas, registered in state.processes
         ]
-        return state.block, where, at, tuple(processes)
+        return *self.places(state), tuple(processes)
+
+    def places(self, state: BlockState) -> tuple[Placed, int]:
+        """The block, and where in a row the next slot for one page is."""
+        effects, cluster = self.regions.effects, state.slots.size // self.regions.effects.size
+        row, at = divmod(following(state.slots), effects.size)
+        where = state.rows.index(row) if row in state.rows else None
+        near = tuple(each // cluster == row // cluster for each in state.rows)
+        known = state.block, near, where, at
+        if known not in self.placed:
+            value = effects.blocks[state.block]
+            self.placed[known] = placed(value, near, effects.size, where, at)
+        return self.placed[known], at
 
     def flags(self, state: BlockState) -> tuple[str, ...]:
         """The page map of each process."""

@@ -27,7 +27,7 @@ from swaptrace.replay.engine import replay
 from swaptrace.replay.table import Table
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.claims import each_page
-from swaptrace.scenario.hardware import Machine, Swap
+from swaptrace.scenario.hardware import Backend, Machine, Swap
 from swaptrace.scenario.thp import Thp
 from tests.effort import part, some
 from tests.replay.blocks import page_by_page
@@ -123,32 +123,37 @@ def walked(side: BlockSide, rng: random.Random, steps: int) -> Iterator[tuple[Bl
 
 
 @pytest.mark.parametrize(
-    ("kernel", "ops", "processes"),
+    ("kernel", "backend", "ops", "processes"),
     some(
         [
-            ("6.12", "write,pageout,read", 1),
-            ("6.18", "write,pageout,read,dontneed", 1),
-            ("6.18", "write,pageout@0,pageout@all,read@1,fork,exit", 2),
-            ("7.2", "write,pageout,free@all,willneed", 1),
-            ("6.12", "write@all,pageout@all,pageout@1,mprotect_r@0,mprotect_rw@all", 1),
+            ("6.12", "zram", "write,pageout,read,dontneed", 1),
+            ("6.18", "zram", "write,pageout,read,dontneed", 1),
+            ("6.18", "zswap", "write,pageout,read,dontneed,clear_refs", 1),
+            ("6.18", "zram", "write,pageout@0,pageout@all,read@1,fork,exit", 2),
+            ("7.2", "zram", "write,pageout,free@all,willneed", 1),
+            ("7.3", "disk", "write,pageout,read,willneed,dontneed@1,fork,exit", 2),
+            ("6.12", "zram", "write@all,pageout@all,pageout@1,mprotect_r@0,mprotect_rw@all", 1),
         ],
         2,
     ),
 )
-def test_does_the_same_follow_states_of_one_key(kernel: str, ops: str, processes: int) -> None:
+def test_does_the_same_follow_states_of_one_key(
+    kernel: str, backend: Backend, ops: str, processes: int
+) -> None:
     """Where two walks come to one key, with slots elsewhere, does every operation show the same and
     lead to one key again?"""
     limits = Limits(operations(ops), processes)
     letters = tuple(letter for name in limits.operations for letter in on_targets(name))
     limits = limits._replace(operations=letters)
-    side = BlockSide(find("final"), replace(ALWAYS, kernel=kernel), limits)
+    machine = replace(ALWAYS, kernel=kernel, swap=Swap(backend, page_cluster=0))
+    side = BlockSide(find("final"), machine, limits)
     rng, known, compared = random.Random(kernel + ops), dict[Key, BlockState](), 0
     start = side.state()
     for _ in part(range(12), 3):
         side.put(start)
         for state, key in walked(side, rng, 90):
             other = known.setdefault(key, state)
-            if other.rows == state.rows:
+            if (other.block, other.rows) == (state.block, state.rows):
                 continue
             compared += 1
             for letter, number in product(letters, range(len(state.processes))):
