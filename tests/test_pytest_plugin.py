@@ -30,13 +30,11 @@ Run = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Run:
-    """Run pytest in an empty directory, without plug-ins that take long to load; this one may
-    not be installed yet."""
-    installed = request.config.pluginmanager.has_plugin("swaptrace")
-    plugin = () if installed else ("-p", PLUGIN)
-    options = (*plugin, "-p", "no:hypothesispytest", "-p", "no:benchmark")
-    return lambda *arguments: pytester.runpytest_inprocess(*options, *arguments)
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run pytest in an empty directory, without the plug-ins that are installed, which take long to
+    load; this one may not be yet."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return lambda *arguments: pytester.runpytest_inprocess("-p", PLUGIN, *arguments)
 
 
 def write(pytester: pytest.Pytester, **texts: str) -> None:
