@@ -55,8 +55,6 @@ def emit_c(scenario: Scenario) -> str:
     if wanted.populating and prepared:  # regions are prepared after they are mapped
         what = "MAP_POPULATE or MAP_LOCKED under a memory limit or with large folios"
         raise SwaptraceError(f"a program cannot map with {what}")
-    if scenario.machine.swap_max is not None:
-        raise SwaptraceError("a program cannot limit swap (machine.swap_max)")
     processes, regions = CNames("P_", wanted.processes), CNames("R_", wanted.regions)
     tables = TraceTables(scenario, regions)
     how = (scenario.machine.page_size, wanted.contexts, wanted.data_pages > 0)
@@ -102,6 +100,7 @@ def requirements(scenario: Scenario, wanted: Needs) -> list[str]:
         f"#define LIMITS_LOCKED {int(machine.memlock is not None)}",
         f"#define MEMLOCK ({size(machine.memlock or 0)})",
         f"#define LIMIT ({size(machine.memory or 0)})",
+        f"#define SWAP_LIMIT ({size(machine.swap_max or 0)})",
         f"#define MGLRU {int(machine.reclaim == 'mglru')}",
         f"#define STAT_FLUSH {machine.stat_flush}",
         f"#define LRU_DRAIN {machine.lru_drain}",
@@ -187,11 +186,13 @@ def comment(scenario: Scenario) -> str:
 
 
 def limit(machine: Machine) -> list[str]:
-    """What a program with a memory limit needs besides."""
-    if machine.memory is None:
+    """What a program with a limit of memory or swap needs besides."""
+    if machine.memory is None and machine.swap_max is None:
         return []
+    what = "memory" if machine.swap_max is None else "swap"
+    most = human(machine.swap_max or machine.memory or 0)
     return [
-        f"Its memory limit is {human(machine.memory)}, for which it takes an empty memory cgroup:",
+        f"Its {what} limit is {most}, for which it takes an empty memory cgroup:",
         "",
         "    mkdir /sys/fs/cgroup/scenario",
         "    ./scenario /sys/fs/cgroup/scenario",

@@ -45,8 +45,6 @@ def check_runnable(scenario: Scenario) -> None:
     """Raise `Unfit` for what no kernel can run as an emitted program."""
     if scenario.machine.lru_batch:
         raise Unfit("it keeps the per-CPU batch (machine.lru_batch), which others fill as well")
-    if scenario.machine.swap_max is not None:
-        raise Unfit("it limits swap (machine.swap_max), and programs have no cgroup for that")
     steps = executed(scenario.steps)
     if steps > MAX_EXECUTED:
         raise Unfit(f"it executes {steps} steps; at most {MAX_EXECUTED} are compared")
@@ -105,6 +103,8 @@ def machine_for(scenario: Scenario, facts: KernelFacts) -> Machine:
     kernel = modelled(facts.version)
     there = replace(machine, kernel=kernel, soft_dirty=facts.soft_dirty, **features)
     check_lru(there, facts)
+    if there.unmodelled:
+        raise Unfit(there.unmodelled)
     if large_folios(there.thp):
         check_modelled(there)
     return there

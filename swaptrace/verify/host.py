@@ -56,7 +56,7 @@ class Host:
     def unfit(self, job: Job) -> str | None:
         """Why a job cannot run here."""
         if job.limited is not None and (reason := self.unlimited()) is not None:
-            return f"its memory limit takes a memory cgroup: {reason}"
+            return f"its limit takes a memory cgroup: {reason}"
         if self.own is None:
             return unfit(job, existing_backend()) or other_settings(job)
         if job.backend == NO_SWAP:

@@ -16,10 +16,10 @@ class Job(NamedTuple):
     `name` is distinct within a run. `binary` is a static executable; under a memory limit its
     argument is the directory of an empty memory cgroup.
     `swap_size` is how many bytes of pages fit into the swap area, its header page not counted.
-    `page_cluster` is as the sysctl; `timeout` is in seconds. `limited` is the LRU under a memory
-    limit, which takes a cgroup; None where there is no limit. `settings` are by file of sysfs: the
-    sizes of large folios, which a program sets as far as they are not, and how many huge pages
-    there are.
+    `page_cluster` is as the sysctl; `timeout` is in seconds. `limited` is the LRU under a limit of
+    memory or swap, which takes a cgroup; None where there is none. `settings` are by file of
+    sysfs: the sizes of large folios, which a program sets as far as they are not, and how many
+    huge pages there are.
     """
 
     name: str

@@ -146,7 +146,8 @@ class Verifier:
         binary = compilation.result()
         building.popleft()
         machine, swap = scenario.machine, scenario.machine.swap
-        limited = None if machine.memory is None else machine.reclaim
+        unlimited = machine.memory is None and machine.swap_max is None
+        limited = None if unlimited else machine.reclaim
         wanted = swap.backend, swap.size, swap.page_cluster
         return Job(binary.name, binary, *wanted, self.timeout, limited, files(scenario))
 

@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
-from swaptrace.errors import SwaptraceError
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit import emit_c
-from swaptrace.verify.fitting import check_runnable
+from swaptrace.verify.fitting import check_runnable, machine_for
 from swaptrace.verify.limiting import Unfit
 from tests.effort import examples
 from tests.replay.strategies import PAGE, scenarios
 from tests.replay.test_naive import agree
+from tests.verify.programs import FACTS
 
 LIMITED = """\
 machine: {kernel: 6.18, swap_max: 32KiB, swap: {backend: disk, page_cluster: 0}}
@@ -78,11 +78,14 @@ def test_both_replays_agree_under_a_limit_on_swap(
     agree(replace(scenario, machine=machine), policy)
 
 
-def test_programs_have_no_limit_on_swap() -> None:
-    """Is it said that a kernel cannot be compared, and is the document the same scenario?"""
+def test_programs_limit_swap() -> None:
+    """Does one write memory.swap.max before its processes run in the cgroup, and is the document
+    the same scenario; is an older kernel not compared?"""
     scenario = load_text(LIMITED.replace("WRITTEN", "4KiB"), "limited")
     assert load_text(to_yaml(scenario), "limited").machine == scenario.machine
-    with pytest.raises(Unfit, match="it limits swap"):
-        check_runnable(scenario)
-    with pytest.raises(SwaptraceError, match="a program cannot limit swap"):
-        emit_c(scenario)
+    check_runnable(scenario)
+    program = emit_c(scenario)
+    assert "#define SWAP_LIMIT (32 * KiB)" in program
+    assert "Its swap limit is 32KiB, for which it takes an empty memory cgroup" in program
+    with pytest.raises(Unfit, match=r"swap_max is modelled from Linux 6\.15 on, not in 6\.12"):
+        machine_for(scenario, replace(FACTS, page_cluster=0))

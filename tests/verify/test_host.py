@@ -183,7 +183,7 @@ def test_a_job_with_a_memory_limit_is_skipped_where_it_can_have_no_cgroup(
     limited = job()._replace(limited="classic")
     (outcome,) = Host().run([limited])
     assert outcome.reason == (
-        "its memory limit takes a memory cgroup: --setup-zram makes one for the run, with swap of "
+        "its limit takes a memory cgroup: --setup-zram makes one for the run, with swap of "
         "its own (root)"
     )
 
@@ -194,7 +194,7 @@ def test_a_job_with_a_memory_limit_is_skipped_where_it_can_have_no_cgroup(
     with journal(machine.root / "notes") as notes:
         (outcome,) = Host(OwnSwap(notes), 1 << 20).run([limited])
     assert outcome.ending is Ending.SKIPPED
-    assert outcome.reason == "its memory limit takes a memory cgroup: there is none"
+    assert outcome.reason == "its limit takes a memory cgroup: there is none"
 
 
 def test_a_program_with_a_memory_limit_is_given_its_cgroup(

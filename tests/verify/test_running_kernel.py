@@ -61,7 +61,7 @@ CANNOT_RUN = {
     "read-then-pageout": "disk",
     "one-tebibyte": "4TiB",
     "software-dirty-bit": "hw_dirty",
-    "half-the-memory": "its memory limit takes a memory cgroup",
+    "half-the-memory": "its limit takes a memory cgroup",
 }
 """Bundled scenarios that no x86 with zram alone can run, and a word of the reason."""
 

@@ -189,13 +189,27 @@ static int open_in(const char *directory, const char *name, int flags)
 	return fd;
 }
 
+static void limit_swap(const char *directory)
+{
+	int fd = open_in(directory, "memory.swap.max", O_WRONLY);
+
+	if (dprintf(fd, "%lu", (unsigned long)SWAP_LIMIT) < 0)
+		fail("cannot limit swap: ");
+	close(fd);
+}
+
 static void set_up_limit(const char *directory)
 {
-	if (!LIMIT)
+	if (!LIMIT && !SWAP_LIMIT)
 		return;
 	if (!directory)
-		skip("it has a memory limit: give the directory of an empty memory cgroup as argument");
+		skip("it has a memory limit, or one of swap: give the directory of an empty memory "
+		     "cgroup as argument");
 	cgroup_procs = open_in(directory, "cgroup.procs", O_WRONLY);
+	if (SWAP_LIMIT)
+		limit_swap(directory);
+	if (!LIMIT)
+		return;
 	cgroup_max = open_in(directory, "memory.max", O_WRONLY);
 	cgroup_current = open_in(directory, "memory.current", O_RDONLY);
 	cgroup_stat = open_in(directory, "memory.stat", O_RDONLY);
@@ -224,6 +238,6 @@ static void take_the_cpu(void)
 /* What a process has of its own is not the cgroup's: it was there before. */
 static void limit_process(pid_t pid)
 {
-	if (LIMIT && dprintf(cgroup_procs, "%d\n", pid) < 0)
+	if ((LIMIT || SWAP_LIMIT) && dprintf(cgroup_procs, "%d\n", pid) < 0)
 		end_with("skip", "a process cannot be moved into the cgroup: ", strerror(errno), SKIP);
 }

@@ -74,6 +74,7 @@ static const struct context contexts[CONTEXTS] = {
 #define LIMITS_LOCKED 0
 #define MEMLOCK (0)
 #define LIMIT (1 * MiB)
+#define SWAP_LIMIT (0)
 #define MGLRU 0
 #define STAT_FLUSH 0
 #define LRU_DRAIN 0
