@@ -151,6 +151,7 @@ class Fuzzer:
             has = facts.soft_dirty, facts.uffd_wp, rwp, merges, registers
             maker = Maker(random, facts.page_size, *has, thp=thp)
             maker.kernel = modelled(facts.version)
+            maker.limits = self.place.limits and follows(maker.kernel, Rule.NO_SLOT_CACHE)
             found = self.settled(maker.scenario(f"random-{self.seed}-{index}"))
             if found is not None:
                 return found

@@ -68,6 +68,11 @@ class Host:
             return f"it wants a swap area of {wanted}; --setup-zram allows {most}"
         return None
 
+    @property
+    def limits(self) -> bool:
+        """Whether memory cgroups can be made for jobs."""
+        return self.unlimited() is None
+
     def unlimited(self) -> str | None:
         """Why there is no memory cgroup for a job."""
         if self.own is None:

@@ -72,6 +72,7 @@ class Place(Protocol):
 
     `title` is what reports call it: `running kernel`, or the path of an image. `at_once` is how
     many jobs are to be run together where one of them will do: several where to begin takes long.
+    `limits` is whether a job can have a memory cgroup.
     """
 
     @property
@@ -79,6 +80,9 @@ class Place(Protocol):
 
     @property
     def at_once(self) -> int: ...
+
+    @property
+    def limits(self) -> bool: ...
 
     def run(self, jobs: Iterable[Job]) -> Generator[JobOutcome, None, None]:
         """Run every job with a fresh swap area of its own, and give its outcome, in order.

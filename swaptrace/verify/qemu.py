@@ -77,6 +77,7 @@ class Guest:
     `directory`."""
 
     at_once: ClassVar[int] = 16
+    limits: ClassVar[bool] = True
 
     image: Path
     needed: tuple[Module, ...]

@@ -17,6 +17,9 @@ LEAST_SLOTS: Final = 10
 WITHOUT_SWAP: Final = 0.03
 """Of machines, that have none."""
 
+LIMITED: Final = 0.06
+"""Of machines, that limit swap."""
+
 
 def machine(random: Random, fixed: Machine, pages: int, filling: float, pins: bool) -> Machine:
     """A large swap area mostly, sometimes one that so many pages fill, half or altogether (how
@@ -30,3 +33,13 @@ def machine(random: Random, fixed: Machine, pages: int, filling: float, pins: bo
     if random.random() < WITHOUT_SWAP and not fixed.thp:
         swap = replace(swap, backend=NO_SWAP, size=0)
     return replace(fixed, swap=swap, memlock=memlock)
+
+
+def limited(random: Random, machine: Machine, kernel: str, pages: int) -> Machine:
+    """Now and then with a limit on swap that so many pages may reach, on a kernel and a device with
+    which one is modelled."""
+    percent = random.randint(*random.choice(FILLED))
+    most = max(LEAST_SLOTS, pages * percent // 100) * machine.page_size
+    if random.random() >= LIMITED or machine.thp or machine.swap.size < max(2 * most, Swap().size):
+        return machine
+    return replace(machine, kernel=kernel, swap_max=most)

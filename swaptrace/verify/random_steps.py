@@ -45,7 +45,7 @@ from swaptrace.verify.needs import needs
 from swaptrace.verify.random_access import pattern_step
 from swaptrace.verify.random_advice import ADVICE, OF_OBJECTS
 from swaptrace.verify.random_lock import lock_step
-from swaptrace.verify.random_machine import machine
+from swaptrace.verify.random_machine import limited, machine
 from swaptrace.verify.random_mapping import (
     MAPPED,
     holes,
@@ -75,10 +75,9 @@ STRIDES: Final = (0.125, 0.5, 1.5, 2, 3, 5, 7, 2.5)
 @dataclass
 class Maker:
     """Makes one scenario. `soft_dirty`, `uffd` and `rwp` are whether the kernel has these; `merges`
-    is that KSM scans, for which whole pages are written, `registers` that what a userfaultfd can do
-    besides is modelled; `filling` is the share of swap areas that are so small that they fill.
-    `thp` are the sizes of large folios, which the ends of half of the ranges are aligned to, and
-    of a machine with `kernel`."""
+    is that KSM scans, for which whole pages are written, `registers` that all of userfaultfd is
+    modelled, `limits` that some machines limit swap; `filling` is how many areas of it are small.
+    `thp` are the sizes of large folios, to which half of the ranges are aligned, with `kernel`."""
 
     random: Random
     page_size: int
@@ -90,6 +89,7 @@ class Maker:
     filling: float = 0.2
     thp: tuple[Thp, ...] = ()
     kernel: str = Machine().kernel
+    limits: bool = False
     sizes: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
     ends: dict[str, int] = field(default_factory=dict)
     objects: dict[str, set[str]] = field(default_factory=lambda: {"main": set()})
@@ -116,7 +116,8 @@ class Maker:
         fixed = Machine(page_size=self.page_size, kernel=kernel, thp=self.thp)
         wanted = needs(Scenario("", "", fixed, tuple(steps)))
         pages = wanted.memory // self.page_size
-        return machine(self.random, fixed, pages, self.filling, wanted.pins)
+        made = machine(self.random, fixed, pages, self.filling, wanted.pins)
+        return limited(self.random, made, self.kernel, pages) if self.limits else made
 
     def group(self) -> Iterator[Step]:
         """One step, or a few within a `repeat` or a `measure`."""

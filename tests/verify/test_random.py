@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import get_args
 from unittest import mock
 
@@ -13,6 +14,7 @@ import pytest
 
 from swaptrace.result.verdict import Status
 from swaptrace.scenario.fields import UFFD
+from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.loader import load_file, load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import MeasureStep, MmapStep, Pattern, RepeatStep, Scenario, Step
@@ -23,6 +25,7 @@ from swaptrace.verify.fuzz import Fuzzer
 from swaptrace.verify.host import Host
 from swaptrace.verify.observed import KernelFacts, Observed
 from swaptrace.verify.place import Place
+from swaptrace.verify.random_machine import limited
 from swaptrace.verify.random_steps import SIZES
 from swaptrace.verify.run import Judged, Verifier
 from tests.effort import ALL, examples, exhaustive, some
@@ -106,6 +109,17 @@ def test_they_do_not_use_what_the_kernel_has_not() -> None:
     left_out = {*NOT_MADE, "clear_refs", *UFFD, "ksm_scan", "memory_merge", "pagemap_scan"}
     assert ops <= set(OPERATIONS) - left_out
     assert ops == set(OPERATIONS) - left_out or not ALL
+
+
+def test_some_limit_swap_where_there_is_a_cgroup() -> None:
+    """Is it a limit that pages may reach, of a kernel and a device with which one is modelled?"""
+    machines = [limited(Random(i), Machine(), "6.18", 40) for i in range(200)]
+    found = [machine for machine in machines if machine.swap_max is not None]
+    assert 3 < len(found) < 30
+    assert not any(machine.unmodelled for machine in found)
+    assert all(10 <= (machine.swap_max or 0) // 4096 <= 72 for machine in found)
+    small = replace(Machine(), swap=Swap(size=1 << 20))
+    assert all(limited(Random(i), small, "6.18", 40) == small for i in range(200))
 
 
 @pytest.mark.parametrize("index", range(examples(20)))

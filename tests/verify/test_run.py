@@ -53,6 +53,7 @@ class Table:
 
     title = "a table"
     at_once = 1
+    limits = False
 
     def __init__(self, outcomes: Iterable[JobOutcome], eager: bool) -> None:
         self.outcomes = iter(outcomes)
