@@ -1,7 +1,8 @@
 """Does a limit on swap leave in memory what does not fit, and is half of it full?
 
 Linux 6.18.15 and 7.3.4 agree with what is counted here of 3, 4 and 16 pages, and with the page
-maps, on a disk and on zram, where the program runs in a cgroup with a memory.swap.max of 32 KiB.
+maps, on a disk and on zram, where the program runs in a cgroup with a memory.swap.max of 32 KiB;
+6.18.15 also with 40 random scenarios under such limits (`swaptrace verify --random`).
 """
 
 from __future__ import annotations
