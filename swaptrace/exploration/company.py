@@ -21,8 +21,8 @@ from swaptrace.mm.outcome import Batched
 from swaptrace.replay.runs.batch import capacity_of, check_kernel
 from swaptrace.scenario.hardware import Machine
 
-ADD: Final = ("read", "write", "pageout", "willneed")
-"""The operations that may put folios into the batch."""
+ADD: Final = ("read", "write", "willneed")
+"""The operations that may fill the batch; `pageout` finds it empty."""
 
 FILL, DRAIN = "others_fill", "others_drain"
 OTHERS: Final = (FILL, DRAIN)

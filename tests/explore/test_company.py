@@ -16,8 +16,9 @@ from swaptrace.exploration.alphabet import REGION
 from swaptrace.exploration.company import beside_others
 from swaptrace.exploration.crowding import OTHERS, Crowd
 from swaptrace.exploration.explorer import machine_of
-from swaptrace.exploration.graph import Graph, Limits
+from swaptrace.exploration.graph import Edge, Graph, Limits
 from swaptrace.exploration.search import TakenOperation
+from swaptrace.mm.event import MOST_ADDED
 from swaptrace.policies import from_argument
 from swaptrace.replay.engine import replay
 from swaptrace.scenario.loader import load_text
@@ -153,12 +154,20 @@ def test_a_walk_counts_what_its_scenario_does(kernel: str, backend: str) -> None
         assert [(result.pages or {})[name][REGION] for name in crowd.names] == maps
 
 
+def happens(edge: Edge, letters: tuple[str, ...]) -> bool:
+    """Whether it is as it is called: a full batch tells nothing where nothing is added, and is not
+    that of the shortest sequence."""
+    return "~" not in letters[edge.operation] or edge.effect.batch.filled
+
+
 def walked(crowd: Crowd, random: Random) -> dict[str, int]:
-    """Fifteen operations by chance, and what they count."""
+    """Thirty operations by chance, and what they count."""
     counted = dict.fromkeys(COUNTERS, 0)
     letters, born = crowd.graph.limits.operations, 0
-    for _ in range(15):
-        edges = list(crowd.graph.edges(crowd.state))
+    for _ in range(30):
+        if crowd.company.capacity - crowd.count < MOST_ADDED:  # the next could fill it as well
+            break
+        edges = [e for e in crowd.graph.edges(crowd.state) if happens(e, letters)]
         often = [e for e in edges if letters[e.operation].startswith(OFTEN)]
         edge = random.choice(random.choice([edges, often or edges]))
         name, child = letters[edge.operation], ""
