@@ -209,7 +209,7 @@ def test_a_memory_limit_under_a_tree_is_an_error(tmp_path: Path) -> None:
     sets = [word for each in machine for word in ("--set", each)]
     done = run("run", str(tmp_path / "x.yaml"), "-p", f"kernel:{SMALL / 'large'}", *sets)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "a kernel tree, but without a memory limit" in done.stderr
+    assert "limit under a policy that is a kernel tree; give one that is none, as" in done.stderr
 
 
 def test_c_that_nobody_knows_is_an_error_at_its_place(written: Write) -> None:

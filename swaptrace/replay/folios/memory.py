@@ -70,9 +70,9 @@ def check_modelled(machine: Machine, policy: Policy | None = None) -> None:
     """Raise `NotModelled` for a machine with large folios that no model is there for."""
     what = ""
     if not has_model(machine.kernel, Feature.LARGE_FOLIOS):
-        what = f"before Linux 6.12, and the scenario's kernel is {machine.kernel}"
+        what = f"before Linux 6.12; give 'kernel: 6.12' or later, not {machine.kernel}"
     elif machine.swap.backend == "zswap" and not has_model(machine.kernel, Feature.LARGE_IN_ZSWAP):
-        what = "with zswap before Linux 6.13, which does not store them"
+        what = "with zswap before Linux 6.13, which does not store them; give 'kernel: 6.13'"
     elif machine.page_size != 4096:
         what = "with pages of another size than 4KiB"
     elif machine.memory is not None:
@@ -89,7 +89,7 @@ def in_trees(machine: Machine, policy: Policy) -> str:
     if not policy.takes_large:
         return f"{what}, but under one of Linux 6.12, 7.2 or 7.3"
     if machine.memory is not None:
-        return f"{what}, but without a memory limit"
+        return f"under a memory limit {what}; give one that is none, as 'merged'"
     return ""
 
 
@@ -105,7 +105,7 @@ def unlimited(machine: Machine) -> str:
     if not zram(machine):
         return f"under a memory limit on {machine.swap.backend}; give 'swap: zram'"
     if any(each.size == "2MiB" and each.enabled != "never" for each in sizes(machine.thp)):
-        return "of 2MiB under a memory limit"
+        return "of 2MiB under a memory limit; give sizes up to 1MiB"
     return ""
 
 
