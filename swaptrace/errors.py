@@ -1,4 +1,4 @@
-"""The error family: what a user sees when an input is wrong.
+"""The errors: what a user sees when an input is wrong.
 
 Every error that the command line catches is a `SwaptraceError`; its text is the
 whole message, ready to print. Inputs are not trusted: what is quoted from one is

@@ -1,4 +1,4 @@
-"""`#ifdef` and its family, resolved by the names that are defined.
+"""`#ifdef` and the like, resolved by the names that are defined.
 
 A name is defined by `--define`, or because the model has what it stands for (`MODELLED`). As for
 cpp, every other name is undefined. No other directive is understood.

@@ -80,16 +80,16 @@ class BlockSide:
         assert isinstance(arena, Folios)
         self.regions = arena.regions
         execute(self.world, Tally(), scenario_of(MAPPED).steps[0])
-        (self.family,) = self.world.families()
+        (self.shared,) = self.world.shared_regions()
         (self.tables,) = self.regions.tables.values()
-        self.members = self.family.members
+        self.members = self.shared.members
         self.placed: dict[tuple[object, ...], Placed] = {}
 
     def put(self, state: BlockState) -> None:
         """Put the replay into a state."""
         self.members[:] = NAMES[: len(state.processes)]
         self.world.processes = {
-            name: Process(name, AddressSpace(areas), {REGION: self.family}, dict(registered))
+            name: Process(name, AddressSpace(areas), {REGION: self.shared}, dict(registered))
             for name, (areas, registered) in zip(NAMES, state.processes, strict=False)
         }
         self.tables.stretches[:] = [single((state.block,), state.rows)]

@@ -19,7 +19,6 @@ from swaptrace.reclaim.memory import (
     AVG_REFAULTED,
     AVG_TOTAL,
     CURRENT,
-    FAMILIES,
     FILTERS,
     FOLIO_OF,
     GEN,
@@ -38,6 +37,7 @@ from swaptrace.reclaim.memory import (
     RAN,
     REFERENCED,
     REGION_END,
+    SHARED_REGIONS,
     SINCE_WALK,
     SPLIT,
     STARTS,
@@ -54,7 +54,7 @@ from swaptrace.reclaim.memory import (
     Memory,
     base_of,
 )
-from swaptrace.reclaim.pages import family_of
+from swaptrace.reclaim.pages import shared_of
 
 PTES_PER_CACHE_LINE: Final = 8
 MARKS: Final = PMD_YOUNG | RAN
@@ -65,28 +65,28 @@ ACCESSES_PER_LOOK: Final = 16
 
 
 @compiled
-def pmd_start(m: Memory, family: int, page: int) -> int:
+def pmd_start(m: Memory, shared: int, page: int) -> int:
     """The first page of a region under the PMD entry that a page of it is under."""
-    first = m.t[m.v[STARTS] + family]
-    address = m.t[m.v[ADDRESS] + family] + page - first
+    first = m.t[m.v[STARTS] + shared]
+    address = m.t[m.v[ADDRESS] + shared] + page - first
     return max(first, page - (address & (m.v[PTRS_PER_PTE] - 1)))
 
 
 @compiled
-def pmd_end(m: Memory, family: int, page: int) -> int:
+def pmd_end(m: Memory, shared: int, page: int) -> int:
     """One past the last page under the same PMD entry."""
-    first = m.t[m.v[STARTS] + family]
-    address = m.t[m.v[ADDRESS] + family] + page - first
+    first = m.t[m.v[STARTS] + shared]
+    address = m.t[m.v[ADDRESS] + shared] + page - first
     entries = m.v[PTRS_PER_PTE]
-    return min(m.t[m.v[REGION_END] + family], page + entries - (address & (entries - 1)))
+    return min(m.t[m.v[REGION_END] + shared], page + entries - (address & (entries - 1)))
 
 
 @compiled
 def touch_pmd(m: Memory, page: int, process: int) -> None:
     """The processor walks down to a PTE of the process, which runs."""
-    family = family_of(m, page)
-    m.flags[base_of(m, pmd_start(m, family, page)) + process] |= MARKS
-    m.v[CURRENT] = m.t[m.v[PROCESS_OF] + family * m.v[WIDTH] + process]
+    shared = shared_of(m, page)
+    m.flags[base_of(m, pmd_start(m, shared, page)) + process] |= MARKS
+    m.v[CURRENT] = m.t[m.v[PROCESS_OF] + shared * m.v[WIDTH] + process]
 
 
 @compiled
@@ -96,17 +96,17 @@ def look_for_unmarked(m: Memory) -> None:
     If so, the next look is so far away that looking costs little beside the accesses until then.
     """
     looked, width = 0, m.v[WIDTH]
-    for family in range(m.v[FAMILIES]):
+    for shared in range(m.v[SHARED_REGIONS]):
         for k in range(width):
-            page = m.t[m.v[STARTS] + family]
-            if m.t[m.v[PROCESS_OF] + family * width + k] < 0:
+            page = m.t[m.v[STARTS] + shared]
+            if m.t[m.v[PROCESS_OF] + shared * width + k] < 0:
                 continue
-            while page < m.t[m.v[REGION_END] + family]:
+            while page < m.t[m.v[REGION_END] + shared]:
                 looked += 1
                 if m.flags[base_of(m, page) + k] & MARKS != MARKS:
                     m.v[LOOKED_AT] = max(SHORTEST_LOOK, looked * ACCESSES_PER_LOOK)
                     return
-                page = pmd_end(m, family, page)
+                page = pmd_end(m, shared, page)
     m.v[ALL_MARKED] = 1
 
 
@@ -129,26 +129,26 @@ def sweep(m: Memory, process: int, mask: int) -> bool:
     found = False
     width = m.v[WIDTH]
     m.v[ALL_MARKED] = 0
-    for family in range(m.v[FAMILIES]):
+    for shared in range(m.v[SHARED_REGIONS]):
         for k in range(width):
-            number = m.t[m.v[PROCESS_OF] + family * width + k]
+            number = m.t[m.v[PROCESS_OF] + shared * width + k]
             if number < 0 or (process >= 0 and number != process):
                 continue
-            page = m.t[m.v[STARTS] + family]
-            while page < m.t[m.v[REGION_END] + family]:
+            page = m.t[m.v[STARTS] + shared]
+            while page < m.t[m.v[REGION_END] + shared]:
                 node = base_of(m, page) + k
                 found = found or m.flags[node] & mask != 0
                 m.flags[node] &= ~mask
-                page = pmd_end(m, family, page)
+                page = pmd_end(m, shared, page)
     return found
 
 
 @compiled
-def walk_pte_range(m: Memory, family: int, page: int, k: int) -> bool:
+def walk_pte_range(m: Memory, shared: int, page: int, k: int) -> bool:
     """Promote what is young under one PMD entry; whether that was worth the while."""
     total, young = 0, 0
-    gen, width, split = m.v[MAX_SEQ] % MAX_NR_GENS, m.v[WIDTH], m.t[m.v[SPLIT] + family]
-    end = pmd_end(m, family, page)
+    gen, width, split = m.v[MAX_SEQ] % MAX_NR_GENS, m.v[WIDTH], m.t[m.v[SPLIT] + shared]
+    end = pmd_end(m, shared, page)
     walkable, folio_of = m.v[WALKABLE], m.v[FOLIO_OF] + k
     if not split:
         if not (m.t[walkable + m.column[page]] >> k) & 1:
@@ -183,30 +183,30 @@ def folio_update_gen(m: Memory, node: int, gen: int) -> None:
 
 
 @compiled
-def walk_region(m: Memory, family: int, k: int, force: bool) -> None:
+def walk_region(m: Memory, shared: int, k: int, force: bool) -> None:
     """walk_pmd_range(), of a region in one process."""
     seq = m.v[MAX_SEQ]
-    page = m.t[m.v[STARTS] + family]
-    while page < m.t[m.v[REGION_END] + family]:
+    page = m.t[m.v[STARTS] + shared]
+    while page < m.t[m.v[REGION_END] + shared]:
         node = base_of(m, page) + k
         wanted = force
         if not force and m.flags[node] & PMD_YOUNG:
             m.flags[node] &= ~PMD_YOUNG
             m.v[ALL_MARKED] = 0
             wanted = not m.v[FILTERS + seq % 2] or m.flags[node] & (PMD_LISTED << (seq % 2)) != 0
-        if wanted and walk_pte_range(m, family, page, k):
+        if wanted and walk_pte_range(m, shared, page, k):
             update_filter(m, seq + 1, node)
-        page = pmd_end(m, family, page)
+        page = pmd_end(m, shared, page)
 
 
 @compiled
 def walk_mm(m: Memory, process: int, force: bool) -> None:
     """All regions of a process."""
     width = m.v[WIDTH]
-    for family in range(m.v[FAMILIES]):
+    for shared in range(m.v[SHARED_REGIONS]):
         for k in range(width):
-            if m.t[m.v[PROCESS_OF] + family * width + k] == process:
-                walk_region(m, family, k, force)
+            if m.t[m.v[PROCESS_OF] + shared * width + k] == process:
+                walk_region(m, shared, k, force)
 
 
 @compiled
@@ -293,11 +293,11 @@ def look_around(m: Memory, page: int, k: int) -> None:
     """lru_gen_look_around(), at a PTE of the process that is young: what is young near it is for
     the youngest generation, and the PMD entry may be worth a walk."""
     m.flags[base_of(m, page) + k] &= ~YOUNG
-    family = family_of(m, page)
-    entry = pmd_start(m, family, page)
+    shared = shared_of(m, page)
+    entry = pmd_start(m, shared, page)
     start = max(entry, page - MIN_LRU_BATCH)
-    end = min(pmd_end(m, family, page), page + MIN_LRU_BATCH + 1)
-    if m.t[m.v[SPLIT] + family]:
+    end = min(pmd_end(m, shared, page), page + MIN_LRU_BATCH + 1)
+    if m.t[m.v[SPLIT] + shared]:
         start, end = vma_start(m, page, k, start), vma_end(m, page, k, end)
     if end - start == 1:
         return

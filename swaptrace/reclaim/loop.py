@@ -53,7 +53,7 @@ from swaptrace.reclaim.memory import (
     Memory,
     base_of,
 )
-from swaptrace.reclaim.pages import at_hand, family_of, met_before, take
+from swaptrace.reclaim.pages import at_hand, met_before, shared_of, take
 from swaptrace.reclaim.swapfile import swap_reclaim_work
 from swaptrace.reclaim.vmscan import charge
 
@@ -144,9 +144,9 @@ def hits_under_walks(m: Memory, pages: Array, events: Array, start: int, end: in
         if not m.flags[base + page * width + process] & YOUNG:
             m.flags[base + page * width + process] |= YOUNG
         if not first <= page < end_of:
-            family = family_of(m, page)
-            first, end_of = m.t[m.v[STARTS] + family], m.t[m.v[REGION_END] + family]
-            shift = m.t[m.v[ADDRESS] + family] - first
+            shared = shared_of(m, page)
+            first, end_of = m.t[m.v[STARTS] + shared], m.t[m.v[REGION_END] + shared]
+            shift = m.t[m.v[ADDRESS] + shared] - first
         entry = base + max(first, page - ((page + shift) & mask)) * width + process
         if m.flags[entry] & MARKS != MARKS:
             m.flags[entry] |= MARKS

@@ -129,7 +129,7 @@ PGDEACTIVATE: Final = 33
 REFAULTS: Final = 34
 PINNED: Final = 35
 """The page of the fault under way, or -1: its folio is locked."""
-FAMILIES: Final = 36
+SHARED_REGIONS: Final = 36
 """How many regions there are."""
 SCAN: Final = 37
 """How many folios of each list are still to be scanned (4)."""

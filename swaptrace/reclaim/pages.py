@@ -20,7 +20,6 @@ from swaptrace.reclaim.memory import (
     DEAD,
     DOES,
     DRAINS,
-    FAMILIES,
     FIRST_PAGE,
     FOLIO_COUNT,
     FOLIO_OF,
@@ -37,6 +36,7 @@ from swaptrace.reclaim.memory import (
     ORDER,
     READ_FROM,
     SCARCE,
+    SHARED_REGIONS,
     SLOT_TO,
     SLOTS,
     SLOTS_DELTA,
@@ -55,12 +55,12 @@ from swaptrace.reclaim.workingset import workingset_eviction, workingset_refault
 
 
 @compiled
-def family_of(m: Memory, page: int) -> int:
+def shared_of(m: Memory, page: int) -> int:
     """The region that a page lies in."""
-    family = m.v[FAMILIES] - 1
-    while m.t[m.v[STARTS] + family] > page:
-        family -= 1
-    return family
+    shared = m.v[SHARED_REGIONS] - 1
+    while m.t[m.v[STARTS] + shared] > page:
+        shared -= 1
+    return shared
 
 
 @compiled
@@ -73,7 +73,7 @@ def at_hand(m: Memory, event: int) -> int:
 @compiled
 def met_before(m: Memory, page: int, at: int, moment: int) -> None:
     """A transition that was taken just now began before what it has caused."""
-    cell = family_of(m, page) * m.v[CELLS] + at
+    cell = shared_of(m, page) * m.v[CELLS] + at
     if m.t[m.v[TAKEN] + cell] == 1:
         m.t[m.v[ORDER] + cell] = moment
 
@@ -86,13 +86,13 @@ def take(m: Memory, page: int, event: int, root: bool) -> None:
     """
     column = m.column[page]
     at = event * m.v[COLUMNS] + column
-    family = family_of(m, page)
-    if not m.t[m.v[TAKEN] + family * m.v[CELLS] + at]:
-        m.t[m.v[ORDER] + family * m.v[CELLS] + at] = m.v[MOMENT]
+    shared = shared_of(m, page)
+    if not m.t[m.v[TAKEN] + shared * m.v[CELLS] + at]:
+        m.t[m.v[ORDER] + shared * m.v[CELLS] + at] = m.v[MOMENT]
         m.v[MOMENT] += 1
-    m.t[m.v[TAKEN] + family * m.v[CELLS] + at] += 1
+    m.t[m.v[TAKEN] + shared * m.v[CELLS] + at] += 1
     if m.t[m.v[DOES] + at] & BREAKS:
-        first = family * m.v[CELLS] + at
+        first = shared * m.v[CELLS] + at
         if m.t[m.v[FIRST_PAGE] + first] < 0 or page < m.t[m.v[FIRST_PAGE] + first]:
             m.t[m.v[FIRST_PAGE] + first] = page
     new = m.t[m.v[NEW_COLUMN] + at]

@@ -36,15 +36,15 @@ def access(
 ) -> None:
     """Touch pages one after another until the end, or to the first SIGSEGV or SIGBUS. `parts` cuts
     the walk as `by_vma` does."""
-    family = process.regions[step.region]
+    shared = process.regions[step.region]
     walk = walk_of(step, world.machine.page_size)
-    member = family.member(process.name)
+    member = shared.member(process.name)
     store = store_of(step, world)
     event = Access(member, world.facts, read=step.op.startswith("read"), store=store)
-    huge = world.machine.hugepages > 0 and has_huge_pages(process, family)
+    huge = world.machine.hugepages > 0 and has_huge_pages(process, shared)
     visit = access_huge if huge else touch
-    for part in (parts or by_vma)(process, family, walk):
-        if not visit(world, tally, process, family, part, event):
+    for part in (parts or by_vma)(process, shared, walk):
+        if not visit(world, tally, process, shared, part, event):
             return
 
 
@@ -97,14 +97,14 @@ def regular(offset: int, length: int, stride: int, page_size: int) -> Walk:
     return listed(at // page_size)
 
 
-def by_vma(process: Process, family: SharedRegion, walk: Walk) -> Iterator[Walk]:
+def by_vma(process: Process, shared: SharedRegion, walk: Walk) -> Iterator[Walk]:
     """The walk cut where it enters another VMA (or a hole)."""
     low, high = walk.bounds
-    areas = list(process.space.clipped(family.base + low, family.base + high))
-    if len(areas) == 1 and areas[0][:2] == (family.base + low, family.base + high):
+    areas = list(process.space.clipped(shared.base + low, shared.base + high))
+    if len(areas) == 1 and areas[0][:2] == (shared.base + low, shared.base + high):
         yield walk
         return
-    marks = sorted({edge - family.base for start, end, _ in areas for edge in (start, end)})
+    marks = sorted({edge - shared.base for start, end, _ in areas for edge in (start, end)})
     pages = walk.ordered().pages() if not walk.contiguous or walk.seed is not None else None
     if pages is None:
         yield from _cut_range(walk, marks)
@@ -126,33 +126,33 @@ def _cut_range(walk: Walk, marks: list[int]) -> Iterator[Walk]:
 
 
 def touch(
-    world: World, tally: Tally, process: Process, family: SharedRegion, walk: Walk, event: Faulting
+    world: World, tally: Tally, process: Process, shared: SharedRegion, walk: Walk, event: Faulting
 ) -> bool:
     """Send accesses within one VMA; False if one of them ended the step, as a SIGSEGV does.
 
     The VMA gets its anon_vma with its first own page, and its read-ahead state moves on.
     """
     if world.arena is not None:
-        return touch_limited(world, world.arena, tally, process, family, walk, event)
-    met = survey(world, family, walk, event)
+        return touch_limited(world, world.arena, tally, process, shared, walk, event)
+    met = survey(world, shared, walk, event)
     ends = {column for column, (row, _) in met.items() if row.ends}
     if ends:
         walk = walk.ordered()
-        last = next(at for at, _, column in family.region.segments(walk) if column in ends)
+        last = next(at for at, _, column in shared.region.segments(walk) if column in ends)
         walk = walk.part(0, last + 1)
-        met = survey(world, family, walk, event)
+        met = survey(world, shared, walk, event)
     before = new_anon_pages(tally)
-    page = family.base + walk.bounds[0]
+    page = shared.base + walk.bounds[0]
     area = next(iter(process.space.within(page, page + 1)), None)
     if area is not None and (goes_through_cache(world, met) or maps_around(met)):
-        reading = send_reading if family.holds(area) else send_across
+        reading = send_reading if shared.holds(area) else send_across
         if world.batch is not None and reading is send_across:
             raise NotModelled("a VMA of several regions is not modelled with machine.lru_batch")
-        bounds = area.start - family.base, area.end - family.base
-        moved = reading(world, tally, family, walk, event, bounds, area.readahead)
+        bounds = area.start - shared.base, area.end - shared.base
+        moved = reading(world, tally, shared, walk, event, bounds, area.readahead)
         process.space.put(area, area._replace(readahead=moved))
     else:
-        send(world, tally, family, walk, event, met)
+        send(world, tally, shared, walk, event, met)
     if new_anon_pages(tally) > before:
         anon_vma_prepare(world, process, next(iter(process.space.within(page, page + 1))))
     return not ends
@@ -163,16 +163,16 @@ def touch_limited(
     arena: SinglePages,
     tally: Tally,
     process: Process,
-    family: SharedRegion,
+    shared: SharedRegion,
     walk: Walk,
     event: Faulting,
 ) -> bool:
     """The same where each access may concern other pages: under a memory limit, which may reclaim
     them, and with large folios."""
     before = new_anon_pages(tally)
-    goes_on = arena.send(tally, family, walk, event)
+    goes_on = arena.send(tally, shared, walk, event)
     if new_anon_pages(tally) > before:
-        page = family.base + walk.bounds[0]
+        page = shared.base + walk.bounds[0]
         anon_vma_prepare(world, process, next(iter(process.space.within(page, page + 1))))
     return goes_on
 

@@ -36,11 +36,11 @@ class Call(NamedTuple):
 
     def pieces(self, start: int, end: int) -> Iterator[tuple[SharedRegion, Walk, int]]:
         """The part of a range in each region, and the caller's index in that one's columns."""
-        for family in self.process.families():
-            low, high = max(start, family.base), min(end, family.end)
+        for shared in self.process.shared_regions():
+            low, high = max(start, shared.base), min(end, shared.end)
             if low < high:
-                member = family.member(self.process.name)
-                yield family, Walk(low - family.base, high - low), member
+                member = shared.member(self.process.name)
+                yield shared, Walk(low - shared.base, high - low), member
 
     def map(self, area: VmArea) -> VmArea:
         """A new VMA where nothing is mapped, and what it becomes with its neighbours."""
@@ -78,8 +78,8 @@ class Call(NamedTuple):
 
     def send(self, start: int, end: int, event: Event) -> None:
         """One event of the caller's for each page of a part of the range."""
-        for family, walk, member in self.pieces(start, end):
-            send(self.world, self.tally, family, walk, event._replace(process=member))
+        for shared, walk, member in self.pieces(start, end):
+            send(self.world, self.tally, shared, walk, event._replace(process=member))
 
 
 def begin(world: World, tally: Tally, process: Process, region: str, span: ByteRange) -> Call:
@@ -95,18 +95,18 @@ def is_aligned(world: World, number: int) -> bool:
 
 def whole(world: World, tally: Tally, process: Process) -> Call:
     """A call on the whole address space of a process."""
-    families = process.families()
-    start = min((family.base for family in families), default=0)
-    return Call(world, tally, process, start, max((f.end for f in families), default=0))
+    shared_regions = process.shared_regions()
+    start = min((shared.base for shared in shared_regions), default=0)
+    return Call(world, tally, process, start, max((f.end for f in shared_regions), default=0))
 
 
 def populate(call: Call, start: int, end: int, **how: Any) -> bool:
     """Fault in a part of one VMA, up to what cannot be: whether there was nothing of that kind.
     `how` as in `Populate`."""
     done = False
-    for family, walk, member in call.pieces(start, end):
+    for shared, walk, member in call.pieces(start, end):
         event = Populate(member, call.world.facts, **how)
-        if not touch(call.world, call.tally, call.process, family, walk, event):
+        if not touch(call.world, call.tally, call.process, shared, walk, event):
             break
     else:
         done = True

@@ -99,14 +99,14 @@ def found(world: World, step: CheckStep, path: str, broken: Collection[str]) -> 
 
 def vmas_found(world: World, region: str, process: str) -> str:
     """The VMAs of a region, as `Bounds` has them."""
-    family, space = world.processes[process].regions[region], world.processes[process].space
-    parts, at = [], family.base
-    for start, end, area in space.clipped(family.base, family.end):
+    shared, space = world.processes[process].regions[region], world.processes[process].space
+    parts, at = [], shared.base
+    for start, end, area in space.clipped(shared.base, shared.end):
         parts += [f"{start - at}-"] if at < start else []
         before = "+" if area.start < start else ""
         parts.append(f"{before}{end - start}{'+' if end < area.end else ''}")
         at = end
-    parts += [f"{family.end - at}-"] if at < family.end else []
+    parts += [f"{shared.end - at}-"] if at < shared.end else []
     return ",".join(parts)
 
 
@@ -117,11 +117,11 @@ def _listed(kinds: Collection[str]) -> str:
 
 def data_found(world: World, region: str, process: str, claimed: Data) -> tuple[bool, str]:
     """Whether the data of a region are those, and what they are."""
-    family = world.processes[process].regions[region]
-    member, runs = family.member(process), column_runs(world, family)
+    shared = world.processes[process].regions[region]
+    member, runs = shared.member(process), column_runs(world, shared)
     beside = [
         (pages, value, data_of(column, column.maps[member], value))
-        for pages, value, column in _beside(claimed.over(family.region.pages), runs)
+        for pages, value, column in _beside(claimed.over(shared.region.pages), runs)
     ]
     ok = all(value == found for _, value, found in beside)
     there = merged_data(DataRun(pages, found) for pages, _, found in beside)

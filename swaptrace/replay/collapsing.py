@@ -31,8 +31,8 @@ def madvise_collapse(call: Call, area: VmArea, start: int, end: int) -> Errno:
     if first > last and not call.world.follows(Rule.COLLAPSES_NOTHING):
         return "EINVAL"
     errno: Errno = None
-    for family, walk, member in call.pieces(first, last):
-        for scanned in arena.collapse(call.tally, family, walk, member):
+    for shared, walk, member in call.pieces(first, last):
+        for scanned in arena.collapse(call.tally, shared, walk, member):
             errno = scanned.errno or errno
             if scanned.ends:
                 return errno

@@ -34,9 +34,9 @@ def check_claims(world: World, step: CheckStep) -> None:
     """Raise `NotModelled` for a claim that nobody can hold a kernel to."""
     process = world.processes[step.process]
     for region, data in step.claims.data:
-        family = process.regions[region]
-        several = family.of is not None and len(set(family.of.views)) > 1
-        private = any(a.vma.shmem and not a.vma.shared for a in areas_of(process, family))
+        shared = process.regions[region]
+        several = shared.of is not None and len(set(shared.of.views)) > 1
+        private = any(a.vma.shmem and not a.vma.shared for a in areas_of(process, shared))
         if several and private and UNCHANGED in str(data):
             raise NotModelled(
                 f"region {region} is a private mapping of a file that has others: until it has a "
@@ -44,9 +44,9 @@ def check_claims(world: World, step: CheckStep) -> None:
             )
 
 
-def areas_of(process: Process, family: SharedRegion) -> list[VmArea]:
+def areas_of(process: Process, shared: SharedRegion) -> list[VmArea]:
     """The VMAs that the process has in a region."""
-    return process.space.within(family.base, family.end)
+    return process.space.within(shared.base, shared.end)
 
 
 def refuse(areas: list[VmArea], what: str) -> None:
@@ -55,37 +55,37 @@ def refuse(areas: list[VmArea], what: str) -> None:
         raise NotModelled(f"{what} of shared memory or a file is not modelled")
 
 
-def is_object(process: Process, family: SharedRegion) -> bool:
+def is_object(process: Process, shared: SharedRegion) -> bool:
     """Whether the region is of shared memory or a file, or the process maps huge pages of one."""
-    return family.of is not None or any(area.vma.shmem for area in areas_of(process, family))
+    return shared.of is not None or any(area.vma.shmem for area in areas_of(process, shared))
 
 
-def shmem_remove(world: World, tally: Tally, family: SharedRegion, walk: Walk) -> None:
+def shmem_remove(world: World, tally: Tally, shared: SharedRegion, walk: Walk) -> None:
     """MADV_REMOVE of a part of a region: the pages are the object's, whoever gives the advice."""
-    send(world, tally, family, walk, Remove(0, world.facts))
+    send(world, tally, shared, walk, Remove(0, world.facts))
 
 
 def evict_last(
-    world: World, tally: Tally, process: Process, family: SharedRegion, start: int, end: int
+    world: World, tally: Tally, process: Process, shared: SharedRegion, start: int, end: int
 ) -> None:
     """shmem_evict_inode(), before the process unmaps a part of a region: if no VMA maps the object
     then, it goes, and its swap slots with it. A file of tmpfs has a name and stays."""
-    if family.of is not None and family.of.name is not None:
+    if shared.of is not None and shared.of.name is not None:
         return
     within = [
         (name, area)
-        for name, of in views(world, family)
+        for name, of in views(world, shared)
         for area in world.processes[name].space.within(of.base, of.end)
         if area.vma.shmem
     ]
     if within and all(n == process.name and start <= a.start and a.end <= end for n, a in within):
-        shmem_remove(world, tally, family.whole, Walk(0, family.whole.region.pages))
+        shmem_remove(world, tally, shared.whole, Walk(0, shared.whole.region.pages))
 
 
-def views(world: World, family: SharedRegion) -> Iterator[tuple[str, SharedRegion]]:
+def views(world: World, shared: SharedRegion) -> Iterator[tuple[str, SharedRegion]]:
     """Each process that maps the same, and the region in which it does."""
-    if family.of is None:
-        yield from ((name, family) for name in family.members)
+    if shared.of is None:
+        yield from ((name, shared) for name in shared.members)
         return
-    for view in family.of.views:
+    for view in shared.of.views:
         yield view.process, world.processes[view.process].regions[view.region]

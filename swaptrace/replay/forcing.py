@@ -53,8 +53,8 @@ def migrate(world: World, tally: Tally, process: Process, step: MigrateStep) -> 
         raise NotModelled("migrate is not modelled under a memory limit, or with machine.lru_batch")
     if not has_model(world.machine.kernel, Feature.MIGRATE):
         raise NotModelled(Feature.MIGRATE.condition)
-    family = process.regions[step.region]
-    whole = (call.start, call.end) == (family.base, family.end) and len(family.members) == 1
+    shared = process.regions[step.region]
+    whole = (call.start, call.end) == (shared.base, shared.end) and len(shared.members) == 1
     if large_folios(world.machine.thp) and not whole:
         what = "of a part of a region, or after a fork"
         raise NotModelled(f"migrate {what} is not modelled with large folios (machine.thp)")

@@ -38,7 +38,7 @@ def may_grow(process: Process, page: int) -> VmArea | None:
 
 
 def expand_downwards(
-    world: World, tally: Tally, process: Process, family: SharedRegion, page: int
+    world: World, tally: Tally, process: Process, shared: SharedRegion, page: int
 ) -> bool:
     """The VMA begins with a page of the region where nothing is mapped; False if it does not grow,
     and the access is a SIGSEGV. It has an anon_vma then, whatever acct_stack_growth() says."""
@@ -52,10 +52,10 @@ def expand_downwards(
         return False
     if area.vma.locked and not mlock_future_ok(world, process, more):
         return False
-    check_modelled(world, family, area)
+    check_modelled(world, shared, area)
     process.space.put(area, area._replace(start=page))
-    event = SetVma(family.member(process.name), world.facts, area.vma)
-    send(world, tally, family, Walk(page - family.base, more), event)
+    event = SetVma(shared.member(process.name), world.facts, area.vma)
+    send(world, tally, shared, Walk(page - shared.base, more), event)
     return True
 
 
@@ -72,33 +72,33 @@ def access_growing(
 ) -> None:
     """As `access`, where a mapping may grow."""
 
-    def parts(process: Process, family: SharedRegion, walk: Walk) -> Iterator[Walk]:
+    def parts(process: Process, shared: SharedRegion, walk: Walk) -> Iterator[Walk]:
         walk = walk.ordered()
         while walk.count:
-            part = next(iter(by_vma(process, family, walk)))
-            page = family.base + part.part(0, 1).bounds[0]
+            part = next(iter(by_vma(process, shared, walk)))
+            page = shared.base + part.part(0, 1).bounds[0]
             hole = not process.space.within(page, page + 1)
-            if not hole or not expand_downwards(world, tally, process, family, page):
+            if not hole or not expand_downwards(world, tally, process, shared, page):
                 yield part
                 walk = walk.part(part.count, walk.count - part.count)
 
     access(world, tally, process, step, parts)
 
 
-def grow_to(world: World, tally: Tally, process: Process, family: SharedRegion, page: int) -> None:
+def grow_to(world: World, tally: Tally, process: Process, shared: SharedRegion, page: int) -> None:
     """Before an access to a page of a region."""
-    at = family.base + page
+    at = shared.base + page
     if world.grows and not process.space.within(at, at + 1):
-        expand_downwards(world, tally, process, family, at)
+        expand_downwards(world, tally, process, shared, at)
 
 
-def check_modelled(world: World, family: SharedRegion, area: VmArea) -> None:
+def check_modelled(world: World, shared: SharedRegion, area: VmArea) -> None:
     """Raise `NotModelled` where it is not known what growth comes to."""
     why = ""
     if world.arena is not None or world.batch is not None:
         why = "under a memory limit, with large folios, where swap can fill, or with lru_batch"
-    elif not family.base <= area.start < family.end:
-        why = f"into region {family.name}, of a mapping that begins in another"
+    elif not shared.base <= area.start < shared.end:
+        why = f"into region {shared.name}, of a mapping that begins in another"
     elif area.vma.uffd.missing:
         why = "where a userfaultfd waits for missing pages"
     if why:
@@ -116,20 +116,20 @@ def check_holes(world: World, step: Step) -> None:
     if not growing:
         return
     name = getattr(step, "region", None)
-    for family in process.families():
-        hole = first_hole(process, family) if name in (None, family.name) else None
+    for shared in process.shared_regions():
+        hole = first_hole(process, shared) if name in (None, shared.name) else None
         if hole is not None and hole < max(growing):
             raise NotModelled(
-                f"region {family.name} has a hole below a mapping with MAP_GROWSDOWN, which may "
+                f"region {shared.name} has a hole below a mapping with MAP_GROWSDOWN, which may "
                 f"grow; with '{step.op}' that is not modelled"
             )
 
 
-def first_hole(process: Process, family: SharedRegion) -> int | None:
+def first_hole(process: Process, shared: SharedRegion) -> int | None:
     """The first page of a region that is not mapped."""
-    at = family.base
-    for start, end, _ in process.space.clipped(family.base, family.end):
+    at = shared.base
+    for start, end, _ in process.space.clipped(shared.base, shared.end):
         if start > at:
             break
         at = end
-    return at if at < family.end else None
+    return at if at < shared.end else None

@@ -46,15 +46,15 @@ def check_step(world: World, step: Step) -> None:
     name = step.target if isinstance(step, MadviseStep) and step.target else step.process
     processes = world.processes.values() if step.op == "ksm_scan" else [world.processes[name]]
     for process in processes:
-        regions = process.families() if region is None else [process.regions[region]]
-        if any(has_huge_pages(process, family) for family in regions):
+        regions = process.shared_regions() if region is None else [process.regions[region]]
+        if any(has_huge_pages(process, shared) for shared in regions):
             call = str(step.given) if isinstance(step, MadviseStep) else step.op
             raise NotModelled(f"{call} of huge pages (MAP_HUGETLB) is not modelled")
 
 
-def has_huge_pages(process: Process, family: SharedRegion) -> bool:
+def has_huge_pages(process: Process, shared: SharedRegion) -> bool:
     """Whether the process maps any in a region."""
-    return any(a.vma.hugetlb for a in process.space.within(family.base, family.end))
+    return any(a.vma.hugetlb for a in process.space.within(shared.base, shared.end))
 
 
 def check_userfault(areas: list[VmArea], wanted: Vma) -> None:
@@ -77,24 +77,24 @@ def access_huge(
     world: World,
     tally: Tally,
     process: Process,
-    family: SharedRegion,
+    shared: SharedRegion,
     walk: Walk,
     event: Access,
 ) -> bool:
     """Accesses within one VMA: before pages of a huge page are touched, it is faulted in. False if
     a SIGSEGV ended the step."""
-    first = family.base + walk.bounds[0]
+    first = shared.base + walk.bounds[0]
     area = next(iter(process.space.within(first, first + 1)), None)
     if area is None:
-        send(world, tally, family, walk.ordered().part(0, 1), event)
+        send(world, tally, shared, walk.ordered().part(0, 1), event)
         return False
     for whole, part in by_huge_page(walk):
         wanted = [False] * event.read + [True] * (event.store is not None)
         for write in wanted:
             if area.vma.allows(write):
-                fault_in(world, tally, process, family, whole, write)
+                fault_in(world, tally, process, shared, whole, write)
         allowed = all(area.vma.allows(write) for write in wanted)
-        send(world, tally, family, part if allowed else part.part(0, 1), event)
+        send(world, tally, shared, part if allowed else part.part(0, 1), event)
         if not allowed:
             return False
     return True
@@ -110,18 +110,18 @@ def by_huge_page(walk: Walk) -> Iterator[tuple[Walk, Walk]]:
 
 
 def fault_in(
-    world: World, tally: Tally, process: Process, family: SharedRegion, whole: Walk, write: bool
+    world: World, tally: Tally, process: Process, shared: SharedRegion, whole: Walk, write: bool
 ) -> None:
     """hugetlb_fault() of one huge page, if its entry does not permit the access.
 
     Raises `NotModelled` where no huge page is free for it.
     """
-    member = family.member(process.name)
-    _, column = next(pages_of(world, family, Walk(whole.first, 1)))
+    member = shared.member(process.name)
+    _, column = next(pages_of(world, shared, Walk(whole.first, 1)))
     pte = column.maps[member].pte
     if isinstance(pte, Pte) and (pte.write or not write):
         return
-    area = next(iter(process.space.within(family.base + whole.first, family.base + whole.end)))
+    area = next(iter(process.space.within(shared.base + whole.first, shared.base + whole.end)))
     reserved = VmFlag.RESERVED in area.flags and not isinstance(pte, Pte)
     if allocates(column, member, write) and not reserved and available(world) < 1:
         raise NotModelled(
@@ -129,8 +129,8 @@ def fault_in(
             "page, is not modelled"
         )
     event = HugetlbFault(member, world.facts, write, head=True)
-    send(world, tally, family, Walk(whole.first, 1), event)
-    send(world, tally, family, Walk(whole.first + 1, PAGES - 1), event._replace(head=False))
+    send(world, tally, shared, Walk(whole.first, 1), event)
+    send(world, tally, shared, Walk(whole.first + 1, PAGES - 1), event._replace(head=False))
     if not area.vma.shared and area.anon_vma is None:
         process.space.put(area, area._replace(anon_vma=world.new_anon_vma()))
 
@@ -152,23 +152,23 @@ def reserve(world: World, step: MmapStep) -> bool:
 
 def available(world: World) -> int:
     """How many huge pages are neither in use nor reserved (free_huge_pages, resv_huge_pages)."""
-    taken = sum(taken_by(world, family) for family in world.families())
+    taken = sum(taken_by(world, shared) for shared in world.shared_regions())
     return world.machine.hugepages - taken // PAGES
 
 
-def taken_by(world: World, family: SharedRegion) -> int:
+def taken_by(world: World, shared: SharedRegion) -> int:
     """How many pages the huge pages of a region have, those that are reserved for it as well."""
-    if family.of is not None:
+    if shared.of is not None:
         return 0
     areas = [
         (member, area)
-        for member, name in enumerate(family.members)
-        for area in world.processes[name].space.within(family.base, family.end)
+        for member, name in enumerate(shared.members)
+        for area in world.processes[name].space.within(shared.base, shared.end)
         if area.vma.hugetlb
     ]
     owners = [(member, area) for member, area in areas if VmFlag.RESERVED in area.flags]
-    taken, at = 0, family.base
-    for pages, column in column_runs(world, family) if areas else ():
+    taken, at = 0, shared.base
+    for pages, column in column_runs(world, shared) if areas else ():
         taken += pages * len(column.folios)
         if column.shmem is not None:
             taken += pages * bool(owners and column.shmem.folio is None)

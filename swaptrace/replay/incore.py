@@ -38,8 +38,8 @@ def mincore(world: World, tally: Tally, process: Process, step: MincoreStep) -> 
 
 def pages_in_memory(call: Call, start: int, end: int) -> Iterator[tuple[int, bool]]:
     """Runs of pages of one VMA, and whether they are in memory."""
-    for family, walk, member in call.pieces(start, end):
-        for pages, column in pages_of(call.world, family, walk):
+    for shared, walk, member in call.pieces(start, end):
+        for pages, column in pages_of(call.world, shared, walk):
             yield pages, is_in_memory(column, member)
 
 

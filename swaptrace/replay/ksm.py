@@ -37,13 +37,13 @@ MAX_PAGE_SHARING: Final = 256
 class Item(NamedTuple):
     """A page of a process that ksmd looks at (ksm_rmap_item)."""
 
-    family: SharedRegion
+    shared: SharedRegion
     page: int
     member: int
 
     def column(self, world: World) -> Column:
         """Its column as it is now."""
-        return world.table.columns[int(self.family.region.at(np.array([self.page]))[0])]
+        return world.table.columns[int(self.shared.region.at(np.array([self.page]))[0])]
 
     def folio(self, world: World) -> tuple[int, Folio]:
         """What the process maps, and its number."""
@@ -57,7 +57,7 @@ class Item(NamedTuple):
         found = filled_with(self.folio(world)[1].data)
         if found is None:
             raise NotModelled(
-                f"ksm_scan: not all bytes of page {self.page} of {self.family.name} are known; "
+                f"ksm_scan: not all bytes of page {self.page} of {self.shared.name} are known; "
                 "write pages that may be merged by memset, whole"
             )
         return found
@@ -69,8 +69,8 @@ class Item(NamedTuple):
     @property
     def place(self) -> tuple[int, int]:
         """The same for all mappings of one column."""
-        of = self.family if self.family.of is None else self.family.of
-        return id(of), self.family.first + self.page
+        of = self.shared if self.shared.of is None else self.shared.of
+        return id(of), self.shared.first + self.page
 
 
 def ksm_scan(world: World, tally: Tally, zero_pages: bool) -> None:
@@ -123,7 +123,7 @@ def merge_zeroes(world: World, tally: Tally, items: list[Item], is_stable: bool)
             yield item
         else:
             event = Merge(item.member, world.facts, kept=False, zero=True)
-            send(world, tally, item.family, Walk(item.page, 1), event)
+            send(world, tally, item.shared, Walk(item.page, 1), event)
 
 
 def scanned(world: World) -> Iterator[Item]:
@@ -133,16 +133,16 @@ def scanned(world: World) -> Iterator[Item]:
         for area in process.space.areas:
             if VmFlag.MERGEABLE not in area.flags:
                 continue
-            for family in process.families():
-                start, end = max(area.start, family.base), min(area.end, family.end)
+            for shared in process.shared_regions():
+                start, end = max(area.start, shared.base), min(area.end, shared.end)
                 if start < end:
-                    walk = Walk(start - family.base, end - start)
-                    yield from in_region(world, family, walk, family.member(name))
+                    walk = Walk(start - shared.base, end - start)
+                    yield from in_region(world, shared, walk, shared.member(name))
 
 
-def in_region(world: World, family: SharedRegion, walk: Walk, member: int) -> Iterator[Item]:
+def in_region(world: World, shared: SharedRegion, walk: Walk, member: int) -> Iterator[Item]:
     """Those of one region: no zero page, nothing in swap or of the page cache."""
-    for at, count, number in family.region.segments(walk):
+    for at, count, number in shared.region.segments(walk):
         column = world.table.columns[number]
         pte, shmem = column.maps[member].pte, column.shmem
         cached = None if shmem is None else shmem.folio
@@ -150,7 +150,7 @@ def in_region(world: World, family: SharedRegion, walk: Walk, member: int) -> It
             if any(pin.folio == pte.folio for pin in column.pins):
                 raise NotModelled("ksm_scan of pages that are pinned is not modelled")
             check_sharing(count)
-            yield from (Item(family, walk.first + at + each, member) for each in range(count))
+            yield from (Item(shared, walk.first + at + each, member) for each in range(count))
 
 
 def check_sharing(pages: int) -> None:
@@ -187,14 +187,14 @@ def merge(world: World, tally: Tally, item: Item, kept: bool) -> None:
             "swap, write them before"
         )
     event = Merge(item.member, world.facts, kept)
-    send(world, tally, item.family, Walk(item.page, 1), event)
+    send(world, tally, item.shared, Walk(item.page, 1), event)
 
 
 def columns(world: World) -> Iterator[tuple[SharedRegion, Column, int]]:
     """Each column that pages have, and how many."""
-    for family in world.families():
-        for _, pages, number in family.region.runs():
-            yield family, world.table.columns[number], pages
+    for shared in world.shared_regions():
+        for _, pages, number in shared.region.runs():
+            yield shared, world.table.columns[number], pages
 
 
 def recount(world: World) -> None:
@@ -204,13 +204,13 @@ def recount(world: World) -> None:
         for number, folio in enumerate(column.folios):
             if folio.ksm:
                 total[filled_with(folio.data)] += pages * mapped_here(column, number)
-    for family in world.families():
-        numbers = np.unique(family.region.ids)
+    for shared in world.shared_regions():
+        numbers = np.unique(shared.region.ids)
         new = [counted(world, world.table.columns[each], total) for each in numbers.tolist()]
         changed = np.array(new, dtype=np.int64)
         if (changed != numbers).any():
-            whole = Walk(0, family.region.pages)
-            family.region.replace(whole, partial(translate, old=numbers, new=changed))
+            whole = Walk(0, shared.region.pages)
+            shared.region.replace(whole, partial(translate, old=numbers, new=changed))
 
 
 def mapped_here(column: Column, folio: int) -> int:

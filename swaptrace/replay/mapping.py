@@ -93,18 +93,18 @@ def mmap(world: World, tally: Tally, process: Process, step: MmapStep) -> Errno:
     return None
 
 
-def with_file(area: VmArea, family: SharedRegion) -> VmArea:
+def with_file(area: VmArea, shared: SharedRegion) -> VmArea:
     """The VMA with its vm_file and vm_pgoff, if it is of an object."""
-    if family.of is not None and area.vma.shmem:
-        return area._replace(inode=family.of.inode, moved=family.base - family.first)
+    if shared.of is not None and area.vma.shmem:
+        return area._replace(inode=shared.of.inode, moved=shared.base - shared.first)
     return area._replace(inode=area.start if area.vma.hugetlb else None)
 
 
-def check_alone_in_file(family: SharedRegion, merged: VmArea) -> None:
+def check_alone_in_file(shared: SharedRegion, merged: VmArea) -> None:
     """Raise `NotModelled` where a VMA of a file goes on in another region."""
-    if not family.holds(merged):
+    if not shared.holds(merged):
         raise NotModelled(
-            f"region {family.name} goes on in the file as the one that it touches does, which is "
+            f"region {shared.name} goes on in the file as the one that it touches does, which is "
             "not modelled; leave a page between them"
         )
 
@@ -133,8 +133,8 @@ def placed(world: World, tally: Tally, process: Process, step: MmapStep, vma: Vm
 
 def unmap(call: Call) -> None:
     """do_vmi_munmap(): a hole."""
-    for family, _, _ in list(call.pieces(call.start, call.end)):
-        evict_last(call.world, call.tally, call.process, family, call.start, call.end)
+    for shared, _, _ in list(call.pieces(call.start, call.end)):
+        evict_last(call.world, call.tally, call.process, shared, call.start, call.end)
     if call.world.batch is not None:
         call.world.batch.zap()
     call.send(call.start, call.end, Unmap(0, call.world.facts, gone=False))
@@ -143,11 +143,11 @@ def unmap(call: Call) -> None:
     call.space.unmap(call.start, call.end)
 
 
-def leave(world: World, tally: Tally, process: Process, family: SharedRegion) -> None:
+def leave(world: World, tally: Tally, process: Process, shared: SharedRegion) -> None:
     """The process is no longer one of those that share the region."""
-    evict_last(world, tally, process, family, family.base, family.end)
-    event = Unmap(family.member(process.name), world.facts, gone=True)
-    send(world, tally, family, Walk(0, family.region.pages), event)
-    send_outside(world, family, event)
-    family.part(process.name)
-    process.space.unmap(family.base, family.end)
+    evict_last(world, tally, process, shared, shared.base, shared.end)
+    event = Unmap(shared.member(process.name), world.facts, gone=True)
+    send(world, tally, shared, Walk(0, shared.region.pages), event)
+    send_outside(world, shared, event)
+    shared.part(process.name)
+    process.space.unmap(shared.base, shared.end)

@@ -77,40 +77,40 @@ def mapped(column: Column, vma: Vma) -> Mapping:
     return Mapping(vma, data=content(column, Mapping(vma)) or 0)
 
 
-def resized(world: World, process: Process, family: SharedRegion, pages: int) -> SharedRegion:
+def resized(world: World, process: Process, shared: SharedRegion, pages: int) -> SharedRegion:
     """The region of an object with so many pages: of this process alone, whoever else maps it."""
-    assert family.of is not None
-    extend(world, family.of, family.first + pages)
-    part = RegionPart(family.of.pages, family.first, pages)
-    new = process.regions[family.name] = replace(family, region=part)
+    assert shared.of is not None
+    extend(world, shared.of, shared.first + pages)
+    part = RegionPart(shared.of.pages, shared.first, pages)
+    new = process.regions[shared.name] = replace(shared, region=part)
     return new
 
 
-def map_rest(world: World, process: Process, family: SharedRegion, pages: int, vma: Vma) -> None:
+def map_rest(world: World, process: Process, shared: SharedRegion, pages: int, vma: Vma) -> None:
     """The pages of a region that grew, behind so many: not in the page table yet."""
-    member = family.member(process.name)
-    walk = Walk(pages, family.region.pages - pages)
+    member = shared.member(process.name)
+    walk = Walk(pages, shared.region.pages - pages)
     reshape(
-        world, family.region, walk, lambda column: put_mapping(column, member, mapped(column, vma))
+        world, shared.region, walk, lambda column: put_mapping(column, member, mapped(column, vma))
     )
 
 
-def split_off(world: World, process: Process, family: SharedRegion, name: str) -> SharedRegion:
+def split_off(world: World, process: Process, shared: SharedRegion, name: str) -> SharedRegion:
     """Another region has what is in the page table of this one, which is left without
     (MREMAP_DONTUNMAP), and unlocked."""
-    of, pages, member = family.of, family.region.pages, family.member(process.name)
+    of, pages, member = shared.of, shared.region.pages, shared.member(process.name)
     assert of is not None
     new = process.regions[name] = view_of(
-        world, of, ObjectView(process.name, name, family.first), pages
+        world, of, ObjectView(process.name, name, shared.first), pages
     )
-    attach(world, of, family.first, pages, lambda column: column.maps[member])
+    attach(world, of, shared.first, pages, lambda column: column.maps[member])
 
     def empty(column: Column) -> Column:
         vma = column.maps[member].vma
         assert vma is not None
         return put_mapping(column, member, mapped(column, vma._replace(locked=False)))
 
-    reshape(world, family.region, Walk(0, pages), empty)
+    reshape(world, shared.region, Walk(0, pages), empty)
     return new
 
 
@@ -126,10 +126,10 @@ def reshape(world: World, region: Region, walk: Walk, change: Callable[[Column],
     region.change(walk, lambda number: table.intern(change(table.columns[number])))
 
 
-def send_outside(world: World, family: SharedRegion, event: Event) -> None:
+def send_outside(world: World, shared: SharedRegion, event: Event) -> None:
     """The event happens to what the region does not map of its object, where it counts nothing."""
-    if family.of is None:
+    if shared.of is None:
         return
-    pages, end = family.of.pages, family.first + family.region.pages
-    for walk in (Walk(0, family.first), Walk(end, pages.pages - end)):
+    pages, end = shared.of.pages, shared.first + shared.region.pages
+    for walk in (Walk(0, shared.first), Walk(end, pages.pages - end)):
         pages.change(walk, lambda number: world.table.row(event, number).new)

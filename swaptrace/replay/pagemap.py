@@ -28,15 +28,15 @@ def page_map(world: World, region: str, process: str) -> str:
 
 def page_runs(world: World, region: str, process: str) -> tuple[PageRun, ...]:
     """The page map of one region as runs."""
-    family = world.processes[process].regions[region]
-    member = family.member(process)
+    shared = world.processes[process].regions[region]
+    member = shared.member(process)
     runs = merged(
         PageRun(pages, flags_of(column, member, world.machine.soft_dirty))
-        for pages, column in column_runs(world, family)
+        for pages, column in column_runs(world, shared)
     )
     if world.arena is None or not world.follows(Rule.PAGEMAP_BY_HEAD):
         return runs
-    return merged(by_head(runs, world.arena.huge(family, member)))
+    return merged(by_head(runs, world.arena.huge(shared, member)))
 
 
 def by_head(runs: Iterable[PageRun], blocks: Iterable[tuple[int, bool]]) -> Iterator[PageRun]:
@@ -58,28 +58,28 @@ def take(left: list[PageRun], pages: int) -> Iterator[PageRun]:
         pages -= min(count, pages)
 
 
-def column_runs(world: World, family: SharedRegion) -> Iterator[tuple[int, Column]]:
+def column_runs(world: World, shared: SharedRegion) -> Iterator[tuple[int, Column]]:
     """The pages of a region, runs of equal ones together, and the column of each."""
-    return pages_of(world, family, Walk(0, family.region.pages))
+    return pages_of(world, shared, Walk(0, shared.region.pages))
 
 
-def column_counts(world: World, family: SharedRegion) -> Iterator[tuple[int, Column]]:
+def column_counts(world: World, shared: SharedRegion) -> Iterator[tuple[int, Column]]:
     """How many pages of a region have which column, wherever they lie; a column may come again."""
-    single = None if world.arena is None else world.arena.columns(family)
+    single = None if world.arena is None else world.arena.columns(shared)
     if single is not None:
         yield from single
         return
-    for number, pages in family.region.histogram(Walk(0, family.region.pages)).items():
+    for number, pages in shared.region.histogram(Walk(0, shared.region.pages)).items():
         yield pages, world.table.columns[number]
 
 
-def pages_of(world: World, family: SharedRegion, walk: Walk) -> Iterator[tuple[int, Column]]:
+def pages_of(world: World, shared: SharedRegion, walk: Walk) -> Iterator[tuple[int, Column]]:
     """The same of a part of it, which is contiguous."""
-    single = None if world.arena is None else world.arena.columns(family)
+    single = None if world.arena is None else world.arena.columns(shared)
     if single is not None:
         yield from part_of(single, walk)
         return
-    for _, pages, number in family.region.segments(walk):
+    for _, pages, number in shared.region.segments(walk):
         yield pages, world.table.columns[number]
 
 

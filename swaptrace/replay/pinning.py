@@ -50,6 +50,6 @@ def check_modelled(world: World, step: PinStep) -> None:
 
 def unpin(world: World, tally: Tally, process: Process, step: UnpinStep) -> None:
     """Give back all that the process holds of the region."""
-    family = process.regions[step.region]
-    call = Call(world, tally, process, family.base, family.end)
+    shared = process.regions[step.region]
+    call = Call(world, tally, process, shared.base, shared.end)
     call.send(call.start, call.end, Unpin(0, world.facts))

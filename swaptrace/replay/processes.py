@@ -130,10 +130,10 @@ class Lock(Enum):
 
 @dataclass(slots=True)
 class Process:
-    """`regions` by name; `families` are all that it is a member of. `registered` are those for
-    which it has used a userfaultfd, and which one; a child inherits those with EVENT_FORK. `future`
-    is how its new mappings are locked (mm->def_flags), which a child's are not; `scanned` what its
-    last scan of page maps has found; `merges` that new mappings are MADV_MERGEABLE
+    """`regions` by name; `shared_regions` are all that it is a member of. `registered` are those
+    for which it has used a userfaultfd, and which one; a child inherits those with EVENT_FORK.
+    `future` is how its new mappings are locked (mm->def_flags), which a child's are not; `scanned`
+    what its last scan of page maps has found; `merges` that new mappings are MADV_MERGEABLE
     (MMF_VM_MERGE_ANY)."""
 
     name: str
@@ -144,10 +144,10 @@ class Process:
     scanned: Scanned | None = None
     merges: bool = False
 
-    def families(self) -> list[SharedRegion]:
+    def shared_regions(self) -> list[SharedRegion]:
         """Each region that the process shares in, once, in order of mapping."""
         return list(self.regions.values())
 
-    def family_at(self, page: int) -> SharedRegion:
+    def shared_at(self, page: int) -> SharedRegion:
         """The region of a page that is mapped."""
         return next(f for f in self.regions.values() if f.base <= page < f.end)

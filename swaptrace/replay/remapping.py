@@ -22,60 +22,60 @@ from swaptrace.vmflags import VmFlag
 
 def mremap(world: World, tally: Tally, process: Process, step: MremapStep) -> Errno:
     """sys_mremap(): shrinks, grows where it is, or moves."""
-    family = process.regions[step.region]
-    call = Call(world, tally, process, family.base, family.end)
+    shared = process.regions[step.region]
+    call = Call(world, tally, process, shared.base, shared.end)
     moves = "MREMAP_MAYMOVE" in step.flags
     pages, fixed = world.pages(step.size), step.to is not None
-    resized = pages != family.region.pages
+    resized = pages != shared.region.pages
     if not pages or (not moves and (fixed or step.keeps)) or (step.keeps and resized):
         return "EINVAL"
     area = next(iter(call.space.within(call.start, call.start + 1)), None)
     if area is None:
         return "EFAULT"
-    if fixed and not may_go_to(world, family, step.to or 0, pages):
+    if fixed and not may_go_to(world, shared, step.to or 0, pages):
         return "EINVAL"
-    check_modelled(world, step, family, area, resized)
-    if pages < family.region.pages:
+    check_modelled(world, step, shared, area, resized)
+    if pages < shared.region.pages:
         unmap(call._replace(start=call.start + pages))
-        family = resize(call, family, pages)
+        shared = resize(call, shared, pages)
         call, area = call._replace(end=call.start + pages), replace_end(call, area)
-    if not fixed and not step.keeps and pages <= family.region.pages:
+    if not fixed and not step.keeps and pages <= shared.region.pages:
         return None
     errno = vma_to_resize(call, area, pages)
     if errno:
         return errno
     added = pages - (call.end - call.start)
     if not fixed and not step.keeps and is_expandable(call, area, added):
-        expand(call, family, area, added)
+        expand(call, shared, area, added)
         return None
     if not moves:
         return "ENOMEM"
-    move_vma(call, family, area, step, pages)
+    move_vma(call, shared, area, step, pages)
     return None
 
 
-def may_go_to(world: World, family: SharedRegion, to: int, pages: int) -> bool:
+def may_go_to(world: World, shared: SharedRegion, to: int, pages: int) -> bool:
     """mremap_to(): a place of whole pages, which is not that where the region is."""
     base = to // world.machine.page_size
-    return is_aligned(world, to) and (base + pages <= family.base or family.end <= base)
+    return is_aligned(world, to) and (base + pages <= shared.base or shared.end <= base)
 
 
 def check_modelled(
-    world: World, step: MremapStep, family: SharedRegion, area: VmArea, resized: bool
+    world: World, step: MremapStep, shared: SharedRegion, area: VmArea, resized: bool
 ) -> None:
     """Raise `NotModelled` where it is not known what becomes of the pages."""
     why = ""
     if world.arena is not None or world.batch is not None:
         why = "under a memory limit, with large folios, where swap can fill, or with lru_batch"
-    elif (step.keeps or resized) and len(family.members) > 1 and family.of is None:
+    elif (step.keeps or resized) and len(shared.members) > 1 and shared.of is None:
         why = "of a region that another process has as well, unless it only moves"
-    elif area.vma.shmem != (family.of is not None):
+    elif area.vma.shmem != (shared.of is not None):
         why = "of a mapping over shared memory or a file"
     elif VmFlag.MERGEABLE in area.flags:
         why = "where KSM merges pages"
-    elif step.keeps and (area.start, area.end) != (family.base, family.end):
+    elif step.keeps and (area.start, area.end) != (shared.base, shared.end):
         why = "with MREMAP_DONTUNMAP of a region that is not one VMA"
-    elif area.end < family.end and step.to and world.follows(Rule.MOVES_SEVERAL):
+    elif area.end < shared.end and step.to and world.follows(Rule.MOVES_SEVERAL):
         why = "of several VMAs, which Linux 6.17 and later may move"
     if why:
         raise NotModelled(f"mremap is not modelled {why}")
@@ -102,60 +102,62 @@ def is_expandable(call: Call, area: VmArea, added: int) -> bool:
         return False
     if call.space.within(call.end, call.end + added):
         return False
-    taken = (f for f in call.process.families() if f.base < call.end + added and call.end < f.end)
+    taken = (
+        f for f in call.process.shared_regions() if f.base < call.end + added and call.end < f.end
+    )
     if any(taken):
         raise NotModelled("mremap into a region that was unmapped is not modelled")
     return True
 
 
-def expand(call: Call, family: SharedRegion, area: VmArea, added: int) -> None:
+def expand(call: Call, shared: SharedRegion, area: VmArea, added: int) -> None:
     """vma_merge_extend(): the VMA grows, and may merge with what it reaches then."""
     end = call.end + added
-    family = resize(call, family, family.region.pages + added, area.vma)
+    shared = resize(call, shared, shared.region.pages + added, area.vma)
     merged = call.map(area._replace(start=call.end, end=end))
-    if family.of is not None:
-        check_alone_in_file(family, merged)
+    if shared.of is not None:
+        check_alone_in_file(shared, merged)
     if area.vma.locked:
         mm_populate(call._replace(start=call.end, end=end))
 
 
-def resize(call: Call, family: SharedRegion, pages: int, vma: Vma | None = None) -> SharedRegion:
+def resize(call: Call, shared: SharedRegion, pages: int, vma: Vma | None = None) -> SharedRegion:
     """The region has fewer pages, or more, which are new and of a VMA."""
-    old = family.region.pages
-    if family.of is None:
+    old = shared.region.pages
+    if shared.of is None:
         column = 0 if vma is None else call.world.table.intern(Column((Mapping(vma),)))
-        family.region.resize(pages, column)
-        return family
-    family = resized(call.world, call.process, family, pages)
+        shared.region.resize(pages, column)
+        return shared
+    shared = resized(call.world, call.process, shared, pages)
     if vma is not None and pages > old:
-        map_rest(call.world, call.process, family, old, vma)
-    return family
+        map_rest(call.world, call.process, shared, old, vma)
+    return shared
 
 
-def move_vma(call: Call, family: SharedRegion, area: VmArea, step: MremapStep, pages: int) -> None:
+def move_vma(call: Call, shared: SharedRegion, area: VmArea, step: MremapStep, pages: int) -> None:
     """move_vma(): a copy of the VMA, the page tables, and the old range unmapped, or left empty."""
     world, process = call.world, call.process
-    base, old = world.place(process, pages, step.to), family.region.pages
-    kept, armed = family.region.copy(), area.vma.uffd_armed
+    base, old = world.place(process, pages, step.to), shared.region.pages
+    kept, armed = shared.region.copy(), area.vma.uffd_armed
     vma = area.vma.unregistered()
-    stays = area.anon_vma is None and family.of is None
-    shift = 0 if stays else area.moved + base - family.base
+    stays = area.anon_vma is None and shared.of is None
+    shift = 0 if stays else area.moved + base - shared.base
     new = area._replace(start=base, end=base + pages, vma=vma, moved=shift)
     if call.space.around(new):
         raise NotModelled("mremap to where another mapping begins or ends is not modelled")
     move_page_tables(call, base, armed)
-    if family.of is not None:
-        moved = move_object(call, family, area, step, base)
+    if shared.of is not None:
+        moved = move_object(call, shared, area, step, base)
     elif step.keeps:
         moved = process.regions[step.name or ""] = SharedRegion(
-            step.name or "", base, family.region, [process.name]
+            step.name or "", base, shared.region, [process.name]
         )
-        family.region = kept
-        leave_empty(call, family, area)
+        shared.region = kept
+        leave_empty(call, shared, area)
     else:
         call.space.unmap(call.start, call.end)
         process.registered.pop(step.region, None)
-        moved = process.regions[step.region] = replace(family, base=base)  # of others it stays
+        moved = process.regions[step.region] = replace(shared, base=base)  # of others it stays
     moved = resize(call, moved, pages, vma)
     call.map(new)
     if vma.locked and pages > old:
@@ -163,17 +165,17 @@ def move_vma(call: Call, family: SharedRegion, area: VmArea, step: MremapStep, p
 
 
 def move_object(
-    call: Call, family: SharedRegion, area: VmArea, step: MremapStep, base: int
+    call: Call, shared: SharedRegion, area: VmArea, step: MremapStep, base: int
 ) -> SharedRegion:
     """The same of a region of an object, which others may map as well."""
     process = call.process
     if step.keeps:
-        moved = split_off(call.world, process, family, step.name or "")
+        moved = split_off(call.world, process, shared, step.name or "")
         call.space.put(area, emptied(area)._replace(moved=area.moved))
     else:
         call.space.unmap(call.start, call.end)
         process.registered.pop(step.region, None)
-        moved = resized(call.world, process, family, family.region.pages)
+        moved = resized(call.world, process, shared, shared.region.pages)
     moved.base = base
     return moved
 
@@ -184,12 +186,12 @@ def emptied(area: VmArea) -> VmArea:
     return area._replace(vma=vma, flags=flags, anon_vma=None, cloned=False, moved=0)
 
 
-def leave_empty(call: Call, family: SharedRegion, area: VmArea) -> None:
+def leave_empty(call: Call, shared: SharedRegion, area: VmArea) -> None:
     """MREMAP_DONTUNMAP: the old VMA, with nothing in it."""
     empty = emptied(area)
     column = call.world.table.intern(Column((Mapping(empty.vma),)))
-    family.region.resize(0, column)
-    family.region.resize(call.end - call.start, column)
+    shared.region.resize(0, column)
+    shared.region.resize(call.end - call.start, column)
     call.space.put(area, empty)
 
 

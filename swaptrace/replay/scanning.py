@@ -206,12 +206,12 @@ class Scan:
             return
         pages = np.concatenate([np.arange(low, high, dtype=np.int64) for low, high in ranges])
         event = Writeprotect(0, self.call.world.facts, wp=True)
-        for family, walk, member in self.call.pieces(ranges[0][0], ranges[-1][1]):
-            inside = (pages >= family.base + walk.first) & (pages < family.base + walk.end)
+        for shared, walk, member in self.call.pieces(ranges[0][0], ranges[-1][1]):
+            inside = (pages >= shared.base + walk.first) & (pages < shared.base + walk.end)
             whole = int(inside.sum()) == walk.count
-            part = walk if whole else listed(pages[inside] - family.base)
+            part = walk if whole else listed(pages[inside] - shared.base)
             named = event._replace(process=member)
-            send(self.call.world, self.call.tally, family, part, named)
+            send(self.call.world, self.call.tally, shared, part, named)
 
     def check_parts(self, start: int, end: int, categories: int, vma: Vma) -> None:
         """What is protected in part is told as if it had never been huge; one of hugetlbfs is not
@@ -232,17 +232,17 @@ class Scan:
         """Runs of pages that are alike: from where to where, the caller's place in each, and
         whether a PMD entry maps them."""
         world = self.call.world
-        for family, walk, member in self.call.pieces(start, end):
-            at = family.base + walk.first
-            arena, base = world.arena, family.base
-            blocks = [(family.region.pages, False)]
+        for shared, walk, member in self.call.pieces(start, end):
+            at = shared.base + walk.first
+            arena, base = world.arena, shared.base
+            blocks = [(shared.region.pages, False)]
             if arena is not None:
-                blocks = list(arena.huge(family, member))
+                blocks = list(arena.huge(shared, member))
             for pages, huge in blocks:
-                low, high = max(base, at), min(base + pages, family.base + walk.end)
+                low, high = max(base, at), min(base + pages, shared.base + walk.end)
                 base += pages
-                part = Walk(low - family.base, max(0, high - low))
-                for count, column in pages_of(world, family, part) if part.count else ():
+                part = Walk(low - shared.base, max(0, high - low))
+                for count, column in pages_of(world, shared, part) if part.count else ():
                     yield at, at + count, column, member, huge
                     at += count
 

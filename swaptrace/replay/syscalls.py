@@ -146,8 +146,8 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
         case Effect.COLLAPSE:
             return madvise_collapse(call, area, start, end)
         case Effect.REMOVE:
-            for family, walk, _ in list(call.pieces(start, end)):
-                shmem_remove(call.world, call.tally, family, walk)
+            for shared, walk, _ in list(call.pieces(start, end)):
+                shmem_remove(call.world, call.tally, shared, walk)
         case Effect.FLAGS:
             if VmFlag.MERGEABLE in advice.value.sets:
                 if area.vma.shared:
@@ -231,8 +231,8 @@ def cold(call: Call, start: int, end: int) -> None:
     if call.world.batch is not None:
         call.send(start, end, Cold(0, call.world.facts))
     if call.world.arena is not None:
-        for family, walk, member in call.pieces(start, end):
-            call.world.arena.cold(call.tally, family, walk, member)
+        for shared, walk, member in call.pieces(start, end):
+            call.world.arena.cold(call.tally, shared, walk, member)
 
 
 def each_populated(call: Call, advice: Advice) -> Errno:
@@ -252,8 +252,8 @@ def clear_refs(world: World, tally: Tally, process: Process) -> None:
     """echo 4 > /proc/PID/clear_refs, of every mapping; without CONFIG_MEM_SOFT_DIRTY nothing."""
     if not world.machine.soft_dirty:
         return
-    for family in process.families():
-        call = Call(world, tally, process, family.base, family.end)
+    for shared in process.shared_regions():
+        call = Call(world, tally, process, shared.base, shared.end)
         for start, end, _ in list(call.space.clipped(call.start, call.end)):
             call.send(start, end, ClearRefs(0, world.facts))
     process.space.update(lambda a: a._replace(vma=a.vma._replace(soft_dirty=False)))
@@ -261,17 +261,17 @@ def clear_refs(world: World, tally: Tally, process: Process) -> None:
 
 def fork(world: World, tally: Tally, process: Process, child: str) -> None:
     """dup_mmap(): the child gets the VMAs, and page tables where something was ever written."""
-    for family in process.families():
-        call = Call(world, tally, process, family.base, family.end)
-        at = family.base
-        for start, end, area in list(call.space.clipped(family.base, family.end)):
+    for shared in process.shared_regions():
+        call = Call(world, tally, process, shared.base, shared.end)
+        at = shared.base
+        for start, end, area in list(call.space.clipped(shared.base, shared.end)):
             copy_range(call, at, start, copy=False)
             copy_range(call, start, end, needs_copy(area), inherited(area))
             at = end
-        copy_range(call, at, family.end, copy=False)
-        event = ForkEvent(family.member(process.name), world.facts, copy=False)
-        send_outside(world, family, event)
-        family.join(child)
+        copy_range(call, at, shared.end, copy=False)
+        event = ForkEvent(shared.member(process.name), world.facts, copy=False)
+        send_outside(world, shared, event)
+        shared.join(child)
     space = AddressSpace(
         tuple(child_area(world, a) for a in process.space.areas if inherited(a) != "none")
     )
@@ -316,8 +316,8 @@ def exit_process(world: World, tally: Tally, process: Process) -> None:
     """The process unmaps everything and is reaped."""
     if world.batch is not None:
         world.batch.zap()
-    for family in process.families():
-        leave(world, tally, process, family)
+    for shared in process.shared_regions():
+        leave(world, tally, process, shared)
     if world.batch is not None:
         world.batch.zap()
     del world.processes[process.name]

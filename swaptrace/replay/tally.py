@@ -62,20 +62,20 @@ class Tally:
         self.changes: dict[RegionChange, int] = {}
 
     def take(
-        self, family: SharedRegion, event: Event, column: int, row: TransitionRow, pages: int
+        self, shared: SharedRegion, event: Event, column: int, row: TransitionRow, pages: int
     ) -> None:
         """So many pages of a region took the transition that `event` makes of `column`."""
         for index in compress(POSITIONS, row.counts):
             self.counts[index] += row.counts[index] * pages
-        key = Taken(family.name, family.labels, type(event), event, column)
+        key = Taken(shared.name, shared.labels, type(event), event, column)
         known = len(self.taken)
         before = self.taken.setdefault(key, pages)  # one hash of an event with its facts
         if len(self.taken) == known:
             self.taken[key] = before + pages
 
-    def add_change(self, family: SharedRegion, change: BlockChange, times: int) -> None:
+    def add_change(self, shared: SharedRegion, change: BlockChange, times: int) -> None:
         """Something happened so often to pages of a block."""
-        key = RegionChange(family.name, tuple(family.members), change)
+        key = RegionChange(shared.name, tuple(shared.members), change)
         self.changes[key] = self.changes.get(key, 0) + times
 
     def see(self, kind: ViolationKind, process: str, region: str, page: int, pages: int) -> None:

@@ -130,30 +130,30 @@ class StepHistorian:
     def strips(self) -> Iterator[Strip]:
         """Every region of every process that lives."""
         for process in self.replay.world.processes.values():
-            for name, family in process.regions.items():
-                yield self.strip(process.name, name, family)
+            for name, shared in process.regions.items():
+                yield self.strip(process.name, name, shared)
 
-    def strip(self, process: str, region: str, family: SharedRegion) -> Strip:
+    def strip(self, process: str, region: str, shared: SharedRegion) -> Strip:
         """One region as one process sees it."""
-        member = family.member(process)
+        member = shared.member(process)
         world = self.replay.world
         runs = [
             (pages, self.state(world.table.intern(column), member))
-            for pages, column in column_runs(world, family)
+            for pages, column in column_runs(world, shared)
         ]
         found = list(_merged(runs))
         if len(found) <= 2 * PARTS:
             return Strip(process, region, tuple(found))
-        return Strip(process, region, tuple(_coarse(found, family.region.pages)), PARTS)
+        return Strip(process, region, tuple(_coarse(found, shared.region.pages)), PARTS)
 
     def shares(self) -> Iterator[tuple[StateRun, ...]]:
         """How many pages are in which state, in the order of `strips`."""
         world = self.replay.world
         for process in world.processes.values():
-            for family in process.regions.values():
-                member = family.member(process.name)
+            for shared in process.regions.values():
+                member = shared.member(process.name)
                 pages: Counter[int] = Counter()
-                for count, column in column_counts(world, family):
+                for count, column in column_counts(world, shared):
                     pages[self.state(world.table.intern(column), member)] += count
                 yield tuple(StateRun(pages[state], state) for state in sorted(pages))
 

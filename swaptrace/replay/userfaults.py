@@ -35,8 +35,8 @@ def uffd_writeprotect(
         raise NotModelled("mode: rwp is not modelled with large folios (machine.thp)")
     call = begin(world, tally, process, step.region, step.span)
     if step.region not in process.registered:
-        family = process.regions[step.region]
-        whole = call._replace(start=family.base, end=family.end)
+        shared = process.regions[step.region]
+        whole = call._replace(start=shared.base, end=shared.end)
         errno = register(whole, Vma(uffd_wp=not rwp, uffd_rwp=rwp))
         if errno:
             return errno
@@ -55,8 +55,8 @@ def uffd_register(
     check_modelled(world, wanted)
     if not step.mode or not validate_range(world, step.span):
         return "EINVAL"
-    family = process.regions[step.region]
-    known = [a for a in call.space.within(family.base, family.end) if a.vma.uffd_armed]
+    shared = process.regions[step.region]
+    known = [a for a in call.space.within(shared.base, shared.end) if a.vma.uffd_armed]
     if any(area.vma.uffd_rwp for area in known):
         raise NotModelled("what is read-write protected (mode: rwp) cannot be registered anew")
     others = [area for area in known if area.vma.uffd.context != wanted.context]
@@ -238,9 +238,9 @@ def mfill_atomic(call: Call, event: Event, is_free: Callable[[Entry], bool]) -> 
 
 def first_taken(call: Call, is_free: Callable[[Entry], bool]) -> int:
     """The first page of the range that there is; its end if there is none."""
-    for family, walk, member in call.pieces(call.start, call.end):
-        at = family.base + walk.first
-        for pages, column in pages_of(call.world, family, walk):
+    for shared, walk, member in call.pieces(call.start, call.end):
+        at = shared.base + walk.first
+        for pages, column in pages_of(call.world, shared, walk):
             if not is_free(column.maps[member].pte):
                 return at
             at += pages

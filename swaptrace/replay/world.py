@@ -102,21 +102,21 @@ class World:
         self._anon_vmas += 1
         return self._anon_vmas
 
-    def families(self) -> Iterator[SharedRegion]:
+    def shared_regions(self) -> Iterator[SharedRegion]:
         """Every region there is, once; all of an object that regions map."""
         seen: set[int] = set()
         for process in self.processes.values():
-            for family in process.families():
-                key = id(family.region) if family.of is None else id(family.of)
+            for shared in process.shared_regions():
+                key = id(shared.region) if shared.of is None else id(shared.of)
                 if key not in seen:
                     seen.add(key)
-                    yield family.whole
+                    yield shared.whole
 
     @property
     def moved_apart(self) -> bool:
         """Whether one of the processes that share a region has moved it to another address."""
         bases: dict[int, int] = {}
-        views = (f for p in self.processes.values() for f in p.families() if f.of is None)
+        views = (f for p in self.processes.values() for f in p.shared_regions() if f.of is None)
         return any(bases.setdefault(id(view.region), view.base) != view.base for view in views)
 
     def facts_now(self, pageout: bool) -> Facts:
@@ -135,7 +135,7 @@ class World:
     def place(self, process: Process, pages: int, at: int | None) -> int:
         """The address, in pages, of a new region: `at` bytes, or where it fits."""
         size = self.machine.page_size
-        taken = ((family.base * size, family.end * size) for family in process.families())
+        taken = ((shared.base * size, shared.end * size) for shared in process.shared_regions())
         return (first_fit(taken, pages * size, size) if at is None else at) // size
 
     def add_region(
@@ -149,11 +149,11 @@ class World:
         """The pages of a new mapping, of an object of its own if it is of one."""
         shmem = Shmem() if vma.shmem else None
         column = self.table.intern(Column((Mapping(vma),), shmem=shmem))
-        family = process.regions[name] = SharedRegion(
+        shared = process.regions[name] = SharedRegion(
             name, base, Region(pages, column), [process.name]
         )
         if self.arena is not None:
-            self.arena.place(family, pages, column)
+            self.arena.place(shared, pages, column)
 
     def number_of(self, area: VmArea) -> int:
         """A number for a VMA, the same for those that are equal: repr() of it is slow."""
@@ -172,8 +172,8 @@ class World:
                     name,
                     [self.number_of(area) for area in process.space.key(anon_vmas)],
                     tuple(
-                        (region, family.base, family.first, family.region.pages)
-                        for region, family in process.regions.items()
+                        (region, shared.base, shared.first, shared.region.pages)
+                        for region, shared in process.regions.items()
                     ),
                     tuple(sorted(process.registered.items())),
                     process.future.name,
@@ -182,8 +182,8 @@ class World:
                 for name, process in self.processes.items()
             ),
             tuple(
-                (family.labels, None if family.of is None else family.of.inode, family.region.key())
-                for family in self.families()
+                (shared.labels, None if shared.of is None else shared.of.inode, shared.region.key())
+                for shared in self.shared_regions()
             ),
             tuple((f.name, f.pages.key()) for f in self.files.values() if not f.members),
         )

@@ -60,9 +60,9 @@ def _check_schema(root: Node, schemas: Sequence[str]) -> None:
     found = root.key("schema").text()
     if found in schemas:
         return
-    family, _, version = found.partition("/")
+    shared, _, version = found.partition("/")
     for schema in schemas:
-        if family == schema.partition("/")[0] and version.isdecimal():
+        if shared == schema.partition("/")[0] and version.isdecimal():
             raise SwaptraceError(
                 f"{root.source}: is {found}, from another version of swaptrace; "
                 f"this one reads {schema}: update swaptrace or make the {_kind(schema)} again"

@@ -45,8 +45,8 @@ def pages_held(world: World) -> int:
     columns = world.table.columns
     return sum(
         pages * held(columns[column])
-        for family in world.families()
-        for column, pages in family.region.histogram(Walk(0, family.region.pages)).items()
+        for shared in world.shared_regions()
+        for column, pages in shared.region.histogram(Walk(0, shared.region.pages)).items()
     )
 
 

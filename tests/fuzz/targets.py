@@ -1,7 +1,7 @@
 """What is fuzzed: every reader of what may come from a stranger, and inputs to begin with.
 
-A target takes bytes. It may refuse them by an error of the family; whatever else it raises, and
-what takes more than `SECONDS` of the processor or `MEMORY` more than at the start, is a fault.
+A target takes bytes. It may refuse them by an error of swaptrace's own; whatever else it raises,
+and what takes more than `SECONDS` of the processor or `MEMORY` more than at the start, is a fault.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Does every reader refuse what is wrong by an error of the family, in time and memory?
+"""Does every reader refuse what is wrong by an error of swaptrace's own, in time and memory?
 
 The same targets at length: `python -m tests.fuzz`.
 """

@@ -12,7 +12,7 @@ from tests.replay.folios import Folio, Shadow
 from tests.replay.limited import NaiveArena
 
 Entry = tuple[int, int, int]
-"""A PMD entry: the process and the family (by id), and which of the entries."""
+"""A PMD entry: the process and the shared region (by id), and which of the entries."""
 
 
 class NaiveAging(NaiveArena):
@@ -45,8 +45,8 @@ class NaiveAging(NaiveArena):
         return self.rings.setdefault((seq, kind), [])
 
     def slotted(self, folio: Folio) -> bool:
-        family = self.of[folio.where[0]]
-        column = self.world.table.columns[self.column(family, folio.where[1])]
+        shared = self.of[folio.where[0]]
+        column = self.world.table.columns[self.column(shared, folio.where[1])]
         return column.folios[self.pages[folio.where].folios.index(folio)].slot is not None
 
     def add(self, folio: Folio, newest: bool = True) -> None:
@@ -138,23 +138,23 @@ class NaiveAging(NaiveArena):
 
     # page tables
 
-    def entry(self, process: Process, family: SharedRegion, page: int) -> Entry:
-        return id(process), id(family), (family.base + page) // 512
+    def entry(self, process: Process, shared: SharedRegion, page: int) -> Entry:
+        return id(process), id(shared), (shared.base + page) // 512
 
-    def touch(self, family: SharedRegion, page: int, member: int) -> None:
-        process = self.world.processes[family.members[member]]
+    def touch(self, shared: SharedRegion, page: int, member: int) -> None:
+        process = self.world.processes[shared.members[member]]
         self.switched_to(process.name)
-        self.old_entries.discard(self.entry(process, family, page))
+        self.old_entries.discard(self.entry(process, shared, page))
 
     def switched_to(self, name: str) -> None:
-        if any(name in family.members for family in self.of.values()):
+        if any(name in shared.members for shared in self.of.values()):
             self.current = self.world.processes[name]
             self.ran.add(id(self.current))
 
-    def mapped(self, family: SharedRegion, page: int, member: int) -> Folio | None:
+    def mapped(self, shared: SharedRegion, page: int, member: int) -> Folio | None:
         """What the process maps there, if its PTE is young; then it is no longer."""
-        pte = self.world.table.columns[self.column(family, page)].maps[member].pte
-        state = self.state(family, page)
+        pte = self.world.table.columns[self.column(shared, page)].maps[member].pte
+        state = self.state(shared, page)
         if not isinstance(pte, Pte) or pte.is_zero_page or member not in state.young:
             return None
         state.young.discard(member)
@@ -165,16 +165,16 @@ class NaiveAging(NaiveArena):
         if known is not None:
             known.add(entry)
 
-    def walk_entry(self, family: SharedRegion, member: int, entry: Entry) -> None:
-        process = self.world.processes[family.members[member]]
-        low, high = max(entry[2] * 512, family.base), min(entry[2] * 512 + 512, family.end)
+    def walk_entry(self, shared: SharedRegion, member: int, entry: Entry) -> None:
+        process = self.world.processes[shared.members[member]]
+        low, high = max(entry[2] * 512, shared.base), min(entry[2] * 512 + 512, shared.end)
         total = young = 0
         for start, end, area in process.space.clipped(low, high):
             if area.vma.locked or not (area.vma.readable or area.vma.writable):
                 continue
             total += end - start
-            for page in range(start - family.base, end - family.base):
-                folio = self.mapped(family, page, member)
+            for page in range(start - shared.base, end - shared.base):
+                folio = self.mapped(shared, page, member)
                 if folio is None:
                     continue
                 young += 1
@@ -187,12 +187,12 @@ class NaiveAging(NaiveArena):
             self.listed(self.newest + 1, entry)
 
     def walk(self, process: Process, force: bool) -> None:
-        for family in self.of.values():
-            if process.name not in family.members:
+        for shared in self.of.values():
+            if process.name not in shared.members:
                 continue
-            member = family.members.index(process.name)
-            for number in range(family.base // 512, (family.end - 1) // 512 + 1):
-                entry = id(process), id(family), number
+            member = shared.members.index(process.name)
+            for number in range(shared.base // 512, (shared.end - 1) // 512 + 1):
+                entry = id(process), id(shared), number
                 if not force:
                     if entry in self.old_entries:
                         continue
@@ -200,7 +200,7 @@ class NaiveAging(NaiveArena):
                     known = self.filters[self.newest % 2]
                     if known is not None and entry not in known:
                         continue
-                self.walk_entry(family, member, entry)
+                self.walk_entry(shared, member, entry)
 
     def new_generation(self, can_swap: bool) -> None:
         self.notice()
@@ -263,22 +263,22 @@ class NaiveAging(NaiveArena):
     def everyone(self) -> list[Folio]:
         return [folio for ring in self.rings.values() for folio in ring]
 
-    def near(self, family: SharedRegion, page: int, member: int) -> bool:
+    def near(self, shared: SharedRegion, page: int, member: int) -> bool:
         """Whether the PTE is young; then its neighbours are looked at."""
-        if self.mapped(family, page, member) is None:
+        if self.mapped(shared, page, member) is None:
             return False
-        process, at = self.world.processes[family.members[member]], family.base + page
+        process, at = self.world.processes[shared.members[member]], shared.base + page
         area = process.space.within(at, at + 1)[0]
         low, high = at // 512 * 512, at // 512 * 512 + 512
-        start, end = max(low, area.start, family.base), min(high, area.end, family.end)
+        start, end = max(low, area.start, shared.base), min(high, area.end, shared.end)
         if end - start == 1:
             return True
         if end - start > 64:
             start = min(max(start, at - 32), end - 64) if end - at >= 32 else end - 64
             end = start + 64
         young = 1
-        for other in range(start - family.base, end - family.base):
-            folio = self.mapped(family, other, member)
+        for other in range(start - shared.base, end - shared.base):
+            folio = self.mapped(shared, other, member)
             if folio is None:
                 continue
             young += 1
@@ -288,5 +288,5 @@ class NaiveAging(NaiveArena):
                 folio.refs = folio.referenced = folio.workingset = False
                 self.wait("activate", folio)
         if young * 8 >= end - start:
-            self.listed(self.newest, self.entry(process, family, page))
+            self.listed(self.newest, self.entry(process, shared, page))
         return True

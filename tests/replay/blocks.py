@@ -47,71 +47,71 @@ class NaiveFolios(Folios):
         self.slots = SlotMap(world.device.total, TABLE, first)
         kinds = (NO_FLAGS, VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
         self.allowed = {flags: orders_of(machine, flags) for flags in kinds}
-        self.family: SharedRegion | None = None
+        self.shared: SharedRegion | None = None
         self.block: Block | None = None
 
-    def place(self, family: SharedRegion, _pages: int, column: int) -> None:
-        ends = [*range(family.base - family.base % TABLE + TABLE, family.end, TABLE), family.end]
-        starts = [family.base, *ends[:-1]]
+    def place(self, shared: SharedRegion, _pages: int, column: int) -> None:
+        ends = [*range(shared.base - shared.base % TABLE + TABLE, shared.end, TABLE), shared.end]
+        starts = [shared.base, *ends[:-1]]
         maps = self.world.table.columns[column].maps
-        self.blocks[id(family)] = [
+        self.blocks[id(shared)] = [
             Block(start, [list(maps) for _ in range(start, end)])
             for start, end in zip(starts, ends, strict=True)
         ]
 
-    def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]]:
-        for block in self.blocks[id(family)]:
+    def columns(self, shared: SharedRegion) -> Iterator[tuple[int, Column]]:
+        for block in self.blocks[id(shared)]:
             yield from ((1, column) for column in columns(block))
 
-    def huge(self, family: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
-        for block in self.blocks[id(family)]:
+    def huge(self, shared: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
+        for block in self.blocks[id(shared)]:
             yield len(block.maps), block.pmds[member] is Pmd.HUGE
 
     def key(self) -> tuple[object, ...]:
         return ()
 
-    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event | Isolate) -> bool:
-        self.family = family
+    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event | Isolate) -> bool:
+        self.shared = shared
         if not isinstance(event, (*MODELLED, Isolate)):
             raise SwaptraceError("not modelled")
         on_range = isinstance(event, Pageout | Isolate | Free)
-        for block, pages in self.parts(family, walk) if on_range else []:
+        for block, pages in self.parts(shared, walk) if on_range else []:
             self.advise(tally, block, pages, event)
         if not isinstance(event, Access | Populate) and not on_range:
-            for block, pages in self.parts(family, walk):
+            for block, pages in self.parts(shared, walk):
                 self.happen(tally, block, event, pages)
             return True
         for page in [] if on_range else walk.pages().tolist():
-            number = (family.base + page) // TABLE - family.base // TABLE
-            block = self.blocks[id(family)][number]
-            at = family.base + page - block.base
+            number = (shared.base + page) // TABLE - shared.base // TABLE
+            block = self.blocks[id(shared)][number]
+            at = shared.base + page - block.base
             if self.happen(tally, block, event, range(at, at + 1)).ends:
                 return False
         return True
 
-    def parts(self, family: SharedRegion, walk: Walk) -> Iterator[tuple[Block, range]]:
-        for block in self.blocks[id(family)]:
-            low = max(family.base + walk.first, block.base) - block.base
-            high = min(family.base + walk.end, block.base + len(block.maps)) - block.base
+    def parts(self, shared: SharedRegion, walk: Walk) -> Iterator[tuple[Block, range]]:
+        for block in self.blocks[id(shared)]:
+            low = max(shared.base + walk.first, block.base) - block.base
+            high = min(shared.base + walk.end, block.base + len(block.maps)) - block.base
             if low < high:
                 yield block, range(low, high)
 
     def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
         if not any(address in (area.start, area.end) for area in process.space.areas):
             return
-        for family in process.families():
-            if family.base < address < family.end and address % TABLE:
-                self.family = family
-                event = SplitPmd(family.members.index(process.name), self.world.facts)
-                for block, pages in self.parts(family, Walk(address - family.base, 1)):
+        for shared in process.shared_regions():
+            if shared.base < address < shared.end and address % TABLE:
+                self.shared = shared
+                event = SplitPmd(shared.members.index(process.name), self.world.facts)
+                for block, pages in self.parts(shared, Walk(address - shared.base, 1)):
                     self.happen(tally, block, event, pages)
 
     def collapse(
-        self, tally: Tally, family: SharedRegion, walk: Walk, member: int
+        self, tally: Tally, shared: SharedRegion, walk: Walk, member: int
     ) -> list[KhugepagedScan]:
-        self.family = family
+        self.shared = shared
         event, found = Collapse(member, self.world.facts), list[KhugepagedScan]()
-        for block, pages in self.parts(family, walk):
+        for block, pages in self.parts(shared, walk):
             scanned = self.happen(tally, block, event, pages).scanned
             assert scanned is not None
             found.append(scanned)
@@ -128,16 +128,16 @@ class NaiveFolios(Folios):
             self.happen(tally, block, event, pages)
 
     def happen(self, tally: Tally, block: Block, event: BlockEvent, pages: range) -> Happened:
-        family, self.block = self.family, block
-        assert family is not None
+        shared, self.block = self.shared, block
+        assert shared is not None
         done = happen(block, event, pages, self.world.table.policy, self)
         tally.counts = [a + b for a, b in zip(tally.counts, done.counts, strict=True)]
         for kind, p, i in done.violations:
-            tally.see(kind, family.members[p], family.name, block.base + i - family.base, 1)
+            tally.see(kind, shared.members[p], shared.name, block.base + i - shared.base, 1)
         return done
 
-    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, member: int) -> None:
-        self.send(tally, family, walk, Isolate(member, self.world.facts))
+    def cold(self, tally: Tally, shared: SharedRegion, walk: Walk, member: int) -> None:
+        self.send(tally, shared, walk, Isolate(member, self.world.facts))
 
     # what lies around a block
 
@@ -146,9 +146,9 @@ class NaiveFolios(Folios):
         return self.world.facts._replace(swap_full=self.slots.swap_full)
 
     def area(self, p: int, i: int) -> tuple[AddressSpace, VmArea]:
-        assert self.family is not None
+        assert self.shared is not None
         assert self.block is not None
-        space = self.world.processes[self.family.members[p]].space
+        space = self.world.processes[self.shared.members[p]].space
         address = self.block.base + i
         return space, space.within(address, address + 1)[0]
 
@@ -156,8 +156,8 @@ class NaiveFolios(Folios):
         return self.allowed[self.area(p, i)[1].flags & (VmFlag.HUGEPAGE | VmFlag.NOHUGEPAGE)]
 
     def anon_vma_prepare(self, p: int, i: int) -> None:
-        assert self.family is not None
-        process = self.world.processes[self.family.members[p]]
+        assert self.shared is not None
+        process = self.world.processes[self.shared.members[p]]
         anon_vma_prepare(self.world, process, self.area(p, i)[1])
 
     def bounds(self, p: int, i: int) -> tuple[int, int]:
@@ -173,7 +173,7 @@ class NaiveFolios(Folios):
         left = self.slots.total - self.slots.used - SLOT_CACHE
         if not self.world.follows(Rule.NO_SLOT_CACHE) and left * 2 < self.slots.total:
             raise NotModelled("nearly half full")
-        blocks = (b for family in self.world.families() for b in self.blocks[id(family)])
+        blocks = (b for shared in self.world.shared_regions() for b in self.blocks[id(shared)])
         if self.slots.swap_full and any(map(cached_alone, blocks)):
             raise NotModelled("more than half full")
         return self.slots.allocate(order)
@@ -183,21 +183,21 @@ class NaiveFolios(Folios):
 
     def ahead(self, p: int, i: int) -> tuple[Pass, AddressSpace, VmArea]:
         space, area = self.area(p, i)
-        family = self.family
-        assert family is not None
+        shared = self.shared
+        assert shared is not None
         event = Access(p, self.world.facts, read=True, store=None)
-        bounds = max(area.start - family.base, 0), min(area.end, family.end) - family.base
-        return Pass(self.world, family, event, bounds, area.readahead), space, area
+        bounds = max(area.start - shared.base, 0), min(area.end, shared.end) - shared.base
+        return Pass(self.world, shared, event, bounds, area.readahead), space, area
 
     def window(self, p: int, i: int) -> range:
         if not self.world.machine.swap.page_cluster:
             return range(i, i + 1)
         ahead, space, area = self.ahead(p, i)
         assert self.block is not None
-        assert self.family is not None
+        assert self.shared is not None
         start, end = ahead.window(self.block.base + i)
         space.put(area, area._replace(readahead=ahead.readahead))
-        moved = self.family.base - self.block.base
+        moved = self.shared.base - self.block.base
         return range(start + moved, end + moved)
 
     def hit(self, p: int, i: int, ahead: bool) -> None:

@@ -9,7 +9,7 @@ from swaptrace.kernels import version
 from swaptrace.scenario.hardware import Machine
 
 Holder = tuple[int, int, int]
-"""The family (by id), the page and the number of the slot."""
+"""The shared region (by id), the page and the number of the slot."""
 
 
 @dataclass(eq=False)

@@ -35,7 +35,7 @@ ADVISED = "on advice"
 class Folio:
     """`place` is "", "batch" (for one that is new), "unevictable", or the list that it is on."""
 
-    where: tuple[int, int]  # family (by id) and page
+    where: tuple[int, int]  # shared region (by id) and page
     place: object = ""
     referenced: bool = False
     active: bool = False
@@ -110,22 +110,22 @@ class NaiveMemory:
         self.reclaim: dict[str, int] = {}
         self.tally = Tally()
 
-    def columns(self, _family: SharedRegion) -> None:
+    def columns(self, _shared: SharedRegion) -> None:
         """The region's say it."""
 
-    def place(self, family: SharedRegion, _pages: int, _column: int) -> None:
-        self.of[id(family)] = family
+    def place(self, shared: SharedRegion, _pages: int, _column: int) -> None:
+        self.of[id(shared)] = shared
 
-    def huge(self, family: SharedRegion, _member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, shared: SharedRegion, _member: int) -> Iterator[tuple[int, bool]]:
         """No entry is huge."""
-        yield family.region.pages, False
+        yield shared.region.pages, False
 
     def key(self) -> tuple[object, ...]:
         self.asked += 1
         return (self.asked,)
 
-    def state(self, family: SharedRegion, page: int) -> PageState:
-        return self.pages.setdefault((id(family), page), PageState())
+    def state(self, shared: SharedRegion, page: int) -> PageState:
+        return self.pages.setdefault((id(shared), page), PageState())
 
     # the lists
 
@@ -135,14 +135,14 @@ class NaiveMemory:
         return self.lists["file" if folio.file else "anon", folio.active]
 
     def in_locked_vma(self, folio: Folio) -> bool:
-        family = self.of[folio.where[0]]
-        column = self.world.table.columns[self.column(family, folio.where[1])]
+        shared = self.of[folio.where[0]]
+        column = self.world.table.columns[self.column(shared, folio.where[1])]
         number = self.pages[folio.where].folios.index(folio)
         return any(m.vma and m.vma.locked for m in mappers(column.maps, number))
 
     def is_marked(self, folio: Folio) -> bool:
-        family = self.of[folio.where[0]]
-        column = self.world.table.columns[self.column(family, folio.where[1])]
+        shared = self.of[folio.where[0]]
+        column = self.world.table.columns[self.column(shared, folio.where[1])]
         return column.folios[self.pages[folio.where].folios.index(folio)].mlocked
 
     def add(self, folio: Folio, newest: bool = True) -> None:
@@ -260,16 +260,16 @@ class NaiveMemory:
 
     # transitions
 
-    def column(self, family: SharedRegion, page: int) -> int:
-        return next(c for _, _, c in family.region.segments(Walk(page, 1)))
+    def column(self, shared: SharedRegion, page: int) -> int:
+        return next(c for _, _, c in shared.region.segments(Walk(page, 1)))
 
-    def own(self, family: SharedRegion, page: int, process: int) -> Folio | None:
+    def own(self, shared: SharedRegion, page: int, process: int) -> Folio | None:
         """The folio that only this process maps."""
-        column = self.world.table.columns[self.column(family, page)]
+        column = self.world.table.columns[self.column(shared, page)]
         pte = column.maps[process].pte
         if not isinstance(pte, Pte) or pte.is_zero_page or column.mapcount(pte.folio) != 1:
             return None
-        return self.state(family, page).folios[pte.folio]
+        return self.state(shared, page).folios[pte.folio]
 
     def now(self, event: Event) -> Event:
         scarce = isinstance(event, Pageout | Reclaim)
@@ -286,33 +286,33 @@ class NaiveMemory:
         full = self.world.device.full
         return full if self.slots is None else self.slots.clusters.full
 
-    def give_back(self, _world: World, family: SharedRegion, page: int, slot: int) -> None:
+    def give_back(self, _world: World, shared: SharedRegion, page: int, slot: int) -> None:
         """The allocator takes a slot back."""
-        self.take(family, page, FreeSwap(0, self.world.facts, slot))
+        self.take(shared, page, FreeSwap(0, self.world.facts, slot))
 
-    def swapping_out(self, family: SharedRegion, page: int, event: Pageout | Reclaim) -> Event:
+    def swapping_out(self, shared: SharedRegion, page: int, event: Pageout | Reclaim) -> Event:
         """The event as it is for a page that may get a slot."""
         event = event._replace(facts=self.now(event).facts)
         if self.slots is None:
             return event
-        free = self.slots.reserve(family, page, event)
+        free = self.slots.reserve(shared, page, event)
         return event._replace(facts=event.facts._replace(slot_free=free))
 
-    def take(self, family: SharedRegion, page: int, event: Event, advised: bool = False) -> None:
+    def take(self, shared: SharedRegion, page: int, event: Event, advised: bool = False) -> None:
         """The transition, and what it does to folios."""
         if not isinstance(event, Pageout | Reclaim | Activate):
             event = self.now(event)
-        old = self.column(family, page)
+        old = self.column(shared, page)
         row = self.world.table.row(event, old)
         way = moves(self.world.table.policy, self.world.table.columns[old], event)
-        self.tally.take(family, event, old, row, 1)
+        self.tally.take(shared, event, old, row, 1)
         for kind, member in row.violations:
-            self.tally.see(kind, family.members[member], family.name, page, 1)
+            self.tally.see(kind, shared.members[member], shared.name, page, 1)
         if self.slots is not None:
-            self.slots.follow(family, page, event)
+            self.slots.follow(shared, page, event)
         self.world.device.used += row.slots
-        family.region.replace(Walk(page, 1), lambda ids: ids * 0 + row.new)
-        state = self.state(family, page)
+        shared.region.replace(Walk(page, 1), lambda ids: ids * 0 + row.new)
+        state = self.state(shared, page)
         refault = state.shadows[way.read] if way.read >= 0 else None
         shadows: dict[int, Shadow | None] = {}
         for number, to in enumerate(way.slots):
@@ -327,7 +327,7 @@ class NaiveMemory:
                 if way.stored[number] >= 0:
                     shadows[way.stored[number]] = self.evicted(folio, advised)
                 self.free(folio)
-        new = [Folio((id(family), page)) for _ in way.fresh]
+        new = [Folio((id(shared), page)) for _ in way.fresh]
         for folio, to in zip(new, way.fresh, strict=True):
             folio.freed = to < 0
             if to >= 0:

@@ -85,11 +85,11 @@ class NaiveGenerations(NaiveAging):
         return found != before
 
     def shrink(self, folio: Folio) -> str:
-        family, page = self.of[folio.where[0]], folio.where[1]
+        shared, page = self.of[folio.where[0]], folio.where[1]
         if folio.where == self.busy:
             return "kept"
         number = self.pages[folio.where].folios.index(folio)
-        column = self.world.table.columns[self.column(family, page)]
+        column = self.world.table.columns[self.column(shared, page)]
         users = [
             p for p, m in enumerate(column.maps) if isinstance(m.pte, Pte) and m.pte.folio == number
         ]
@@ -100,7 +100,7 @@ class NaiveGenerations(NaiveAging):
             self.spare(folio)
             self.lock(folio)
             return "kept"
-        young = [p for p in users if self.near(family, page, p)]
+        young = [p for p in users if self.near(shared, page, p)]
         if young:
             if folio.referenced or len(young) > 1:
                 if self.swap_full:
@@ -108,11 +108,11 @@ class NaiveGenerations(NaiveAging):
                 self.count(ReclaimCounter.PGACTIVATE, 1)
             return "kept"
         held = folio in self.batches["activate"]
-        event = self.swapping_out(family, page, Reclaim(0, self.world.facts, number, held))
-        column = self.world.table.columns[self.column(family, page)]
+        event = self.swapping_out(shared, page, Reclaim(0, self.world.facts, number, held))
+        column = self.world.table.columns[self.column(shared, page)]
         written = moves(self.world.table.policy, column, event).writes
         self.since += written
-        self.take(family, page, event)
+        self.take(shared, page, event)
         if folio.freed:
             return "freed"
         if not written and not held:
@@ -188,17 +188,17 @@ class NaiveGenerations(NaiveAging):
 
     # events
 
-    def happen(self, family: SharedRegion, page: int, event: Event) -> bool:
+    def happen(self, shared: SharedRegion, page: int, event: Event) -> bool:
         if isinstance(event, Access):
-            self.touch(family, page, event.process)
-        ended = super().happen(family, page, event)
+            self.touch(shared, page, event.process)
+        ended = super().happen(shared, page, event)
         if isinstance(event, Access):  # again, after the fault
-            self.touch(family, page, event.process)
+            self.touch(shared, page, event.process)
         return ended
 
-    def one(self, family: SharedRegion, page: int, event: Event) -> bool:
+    def one(self, shared: SharedRegion, page: int, event: Event) -> bool:
         self.in_fault = isinstance(event, Access | Populate)
-        return super().one(family, page, event)
+        return super().one(shared, page, event)
 
 
 def naive_arena(world: World, placed: bool) -> NaiveArena:

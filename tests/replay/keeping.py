@@ -112,43 +112,45 @@ class Lists:
     def empty(self, entries: list[Entry], change: Callable[[Folio], Folio]) -> None:
         entries.clear()
         table = self.world.table
-        families = {id(f): f for p in self.world.processes.values() for f in p.families()}
-        for family in families.values():
-            for page in range(family.region.pages):
-                column = table.columns[self.column(family, page)]
+        shared_regions = {
+            id(f): f for p in self.world.processes.values() for f in p.shared_regions()
+        }
+        for shared in shared_regions.values():
+            for page in range(shared.region.pages):
+                column = table.columns[self.column(shared, page)]
                 clear = tuple(change(folio) for folio in column.folios)
-                self.put(family, page, table.intern(column._replace(folios=clear)))
+                self.put(shared, page, table.intern(column._replace(folios=clear)))
 
-    def column(self, family: SharedRegion, page: int) -> int:
-        return int(family.region.at(np.array([page], dtype=np.int64))[0])
+    def column(self, shared: SharedRegion, page: int) -> int:
+        return int(shared.region.at(np.array([page], dtype=np.int64))[0])
 
-    def put(self, family: SharedRegion, page: int, column: int) -> None:
+    def put(self, shared: SharedRegion, page: int, column: int) -> None:
         where = np.array([page], dtype=np.int64)
-        family.region.assign(where, np.array([column], dtype=np.int64))
+        shared.region.assign(where, np.array([column], dtype=np.int64))
 
     def now(self, event: Event) -> Event:
         return event._replace(facts=self.world.facts_now(isinstance(event, Pageout)))
 
-    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> None:
+    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> None:
         for page in walk.ordered().pages().tolist():
-            self.happen(tally, family, page, self.now(event))
+            self.happen(tally, shared, page, self.now(event))
 
-    def happen(self, tally: Tally, family: SharedRegion, page: int, event: Event) -> TransitionRow:
+    def happen(self, tally: Tally, shared: SharedRegion, page: int, event: Event) -> TransitionRow:
         """Emptied first, as what an event adds comes behind that."""
-        column, entry = self.column(family, page), (family.name, page)
+        column, entry = self.column(shared, page), (shared.name, page)
         row = self.world.table.row(event, column)
-        tally.take(family, event, column, row, 1)
+        tally.take(shared, event, column, row, 1)
         self.world.device.used += row.slots
         for kind, member in row.violations:
-            tally.see(kind, family.members[member], family.name, page, 1)
-        self.put(family, page, column)
+            tally.see(kind, shared.members[member], shared.name, page, 1)
+        self.put(shared, page, column)
         if row.batch.drained:
             self.drain()
         if row.batch.filled:
             self.empty(self.new, listed)
         if row.batch.mlock_filled:
             self.empty(self.locked, mlocked)
-        self.put(family, page, row.new)
+        self.put(shared, page, row.new)
         self.new += [entry] * row.batch.added
         self.freed += [entry] * row.batch.queued
         self.locked += [entry] * row.batch.mlocked
@@ -161,33 +163,33 @@ class Lists:
             self.fault(tally, page, task)
 
     def fault(self, tally: Tally, page: int, task: Any) -> None:
-        family, event = task.family, self.now(task.event)
-        lookup = self.world.table.row(event, self.column(family, page)).lookup
+        shared, event = task.shared, self.now(task.event)
+        lookup = self.world.table.row(event, self.column(shared, page)).lookup
         if lookup in ("hit", "readahead_hit"):
-            task.note_hit(family.base + page, lookup == "readahead_hit")
-        window = range(*task.window(family.base + page)) if lookup == "read" else range(0)
+            task.note_hit(shared.base + page, lookup == "readahead_hit")
+        window = range(*task.window(shared.base + page)) if lookup == "read" else range(0)
         others = [each for each in window if each != page]
         if lookup == "read" and not window:
             event = event._replace(facts=event.facts._replace(readahead=False))
         if window and not self.drains_ahead:
-            event = self.in_place(tally, family, page, window, event)
+            event = self.in_place(tally, shared, page, window, event)
             others = []
-        self.happen(tally, family, page, event)
+        self.happen(tally, shared, page, event)
         for other in others:
-            self.happen(tally, family, other, self.ahead(event))
+            self.happen(tally, shared, other, self.ahead(event))
 
     def ahead(self, event: Event) -> SwapIn:
         return SwapIn(event.process, self.world.facts_now(pageout=False), readahead=True)
 
     def in_place(
-        self, tally: Tally, family: SharedRegion, page: int, window: range, event: Event
+        self, tally: Tally, shared: SharedRegion, page: int, window: range, event: Event
     ) -> Event:
         """The window in order; the entry of the fault itself is taken out again, for the fault to
         put it in, unless it has gone."""
         own = ("the fault", page)
         for each in window:
             if each != page:
-                self.happen(tally, family, each, self.ahead(event))
+                self.happen(tally, shared, each, self.ahead(event))
                 continue
             self.new.append(own)
             if len(self.new) == self.capacity:

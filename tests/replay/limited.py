@@ -42,8 +42,8 @@ class NaiveArena(NaiveMemory):
 
     def used_by(self, folio: Folio) -> int:
         state = self.pages[folio.where]
-        family = self.of[folio.where[0]]
-        column = self.world.table.columns[self.column(family, folio.where[1])]
+        shared = self.of[folio.where[0]]
+        column = self.world.table.columns[self.column(shared, folio.where[1])]
         number = state.folios.index(folio)
         mapping = {
             p for p, m in enumerate(column.maps) if isinstance(m.pte, Pte) and m.pte.folio == number
@@ -56,12 +56,12 @@ class NaiveArena(NaiveMemory):
 
     def evict(self, folio: Folio) -> tuple[bool, bool]:
         """Whether it is freed, and whether it was written."""
-        family, page = self.of[folio.where[0]], folio.where[1]
+        shared, page = self.of[folio.where[0]], folio.where[1]
         number = self.pages[folio.where].folios.index(folio)
-        event = self.swapping_out(family, page, Reclaim(0, self.world.facts, number))
-        column = self.world.table.columns[self.column(family, page)]
+        event = self.swapping_out(shared, page, Reclaim(0, self.world.facts, number))
+        column = self.world.table.columns[self.column(shared, page)]
         written = moves(self.world.table.policy, column, event).writes
-        self.take(family, page, event)
+        self.take(shared, page, event)
         return folio.freed, written
 
     def shrink_inactive(self, kind: str, number: int) -> int:
@@ -218,82 +218,82 @@ class NaiveArena(NaiveMemory):
 
     # events
 
-    def happen(self, family: SharedRegion, page: int, event: Event) -> bool:
+    def happen(self, shared: SharedRegion, page: int, event: Event) -> bool:
         """One event; whether it ends the step."""
         event = self.now(event)
-        old = self.column(family, page)
+        old = self.column(shared, page)
         row = self.world.table.row(event, old)
         way = moves(self.world.table.policy, self.world.table.columns[old], event)
-        self.busy = (id(family), page)
+        self.busy = (id(shared), page)
         for _ in way.fresh:
             self.charge()
         self.busy = None
         if way.fresh:
             self.do_work()
-        self.take(family, page, event)
+        self.take(shared, page, event)
         if isinstance(event, Access | Populate):
             faulted = any(row.counts[at] for at in FAULTS)
             if faulted or (isinstance(event, Access) and not row.ends):
-                self.state(family, page).young.add(event.process)
-            self.use(family, page, event.process)
+                self.state(shared, page).young.add(event.process)
+            self.use(shared, page, event.process)
             if isinstance(event, Populate) and not row.ends:
-                self.touch_folio(family, page, event.process)
+                self.touch_folio(shared, page, event.process)
         return row.ends
 
-    def touch_folio(self, family: SharedRegion, page: int, process: int) -> None:
-        pte = self.world.table.columns[self.column(family, page)].maps[process].pte
+    def touch_folio(self, shared: SharedRegion, page: int, process: int) -> None:
+        pte = self.world.table.columns[self.column(shared, page)].maps[process].pte
         if isinstance(pte, Pte) and not pte.is_zero_page:
-            self.mark_accessed(self.state(family, page).folios[pte.folio])
+            self.mark_accessed(self.state(shared, page).folios[pte.folio])
 
-    def use(self, family: SharedRegion, page: int, process: int) -> None:
-        pte = self.world.table.columns[self.column(family, page)].maps[process].pte
+    def use(self, shared: SharedRegion, page: int, process: int) -> None:
+        pte = self.world.table.columns[self.column(shared, page)].maps[process].pte
         if self.exact and isinstance(pte, Pte) and not pte.is_zero_page:
-            folio = self.state(family, page).folios[pte.folio]
+            folio = self.state(shared, page).folios[pte.folio]
             if isinstance(folio.place, list):
                 self.remove(folio)
                 self.add(folio)
 
-    def read_ahead(self, family: SharedRegion, page: int, event: Access | Populate) -> bool:
+    def read_ahead(self, shared: SharedRegion, page: int, event: Access | Populate) -> bool:
         """A fault that asks the swap cache."""
-        process = self.world.processes[family.members[event.process]]
-        address = family.base + page
+        process = self.world.processes[shared.members[event.process]]
+        address = shared.base + page
         area = next(iter(process.space.within(address, address + 1)))
-        bounds = max(area.start - family.base, 0), min(area.end, family.end) - family.base
-        ahead = Pass(self.world, family, event, bounds, area.readahead)
-        row = self.world.table.row(self.now(event), self.column(family, page))
+        bounds = max(area.start - shared.base, 0), min(area.end, shared.end) - shared.base
+        ahead = Pass(self.world, shared, event, bounds, area.readahead)
+        row = self.world.table.row(self.now(event), self.column(shared, page))
         if row.lookup != "read":
             ahead.note_hit(address, row.lookup == "readahead_hit")
-            ends = self.happen(family, page, event)
+            ends = self.happen(shared, page, event)
         else:
-            ends = self.window(ahead, family, page, event)
+            ends = self.window(ahead, shared, page, event)
         process.space.put(area, area._replace(readahead=ahead.readahead))
         return ends
 
     def window(
-        self, ahead: Pass, family: SharedRegion, page: int, event: Access | Populate
+        self, ahead: Pass, shared: SharedRegion, page: int, event: Access | Populate
     ) -> bool:
-        start, end = ahead.window(family.base + page)
+        start, end = ahead.window(shared.base + page)
         if ahead.readahead.window == 1:
             alone = event._replace(facts=event.facts._replace(readahead=False))
-            return self.happen(family, page, alone)
-        before = self.column(family, page)
+            return self.happen(shared, page, alone)
+        before = self.column(shared, page)
         own = SwapIn(event.process, event.facts, readahead=False)
         for other in range(start, end):
             if other == page:
                 read = self.now(own)
-                self.happen(family, page, own)
+                self.happen(shared, page, own)
             else:
-                self.happen(family, other, SwapIn(event.process, event.facts, readahead=True))
+                self.happen(shared, other, SwapIn(event.process, event.facts, readahead=True))
         self.drain()
-        mapped, now = self.column(family, page), self.now(event)
-        ends = self.happen(family, page, event)
+        mapped, now = self.column(shared, page), self.now(event)
+        ends = self.happen(shared, page, event)
         if mapped != before:  # else the page was reclaimed at once, and read a second time
-            self.recount(family, page, [(read, before), (now, mapped)], (now, before))
+            self.recount(shared, page, [(read, before), (now, mapped)], (now, before))
         return ends
 
     def recount(
         self,
-        family: SharedRegion,
+        shared: SharedRegion,
         page: int,
         parts: list[tuple[Event, int]],
         whole: tuple[Event, int],
@@ -301,11 +301,11 @@ class NaiveArena(NaiveMemory):
         """A fault that read its page in its place of the window counts as one event."""
         for event, column in parts:
             row = self.world.table.row(event, column)
-            self.tally.take(family, event, column, row, -1)
+            self.tally.take(shared, event, column, row, -1)
         row = self.world.table.row(*whole)
-        self.tally.take(family, *whole, row, 1)
+        self.tally.take(shared, *whole, row, 1)
         for kind, member in row.violations:
-            self.tally.see(kind, family.members[member], family.name, page, 1)
+            self.tally.see(kind, shared.members[member], shared.name, page, 1)
 
     def tick(self) -> None:
         self.clock += 1
@@ -315,12 +315,12 @@ class NaiveArena(NaiveMemory):
             self.flushed = {name: len(folios) for name, folios in self.lists.items()}
             self.activated_flushed = self.activated
 
-    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> bool:
         self.tally = tally
         if isinstance(event, Pageout | Dontneed | Free | Unmap):
             self.drain()
         for page in walk.pages().tolist():
-            if self.one(family, page, event):
+            if self.one(shared, page, event):
                 self.do_work()
                 return False
         if isinstance(event, SwapIn):
@@ -333,41 +333,41 @@ class NaiveArena(NaiveMemory):
         if self.slots is not None:
             self.slots.clusters.do_work()
 
-    def one(self, family: SharedRegion, page: int, event: Event) -> bool:
-        state = self.state(family, page)
+    def one(self, shared: SharedRegion, page: int, event: Event) -> bool:
+        state = self.state(shared, page)
         if isinstance(event, Pageout):
-            self.pageout(family, page, event)
+            self.pageout(shared, page, event)
             return False
         if isinstance(event, Access | Populate):
-            row = self.world.table.row(self.now(event), self.column(family, page))
+            row = self.world.table.row(self.now(event), self.column(shared, page))
             looks = row.lookup != "none" and self.machine.swap.page_cluster
-            ends = (self.read_ahead if looks else self.happen)(family, page, event)
+            ends = (self.read_ahead if looks else self.happen)(shared, page, event)
             if isinstance(event, Access):
                 self.tick()
             return ends
-        self.happen(family, page, event)
+        self.happen(shared, page, event)
         if isinstance(event, Fork):
-            state.young.discard(len(family.members))
+            state.young.discard(len(shared.members))
         if isinstance(event, Unmap) and event.gone:
             gone = event.process
             state.young = {p - (p > gone) for p in state.young if p != gone}
         if isinstance(event, Free):
-            column = self.world.table.columns[self.column(family, page)]
+            column = self.world.table.columns[self.column(shared, page)]
             pte = column.maps[event.process].pte
             if isinstance(pte, Pte) and not pte.is_zero_page and column.folios[pte.folio].lazyfree:
                 state.young.discard(event.process)
         return False
 
-    def pageout(self, family: SharedRegion, page: int, event: Pageout) -> None:
-        folio = self.own(family, page, event.process)
+    def pageout(self, shared: SharedRegion, page: int, event: Pageout) -> None:
+        folio = self.own(shared, page, event.process)
         if folio is not None:
             self.remove(folio)
             folio.workingset |= folio.active
             folio.active = folio.referenced = False
-        now = self.swapping_out(family, page, event)
-        column = self.world.table.columns[self.column(family, page)]
+        now = self.swapping_out(shared, page, event)
+        column = self.world.table.columns[self.column(shared, page)]
         written = moves(self.world.table.policy, column, now).writes
-        self.take(family, page, now, advised=True)
+        self.take(shared, page, now, advised=True)
         if folio is not None and not folio.freed:
             if not written and not self.exact:
                 folio.active = True
@@ -377,14 +377,14 @@ class NaiveArena(NaiveMemory):
     def adjust_trans_huge(self, _tally: Tally, _process: Process, _address: int) -> None:
         """No entry is huge."""
 
-    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, process: int) -> None:
+    def cold(self, tally: Tally, shared: SharedRegion, walk: Walk, process: int) -> None:
         self.tally = tally
         self.drain()
         for page in walk.pages().tolist():
-            folio = self.own(family, page, process)
+            folio = self.own(shared, page, process)
             if folio is None:
                 continue
-            self.state(family, page).young.discard(process)
+            self.state(shared, page).young.discard(process)
             folio.referenced = False
             folio.workingset |= folio.active
             if isinstance(folio.place, list) and (folio.active or self.generations):

@@ -75,9 +75,9 @@ def world_of(machine: Machine, table: Table, placed: bool, collapsing: bool, loc
     return NaiveWorld(machine, table, placed, locks)
 
 
-def free_swap(world: World, family: SharedRegion, page: int, slot: int) -> None:
+def free_swap(world: World, shared: SharedRegion, page: int, slot: int) -> None:
     """The allocator takes a slot back."""
-    happen(world, Tally(), family, page, FreeSwap(0, world.facts, slot))
+    happen(world, Tally(), shared, page, FreeSwap(0, world.facts, slot))
 
 
 def repeat(self: Replay, step: RepeatStep, path: str, window: str | None, record: object) -> None:
@@ -94,24 +94,24 @@ def replay_pattern(
     _along: object,
 ) -> None:
     """Each access as the only one of its step."""
-    size, family = world.machine.page_size, process.regions[step.region]
+    size, shared = world.machine.page_size, process.regions[step.region]
     first = step.span.offset // size
     pages = -(-(step.span.offset + step.span.length) // size) - first
-    member = family.member(process.name)
+    member = shared.member(process.name)
     for chunk in accesses(step, pages):
         for page, write in zip(chunk.page.tolist(), chunk.write.tolist(), strict=True):
             event = Access(member, world.facts, read=not write, store="fresh" if write else None)
-            growing.grow_to(world, tally, process, family, first + page)
-            if not access.touch(world, tally, process, family, Walk(first + page, 1), event):
+            growing.grow_to(world, tally, process, shared, first + page)
+            if not access.touch(world, tally, process, shared, Walk(first + page, 1), event):
                 return
 
 
 def send(
-    world: World, tally: Tally, family: SharedRegion, walk: Walk, event: Event, _met: object = None
+    world: World, tally: Tally, shared: SharedRegion, walk: Walk, event: Event, _met: object = None
 ) -> None:
     """One page after the other."""
     for page in walk.pages().tolist():
-        happen(world, tally, family, page, event)
+        happen(world, tally, shared, page, event)
     if isinstance(world, NaiveWorld) and world.slots is not None:
         world.slots.clusters.do_work()
 
@@ -119,7 +119,7 @@ def send(
 def happen(
     world: World,
     tally: Tally,
-    family: SharedRegion,
+    shared: SharedRegion,
     page: int,
     event: Event,
     readahead: bool = True,
@@ -129,7 +129,7 @@ def happen(
     facts = world.facts._replace(readahead=readahead and world.facts.readahead)
     slots = world.slots if isinstance(world, NaiveWorld) else None
     if slots is not None and isinstance(event, Pageout):
-        facts = facts._replace(slot_free=slots.reserve(family, page, event))
+        facts = facts._replace(slot_free=slots.reserve(shared, page, event))
     elif slots is not None:
         facts = facts._replace(swap_full=slots.clusters.full)
     elif isinstance(event, Pageout):
@@ -138,27 +138,27 @@ def happen(
         facts = facts._replace(swap_full=used >= world.device.full_from)
     where = np.array([page], dtype=np.int64)
     event = event._replace(facts=facts)
-    before = column_of(world, family, page)  # which taking a slot back may have changed
+    before = column_of(world, shared, page)  # which taking a slot back may have changed
     outcome = transition(world.table.policy, before, event)
     column = world.table.intern(outcome.column)
     if slots is not None:
-        slots.follow(family, page, event)
-    family.region.assign(where, np.array([column], dtype=np.int64))
+        slots.follow(shared, page, event)
+    shared.region.assign(where, np.array([column], dtype=np.int64))
     world.device.used += len(outcome.column.slots) - len(before.slots)
     tally.counts = [a + b for a, b in zip(tally.counts, outcome.counts, strict=True)]
     for kind, member in outcome.violations:
-        tally.see(kind, *family.seen_at(member, page), 1)
+        tally.see(kind, *shared.seen_at(member, page), 1)
 
 
-def column_of(world: World, family: SharedRegion, page: int) -> Column:
+def column_of(world: World, shared: SharedRegion, page: int) -> Column:
     """The column of a page."""
-    return world.table.columns[int(family.region.at(np.array([page], dtype=np.int64))[0])]
+    return world.table.columns[int(shared.region.at(np.array([page], dtype=np.int64))[0])]
 
 
 def send_reading(
     world: World,
     tally: Tally,
-    family: SharedRegion,
+    shared: SharedRegion,
     walk: Walk,
     event: Event,
     bounds: tuple[int, int],
@@ -168,24 +168,24 @@ def send_reading(
     shift = world.machine.page_size.bit_length() - 1
     most = 2 ** (shift // 2) - 1
     for page in walk.pages().tolist():
-        address = family.base + page
+        address = shared.base + page
         where = np.array([page], dtype=np.int64)
-        before = world.table.columns[int(family.region.at(where)[0])]
+        before = world.table.columns[int(shared.region.at(where)[0])]
         outcome = transition(world.table.policy, before, event)
         lookup = outcome.lookup
-        for neighbour in around(world, address, bounds, family) if outcome.around else ():
+        for neighbour in around(world, address, bounds, shared) if outcome.around else ():
             if neighbour != page:
-                happen(world, tally, family, neighbour, MapPages(event.process, world.facts))
+                happen(world, tally, shared, neighbour, MapPages(event.process, world.facts))
         size, window = window_of(world, address, state)
         alone = lookup == "read" and size == 1
-        happen(world, tally, family, page, event, readahead=not alone)
+        happen(world, tally, shared, page, event, readahead=not alone)
         if lookup == "read":
             state = ReadAhead(address, size, 0)
             for neighbour in window:
-                inside = bounds[0] <= neighbour - family.base < bounds[1]
+                inside = bounds[0] <= neighbour - shared.base < bounds[1]
                 if size > 1 and inside and neighbour != address:
-                    process = world.processes[family.members[event.process]]
-                    other = process.family_at(neighbour)
+                    process = world.processes[shared.members[event.process]]
+                    other = process.shared_at(neighbour)
                     member = other.member(process.name)
                     ahead = SwapIn(member, world.facts, readahead=True)
                     happen(world, tally, other, neighbour - other.base, ahead)
@@ -196,14 +196,14 @@ def send_reading(
     return state
 
 
-def around(world: World, address: int, bounds: tuple[int, int], family: SharedRegion) -> list[int]:
+def around(world: World, address: int, bounds: tuple[int, int], shared: SharedRegion) -> list[int]:
     """The pages of the region that a read fault of a file maps, its own as well: 64 KiB, from an
     aligned page or the first of the VMA on, of one page table."""
     pages, table = 65536 // world.machine.page_size, world.machine.page_size // 8
-    low, high = (family.base + bound for bound in bounds)
+    low, high = (shared.base + bound for bound in bounds)
     first = max(address // pages * pages, low)
     same = [a for a in range(first, first + pages) if a // table == address // table and a < high]
-    return [a - family.base for a in same]
+    return [a - shared.base for a in same]
 
 
 def window_of(world: World, address: int, state: ReadAhead) -> tuple[int, range]:

@@ -26,40 +26,40 @@ class Slots:
         self.clusters = Clusters(world.machine, self.only_cached, self.free)
         self.reserved: int | None = None
 
-    def column(self, family: SharedRegion, page: int) -> int:
-        return next(c for _, _, c in family.region.segments(Walk(page, 1)))
+    def column(self, shared: SharedRegion, page: int) -> int:
+        return next(c for _, _, c in shared.region.segments(Walk(page, 1)))
 
     def only_cached(self, holder: Holder) -> bool:
-        family, page, slot = holder
-        column = self.world.table.columns[self.column(self.of[family], page)]
+        shared, page, slot = holder
+        column = self.world.table.columns[self.column(self.of[shared], page)]
         return column.swap_count(slot) == 0
 
     def free(self, holder: Holder) -> None:
-        family, page, slot = holder
-        self.give_back(self.world, self.of[family], page, slot)
+        shared, page, slot = holder
+        self.give_back(self.world, self.of[shared], page, slot)
 
-    def reserve(self, family: SharedRegion, page: int, event: Pageout | Reclaim) -> bool:
+    def reserve(self, shared: SharedRegion, page: int, event: Pageout | Reclaim) -> bool:
         """Whether there is a slot for a page, if it needs one."""
-        if not self.needs_slot(family, page, event):
+        if not self.needs_slot(shared, page, event):
             return True
         if not self.clusters.lazy:
             self.clusters.do_work()
         self.reserved = self.clusters.allocate()
-        if self.reserved is not None and not self.needs_slot(family, page, event):
+        if self.reserved is not None and not self.needs_slot(shared, page, event):
             self.clusters.freed(self.reserved)
             self.reserved = None
             return True
         return self.reserved is not None
 
-    def needs_slot(self, family: SharedRegion, page: int, event: Pageout | Reclaim) -> bool:
+    def needs_slot(self, shared: SharedRegion, page: int, event: Pageout | Reclaim) -> bool:
         free = event._replace(facts=event.facts._replace(slot_free=True))
-        return self.world.table.row(free, self.column(family, page)).slots > 0
+        return self.world.table.row(free, self.column(shared, page)).slots > 0
 
-    def follow(self, family: SharedRegion, page: int, event: Event) -> None:
+    def follow(self, shared: SharedRegion, page: int, event: Event) -> None:
         """Before the page takes a transition: where its slots go."""
-        key = id(family), page
-        self.of[id(family)] = family
-        column = self.world.table.columns[self.column(family, page)]
+        key = id(shared), page
+        self.of[id(shared)] = shared
+        column = self.world.table.columns[self.column(shared, page)]
         way = moves(self.world.table.policy, column, event)
         old = self.positions.get(key, [])
         new: dict[int, int] = {}

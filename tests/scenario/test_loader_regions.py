@@ -100,7 +100,7 @@ steps:
     run = Replay(load_text(text), find("final"))
     run.steps(run.scenario.steps, "", None, run.record)
     regions = run.world.processes["main"].regions
-    assert {name: family.base * 4 // 1024 for name, family in regions.items()} == {
+    assert {name: shared.base * 4 // 1024 for name, shared in regions.items()} == {
         "b": 6,
         "a": 2,
         "c": 8,

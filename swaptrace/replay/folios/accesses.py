@@ -27,12 +27,12 @@ class Sweeps:
     """The reads and writes of a process in a region."""
 
     def __init__(self, regions: Regions, tally: Tally, place: Place) -> None:
-        self.process, self.family = place
-        self.member = self.family.members.index(self.process.name)
+        self.process, self.shared = place
+        self.member = self.shared.members.index(self.process.name)
         facts = regions.world.facts
         read = Access(self.member, facts, read=True, store=None)
         write = Access(self.member, facts, read=False, store="fresh")
-        self.read, self.write = (Sweep(regions, tally, self.family, e) for e in (read, write))
+        self.read, self.write = (Sweep(regions, tally, self.shared, e) for e in (read, write))
 
 
 class FolioPlayer:
@@ -82,11 +82,11 @@ class FolioPlayer:
     def access(self, of: Sweeps, page: int, write: bool) -> bool:
         """One access; False if it ended the step. What has been seen to change nothing is passed
         over."""
-        family = of.family
-        if page >= family.region.pages:
+        shared = of.shared
+        if page >= shared.region.pages:
             self.tally.counts[POSITION[Counter.SIGSEGV]] += 1
             return False
-        table = self.table(of.read, (family.base + page) // self.regions.table_pages)
+        table = self.table(of.read, (shared.base + page) // self.regions.table_pages)
         k, i = table.find(page)
         seen = table.blocks[k], i, write, of.member
         if seen in self.idle:
@@ -107,7 +107,7 @@ class FolioPlayer:
 
     def table(self, sweep: Sweep, number: int) -> Opened:
         """A page table, which stays open."""
-        key = id(sweep.family), number
+        key = id(sweep.shared), number
         if key not in self.opened:
             self.opened[key] = sweep, sweep.open(number)
         return self.opened[key][1]
@@ -127,14 +127,14 @@ class FolioPlayer:
             sweep.close()
         for of in self.sweeps.values():
             for area in list(of.process.space.areas):
-                start, end = area.start - of.family.base, area.end - of.family.base
+                start, end = area.start - of.shared.base, area.end - of.shared.base
                 if area.anon_vma is None and self.owns_any(of, start, end):
                     anon_vma_prepare(self.regions.world, of.process, area)
 
     def owns_any(self, of: Sweeps, start: int, end: int) -> bool:
         """Whether a page of a range is one of the process's own, in memory or in swap."""
         at = 0
-        for pages, column in self.regions.columns(of.family):
+        for pages, column in self.regions.columns(of.shared):
             pte = column.maps[of.member].pte
             own = isinstance(pte, SwapPte) or (isinstance(pte, Pte) and not pte.is_zero_page)
             if own and at < end and start < at + pages:

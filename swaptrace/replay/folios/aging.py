@@ -47,7 +47,7 @@ class Aging(LimitedFolios):
         self.young: dict[Entry, set[int]] = {}
         self.old_entries: set[Entry] = set()
         self.filters: list[set[Entry] | None] = [None, None]
-        self.families: list[SharedRegion] = []
+        self.shared_regions: list[SharedRegion] = []
         self.ran: set[int] = set()
         self.born: list[Process] = []
         self.walked: list[Process] = []
@@ -64,13 +64,13 @@ class Aging(LimitedFolios):
         """Generations and tiers."""
         return self.lru.shown()
 
-    def place(self, family: SharedRegion, pages: int, column: int) -> None:
-        super().place(family, pages, column)
-        self.families.append(family)
+    def place(self, shared: SharedRegion, pages: int, column: int) -> None:
+        super().place(shared, pages, column)
+        self.shared_regions.append(shared)
 
     def switched_to(self, name: str) -> None:
         """lru_gen_use_mm()."""
-        if any(name in family.members for family in self.families):
+        if any(name in shared.members for shared in self.shared_regions):
             self.current = self.world.processes[name]
             self.ran.add(id(self.current))
 
@@ -87,7 +87,7 @@ class Aging(LimitedFolios):
     def begin(self, near: Near, i: int, event: Access | Populate) -> None:
         block, p = near.block, event.process
         if isinstance(event, Access):
-            self.switched_to(near.family.members[p])
+            self.switched_to(near.shared.members[p])
             self.old_entries.discard((id(block), p))
         pte = block.maps[i][p].pte
         self.was_mapped = isinstance(pte, Pte) and not pte.is_zero_page
@@ -165,11 +165,11 @@ class Aging(LimitedFolios):
     def walk_mm(self, process: Process, force: bool) -> None:
         """All regions of a process."""
         seq = self.lru.max_seq
-        for family in self.families:
-            if process.name not in family.members:
+        for shared in self.shared_regions:
+            if process.name not in shared.members:
                 continue
-            p = family.members.index(process.name)
-            for block in self.blocks[id(family)]:
+            p = shared.members.index(process.name)
+            for block in self.blocks[id(shared)]:
                 entry = id(block), p
                 wanted, known = force, self.filters[seq % 2]
                 if not force and entry not in self.old_entries:

@@ -120,7 +120,7 @@ class Around:
         if self.ahead is None:
             raise BeyondBlock
         start, end = self.ahead.window(self.address + i)
-        moved = self.ahead.family.base - self.address
+        moved = self.ahead.shared.base - self.address
         return range(start + moved, end + moved)
 
     def hit(self, _p: int, i: int, ahead: bool) -> None:

@@ -64,7 +64,7 @@ class Charged(Pagewise):
         gone = [known.pop(f) for f in [f for f in known if f not in block.folios]]
         new = [f for f in block.folios if f not in known]
         for f in new:
-            known[f] = LruFolio(near.family, block, f, block.folios[f].pages)
+            known[f] = LruFolio(near.shared, block, f, block.folios[f].pages)
         here = {start for where, start in self.fresh if where == id(block)}
         split = [known[f] for f in new if known[f].pages.start not in here]
         for folio in gone:
@@ -105,7 +105,7 @@ class Charged(Pagewise):
         spaces = (process.space for process in self.world.processes.values())
         if not any(area.vma.locked for space in spaces for area in space.areas):
             return True
-        near, policy = Near(self, folio.family, folio.block), self.world.table.policy
+        near, policy = Near(self, folio.shared, folio.block), self.world.table.policy
         return not PmdPage(folio.block, folio.pages.start, policy, near).mlocked(folio.number)
 
     def reconsider(self, near: Near) -> None:

@@ -50,9 +50,9 @@ class Evicting(Aging):
     stock = 0
     """Pages that are charged in advance (struct memcg_stock_pcp)."""
 
-    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> bool:
         self.lru.in_fault = isinstance(event, Access | Populate)
-        return super().send(tally, family, walk, event)
+        return super().send(tally, shared, walk, event)
 
     def add_lru(self, folio: LruFolio) -> None:
         folio.active |= self.lru.in_fault
@@ -188,7 +188,7 @@ class Evicting(Aging):
         if folio in self.busy:
             back.append(folio)
             return 0
-        near = Near(self, folio.family, folio.block)
+        near = Near(self, folio.shared, folio.block)
         sharers = self.sharers(near, folio)
         if sharers and folio.referenced:
             back.append(folio)

@@ -85,28 +85,28 @@ class LimitedFolios(Advised):
     def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
         """No entry is huge."""
 
-    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, member: int) -> None:
+    def cold(self, tally: Tally, shared: SharedRegion, walk: Walk, member: int) -> None:
         """MADV_COLD."""
         self.tally = tally
         self.drain()
-        for block, pages in self.parts(family, walk):
-            self.advise(Near(self, family, block), Isolate(member, self.world.facts, True), pages)
+        for block, pages in self.parts(shared, walk):
+            self.advise(Near(self, shared, block), Isolate(member, self.world.facts, True), pages)
         self.report(tally)
 
-    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in its order; False if one ended the step."""
         if not isinstance(event, MODELLED):
             what = type(event).__name__.lower()
             raise NotModelled(f"{what} is not modelled with large folios under a memory limit")
         self.tally, goes_on = tally, True
         if isinstance(event, Access | Populate):
-            goes_on = all(self.access(family, page, event) for page in walk.pages().tolist())
+            goes_on = all(self.access(shared, page, event) for page in walk.pages().tolist())
         elif isinstance(event, Pageout | Free | SwapIn):
-            self.advised(family, walk, event)
+            self.advised(shared, walk, event)
         else:
             self.drain()
-            for block, pages in self.parts(family, walk):
-                near = Near(self, family, block)
+            for block, pages in self.parts(shared, walk):
+                near = Near(self, shared, block)
                 self.happen(near, event, pages)
                 self.follow(near)
                 self.reconsider(near)
@@ -120,20 +120,20 @@ class LimitedFolios(Advised):
             tally.reclaim[counter] += self.lru.counts[counter]
         self.lru.counts.clear()
 
-    def advised(self, family: SharedRegion, walk: Walk, event: Pageout | Free | SwapIn) -> None:
+    def advised(self, shared: SharedRegion, walk: Walk, event: Pageout | Free | SwapIn) -> None:
         """madvise_pageout(), madvise_free_single_vma() and madvise_willneed(): before the first two
         and after the last the batches are drained."""
         if not isinstance(event, SwapIn):
             self.drain()
-        for block, pages in self.parts(family, walk):
-            self.advise(Near(self, family, block), event, pages)
+        for block, pages in self.parts(shared, walk):
+            self.advise(Near(self, shared, block), event, pages)
         if isinstance(event, SwapIn):
             self.drain()
 
-    def access(self, family: SharedRegion, page: int, event: Access | Populate) -> bool:
+    def access(self, shared: SharedRegion, page: int, event: Access | Populate) -> bool:
         """One load or store, or a fault for the kernel; False if it ended the step."""
-        block, i = self.locate(family, page)
-        near, drains = Near(self, family, block), drained(block, i, event)
+        block, i = self.locate(shared, page)
+        near, drains = Near(self, shared, block), drained(block, i, event)
         self.begin(near, i, event)
         done = self.happen(near, event, range(i, i + 1))
         self.follow(near)

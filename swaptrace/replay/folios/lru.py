@@ -42,7 +42,7 @@ class LruFolio:
     """Folio `number` of a block; `young` are the processes that have used it through their PTEs.
     `gen` and `refs` are what the multi-generational LRU keeps in its flags."""
 
-    family: SharedRegion
+    shared: SharedRegion
     block: Block
     number: int
     pages: range

@@ -123,15 +123,15 @@ def allowed_orders(machine: Machine) -> dict[VmFlag, tuple[int, ...]]:
     return {flags: orders_of(machine, flags) for flags in kinds}
 
 
-def check_apart(world: World, family: SharedRegion, table_pages: int) -> None:
+def check_apart(world: World, shared: SharedRegion, table_pages: int) -> None:
     """Raise where a page table would be of two regions."""
-    first, last = (page // table_pages for page in (family.base, family.end - 1))
-    for other in world.processes[family.members[0]].families():
+    first, last = (page // table_pages for page in (shared.base, shared.end - 1))
+    for other in world.processes[shared.members[0]].shared_regions():
         begins, ends = (page // table_pages for page in (other.base, other.end - 1))
-        if other is not family and begins <= last and first <= ends:
+        if other is not shared and begins <= last and first <= ends:
             raise NotModelled(
                 f"with large folios (machine.thp) regions that share 2 MiB of addresses are not "
-                f"modelled; {other.name} and {family.name} do"
+                f"modelled; {other.name} and {shared.name} do"
             )
 
 
@@ -151,19 +151,19 @@ class Folios:
         largest = PMD_ORDER if collapses else max(allowed)
         self.regions = Regions(world, slots, size, orders, largest)
 
-    def place(self, family: SharedRegion, _pages: int, column: int) -> None:
+    def place(self, shared: SharedRegion, _pages: int, column: int) -> None:
         """A new region, with nothing in it."""
         if any(self.regions.orders.values()):
-            check_apart(self.world, family, self.regions.table_pages)
-        self.regions.place(family, self.world.table.columns[column].maps)
+            check_apart(self.world, shared, self.regions.table_pages)
+        self.regions.place(shared, self.world.table.columns[column].maps)
 
-    def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]]:
+    def columns(self, shared: SharedRegion) -> Iterator[tuple[int, Column]]:
         """The pages of a region by themselves, those alike together."""
-        return self.regions.columns(family)
+        return self.regions.columns(shared)
 
-    def huge(self, family: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, shared: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
         """The blocks of a region: how many pages, and whether a PMD entry maps them."""
-        return self.regions.huge(family, member)
+        return self.regions.huge(shared, member)
 
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""
@@ -181,34 +181,34 @@ class Folios:
     def lru_gen(self) -> None:
         """There are no generations."""
 
-    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in its order; False if one ended the step."""
         if not isinstance(event, MODELLED):
             what = type(event).__name__.lower()
             raise NotModelled(f"{what} is not modelled with large folios (machine.thp)")
-        return Sweep(self.regions, tally, family, event).over(walk)
+        return Sweep(self.regions, tally, shared, event).over(walk)
 
     def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
         """vma_adjust_trans_huge(): a huge entry does not go on beyond the end of a VMA."""
         if not any(address in (area.start, area.end) for area in process.space.areas):
             return
-        for family in process.families():
-            if family.base < address < family.end and address % self.regions.table_pages:
-                event = SplitPmd(family.members.index(process.name), self.world.facts)
-                sweep = Sweep(self.regions, tally, family, event)
-                sweep.over(Walk(address - family.base, 1))
+        for shared in process.shared_regions():
+            if shared.base < address < shared.end and address % self.regions.table_pages:
+                event = SplitPmd(shared.members.index(process.name), self.world.facts)
+                sweep = Sweep(self.regions, tally, shared, event)
+                sweep.over(Walk(address - shared.base, 1))
 
     def collapse(
-        self, tally: Tally, family: SharedRegion, walk: Walk, member: int
+        self, tally: Tally, shared: SharedRegion, walk: Walk, member: int
     ) -> list[KhugepagedScan]:
         """MADV_COLLAPSE of some times 2 MiB; what has been found, in order."""
-        sweep = Sweep(self.regions, tally, family, Collapse(member, self.world.facts))
+        sweep = Sweep(self.regions, tally, shared, Collapse(member, self.world.facts))
         sweep.over(walk)
         return sweep.scanned
 
     def lru_add_drain(self, tally: Tally) -> None:
         """No lists are kept."""
 
-    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, member: int) -> None:
+    def cold(self, tally: Tally, shared: SharedRegion, walk: Walk, member: int) -> None:
         """MADV_COLD splits what MADV_PAGEOUT would."""
-        Sweep(self.regions, tally, family, Isolate(member, self.world.facts, cold=True)).over(walk)
+        Sweep(self.regions, tally, shared, Isolate(member, self.world.facts, cold=True)).over(walk)

@@ -40,50 +40,50 @@ class Pagewise:
         self.blocks: dict[int, list[Block]] = {}
         self.tally = Tally()
 
-    def place(self, family: SharedRegion, _pages: int, column: int) -> None:
+    def place(self, shared: SharedRegion, _pages: int, column: int) -> None:
         """A new region, with nothing in it."""
-        check_apart(self.world, family, self.table_pages)
+        check_apart(self.world, shared, self.table_pages)
         size, maps = self.table_pages, self.world.table.columns[column].maps
-        ends = [*range(family.base - family.base % size + size, family.end, size), family.end]
-        starts = [family.base, *ends[:-1]]
-        self.blocks[id(family)] = [
+        ends = [*range(shared.base - shared.base % size + size, shared.end, size), shared.end]
+        starts = [shared.base, *ends[:-1]]
+        self.blocks[id(shared)] = [
             Block(start, [list(maps) for _ in range(start, end)])
             for start, end in zip(starts, ends, strict=True)
         ]
 
-    def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]]:
+    def columns(self, shared: SharedRegion) -> Iterator[tuple[int, Column]]:
         """The pages of a region by themselves."""
-        for block in self.blocks[id(family)]:
+        for block in self.blocks[id(shared)]:
             yield from ((1, column) for column in columns(block))
 
-    def huge(self, family: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, shared: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
         """The blocks of a region: how many pages, and whether a PMD entry maps them."""
-        blocks = self.blocks[id(family)]
+        blocks = self.blocks[id(shared)]
         return ((len(block.maps), block.pmds[member] is Pmd.HUGE) for block in blocks)
 
-    def locate(self, family: SharedRegion, page: int) -> tuple[Block, int]:
+    def locate(self, shared: SharedRegion, page: int) -> tuple[Block, int]:
         """A page of a region: its block, and where it is in that."""
-        address = family.base + page
-        number = address // self.table_pages - family.base // self.table_pages
-        block = self.blocks[id(family)][number]
+        address = shared.base + page
+        number = address // self.table_pages - shared.base // self.table_pages
+        block = self.blocks[id(shared)][number]
         return block, address - block.base
 
-    def parts(self, family: SharedRegion, walk: Walk) -> Iterator[tuple[Block, range]]:
+    def parts(self, shared: SharedRegion, walk: Walk) -> Iterator[tuple[Block, range]]:
         """The blocks that a walk comes through, and the pages of each."""
-        for block in self.blocks[id(family)]:
-            low = max(family.base + walk.first, block.base) - block.base
-            high = min(family.base + walk.first + walk.count, block.base + len(block.maps))
+        for block in self.blocks[id(shared)]:
+            low = max(shared.base + walk.first, block.base) - block.base
+            high = min(shared.base + walk.first + walk.count, block.base + len(block.maps))
             if low < high - block.base:
                 yield block, range(low, high - block.base)
 
     def happen(self, near: Near, event: BlockEvent, pages: range) -> Happened:
         """Let an event happen, and count it."""
-        family, block = near.family, near.block
+        shared, block = near.shared, near.block
         done = happen(block, event, pages, self.world.table.policy, near)
         self.tally.counts = [a + b for a, b in zip(self.tally.counts, done.counts, strict=True)]
         for kind, p, i in done.violations:
-            page = block.base + i - family.base
-            self.tally.see(kind, family.members[p], family.name, page, 1)
+            page = block.base + i - shared.base
+            self.tally.see(kind, shared.members[p], shared.name, page, 1)
         return done
 
     def charge(self, near: Near, p: int | None, pages: range) -> bool:
@@ -97,8 +97,8 @@ class Pagewise:
 class Near:
     """What lies around one block of a region."""
 
-    def __init__(self, memory: Pagewise, family: SharedRegion, block: Block) -> None:
-        self.memory, self.family, self.block = memory, family, block
+    def __init__(self, memory: Pagewise, shared: SharedRegion, block: Block) -> None:
+        self.memory, self.shared, self.block = memory, shared, block
 
     @property
     def facts(self) -> Facts:
@@ -107,7 +107,7 @@ class Near:
 
     def area(self, p: int, i: int) -> tuple[AddressSpace, VmArea]:
         """The VMA that page `i` lies in, and the address space of which it is."""
-        space = self.memory.world.processes[self.family.members[p]].space
+        space = self.memory.world.processes[self.shared.members[p]].space
         address = self.block.base + i
         return space, space.within(address, address + 1)[0]
 
@@ -124,7 +124,7 @@ class Near:
 
     def anon_vma_prepare(self, p: int, i: int) -> None:
         """__anon_vma_prepare()."""
-        process = self.memory.world.processes[self.family.members[p]]
+        process = self.memory.world.processes[self.shared.members[p]]
         anon_vma_prepare(self.memory.world, process, self.area(p, i)[1])
 
     def charge(self, p: int | None, pages: range) -> bool:
@@ -150,10 +150,10 @@ class Near:
     def ahead(self, p: int, i: int) -> tuple[Pass, AddressSpace, VmArea]:
         """The read-ahead of the VMA that page `i` lies in."""
         space, area = self.area(p, i)
-        family, world = self.family, self.memory.world
+        shared, world = self.shared, self.memory.world
         event = Access(p, world.facts, read=True, store=None)
-        bounds = max(area.start - family.base, 0), min(area.end, family.end) - family.base
-        return Pass(world, family, event, bounds, area.readahead), space, area
+        bounds = max(area.start - shared.base, 0), min(area.end, shared.end) - shared.base
+        return Pass(world, shared, event, bounds, area.readahead), space, area
 
     def window(self, p: int, i: int) -> range:
         """swap_vma_ra_win(); one page where the machine does not read ahead."""
@@ -162,7 +162,7 @@ class Near:
         ahead, space, area = self.ahead(p, i)
         start, end = ahead.window(self.block.base + i)
         space.put(area, area._replace(readahead=ahead.readahead))
-        moved = self.family.base - self.block.base
+        moved = self.shared.base - self.block.base
         return range(start + moved, end + moved)
 
     def hit(self, p: int, i: int, ahead: bool) -> None:

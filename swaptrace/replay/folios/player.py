@@ -35,8 +35,8 @@ class LimitedPlayer:
         """All accesses of a chunk; its numbers mean `place(process, region)`, and page `first` of a
         region is its page 0. False if one ended the step."""
         for page, write, numbers in each_access(chunk):
-            process, family = place(*numbers)
-            if not self.access(process, family, page + first, write):
+            process, shared = place(*numbers)
+            if not self.access(process, shared, page + first, write):
                 return False
             self.played += 1
             while self.marks and self.marks[0] <= self.played:
@@ -44,11 +44,11 @@ class LimitedPlayer:
         self.progress(len(chunk.page))
         return True
 
-    def access(self, process: Process, family: SharedRegion, page: int, write: bool) -> bool:
+    def access(self, process: Process, shared: SharedRegion, page: int, write: bool) -> bool:
         """One access; False if it ended the step."""
-        if page >= family.region.pages:
+        if page >= shared.region.pages:
             self.tally.counts[POSITION[Counter.SIGSEGV]] += 1
             return False
-        member = family.members.index(process.name)
+        member = shared.members.index(process.name)
         event = Access(member, self.world.facts, read=not write, store="fresh" if write else None)
-        return touch(self.world, self.tally, process, family, Walk(page, 1), event)
+        return touch(self.world, self.tally, process, shared, Walk(page, 1), event)

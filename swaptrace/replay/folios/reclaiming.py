@@ -171,7 +171,7 @@ class Reclaiming(Charged):
     ) -> int:
         """Swap a folio out, and let its list follow; the pages written. What cannot go is put
         `back`, active; one that a per-CPU batch refers to is unmapped (`held`)."""
-        block, near = folio.block, Near(self, folio.family, folio.block)
+        block, near = folio.block, Near(self, folio.shared, folio.block)
         event = Shrink(0, self.world.facts, (folio.number,), held)
         swapped = len(self.fresh)
         done = self.happen(near, event, range(folio.pages.start, folio.pages.start + 1))

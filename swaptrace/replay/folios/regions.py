@@ -55,14 +55,14 @@ class Regions:
             )
         return slots.swap_full
 
-    def place(self, family: SharedRegion, maps: tuple[PageMapping, ...]) -> None:
+    def place(self, shared: SharedRegion, maps: tuple[PageMapping, ...]) -> None:
         """A new region, all pages of which are mapped so, with nothing in it."""
         size = self.table_pages
-        first, last = family.base // size, (family.end - 1) // size
-        tables = self.tables[id(family)] = StretchTables(first)
+        first, last = shared.base // size, (shared.end - 1) // size
+        tables = self.tables[id(shared)] = StretchTables(first)
 
         def empty(number: int, count: int) -> Stretch:
-            start, end = max(number * size, family.base), min((number + 1) * size, family.end)
+            start, end = max(number * size, shared.base), min((number + 1) * size, shared.end)
             return single(tuple(self.empty(start, end, maps)), ())._replace(tables=count)
 
         tables.append(empty(first, 1))
@@ -79,27 +79,27 @@ class Regions:
             yield self.effects.number(empty(start % size, stop - start, maps, size))
             start = stop
 
-    def pieces(self, family: SharedRegion, first: int, end: int) -> Pieces:
+    def pieces(self, shared: SharedRegion, first: int, end: int) -> Pieces:
         """The VMAs that pages of a region lie in, of each process that shares it."""
-        low, high = family.base + first, family.base + end
+        low, high = shared.base + first, shared.base + end
         return tuple(
             tuple(
                 Piece(max(area.start, low) - low, min(area.end, high) - low, self.orders_of(area))
                 for area in self.world.processes[name].space.within(low, high)
             )
-            for name in family.members
+            for name in shared.members
         )
 
     def orders_of(self, area: VmArea) -> tuple[int, ...]:
         """thp_vma_allowable_orders()."""
         return self.orders[area.flags & (VmFlag.HUGEPAGE | VmFlag.NOHUGEPAGE)]
 
-    def alike(self, family: SharedRegion, first: int, end: int) -> tuple[int, int]:
+    def alike(self, shared: SharedRegion, first: int, end: int) -> tuple[int, int]:
         """The pages of a region around some that lie in the same VMAs, if those lie in one each."""
-        low, high = 0, family.region.pages
-        for name in family.members:
+        low, high = 0, shared.region.pages
+        for name in shared.members:
             for area in self.world.processes[name].space.areas:
-                start, stop = area.start - family.base, area.end - family.base
+                start, stop = area.start - shared.base, area.end - shared.base
                 if start <= first and end <= stop:
                     low, high = max(low, start), min(high, stop)
                 elif stop <= first:
@@ -110,9 +110,9 @@ class Regions:
                     return first, first
         return low, high
 
-    def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]]:
+    def columns(self, shared: SharedRegion) -> Iterator[tuple[int, Column]]:
         """The pages of a region by themselves, those alike together."""
-        for stretch in self.tables[id(family)].stretches:
+        for stretch in self.tables[id(shared)].stretches:
             found = [run for each in stretch.blocks for run in self.effects.pages(each)]
             if len({column for _, column in found}) == 1:
                 yield stretch.tables * sum(pages for pages, _ in found), found[0][1]
@@ -120,24 +120,24 @@ class Regions:
                 for _ in range(stretch.tables):
                     yield from found
 
-    def huge(self, family: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, shared: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
         """How many pages each block has, and whether a PMD entry of the process maps it whole."""
-        for stretch in self.tables[id(family)].stretches:
+        for stretch in self.tables[id(shared)].stretches:
             for _ in range(stretch.tables):
                 for value in (self.effects.blocks[number] for number in stretch.blocks):
                     yield value.pages, bool(value.pmds) and value.pmds[member] is Pmd.HUGE
 
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""
-        tables = [self.tables[id(family)] for family in self.world.families()]
+        tables = [self.tables[id(shared)] for shared in self.world.shared_regions()]
         return state_key(self.slots, tables, self.effects.size)
 
-    def cached_alone(self, family: SharedRegion, number: int, block: int) -> bool:
+    def cached_alone(self, shared: SharedRegion, number: int, block: int) -> bool:
         """Whether there is a folio in the swap cache that no swap PTE needs, in another block than
         this one of that page table."""
-        for each in self.world.families():
+        for each in self.world.shared_regions():
             for start, stretch in self.tables[id(each)].numbered():
-                here = each is family and start == number
+                here = each is shared and start == number
                 for k, value in enumerate(stretch.blocks):
                     if not (here and block in (k, -1)) and self.effects.cached_alone(value):
                         return True

@@ -44,11 +44,11 @@ class Sweep:
     those that were visited."""
 
     def __init__(
-        self, regions: Regions, tally: Tally, family: SharedRegion, event: BlockEvent
+        self, regions: Regions, tally: Tally, shared: SharedRegion, event: BlockEvent
     ) -> None:
-        self.regions, self.tally, self.family, self.event = regions, tally, family, event
+        self.regions, self.tally, self.shared, self.event = regions, tally, shared, event
         self.slots, self.effects = regions.slots, regions.effects
-        self.tables = regions.tables[id(family)]
+        self.tables = regions.tables[id(shared)]
         self.size = regions.table_pages
         self.table: Opened | None = None
         self.visited = 0
@@ -59,7 +59,7 @@ class Sweep:
         """Visit the pages of a walk in its order; False if one ended the step."""
         if walk.scattered is not None or walk.seed is not None or walk.stride >= self.size:
             return self.one_by_one(walk)
-        base = self.family.base
+        base = self.shared.base
         numbers = range((base + walk.first) // self.size, (base + walk.end - 1) // self.size + 1)
         number, step = (numbers[-1], -1) if walk.backward else (numbers[0], 1)
         pages = range(walk.first, walk.end, walk.stride)
@@ -93,7 +93,7 @@ class Sweep:
             )
         goes_on = True
         for page in walk.pages().tolist():
-            number = (self.family.base + page) // self.size
+            number = (self.shared.base + page) // self.size
             if self.table is None or self.table.number != number:
                 self.close()
                 self.table = self.open(number)
@@ -105,8 +105,8 @@ class Sweep:
 
     def bounds(self, number: int) -> tuple[int, int]:
         """The pages of the region that a page table maps."""
-        start = number * self.size - self.family.base
-        return max(start, 0), min(start + self.size, self.family.region.pages)
+        start = number * self.size - self.shared.base
+        return max(start, 0), min(start + self.size, self.shared.region.pages)
 
     def open(self, number: int) -> Opened:
         """A page table to visit."""
@@ -116,7 +116,7 @@ class Sweep:
         counts = self.effects.row_counts
         rows = [tuple([next(flat) for _ in range(counts[each])]) for each in stretch.blocks]
         starts = [0, *accumulate(self.effects.sizes[each] for each in stretch.blocks)]
-        pieces = self.regions.pieces(self.family, first, end)
+        pieces = self.regions.pieces(self.shared, first, end)
         return Opened(number, first, [*stretch.blocks], rows, starts, pieces)
 
     def close(self) -> None:
@@ -131,9 +131,9 @@ class Sweep:
         for at, count in counted.counts.items():
             self.tally.counts[at] += count * times
         for change, often in counted.changes.items():
-            self.tally.add_change(self.family, change, often * times)
+            self.tally.add_change(self.shared, change, often * times)
         for kind, p, page in counted.violations:
-            self.tally.see(kind, self.family.members[p], self.family.name, first + page, times)
+            self.tally.see(kind, self.shared.members[p], self.shared.name, first + page, times)
 
     def visit(self, table: Opened, pages: range) -> bool:
         """Let the event happen to pages of a page table; False if it ended the step."""
@@ -179,13 +179,13 @@ class Sweep:
     def slack(self, pages: int) -> int:
         """How many slots so many pages can come to use, or not, at most, with those that a
         CPU sets aside."""
-        return pages * (len(self.family.members) + 1) + SLOT_CACHE
+        return pages * (len(self.shared.members) + 1) + SLOT_CACHE
 
     def block(self, table: Opened, k: int, event: BlockEvent, pages: range) -> BlocksOutcome | None:
         """Let an event happen to pages of a block; None if others beside it have a part in it."""
         low, high = table.starts[k : k + 2]
         span = PageSpan(
-            self.family.base + table.first + low,
+            self.shared.base + table.first + low,
             (table.blocks[k],),
             (table.rows[k],),
             table.parts(low, high),
@@ -202,15 +202,15 @@ class Sweep:
 
     def whole(self, table: Opened, pages: range) -> BlocksOutcome:
         """Let the event happen to pages of a page table which read ahead, or find what was."""
-        address = self.family.base + table.first
+        address = self.shared.base + table.first
         event, known = self.now(self.event, table.starts[-1])
-        space, area = self.area(event.process, self.family.base + pages[0])
-        bounds = max(area.start - self.family.base, 0), min(area.end, self.family.end)
+        space, area = self.area(event.process, self.shared.base + pages[0])
+        bounds = max(area.start - self.shared.base, 0), min(area.end, self.shared.end)
         ahead = Pass(
             self.regions.world,
-            self.family,
+            self.shared,
             Access(event.process, event.facts, read=True, store=None),
-            (bounds[0], bounds[1] - self.family.base),
+            (bounds[0], bounds[1] - self.shared.base),
             area.readahead,
         )
         span = PageSpan(
@@ -246,13 +246,13 @@ class Sweep:
         for change in outcome.changes:
             counted.changes[change] = counted.changes.get(change, 0) + 1
         if outcome.prepared:
-            world, name = self.regions.world, self.family.members[self.event.process]
-            _, area = self.area(self.event.process, self.family.base + table.first + low)
+            world, name = self.regions.world, self.shared.members[self.event.process]
+            _, area = self.area(self.event.process, self.shared.base + table.first + low)
             anon_vma_prepare(world, world.processes[name], area)
 
     def area(self, p: int, address: int) -> tuple[AddressSpace, VmArea]:
         """The VMA that a page of a process lies in, and the address space of which it is."""
-        space = self.regions.world.processes[self.family.members[p]].space
+        space = self.regions.world.processes[self.shared.members[p]].space
         return space, space.within(address, address + 1)[0]
 
     def before(self, number: int, pages: range) -> Before:
@@ -260,7 +260,7 @@ class Sweep:
         index, inside = self.tables.find(number)
         stretch, (first, end) = self.tables.stretches[index], self.bounds(number)
         around = (
-            self.regions.pieces(self.family, first, end),
+            self.regions.pieces(self.shared, first, end),
             shifted(within(pages, (first, end)), -first),
             self.readahead(number),
         )
@@ -270,7 +270,7 @@ class Sweep:
     def readahead(self, number: int) -> ReadAhead | None:
         """The read-ahead of the VMA that all of a page table lies in, as seen from there; where its
         last fault was matters only nearby."""
-        space = self.regions.world.processes[self.family.members[self.event.process]].space
+        space = self.regions.world.processes[self.shared.members[self.event.process]].space
         start = number * self.size
         areas = space.within(start, start + self.size)
         if len(areas) != 1:
@@ -294,13 +294,13 @@ class Sweep:
             after = Stretch(times, after.blocks, after.rows_at(times - 1), back)
         lowest = number if step > 0 else number - times + 1
         self.tables.replace(lowest, [after])
-        self.count(trail[1].counted, lowest * self.size - self.family.base, times)
+        self.count(trail[1].counted, lowest * self.size - self.shared.base, times)
         self.move_readahead(number - step, step * times * self.size)
         return times
 
     def move_readahead(self, number: int, further: int) -> None:
         """The last fault was so many pages further on, if it was in a page table."""
-        space = self.regions.world.processes[self.family.members[self.event.process]].space
+        space = self.regions.world.processes[self.shared.members[self.event.process]].space
         start = number * self.size
         for area in space.within(start, start + 1):
             if start <= area.readahead.last < start + self.size:
@@ -311,7 +311,7 @@ class Sweep:
         visited of them, and the VMAs that they lie in."""
         index, inside = self.tables.find(number)
         stretch, (first, end) = self.tables.stretches[index], self.bounds(number)
-        low, high = self.regions.alike(self.family, first, end)
+        low, high = self.regions.alike(self.shared, first, end)
         low, high = max(low, pages[0] - pages.step + 1), min(high, pages[-1] + pages.step)
         fits = end - first == self.size and self.size % pages.step == 0
         if not fits or first < low or high < end:
@@ -329,7 +329,7 @@ class Sweep:
         if not self.regions.swap_full():
             return
         self.tables.replace(table.number, [table.stretch])
-        if cached_alone(block) or self.regions.cached_alone(self.family, table.number, k):
+        if cached_alone(block) or self.regions.cached_alone(self.shared, table.number, k):
             raise NotModelled(
                 "large folios (machine.thp) are not modelled on a swap device that is more than "
                 "half full and has slots that only the swap cache holds"

@@ -19,7 +19,7 @@ from swaptrace.reclaim import loop, madvise, memory
 from swaptrace.reclaim.batches import lru_add_drain
 from swaptrace.reclaim.compiled import COMPILED
 from swaptrace.reclaim.memory import Memory, viewed
-from swaptrace.reclaim.pages import at_hand, family_of
+from swaptrace.reclaim.pages import at_hand, shared_of
 from swaptrace.reclaim.swapfile import swap_reclaim_work
 from swaptrace.replay.pages.dense import Dense, first_page
 from swaptrace.replay.pages.flat import FlatTable, Integers
@@ -65,7 +65,7 @@ class Arena:
     """All pages of a world, in one array.
 
     `column` is by page; what else there is by page is the state of reclaim, kept under a limit
-    alone. `families` are the regions in the order of their pages.
+    alone. `shared_regions` are the regions in the order of their pages.
     """
 
     def __init__(self, world: World, placed: bool = False) -> None:
@@ -74,7 +74,7 @@ class Arena:
         self.limited = machine.memory is not None
         self.placed = placed
         self.swap = swap_device(machine) if placed else NOT_PLACED
-        self.families: list[SharedRegion] = []
+        self.shared_regions: list[SharedRegion] = []
         self.column = np.zeros(0, np.uint16)
         self.table: FlatTable
         self.v = np.zeros(memory.SCALARS, np.int64)
@@ -128,22 +128,24 @@ class Arena:
             self.nodes = empty_nodes(to.base if self.followed else 0, self.generations, self.placed)
         self._memory = None
 
-    def place(self, family: SharedRegion, pages: int, column: int) -> None:
+    def place(self, shared: SharedRegion, pages: int, column: int) -> None:
         """Room for a new region, all of one column; where an old one was, if it fits."""
         first = len(self.column)
         check_listable(first + pages)
-        gone = next((f for f in self.families if not f.members and f.region.pages == pages), None)
+        gone = next(
+            (f for f in self.shared_regions if not f.members and f.region.pages == pages), None
+        )
         if gone is not None:
             assert isinstance(gone.region, Dense)
             first = gone.region.first
-            self.families[self.families.index(gone)] = family
+            self.shared_regions[self.shared_regions.index(gone)] = shared
         else:
-            self.families.append(family)
+            self.shared_regions.append(shared)
             self._extend(pages)
         self.column[first : first + pages] = column
         if self.generations:
             new_page_tables(self, first, pages)
-        family.region = Dense(self, first, pages)
+        shared.region = Dense(self, first, pages)
 
     def _extend(self, pages: int) -> None:
         self.column = np.append(self.column, np.zeros(pages, self.column.dtype))
@@ -154,8 +156,8 @@ class Arena:
     def memory(self) -> Memory:
         """Everything as the inner loop takes it."""
         if self._memory is None or self._tables is not self.table.buffer:
-            self.table.make_room("F", len(self.families))
-            starts = [first_page(family) for family in self.families]
+            self.table.make_room("F", len(self.shared_regions))
+            starts = [first_page(shared) for shared in self.shared_regions]
             self.table.arrays["starts"][: len(starts)] = starts
             if self.generations:
                 self.page_tables.describe(self)
@@ -163,7 +165,7 @@ class Arena:
                 self.v[place] = begin
             self.v[memory.COLUMNS] = self.table.size["C"]
             self.v[memory.CELLS] = self.table.size["C"] * self.table.size["E"]
-            self.v[memory.FAMILIES] = len(self.families)
+            self.v[memory.SHARED_REGIONS] = len(self.shared_regions)
             self._tables = self.table.buffer
             arrays: Nodes = {
                 "v": self.v,
@@ -187,19 +189,19 @@ class Arena:
         if len(self.world.table.columns) > np.iinfo(self.column.dtype).max:
             self.column = self.column.astype(np.uint32)
 
-    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in order; False if one ended the step."""
         walk = walk.ordered()
         self.follow_spaces()
         if isinstance(event, Fork):
-            self.widen(len(family.members) + 1)
-        number, going, first = self.table.number(event), True, first_page(family)
+            self.widen(len(shared.members) + 1)
+        number, going, first = self.table.number(event), True, first_page(shared)
         if drains_first(event):
             lru_add_drain(self.memory())
         for skip in range(0, walk.count, PORTION):
             pages = walk.part(skip, min(PORTION, walk.count - skip)).pages() + first
             going = self.drive(pages, number, isinstance(event, Pageout))
-            adjust_young(self, family, pages, event)
+            adjust_young(self, shared, pages, event)
             if not going:
                 break
         if isinstance(event, SwapIn):
@@ -269,12 +271,12 @@ class Arena:
     def settle(self, tally: Tally) -> None:
         """Hand over what has been counted."""
         for met in self.table.met():
-            family = self.families[met.family]
+            shared = self.shared_regions[met.shared]
             row = self.world.table.row(met.event, met.column)
-            tally.take(family, met.event, met.column, row, met.pages)
+            tally.take(shared, met.event, met.column, row, met.pages)
             for kind, process in row.violations:
-                page = met.first - first_page(family)
-                tally.see(kind, family.members[process], family.name, page, met.pages)
+                page = met.first - first_page(shared)
+                tally.see(kind, shared.members[process], shared.name, page, met.pages)
         for at, name in RECLAIM_COUNTS:
             tally.reclaim[name] += int(self.v[at]) - self.counted[at]
             self.counted[at] = int(self.v[at])
@@ -288,14 +290,14 @@ class Arena:
             lru_add_drain(self.memory())
             self.settle(tally)
 
-    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, process: int) -> None:
+    def cold(self, tally: Tally, shared: SharedRegion, walk: Walk, process: int) -> None:
         """MADV_COLD, which says nothing where there are no lists."""
         if not self.limited:
             return
         self.follow_spaces()
         m = self.memory()
         lru_add_drain(m)
-        madvise.cold(m, view(walk.pages() + first_page(family)), process)
+        madvise.cold(m, view(walk.pages() + first_page(shared)), process)
         self.settle(tally)
 
     def happen(self, page: int, number: int) -> int:
@@ -332,12 +334,12 @@ class Arena:
     def drain_stock(self) -> None:
         """Where all folios are pages, those charged in advance are as good as free."""
 
-    def columns(self, family: SharedRegion) -> None:
+    def columns(self, shared: SharedRegion) -> None:
         """The region's say it."""
 
-    def huge(self, family: SharedRegion, _member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, shared: SharedRegion, _member: int) -> Iterator[tuple[int, bool]]:
         """No entry is huge."""
-        yield family.region.pages, False
+        yield shared.region.pages, False
 
     def lru_gen(self) -> LruGen | None:
         """Generations and tiers, where the LRU has any."""
@@ -345,7 +347,7 @@ class Arena:
 
     def locate(self, page: int) -> SharedRegion:
         """The region that a page belongs to."""
-        return self.families[family_of(self.memory(), page)]
+        return self.shared_regions[shared_of(self.memory(), page)]
 
 
 def view(array: np.ndarray[Any, Any]) -> memory.Array:
@@ -358,7 +360,7 @@ def drains_first(event: Event) -> bool:
     return isinstance(event, Pageout | Dontneed | Free | Unmap)
 
 
-def adjust_young(arena: Arena, family: SharedRegion, pages: Pages, event: Event) -> None:
+def adjust_young(arena: Arena, shared: SharedRegion, pages: Pages, event: Event) -> None:
     """The accessed bits after an event that moves processes or clears PTEs.
 
     A child's PTEs are old (copy_present_ptes), as are those that MADV_FREE has cleared.
@@ -370,9 +372,9 @@ def adjust_young(arena: Arena, family: SharedRegion, pages: Pages, event: Event)
     bits = memory.OF_PROCESS if arena.generations else memory.YOUNG
     kept = ~bits & int(np.iinfo(flags.dtype).max)
     if isinstance(event, Fork):
-        flags[pages, len(family.members)] &= kept
+        flags[pages, len(shared.members)] &= kept
         if arena.generations:
-            flags[pages, len(family.members)] |= memory.PMD_YOUNG
+            flags[pages, len(shared.members)] |= memory.PMD_YOUNG
     elif isinstance(event, Unmap) and event.gone:
         following = flags[pages, event.process + 1 :] & bits
         flags[pages, event.process :] &= kept

@@ -46,7 +46,7 @@ class Dense(Region):
         return self.columns[pages].astype(np.int64)
 
 
-def first_page(family: SharedRegion) -> int:
+def first_page(shared: SharedRegion) -> int:
     """Where the region lies in the arena."""
-    assert isinstance(family.region, Dense)
-    return family.region.first
+    assert isinstance(shared.region, Dense)
+    return shared.region.first

@@ -93,7 +93,7 @@ STAY: Final = Moves((), (), (), (), -1, False, False)
 class CountedTransition(NamedTuple):
     """So many pages of a region took a transition, `first` the lowest that showed a violation."""
 
-    family: int
+    shared: int
     event: Event
     column: int
     pages: int
@@ -262,10 +262,10 @@ class FlatTable:
         order in which they first were."""
         taken, first, order = (self.arrays[name] for name in ("taken", "first", "order"))
         for at in sorted(np.argwhere(taken).tolist(), key=lambda at: int(order[tuple(at)])):
-            family, event, column = at
+            shared, event, column = at
             pages, page = int(taken[tuple(at)]), int(first[tuple(at)])
             taken[tuple(at)], first[tuple(at)] = 0, -1
-            yield CountedTransition(family, self.events[event], column, pages, page)
+            yield CountedTransition(shared, self.events[event], column, pages, page)
 
 
 def walkable(vma: Vma | None) -> bool:

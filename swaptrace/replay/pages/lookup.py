@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 def look_up(arena: Parts, page: int, number: int) -> int:
     """Let the fault happen to a page of the arena; what `loop.happen` says of it."""
-    family = arena.locate(page)
+    shared = arena.locate(page)
     event = arena.table.events[number]
-    process = arena.world.processes[family.members[event.process]]
-    address = family.base + page - first_page(family)
+    process = arena.world.processes[shared.members[event.process]]
+    address = shared.base + page - first_page(shared)
     area = next(iter(process.space.within(address, address + 1)))
-    bounds = area.start - family.base, area.end - family.base
+    bounds = area.start - shared.base, area.end - shared.base
     assert isinstance(event, Access | Populate)
-    ahead = Pass(arena.world, family, event, bounds, area.readahead)
+    ahead = Pass(arena.world, shared, event, bounds, area.readahead)
     lookup = arena.row(page, number).lookup
     if lookup == "read":
         why = swap_vma_readahead(arena, ahead, page, number)
@@ -42,9 +42,9 @@ def look_up(arena: Parts, page: int, number: int) -> int:
 
 def swap_vma_readahead(arena: Parts, ahead: Pass, page: int, number: int) -> int:
     """The window is read page by page, that of the fault in its place, and then mapped."""
-    family = ahead.family
-    first = first_page(family)
-    start, end = ahead.window(family.base + page - first)
+    shared = ahead.shared
+    first = first_page(shared)
+    start, end = ahead.window(shared.base + page - first)
     event = ahead.event
     if ahead.alone:
         alone = event._replace(facts=event.facts._replace(readahead=False))
@@ -52,11 +52,11 @@ def swap_vma_readahead(arena: Parts, ahead: Pass, page: int, number: int) -> int
     moment = int(arena.v[memory.MOMENT])
     arena.v[memory.MOMENT] += 1
     before = int(arena.column[page])
-    process = arena.world.processes[family.members[event.process]]
-    for address in range(family.base + start, family.base + end):
-        holder = family if family.base <= address < family.end else process.family_at(address)
+    process = arena.world.processes[shared.members[event.process]]
+    for address in range(shared.base + start, shared.base + end):
+        holder = shared if shared.base <= address < shared.end else process.shared_at(address)
         other, member = first_page(holder) + address - holder.base, event.process
-        if holder is not family:  # of a region that touches
+        if holder is not shared:  # of a region that touches
             member = holder.members.index(process.name)
         reading = SwapIn(member, event.facts, readahead=other != page)
         why = arena.happen(other, arena.table.number(reading))
@@ -70,7 +70,7 @@ def swap_vma_readahead(arena: Parts, ahead: Pass, page: int, number: int) -> int
 
 def map_read(arena: Parts, page: int, number: int, before: int, reading: int, moment: int) -> int:
     """The fault goes on with the folio that it has read, and counts as the one event that it is."""
-    family = arena.families.index(arena.locate(page))
+    shared = arena.shared_regions.index(arena.locate(page))
     read, full = int(arena.column[page]), at_hand(arena.memory(), number)
     finding = found_by(arena, page, number)
     found = at_hand(arena.memory(), finding)
@@ -83,12 +83,12 @@ def map_read(arena: Parts, page: int, number: int, before: int, reading: int, mo
     if start is None:
         return why
     taken = arena.table.arrays["taken"]
-    places = [(family, r, at) for at in (before, start) for r in (reading, reading + 1)]
+    places = [(shared, r, at) for at in (before, start) for r in (reading, reading + 1)]
     place = next((place for place in places if taken[place]), None)
     if place is not None:
         untake(arena, place)
-        untake(arena, (family, found, read))
-        retake(arena, (family, full, start), page, moment)
+        untake(arena, (shared, found, read))
+        retake(arena, (shared, full, start), page, moment)
     return why
 
 

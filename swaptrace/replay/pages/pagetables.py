@@ -40,10 +40,10 @@ class PageTables:
 
     def switched_to(self, arena: Parts, name: str) -> None:
         """Mark a process as one that has run, if it has regions."""
-        family = next((f for f in arena.families if name in f.members), None)
-        if family is not None:
-            place = int(arena.v[memory.BASE]) + first_page(family) * int(arena.v[memory.WIDTH])
-            arena.nodes["flags"][place + family.members.index(name)] |= np.uint32(memory.RAN)
+        shared = next((f for f in arena.shared_regions if name in f.members), None)
+        if shared is not None:
+            place = int(arena.v[memory.BASE]) + first_page(shared) * int(arena.v[memory.WIDTH])
+            arena.nodes["flags"][place + shared.members.index(name)] |= np.uint32(memory.RAN)
             arena.v[memory.CURRENT] = self.number(arena, name)
 
     def name(self, number: int) -> str:
@@ -54,54 +54,54 @@ class PageTables:
         """Whether processes, regions or VMAs are others than when it was last asked."""
         for name in arena.world.processes:
             self.number(arena, name)
-        stamp = tuple(stamp_of(arena, family) for family in arena.families)
+        stamp = tuple(stamp_of(arena, shared) for shared in arena.shared_regions)
         if stamp == self._stamp:
             return False
         self._stamp = stamp
-        for family in arena.families:
-            mark_areas(arena, family)
+        for shared in arena.shared_regions:
+            mark_areas(arena, shared)
         return True
 
     def describe(self, arena: Parts) -> None:
         """Fill in the tables."""
         arrays = arena.table.arrays
         arrays["process"][:] = -1
-        for at, family in enumerate(arena.families):
-            arrays["address"][at] = family.base
-            arrays["end"][at] = first_page(family) + family.region.pages
+        for at, shared in enumerate(arena.shared_regions):
+            arrays["address"][at] = shared.base
+            arrays["end"][at] = first_page(shared) + shared.region.pages
             arrays["split"][at] = any(
-                area_starts(arena, family, name) != [0] for name in family.members
+                area_starts(arena, shared, name) != [0] for name in shared.members
             )
-            for k, name in enumerate(family.members):
+            for k, name in enumerate(shared.members):
                 if name in arena.world.processes:
                     arrays["process"][at, k] = self.number(arena, name)
 
 
-def stamp_of(arena: Parts, family: SharedRegion) -> tuple[object, ...]:
+def stamp_of(arena: Parts, shared: SharedRegion) -> tuple[object, ...]:
     """Equal as long as a region lies where it did, and its VMAs begin where they did."""
-    starts = (tuple(area_starts(arena, family, name)) for name in family.members)
-    return first_page(family), family.base, tuple(family.members), tuple(starts)
+    starts = (tuple(area_starts(arena, shared, name)) for name in shared.members)
+    return first_page(shared), shared.base, tuple(shared.members), tuple(starts)
 
 
-def area_starts(arena: Parts, family: SharedRegion, name: str) -> list[int]:
+def area_starts(arena: Parts, shared: SharedRegion, name: str) -> list[int]:
     """The pages of a region with which a VMA of the process begins; and holes end VMAs."""
     process = arena.world.processes.get(name)
     if process is None:
         return []
-    areas = process.space.within(family.base, family.end)
+    areas = process.space.within(shared.base, shared.end)
     edges = {edge for area in areas for edge in (area.start, area.end)}
-    return sorted(edge - family.base for edge in edges if family.base <= edge < family.end)
+    return sorted(edge - shared.base for edge in edges if shared.base <= edge < shared.end)
 
 
-def mark_areas(arena: Parts, family: SharedRegion) -> None:
+def mark_areas(arena: Parts, shared: SharedRegion) -> None:
     """VMA_START, for all pages of a region."""
     base, width = int(arena.v[memory.BASE]), int(arena.v[memory.WIDTH])
     places: np.ndarray[Any, Any] = arena.nodes["flags"][base:].reshape(-1, width)
-    first = first_page(family)
-    pages = places[first : first + family.region.pages]
+    first = first_page(shared)
+    pages = places[first : first + shared.region.pages]
     pages &= np.uint32(~memory.VMA_START & 0xFFFFFFFF)
-    for k, name in enumerate(family.members):
-        pages[area_starts(arena, family, name), k] |= np.uint32(memory.VMA_START)
+    for k, name in enumerate(shared.members):
+        pages[area_starts(arena, shared, name), k] |= np.uint32(memory.VMA_START)
 
 
 def new_page_tables(arena: Parts, first: int, pages: int) -> None:

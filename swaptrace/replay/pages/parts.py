@@ -18,7 +18,7 @@ class Parts(Protocol):
     """See `Arena`."""
 
     world: World
-    families: list[SharedRegion]
+    shared_regions: list[SharedRegion]
     column: np.ndarray[Any, Any]
     table: FlatTable
     v: Integers

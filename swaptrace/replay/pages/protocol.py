@@ -37,7 +37,7 @@ class KeptBatch(Protocol):
     def zap(self) -> None:
         """What a system call that unmaps pages begins and ends with."""
 
-    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> None:
+    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> None:
         """Let an event happen to the pages of a walk, in order."""
 
     def read(self, tally: Tally, walk: Walk, task: Any) -> None:
@@ -47,10 +47,10 @@ class KeptBatch(Protocol):
 class SinglePages(Protocol):
     """All pages of a world, where their order matters."""
 
-    def place(self, family: SharedRegion, pages: int, column: int) -> None:
+    def place(self, shared: SharedRegion, pages: int, column: int) -> None:
         """Room for a new region, all of one column."""
 
-    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> bool:
+    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> bool:
         """Let an event happen to the pages of a walk, in order; False if one ended the step."""
 
     def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
@@ -59,7 +59,7 @@ class SinglePages(Protocol):
     def lru_add_drain(self, tally: Tally) -> None:
         """What a system call does that is to find all folios on their lists."""
 
-    def cold(self, tally: Tally, family: SharedRegion, walk: Walk, process: int) -> None:
+    def cold(self, tally: Tally, shared: SharedRegion, walk: Walk, process: int) -> None:
         """MADV_COLD"""
 
     def key(self) -> tuple[object, ...]:
@@ -74,10 +74,10 @@ class SinglePages(Protocol):
     def drain_stock(self) -> None:
         """Nothing is charged in advance any more."""
 
-    def columns(self, family: SharedRegion) -> Iterator[tuple[int, Column]] | None:
+    def columns(self, shared: SharedRegion) -> Iterator[tuple[int, Column]] | None:
         """The pages of a region, those alike together, where the region's columns do not say it."""
 
-    def huge(self, family: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
+    def huge(self, shared: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
         """How many pages each block of a region has, and whether a PMD entry maps them."""
 
     def lru_gen(self) -> LruGen | None:

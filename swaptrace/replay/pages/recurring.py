@@ -56,8 +56,8 @@ def recurring_key(arena: Parts, running: str) -> tuple[object, ...]:
     clock, v[memory.CLOCK], v[memory.AGE] = int(v[memory.CLOCK]), 0, 0
     due = tuple(clock % int(n) for n in v[[memory.STAT_FLUSH, memory.LRU_DRAIN]] if n)
     places = tuple(
-        (family.name, first_page(family), family.region.pages, tuple(family.members))
-        for family in arena.families
+        (shared.name, first_page(shared), shared.region.pages, tuple(shared.members))
+        for shared in arena.shared_regions
     )
     nodes = relative(arena.nodes, arena.v)
     relative_generations(v)

@@ -105,11 +105,11 @@ class Player:
         outside = np.zeros(len(pages), np.bool_)
         for which, numbers in selected(chunk):
             found = place(*numbers)
-            family = self.admit(found)
+            shared = self.admit(found)
             reads, writes = self.numbers(found)
-            outside[which] = pages[which] >= family.region.pages
+            outside[which] = pages[which] >= shared.region.pages
             events[which] = np.where(chunk.write[which], writes, reads)
-            pages[which] += first_page(family)
+            pages[which] += first_page(shared)
         end = int(outside.argmax()) if outside.any() else len(pages)
         return pages[:end], events[:end], end < len(pages)
 
@@ -117,30 +117,30 @@ class Player:
         """The region, in the arena."""
         if place not in self.places:
             self.places.append(place)
-        family = place[1]
-        if not self.arena.limited and family not in self.arena.families:
-            lend(self.arena, family)
-        return family
+        shared = place[1]
+        if not self.arena.limited and shared not in self.arena.shared_regions:
+            lend(self.arena, shared)
+        return shared
 
     def numbers(self, place: Place) -> tuple[int, int]:
         """The events of a read and of a write."""
-        process, family = place
-        member, facts = family.member(process.name), self.arena.world.facts
+        process, shared = place
+        member, facts = shared.member(process.name), self.arena.world.facts
         read = Access(member, facts, read=True, store=None)
         write = Access(member, facts, read=False, store="fresh")
         return self.arena.table.number(read), self.arena.table.number(write)
 
     def prepare_anon_vmas(self) -> None:
         """Every VMA in which a process has got a page of its own has an anon_vma."""
-        for process, family in self.places:
-            member = family.member(process.name)
-            for start, end, area in list(process.space.clipped(family.base, family.end)):
-                if area.anon_vma is None and self.owns_any(family, member, start, end):
+        for process, shared in self.places:
+            member = shared.member(process.name)
+            for start, end, area in list(process.space.clipped(shared.base, shared.end)):
+                if area.anon_vma is None and self.owns_any(shared, member, start, end):
                     anon_vma_prepare(self.arena.world, process, area)
 
-    def owns_any(self, family: SharedRegion, member: int, start: int, end: int) -> bool:
+    def owns_any(self, shared: SharedRegion, member: int, start: int, end: int) -> bool:
         """Whether a page of the range is one of the process's own, in memory or in swap."""
-        columns = np.unique(family.region.at(np.arange(start, end) - family.base)).tolist()
+        columns = np.unique(shared.region.at(np.arange(start, end) - shared.base)).tolist()
         entries = (self.arena.world.table.columns[c].maps[member].pte for c in columns)
         return any(
             isinstance(pte, SwapPte) or (isinstance(pte, Pte) and not pte.is_zero_page)
@@ -162,14 +162,14 @@ def selected(chunk: Chunk) -> Iterator[tuple[Pages | slice, tuple[int, int]]]:
         yield np.flatnonzero(pairs == pair), divmod(pair, 1 << 16)
 
 
-def lend(arena: Arena, family: SharedRegion) -> None:
+def lend(arena: Arena, shared: SharedRegion) -> None:
     """Give a region of runs to an arena, until `borrowed` is over."""
-    region = family.region
+    region = shared.region
     check_listable(region.pages)
     runs = list(region.runs())
-    arena.place(family, region.pages, 0)
+    arena.place(shared, region.pages, 0)
     columns = np.repeat([column for _, _, column in runs], [pages for _, pages, _ in runs])
-    at = first_page(family)
+    at = first_page(shared)
     arena.widen_columns()
     arena.column[at : at + region.pages] = columns
 
@@ -200,16 +200,16 @@ class SinglePlayer:
         self.along.progress(len(chunk.page))
         return True
 
-    def touch(self, process: Process, family: SharedRegion, page: int, write: bool) -> bool:
+    def touch(self, process: Process, shared: SharedRegion, page: int, write: bool) -> bool:
         """One access; False if it ended the step."""
         world, tally = self.world, self.tally
-        if page >= family.region.pages:
+        if page >= shared.region.pages:
             tally.counts[SIGSEGV] += 1
             return False
         store: Store | None = "fresh" if write else None
-        event = Access(family.member(process.name), world.facts, not write, store)
-        grow_to(world, tally, process, family, page)
-        return touch(world, tally, process, family, Walk(page, 1), event)
+        event = Access(shared.member(process.name), world.facts, not write, store)
+        grow_to(world, tally, process, shared, page)
+        return touch(world, tally, process, shared, Walk(page, 1), event)
 
 
 class Play(Protocol):
@@ -258,23 +258,23 @@ def borrowed(world: World) -> Iterator[Arena]:
     try:
         yield arena
     finally:
-        for family in arena.families:
-            dense, family.region = family.region, Region(family.region.pages, 0)
-            family.region.splice(0, dense.pages, dense.starts, dense.ids)
+        for shared in arena.shared_regions:
+            dense, shared.region = shared.region, Region(shared.region.pages, 0)
+            shared.region.splice(0, dense.pages, dense.starts, dense.ids)
 
 
 def replay_pattern(
     world: World, tally: Tally, process: Process, step: AccessPatternStep, along: Along
 ) -> None:
     """The accesses of an `access` step, up to a SIGSEGV."""
-    family, size = process.regions[step.region], world.machine.page_size
+    shared, size = process.regions[step.region], world.machine.page_size
     first = step.span.offset // size
     pages = -(-(step.span.offset + step.span.length) // size) - first
     check_listable(pages)
-    each = is_object(process, family) or needs_each(world)
+    each = is_object(process, shared) or needs_each(world)
     with playing(world, tally, along, each) as player:
         for chunk in accesses(step, pages):
-            if not player.play(chunk, lambda _process, _region: (process, family), first):
+            if not player.play(chunk, lambda _process, _region: (process, shared), first):
                 break
 
 
@@ -310,9 +310,9 @@ def replay_trace(
 def places_of(world: World, step: TraceStep) -> Iterator[Place]:
     """Where a trace may come to: in one region, or anywhere."""
     for each in world.processes.values():
-        for name, family in each.regions.items():
+        for name, shared in each.regions.items():
             if step.region in (None, name):
-                yield each, family
+                yield each, shared
 
 
 def accesses_in(steps: Iterable[Step], scenario: Scenario) -> int:

@@ -15,45 +15,45 @@ from swaptrace.replay.world import World
 def send_across(
     world: World,
     tally: Tally,
-    family: SharedRegion,
+    shared: SharedRegion,
     walk: Walk,
     event: Access | Populate,
     bounds: tuple[int, int],
     readahead: ReadAhead,
 ) -> ReadAhead:
     """As `send_reading`, of a VMA whose bounds lie behind those of the region."""
-    task = Pass(world, family, event, bounds, readahead)
-    process = world.processes[family.members[event.process]]
+    task = Pass(world, shared, event, bounds, readahead)
+    process = world.processes[shared.members[event.process]]
     for page in walk.pages().tolist():
         now = with_facts(world, event)
-        lookup = world.table.row(now, column_at(family, page)).lookup
-        window = range(*task.window(family.base + page)) if lookup == "read" else range(0)
+        lookup = world.table.row(now, column_at(shared, page)).lookup
+        window = range(*task.window(shared.base + page)) if lookup == "read" else range(0)
         if lookup == "read" and task.alone:
             now = now._replace(facts=now.facts._replace(readahead=False))
         elif lookup not in ("read", "none"):
-            task.note_hit(family.base + page, lookup == "readahead_hit")
-        happen(world, tally, family, page, now)
+            task.note_hit(shared.base + page, lookup == "readahead_hit")
+        happen(world, tally, shared, page, now)
         for neighbour in window:
             if neighbour != page:
-                read_ahead(world, tally, process, family.base + neighbour)
+                read_ahead(world, tally, process, shared.base + neighbour)
     return task.readahead
 
 
 def read_ahead(world: World, tally: Tally, process: Process, address: int) -> None:
     """The page at an address, of whatever region, is read into the swap cache."""
-    family = process.family_at(address)
-    reading = SwapIn(family.member(process.name), world.facts, readahead=True)
-    happen(world, tally, family, address - family.base, with_facts(world, reading))
+    shared = process.shared_at(address)
+    reading = SwapIn(shared.member(process.name), world.facts, readahead=True)
+    happen(world, tally, shared, address - shared.base, with_facts(world, reading))
 
 
-def happen(world: World, tally: Tally, family: SharedRegion, page: int, event: Event) -> None:
+def happen(world: World, tally: Tally, shared: SharedRegion, page: int, event: Event) -> None:
     """One event on one page, if it is one to it."""
-    column = column_at(family, page)
+    column = column_at(shared, page)
     row = world.table.row(event, column)
     if row.new != column or not isinstance(event, SwapIn):
-        commit(world, tally, family, Walk(page, 1), event, {column: (row, 1)})
+        commit(world, tally, shared, Walk(page, 1), event, {column: (row, 1)})
 
 
-def column_at(family: SharedRegion, page: int) -> int:
+def column_at(shared: SharedRegion, page: int) -> int:
     """The column of a page."""
-    return int(family.region.at(Walk(page, 1).pages())[0])
+    return int(shared.region.at(Walk(page, 1).pages())[0])

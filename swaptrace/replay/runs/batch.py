@@ -134,10 +134,10 @@ class LruBatch:
     def _empty(self, batch: Batch) -> None:
         """It is full, or is drained."""
         table = self.world.table
-        for (_, page), family in batch.pages.items():
-            column = table.columns[column_at(family, page)]
+        for (_, page), shared in batch.pages.items():
+            column = table.columns[column_at(shared, page)]
             folios = tuple(map(batch.emptied, column.folios))
-            put(family, page, table.intern(column._replace(folios=folios)))
+            put(shared, page, table.intern(column._replace(folios=folios)))
         batch.pages.clear()
         batch.count = 0
 
@@ -147,43 +147,43 @@ class LruBatch:
         if self.zap_drains:
             self.drain()
 
-    def send(self, tally: Tally, family: SharedRegion, walk: Walk, event: Event) -> None:
+    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> None:
         """An event for each page of a walk, in its order."""
         for page in walk.ordered().pages().tolist():
-            self.happen(tally, family, page, with_facts(self.world, event))
+            self.happen(tally, shared, page, with_facts(self.world, event))
 
     def read(self, tally: Tally, walk: Walk, task: Pass) -> None:
         """Accesses that may read ahead: the fault and, behind it, the window around it."""
-        family, table = task.family, self.world.table
+        shared, table = task.shared, self.world.table
         for page in walk.ordered().pages().tolist():
             event, window = with_facts(self.world, task.event), range(0)
-            lookup = table.row(event, column_at(family, page)).lookup
+            lookup = table.row(event, column_at(shared, page)).lookup
             if lookup == "read":
-                window = range(*task.window(family.base + page))
+                window = range(*task.window(shared.base + page))
                 if task.alone:
                     event = event._replace(facts=event.facts._replace(readahead=False))
             elif lookup != "none":
-                task.note_hit(family.base + page, lookup == "readahead_hit")
+                task.note_hit(shared.base + page, lookup == "readahead_hit")
             if window and not self.ahead_drains:
-                event = self._ahead(tally, family, page, event, window)
+                event = self._ahead(tally, shared, page, event, window)
                 window = range(0)
-            self.happen(tally, family, page, event)
+            self.happen(tally, shared, page, event)
             for neighbour in window:
                 if neighbour != page:
-                    self.happen(tally, family, neighbour, self._reading(event))
+                    self.happen(tally, shared, neighbour, self._reading(event))
 
     def _reading(self, event: Event) -> SwapIn:
         return SwapIn(event.process, self.world.facts_now(pageout=False), readahead=True)
 
     def _ahead(
-        self, tally: Tally, family: SharedRegion, page: int, event: Event, window: range
+        self, tally: Tally, shared: SharedRegion, page: int, event: Event, window: range
     ) -> Event:
         """What is read ahead stays in the batch, in the order of addresses, and so does what the
         fault reads, which is mapped last: the fault, as it is then."""
         waits = False
         for neighbour in window:
             if neighbour != page:
-                row = self.happen(tally, family, neighbour, self._reading(event))
+                row = self.happen(tally, shared, neighbour, self._reading(event))
                 waits = waits and not row.batch.filled
                 continue
             self.new.count += 1
@@ -194,22 +194,22 @@ class LruBatch:
         now = with_facts(self.world, event)
         return now._replace(facts=now.facts._replace(read_listed=not waits))
 
-    def happen(self, tally: Tally, family: SharedRegion, page: int, event: Event) -> TransitionRow:
+    def happen(self, tally: Tally, shared: SharedRegion, page: int, event: Event) -> TransitionRow:
         """One event on one page."""
-        column, table = column_at(family, page), self.world.table
+        column, table = column_at(shared, page), self.world.table
         row = table.row(event, column)
-        tally.take(family, event, column, row, 1)
+        tally.take(shared, event, column, row, 1)
         self.world.device.used += row.slots
         if row.violations:
-            note_violations(tally, family, Walk(page, 1), column, row, 1)
+            note_violations(tally, shared, Walk(page, 1), column, row, 1)
         if row.new != column:
-            put(family, page, row.new)
-        self._note(family, page, row)
+            put(shared, page, row.new)
+        self._note(shared, page, row)
         return row
 
-    def _note(self, family: SharedRegion, page: int, row: TransitionRow) -> None:
+    def _note(self, shared: SharedRegion, page: int, row: TransitionRow) -> None:
         """What the event has emptied, and then has put into batches: `row.new` has both."""
-        key, did, folios = (id(family), page), row.batch, self.world.table.columns[row.new].folios
+        key, did, folios = (id(shared), page), row.batch, self.world.table.columns[row.new].folios
         for batch, filled, added, waits in (
             (self.new, did.filled, did.added, any(folio.batched for folio in folios)),
             (self.advised, False, did.queued, any(folio.queued for folio in folios)),
@@ -220,7 +220,7 @@ class LruBatch:
                 self._empty(batch)
             batch.count += added
             if waits:
-                batch.pages[key] = family
+                batch.pages[key] = shared
         if self.advised.count == self.capacity:
             self._empty(self.advised)
 
@@ -250,12 +250,12 @@ def batch_of(world: World, machine: Machine) -> LruBatch:
     return LruBatch(world)
 
 
-def column_at(family: SharedRegion, page: int) -> int:
+def column_at(shared: SharedRegion, page: int) -> int:
     """The number of a page's column."""
-    return int(family.region.at(np.array([page], dtype=np.int64))[0])
+    return int(shared.region.at(np.array([page], dtype=np.int64))[0])
 
 
-def put(family: SharedRegion, page: int, column: int) -> None:
+def put(shared: SharedRegion, page: int, column: int) -> None:
     """Give a page another column."""
     where, what = np.array([page], dtype=np.int64), np.array([column], dtype=np.int64)
-    family.region.assign(where, what)
+    shared.region.assign(where, what)

@@ -39,7 +39,7 @@ class BlockPass(NamedTuple):
 def send_reading(
     world: World,
     tally: Tally,
-    family: SharedRegion,
+    shared: SharedRegion,
     walk: Walk,
     event: Access | Populate,
     bounds: tuple[int, int],
@@ -50,51 +50,51 @@ def send_reading(
     `bounds` is the VMA's part of the region, in pages; returns the VMA's new read-ahead state.
     """
     walk = walk.ordered()
-    task = Pass(world, family, event, bounds, readahead)
+    task = Pass(world, shared, event, bounds, readahead)
     if world.batch is not None:
         world.batch.read(tally, walk, task)
     elif walk.scattered is not None:
-        ids = Overlay(family.region)
+        ids = Overlay(shared.region)
         task.visit(ids, 0, walk.scattered.tolist())
         changed = np.array(sorted(ids), dtype=np.int64)
-        family.region.assign(changed, np.array([ids[p] for p in changed.tolist()], dtype=np.int64))
-        report(task, tally, family)
+        shared.region.assign(changed, np.array([ids[p] for p in changed.tolist()], dtype=np.int64))
+        report(task, tally, shared)
     else:
         visit_blocks(task, tally, walk)
     return task.readahead
 
 
-def report(task: Pass, tally: Tally, family: SharedRegion) -> None:
+def report(task: Pass, tally: Tally, shared: SharedRegion) -> None:
     """Hand over what the pass has done."""
     for event, column, pages in task.taken:
-        tally.take(family, event, column, task.world.table.row(event, column), pages)
+        tally.take(shared, event, column, task.world.table.row(event, column), pages)
     for kind, member, page in task.violations:
-        tally.see(kind, *family.seen_at(member, page), 1)
+        tally.see(kind, *shared.seen_at(member, page), 1)
 
 
 def visit_blocks(task: Pass, tally: Tally, walk: Walk) -> None:
     """Block by block in the walk's direction; blocks that repeat are multiplied."""
-    family, size = task.family, task.table_pages
-    first, last = (family.base + walk.first) // size, (family.base + walk.end - 1) // size
+    shared, size = task.shared, task.table_pages
+    first, last = (shared.base + walk.first) // size, (shared.base + walk.end - 1) // size
     pieces: list[tuple[int, Pages, int]] = []
     number, end, step = (last, first - 1, -1) if walk.backward else (first, last + 1, 1)
     while number != end:
         start, stop = block_bounds(task, number)
-        before = (relative(task.readahead, family.base + start), task.world.device.full)
+        before = (relative(task.readahead, shared.base + start), task.world.device.full)
         block = replay_block(task, walk, start, stop)
-        after = relative(task.readahead, family.base + start + step * size)
+        after = relative(task.readahead, shared.base + start + step * size)
         repeats = 1
         if (after, task.world.device.full) == before:
             repeats += same_ahead(task, walk, number, step, block)
         settle(task, tally, block, start, step * size, repeats)
         pieces.append((min(start, start + step * size * (repeats - 1)), block.ids, repeats))
         number += step * repeats
-    write_back(family.region, pieces)
+    write_back(shared.region, pieces)
 
 
 def block_bounds(task: Pass, number: int) -> tuple[int, int]:
     """The pages of the VMA that one page table covers."""
-    start = number * task.table_pages - task.family.base
+    start = number * task.table_pages - task.shared.base
     return max(start, task.low), min(start + task.table_pages, task.high)
 
 
@@ -110,8 +110,8 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> BlockPass:
 
     A block within which the facts change is neither remembered nor recalled.
     """
-    world, address = task.world, task.family.base + start
-    ids = task.family.region.at(np.arange(start, stop, dtype=np.int64))
+    world, address = task.world, task.shared.base + start
+    ids = task.shared.region.at(np.arange(start, stop, dtype=np.int64))
     pages = block_visits(walk, start, stop)
     visits = (pages.start - start, pages.stop - start, pages.step)
     state = relative(task.readahead, address)
@@ -162,7 +162,7 @@ def same_ahead(task: Pass, walk: Walk, number: int, step: int, block: BlockPass)
     """
     size, device = task.table_pages, task.world.device
     start, stop = block_bounds(task, number)
-    low, high = task.family.region.uniform_around(start)
+    low, high = task.shared.region.uniform_around(start)
     phase = (walk.first - start) % walk.stride
     low = max(low, task.low, walk.first - phase)
     high = min(high, task.high, walk.end + walk.stride - 1 - phase)
@@ -177,13 +177,13 @@ def settle(
     task: Pass, tally: Tally, block: BlockPass, start: int, stride: int, repeats: int
 ) -> None:
     """Count a block so many times over, and move the read-ahead state past the last."""
-    family, table = task.family, task.world.table
+    shared, table = task.shared, task.world.table
     for event, column, pages in block.taken:
-        tally.take(family, event, column, table.row(event, column), pages * repeats)
+        tally.take(shared, event, column, table.row(event, column), pages * repeats)
     task.world.device.used += block.slots * (repeats - 1)
     for kind, member, page in block.violations:
         first = min(start, start + stride * (repeats - 1)) + page
-        tally.see(kind, *family.seen_at(member, first), repeats)
+        tally.see(kind, *shared.seen_at(member, first), repeats)
     if repeats > 1:
         task.readahead = relative(task.readahead, -stride * (repeats - 1))
 

@@ -112,13 +112,13 @@ class Pass:
     def __init__(
         self,
         world: World,
-        family: SharedRegion,
+        shared: SharedRegion,
         event: Access | Populate,
         bounds: tuple[int, int],
         readahead: ReadAhead,
     ) -> None:
         self.world = world
-        self.family = family
+        self.shared = shared
         self.event = event
         self.low, self.high = bounds
         self.last, self.size, self.hits = readahead
@@ -130,7 +130,7 @@ class Pass:
         self.violations: list[tuple[ViolationKind, int, int]] = []
         page_size, page_cluster = world.machine.page_size, world.machine.swap.page_cluster
         self.table_pages = page_size // ENTRY_BYTES
-        self.bounds = family.base + self.low, family.base + self.high
+        self.bounds = shared.base + self.low, shared.base + self.high
         self.machine = page_cluster, self.table_pages, page_size
         self.max_window = max_window(page_cluster)
         self.hits_max = hits_max(page_size)
@@ -151,7 +151,7 @@ class Pass:
         most, when swap is no longer more than half full.
         """
         self.facts_changed = False
-        table, device, base = self.world.table, self.world.device, self.family.base
+        table, device, base = self.world.table, self.world.device, self.shared.base
         events, size = PassEvents(self.world, self.event), self.world.machine.page_size
         for page in pages:
             sent, column = events.access, ids[page - offset]
@@ -218,7 +218,7 @@ class Pass:
         if self.alone:
             return 0, 0
         start, end = window_bounds(address, last, size, *self.bounds, self.table_pages)
-        return start - self.family.base, end - self.family.base
+        return start - self.shared.base, end - self.shared.base
 
     def own_window(self, own: Callable[..., Window], address: int) -> tuple[int, int]:
         """The same by a function of the policy, to which addresses begin with the page table."""
@@ -228,7 +228,7 @@ class Pass:
         found = own(at, last, size, hits, low - first, high - first, machine)
         size, start, end, last, self.size, self.hits = found
         self.last, self.alone = last + first, size == 1
-        base = first - self.family.base
+        base = first - self.shared.base
         return start + base, end + base
 
 

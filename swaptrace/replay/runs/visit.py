@@ -35,24 +35,24 @@ NEW_ANON = itemgetter(
 def send(
     world: World,
     tally: Tally,
-    family: SharedRegion,
+    shared: SharedRegion,
     walk: Walk,
     event: Event,
     met: Met | None = None,
 ) -> None:
     """Let `event` happen to each page of the walk, in its order; `met` is its survey, if known."""
     if world.arena is not None:
-        world.arena.send(tally, family, walk, event)
+        world.arena.send(tally, shared, walk, event)
         return
     if world.batch is not None:
-        world.batch.send(tally, family, walk, event)
+        world.batch.send(tally, shared, walk, event)
         return
     if met is None:
-        met = survey(world, family, walk, event)
+        met = survey(world, shared, walk, event)
     if facts_hold(world, met):
-        commit(world, tally, family, walk, with_facts(world, event), met)
+        commit(world, tally, shared, walk, with_facts(world, event), met)
     else:
-        send_in_order(world, tally, family, walk.ordered(), event)
+        send_in_order(world, tally, shared, walk.ordered(), event)
 
 
 def with_facts(world: World, event: Event) -> Event:
@@ -61,10 +61,10 @@ def with_facts(world: World, event: Event) -> Event:
     return event if facts is event.facts else event._replace(facts=facts)
 
 
-def survey(world: World, family: SharedRegion, walk: Walk, event: Event) -> Met:
+def survey(world: World, shared: SharedRegion, walk: Walk, event: Event) -> Met:
     """The transition of each column that the walk meets, and how many of its pages take it."""
     event, row = with_facts(world, event), world.table.row
-    return {c: (row(event, c), pages) for c, pages in family.region.histogram(walk).items()}
+    return {c: (row(event, c), pages) for c, pages in shared.region.histogram(walk).items()}
 
 
 def facts_hold(world: World, met: Met) -> bool:
@@ -83,10 +83,10 @@ def facts_hold(world: World, met: Met) -> bool:
 
 
 def send_in_order(
-    world: World, tally: Tally, family: SharedRegion, walk: Walk, event: Event
+    world: World, tally: Tally, shared: SharedRegion, walk: Walk, event: Event
 ) -> None:
     """Stretch by stretch, cut where the facts change."""
-    for start, count, column in list(family.region.segments(walk)):
+    for start, count, column in list(shared.region.segments(walk)):
         done = 0
         while done < count:
             now = with_facts(world, event)
@@ -94,26 +94,26 @@ def send_in_order(
             alike = world.device.pages_alike(row.slots)
             pages = count - done if alike is None else min(alike, count - done)
             part = walk.part(start + done, pages)
-            commit(world, tally, family, part, now, {column: (row, pages)})
+            commit(world, tally, shared, part, now, {column: (row, pages)})
             done += pages
 
 
 def commit(
-    world: World, tally: Tally, family: SharedRegion, walk: Walk, event: Event, met: Met
+    world: World, tally: Tally, shared: SharedRegion, walk: Walk, event: Event, met: Met
 ) -> None:
     """Count the transitions of a walk and change its pages."""
     changes = False
     for column, (row, pages) in sorted(met.items(), key=lambda each: -each[1][1]):
         changes = changes or row.new != column
-        tally.take(family, event, column, row, pages)
+        tally.take(shared, event, column, row, pages)
         world.device.used += row.slots * pages
         if row.violations:
-            note_violations(tally, family, walk, column, row, pages)
+            note_violations(tally, shared, walk, column, row, pages)
     if changes:
         columns = sorted(met)
         old = np.array(columns, dtype=np.int64)
         new = np.array([met[column][0].new for column in columns], dtype=np.int64)
-        family.region.replace(walk, lambda ids: translate(ids, old, new))
+        shared.region.replace(walk, lambda ids: translate(ids, old, new))
 
 
 def translate(ids: Pages, old: Pages, new: Pages) -> Pages:
@@ -122,9 +122,9 @@ def translate(ids: Pages, old: Pages, new: Pages) -> Pages:
 
 
 def note_violations(
-    tally: Tally, family: SharedRegion, walk: Walk, column: int, row: TransitionRow, pages: int
+    tally: Tally, shared: SharedRegion, walk: Walk, column: int, row: TransitionRow, pages: int
 ) -> None:
     """What a transition broke, and the first page that shows it."""
-    page = family.region.first_page(walk, column)
+    page = shared.region.first_page(walk, column)
     for kind, process in row.violations:
-        tally.see(kind, *family.seen_at(process, page), pages)
+        tally.see(kind, *shared.seen_at(process, page), pages)
