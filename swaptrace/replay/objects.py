@@ -95,9 +95,11 @@ def map_rest(world: World, process: Process, shared: SharedRegion, pages: int, v
     )
 
 
-def split_off(world: World, process: Process, shared: SharedRegion, name: str) -> SharedRegion:
+def split_off(
+    world: World, process: Process, shared: SharedRegion, name: str, left: Vma
+) -> SharedRegion:
     """Another region has what is in the page table of this one, which is left without
-    (MREMAP_DONTUNMAP), and unlocked."""
+    (MREMAP_DONTUNMAP), and of the VMA `left`."""
     of, pages, member = shared.of, shared.region.pages, shared.member(process.name)
     assert of is not None
     new = process.regions[name] = view_of(
@@ -106,9 +108,7 @@ def split_off(world: World, process: Process, shared: SharedRegion, name: str) -
     attach(world, of, shared.first, pages, lambda column: column.maps[member])
 
     def empty(column: Column) -> Column:
-        vma = column.maps[member].vma
-        assert vma is not None
-        return put_mapping(column, member, mapped(column, vma._replace(locked=False)))
+        return put_mapping(column, member, mapped(column, left))
 
     reshape(world, shared.region, Walk(0, pages), empty)
     return new

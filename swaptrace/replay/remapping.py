@@ -170,7 +170,7 @@ def move_object(
     """The same of a region of an object, which others may map as well."""
     process = call.process
     if step.keeps:
-        moved = split_off(call.world, process, shared, step.name or "")
+        moved = split_off(call.world, process, shared, step.name or "", emptied(area).vma)
         call.space.put(area, emptied(area)._replace(moved=area.moved))
     else:
         call.space.unmap(call.start, call.end)

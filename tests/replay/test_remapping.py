@@ -130,6 +130,20 @@ def test_a_region_that_a_child_shares_moves_in_one_process() -> None:
     assert found.violations == ()
 
 
+def test_shared_memory_that_stays_behind_stays_registered() -> None:
+    """Does each page that MREMAP_DONTUNMAP leaves take a fault of its own, as where a userfaultfd
+    write-protects? Linux 6.18.44 counts 16."""
+    found = run("""
+- {mmap: a, size: 64KiB, shared: true}
+- {write: a}
+- {uffd_register: a, mode: wp, features: WP_ASYNC}
+- {mremap: a, size: 64KiB, as: b, flags: [MREMAP_MAYMOVE, MREMAP_DONTUNMAP]}
+- measure: left
+  steps: [{read: a}]
+""")
+    assert found.windows["left"]["minflt"] == 16
+
+
 def test_what_is_refused() -> None:
     """Has each mistake the errno that the kernel gives?"""
     run(
