@@ -176,3 +176,18 @@ def test_both_replays_pin_alike(scenario: Scenario, policy: str, mode: str) -> N
     pages = scenario.steps[0].size // PAGE  # type: ignore[union-attr]
     pin = PinStep(line=1, column=9, region="r", span=ByteRange(0, pages * PAGE), mode=mode)  # type: ignore[arg-type]
     agree(replace(scenario, steps=(*scenario.steps[:2], pin, *scenario.steps[2:])), policy)
+
+
+@pytest.mark.parametrize("size", ["132KiB", "8MiB"])
+def test_a_page_may_have_more_folios_than_processes_share_it(size: str) -> None:
+    """Is what is pinned, and mapped by nobody, followed as well where slots have positions?"""
+    text = (
+        f"machine: {{swap: {{backend: disk, size: {size}}}}}\nsteps:\n"
+        "- {mmap: buf, size: 64KiB}\n- {write: buf}\n- {fork: child}\n- {pin: buf, mode: get}\n"
+        "- {write: buf}\n- {write: buf, process: child}\n- {madvise: buf, advice: MADV_PAGEOUT}\n"
+        "- {read: buf}\n- {write: buf, process: child}\n"
+    )
+    under = policies.find("merged")
+    found, slow = replay(load_text(text), under), naive_replay(load_text(text), under)
+    assert (found.total, found.violations) == (slow.total, slow.violations)
+    assert (found.total["minflt"], found.total["wp_copy"]) == (64, 32)

@@ -14,7 +14,7 @@ import numpy as np
 
 from swaptrace.counters import ReclaimCounter
 from swaptrace.errors import OutOfMemory, SwaptraceError
-from swaptrace.mm.event import Dontneed, Event, Fork, Free, Pageout, SwapIn, Unmap
+from swaptrace.mm.event import Dontneed, Event, Fork, Free, Pageout, Populate, SwapIn, Unmap
 from swaptrace.reclaim import loop, madvise, memory
 from swaptrace.reclaim.batches import lru_add_drain
 from swaptrace.reclaim.compiled import COMPILED
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 PORTION = 1 << 16
 """How many pages of a walk are listed at a time."""
 
-MOST_PROCESSES = 62
-"""How many may share a region under a limit: their accessed bits are looked up in one word."""
+MOST_FOLIOS = 62
+"""How many a page of a region may have: accessed bits are looked up in one word."""
 
 
 RECLAIM_COUNTS: Final = (
@@ -73,6 +73,7 @@ class Arena:
         self.world = world
         self.limited = machine.memory is not None
         self.placed = placed
+        self.pinned = False
         self.swap = swap_device(machine) if placed else NOT_PLACED
         self.shared_regions: list[SharedRegion] = []
         self.column = np.zeros(0, np.uint16)
@@ -104,14 +105,14 @@ class Arena:
         return self.limited or self.placed
 
     def widen(self, width: int) -> None:
-        """Make room for so many processes to share a region."""
+        """Make room for so many folios of a page of each region."""
         old = int(self.v[memory.WIDTH])
         if width <= old:
             return
-        if width > MOST_PROCESSES:
+        if width > MOST_FOLIOS:
             raise SwaptraceError(
-                f"more than {MOST_PROCESSES} processes share a region; under a memory limit "
-                "that many is the most"
+                f"a region is shared by more than {MOST_FOLIOS} processes, or {MOST_FOLIOS // 2} "
+                "where one pins it; under a memory limit, or where swap can fill up, it is the most"
             )
         to = Layout(width)
         self.v[memory.BASE], self.v[memory.WIDTH] = to.base, width
@@ -193,8 +194,10 @@ class Arena:
         """Let an event happen to the pages of a walk, in order; False if one ended the step."""
         walk = walk.ordered()
         self.follow_spaces()
-        if isinstance(event, Fork):
-            self.widen(len(shared.members) + 1)
+        self.pinned |= isinstance(event, Populate) and event.pin
+        if self.pinned or isinstance(event, Fork):
+            # What a process has pinned can be another folio than what it maps.
+            self.widen((len(shared.members) + isinstance(event, Fork)) * (1 + self.pinned))
         number, going, first = self.table.number(event), True, first_page(shared)
         if drains_first(event):
             lru_add_drain(self.memory())

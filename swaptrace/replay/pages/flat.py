@@ -101,7 +101,7 @@ class CountedTransition(NamedTuple):
 
 
 class FlatTable:
-    """The arrays, for regions of up to `width` processes.
+    """The arrays, for pages of up to `width` folios.
 
     `tracked` is whether folios are followed on lists, `generations` whether by the
     multi-generational LRU, `placed` whether slots are by their positions. `size` is how much there
