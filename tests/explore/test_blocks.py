@@ -203,8 +203,8 @@ def test_is_a_search_that_ends_early_no_proof() -> None:
     """Of states, of steps, and where it is too long by itself?"""
     ops = "read@0,write,pageout@all"
     assert not searched("final,merged", ops, bounds=SearchBounds(steps=3)).complete
-    bounded = searched("final,merged", ops, bounds=SearchBounds(states=50))
-    assert (bounded.complete, bounded.states) == (False, 50)
+    bounded = searched("final,merged", ops, bounds=SearchBounds(states=5))
+    assert (bounded.complete, bounded.states) == (False, 5)
     assert "not a proof: the search was cut off" in bounded.proof
     side = BlockSide(find("final"), ALWAYS, Limits(("write@all", "pageout@0"), 1))
     search = BlockSearch([side], side.limits, SearchBounds())
