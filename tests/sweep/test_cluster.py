@@ -91,7 +91,9 @@ def test_a_local_cluster_gives_the_same_bytes() -> None:
 def test_a_worker_that_dies_costs_time_and_not_the_result() -> None:
     """A scheduler and two workers as processes of their own: is one killed at work replaced?"""
     address = scheduler()
-    Path("mine.py").write_text(COUNTING.replace("pass", "open(f'at-{os.getpid()}', 'w').close()"))
+    begun = COUNTING.replace("while ", "open(f'at-{os.getpid()}', 'w').close()\n        while ")
+    assert begun != COUNTING
+    Path("mine.py").write_text(begun)
     words = ("sweep", "work.yaml", *GRID, "-p", "old,mine.py", "--format", "json")
     # A policy is sent as code; where it waits is this directory, which is that of the workers.
     Path("wait").touch()
