@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from swaptrace.counters import ReclaimCounter
-from swaptrace.mm.column import Column, Pte, SwapPte, mappers
+from swaptrace.mm.column import Column, Entry, Pte, SwapPte, mappers
 from swaptrace.mm.event import (
     Access,
     Activate,
@@ -314,10 +314,8 @@ class NaiveMemory:
         shared.region.replace(Walk(page, 1), lambda ids: ids * 0 + row.new)
         state = self.state(shared, page)
         refault = state.shadows[way.read] if way.read >= 0 else None
-        shadows: dict[int, Shadow | None] = {}
-        for number, to in enumerate(way.slots):
-            if to >= 0 and number != way.read:
-                shadows[to] = state.shadows[number]
+        stays = ((n, to) for n, to in enumerate(way.slots) if to >= 0 and n != way.read)
+        shadows = {to: state.shadows[number] for number, to in stays}
         folios: dict[int, Folio] = {}
         for number, to in enumerate(way.folios):
             folio = state.folios[number]
@@ -342,13 +340,14 @@ class NaiveMemory:
         for number, folio in enumerate(state.folios):
             self.reconsider(folio, column.folios[number].lazyfree)
         if adds_lock(event, self.world.table.columns[old]):
-            pte = column.maps[event.process].pte
-            if isinstance(pte, Pte) and not pte.is_zero_page:
-                folio = state.folios[pte.folio]
-                if folio not in new:
-                    self.lock(folio)
+            self.lock_mapped(state.folios, column.maps[event.process].pte, new)
         if way.drains:
             self.drain()
+
+    def lock_mapped(self, folios: list[Folio], pte: Entry, new: list[Folio]) -> None:
+        """What the process maps, if it was there before."""
+        if isinstance(pte, Pte) and not pte.is_zero_page and folios[pte.folio] not in new:
+            self.lock(folios[pte.folio])
 
     def reconsider(self, folio: Folio, lazy: bool) -> None:
         listed = isinstance(folio.place, list)

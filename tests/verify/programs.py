@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from swaptrace import policies
+from swaptrace.backends import NO_SWAP
 from swaptrace.replay.table import Table
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
@@ -81,8 +82,8 @@ def scenario(text: str = READ_WRITE, name: str = "test") -> Scenario:
 def shown(of: Scenario, policy: str = "merged", facts: KernelFacts = FACTS) -> Observed:
     """What a kernel would show that does exactly what the model does under the policy."""
     swap = of.machine.swap
-    area = SwapArea("/dev/zram7", swap.size, 0)
-    facts = replace(facts, page_cluster=swap.page_cluster, swap=(area,))
+    areas = () if swap.backend == NO_SWAP else (SwapArea("/dev/zram7", swap.size, 0),)
+    facts = replace(facts, page_cluster=swap.page_cluster, swap=areas)
     there = replace(of, machine=machine_for(of, facts))
     replay = Beside(there, Table(policies.find(policy)))
     steps = [replay.show(path, step, facts.counted) for path, step in leaves(of.steps)]

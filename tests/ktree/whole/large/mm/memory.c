@@ -10,7 +10,7 @@ static inline bool should_try_to_free_swap(struct folio *folio, struct vm_area_s
 		return false;
 	if (scarce || (vma->vm_flags & VM_LOCKED))
 		return true;
-	return folio_ref_count(folio) == 2 && (fault_flags & FAULT_FLAG_WRITE);
+	return folio_ref_count(folio) == 1 + folio_nr_pages(folio) && (fault_flags & FAULT_FLAG_WRITE);
 }
 
 static bool wp_can_reuse_anon_folio(struct folio *folio, struct vm_area_struct *vma)
