@@ -120,3 +120,16 @@ def test_faults_that_read_ahead_count_the_same_where_slots_have_positions(kernel
     assert is_placed(scenario, scenario.machine)
     assert small.total["majflt"] == 2
     assert small.total == large.total
+
+
+@pytest.mark.parametrize("thp", ["", "thp: {16KiB: always}, "])
+def test_each_fault_asks_anew_whether_swap_is_full(thp: str) -> None:
+    """Is what the swap cache holds kept once half of the device is free, with large folios too?
+    7.3.4 writes one page of six again."""
+    text = (
+        f"machine: {{kernel: '7.3', {thp}swap: {{backend: disk, size: 40KiB}}}}\n"
+        "steps:\n- {mmap: r0, size: 24KiB}\n- {write: r0}\n"
+        "- {madvise: r0, advice: MADV_PAGEOUT}\n- {read: r0}\n"
+        "- {madvise: r0, advice: MADV_PAGEOUT}\n"
+    )
+    assert replay(load_text(text), MERGED).total["pswpout"] == 7

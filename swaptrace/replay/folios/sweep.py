@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from swaptrace.errors import NotModelled, TooManyPages
 from swaptrace.mm.block import Block, cached_alone
 from swaptrace.mm.blockevent import BlockEvent, Isolate, Shrink
-from swaptrace.mm.event import Access, Pageout
+from swaptrace.mm.event import Access, Pageout, Populate
 from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.folios.effects import BlocksOutcome, Known, PageSpan
@@ -141,6 +141,9 @@ class Sweep:
             return True
         if isinstance(self.event, Pageout):
             return self.pageout(table, self.event, pages)
+        if len(pages) > 1 and isinstance(self.event, Access | Populate) and self.near(len(pages)):
+            # Each fault asks anew whether swap is full, which the one before may have changed.
+            return all(self.visit(table, pages[at : at + 1]) for at in range(len(pages)))
         for k, inside in table.blocks_of(pages):
             outcome = self.block(table, k, self.event, inside)
             if outcome is None:
@@ -165,16 +168,19 @@ class Sweep:
     def now(self, event: BlockEvent, pages: int) -> tuple[BlockEvent, Known | None]:
         """The event with the facts as they are, and what is known of it, unless it may be that
         within so many pages more than half of the swap device comes to be in use, or less."""
-        full, slots = self.slots.swap_full, self.slots
+        full = self.slots.swap_full
         current = self.current.get(type(event))
         if current is None or current.full != full or isinstance(event, Shrink):
             facts = event.facts._replace(swap_full=full)
             event = event._replace(facts=facts)
             current = CurrentEvent(full, event, self.effects.known(event))
             self.current[type(event)] = current
-        near = abs(2 * slots.used - slots.total) <= 2 * self.slack(pages)
         reclaims = full and isinstance(event, Shrink)
-        return current.event, None if near or reclaims else current.known
+        return current.event, None if self.near(pages) or reclaims else current.known
+
+    def near(self, pages: int) -> bool:
+        """Whether so many pages could let more than half of the swap device be in use, or less."""
+        return abs(2 * self.slots.used - self.slots.total) <= 2 * self.slack(pages)
 
     def slack(self, pages: int) -> int:
         """How many slots so many pages can come to use, or not, at most, with those that a
