@@ -70,8 +70,7 @@ class BlockMove(NamedTuple):
 
 
 class BlockSide:
-    """The states under one policy, on one machine. Raises `SwaptraceError` where large folios are
-    not modelled."""
+    """The states under one policy, on one machine with large folios that is modelled."""
 
     def __init__(self, policy: Policy, machine: Machine, limits: Limits) -> None:
         self.limits = limits

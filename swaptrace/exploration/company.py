@@ -18,7 +18,7 @@ from swaptrace.kernels import Rule, follows
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import MOST_ADDED
 from swaptrace.mm.outcome import Batched
-from swaptrace.replay.runs.batch import capacity_of, check_kernel
+from swaptrace.replay.runs.batch import capacity_of
 from swaptrace.scenario.hardware import Machine
 
 ADD: Final = ("read", "write", "willneed")
@@ -73,11 +73,9 @@ class Company(NamedTuple):
 
 
 def company_of(machine: Machine) -> Company | None:
-    """None where every access begins with empty batches. Raises `SwaptraceError` where it is not
-    known what a kernel drains."""
+    """None where every access begins with empty batches."""
     if not machine.lru_batch:
         return None
-    check_kernel(machine.kernel)
     zaps = () if follows(machine.kernel, Rule.UNMAPS_UNDRAINED) else ("dontneed", "exit")
     first = frozenset(("pageout", "free", DRAIN, *zaps))
     return Company(first, frozenset(("willneed",)), capacity_of(machine.kernel))

@@ -8,7 +8,8 @@ from copy import copy
 from dataclasses import replace
 from typing import NamedTuple
 
-from swaptrace.errors import PolicyError, SwaptraceError, did_you_mean, quote
+from swaptrace.backends import NO_SWAP
+from swaptrace.errors import PolicyError, ScenarioError, SwaptraceError, did_you_mean, quote
 from swaptrace.exploration.alphabet import BLOCK_PAGES, DEFAULT, OPERATIONS, on_targets
 from swaptrace.exploration.arrays import Distinguishable, Expander
 from swaptrace.exploration.blockdrawing import draw_blocks
@@ -23,6 +24,7 @@ from swaptrace.exploration.scope import WAITING, not_compared, scope
 from swaptrace.exploration.search import Found, FoundDifference, SearchBounds, search
 from swaptrace.exploration.workers import LocalWorker, Worker, elsewhere
 from swaptrace.mm.policy import Policy
+from swaptrace.replay.modelled import check_machine, problem_of
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.garbage import no_collections
 from swaptrace.scenario.hardware import Machine
@@ -219,47 +221,45 @@ def machine_of(overrides: Mapping[str, str], policy: Policy | None = None) -> Ma
     """The machine of `--set`, with the kernel of the policy; a page has no neighbours, so that
     nothing is read ahead.
 
-    Raises `SwaptraceError` where a setting makes no sense for a single page.
+    Raises `ScenarioError` where a setting makes no sense for a single page, or is not modelled.
     """
     text = "machine: {swap: {page_cluster: 0}}\nsteps: [{mmap: page, size: 64KiB}]\n"
     scenario = load_text(text.encode(), "--set", overrides, name="explore")
     machine = scenario.machine
     if policy is not None:
         machine = scenario.machine_under(policy.kernel, policy.pinned)
+    for setting, must in unexplored(machine):
+        raise ScenarioError([problem_of(scenario, (setting,), f"machine.{setting} {must}")])
+    check_machine(scenario, machine, policy or Policy())
+    return machine
+
+
+def unexplored(machine: Machine) -> Iterator[tuple[str, str]]:
+    """The settings of a machine that make no sense for a single page, and what they must be."""
     if machine.swap.page_cluster:
-        raise SwaptraceError(
-            "machine.swap.page_cluster must be 0: explore looks at one page, and read-ahead is "
-            "about its neighbours"
+        yield (
+            "swap.page_cluster",
+            "must be 0: explore looks at one page, and read-ahead is about its neighbours",
         )
     if machine.memory is not None:
-        raise SwaptraceError(
-            "machine.memory must not be set: explore looks at one page, and a limit is about how "
-            "many there are"
+        yield (
+            "memory",
+            "must not be set: explore looks at one page, and a limit is about how many there are",
         )
-    if machine.swap.backend == "none":
-        raise SwaptraceError(
-            "machine.swap must not be none: explore looks at what a policy does after swap-in"
-        )
+    if machine.swap.backend == NO_SWAP:
+        yield "swap", "must not be none: explore looks at what a policy does after swap-in"
+    filling = "explore does not look at what happens as swap fills up"
     if machine.swap_max is not None:
-        raise SwaptraceError(
-            "machine.swap_max must not be set: explore does not look at what happens as swap fills "
-            "up"
-        )
+        yield "swap_max", f"must not be set: {filling}"
     large = large_folios(machine.thp)
-    if large and machine.lru_batch:
-        raise SwaptraceError("machine.lru_batch is not modelled with large folios (machine.thp)")
     if large and {each.size for each in sizes(machine.thp) if each.enabled != "never"} != {"16KiB"}:
-        raise SwaptraceError(
-            "machine.thp must be 16KiB: explore looks at one block of four pages, and a larger "
-            "folio has more"
+        yield (
+            "thp",
+            "must be 16KiB: explore looks at one block of four pages, and a larger folio has more",
         )
     least = LEAST_SLOTS_OF_BLOCKS if large else LEAST_SLOTS
     if machine.swap.size < least * machine.page_size:
-        raise SwaptraceError(
-            f"machine.swap.size must be at least {least} pages: explore does not look at "
-            "what happens as swap fills up"
-        )
-    return machine
+        yield "swap.size", f"must be at least {least} pages: {filling}"
 
 
 def operations(text: str | None) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from swaptrace.replay.folding import fold, folded
 from swaptrace.replay.growing import check_holes
 from swaptrace.replay.hugetlb import check_step
 from swaptrace.replay.locking import locks
+from swaptrace.replay.modelled import check_machine
 from swaptrace.replay.notes import left_mapped
 from swaptrace.replay.pagemap import page_maps
 from swaptrace.replay.pages.placed import is_placed
@@ -81,7 +82,8 @@ def replay(
     `access` and `trace` step. `history` makes of a replay that is about to begin who takes down how
     the address space looks after each step (`telling.Historian`). `progress` is called now and then
     with the number of accesses that `access` and `trace` steps made since. Raises `ScenarioError`
-    where a system call does not return what its step says, and `PolicyError`.
+    where a system call does not return what its step says, and for what is not modelled, and
+    `PolicyError`.
     """
     run = Replay(scenario, policy, steps, checkpoints=checkpoints)
     run.progress = progress or run.progress
@@ -113,6 +115,7 @@ class Replay:
         self.undecided = own.undecided
         machine = scenario.machine_under(own.kernel, own.pinned)
         placed = is_placed(scenario, machine)
+        check_machine(scenario, machine, own, placed)
         collapsing = bool(machine.thp) and collapses(scenario.steps)
         self.world = world_of(machine, table, placed, collapsing, locks(scenario.steps))
         self.world.keeps_bytes = checking.asks_for_bytes(scenario.steps)
@@ -301,14 +304,10 @@ def world_of(
     collapsing: bool = False,
     locks: bool = False,
 ) -> World:
-    """A world with one process and no memory mapped; `placed` is that slots have positions,
-    `collapsing` that there is MADV_COLLAPSE, `locks` that memory may be locked.
-
-    Raises `SwaptraceError` for a machine that is not modelled.
-    """
+    """A world with one process and no memory mapped, on a machine that is modelled; `placed` is
+    that slots have positions, `collapsing` that there is MADV_COLLAPSE, `locks` that memory may be
+    locked."""
     world = World(machine, table, locks)
-    if machine.unmodelled:
-        raise SwaptraceError(machine.unmodelled)
     if large_folios(machine.thp):
         from swaptrace.replay.folios.chosen import arena_of
 
@@ -321,5 +320,5 @@ def world_of(
     if machine.lru_batch:
         from swaptrace.replay.runs.batch import batch_of
 
-        world.batch = batch_of(world, machine)
+        world.batch = batch_of(world)
     return world

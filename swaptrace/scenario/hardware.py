@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from swaptrace.kernels import KERNELS, Rule, follows, implied
 from swaptrace.scenario.thp import Thp
@@ -19,6 +19,18 @@ Reclaim = Literal["classic", "mglru", "lru"]
 
 MGLRU_KERNEL = "6.12"
 """The kernel whose multi-generational LRU `reclaim: mglru` is."""
+
+
+class NoModel(NamedTuple):
+    """What of a machine there is no model of, what would be right, and the settings that cause it,
+    by path or section, the foremost first."""
+
+    what: str
+    right: str
+    keys: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.right}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +81,34 @@ class Machine:
     """After how many accesses the per-CPU batch of new folios is drained; 0: when it is full."""
 
     @property
-    def unmodelled(self) -> str:
-        """What of it no model is there for; empty if nothing."""
+    def unmodelled(self) -> NoModel | None:
+        """What of it no model is there for; None if nothing."""
         if self.swap_max is not None and not follows(self.kernel, Rule.NO_SLOT_CACHE):
-            return (
+            return NoModel(
                 f"swap_max is modelled from Linux 6.15 on, not in {self.kernel}, where slots in "
-                "per-CPU caches are charged as well; give 'kernel: 6.18'"
+                "per-CPU caches are charged as well",
+                "give 'kernel: 6.18'",
+                ("swap_max", "kernel"),
             )
         if self.reclaim != "mglru" or self.kernel == MGLRU_KERNEL:
-            return ""
-        return (
-            f"reclaim: mglru is modelled as in Linux {MGLRU_KERNEL}, not as in {self.kernel}; give "
-            f"'kernel: {MGLRU_KERNEL}', or another way to reclaim"
+            return None
+        return NoModel(
+            f"reclaim: mglru is modelled as in Linux {MGLRU_KERNEL}, not as in {self.kernel}",
+            f"give 'kernel: {MGLRU_KERNEL}', or another way to reclaim",
+            ("reclaim", "kernel"),
         )
 
     @property
-    def unfit_for_huge_pages(self) -> bool:
-        """Whether it is something that huge pages of hugetlbfs are not modelled with."""
-        other = self.page_size != 4 * KiB or not self.hw_dirty or self.lru_batch
-        return bool(other or self.thp or self.memory)
+    def unfit_for_huge_pages(self) -> tuple[str, ...]:
+        """The settings that huge pages of hugetlbfs are not modelled with."""
+        unfit = {
+            "page_size": self.page_size != 4 * KiB,
+            "hw_dirty": not self.hw_dirty,
+            "lru_batch": self.lru_batch,
+            "thp": self.thp,
+            "memory": self.memory,
+        }
+        return tuple(key for key, is_so in unfit.items() if is_so)
 
     @property
     def approximate(self) -> str:

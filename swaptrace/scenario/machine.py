@@ -16,7 +16,7 @@ from swaptrace.errors import nearest, quote, shorten
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS, LIMITED, Machine, Swap
 from swaptrace.scenario.nodes import MappingNode, Node, Scalar, a_kind, known_entries
 from swaptrace.scenario.schema import Scenario
-from swaptrace.scenario.source import Report, SourceMark, SourceText
+from swaptrace.scenario.source import Report, SourceMark, SourceText, blamed
 from swaptrace.scenario.thp import OF_LARGE_FOLIOS, Thp, ThpKey, ThpSize
 from swaptrace.scenario.values import (
     BACKEND,
@@ -66,20 +66,20 @@ PREFIX: Final = "machine."
 
 def read_machine(
     node: Node | None, overrides: Map[str, str], report: Report
-) -> tuple[Machine, frozenset[str]]:
-    """The machine, and what of it is said; one whose page size was given wrong has pages of 1
-    byte, which fit all."""
+) -> tuple[Machine, dict[str, SourceMark]]:
+    """The machine, and where what of it is said; one whose page size was given wrong has pages of
+    1 byte, which fit all."""
     settings = list(of_file(node, report)) if node is not None else []
-    return settled({}, [*settings, *of_overrides(overrides, report)], report)
+    return settled({}, {}, [*settings, *of_overrides(overrides, report)], report)
 
 
 def overridden(
     scenario: Scenario, overrides: Map[str, str], report: Report
-) -> tuple[Machine, frozenset[str]]:
-    """The machine that a scenario would have been given with further overrides, and what of it is
-    said. They must leave its page size alone, which steps depend on."""
+) -> tuple[Machine, dict[str, SourceMark]]:
+    """The machine that a scenario would have been given with further overrides, and where what of
+    it is said. They must leave its page size alone, which steps depend on."""
     said = {path: setting_of(scenario.machine, path) for path in scenario.said}
-    return settled(said, of_overrides(overrides, report), report)
+    return settled(said, scenario.said, of_overrides(overrides, report), report)
 
 
 def setting_of(machine: Machine, path: str) -> Any:
@@ -93,11 +93,15 @@ def setting_of(machine: Machine, path: str) -> Any:
 
 
 def settled(
-    said: Map[str, Any], settings: Iterable[tuple[str, Node]], report: Report
-) -> tuple[Machine, frozenset[str]]:
-    """The machine of what was said before and of further settings, where it makes sense."""
+    said: Map[str, Any],
+    where: Map[str, SourceMark],
+    settings: Iterable[tuple[str, Node]],
+    report: Report,
+) -> tuple[Machine, dict[str, SourceMark]]:
+    """The machine of what was said before, `where`, and of further settings, where it makes
+    sense."""
     values: dict[str, Any] = dict(said)
-    marks: dict[str, SourceMark] = {}
+    marks = dict(where)
     for path, setting in settings:
         otherwise = 1 if path == "page_size" else None
         value = read(report, setting, path, READERS[path], otherwise)
@@ -111,15 +115,14 @@ def settled(
         check_without_swap(machine, marks, report)
     if machine.memory is not None and machine.memory < machine.page_size:
         report.add(marks["memory"], "memory: not even one page fits into this limit")
-    if machine.swap_max is not None and marks:
-        report_swap_max(machine, marks.get("swap_max", next(iter(marks.values()))), report)
-    reclaimed = marks.get("swap_max", marks.get("reclaim", marks.get("kernel")))
-    if machine.unmodelled and reclaimed is not None:
-        report.add(reclaimed, machine.unmodelled)
+    if machine.swap_max is not None:
+        report_swap_max(machine, marks, report)
+    if machine.unmodelled is not None:
+        add(report, marks, machine.unmodelled.keys, str(machine.unmodelled))
     if machine.hugepages and machine.unfit_for_huge_pages:
         message = "are modelled only with a page_size of 4KiB and hw_dirty, and without memory"
-        mark = marks.get("hugepages", next(iter(marks.values())))
-        report.add(mark, f"hugepages: huge pages {message}, thp and lru_batch")
+        keys = ("hugepages", *machine.unfit_for_huge_pages)
+        add(report, marks, keys, f"hugepages: huge pages {message}, thp and lru_batch")
     inheriting = [path for path in values if path[:4] == "thp." and values[path] == "inherit"]
     for path in [path for path in inheriting if "thp.enabled" not in values]:
         report.add(marks[path], f"{path}: say what is inherited; give 'thp.enabled' as well")
@@ -130,7 +133,7 @@ def settled(
     if machine.memory is None:
         for path in [path for path in LIMITED if path in marks]:
             report.add(marks[path], f"{path}: means nothing without a limit; give 'memory' as well")
-    return machine, frozenset(values)
+    return machine, marks
 
 
 def check_without_swap(machine: Machine, marks: Map[str, SourceMark], report: Report) -> None:
@@ -141,27 +144,37 @@ def check_without_swap(machine: Machine, marks: Map[str, SourceMark], report: Re
     if size is not None and (size.source.order < 0 or not overridden):
         report.add(size, "swap.size: means nothing without swap (swap.backend: none)")
     what = "thp" if machine.thp else "reclaim: mglru" if machine.reclaim == "mglru" else ""
-    if what and marks:
-        mark = backend or next(iter(marks.values()))
-        report.add(mark, f"swap.backend: 'none' is not modelled with {what}; leave out one of them")
+    if what:
+        message = f"swap.backend: 'none' is not modelled with {what}; leave out one of them"
+        add(report, marks, ("swap.backend", what.partition(":")[0]), message)
 
 
-def report_swap_max(machine: Machine, mark: SourceMark, report: Report) -> None:
+def add(report: Report, marks: Map[str, SourceMark], keys: Iterable[str], message: str) -> None:
+    """Note a problem of several settings, of which at least one is said."""
+    mark = blamed(keys, marks)
+    assert mark is not None
+    report.add(mark, message)
+
+
+def report_swap_max(machine: Machine, marks: Map[str, SourceMark], report: Report) -> None:
     """What a limit on swap is not modelled with. A device twice as large is never the one that is
     full, nor more than half full."""
     most = machine.swap_max or 0
     others = (("memory", machine.memory), ("thp", machine.thp), ("lru_batch", machine.lru_batch))
     what = next((key for key, value in others if value), "")
     if machine.swap.backend == NO_SWAP:
-        report.add(mark, "swap_max: means nothing without swap (swap.backend: none)")
+        message = "swap_max: means nothing without swap (swap.backend: none)"
+        add(report, marks, ("swap_max", "swap.backend"), message)
     elif what:
-        report.add(mark, f"swap_max: is not modelled with {what}; leave out one of them")
+        message = f"swap_max: is not modelled with {what}; leave out one of them"
+        add(report, marks, ("swap_max", what), message)
     elif most % machine.page_size:
         text = f"{human(most)} is not a multiple of the page size, {human(machine.page_size)}"
-        report.add(mark, f"swap_max: {text}")
+        add(report, marks, ("swap_max", "page_size"), f"swap_max: {text}")
     elif machine.swap.size < 2 * most:
         text = f"at least twice as large, and it has {human(machine.swap.size)}"
-        report.add(mark, f"swap_max: {human(most)} is modelled with a swap.size {text}")
+        message = f"swap_max: {human(most)} is modelled with a swap.size {text}"
+        add(report, marks, ("swap_max", "swap.size"), message)
 
 
 def build(values: Map[str, Any]) -> Machine:

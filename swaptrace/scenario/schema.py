@@ -20,6 +20,7 @@ from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.remote import MigrateStep, PokeStep
+from swaptrace.scenario.source import SourceMark
 from swaptrace.scenario.uffd import OnUffd
 from swaptrace.terminal.files import Identity
 
@@ -365,8 +366,9 @@ class Scenario:
     """Of what policies anything is expected or checked, each time that the file names one."""
     file: str = "<string>"
     text: tuple[str, ...] = field(default=(), repr=False, compare=False)
-    said: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
-    """What the file or the command line says of the machine, as paths; the rest is implied."""
+    said: Mapping[str, SourceMark] = field(default_factory=dict, repr=False, compare=False)
+    """What the file or the command line says of the machine, by path, and where; the rest is
+    implied."""
     traces: Mapping[str, Identity] = field(default_factory=dict, repr=False, compare=False)
     """Of each trace, by its path in the step, which file it was when the scenario was loaded."""
 

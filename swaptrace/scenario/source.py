@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
 
@@ -104,6 +105,20 @@ def problem(mark: SourceMark, message: str) -> Problem:
     source, line, column = mark
     text = source.lines[line - 1] if line <= len(source.lines) else ""
     return Problem(source.file, line, column, message, text)
+
+
+def blamed(keys: Iterable[str], said: Mapping[str, SourceMark]) -> SourceMark | None:
+    """Where the foremost of these settings of a machine stands that is said, one of the command
+    line before those of the file, which are right without it. A key is a path, or a section with
+    all paths in it. None: none is said."""
+    found = [
+        mark
+        for key in keys
+        for path, mark in said.items()
+        if path == key or path.startswith(f"{key}.")
+    ]
+    of_command_line = [mark for mark in found if mark.source.order < 0]
+    return next(iter(of_command_line or found), None)
 
 
 def read_file(path: str) -> bytes:

@@ -75,11 +75,11 @@ class _Bases:
         size = "".join(overrides[key] for key in keys)
         if size not in self.read:
             self.read[size] = self.load(overrides)
-            return self.read[size]
+            return _as_swept(self.read[size], overrides)
         report = Report()
         machine, said = overridden(self.read[size], overrides, report)
         report.check()
-        return replace(self.read[size], machine=machine, said=said)
+        return _as_swept(replace(self.read[size], machine=machine, said=said), overrides)
 
 
 def _point(
@@ -107,6 +107,18 @@ def _as_given(problem: Problem) -> Problem:
     return problem if file == problem.file else replace(problem, file=f"--over {file}")
 
 
+def _as_swept(scenario: Scenario, settings: Mapping[str, str]) -> Scenario:
+    """The scenario, of whose machine `--over` says these settings."""
+    given = {f"--set {key}={value}": f"--over {key}={value}" for key, value in settings.items()}
+    said = {
+        path: mark._replace(source=replace(mark.source, file=given[mark.source.file]))
+        if mark.source.file in given
+        else mark
+        for path, mark in scenario.said.items()
+    }
+    return replace(scenario, said=said)
+
+
 def unlimited(scenario: Scenario) -> Scenario:
     """The scenario on a machine without a memory limit, and nothing that is said of one."""
     default = Machine()
@@ -114,7 +126,7 @@ def unlimited(scenario: Scenario) -> Scenario:
     return replace(
         scenario,
         machine=replace(scenario.machine, **free),
-        said=scenario.said - frozenset(LIMITED),
+        said={path: mark for path, mark in scenario.said.items() if path not in LIMITED},
     )
 
 

@@ -17,6 +17,7 @@ from swaptrace.result.verdict import Difference, ShownSide, Status, Verdict
 from swaptrace.scenario.pagescan import MincoreStep, PagemapScanStep
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import MmapStep, Scenario, Step
+from swaptrace.scenario.source import SourceMark, SourceText
 from swaptrace.scenario.thp import large_folios
 from swaptrace.verify.fitting import machine_for
 from swaptrace.verify.leaves import executed, leaves
@@ -83,7 +84,8 @@ def verify_one(
     try:
         machine = machine_for(scenario, observed.facts)
         # Whatever kernel a policy is of, the model is that of the kernel that ran.
-        said = frozenset({"kernel", *implied(machine.kernel)})
+        here = SourceMark(SourceText(scenario.file, scenario.text), 1, 1)
+        said = dict.fromkeys(("kernel", *implied(machine.kernel)), here) | dict(scenario.said)
         there = replace(scenario, machine=machine, said=said)
     except (Unfit, NotModelled) as unfit:
         if stop is not None and stop.status is Status.FAILED:

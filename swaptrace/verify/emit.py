@@ -7,15 +7,16 @@ from typing import Final, get_args
 
 from swaptrace.advice import Advice
 from swaptrace.backends import BACKENDS, NO_SWAP
-from swaptrace.errors import SwaptraceError, printable
+from swaptrace.errors import ScenarioError, printable
 from swaptrace.mm.uffd import Uffd
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import Scenario
-from swaptrace.scenario.thp import ThpSize, large_folios
+from swaptrace.scenario.source import SourceMark, SourceText, problem
+from swaptrace.scenario.thp import ThpSize
 from swaptrace.scenario.values import human
 from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.emit_steps import CNames, Writer, ored, size
-from swaptrace.verify.needs import Needs, needs
+from swaptrace.verify.needs import TOO_EARLY, Needs, needs, too_early
 from swaptrace.verify.records import TraceTables
 from swaptrace.verify.thp import advises_regions, kib, settings
 
@@ -47,14 +48,13 @@ def emit_c(scenario: Scenario) -> str:
     """The program: C11, needs nothing but libc and Linux, and prints JSON lines.
 
     The first line holds the facts of the kernel, each further one what an executed step
-    counted and the page maps after it (`observed` reads them). Raises `SwaptraceError` where a
-    trace cannot be read, or not be held by a program.
+    counted and the page maps after it (`observed` reads them). Raises `TraceError` where a
+    trace cannot be read, `Unfit` where it cannot be held by a program, and `ScenarioError`.
     """
-    wanted = needs(scenario)
-    prepared = scenario.machine.memory is not None or large_folios(scenario.machine.thp)
-    if wanted.populating and prepared:  # regions are prepared after they are mapped
-        what = "MAP_POPULATE or MAP_LOCKED under a memory limit or with large folios"
-        raise SwaptraceError(f"a program cannot map with {what}")
+    wanted, early = needs(scenario), too_early(scenario)
+    if early is not None:
+        mark = SourceMark(SourceText(scenario.file, scenario.text), early.line, early.column)
+        raise ScenarioError([problem(mark, f"{TOO_EARLY}; leave these flags out")])
     processes, regions = CNames("P_", wanted.processes), CNames("R_", wanted.regions)
     tables = TraceTables(scenario, regions)
     how = (scenario.machine.page_size, wanted.contexts, wanted.data_pages > 0)

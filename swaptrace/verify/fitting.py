@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from swaptrace.backends import NO_SWAP
 from swaptrace.kernels import implied, modelled
-from swaptrace.replay.folios.memory import check_modelled
+from swaptrace.replay.modelled import unmodelled
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import AccessPatternStep, MmapStep, Scenario
 from swaptrace.scenario.thp import large_folios
 from swaptrace.scenario.values import human
 from swaptrace.verify.leaves import executed, written
 from swaptrace.verify.limiting import Unfit, check_limit, check_lru
-from swaptrace.verify.needs import needs
+from swaptrace.verify.needs import TOO_EARLY, needs, too_early
 from swaptrace.verify.observed import KernelFacts
 
 MAX_EXECUTED: Final = 20_000
@@ -59,6 +59,9 @@ def check_runnable(scenario: Scenario) -> None:
         raise Unfit(f"it scans more than {MAX_DATA_PAGES} pages at once")
     if needs(scenario).huge_pages and scenario.machine.hugepages > MAX_HUGE_PAGES:
         raise Unfit(f"it has more than {MAX_HUGE_PAGES} huge pages (machine.hugepages)")
+    early = too_early(scenario)
+    if early is not None:
+        raise Unfit(f"line {early.line}: {TOO_EARLY}")
     check_limit(scenario)
     for step in written(scenario.steps):
         if (
@@ -103,10 +106,9 @@ def machine_for(scenario: Scenario, facts: KernelFacts) -> Machine:
     kernel = modelled(facts.version)
     there = replace(machine, kernel=kernel, soft_dirty=facts.soft_dirty, **features)
     check_lru(there, facts)
-    if there.unmodelled:
-        raise Unfit(there.unmodelled)
-    if large_folios(there.thp):
-        check_modelled(there)
+    found = unmodelled(there)
+    if found is not None:
+        raise Unfit(str(found))
     return there
 
 

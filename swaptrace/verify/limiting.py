@@ -77,8 +77,8 @@ def check_lru(machine: Machine, facts: KernelFacts) -> None:
     runs = "mglru" if facts.lru_gen else "classic"
     if machine.reclaim != runs:
         raise Unfit(f"it wants reclaim: {machine.reclaim}, and this kernel runs {runs} ({LRU_GEN})")
-    if machine.unmodelled:
-        raise Unfit(machine.unmodelled)
+    if machine.unmodelled is not None:
+        raise Unfit(str(machine.unmodelled))
     if not OLDEST <= facts.version <= NEWEST:
         raise Unfit(f"how Linux {facts.kernel} reclaims is not modelled; from 6.12 to 7.2 it is")
     if runs == "mglru" and facts.lru_gen != ALL_OF_MGLRU:

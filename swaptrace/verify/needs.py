@@ -30,7 +30,7 @@ from swaptrace.scenario.schema import (
     Scenario,
     Step,
 )
-from swaptrace.scenario.thp import sizes
+from swaptrace.scenario.thp import large_folios, sizes
 from swaptrace.scenario.uffd import OnUffd, UffdCopyStep, UffdRegisterStep, UffdWriteprotectStep
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.leaves import written
@@ -63,7 +63,6 @@ class Needs:
     scanned: int
     mlock: bool
     mlockall: bool
-    populating: bool
     pins: bool
     pokes: bool
     gup_test: bool
@@ -71,6 +70,12 @@ class Needs:
     huge_pages: bool
     advice: tuple[Advice, ...]
     """Which is given, oldest first."""
+
+
+TOO_EARLY: Final = (
+    "a program cannot map with MAP_POPULATE or MAP_LOCKED under a memory limit or with large folios"
+)
+"""Regions are prepared after they are mapped."""
 
 
 def needs(scenario: Scenario) -> Needs:
@@ -102,7 +107,6 @@ def needs(scenario: Scenario) -> Needs:
         ),
         scanned=max((scanned(step, scenario.machine.page_size) for step in steps), default=0),
         mlock=any(isinstance(step, MlockStep | MlockallStep) for step in steps),
-        populating=any(isinstance(step, MmapStep) and populates(step) for step in steps),
         mlockall=any(isinstance(step, MlockallStep) for step in steps),
         advice=tuple(each for each in Advice if each in given),
     )
@@ -125,6 +129,14 @@ def named_file(step: Step) -> Iterator[str]:
 def context(step: UffdRegisterStep) -> Uffd:
     """Which userfaultfd it registers with."""
     return wanted_of(step).context
+
+
+def too_early(scenario: Scenario) -> MmapStep | None:
+    """The first step that populates what is not prepared, if there is one."""
+    if scenario.machine.memory is None and not large_folios(scenario.machine.thp):
+        return None
+    steps = (step for step in written(scenario.steps) if isinstance(step, MmapStep))
+    return next((step for step in steps if populates(step)), None)
 
 
 def populates(step: MmapStep) -> bool:

@@ -19,7 +19,7 @@ from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.folios import chosen
-from swaptrace.replay.folios.memory import MODELLED, Folios, check_modelled, orders_of
+from swaptrace.replay.folios.memory import MODELLED, Folios, orders_of
 from swaptrace.replay.folios.regions import SLOT_CACHE
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.pages import sequence
@@ -40,7 +40,6 @@ class NaiveFolios(Folios):
 
     def __init__(self, world: World, _collapsing: bool) -> None:
         machine = world.machine
-        check_modelled(machine)
         self.world = world
         self.blocks: dict[int, list[Block]] = {}
         first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)

@@ -27,7 +27,6 @@ from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.result.result import PolicyResult
-from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import Scenario, Step
 from tests.replay.naive import repeat, replay_pattern
 
@@ -77,7 +76,8 @@ def mlocked(folio: Folio) -> Folio:
 class Lists:
     """In the place of `LruBatch`."""
 
-    def __init__(self, world: World, machine: Machine) -> None:
+    def __init__(self, world: World) -> None:
+        machine = world.machine
         self.world = world
         self.capacity = CAPACITY[machine.kernel]
         self.before_7 = machine.kernel < "7"

@@ -117,7 +117,7 @@ def test_a_folio_of_which_a_part_is_gone_is_split_by_reclaim() -> None:
     [
         ({"reclaim": "lru"}, "give 'reclaim: classic'"),
         ({"swap": "disk"}, "give 'swap: zram'"),
-        ({"thp.2MiB": "always"}, "of 2MiB under a memory limit; give sizes up to 1MiB"),
+        ({"thp.2MiB": "always"}, "under a memory limit if they are of 2MiB; give sizes up to 1MiB"),
     ],
 )
 def test_other_limits_are_errors(machine: dict[str, str], what: str) -> None:

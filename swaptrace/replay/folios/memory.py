@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Map
 from typing import TYPE_CHECKING, Final
 
-from swaptrace.backends import BACKENDS
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Feature, Rule, follows, has_model
+from swaptrace.kernels import Rule, follows
 from swaptrace.mm.block import PMD_ORDER
 from swaptrace.mm.blockevent import Collapse, Isolate, SplitPmd
 from swaptrace.mm.column import ENTRY_BYTES, Column
@@ -44,7 +43,6 @@ from swaptrace.scenario.thp import ThpSize, sizes
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 
 if TYPE_CHECKING:
-    from swaptrace.mm.policy import Policy
     from swaptrace.replay.world import World
 
 SIZES: Final[Map[ThpSize, int]] = {
@@ -64,49 +62,6 @@ MODELLED: Final = (
     *(ClearRefs, Fork, Unmap, Unmerge, Migrate),
 )
 """The events that a block can have."""
-
-
-def check_modelled(machine: Machine, policy: Policy | None = None) -> None:
-    """Raise `NotModelled` for a machine with large folios that no model is there for."""
-    what = ""
-    if not has_model(machine.kernel, Feature.LARGE_FOLIOS):
-        what = f"before Linux 6.12; give 'kernel: 6.12' or later, not {machine.kernel}"
-    elif machine.swap.backend == "zswap" and not has_model(machine.kernel, Feature.LARGE_IN_ZSWAP):
-        what = "with zswap before Linux 6.13, which does not store them; give 'kernel: 6.13'"
-    elif machine.page_size != 4096:
-        what = "with pages of another size than 4KiB"
-    elif machine.memory is not None:
-        what = unlimited(machine)
-    if policy is not None and policy.functions and not what:
-        what = in_trees(machine, policy)
-    if what:
-        raise NotModelled(f"large folios (machine.thp) are not modelled {what}")
-
-
-def in_trees(machine: Machine, policy: Policy) -> str:
-    """Why no model is there for them under a kernel tree; empty if there is."""
-    what = "under a policy that is a kernel tree"
-    if not policy.takes_large:
-        return f"{what}, but under one of Linux 6.12, 7.2 or 7.3"
-    if machine.memory is not None:
-        return f"under a memory limit {what}; give one that is none, as 'merged'"
-    return ""
-
-
-def zram(machine: Machine) -> bool:
-    """Whether the machine swaps to a synchronous device."""
-    return BACKENDS[machine.swap.backend].synchronous_io
-
-
-def unlimited(machine: Machine) -> str:
-    """Why no model is there for them under the machine's memory limit; empty if there is."""
-    if machine.reclaim == "lru":
-        return f"under a memory limit with 'reclaim: {machine.reclaim}'; give 'reclaim: classic'"
-    if not zram(machine):
-        return f"under a memory limit on {machine.swap.backend}; give 'swap: zram'"
-    if any(each.size == "2MiB" and each.enabled != "never" for each in sizes(machine.thp)):
-        return "of 2MiB under a memory limit; give sizes up to 1MiB"
-    return ""
 
 
 def orders_of(machine: Machine, flags: VmFlag) -> tuple[int, ...]:
@@ -141,7 +96,6 @@ class Folios:
 
     def __init__(self, world: World, collapses: bool) -> None:
         machine = world.machine
-        check_modelled(machine, world.table.policy)
         self.world = world
         size = machine.page_size // ENTRY_BYTES
         first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)

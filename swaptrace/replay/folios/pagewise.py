@@ -16,7 +16,7 @@ from swaptrace.mm.blocktransition import Happened, happen
 from swaptrace.mm.column import ENTRY_BYTES, Column
 from swaptrace.mm.event import Access, Facts
 from swaptrace.replay.access import anon_vma_prepare
-from swaptrace.replay.folios.memory import allowed_orders, check_apart, check_modelled
+from swaptrace.replay.folios.memory import allowed_orders, check_apart
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
@@ -32,7 +32,6 @@ class Pagewise:
 
     def __init__(self, world: World) -> None:
         machine = world.machine
-        check_modelled(machine, world.table.policy)
         self.world, self.allowed = world, allowed_orders(machine)
         self.table_pages = machine.page_size // ENTRY_BYTES
         first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)

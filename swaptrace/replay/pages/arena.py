@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from swaptrace.counters import ReclaimCounter
-from swaptrace.errors import OutOfMemory, SwaptraceError
+from swaptrace.errors import NotModelled, OutOfMemory
 from swaptrace.mm.event import Dontneed, Event, Fork, Free, Pageout, Populate, SwapIn, Unmap
 from swaptrace.reclaim import loop, madvise, memory
 from swaptrace.reclaim.batches import lru_add_drain
@@ -110,7 +110,7 @@ class Arena:
         if width <= old:
             return
         if width > MOST_FOLIOS:
-            raise SwaptraceError(
+            raise NotModelled(
                 f"a region is shared by more than {MOST_FOLIOS} processes, or {MOST_FOLIOS // 2} "
                 "where one pins it; under a memory limit, or where swap can fill up, it is the most"
             )

@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 
 from swaptrace.advice import Effect
-from swaptrace.errors import NotModelled, SwaptraceError
-from swaptrace.kernels import BATCHES_READ, Rule, follows
+from swaptrace.errors import NotModelled
+from swaptrace.kernels import Rule, follows
 from swaptrace.mm.column import Folio
 from swaptrace.mm.event import MOST_ADDED, Event, SwapIn
 from swaptrace.replay.processes import SharedRegion
@@ -29,7 +29,6 @@ from swaptrace.replay.runs.visit import note_violations, with_facts
 from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
-from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import MadviseStep, MmapStep, Step
 
 KNOWN: Final = frozenset(
@@ -230,23 +229,8 @@ def capacity_of(kernel: str) -> int:
     return 31 if follows(kernel, Rule.BATCHES_OF_31) else 15
 
 
-def check_kernel(kernel: str) -> None:
-    """Raise `SwaptraceError` where it is not known what drains the batches."""
-    if kernel not in BATCHES_READ:
-        known = ", ".join(BATCHES_READ)
-        raise SwaptraceError(
-            f"machine.lru_batch is modelled as in Linux {known}, not as in {kernel}"
-        )
-
-
-def batch_of(world: World, machine: Machine) -> LruBatch:
-    """An empty batch. Raises `SwaptraceError` where it is not known how that would go on."""
-    check_kernel(machine.kernel)
-    if world.arena is not None:
-        raise SwaptraceError(
-            "machine.lru_batch is not modelled under a memory limit, with large folios, or where "
-            "the swap device fills"
-        )
+def batch_of(world: World) -> LruBatch:
+    """An empty batch."""
     return LruBatch(world)
 
 
