@@ -11,7 +11,7 @@ from swaptrace.exploration.blockside import BlockSide, BlockState, Key
 from swaptrace.exploration.drawing import Drawing, drawing_of, label
 from swaptrace.exploration.graph import ShownEffect
 from swaptrace.mm.block import Block
-from swaptrace.mm.blockpage import column_of
+from swaptrace.mm.blockcolumn import column_of
 from swaptrace.mm.blockvalue import thaw
 from swaptrace.mm.canonical import canonical
 from swaptrace.mm.column import Pte, SwapPte

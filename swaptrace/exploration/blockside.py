@@ -74,7 +74,8 @@ class BlockSide:
 
     def __init__(self, policy: Policy, machine: Machine, limits: Limits) -> None:
         self.limits = limits
-        self.world = world_of(machine, Table(Steady(policy)))
+        locks = any(each.partition("@")[0] == "mlock" for each in limits.operations)
+        self.world = world_of(machine, Table(Steady(policy)), locks=locks)
         arena = self.world.arena
         assert isinstance(arena, Folios)
         self.regions = arena.regions

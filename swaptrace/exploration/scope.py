@@ -18,10 +18,6 @@ from swaptrace.scenario.thp import large_folios
 NO_READAHEAD: Final = "machine.swap.page_cluster=0"
 """What every machine has here."""
 
-MLOCKED: Final = "if every folio is mlocked that a locked VMA maps"
-"""What a proof of several processes with large folios rests on: since 6.11, swap-in does not mark
-it."""
-
 EMPTY: Final = "when every access finds the per-CPU batches empty"
 """What a proof rests on where the batches are not kept."""
 
@@ -72,19 +68,7 @@ def scope(
     if operations is not None:
         full += f", {COMPANY if machine.lru_batch else EMPTY}"
     what = "one block of four pages" if large else "one page"
-    if large and rests_on_mlock(processes, operations, kernels or [machine.kernel]):
-        full += f", {MLOCKED}"
     return f"for {what} that {mapped}, with {by}, on {on} without read-ahead{full}"
-
-
-def rests_on_mlock(
-    processes: int, operations: tuple[str, ...] | None, kernels: Iterable[str]
-) -> bool:
-    """Whether states were visited whose folios a kernel does not mark as the model does. Equal
-    decisions (None) are equal for both."""
-    locks = any(each.partition("@")[0] == "mlock" for each in operations or ())
-    newer = any(follows(kernel, Rule.SWAPIN_UNMLOCKED) for kernel in kernels)
-    return processes > 1 and locks and newer
 
 
 def together(letters: Iterable[str]) -> Iterator[str]:

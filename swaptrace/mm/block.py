@@ -50,6 +50,9 @@ class BlockFolio:
     readahead: bool = False
     slot: int | None = None
     partially_mapped: bool = False
+    mlocked: bool = False
+    mlock_count: int = 0
+    fresh: bool = False
 
     @property
     def nr_pages(self) -> int:

@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeAlias
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.block import Block
-from swaptrace.mm.blockpage import BlockPage, column_of, reached
+from swaptrace.mm.blockcolumn import column_of, reached
+from swaptrace.mm.blockpage import BlockPage
 from swaptrace.mm.blockvalue import Runs, runs
 from swaptrace.mm.canonical import canonical, numbering
 from swaptrace.mm.column import Column

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 from typing import Any, Self
 
 from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
 from swaptrace.mm.block import PMD_ORDER, Block, BlockFolio, BlockSlot, Surroundings
-from swaptrace.mm.canonical import canonical
+from swaptrace.mm.blockcolumn import FoliosOf, SlotsOf, column_of
 from swaptrace.mm.column import (
     NUMBER_BITS,
     NUMBERS,
@@ -17,48 +16,15 @@ from swaptrace.mm.column import (
     Column,
     Entry,
     Folio,
-    Mapping,
+    MlockEntry,
     Pte,
     SwapPte,
-    SwapSlot,
 )
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy, ask
 from swaptrace.mm.swap import read_swap_cache
 
 NOTHING = Column(())
-
-
-class FoliosOf:
-    """The folios of a block as those of one of its pages."""
-
-    __slots__ = ("block", "i")
-
-    def __init__(self, block: Block, i: int) -> None:
-        self.block, self.i = block, i
-
-    def __getitem__(self, f: int) -> Folio:
-        folio = self.block.folios[f]
-        at = self.i - folio.first
-        slot = None if folio.slot is None else folio.slot + at
-        bits = folio.dirty, folio.lazyfree, folio.readahead
-        return Folio(folio.data[at], folio.exclusive[at], *bits, slot)
-
-
-class SlotsOf:
-    """The slots of a block as those of one of its pages."""
-
-    __slots__ = ("block", "i")
-
-    def __init__(self, block: Block, i: int) -> None:
-        self.block, self.i = block, i
-
-    def __getitem__(self, s: int) -> SwapSlot:
-        return SwapSlot(self.block.slots[s].data)
-
-    def __setitem__(self, s: int, slot: SwapSlot) -> None:
-        self.block.slots[s] = BlockSlot(self.i, slot.data, slot.data == ZERO)
-        self.block.altered.add(self.i)
 
 
 class BlockPage(Page):
@@ -78,7 +44,7 @@ class BlockPage(Page):
         """Another page of the block, which counts with this one."""
         page = type(self)(self.block, i, self.policy, self.around)
         page.counts, page.path, page.broken = self.counts, self.path, self.broken
-        page.reasons = self.reasons
+        page.reasons, page.mlocks = self.reasons, self.mlocks
         return page
 
     def set_map(self, p: int, **changes: Any) -> None:
@@ -155,17 +121,33 @@ class BlockPage(Page):
     def folio_swapped(self, f: int) -> bool:
         return self.block.folio_swapped(f)
 
-    def keeps_mlocked(self, _f: int) -> bool:
-        """What is below stands for PG_mlocked."""
-        return False
+    def set_fresh(self, f: int, fresh: bool) -> None:
+        if self.facts.keeps_fresh:
+            self.set_folio(f, fresh=fresh)
 
-    def mlocked(self, f: int) -> bool:
-        """PG_mlocked: of a large folio only where a locked VMA maps all of it."""
+    def is_fresh(self, f: int) -> bool:
+        return self.block.folios[f].fresh
+
+    def queue_mlock(self, f: int, entry: MlockEntry) -> None:
+        """A large folio does not wait, nor what it finds there."""
+        super().queue_mlock(f, entry)
+        if self.nr_pages(f) > 1:
+            self.mlock_drain()
+
+    def mark_of(self, f: int) -> Folio:
+        """Of any page of the block."""
         folio = self.block.folios[f]
-        return any(
-            all(mlocks(self.block.maps[i][p], f) for i in folio.pages)
-            for p in self.block.mapped_by(f)
-        )
+        return Folio(ZERO, mlocked=folio.mlocked, mlock_count=folio.mlock_count)
+
+    def mlock_vma_folio(self, f: int, p: int) -> None:
+        """Of a large folio rmap does not know whether the VMA maps all."""
+        if self.nr_pages(f) == 1:
+            super().mlock_vma_folio(f, p)
+
+    def walk_mlocks(self, f: int, entry: MlockEntry) -> None:
+        """A large folio was locked or unlocked at once, as the walk began (mm/blockmlock.py)."""
+        if self.nr_pages(f) == 1:
+            super().walk_mlocks(f, entry)
 
     def alloc_anon_folio(self, p: int) -> int:
         """alloc_anon_folio(): the largest allowed folio whose range is empty."""
@@ -342,23 +324,9 @@ class BlockPage(Page):
         return folio.slot is None
 
 
-def renumbered(pte: Entry, folios: list[int], slots: list[int]) -> Entry:
-    """The entry with the places of its folio or slot in these lists."""
-    if isinstance(pte, SwapPte):
-        return pte._replace(slot=slots.index(pte.slot))
-    if not isinstance(pte, Pte) or pte.is_zero_page:
-        return pte
-    return pte._replace(folio=folios.index(pte.folio))
-
-
 def maps(pte: Entry, f: int) -> bool:
     """Whether an entry maps the folio."""
     return type(pte) is Pte and pte.folio == f
-
-
-def mlocks(mapping: Mapping, f: int) -> bool:
-    """Whether a locked VMA maps the folio here."""
-    return maps(mapping.pte, f) and mapping.vma is not None and mapping.vma.locked
 
 
 def folio_of(block: Block, p: int, i: int) -> tuple[int, BlockFolio] | None:
@@ -367,32 +335,3 @@ def folio_of(block: Block, p: int, i: int) -> tuple[int, BlockFolio] | None:
     if not isinstance(pte, Pte) or pte.is_zero_page:
         return None
     return pte.folio, block.folios[pte.folio]
-
-
-def reached(block: Block, i: int) -> tuple[list[int], list[int]]:
-    """The folios and the slots that the entries of a page lead to, in that order."""
-    folios: list[int] = []
-    slots: list[int] = []
-    for mapping in block.maps[i]:
-        pte = mapping.pte
-        if isinstance(pte, SwapPte):
-            slots.append(pte.slot)
-            folios += [block.cached[s] for s in (pte.slot,) if s in block.cached]
-        elif isinstance(pte, Pte) and not pte.is_zero_page:
-            folios.append(pte.folio)
-            slots += [s for s in (FoliosOf(block, i)[pte.folio].slot,) if s is not None]
-    return list(dict.fromkeys(folios)), list(dict.fromkeys(slots))
-
-
-def column_of(block: Block, i: int) -> Column:
-    """A page of a block by itself, with its own data tokens."""
-    folios, slots = reached(block, i)
-    maps = tuple(m._replace(pte=renumbered(m.pte, folios, slots)) for m in block.maps[i])
-    held = [FoliosOf(block, i)[f] for f in folios]
-    cached = [f._replace(slot=None if f.slot is None else slots.index(f.slot)) for f in held]
-    return Column(maps, tuple(cached), tuple(SlotsOf(block, i)[s] for s in slots))
-
-
-def columns(block: Block) -> Iterator[Column]:
-    """The pages of a block by themselves, in canonical form."""
-    return (canonical(*column_of(block, i)) for i in range(len(block.maps)))

@@ -18,6 +18,7 @@ from swaptrace.mm.blockevent import (
     SplitPmd,
     Teller,
 )
+from swaptrace.mm.blockmlock import mlock_large
 from swaptrace.mm.blockwalk import (
     isolate,
     madvise_free_range,
@@ -75,6 +76,7 @@ def happen(
             settle(done, page, event, teller)
         return done
     before_walk(first, event, pages)
+    mlock_large(first, event, pages)
     for i in pages:
         page = first if i == first.i else PmdPage(block, i, policy, around)
         block.touch(i)
@@ -114,6 +116,8 @@ def on_range(
 
 def settle(done: Happened, page: PmdPage, event: BlockEvent, teller: Teller | None) -> None:
     """Check what an event has made of the pages that it touched, and add up what it counted."""
+    page.batch.clear()
+    page.mlock_drain()
     block, touched, known = page.block, sorted(page.block.touched), len(done.violations)
     gone = isinstance(event, Unmap) and event.gone
     for i, before in [] if gone else sorted(block.touched.items()):

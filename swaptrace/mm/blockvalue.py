@@ -38,9 +38,10 @@ class FolioValue(NamedTuple):
     exclusive: Runs[bool]
     bits: tuple[bool, ...]
     slot: int | None
+    mlock_count: int
 
 
-BITS = ("dirty", "lazyfree", "readahead", "partially_mapped")
+BITS = ("dirty", "lazyfree", "readahead", "partially_mapped", "mlocked", "fresh")
 
 
 class SlotsValue(NamedTuple):
@@ -154,6 +155,7 @@ class Freezing:
             runs(folio.exclusive),
             tuple(getattr(folio, bit) for bit in BITS),
             None if folio.slot is None else self.local(folio.slot),
+            folio.mlock_count,
         )
 
     def slot_runs(self) -> Iterator[SlotsValue]:
@@ -235,6 +237,7 @@ def add(block: Block, value: BlockValue, rows: Rows, size: int) -> None:
         new = BlockFolio(start + folio.first, [*spread(folio.data)], [*spread(folio.exclusive)])
         for bit, is_set in zip(BITS, folio.bits, strict=True):
             setattr(new, bit, is_set)
+        new.mlock_count = folio.mlock_count
         block.folios[block.next_folio] = new
         block.next_folio += 1
         if folio.slot is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swaptrace.counters import Counter
 from swaptrace.mm.block import PMD_ORDER, Pmd
-from swaptrace.mm.blockpage import BlockPage
+from swaptrace.mm.blockpage import BlockPage, maps
 from swaptrace.mm.column import ZERO, ZERO_PAGE, Pte
 
 
@@ -20,21 +20,33 @@ def split_folio(page: BlockPage, f: int) -> dict[int, int]:
     page.enter("split_folio")
     page.count(Counter.MTHP_SPLIT)
     page.count(Counter.THP_SPLIT_PAGE, old.nr_pages == 1 << PMD_ORDER)
+    munlock_unmapped(page, f)
     for p in block.huge_mappers(f):  # into migration entries, which lose the dirty bit
         block.pmds[p] = Pmd.TABLE
     old.dirty = old.dirty or any(maps_dirty(page.at(i), f) for i in old.pages)
     new: dict[int, int] = {}
-    slot, mlocked = old.slot, page.mlocked(f)
+    slot = old.slot
     block.cache(f, None)
     for at, i in enumerate(old.pages):
         number = block.add_folio(range(i, i + 1), old.data[at], old.exclusive[at])
         tail = block.folios[number]
-        tail.dirty, tail.lazyfree = old.dirty, old.lazyfree
+        tail.dirty, tail.lazyfree, tail.mlocked = old.dirty, old.lazyfree, old.mlocked
+        tail.mlock_count = 0 if at else old.mlock_count  # lru_add_split_folio()
         if slot is not None:
             block.cache(number, slot + at)
-        remove_migration_ptes(page.at(i), f, number, unused=not mlocked)
+        remove_migration_ptes(page.at(i), f, number)
         new[i] = number
     return new
+
+
+def munlock_unmapped(page: BlockPage, f: int) -> None:
+    """folio_remove_rmap_pte() in try_to_migrate_one(), or of a huge entry: the folio is mlocked
+    once less for each that a locked VMA has."""
+    huge = page.block.huge_mappers(f)
+    for i in page.block.folios[f].pages:
+        for p, mapping in enumerate(page.block.maps[i]):
+            if maps(mapping.pte, f) and (p not in huge or i == page.block.folios[f].first):
+                page.munlock_vma_folio(f, p)
 
 
 def maps_dirty(page: BlockPage, f: int) -> bool:
@@ -43,19 +55,20 @@ def maps_dirty(page: BlockPage, f: int) -> bool:
     return any(isinstance(pte, Pte) and pte.folio == f and pte.dirty for pte in ptes)
 
 
-def remove_migration_ptes(page: BlockPage, old: int, new: int, unused: bool) -> None:
-    """remove_migration_pte(), of all processes; `unused` that zeroes need no page of their own
-    (try_to_map_unused_to_zeropage)."""
+def remove_migration_ptes(page: BlockPage, old: int, new: int) -> None:
+    """remove_migration_pte(), of all processes; zeroes need no page of their own unless they are
+    mlocked (try_to_map_unused_to_zeropage)."""
     for p, mapping in enumerate(page.maps):
         pte = mapping.pte
         if not isinstance(pte, Pte) or pte.folio != old:
             continue
-        zero = unused and page.block.folios[new].data[0] == ZERO and not page.vma(p).locked
+        locked = page.mlocked(new) or page.vma(p).locked
         page.block.touch(page.i)
-        if zero:
+        if page.block.folios[new].data[0] == ZERO and not locked:
             entry = Pte(ZERO_PAGE, False, False, pte.soft_dirty, pte.uffd_wp)
         else:
             entry = pte._replace(folio=new, dirty=False)
+            page.mlock_vma_folio(new, p)
         page.maps[p] = mapping._replace(pte=entry)
     if not page.block.mapcount(new):
         free_folio(page, new)
@@ -74,8 +87,8 @@ def split_huge_pmd(page: BlockPage, p: int) -> None:
     block = page.block
     page.enter("__split_huge_pmd")
     block.pmds[p] = Pmd.TABLE
-    for i, maps in enumerate(block.maps):
-        pte = maps[p].pte
+    for i, mappings in enumerate(block.maps):
+        pte = mappings[p].pte
         assert isinstance(pte, Pte)
         if pte.is_zero_page:
             split = Pte(ZERO_PAGE, uffd_wp=pte.uffd_wp)
@@ -85,7 +98,10 @@ def split_huge_pmd(page: BlockPage, p: int) -> None:
         else:
             continue
         block.touch(i)
-        maps[p] = maps[p]._replace(pte=split)
+        mappings[p] = mappings[p]._replace(pte=split)
+    mapped = block.maps[0][p].pte
+    if isinstance(mapped, Pte) and not mapped.is_zero_page:
+        page.munlock_vma_folio(mapped.folio, p)  # folio_remove_rmap_pmd()
 
 
 def split_huge_pmds(page: BlockPage, f: int) -> None:

@@ -76,4 +76,5 @@ def copy_page(page: BlockPage, p: int, f: int) -> None:
     page.block.folios[f].data[page.i] = page.content(p)
     page.set_pte(p, None)
     if isinstance(pte, Pte) and not pte.is_zero_page:
+        page.munlock_vma_folio(pte.folio, p)  # folio_remove_rmap_pte()
         free_swap_cache(page, pte.folio)

@@ -279,9 +279,9 @@ def map_swapped_in(page: Page, p: int, f: int, fault: SwapinFault, whole: bool) 
 def note_swapped_in(page: Page, p: int, f: int) -> None:
     """folio_add_anon_rmap_ptes(), which mlocks; since 9ae2feacedde (6.11)
     folio_add_new_anon_rmap() of a folio that nobody has mapped, which does not."""
-    if f not in page.fresh or not page.facts.swapin_unmlocked:
+    if not page.is_fresh(f) or not page.facts.swapin_unmlocked:
         page.mlock_vma_folio(f, p)
-    page.fresh.discard(f)
+    page.set_fresh(f, False)
 
 
 def do_wp_page(page: Page, p: int, unshare: bool = False) -> FaultResult:
@@ -379,7 +379,8 @@ def zap_pte(page: Page, p: int, keeps_markers: bool = False) -> None:
         if isinstance(pte, Pte) and not pte.is_zero_page:
             if pte.dirty and page.in_page_cache(pte.folio):
                 page.set_folio(pte.folio, dirty=True)
-            page.munlock_vma_folio(pte.folio, p)  # folio_remove_rmap_pte()
+            if vma.locked:
+                page.walk_mlocks(pte.folio, "unlock")  # folio_remove_rmap_ptes()
             free_swap_cache(page, pte.folio)
     drop_data(page, p)
     if left is not None:

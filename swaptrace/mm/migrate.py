@@ -23,8 +23,10 @@ def migrate(page: Page, p: int) -> None:
         page.set_folio(pte.folio, dirty=True)
     page.enter("remove_migration_pte")
     if page.keeps_mlocked(pte.folio):
-        # The new one is on its list before it is mapped only if the old one was mlocked.
-        locked, was = page.vma(p).locked, page.folios[pte.folio].mlocked
+        # The new one is on its list before it is mapped only if the old one was mlocked. Rmap
+        # leaves a large one unmarked.
+        small, was = page.nr_pages(pte.folio) == 1, page.folios[pte.folio].mlocked
+        locked = page.vma(p).locked and small
         page.set_folio(pte.folio, mlocked=locked, mlock_count=int(locked and was))
     if pte.dirty and page.is_huge(p):
         page.set_pte(p, pte.mkdirty())

@@ -15,4 +15,4 @@ def set_vma(page: Page, p: int, vma: Vma) -> None:
         return
     folio_mark_accessed(page, p)
     page.enter("mlock_pte_range")
-    page.queue_mlock(pte.folio, "lock" if vma.locked else "unlock")
+    page.walk_mlocks(pte.folio, "lock" if vma.locked else "unlock")

@@ -260,6 +260,14 @@ class Page(Waiting):
     def note_lookup(self, p: int, f: int) -> None:
         """What a hit in the swap cache is to read-ahead: the replay's business."""
 
+    def set_fresh(self, f: int, fresh: bool) -> None:
+        """Whether folio `f` is one that nobody has mapped yet."""
+        (self.fresh.add if fresh else self.fresh.discard)(f)
+
+    def is_fresh(self, f: int) -> bool:
+        """Whether it is (not folio_test_anon())."""
+        return f in self.fresh
+
     def mlocked(self, f: int) -> bool:
         """folio_test_mlocked(); where that is not kept, whether a locked VMA maps the folio."""
         if self.keeps_mlocked(f):

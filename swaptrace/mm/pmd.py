@@ -82,6 +82,7 @@ def map_anon_folio_pmd(page: BlockPage, p: int) -> None:
 
 def map_huge(page: BlockPage, p: int, f: int) -> None:
     """map_anon_folio_pmd_nopf(): a dirty entry, writable if the VMA allows."""
+    page.lru_add_vma(f, p)
     pte = mk_pte(page.facts, f).mkdirty()
     set_pmd(page, p, Pte(*(pte.mkwrite() if page.vma(p).writable else pte)))
 

@@ -9,7 +9,7 @@ from swaptrace.mm.page import Page
 
 def swap_read_folio(page: Page, s: int, f: int) -> None:
     """Fill folio `f` from swap, slot `s` being this page's, and count where the data came from."""
-    page.fresh.add(f)
+    page.set_fresh(f, True)
     page.set_active(f, None)  # workingset_refault() compares with how many file pages there are
     zeroes, pages = page.load(s, f), page.nr_pages(f)
     if page.facts.zeromap and zeroes:

@@ -97,6 +97,10 @@ class Waiting(ABC):
         if self.vma(p).locked:
             self.queue_mlock(f, "unlock")
 
+    def walk_mlocks(self, f: int, entry: MlockEntry) -> None:
+        """mlock_folio() or munlock_folio(), of what a walk comes to."""
+        self.queue_mlock(f, entry)
+
     def queue_mlock(self, f: int, entry: MlockEntry) -> None:
         """mlock_folio(), mlock_new_folio() or munlock_folio(): an entry, which has a reference, and
         PG_mlocked at once unless it is to be cleared; the last that fits empties the batch."""
@@ -113,10 +117,15 @@ class Waiting(ABC):
             self.mlock_drain()
             self.batched = self.batched._replace(mlock_filled=True, mlocked=0)
 
+    def mark_of(self, f: int) -> Folio:
+        """A folio that has PG_mlocked, and is counted, as folio `f` is."""
+        return self.folios[f]
+
     def mlock_drain(self) -> None:
         """mlock_folio_batch(), of the folios here."""
         for f, entries in self.mlocks.items():
-            done = self.folios[f]._replace(batched=f in self.batch, mlocks=entries).mlock_drained()
+            folio = self.mark_of(f)._replace(batched=f in self.batch, mlocks=entries)
+            done = folio.mlock_drained()
             self.set_folio(f, mlocked=done.mlocked, mlock_count=done.mlock_count)
         self.mlocks.clear()
 

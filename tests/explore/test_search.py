@@ -17,7 +17,6 @@ from swaptrace.exploration.alphabet import OPERATIONS
 from swaptrace.exploration.decisions import questions
 from swaptrace.exploration.explorer import Exploration, Request, explore, operations
 from swaptrace.exploration.graph import Limits
-from swaptrace.exploration.scope import scope
 from swaptrace.exploration.search import SearchBounds
 from swaptrace.exploration.witness import short, witnesses
 from swaptrace.mm.event import Facts
@@ -29,7 +28,6 @@ from swaptrace.replay.scenarios import expectations
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.thp import Thp
 from tests.effort import ALL, exhaustive, part, some
 from tests.explore.sequences import MACHINES, every, graph, scenario_of, states_of
 from tests.explore.unable import Picky, Wrong
@@ -268,26 +266,3 @@ def test_a_bound_that_is_not_reached_changes_nothing() -> None:
     free = explored("final", ops=UNLOCKED)
     bounded = explored("final", ops=UNLOCKED, bounds=SearchBounds(100, 10_000))
     assert free.found == bounded.found
-
-
-LARGE = (Thp("16KiB", "always"),)
-
-
-@pytest.mark.parametrize(
-    ("kernel", "thp", "processes", "operations", "said"),
-    [
-        ("6.12", LARGE, 2, "read,mlock,pageout,fork", True),
-        ("6.12", (), 2, "read,mlock,pageout,fork", False),
-        ("6.12", LARGE, 1, "read,mlock,pageout", False),
-        ("6.12", LARGE, 2, "read,pageout,fork", False),
-        ("6.1", LARGE, 2, "read,mlock,pageout,fork", False),
-        ("6.12", LARGE, 2, None, False),
-    ],
-)
-def test_a_proof_with_large_folios_says_that_it_takes_those_of_locked_vmas_for_mlocked(
-    kernel: str, thp: tuple[Thp, ...], processes: int, operations: str | None, said: bool
-) -> None:
-    """Where a kernel does not mark what such a VMA swaps in?"""
-    letters = None if operations is None else tuple(operations.split(","))
-    text = scope(Machine(kernel=kernel, thp=thp), processes, letters)
-    assert ("if every folio is mlocked that a locked VMA maps" in text) is said

@@ -18,6 +18,8 @@ from swaptrace.mm.event import (
     Event,
     Facts,
     Fork,
+    Free,
+    Merge,
     Migrate,
     Pageout,
     SetVma,
@@ -162,6 +164,59 @@ def test_folios_are_marked_as_by_the_functions_of_the_kernel(
         column = after
         found = [(folio.mlocked, folio.mlock_count) for folio in column.folios]
         assert found == [(mark.mlocked, mark.times) for mark in marks.of.values()]
+
+
+def shared_in_cache(facts: Facts) -> list[Event]:
+    """A KSM folio that, on disk, a locked VMA maps out of the swap cache, and another may."""
+    write, read = (Access(0, facts, not w, "fresh" if w else None) for w in (True, False))
+    shared: list[Event] = [
+        write,
+        Merge(0, facts, kept=True),
+        Pageout(0, facts),
+        Fork(0, facts, copy=True),
+    ]
+    return [*shared, SetVma(0, facts, Vma(locked=True)), read]
+
+
+OF_SHARED = (Access, Dontneed, Fork, Free, Migrate, Pageout, SetVma, Unmap)
+"""What makes a KSM folio come and go."""
+
+
+def merges(column: Column, facts: Facts) -> list[Event]:
+    """What ksmd can do, as where all pages are equal: a KSM folio in the swap cache ends it."""
+    shared = [folio for folio in column.folios if folio.ksm]
+    if any(folio.slot is not None for folio in shared):
+        return []
+    found = ((p, mapped(column, p)) for p in range(len(column.maps)))
+    at = [(p, column.folios[each[0][0]]) for p, each in found if each]
+    plain = [(p, folio) for p, folio in at if not folio.ksm and not folio.lazyfree]
+    kept = [p for p, folio in plain if folio.slot is None and not shared]
+    return [
+        *(Merge(p, facts, kept=True) for p in kept),
+        *(Merge(p, facts, kept=False) for p, _ in plain if shared),
+    ]
+
+
+@settings(max_examples=examples(1500), deadline=None)
+@given(st.data(), st.sampled_from(KERNELS), st.sampled_from(("zram", "disk", "zswap")))
+def test_a_ksm_folio_is_mlocked_while_a_locked_vma_maps_it_where_that_matters(
+    data: st.DataObject, kernel: str, backend: str
+) -> None:
+    """In the swap cache, where a fault asks, and where nobody locks it, as MADV_FREE asks?"""
+    facts, column, marks = machine_of(kernel, backend), UNTOUCHED, Marks(kernel)
+    history = shared_in_cache(facts)[: data.draw(st.sampled_from((0, 2, 6)))]
+    for step in range(len(history) + data.draw(st.integers(1, 40))):
+        every = [e for e in choices(column, facts) if isinstance(e, OF_SHARED)]
+        choice = st.sampled_from([*every, *merges(column, facts) * 3])
+        event = history[step] if step < len(history) else data.draw(choice)
+        after = transition(MERGED, column, event).column
+        marks.follow(column, event, after, moves(MERGED, column, event))
+        column = after
+        for f, folio in enumerate(column.folios):
+            each = [m for p in range(len(column.maps)) for m in mapped(column, p) if m[0] == f]
+            locked = any(vma.locked for _, vma in each)
+            if folio.ksm and (folio.slot is not None or not locked):
+                assert marks.of[f].mlocked == locked
 
 
 def test_where_no_memory_is_locked_nothing_is_kept() -> None:

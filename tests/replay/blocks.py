@@ -10,8 +10,8 @@ from unittest import mock
 from swaptrace.errors import NotModelled, SwaptraceError
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.block import Block, Pmd, cached_alone
+from swaptrace.mm.blockcolumn import columns
 from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd
-from swaptrace.mm.blockpage import columns
 from swaptrace.mm.blocktransition import Happened, happen
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Access, Event, Facts, Free, Pageout, Populate

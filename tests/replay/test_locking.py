@@ -159,3 +159,51 @@ def test_a_page_that_is_mlocked_leaves_the_swap_cache_with_the_next_process() ->
     first = SWAPPED_IN_LOCKED.replace("- {read: a}\n", "")
     for between, written in (("", 16), (again, 32), (again + again[:31], 16)):
         assert run(first + between + end).total["pswpout"] == written
+
+
+LARGE_SWAPPED_IN = """
+- {mmap: a, size: 64KiB, at: '0x4000000'}
+- {memset: a, value: 17}
+- {madvise: a, advice: PAGEOUT}
+- {mlock: a, flags: MLOCK_ONFAULT}
+- {read: a}
+- {fork: other}
+- {fork: child}
+"""
+"""A locked VMA maps all of a large folio, which is not mlocked."""
+
+LARGE_LOCKED_TWICE = """
+- {mmap: a, size: 64KiB, at: '0x4000000'}
+- {memset: a, value: 17}
+- {mlock: a, flags: MLOCK_ONFAULT}
+- {fork: other}
+- {mlock: a, flags: MLOCK_ONFAULT, process: other}
+- {fork: child}
+"""
+"""Two locked VMAs map all of it, so that it is mlocked twice."""
+
+FREED = """
+- {madvise: a, advice: FREE, process: child}
+- {munmap: a}
+- {munmap: a, process: other}
+- {madvise: a, advice: PAGEOUT, process: child}
+"""
+"""It goes without being written only if it is not mlocked as it is freed."""
+
+
+@pytest.mark.parametrize(
+    ("steps", "written"),
+    [
+        (LARGE_SWAPPED_IN, 16),
+        (LARGE_LOCKED_TWICE, 16),
+        (LARGE_LOCKED_TWICE + "- {write: a, length: 4KiB}\n", 16),
+        (LARGE_LOCKED_TWICE + "- {write: a, length: 8KiB}\n", 0),
+    ],
+)
+def test_a_large_folio_is_mlocked_once_less_for_each_page_that_is_copied(
+    steps: str, written: int
+) -> None:
+    """Can it be given up then, although a locked VMA may still map all of it?"""
+    text = f"machine: {{kernel: '6.12', thp: 64KiB}}\nsteps:\n{steps}{FREED}"
+    found = replay(load_text(text, "a"), policies.find("merged"))
+    assert found.total.get("pswpout", 0) == written

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from swaptrace.mm.block import Block
-from swaptrace.mm.column import Pte, SwapPte
-from swaptrace.mm.pmd import PmdPage
+from swaptrace.mm.column import Mapping, Pte, SwapPte
 from swaptrace.replay.folios.lru import BATCH, Lists, LruFolio, Shadow
 from swaptrace.replay.folios.pagewise import Near, Pagewise
 from swaptrace.replay.world import World
@@ -101,12 +100,15 @@ class Charged(Pagewise):
             self.lru.move(move)
 
     def evictable(self, folio: LruFolio) -> bool:
-        """Whether no locked VMA maps it."""
+        """Whether no locked VMA maps all of it: reclaim is taken to have marked the others."""
         spaces = (process.space for process in self.world.processes.values())
         if not any(area.vma.locked for space in spaces for area in space.areas):
             return True
-        near, policy = Near(self, folio.shared, folio.block), self.world.table.policy
-        return not PmdPage(folio.block, folio.pages.start, policy, near).mlocked(folio.number)
+        maps = folio.block.maps
+        return not any(
+            all(mlocks(maps[i][p], folio.number) for i in folio.pages)
+            for p in folio.block.mapped_by(folio.number)
+        )
 
     def reconsider(self, near: Near) -> None:
         """Folios of a block that are locked now, or no longer."""
@@ -118,3 +120,9 @@ class Charged(Pagewise):
 
     def released(self, slot: int) -> None:
         self.shadows.pop(slot, None)
+
+
+def mlocks(mapping: Mapping, f: int) -> bool:
+    """Whether a locked VMA maps the folio here."""
+    vma, pte = mapping.vma, mapping.pte
+    return isinstance(pte, Pte) and pte.folio == f and vma is not None and vma.locked

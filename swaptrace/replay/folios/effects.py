@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeAlias
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.block import Block, cached_alone
+from swaptrace.mm.blockcolumn import columns
 from swaptrace.mm.blockevent import BlockChange, BlockEvent
-from swaptrace.mm.blockpage import columns
 from swaptrace.mm.blocktransition import happen
 from swaptrace.mm.blockvalue import BlockValue, Frozen, Rows, Runs, freeze, runs, thaw
 from swaptrace.mm.column import Column

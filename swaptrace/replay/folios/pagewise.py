@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.block import Block, Pmd, cached_alone
+from swaptrace.mm.blockcolumn import columns
 from swaptrace.mm.blockevent import BlockEvent
-from swaptrace.mm.blockpage import columns
 from swaptrace.mm.blocktransition import Happened, happen
 from swaptrace.mm.column import ENTRY_BYTES, Column
 from swaptrace.mm.event import Access, Facts
