@@ -49,10 +49,11 @@ IGNORED: Final[Mapping[str, frozenset[str]]] = {
         folio_move_anon_rmap page_move_anon_rmap swap_free swap_free_nr
         """
     ),
+    "checks that stop a kernel that is wrong": words("BUG_ON WARN_ON WARN_ON_ONCE WARN_ONCE"),
     "assertions and traces": words(
         """
-        BUG_ON VM_BUG_ON VM_BUG_ON_PAGE VM_BUG_ON_FOLIO VM_BUG_ON_VMA WARN_ON WARN_ON_ONCE
-        WARN_ONCE VM_WARN_ON VM_WARN_ON_ONCE VM_WARN_ON_FOLIO VM_WARN_ON_ONCE_FOLIO
+        VM_BUG_ON VM_BUG_ON_PAGE VM_BUG_ON_FOLIO VM_BUG_ON_VMA VM_WARN_ON VM_WARN_ON_ONCE
+        VM_WARN_ON_FOLIO VM_WARN_ON_ONCE_FOLIO
         VM_WARN_ON_ONCE_PAGE VM_WARN_ON_VMG VM_WARN_ONCE BUILD_BUG_ON might_sleep
         lockdep_assert_held assert_spin_locked barrier pr_debug pr_warn_once
         """

@@ -36,7 +36,7 @@ CALLED_ATTRIBUTES: Final = words(
 """The same, with something in parentheses after them."""
 
 _TOKEN: Final = re.compile(
-    r"""(?P<comment>/\*.*?\*/|//[^\n]*)
+    r"""(?P<comment>/\*.*?\*/|//(?:\\\n|[^\n])*)
     |(?P<opened>/\*)
     |(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
     |(?P<space>[ \t\f\v\r\n]+|\\\r?\n)

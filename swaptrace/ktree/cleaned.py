@@ -19,11 +19,14 @@ MAX_BYTES: Final = 1024 * 1024
 CONDITIONALS: Final = frozenset({"if", "ifdef", "ifndef", "elif", "else", "endif"})
 
 _LITERAL: Final = re.compile(
-    r"""(?P<comment>/\*.*?\*/|//[^\n]*)
+    r"""(?P<comment>/\*.*?\*/|//(?:\\\n|[^\n])*)
     |(?P<opened>/\*)
     |(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')""",
     re.VERBOSE | re.DOTALL,
 )
+
+_SPLICED: Final = re.compile(r"/(?:\\\n)+[/*]|\*(?:\\\n)+/")
+"""A sign that begins or ends a comment, on two lines."""
 
 _DIRECTIVE: Final = re.compile(r"[ \t]*#[ \t]*(\w*)")
 
@@ -57,6 +60,11 @@ def words_of(file: str, text: str) -> str:
 
 
 def _blanked(source: CSource, text: str, kinds: Collection[str]) -> str:
+    spliced = _SPLICED.search(text)
+    if spliced is not None:
+        place = source.place(text, spliced.start())
+        raise source.error(place, "a comment that begins or ends on two lines is not understood")
+
     def blank(match: re.Match[str]) -> str:
         if match.lastgroup == "opened":
             place = source.place(text, match.start())

@@ -156,11 +156,11 @@ class _Copy:
         before, after = (self._known(name) for name in (diff.old, diff.new))
         path = after if before is None else before
         if path is None or not self._take(path):
-            self.others[path or diff.new] = None
+            self.others |= dict.fromkeys((path or diff.new, after or path or diff.new))
             self.unread += (hunk.text for hunk in diff.hunks)
             return
         if not diff.hunks or after not in (None, path):
-            self.others[after or path] = None  # a mode, a name
+            self.others |= dict.fromkeys((path, after or path))  # a mode, a name
         if diff.hunks and before is None:
             raise self._refused(file, path, diff.hunks[0])  # a new file, and there is one already
         if not diff.hunks:

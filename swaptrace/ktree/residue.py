@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import Final, NamedTuple
 
 from swaptrace.csource.ignored import leaves_no_trace
 from swaptrace.csource.listing import KERNEL_NAMES
@@ -14,8 +15,26 @@ from swaptrace.ktree.cleaned import Cleaned
 from swaptrace.ktree.decisions import Decisions
 from swaptrace.ktree.functions import TextSpan
 
-NotExecuted = Counter[tuple[str, str]]
-"""Calls that leave no trace and lines that are not compiled, by a name for them and their words."""
+SilentCall = tuple[str, str]
+"""A call that leaves no trace, by its name and its words."""
+
+
+class NotExecuted(NamedTuple):
+    """What is not executed of a part of a file: `lines` that are not compiled, and `calls` that
+    leave no trace, in order. `executed` is the rest, word by word, and `places` are how many of
+    these words stand before each call."""
+
+    lines: Counter[str]
+    calls: tuple[SilentCall, ...]
+    places: tuple[int, ...]
+    executed: tuple[str, ...]
+
+
+Opcode = tuple[str, int, int, int, int]
+"""What becomes of a part of one sequence in another, as of difflib."""
+
+NOTHING: Final = NotExecuted(Counter(), (), (), ())
+"""Of a function that is not run."""
 
 OUTSIDE: Final = "outside of functions"
 
@@ -23,6 +42,8 @@ LEFT_OUT: Final = "preprocessor lines"
 """Directives, and what they leave out."""
 
 _TOKEN: Final = re.compile(r"(?P<call>\b\w+)\s*\(|[;{}]")
+
+_WORD: Final = re.compile(r"\w+|[^\w\s]")
 
 
 def changed_functions(before: Decisions, after: Decisions) -> Iterator[str]:
@@ -66,8 +87,40 @@ def passed_over(before: Decisions, after: Decisions) -> Iterator[str]:
 
 
 def differing(old: NotExecuted, new: NotExecuted) -> list[str]:
-    """Of what only one of the two has, the names."""
-    return list(dict.fromkeys(name for name, _ in (new - old) + (old - new)))
+    """The names of what only one of the two has, or has elsewhere: behind another such call, or
+    behind what is executed and was before it."""
+    if old == new:
+        return []
+    names = [LEFT_OUT] * (old.lines != new.lines)
+    allowed = _Counterparts(old.executed, new.executed)
+    for tag, first, last, start, end in _compared(old.calls, new.calls):
+        if tag != "equal":
+            names += [name for name, _ in (*old.calls[first:last], *new.calls[start:end])]
+            continue
+        pairs = zip(old.places[first:last], new.places[start:end], strict=True)
+        moved = [at for at, (one, other) in enumerate(pairs, first) if not allowed(one, other)]
+        names += [old.calls[at][0] for at in moved]
+    return list(dict.fromkeys(names))
+
+
+def _compared(old: tuple[object, ...], new: tuple[object, ...]) -> Sequence[Opcode]:
+    return SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+
+
+class _Counterparts:
+    """Where in one sequence of words a place of another is."""
+
+    def __init__(self, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+        self.compared = _compared(old, new)
+
+    def __call__(self, one: int, other: int) -> bool:
+        """Whether both are the same place: between words that are in both, or else among those
+        that stand for each other."""
+        around = [each for each in self.compared if each[1] <= one <= each[2]]
+        exact = [start + one - first for tag, first, _, start, _ in around if tag == "equal"]
+        if exact:
+            return other in exact
+        return not around or any(start <= other <= end for _, _, _, start, end in around)
 
 
 def not_executed(
@@ -79,15 +132,21 @@ def not_executed(
     )
     lines = zip(uncommented, code, strict=True)
     left_out = (words for words, compiled in lines if words.strip() and not compiled.strip())
-    found = Counter((LEFT_OUT, _words(line)) for line in left_out)
-    found.update(_silent_calls(file.code, span, is_silent))
-    return found
+    calls, places, executed, at = [], [], list[str](), span.start
+    for name, words, start, end in _silent_calls(file.code, span, is_silent):
+        executed += _WORD.findall(file.code[at : max(at, start)])
+        at = max(at, end)
+        calls.append((name, words))
+        places.append(len(executed))
+    executed += _WORD.findall(file.code[at : span.end])
+    return NotExecuted(Counter(map(_words, left_out)), tuple(calls), tuple(places), tuple(executed))
 
 
 def _silent_calls(
     code: str, span: TextSpan, is_silent: Callable[[str], bool]
-) -> Iterator[tuple[str, str]]:
-    """The statements with such calls, behind the heads of the blocks that they stand in."""
+) -> Iterator[tuple[str, str, int, int]]:
+    """The statements with such calls, behind the heads of the blocks that they stand in, and from
+    where to where they go."""
     heads: list[str] = []
     begin = span.start
     for token in _TOKEN.finditer(code, span.start, span.end):
@@ -99,5 +158,5 @@ def _silent_calls(
                 heads.pop()
             begin = token.end()
         elif is_silent(name):
-            end = code.find(";", token.end(), span.end)
-            yield f"{name}()", " { ".join([*heads, _words(code[begin : max(end, begin)])])
+            end = max(code.find(";", token.end(), span.end), begin)
+            yield f"{name}()", " { ".join([*heads, _words(code[begin:end])]), begin, end

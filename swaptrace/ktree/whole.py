@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from swaptrace.csource.preprocess import defined_with
 from swaptrace.errors import PolicyError, listed, printable
@@ -16,13 +16,13 @@ from swaptrace.ktree.faults.builtin import ALWAYS
 from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.inert import leaves_no_trace, may_change
 from swaptrace.ktree.faults.policy import TreePolicy, programs_of
-from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
+from swaptrace.ktree.faults.program import CallableFunction, FaultProgram, FunctionWords
 from swaptrace.ktree.faults.source import FILES, Sources
-from swaptrace.ktree.functions import TextSpan, functions
+from swaptrace.ktree.functions import functions
 from swaptrace.ktree.patching import is_inert as is_no_code
 from swaptrace.ktree.patching import patched
 from swaptrace.ktree.regular import is_plain, read_regular
-from swaptrace.ktree.residue import NotExecuted, differing, not_executed
+from swaptrace.ktree.residue import NOTHING, NotExecuted, differing, not_executed
 from swaptrace.ktree.spec import MAKEFILE, MEMORY, Spec
 
 _LOOKS_UP: Final = re.compile(r"\bswap_cache_get_folio\s*\(")
@@ -36,7 +36,14 @@ _NAMING: Final = re.compile(
 
 _INCLUDE: Final = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
 
+_DIRECTIVE: Final = re.compile(r"^[ \t]*#[ \t]*(?!include\b)\w", re.MULTILINE)
+
+_DEFINES: Final = re.compile(r"#\s*(?:define|undef|pragma)\b")
+
 OUTSIDE: Final = "outside of functions"
+
+UNCALLED: Final = FunctionWords("", ())
+"""Of a function that is not run."""
 
 UNKNOWN: Final = (
     "no Makefile gives the version: what the model does itself is taken as in the newest kernel"
@@ -58,6 +65,17 @@ MAX_MAKEFILE: Final = 1024 * 1024
 
 Programs: TypeAlias = tuple[FaultProgram, FaultProgram]
 """What is interpreted for a fault, and for its window."""
+
+Place: TypeAlias = tuple[str, str]
+"""The path of a file, and the name of a function in it."""
+
+
+class ChangedPart(NamedTuple):
+    """What a patch changes: a function, or what is around them. `defines` is that it has directives
+    of the preprocessor, which count for what follows as well."""
+
+    place: Place
+    defines: bool
 
 
 def is_whole(text: str) -> bool:
@@ -91,7 +109,7 @@ def from_tree(
     after = programs_of(sources, builtin)
     notes, undecided = list(patch.notes), []
     ran, inert, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
-    left += _changes_not_executed(spec, text, texts, defined, {*_run(before), *_run(after)})
+    left += _changes_not_executed(before, after)
     left += [path for path in patch.others if not is_no_code(path)]
     left += [MAKEFILE] * (_NAMING.sub("", makefile) != _NAMING.sub("", changed_makefile))
     if left:
@@ -155,8 +173,8 @@ def _version(text: str) -> Version | None:
 
 def _changes(
     spec: Spec, text: str, texts: Mapping[str, str], defined: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    """Where each function that a patch changes stands, by its name with that of the file."""
+) -> Iterator[tuple[str, ChangedPart]]:
+    """What a patch changes, by words for it: each function, and what is around them."""
     for path, after in texts.items():
         before = text if path == MEMORY else _text(spec.root / path)
         if words_of(path, before) == words_of(path, after):
@@ -164,41 +182,33 @@ def _changes(
         try:
             old, new = _parts(path, before, defined), _parts(path, after, defined)
         except PolicyError:  # conditions of the preprocessor that are not understood
-            yield path, path
+            yield path, ChangedPart((path, path), defines=True)
             continue
         for name in dict.fromkeys([*new, *old]):
-            if old.get(name) != new.get(name):
-                yield f"{path}: {name}{'' if name == OUTSIDE else '()'}", name
+            one, other = old.get(name, UNDEFINED), new.get(name, UNDEFINED)
+            if one.words != other.words:
+                defines = _DEFINES.search(f"{one.words} {other.words}") is not None
+                shown = f"{path}: {name}{'' if name == OUTSIDE else '()'}"
+                yield shown, ChangedPart((path, name), defines)
+        if any(old[name].behind != new[name].behind for name in old.keys() & new.keys()):
+            yield f"{path}: {OUTSIDE}", ChangedPart((path, OUTSIDE), defines=True)
 
 
-def _changes_not_executed(
-    spec: Spec,
-    text: str,
-    texts: Mapping[str, str],
-    defined: Collection[str],
-    run: Collection[str],
-) -> Iterator[str]:
+def _changes_not_executed(before: Programs, after: Programs) -> Iterator[str]:
     """What a patch changes in functions that are run and is passed over there."""
-    for path, after in texts.items():
-        before = text if path == MEMORY else _text(spec.root / path)
-        try:
-            old, new = (_passed_over(path, each, defined, run) for each in (before, after))
-        except PolicyError:  # see `_changes`
-            continue
-        for name in old.keys() & new.keys():
-            yield from (f"{path}: {each} in {name}()" for each in differing(old[name], new[name]))
+    old, new = _passed_over(before), _passed_over(after)
+    for place in {**old, **new}:
+        path, name = place
+        changes = differing(old.get(place, NOTHING), new.get(place, NOTHING))
+        yield from (f"{path}: {each} in {name}()" for each in changes)
 
 
-def _passed_over(
-    path: str, text: str, defined: Collection[str], run: Collection[str]
-) -> dict[str, NotExecuted]:
-    """By function."""
-    file = cleaned(path, text, defined)
-    check_braces(file)
+def _passed_over(programs: Programs) -> dict[Place, NotExecuted]:
+    """By function that is run."""
+    definitions = (each.definition for each in _run(programs).values())
     return {
-        each.name: not_executed(file, TextSpan(each.start, each.end), leaves_no_trace)
-        for each in functions(file.code)
-        if each.name in run
+        (each.file, each.name): not_executed(each.within, each.span, leaves_no_trace)
+        for each in definitions
     }
 
 
@@ -206,18 +216,31 @@ def _text(path: Path) -> str:
     return read_regular(path, MAX_MAKEFILE).decode("utf-8", "surrogateescape")
 
 
-def _parts(path: str, text: str, defined: Collection[str]) -> dict[str, str]:
-    """The words of each function, and of what is around but the names of headers."""
+class FilePart(NamedTuple):
+    """The words of a function, or of what is around; `behind` is how many directives of the
+    preprocessor stand before it outside of functions, but for those that name a header."""
+
+    words: str
+    behind: int = 0
+
+
+UNDEFINED: Final = FilePart("")
+
+
+def _parts(path: str, text: str, defined: Collection[str]) -> dict[str, FilePart]:
+    """Each function, and what is around but the names of headers."""
     file = cleaned(path, text, defined)
     check_braces(file)
-    parts: dict[str, list[str]] = {}
-    around, at = [], 0
+    parts: dict[str, FilePart] = {}
+    around, at, behind = [], 0, 0
     for each in functions(file.code):
-        parts.setdefault(each.name, []).append(_words(file.uncommented[each.start : each.end]))
+        words = [parts.get(each.name, UNDEFINED).words, file.uncommented[each.start : each.end]]
         around.append(file.uncommented[at : each.start])
+        behind += len(_DIRECTIVE.findall(around[-1]))
+        parts[each.name] = FilePart(_words(" ".join(words)), behind)
         at = max(at, each.end)
     rest = _words(_INCLUDE.sub("", "".join([*around, file.uncommented[at:]])))
-    return {name: " ".join(words) for name, words in parts.items()} | {OUTSIDE: rest}
+    return parts | {OUTSIDE: FilePart(rest)}
 
 
 def _words(text: str) -> str:
@@ -225,22 +248,23 @@ def _words(text: str) -> str:
 
 
 def _sorted(
-    before: Programs, after: Programs, changed: Mapping[str, str]
+    before: Programs, after: Programs, changed: Mapping[str, ChangedPart]
 ) -> tuple[list[str], list[str], list[str]]:
     """Which of the changes run, which are known to be without effect, and which are neither."""
-    run = {*_run(before), *_run(after)}
-    ran = [place for place, name in changed.items() if name in run]
-    others = [(place, name) for place, name in changed.items() if name not in run]
-    inert = [place for place, name in others if may_change(name)]
-    return ran, inert, [place for place, name in others if not may_change(name)]
+    both = (*_run(before).values(), *_run(after).values())
+    run = {(each.definition.file, each.definition.name) for each in both}
+    ran = [words for words, part in changed.items() if part.place in run]
+    others = {words: part for words, part in changed.items() if part.place not in run}
+    inert = [
+        words for words, part in others.items() if may_change(part.place[1]) and not part.defines
+    ]
+    return ran, inert, [words for words in others if words not in inert]
 
 
 def _ruled_out(before: FaultProgram, after: FaultProgram) -> Iterator[str]:
-    """The functions of which a patch changes what the model rules out."""
+    """The functions of which a patch changes what the model rules out, or does not look at."""
     old, new = before.changes(), after.changes()
-    for name, change in new.items():
-        known = old.get(name)
-        if known is None or Counter(known.ruled_out) != Counter(change.ruled_out):
-            if known is None and not change.ruled_out:
-                continue
+    for name in {**old, **new}:
+        one, other = old.get(name, UNCALLED), new.get(name, UNCALLED)
+        if one.words != other.words and Counter(one.ruled_out) != Counter(other.ruled_out):
             yield f"{name}() changes in what the model has none of, such as folios of several pages"

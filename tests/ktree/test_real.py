@@ -111,7 +111,12 @@ def test_what_a_kernel_did_holds_for_its_source(version: str) -> None:
     ("condition", "name"), [(BEFORE, "prepatch"), (RFC, "rfc")], ids=["reverted", "rfc"]
 )
 def test_a_patch_makes_it_another_policy(condition: str, name: str, tmp_path: Path) -> None:
-    """Is 6.12 with the statements of another one equal to that, by explore?"""
+    """Is 6.12 with the statements of another one equal to that, by explore?
+
+    Neither takes a KSM page for its own.
+    """
+    owner = "exclusive || folio_ref_count(folio) == 1"
+    condition = condition.replace(owner, f"!folio_test_ksm(folio) && ({owner})")
 
     def edit(text: str) -> str:
         head, name_, body = text.partition("vm_fault_t do_swap_page(struct vm_fault *vmf)\n{")

@@ -7,57 +7,60 @@ false `a` nothing of `b` need be understood. What was left out so is remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from operator import eq
 from typing import TYPE_CHECKING, Any, Final
 
 from pycparser import c_ast
 
 from swaptrace.counters import Counter
 from swaptrace.csource.arithmetic import OPERATORS
-from swaptrace.csource.kinds import vm_flags
 from swaptrace.csource.nodes import Nodes, arguments_of, text_of
 from swaptrace.csource.parse import place_of
 from swaptrace.csource.preprocess import ENABLED
 from swaptrace.csource.scope import fit, width_of
 from swaptrace.errors import PolicyError, quote
-from swaptrace.ktree.faults.computation import Computation, Env, LocalVariable, Run, constant
+from swaptrace.ktree.faults.checked import (
+    ACCEPTED,
+    CONSTANT_TYPES,
+    FIELD_TYPES,
+    NEVER,
+    POSSIBLE,
+)
+from swaptrace.ktree.faults.computation import (
+    Computation,
+    Env,
+    LocalVariable,
+    Run,
+    constant,
+    truth,
+)
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
+from swaptrace.ktree.faults.fields import VM_KNOWN
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
+from swaptrace.ktree.faults.integers import (
+    COMPARISONS,
+    INT,
+    UNKNOWN,
+    common,
+    converted,
+    of_constant,
+    operation,
+    promoted,
+    result_of,
+    whole,
+)
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure
 from swaptrace.ktree.faults.reading import Reading
 from swaptrace.ktree.faults.values import (
-    OPAQUE,
     PTEP,
-    VMA,
-    VMF,
-    Address,
     Pointer,
     Reference,
-    Symbolic,
-    are_equal,
     is_true,
     named,
 )
-from swaptrace.mm.column import Vma
 
 if TYPE_CHECKING:
     from swaptrace.ktree.faults.source import Definition
-
-POSSIBLE: Final = vm_flags(Vma(True, True, True, True, True))
-"""The flags that the VMA of a private anonymous mapping can have."""
-
-ACCEPTED: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "V": partial(eq, VMA),
-    "M": partial(eq, VMF),
-    "P": partial(eq, PTEP),
-    "f": lambda value: isinstance(value, Pointer) and value.kind == "folio",
-    "a": lambda value: value is OPAQUE or isinstance(value, Address),
-    "0": lambda value: type(value) is int and value == 0,
-    "1": lambda value: type(value) is int and value == 1,
-}
-"""What an argument must be, by the letter of `Primitive.params`."""
 
 
 class FaultExpressions(Nodes):
@@ -101,20 +104,24 @@ class FaultExpressions(Nodes):
             found = run(fault, env)
             return 1 if (found if type(found) is int else is_true(found, fail)) else 0
 
-        return Computation(holds, holds=True)
+        return truth(holds)
 
     def _failing(self, node: Any) -> Callable[[str], PolicyError]:
         return lambda message: self.error(node, message)
 
     def _constant(self, node: Any) -> Computation:
-        return constant(self.integer(node))
+        value = self.integer(node)
+        return constant(value, of_constant(node.value, value))
 
     def _name(self, node: Any) -> Computation:
         variable = self.find(node.name)
+        if variable is not None and variable.constant is not None:
+            return constant(variable.constant, promoted(variable.width))
         if variable is not None:
-            return self._variable(node, variable.key)
+            return self._variable(node, variable)
         if node.name in self.program.dialect.constants:
-            return constant(self.program.dialect.constants[node.name])
+            kind = CONSTANT_TYPES.get(node.name, INT)
+            return constant(self.program.dialect.constants[node.name], kind)
         if node.name in self.program.dialect.names:
             read = self.program.dialect.names[node.name]
             return Computation(lambda fault, _env: read(fault))
@@ -122,14 +129,16 @@ class FaultExpressions(Nodes):
             return constant(1)
         raise self.error(node, f"the model has no name {quote(node.name)}")
 
-    def _variable(self, node: Any, key: str) -> Computation:
+    def _variable(self, node: Any, variable: LocalVariable) -> Computation:
+        key = variable.key
+
         def run(_fault: Fault, env: Env) -> Any:
             try:
                 return env[key]
             except KeyError:
                 raise self.error(node, f"{quote(node.name)} has no value here") from None
 
-        return Computation(run)
+        return Computation(run, kind=promoted(variable.width))
 
     def _field(self, node: Any) -> Computation:
         name, fields = node.field.name, self.program.dialect.fields
@@ -149,7 +158,7 @@ class FaultExpressions(Nodes):
             except Unmodelled as wrong:
                 raise self.error(node, str(wrong)) from None
 
-        return Computation(run, possible=POSSIBLE if name == "vm_flags" else None)
+        return Computation(run, is_vm_flags=name == "vm_flags", kind=FIELD_TYPES.get(name, UNKNOWN))
 
     def _unary(self, node: Any) -> Computation:
         if node.op == "!":
@@ -157,7 +166,7 @@ class FaultExpressions(Nodes):
             if value.constant is not None:
                 return constant(1 - value.constant)
             run = value.run
-            return Computation(lambda fault, env: 1 - run(fault, env), holds=True)
+            return truth(lambda fault, env: 1 - run(fault, env))
         if node.op == "&":
             return self._address(node)
         if node.op == "*":
@@ -167,15 +176,17 @@ class FaultExpressions(Nodes):
         return self._negated(node)
 
     def _negated(self, node: Any) -> Computation:
-        value, minus = self.value(node.expr), node.op == "-"
+        value, minus, fail = self.value(node.expr), node.op == "-", self._failing(node)
 
-        def run(fault: Fault, env: Env) -> int:
-            number = self._integer(node.expr, value.run(fault, env))
-            return -number if minus else ~number
+        def negated(number: int) -> int:
+            return int(converted(-number if minus else ~number, value.kind, fail))
 
-        if value.constant is None:
-            return Computation(run)
-        return constant(-value.constant if minus else ~value.constant)
+        if value.constant is not None:
+            return constant(negated(value.constant), value.kind)
+        run = value.run
+        return Computation(
+            lambda fault, env: negated(whole(run(fault, env), fail)), kind=value.kind
+        )
 
     def _address(self, node: Any) -> Computation:
         """&folio->page is the folio; other addresses are nothing that the model has."""
@@ -197,63 +208,40 @@ class FaultExpressions(Nodes):
 
         return Computation(read)
 
-    def _integer(self, node: Any, value: Any) -> int:
-        if not isinstance(value, int):
-            raise self.error(node, f"{named(value)} where an integer is needed")
-        return value
-
     def _binary(self, node: Any) -> Computation:
         if node.op in ("&&", "||"):
             return self._logical(node)
+        if node.op not in OPERATORS:
+            raise self.error(node, f"the operator {node.op} is not understood")
         one, other = self.value(node.left), self.value(node.right)
-        compares = node.op in ("==", "!=")
-        if compares:
-            run = self._compared(node, one.run, other.run)
-        else:
-            run = self._computed(node, one.run, other.run)
+        apply = operation(node.op, one.kind, other.kind, self._failing(node))
+        kind, left, right = result_of(node.op, one.kind, other.kind), one.run, other.run
         if one.constant is not None and other.constant is not None:
-            return constant(OPERATORS[node.op](one.constant, other.constant))
-        if node.op == "&" and one.possible is not None and other.constant is not None:
-            bits = one.possible & other.constant
-            return Computation(run, possible=bits) if bits else constant(0)
+            return constant(apply(one.constant, other.constant), kind)
+        found = Computation(
+            lambda fault, env: apply(left(fault, env), right(fault, env)),
+            holds=node.op in COMPARISONS,
+            kind=kind,
+        )
+        if node.op == "&" and other.constant is not None:
+            return self._of_these(node, one, other.constant, found)
         if node.op == "==" and one.possible is not None and (other.constant or 0) & ~one.possible:
             return constant(0)
-        return Computation(run, holds=compares)
+        return found
 
-    def _compared(self, node: Any, one: Run, other: Run) -> Run:
-        fail, wanted = self._failing(node), node.op == "=="
-
-        def run(fault: Fault, env: Env) -> int:
-            left, right = one(fault, env), other(fault, env)
-            if type(left) is int and type(right) is int:
-                return 1 if (left == right) is wanted else 0
-            if isinstance(left, Symbolic):
-                return int(left.computed("==", right, is_left=True) == wanted)
-            if isinstance(right, Symbolic):
-                return int(right.computed("==", left, is_left=False) == wanted)
-            return int(are_equal(left, right, fail) == wanted)
-
-        return run
-
-    def _computed(self, node: Any, one: Run, other: Run) -> Run:
-        apply = OPERATORS.get(node.op)
-        if apply is None:
-            raise self.error(node, f"the operator {node.op} is not understood")
-
-        def run(fault: Fault, env: Env) -> Any:
-            left, right = one(fault, env), other(fault, env)
-            if isinstance(left, Symbolic):
-                return left.computed(node.op, right, is_left=True)
-            if isinstance(right, Symbolic):
-                return right.computed(node.op, left, is_left=False)
-            if type(left) is not int or type(right) is not int:
-                left, right = self._integer(node.left, left), self._integer(node.right, right)
-            try:
-                return apply(left, right)
-            except (ArithmeticError, ValueError) as wrong:
-                raise self.error(node, str(wrong)) from None
-
-        return run
+    def _of_these(self, node: Any, one: Computation, mask: int, found: Computation) -> Computation:
+        """Some flags: of those that have a name here, the model rules some out."""
+        possible = one.possible
+        if one.is_vm_flags and not mask & ~VM_KNOWN:
+            possible = POSSIBLE
+        if isinstance(node.right, c_ast.ID) and node.right.name in NEVER:
+            possible = 0
+        if possible is None:
+            return found
+        if not possible & mask:
+            self.ruled_out(node)
+            return constant(0)
+        return found._replace(possible=possible & mask)
 
     def _logical(self, node: Any) -> Computation:
         """The right side is not read where the left one always decides."""
@@ -270,25 +258,30 @@ class FaultExpressions(Nodes):
             return other
         left, right = one.run, other.run
         if decides:
-            return Computation(lambda fault, env: left(fault, env) or right(fault, env), holds=True)
-        return Computation(lambda fault, env: left(fault, env) and right(fault, env), holds=True)
+            return truth(lambda fault, env: left(fault, env) or right(fault, env))
+        return truth(lambda fault, env: left(fault, env) and right(fault, env))
 
     def _ternary(self, node: Any) -> Computation:
         condition = self.truth(node.cond)
         if condition.constant is not None:
             self.ruled_out(node.iffalse if condition.constant else node.iftrue)
             return self.value(node.iftrue if condition.constant else node.iffalse)
-        yes, no = self.value(node.iftrue).run, self.value(node.iffalse).run
-        return Computation(
-            lambda fault, env: yes(fault, env) if condition.run(fault, env) else no(fault, env)
-        )
+        yes, no, fail = self.value(node.iftrue), self.value(node.iffalse), self._failing(node)
+        kind = common(yes.kind, no.kind)
+
+        def run(fault: Fault, env: Env) -> Any:
+            chosen = yes if condition.run(fault, env) else no
+            return converted(chosen.run(fault, env), kind, fail)
+
+        return Computation(run, kind=kind)
 
     def _cast(self, node: Any) -> Computation:
         value, width = self.value(node.expr), width_of(node.to_type)
         if width is None:
             raise self.error(node, "a cast to this type is not understood")
+        run, fail = value.run, self._failing(node.expr)
         return Computation(
-            lambda fault, env: fit(self._integer(node.expr, value.run(fault, env)), width)
+            lambda fault, env: fit(whole(run(fault, env), fail), width), kind=promoted(width)
         )
 
     def _call(self, node: Any) -> Computation:
@@ -330,11 +323,23 @@ class FaultExpressions(Nodes):
                 self.pure(argument)
             else:
                 checks.append(self._checked(argument, letter))
+        self._note_unseen(node, found, arguments)
         if found.constant is not None:
             return constant(found.constant)
         if name == "vma_test" and not POSSIBLE & (self.value(arguments[1]).constant or 0):
+            self.ruled_out(node)
             return constant(0)
         return Computation(self._guarded(node, found, runs, checks))
+
+    def _note_unseen(self, node: Any, found: Primitive, arguments: list[Any]) -> None:
+        """What another call would not show: that it is there at all, or an argument."""
+        if found.constant is not None:
+            self.ruled_out(node)
+        elif "_" in found.params:
+            pairs = zip(found.params, arguments, strict=True)
+            unseen = (text_of(argument) for letter, argument in pairs if letter == "_")
+            name = self.called(node)
+            self.program.note_ruled_out(self.definition.name, f"{name}({', '.join(unseen)})")
 
     def _checked(self, node: Any, letter: str) -> Run:
         """An argument of which the model knows one value only: any other is an error."""
@@ -372,7 +377,8 @@ class FaultExpressions(Nodes):
             raise self.error(node, f"{name}() takes {wanted} arguments, not {len(arguments)}")
         runs = [self.value(argument).run for argument in arguments]
         return Computation(
-            lambda fault, env: function.call(fault, [each(fault, env) for each in runs])
+            lambda fault, env: function.call(fault, [each(fault, env) for each in runs]),
+            kind=promoted(function.width),
         )
 
     def pure(self, node: Any) -> None:

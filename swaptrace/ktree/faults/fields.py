@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from swaptrace.csource.kinds import vm_flags
+from swaptrace.csource.kinds import FAULT_FLAGS, VM_FLAGS, vm_flags
 from swaptrace.csource.words import words
 from swaptrace.ktree.faults.constants import STABLE_WRITES, SYNCHRONOUS_IO
 from swaptrace.ktree.faults.fault import Fault
 from swaptrace.ktree.faults.swapping import entry_of
-from swaptrace.ktree.faults.values import OPAQUE, Pointer, SwapEntry
+from swaptrace.ktree.faults.values import Flags, Opaque, Pointer, SwapEntry
 
 Read = Callable[[Fault, Any], Any]
 
@@ -19,13 +19,29 @@ def _of_fault(name: str) -> Read:
     return lambda fault, _vmf: fault.fields[name]
 
 
-def _opaque(_fault: Fault, _struct: Any) -> Any:
-    return OPAQUE
+def _opaque(name: str) -> Read:
+    value = Opaque(name)
+    return lambda _fault, _struct: value
 
 
-def _device_flags(fault: Fault, _si: Any) -> int:
+VM_KNOWN: Final = sum(VM_FLAGS.values())
+"""What the model knows of each VMA, and below of each fault."""
+
+FAULT_KNOWN: Final = sum(FAULT_FLAGS.values())
+
+
+def _fault_flags(fault: Fault, _vmf: Any) -> Flags:
+    return Flags(fault.fields["flags"], FAULT_KNOWN, 32)
+
+
+def _vm_flags(fault: Fault, _vma: Any) -> Flags:
+    return Flags(vm_flags(fault.page.vma(fault.p)), VM_KNOWN)
+
+
+def _device_flags(fault: Fault, _si: Any) -> Flags:
     """zram is synchronous and takes no writes under writeback (SWP_STABLE_WRITES)."""
-    return SYNCHRONOUS_IO | STABLE_WRITES if fault.page.facts.backend.synchronous_io else 0
+    known = SYNCHRONOUS_IO | STABLE_WRITES
+    return Flags(known if fault.page.facts.backend.synchronous_io else 0, known)
 
 
 _OPAQUE: Final = {
@@ -36,9 +52,10 @@ _OPAQUE: Final = {
 """Fields that a struct has but the model has no value for."""
 
 FIELDS: Final[Mapping[tuple[str, str], Read]] = {
-    **{("vmf", name): _of_fault(name) for name in ("flags", "orig_pte", "vma", "page", "pte")},
-    **{(kind, name): _opaque for kind, names in _OPAQUE.items() for name in names},
-    ("vma", "vm_flags"): lambda fault, _vma: vm_flags(fault.page.vma(fault.p)),
+    **{("vmf", name): _of_fault(name) for name in ("orig_pte", "vma", "page", "pte")},
+    **{(kind, name): _opaque(name) for kind, names in _OPAQUE.items() for name in names},
+    ("vmf", "flags"): _fault_flags,
+    ("vma", "vm_flags"): _vm_flags,
     ("si", "flags"): _device_flags,
     ("folio", "page"): lambda _fault, page: page,
     ("folio", "swap"): entry_of,
@@ -50,7 +67,11 @@ FIELDS: Final[Mapping[tuple[str, str], Read]] = {
 def store(fault: Fault, struct: Any, name: str, value: Any) -> bool:
     """Set a field; False if that is not one that C may set."""
     kind = struct.kind if isinstance(struct, Pointer) else ""
-    if kind == "vmf" and name in ("flags", "orig_pte", "page", "pte"):
+    if (kind, name) == ("vmf", "flags"):
+        if not isinstance(value, Flags):
+            return False
+        fault.fields[name] = value.value
+    elif kind == "vmf" and name in ("orig_pte", "page", "pte"):
         fault.fields[name] = value
     elif kind == "folio" and name == "swap" and isinstance(value, SwapEntry):
         fault.entries[struct.number] = value

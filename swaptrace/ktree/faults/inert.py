@@ -14,7 +14,9 @@ from swaptrace.csource.ignored import HOOK, TRACEPOINT
 from swaptrace.csource.preprocess import ENABLED
 from swaptrace.csource.words import words
 
-CHECKS: Final = "checks that stop a kernel that is wrong (include/linux/mmdebug.h)"
+CHECKS: Final = "checks that stop a kernel that is wrong (include/linux/bug.h)"
+
+DEBUGGING: Final = "checks that only a kernel for debugging has (include/linux/mmdebug.h)"
 
 ACTIVE: Final = "which pages are active (mm/workingset.c, mm/swap.c)"
 
@@ -61,7 +63,12 @@ INERT: Final[Mapping[str, frozenset[str]]] = {
     "the anonymous VMA of a folio (mm/rmap.c)": words("folio_move_anon_rmap"),
     CHECKS: words(
         """
-        BUG_ON VM_BUG_ON VM_BUG_ON_PAGE VM_BUG_ON_FOLIO VM_BUG_ON_VMA WARN_ON WARN_ON_ONCE
+        BUG_ON WARN_ON WARN_ON_ONCE
+        """
+    ),
+    DEBUGGING: words(
+        """
+        VM_BUG_ON VM_BUG_ON_PAGE VM_BUG_ON_FOLIO VM_BUG_ON_VMA
         VM_WARN_ON VM_WARN_ON_ONCE VM_WARN_ON_FOLIO VM_WARN_ON_ONCE_FOLIO VM_WARN_ON_ONCE_PAGE
         BUILD_BUG_ON lockdep_assert_held might_sleep check_swap_exclusive
         """
@@ -88,7 +95,7 @@ FORGOTTEN: Final = words("folio_add_lru folio_add_lru_vma lru_cache_add pte_mkyo
 def leaves_no_trace(name: str) -> bool:
     """Whether a kernel without the call, or with one more, could do something else although the
     model does the same."""
-    passed_over = name in ALL_INERT and name not in INERT[CHECKS]
+    passed_over = name in ALL_INERT and name not in INERT[DEBUGGING]
     return passed_over or name in FORGOTTEN or name in EVENTS or name in ENABLED
 
 

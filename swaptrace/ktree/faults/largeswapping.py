@@ -212,9 +212,9 @@ LARGE_SWAPPING: Final[Table] = {
     "swapin_sync": does("v_vM__", _read_sync, "into the cache in one of these sizes", STATE),
     "swap_cache_get_folio": (
         *gives("v", _look_up, "the folio that is cached for a slot, with a reference", STATE),
-        *does("vVa", _look_up_and_note, "the same; notes the hit of read-ahead, too", STATE),
+        *does("vVA", _look_up_and_note, "the same; notes the hit of read-ahead, too", STATE),
     ),
-    "swap_update_readahead": does("vVa", _hit, "notes the hit of read-ahead", STATE),
+    "swap_update_readahead": does("vVA", _hit, "notes the hit of read-ahead", STATE),
     "swap_zeromap_batch": gives("vv_", _zeromap, "alike in the zeromap", SWAPFILE),
     "non_swapcache_batch": gives("vv", _uncached, "in no swap cache", "mm/memory.c"),
     "pte_move_swp_offset": gives("vv", _moved, "", "mm/internal.h"),

@@ -10,7 +10,14 @@ from swaptrace.csource.kinds import vm_flags
 from swaptrace.ktree.faults.constants import PAGE_NONE
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.primitive import PGTABLE, X86, Primitive, Table, always, does, gives
-from swaptrace.ktree.faults.values import OPAQUE, PTEP, NonePte, PageFrame, Pointer, SwapEntry
+from swaptrace.ktree.faults.values import (
+    PROTECTION,
+    PTEP,
+    NonePte,
+    PageFrame,
+    Pointer,
+    SwapEntry,
+)
 from swaptrace.mm.column import ZERO_PAGE, Pte, SwapPte, Vma
 from swaptrace.mm.policy import needs_soft_dirty_wp
 
@@ -89,7 +96,7 @@ def _uffd_wp(fault: Fault, pte: Any) -> int:
 def _modify(fault: Fault, pte: Any, protection: Any) -> Pte:
     if protection == PAGE_NONE:
         return NonePte(*present(pte).wrprotect())
-    if protection is not OPAQUE:
+    if protection != PROTECTION:
         raise Unmodelled("this needs PAGE_NONE or vma->vm_page_prot")
     return Pte(*present(pte))._replace(write=_vma(fault).prot_writes)
 
@@ -118,7 +125,7 @@ def _set_access(fault: Fault, pte: Any) -> int:
     return int(changed)
 
 
-_MADE = gives("va", _mk_pte, "read-only and clean, as in a private VMA", PGTABLE)
+_MADE = gives("vp", _mk_pte, "read-only and clean, as in a private VMA", PGTABLE)
 _WPED = _pte(Pte.mkuffd_wp, "sets the uffd-wp bit and write-protects")
 _UNWPED = _pte(Pte.clear_uffd_wp, "")
 _ENTRY = gives("v", _entry, "the slot of a swap PTE", "include/linux/swapops.h, leafops.h")
@@ -127,10 +134,10 @@ _SET = "what the page table holds from now on"
 PTES: Final[Table] = {
     "mk_pte": _MADE,
     "folio_mk_pte": _MADE,
-    "pfn_pte": gives("va", _pfn_pte, "a PTE of the zero page", X86),
+    "pfn_pte": gives("vp", _pfn_pte, "a PTE of the zero page", X86),
     "pte_pfn": gives("v", _pfn, "", X86),
-    "my_zero_pfn": gives("a", lambda _f: PageFrame(ZERO_PAGE), "the zero page's", PGTABLE),
-    "zero_pfn": gives("a", lambda _f: PageFrame(ZERO_PAGE), "the zero page's", PGTABLE),
+    "my_zero_pfn": gives("A", lambda _f: PageFrame(ZERO_PAGE), "the zero page's", PGTABLE),
+    "zero_pfn": gives("A", lambda _f: PageFrame(ZERO_PAGE), "the zero page's", PGTABLE),
     "is_zero_pfn": gives("v", _is_zero, "whether it is the zero page's", PGTABLE),
     "pte_mkwrite": gives("v|vV", _mkwrite, "writable; dirty, too, if mkwrite_dirties", X86),
     "pte_mkwrite_novma": gives("v", _mkwrite, "the same", X86),
@@ -171,12 +178,12 @@ PTES: Final[Table] = {
     "pte_range_none": always(1, "__", "folios have one page", "mm/memory.c"),
     "vmf_pte_changed": always(0, "_", "one thing happens at a time", "mm/memory.c"),
     "vmf_orig_pte_uffd_wp": always(0, "_", "no markers in anonymous memory", "mm/memory.c"),
-    "pte_offset_map_lock": gives("aaa_", lambda _f: PTEP, "the PTE of the fault", PGTABLE),
+    "pte_offset_map_lock": gives("mdA_", lambda _f: PTEP, "the PTE of the fault", PGTABLE),
     "ptep_get": gives("P", lambda fault: fault.shown, "what the page table holds", PGTABLE),
-    "ptep_set_access_flags": does("VaPv1", _set_access, f"{_SET}; whether it changes", PGTABLE),
+    "ptep_set_access_flags": does("VAPv1", _set_access, f"{_SET}; whether it changes", PGTABLE),
     "set_pte": does("Pv", _publish, _SET, PGTABLE),
-    "set_pte_at": does("aaPv", _publish, _SET, PGTABLE),
-    "set_ptes": does("aaPv1", _publish, _SET, PGTABLE),
+    "set_pte_at": does("mAPv", _publish, _SET, PGTABLE),
+    "set_ptes": does("mAPv1", _publish, _SET, PGTABLE),
 }
 
 VMAS: Final[Table] = {

@@ -14,7 +14,7 @@ from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.fault import Fault, Unmodelled, shown
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
 from swaptrace.ktree.faults.source import Sources, error_of
-from swaptrace.ktree.faults.values import OPAQUE, PTEP, VMA, VMF, NeedsNumber
+from swaptrace.ktree.faults.values import ADDRESS, PTEP, VMA, VMF, NeedsNumber
 from swaptrace.ktree.faults.windows import ARGUMENTS, WINDOWS, ReadaheadFault, Windows
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.outcome import FaultResult
@@ -120,7 +120,7 @@ class TreePolicy(Policy):
             program, fault = self.large, LargeFault(page, p, write=False)
         function = program.functions["can_change_pte_writable"]
         fault.trace = self.trace
-        return bool(function.call(fault, [VMA, OPAQUE, shown(page, p, pte)]))
+        return bool(function.call(fault, [VMA, ADDRESS, shown(page, p, pte)]))
 
     def _window(self, reading: ReadaheadFault) -> Window:
         assert self.windows is not None

@@ -15,11 +15,11 @@ class Primitive(NamedTuple):
 
     `params` has a letter for each argument: `v` is evaluated and handed on, `_` is of no account
     and not looked at. The others must be what the model has but one of, and are an error if they
-    are not: `V` the VMA, `M` the struct vm_fault, `P` the PTE, `f` a folio, `a` an address or the
-    like, `0` and `1` that number. `run` takes the fault and the values; `constant` is the value
-    where it is always the same, so that what it rules out need not be understood. `changes` says
-    that it does something besides giving a value; `meaning` what it is taken for, `source` where
-    the kernel has it.
+    are not: `V` the VMA, `M` the struct vm_fault, `P` the PTE, `f` a folio, `A` its address, `m`
+    the mm, `d` the pmd, `p` vma->vm_page_prot, `0` and `1` that number. `run` takes the fault and
+    the values; `constant` is the value where it is always the same, so that what it rules out need
+    not be understood. `changes` says that it does something besides giving a value; `meaning` what
+    it is taken for, `source` where the kernel has it.
     """
 
     params: str

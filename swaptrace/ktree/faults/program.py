@@ -19,19 +19,33 @@ from swaptrace.ktree.faults.statements import FaultStatements, Step
 MAX_ERRORS: Final = 20
 
 
+class Parameter(NamedTuple):
+    """The place of a parameter among the local variables, and what it makes of an argument; None if
+    it keeps any as it is."""
+
+    key: str
+    fits: Callable[[Any], Any] | None
+
+
 class CallableFunction:
     """A function that can be called."""
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
-        self.parameters: list[str] = []
+        self.parameters: list[Parameter] = []
         self.step: Step | None = None
+
+    @property
+    def width(self) -> tuple[int, bool] | None:
+        """Bits and sign of what it returns; None if that is no integer."""
+        return self.definition.width
 
     def call(self, fault: Fault, arguments: Sequence[Any]) -> Any:
         """What it returns."""
         name = self.definition.name
         fault.entered(name)
-        env: Env = dict(zip(self.parameters, arguments, strict=True))
+        pairs = zip(self.parameters, arguments, strict=True)
+        env: Env = {key: value if fits is None else fits(value) for (key, fits), value in pairs}
         assert self.step is not None, "everything is read before anything is called"
         fault.work += 1
         if fault.work > MAX_WORK:
@@ -121,7 +135,9 @@ class FaultProgram:
                 if isinstance(each, c_ast.ID):  # a list of names alone, as before C89
                     raise reader.error(each, "a parameter without a type is not understood")
                 if getattr(each, "name", None) is not None:
-                    function.parameters.append(reader.declare(each).key)
+                    variable = reader.declare(each)
+                    fits = reader.fitting(each, variable.width)
+                    function.parameters.append(Parameter(variable.key, fits))
             function.step = reader.read(definition.tree)
         except RecursionError:
             source = definition.source

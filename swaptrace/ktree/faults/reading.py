@@ -14,7 +14,13 @@ from swaptrace.ktree.faults.primitive import Primitive
 class Callee(Protocol):
     """A function that can be called."""
 
-    parameters: list[str]
+    @property
+    def parameters(self) -> Sequence[Any]:
+        """One for each argument."""
+
+    @property
+    def width(self) -> tuple[int, bool] | None:
+        """Bits and sign of what it returns; None if that is no integer."""
 
     def call(self, fault: Fault, arguments: Sequence[Any]) -> Any:
         """What it returns."""

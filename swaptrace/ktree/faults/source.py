@@ -9,11 +9,12 @@ from typing import Any, Final, NamedTuple
 
 from swaptrace.csource.block import CBlock
 from swaptrace.csource.parse import parse_definition, plain
+from swaptrace.csource.scope import width_of
 from swaptrace.csource.source import CSource, source_of
 from swaptrace.errors import PolicyError
 from swaptrace.kernels import Version
 from swaptrace.ktree.cleaned import MAX_BYTES, Cleaned, check_braces, cleaned, line_of
-from swaptrace.ktree.functions import Function, functions
+from swaptrace.ktree.functions import Function, TextSpan, functions
 from swaptrace.ktree.regular import is_plain, read_regular
 from swaptrace.ktree.spec import MEMORY
 
@@ -41,7 +42,8 @@ _MACRO: Final = re.compile(r"[ \t]*#[ \t]*(?:define|undef)\b")
 
 class Definition(NamedTuple):
     """A function, parsed; `words` is its text without comments, on one line. `macros` are the lines
-    within it that define a name, or no longer do: what follows is read as it stands."""
+    within it that define a name, or no longer do: what follows is read as it stands. `span` is
+    where it is `within` its file."""
 
     name: str
     file: str
@@ -49,7 +51,14 @@ class Definition(NamedTuple):
     tree: Any
     declaration: Any
     words: str
+    within: Cleaned
+    span: TextSpan
     macros: tuple[int, ...] = ()
+
+    @property
+    def width(self) -> tuple[int, bool] | None:
+        """Bits and sign of what it returns; None if that is no integer."""
+        return width_of(self.declaration.type)
 
 
 class _File(NamedTuple):
@@ -129,7 +138,10 @@ def _parsed(path: str, file: Cleaned, found: Function, defined: Collection[str])
     words = " ".join(file.uncommented[found.start : found.end].split())
     inside = enumerate(file.uncommented[found.start : found.end].split("\n"), first)
     macros = tuple(number for number, line in inside if _MACRO.match(line))
-    return Definition(found.name, path, shown, parsed.body, parsed.declaration, words, macros)
+    span = TextSpan(found.start, found.end)
+    return Definition(
+        found.name, path, shown, parsed.body, parsed.declaration, words, file, span, macros
+    )
 
 
 def _compiled(file: Cleaned, start: int, found: Function) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
 
+from swaptrace.csource.arithmetic import LONG
 from swaptrace.csource.frame import Cited
 from swaptrace.csource.ignored import HOOK
 from swaptrace.csource.nodes import text_of
@@ -18,7 +19,7 @@ from swaptrace.ktree.faults.fault import MAX_WORK, Fault
 from swaptrace.ktree.faults.fields import store
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.purity import handed_over
-from swaptrace.ktree.faults.values import OPAQUE, Reference, SwapEntry, Symbolic, named
+from swaptrace.ktree.faults.values import Flags, Opaque, Reference, SwapEntry, Symbolic, named
 
 
 class EarlyReturn(NamedTuple):
@@ -39,6 +40,9 @@ class FaultStatements(FaultExpressions):
     all errors of a tree are told at once."""
 
     labels: list[frozenset[str]]
+    left = False
+    """Whether a statement before this one in its block, of which a constant says that it is always
+    executed, leaves the block."""
 
     def read(self, body: Any) -> Step:
         """The outermost block."""
@@ -52,10 +56,14 @@ class FaultStatements(FaultExpressions):
         starts: dict[str, int] = {}
         for item in items:
             labels = _labelled(item)
+            self.left = self.left and not labels
+            if self.left:  # a constant rules out what follows
+                self.ruled_out(item)
             starts |= dict.fromkeys((label for label, _ in labels), len(steps))
             step = self._statement(labels[-1][1] if labels else item)
             if step is not None:
                 steps.append(step)
+        self.left = False
         self.scopes.pop()
         self.labels.pop()
         return _sequence(steps, starts)
@@ -117,7 +125,10 @@ class FaultStatements(FaultExpressions):
         condition = self.truth(node.cond)
         if condition.constant is not None:
             self.ruled_out(node.iffalse if condition.constant else node.iftrue)
-            return self._branch(node.iftrue if condition.constant else node.iffalse)
+            taken = node.iftrue if condition.constant else node.iffalse
+            always = self._branch(taken)
+            self.left = _leaves(taken)
+            return always
         text = f"if ({text_of(node.cond)})"
         yes, no = self.cite(node, text, True), self.cite(node, text, False)
         then, holds = self._branch(node.iftrue), condition.run
@@ -138,9 +149,14 @@ class FaultStatements(FaultExpressions):
             raise self.error(node, "only local variables can be declared here")
         if isinstance(node.type, c_ast.FuncDecl | c_ast.ArrayDecl):
             raise self.error(node, f"a variable such as {quote(node.name)} is not understood")
-        run = None if node.init is None else self.value(node.init).run
+        value = None if node.init is None else self.value(node.init)
         variable = self.declare(node)
-        return None if run is None else self._cited(node, self._storing(node, variable, run))
+        if value is None:
+            return None
+        if "const" in node.quals and value.constant is not None:
+            kept = fit(value.constant, variable.width or LONG)
+            self.scopes[-1][node.name] = variable._replace(constant=kept)
+        return self._cited(node, self._storing(node, variable, value.run))
 
     def declare(self, node: Any) -> LocalVariable:
         """A variable of the innermost block, or a parameter."""
@@ -150,7 +166,7 @@ class FaultStatements(FaultExpressions):
         return variable
 
     def _storing(self, node: Any, variable: LocalVariable, run: Run) -> Run:
-        key, fits = variable.key, self._fitting(node, variable.width)
+        key, fits = variable.key, self.fitting(node, variable.width)
 
         def keep(fault: Fault, env: Env) -> None:
             value = run(fault, env)
@@ -158,7 +174,7 @@ class FaultStatements(FaultExpressions):
 
         return keep
 
-    def _fitting(self, node: Any, width: tuple[int, bool] | None) -> Callable[[Any], Any] | None:
+    def fitting(self, node: Any, width: tuple[int, bool] | None) -> Callable[[Any], Any] | None:
         """What a variable of that width makes of a value; None if it keeps any as it is."""
         if width is None:
             return None
@@ -167,7 +183,9 @@ class FaultStatements(FaultExpressions):
         def fits(value: Any) -> Any:
             if type(value) is int:
                 return fit(value, width)
-            if bits == 64 and (value is OPAQUE or isinstance(value, Symbolic)):  # an address
+            if bits == 64 and isinstance(value, Opaque | Symbolic):  # an address
+                return value
+            if isinstance(value, Flags) and bits >= value.bits:
                 return value
             if not isinstance(value, int):
                 if bits != 1 or not hasattr(value, "kind"):
@@ -183,7 +201,7 @@ class FaultStatements(FaultExpressions):
         variable = self.find(inner.name) if isinstance(inner, c_ast.ID) else None
         if variable is None:
             return super()._address(node)
-        fits, read = self._fitting(node, variable.width), self._variable(inner, variable.key).run
+        fits, read = self.fitting(node, variable.width), self._variable(inner, variable).run
 
         def refer(fault: Fault, env: Env) -> Reference:
             def keep(value: Any) -> None:
@@ -295,8 +313,10 @@ class FaultStatements(FaultExpressions):
     def _return(self, node: Any) -> Step:
         if node.expr is None:
             return self._leaving(node, lambda _fault, _env: EarlyReturn(None))
-        run = self.value(node.expr).run
-        return self._leaving(node, lambda fault, env: EarlyReturn(None, run(fault, env)))
+        run, fits = self.value(node.expr).run, self.fitting(node, self.definition.width)
+        if fits is None:
+            return self._leaving(node, lambda fault, env: EarlyReturn(None, run(fault, env)))
+        return self._leaving(node, lambda fault, env: EarlyReturn(None, fits(run(fault, env))))
 
     def _goto(self, node: Any) -> Step:
         if not any(node.name in labels for labels in self.labels):
@@ -312,6 +332,13 @@ def _labelled(item: Any) -> list[tuple[str, Any]]:
         found.append((item.name, item.stmt))
         item = item.stmt
     return found
+
+
+def _leaves(node: Any) -> bool:
+    """Whether a statement leaves its block, if it is executed."""
+    if isinstance(node, c_ast.Compound) and node.block_items:
+        return _leaves(node.block_items[-1])
+    return isinstance(node, c_ast.Return | c_ast.Goto | c_ast.Break)
 
 
 def _nothing(_fault: Fault, _env: Env) -> None:

@@ -9,7 +9,7 @@ from swaptrace.counters import Counter
 from swaptrace.csource.kinds import EXCLUSIVE
 from swaptrace.ktree.faults.fault import Fault, Unmodelled, folio
 from swaptrace.ktree.faults.primitive import Primitive, Table, always, does, gives
-from swaptrace.ktree.faults.values import DEVICE, ERROR, OPAQUE, Pointer, SwapEntry
+from swaptrace.ktree.faults.values import DEVICE, ERROR, Pointer, SwapEntry
 from swaptrace.mm.column import ZERO, Pte
 from swaptrace.mm.memory import wp_page_copy
 from swaptrace.mm.swap import folio_free_swap, read_swap_cache, swap_read_folio
@@ -248,10 +248,10 @@ def _copy(fault: Fault) -> int:
 _SAME = gives("v|v0", lambda _fault, page: folio(number(page)), "folios have one page", "mm.h")
 _FOUND = (
     *gives("v", _look_up, "the folio that is cached for a slot, with a reference", STATE),
-    *does("vVa", _look_up_and_note, "the same; notes the hit of read-ahead, too", STATE),
+    *does("vVA", _look_up_and_note, "the same; notes the hit of read-ahead, too", STATE),
 )
-_DRAWN = does("M|__Va_", _allocate, "a new folio, with a reference", "mm/memory.c")
-_ZEROED = does("M|Va", _allocate_zeroed, "a new folio of zeroes, with a reference", "mm/memory.c")
+_DRAWN = does("M|_0VA_", _allocate, "a new folio, with a reference", "mm/memory.c")
+_ZEROED = does("M|VA", _allocate_zeroed, "a new folio of zeroes, with a reference", "mm/memory.c")
 _FILLED = does("v_|v__", _fill, "read from the slot of folio->swap", "mm/page_io.c")
 _SLOT = "drops a reference to the slot"
 _BATCHED = does(
@@ -268,13 +268,13 @@ FOLIOS: Final[Table] = {
     "folio_test_large": always(0, "_", "folios have one page", FLAGS),
     "folio_test_ksm": always(0, "_", "no KSM", FLAGS),
     "PageKsm": always(0, "_", "no KSM", FLAGS),
-    "ksm_might_need_to_copy": gives("vVa", lambda _f, page: page, "no KSM", "mm/ksm.c"),
+    "ksm_might_need_to_copy": gives("vVA", lambda _f, page: page, "no KSM", "mm/ksm.c"),
     "folio_test_writeback": always(0, "_", "writeback is over by the next event", FLAGS),
     "folio_test_uptodate": always(1, "_", "a read is over when it returns", FLAGS),
     "folio_test_mappedtodisk": always(0, "_", "anonymous memory", FLAGS),
     "folio_test_dirty": _about(lambda fault, f: int(fault.page.folios[f].dirty), "", FLAGS),
     "folio_mapped": _about(lambda fault, f: int(fault.mapcount(f) > 0), "", "include/linux/mm.h"),
-    "ALIGN_DOWN": gives("__", lambda _f: OPAQUE, "addresses are of no account", "linux/align.h"),
+    "ALIGN_DOWN": gives("v_", lambda _f, address: address, "folios have one page", "align.h"),
     "waitqueue_active": always(0, "_", "nobody waits", "include/linux/wait.h"),
     "folio_test_locked": always(1, "_", "one thing happens at a time", FLAGS),
     "folio_trylock": always(1, "_", "one thing happens at a time", "include/linux/pagemap.h"),
@@ -300,7 +300,7 @@ FOLIOS: Final[Table] = {
     "page_count": _about(_references, "the same", "include/linux/page_ref.h"),
     "folio_mapcount": _about(Fault.mapcount, "", "include/linux/mm.h"),
     "page_mapcount": _about(Fault.mapcount, "", "include/linux/mm.h"),
-    "vm_normal_page": gives("Vav", _normal_page, "none for the zero page", "mm/memory.c"),
+    "vm_normal_page": gives("VAv", _normal_page, "none for the zero page", "mm/memory.c"),
     "mem_cgroup_swap_full": gives(
         "_",
         lambda fault: int(fault.page.facts.swap_full),
@@ -318,7 +318,7 @@ FOLIOS: Final[Table] = {
 SWAPPING: Final[Table] = {
     "get_swap_device": gives("_", lambda _f: DEVICE, "nobody calls swapoff", SWAPFILE),
     "swap_cache_get_folio": _FOUND,
-    "swap_update_readahead": does("vVa", _hit, "notes the hit of read-ahead", STATE),
+    "swap_update_readahead": does("vVA", _hit, "notes the hit of read-ahead", STATE),
     "swapin_readahead": does("v_M", _read_ahead, "read-ahead; the folio with a reference", STATE),
     "swapin_sync": does("v__M__", _read_sync, "into the cache without read-ahead", STATE),
     "__swap_count": gives(
@@ -354,14 +354,14 @@ SWAPPING: Final[Table] = {
     "folio_ref_add": does("vv", _get, "", "include/linux/page_ref.h"),
     "folio_put": does("v", _put, "", "include/linux/mm.h"),
     "put_page": does("v", _put, "", "include/linux/mm.h"),
-    "folio_add_anon_rmap_pte": does("vfVav", _rmap, "a mapping more", RMAP),
-    "folio_add_anon_rmap_ptes": does("vf1Vav", _rmap, "a mapping more", RMAP),
-    "page_add_anon_rmap": does("vVav", _rmap, "a mapping more", RMAP),
+    "folio_add_anon_rmap_pte": does("vfVAv", _rmap, "a mapping more", RMAP),
+    "folio_add_anon_rmap_ptes": does("vf1VAv", _rmap, "a mapping more", RMAP),
+    "page_add_anon_rmap": does("vVAv", _rmap, "a mapping more", RMAP),
     "folio_add_new_anon_rmap": (
-        *does("vVav", _new_rmap, "the first mapping", RMAP),
-        *does("vVa", _new_rmap, "the first mapping, exclusive", RMAP),
+        *does("vVAv", _new_rmap, "the first mapping", RMAP),
+        *does("vVA", _new_rmap, "the first mapping, exclusive", RMAP),
     ),
-    "page_add_new_anon_rmap": does("vVa", _new_rmap, "the first mapping, exclusive", RMAP),
+    "page_add_new_anon_rmap": does("vVA", _new_rmap, "the first mapping, exclusive", RMAP),
     "page_move_anon_rmap": does("vV", _exclusive, "marks the page exclusive", RMAP),
     "handle_userfault": does("M_", _userfault, "one event, answered at once", "fs/userfaultfd.c"),
     "wp_page_copy": does("M", _copy, "left to the built-in one", "mm/memory.c"),

@@ -45,14 +45,18 @@ class PageFrame(NamedTuple):
     folio: int
 
 
-class Opaque:
-    """A value that the model does not have: fit to be passed on, no more."""
+class Opaque(NamedTuple):
+    """A value that the model does not have: fit to be passed on, no more. `field` is the one that
+    it was read from."""
 
-    def __repr__(self) -> str:
-        return "a value that the model does not have"
+    field: str = ""
 
 
 OPAQUE: Final = Opaque()
+ADDRESS: Final = Opaque("address")
+MM: Final = Opaque("vm_mm")
+PMD: Final = Opaque("pmd")
+PROTECTION: Final = Opaque("vm_page_prot")
 
 
 class NeedsNumber(Exception):
@@ -65,6 +69,27 @@ class Symbolic:
     def computed(self, op: str, other: Any, is_left: bool) -> Any:
         """What an operator makes of it and another value. Raises `NeedsNumber`."""
         raise NeedsNumber(op, other, is_left)
+
+
+class Flags(Symbolic):
+    """Flags of a field of `bits` bits, of which the model has the `known`: of others, which a
+    kernel may have set as well, nothing can be asked."""
+
+    def __init__(self, value: int, known: int, bits: int = 64) -> None:
+        self.value, self.known, self.bits = value, known, bits
+
+    def computed(self, op: str, other: Any, is_left: bool) -> Any:  # noqa: ARG002
+        """Known flags can be looked at, cleared and set."""
+        mask = (1 << self.bits) - 1
+        if type(other) is int and op in ("&", "|"):
+            unknown = other & mask & ~self.known
+            if op == "|" and not unknown:
+                return Flags(self.value | other, self.known, self.bits)
+            if op == "&" and not unknown:
+                return self.value & other
+            if op == "&" and unknown == mask & ~self.known:
+                return Flags(self.value & other, self.known, self.bits)
+        raise NeedsNumber
 
 
 class Reference(NamedTuple):
@@ -147,8 +172,10 @@ def named(value: Any) -> str:
             return "a page frame number"
         case Pte() | SwapPte() | None:
             return "a PTE"
+        case Flags():
+            return "flags of which the model has but a few"
         case _:
-            return repr(OPAQUE)
+            return "a value that the model does not have"
 
 
 def is_true(value: Any, fail: Fail) -> bool:
