@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,8 +24,12 @@ def compiled(function: F) -> F:
     import numba
 
     compile_it: Any = numba.njit
-    # Nothing is allocated: without reference counts the arrays need no care.
-    jitted: Any = compile_it(nogil=True, error_model="numpy", _nrt=False)(function)
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        # Nothing is allocated: without reference counts the arrays need no care.
+        jitted: Any = compile_it(**options, _nrt=False)(function)
+    except Exception:  # a release without that option
+        jitted = compile_it(**options)(function)
     jitted._cache = KeptCode(function)
     made: F = jitted
     return made
@@ -35,7 +40,8 @@ class KeptCode:
 
     numba would look for the place of each function as soon as it is defined, although most are
     called only by others; and get ready to compile before it looks whether it has to. That took
-    longer than a replay of a million accesses.
+    longer than a replay of a million accesses. It is done by what no release promises to have: with
+    one that has it not, or that cannot read what is there, the function is compiled anew.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -43,20 +49,27 @@ class KeptCode:
 
     @cached_property
     def place(self) -> Any:
-        """numba's own cache of the function."""
-        from numba.core.caching import FunctionCache
+        """numba's own cache of the function; None if it has none, as where nothing can be kept."""
+        try:
+            from numba.core.caching import FunctionCache
 
-        make: Any = FunctionCache
-        return make(of_these_sources(self.function))
+            make: Any = FunctionCache
+            return make(of_these_sources(self.function))
+        except Exception:
+            return None
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """The function for arguments of these types, or None."""
-        with self.place._guard_against_spurious_io_errors():
-            return self.place._load_overload(signature, target)
+        try:
+            with self.place._guard_against_spurious_io_errors():
+                return self.place._load_overload(signature, target)
+        except Exception:
+            return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
-        """Keep what was compiled for arguments of these types."""
-        self.place.save_overload(signature, result)
+        """Keep what was compiled for arguments of these types, if that can be."""
+        with suppress(Exception):
+            self.place.save_overload(signature, result)
 
 
 def of_these_sources(function: Any) -> FunctionType:
