@@ -6,7 +6,10 @@ import pytest
 
 from swaptrace import policies
 from swaptrace.errors import ScenarioError
-from swaptrace.replay.engine import replay
+from swaptrace.replay.engine import replay, world_of
+from swaptrace.replay.execution import execute
+from swaptrace.replay.table import Table
+from swaptrace.replay.tally import Tally
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from tests.replay.naive import naive_replay
@@ -142,6 +145,31 @@ def test_shared_memory_that_stays_behind_stays_registered() -> None:
   steps: [{read: a}]
 """)
     assert found.windows["left"]["minflt"] == 16
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("before", ["mlock: a", "uffd_register: a, mode: wp"])
+def test_the_pages_of_a_region_are_of_its_vma(before: str, shared: bool) -> None:
+    """Also of what MREMAP_DONTUNMAP leaves behind, which is not locked, and what moves, which is
+    not registered?"""
+    scenario = load_text(
+        f"""
+steps:
+- {{mmap: a, size: 64KiB, shared: {str(shared).lower()}}}
+- {{write: a}}
+- {{{before}}}
+- {{mremap: a, size: 64KiB, as: b, flags: [MREMAP_MAYMOVE, MREMAP_DONTUNMAP]}}
+""",
+        "a",
+    )
+    world = world_of(scenario.machine, Table(policies.find("merged")))
+    for step in scenario.steps:
+        assert execute(world, Tally(), step) is None
+    process = world.processes["main"]
+    for region in process.regions.values():
+        member = region.member("main")
+        vmas = {world.table.columns[number].maps[member].vma for number in region.region.ids}
+        assert vmas == {area.vma for area in process.space.within(region.base, region.end)}
 
 
 def test_what_is_refused() -> None:
