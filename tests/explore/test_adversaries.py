@@ -112,14 +112,25 @@ def test_automata_find_what_is_there(name: str, machine: str, alphabet: str) -> 
     assert lengths(found.differences) == expected
 
 
-def test_what_a_kind_depends_on_is_not_forgotten_for_it() -> None:
+@pytest.mark.parametrize(
+    ("name", "alphabet", "kind"),
+    [
+        ("protector", "watched", "lost_uffd_wp"),
+        ("protector", "watched", "rewrites"),
+        ("protector", "tracked", "spurious_soft_dirty"),
+        ("forgetful", "tracked", "lost_soft_dirty"),
+        *part([("taker", "shared", "cow_leak"), ("taker", "shared", "lost_write")], 2),
+    ],
+)
+def test_what_a_kind_depends_on_is_not_forgotten_for_it(
+    name: str, alphabet: str, kind: str
+) -> None:
     """Is each violation found that a policy was made for, also where nothing else is looked for,
     which could show it by the way?"""
-    policies, limits = (SOUND["protector"](), Final()), limits_of("watched")
+    policies, limits = (SOUND[name](), Final()), limits_of(alphabet)
     expected = plain(policies, "zram", limits._replace(after_loss=True))
-    kind = ("lost_uffd_wp", "")
-    found = settle(policies, (MACHINES["zram"],) * 2, limits, [kind])
-    assert lengths(found.differences) == {kind: expected[kind]}
+    found = settle(policies, (MACHINES["zram"],) * 2, limits, [(kind, "")])
+    assert lengths(found.differences) == {(kind, ""): expected[kind, ""]}
 
 
 @exhaustive

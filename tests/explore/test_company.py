@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,12 +16,16 @@ from swaptrace.errors import SwaptraceError
 from swaptrace.exploration.alphabet import REGION
 from swaptrace.exploration.company import beside_others
 from swaptrace.exploration.crowding import OTHERS, Crowd
-from swaptrace.exploration.explorer import machine_of
+from swaptrace.exploration.explorer import explore, machine_of, operations, request_of
 from swaptrace.exploration.graph import Edge, Graph, Limits
-from swaptrace.exploration.search import TakenOperation
+from swaptrace.exploration.search import SearchBounds, TakenOperation
+from swaptrace.exploration.witness import short, witnesses
 from swaptrace.mm.event import MOST_ADDED
+from swaptrace.mm.policy import SwapinFault, SwapinPte
 from swaptrace.policies import from_argument
+from swaptrace.policies.final import Final
 from swaptrace.replay.engine import replay
+from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from tests.commandline import run
 from tests.effort import examples, some
@@ -97,6 +102,26 @@ def test_what_only_a_full_batch_shows_is_found(written: Write) -> None:
     assert shortest["steps"][-2]["write"] == OTHERS
 
 
+class SoleReader(Final):
+    """Dirties what it reads for nobody else, as where the folio has filled the batch at once."""
+
+    name = "sole-reader"
+
+    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
+        answer = super().swapin_pte(fault)
+        alone = not fault.write and fault.folio.ref_count == 1
+        return answer._replace(pte=answer.pte.mkdirty()) if alone else answer
+
+
+def test_a_read_may_fill_the_batch() -> None:
+    """Is a policy told apart that asks for references in between, and replayed?"""
+    machine = {"machine.kernel": "6.12", "machine.lru_batch": "true"}
+    limits = Limits(operations("read,write,pageout"), 1)
+    request = request_of([SoleReader(), Final()], machine, limits, SearchBounds())
+    (witness,) = witnesses(explore(request))
+    assert short(witness.difference.steps) == "write, pageout, read~1"
+
+
 TWICE = "\tif (folio_test_swapcache(folio))\n\t\tfolio_add_lru(folio);\n"
 
 
@@ -117,41 +142,94 @@ def test_other_numbers_in_the_batch_are_no_proof(written: Write) -> None:
     assert (found["exit"], found["differences"]) == (3, [])
 
 
+def graph_on(kernel: str, backend: str) -> Graph:
+    """What `merged` does on a machine, beside other pages."""
+    settings = {"machine.swap.backend": backend, "machine.lru_batch": "true"}
+    machine = machine_of({"machine.kernel": kernel, **settings})
+    ops = ("read", "write", "pageout", "dontneed", "free", "willneed", "fork", "exit")
+    return Graph(from_argument("merged"), machine, Limits(beside_others(ops), 2))
+
+
+def replayed(crowd: Crowd, kernel: str, backend: str) -> PolicyResult:
+    """What the steps of a sequence come to with the batch of all pages."""
+    page_size = crowd.page_size
+    steps = [
+        {"mmap": REGION, "size": page_size},
+        {"mmap": OTHERS, "size": max(crowd.written, 1) * page_size, "at": 0x600000000000},
+        *crowd.steps,
+    ]
+    machine = {
+        "machine.kernel": kernel,
+        "machine.swap.backend": backend,
+        "machine.swap.page_cluster": "0",
+        "machine.lru_batch": "true",
+    }
+    text = yaml.safe_dump({"steps": steps}, sort_keys=False)
+    return replay(load_text(text.encode(), "walk", machine), from_argument("merged"), pages=True)
+
+
+def of_shown(counted: Mapping[str, int]) -> dict[str, int]:
+    return {name: counted.get(name, 0) for name in SHOWN}
+
+
 @pytest.mark.parametrize("kernel", ["6.1", "6.12", "7.2", "7.3"])
 @pytest.mark.parametrize("backend", some(["disk", "zram", "zswap"], 1))
 def test_a_walk_counts_what_its_scenario_does(kernel: str, backend: str) -> None:
     """Are the counters and page maps of a sequence, with what others do, those of a replay that
     keeps the batch of all pages?"""
-    policy = from_argument("merged")
-    machine = machine_of(
-        {"machine.kernel": kernel, "machine.swap.backend": backend, "machine.lru_batch": "true"}
-    )
-    ops = ("read", "write", "pageout", "dontneed", "free", "willneed", "fork", "exit")
-    graph = Graph(policy, machine, Limits(beside_others(ops), 2))
+    graph = graph_on(kernel, backend)
     assert graph.company is not None
     for seed in range(examples(25)):
-        crowd = Crowd(graph, graph.company, machine.page_size)
+        crowd = Crowd(graph, graph.company, 4096)
         counted = walked(crowd, Random(seed))
-        size = max(crowd.written, 1) * machine.page_size
-        steps = [
-            {"mmap": REGION, "size": machine.page_size},
-            {"mmap": OTHERS, "size": size, "at": 0x600000000000},
-            *crowd.steps,
-        ]
-        scenario = load_text(
-            yaml.safe_dump({"steps": steps}, sort_keys=False).encode(),
-            "walk",
-            {
-                "machine.kernel": kernel,
-                "machine.swap.backend": backend,
-                "machine.swap.page_cluster": "0",
-                "machine.lru_batch": "true",
-            },
-        )
-        result = replay(scenario, policy, pages=True)
-        assert {n: result.total.get(n, 0) for n in SHOWN} == {n: counted.get(n, 0) for n in SHOWN}
+        result = replayed(crowd, kernel, backend)
+        assert of_shown(result.total) == of_shown(counted)
         maps = [f"1{flags}" for flags in graph.flags(crowd.state)]
         assert [(result.pages or {})[name][REGION] for name in crowd.names] == maps
+
+
+DRAINING = [
+    f"{before}, {each}, {after}"
+    for before in ("write", "write, pageout", "write, free", "write, fork", "write, pageout, fork")
+    for each in (
+        *("read", "write", "pageout", "dontneed", "free", "willneed", "exit"),
+        *("others_fill", "others_drain"),
+    )
+    for after in ("write, write by child", "fork, write, write by child", "write by child, write")
+]
+"""Of each operation whether it drains the batches: before it a folio is put into one, behind it
+whoever writes asks for its references."""
+
+
+def meant(word: str, crowd: Crowd) -> TakenOperation | None:
+    """An operation of whoever is first, unless it says who; None if it cannot be."""
+    name, _, who = word.partition(" by ")
+    several = len(crowd.names) == 2
+    if several if name == "fork" else not several and (who or name == "exit"):
+        return None
+    process = crowd.names[-1] if who else crowd.names[0]
+    return TakenOperation(name, process, f"of-{process}" if name == "fork" else "")
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12", "7.2", "7.3"])
+def test_each_operation_drains_what_it_does_in_a_replay(kernel: str) -> None:
+    """Between what fills the batches and what asks for references, does none empty them in a search
+    and not in its scenario, nor the other way round?"""
+    graph = graph_on(kernel, "disk")
+    assert graph.company is not None
+    for words in DRAINING:
+        crowd = Crowd(graph, graph.company, 4096)
+        counted = dict.fromkeys(COUNTERS, 0)
+        for taken in (meant(word, crowd) for word in words.split(", ")):
+            if taken is not None:
+                process = crowd.names.index(taken.process)
+                letter = graph.limits.operations.index(taken.operation)
+                edges = graph.edges_of(crowd.state, process)
+                (edge,) = (each for each in edges if each.operation == letter)
+                for counter, times in zip(COUNTERS, edge.effect.counts, strict=True):
+                    counted[counter] += times
+                crowd.take(taken)
+        assert of_shown(replayed(crowd, kernel, "disk").total) == of_shown(counted), words
 
 
 def happens(edge: Edge, letters: tuple[str, ...]) -> bool:

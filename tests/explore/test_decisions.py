@@ -12,7 +12,14 @@ from swaptrace.errors import PolicyError, SwaptraceError
 from swaptrace.exploration.blocksearch import BlockSearch
 from swaptrace.exploration.blockside import BlockSide
 from swaptrace.exploration.decisions import Question, differing, every, methods, questions
-from swaptrace.exploration.explorer import Exploration, Request, explore, limits_on, operations
+from swaptrace.exploration.explorer import (
+    Exploration,
+    Request,
+    explore,
+    limits_on,
+    operations,
+    request_of,
+)
 from swaptrace.exploration.graph import Limits
 from swaptrace.exploration.search import SearchBounds
 from swaptrace.mm.column import ZERO_PAGE, Pte, Vma
@@ -244,9 +251,9 @@ def on_a_block(policy: Policy) -> Exploration:
 
 def test_what_is_not_modelled_is_not_proved() -> None:
     """Is a machine whose kernel has no model of large folios an error, whatever is decided?"""
-    machine = Machine(kernel="6.11", swap=SWAP, thp=LARGE)
+    machine = {"machine.kernel": "6.11", "machine.thp": "16KiB"}
     with pytest.raises(SwaptraceError, match=r"before Linux 6\.12"):
-        explore(Request((Alike(), Final()), machine, Limits(operations("read"), 1), SearchBounds()))
+        request_of((Alike(), Final()), machine, Limits(operations("read"), 1), SearchBounds())
 
 
 def fields_of(machine: Machine) -> dict[str, Any]:
