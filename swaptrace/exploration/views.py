@@ -2,7 +2,11 @@
 
 No operation of a process looks at, or changes, what is another's own: how its VMA may be used and
 is tracked, the bits of its PTE, what it may rely on. It does depend on which folio or swap slot the
-other refers to (map counts, swap counts), and on the data that it X"""
+other refers to (map counts, swap counts), and on the data that it expects, by which a leak is told
+from a loss. So a state falls into a column that holds only that, and an `Own` for each process; and
+what an operation does is a matter of the column and of one `Own`, however many states they are a
+part of.
+"""
 
 from __future__ import annotations
 

@@ -4,9 +4,10 @@ one?"""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import NamedTuple
 
 import pytest
 
@@ -29,6 +30,7 @@ from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.claims import each_page
 from swaptrace.scenario.hardware import Backend, Machine, Swap
 from swaptrace.scenario.thp import Thp
+from tests.effort import ALL as everything
 from tests.effort import part, some
 from tests.replay.blocks import page_by_page
 
@@ -163,6 +165,64 @@ def test_does_the_same_follow_states_of_one_key(
                     assert (one.key, one.effect) == (two.key, two.effect)
             assert side.flags(state) == side.flags(other)
     assert compared
+
+
+class Walk(NamedTuple):
+    """Operations that come first, those that follow in every order, and how many of them; on a
+    device whose first and last clusters, which are cut short, are full or not."""
+
+    before: Sequence[str]
+    letters: Sequence[str]
+    steps: int
+    used: bool
+
+
+ROWS = Walk(
+    # The header of the swap device has the first slot: then the next slot is the first of a row.
+    ("write@all", *(("pageout@0", "read@all") * 3)),
+    ("write@all", "pageout@0", "pageout@1", "pageout@all", "read@all", "dontneed@all"),
+    5,
+    used=False,
+)
+"""Pages are swapped out one by one, in order or not, or together."""
+CLUSTERS = Walk(
+    ("write@all",),
+    ("write@0", "pageout@0", "pageout@all", "dontneed@0"),
+    6,
+    used=True,  # that of the header never becomes empty
+)
+"""A slot is the last of its cluster, or others keep it."""
+
+
+@pytest.mark.parametrize(
+    ("walk", "kernel"), [(CLUSTERS, "6.18"), *some([(ROWS, "7.3"), (ROWS, "6.18")], 1)]
+)
+def test_does_the_same_follow_all_states_of_a_few_steps(walk: Walk, kernel: str) -> None:
+    """Of all sequences of so many operations, is a key that two come to one of which the same
+    follows: where slots that lie in order are about to be a row, or a cluster is about to be
+    empty?"""
+    machine = replace(ALWAYS, kernel=kernel, swap=Swap("zram", page_cluster=0))
+    side = BlockSide(find("final"), machine, Limits(walk.letters, 1))
+    follows: dict[Key, Sequence[object]] = {}
+    begun = side.state()
+    while walk.used and begun.slots.partial:
+        begun.slots.allocate(0)
+    for letter in walk.before:
+        move = side.move(begun, letter, 0)
+        assert move is not None
+        begun = move.state
+    states, merged = [begun], 0
+    for _ in range(walk.steps + 2 * everything):
+        moved = {}
+        for state in states:
+            moves = [side.move(state, letter, 0) for letter in walk.letters]
+            shown = [None if move is None else (move.key, move.effect) for move in moves]
+            key = side.key(state)
+            merged += key in follows
+            assert follows.setdefault(key, shown) == shown
+            moved |= {repr(move.state): move.state for move in moves if move is not None}
+        states = list(moved.values())
+    assert merged
 
 
 @pytest.mark.parametrize("policy", some(SERIES, 3))
