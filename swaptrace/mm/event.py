@@ -328,12 +328,12 @@ UffdEvent: TypeAlias = Writeprotect | UffdCopy | UffdZeropage
 
 KsmEvent: TypeAlias = Merge | Unmerge
 
+RareEvent: TypeAlias = Populate | Unpin | Migrate | HugetlbFault | Move | KsmEvent
+"""What few scenarios have."""
+
 Event: TypeAlias = (
     Access
-    | Populate
-    | Migrate
-    | HugetlbFault
-    | Unpin
+    | RareEvent
     | Pageout
     | ReclaimEvent
     | Dontneed
@@ -342,13 +342,11 @@ Event: TypeAlias = (
     | Cold
     | SwapIn
     | SetVma
-    | Move
     | Mprotect
     | UffdEvent
     | ClearRefs
     | Fork
     | MapPages
     | Remove
-    | KsmEvent
     | Unmap
 )

@@ -26,12 +26,8 @@ from swaptrace.mm.event import (
     Guard,
     HugetlbFault,
     MapPages,
-    Merge,
-    Migrate,
-    Move,
     Mprotect,
     Pageout,
-    Populate,
     Reclaim,
     ReclaimEvent,
     Remove,
@@ -41,14 +37,10 @@ from swaptrace.mm.event import (
     UffdEvent,
     UffdZeropage,
     Unmap,
-    Unmerge,
-    Unpin,
     Writeprotect,
 )
 from swaptrace.mm.fork import copy_page_range
-from swaptrace.mm.gup import populate, unpin
-from swaptrace.mm.hugetlb import hugetlb_access
-from swaptrace.mm.ksm import break_ksm, merge_one_page
+from swaptrace.mm.gup import unpin
 from swaptrace.mm.madvise import guard, madvise_free, swapin_walk
 from swaptrace.mm.memory import (
     MAX_FAULTS,
@@ -56,10 +48,8 @@ from swaptrace.mm.memory import (
     user_fault,
     zap_pte,
 )
-from swaptrace.mm.migrate import migrate
 from swaptrace.mm.mlock import set_vma
 from swaptrace.mm.mprotect import clear_soft_dirty, mprotect_fixup, uffd_wp_range
-from swaptrace.mm.mremap import move_pte
 from swaptrace.mm.outcome import Outcome
 from swaptrace.mm.page import UNBATCHED, Page
 from swaptrace.mm.policy import Policy
@@ -106,14 +96,6 @@ def perform(page: Page, event: Event) -> None:
     match event:
         case Access():
             perform_access(page, event)
-        case Populate():
-            populate(page, p, event)
-        case Migrate():
-            migrate(page, p)
-        case HugetlbFault():
-            hugetlb_access(page, p, event)
-        case Unpin():
-            unpin(page, p)
         case Pageout():
             madvise_pageout(page, p)
         case Cold():
@@ -130,8 +112,6 @@ def perform(page: Page, event: Event) -> None:
             swapin_walk(page, p, event.readahead)
         case SetVma():
             set_vma(page, p, event.vma)
-        case Move():
-            move_pte(page, p, event)
         case Mprotect():
             mprotect_fixup(page, p, event.readable, event.writable)
         case Writeprotect() | UffdCopy() | UffdZeropage():
@@ -144,12 +124,14 @@ def perform(page: Page, event: Event) -> None:
             filemap_map_pages(page, p)
         case Remove():
             shmem_truncate_range(page)
-        case Merge():
-            merge_one_page(page, p, event.kept, event.zero)
-        case Unmerge():
-            break_ksm(page, p, event.unshare)
         case Unmap():
             perform_unmap(page, event)
+        case _:
+            # Imported with the first of them: a command that replays a small scenario spends most
+            # of its time on imports.
+            from swaptrace.mm.rare import perform_rare
+
+            perform_rare(page, event)
 
 
 def perform_reclaim(page: Page, event: ReclaimEvent) -> None:

@@ -18,10 +18,7 @@ from swaptrace.errors import (
     TooManyPages,
 )
 from swaptrace.mm.policy import Policy
-from swaptrace.replay import (
-    checking,
-    ksm,
-)
+from swaptrace.replay import checking
 from swaptrace.replay.collapsing import collapses
 from swaptrace.replay.execution import execute
 from swaptrace.replay.filemap import check_claims
@@ -230,7 +227,9 @@ class Replay:
                 raise self.problem(step, str(error)) from error
             self.check_errno(step, errno)
         if self.world.shares:
-            ksm.recount(self.world)
+            from swaptrace.replay.ksm import recount  # few scenarios need it
+
+            recount(self.world)
         if self.observe is not None:
             self.observe(path, step, tally)
         if isinstance(step, MadviseStep) and (note := left_mapped(tally, self.world.table.columns)):

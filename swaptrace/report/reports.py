@@ -1,4 +1,7 @@
-"""What a command reports, whatever the format, and how it looks on a terminal."""
+"""What a command reports, whatever the format, and how it looks on a terminal.
+
+A table is imported by the command that shows it.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,7 @@ from typing import Final, NamedTuple
 
 from rich.console import Group, RenderableType
 
-from swaptrace.report.compare import compare_report
-from swaptrace.report.diff import diff_report
-from swaptrace.report.glossary import beneath
 from swaptrace.report.layout import Lines
-from swaptrace.report.run import run_report
 from swaptrace.result.differences import Diff
 from swaptrace.result.judge import CHECK, Finding
 from swaptrace.result.result import Result
@@ -61,21 +60,33 @@ def tables(report: Report) -> RenderableType:
     """The report as tables."""
     match report:
         case RunReport(result):
+            from swaptrace.report.run import run_report
+
             shown = explained(report, run_report(result))
             against = report.against
             return Group(shown, "", beside_baseline(against)) if against else shown
         case CompareReport(result):
+            from swaptrace.report.compare import compare_report
+
             return explained(report, compare_report(result))
         case DiffReport(diff):
+            from swaptrace.report.diff import diff_report
+
             return diff_report(diff, report.everything)
 
 
 def explained(report: RunReport | CompareReport, shown: RenderableType) -> RenderableType:
     """The tables and, where it was asked for, below them what their counters mean."""
-    return Group(shown, "", beneath(report.result)) if report.verbose else shown
+    if not report.verbose:
+        return shown
+    from swaptrace.report.glossary import beneath
+
+    return Group(shown, "", beneath(report.result))
 
 
 def beside_baseline(against: Against) -> RenderableType:
     """What differs from the baseline, and the unified diff if anything does."""
+    from swaptrace.report.diff import diff_report
+
     report = diff_report(against.diff)
     return Group(report, "", Lines(against.unified, "diff")) if against.unified else report

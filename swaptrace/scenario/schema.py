@@ -323,32 +323,37 @@ ManyAccesses: TypeAlias = AccessPatternStep | TraceStep
 OnLocks: TypeAlias = MlockStep | MunlockStep | MlockallStep | MunlockallStep
 """What a process does with its memory locks."""
 
+RareStep: TypeAlias = (
+    MremapStep
+    | PagemapScanStep
+    | PokeStep
+    | MigrateStep
+    | MincoreStep
+    | PinStep
+    | UnpinStep
+    | MemoryMergeStep
+    | KsmScanStep
+    | OnLocks
+    | OnUffd
+)
+"""The steps that few scenarios have."""
+
 Step: TypeAlias = (
     MmapStep
-    | MremapStep
     | MunmapStep
     | MprotectStep
     | MemsetStep
-    | PokeStep
-    | MigrateStep
     | AccessStep
     | AccessPatternStep
     | TraceStep
     | MadviseStep
-    | OnLocks
-    | PinStep
-    | UnpinStep
     | ForkStep
     | ExitStep
     | ClearRefsStep
-    | KsmScanStep
-    | MemoryMergeStep
-    | OnUffd
-    | PagemapScanStep
-    | MincoreStep
     | CheckStep
     | MeasureStep
     | RepeatStep
+    | RareStep
 )
 
 

@@ -171,8 +171,8 @@ class Walk(NamedTuple):
     """Operations that come first, those that follow in every order, and how many of them; on a
     device whose first and last clusters, which are cut short, are full or not."""
 
-    before: Sequence[str]
-    letters: Sequence[str]
+    before: tuple[str, ...]
+    letters: tuple[str, ...]
     steps: int
     used: bool
 
@@ -213,7 +213,7 @@ def test_does_the_same_follow_all_states_of_a_few_steps(walk: Walk, kernel: str)
         begun = move.state
     states, merged = [begun], 0
     for _ in range(walk.steps + 2 * everything):
-        moved = {}
+        moved = dict[str, BlockState]()
         for state in states:
             moves = [side.move(state, letter, 0) for letter in walk.letters]
             shown = [None if move is None else (move.key, move.effect) for move in moves]
