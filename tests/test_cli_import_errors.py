@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swaptrace.importers.accesses import MOST_PAGES
-from swaptrace.replay.runs.region import MAX_LISTED
+from swaptrace.replay.runs.walk import MAX_LISTED
 from tests.commandline import run
 from tests.importers.logs import LACKEY
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import TypeAlias
 
-import numpy as np
-
 from swaptrace.errors import NotModelled
 from swaptrace.mm.column import FILLED
 from swaptrace.mm.event import Access, Populate, Store
@@ -16,13 +14,12 @@ from swaptrace.replay.pages.protocol import SinglePages
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.across import send_across
 from swaptrace.replay.runs.blocks import send_reading
-from swaptrace.replay.runs.region import Walk, check_listable, listed
 from swaptrace.replay.runs.visit import NEW_ANON, Met, send, survey
+from swaptrace.replay.runs.walk import Walk, check_listable, listed
 from swaptrace.replay.space import VmArea, find_mergeable_anon_vma
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import AccessStep, MemsetStep
-from swaptrace.traces.generator import order
 
 Faulting: TypeAlias = Access | Populate
 
@@ -75,6 +72,8 @@ def walk_of(step: AccessStep | MemsetStep, page_size: int) -> Walk:
     walk = regular(offset, length, step.stride, page_size)
     if step.order == "random":
         if walk.scattered is not None:
+            from swaptrace.traces.generator import order
+
             return listed(walk.scattered[order(step.seed, walk.count)])
         return walk._replace(seed=step.seed)
     if step.order == "backward":
@@ -93,8 +92,9 @@ def regular(offset: int, length: int, stride: int, page_size: int) -> Walk:
     if stride % page_size == 0:
         return Walk(first, positions, stride // page_size)
     check_listable(positions)
-    at = offset + stride * np.arange(positions, dtype=np.int64)
-    return listed(at // page_size)
+    from swaptrace.replay.runs.arrays import spaced
+
+    return listed(spaced(offset, positions, stride) // page_size)
 
 
 def by_vma(process: Process, shared: SharedRegion, walk: Walk) -> Iterator[Walk]:
@@ -109,9 +109,9 @@ def by_vma(process: Process, shared: SharedRegion, walk: Walk) -> Iterator[Walk]
     if pages is None:
         yield from _cut_range(walk, marks)
         return
-    ordinal = np.searchsorted(np.array(marks, dtype=np.int64), pages, side="right")
-    cuts = [0, *(np.flatnonzero(np.diff(ordinal)) + 1).tolist(), len(pages)]
-    for start, end in pairwise(cuts):
+    from swaptrace.replay.runs.arrays import cuts
+
+    for start, end in pairwise(cuts(pages, marks)):
         yield walk.part(start, end - start)
 
 

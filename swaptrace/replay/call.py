@@ -10,8 +10,8 @@ from swaptrace.mm.column import Vma
 from swaptrace.mm.event import Event, Populate, SetVma
 from swaptrace.replay.access import touch
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World

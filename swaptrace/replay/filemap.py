@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from swaptrace.errors import NotModelled
 from swaptrace.mm.event import Remove
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World

@@ -11,8 +11,8 @@ from swaptrace.mm.event import SetVma
 from swaptrace.replay.access import access, anon_vma_prepare, by_vma
 from swaptrace.replay.locking import mlock_future_ok
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
-
-import numpy as np
 
 from swaptrace.errors import NotModelled
 from swaptrace.mm.column import Column, Pte, Vma
 from swaptrace.mm.event import Access, HugetlbFault
 from swaptrace.replay.pagemap import column_runs, pages_of
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
@@ -103,10 +100,10 @@ def access_huge(
 def by_huge_page(walk: Walk) -> Iterator[tuple[Walk, Walk]]:
     """The walk cut where it enters another huge page, and that one whole."""
     ordered = walk.ordered()
-    numbers = ordered.pages() // PAGES
-    cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
-    for start, end in pairwise(cuts):
-        yield Walk(int(numbers[start]) * PAGES, PAGES), ordered.part(start, end - start)
+    from swaptrace.replay.runs.arrays import stretches
+
+    for number, start, end in stretches(ordered.pages() // PAGES):
+        yield Walk(number * PAGES, PAGES), ordered.part(start, end - start)
 
 
 def fault_in(

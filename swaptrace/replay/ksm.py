@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from typing import Final, NamedTuple
-
-import numpy as np
 
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Feature, has_model
@@ -24,8 +21,8 @@ from swaptrace.mm.column import (
 )
 from swaptrace.mm.event import Merge
 from swaptrace.replay.processes import SharedRegion
-from swaptrace.replay.runs.region import Walk
-from swaptrace.replay.runs.visit import send, translate
+from swaptrace.replay.runs.visit import send
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.vmflags import VmFlag
@@ -43,7 +40,7 @@ class Item(NamedTuple):
 
     def column(self, world: World) -> Column:
         """Its column as it is now."""
-        return world.table.columns[int(self.shared.region.at(np.array([self.page]))[0])]
+        return world.table.columns[self.shared.region.column_at(self.page)]
 
     def folio(self, world: World) -> tuple[int, Folio]:
         """What the process maps, and its number."""
@@ -205,12 +202,10 @@ def recount(world: World) -> None:
             if folio.ksm:
                 total[filled_with(folio.data)] += pages * mapped_here(column, number)
     for shared in world.shared_regions():
-        numbers = np.unique(shared.region.ids)
-        new = [counted(world, world.table.columns[each], total) for each in numbers.tolist()]
-        changed = np.array(new, dtype=np.int64)
-        if (changed != numbers).any():
-            whole = Walk(0, shared.region.pages)
-            shared.region.replace(whole, partial(translate, old=numbers, new=changed))
+        numbers = shared.region.numbers()
+        new = {each: counted(world, world.table.columns[each], total) for each in numbers}
+        if any(to != number for number, to in new.items()):
+            shared.region.replace(Walk(0, shared.region.pages), new)
 
 
 def mapped_here(column: Column, folio: int) -> int:

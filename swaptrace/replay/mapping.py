@@ -14,8 +14,8 @@ from swaptrace.replay.locking import can_do_mlock, mlock_future_ok, mm_populate
 from swaptrace.replay.merging import check_alone, new_flags
 from swaptrace.replay.objects import add_object_region, send_outside
 from swaptrace.replay.processes import Lock, Process, SharedRegion
-from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import send
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World

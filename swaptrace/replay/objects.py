@@ -10,7 +10,8 @@ from swaptrace.mm.checks import content
 from swaptrace.mm.column import HOLE, Column, Mapping, Shmem, Vma
 from swaptrace.mm.event import Event
 from swaptrace.replay.processes import ObjectView, Process, SharedRegion, ShmemObject
-from swaptrace.replay.runs.region import Region, RegionPart, Walk
+from swaptrace.replay.runs.region import Region, RegionPart
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import MmapStep
 

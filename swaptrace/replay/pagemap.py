@@ -8,7 +8,7 @@ from swaptrace.kernels import Rule
 from swaptrace.mm.checks import reads_soft_dirty
 from swaptrace.mm.column import Column, Marker, Pte, SwapPte
 from swaptrace.replay.processes import SharedRegion
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.world import World
 from swaptrace.scenario.claims import NO_FLAGS, PageRun, merged, page_code
 

@@ -17,8 +17,8 @@ from swaptrace.mm.event import Writeprotect
 from swaptrace.replay.call import Call, Errno, begin
 from swaptrace.replay.pagemap import pages_of
 from swaptrace.replay.processes import Process
-from swaptrace.replay.runs.region import Walk, listed
 from swaptrace.replay.runs.visit import send
+from swaptrace.replay.runs.walk import Walk, listed
 from swaptrace.replay.space import VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from swaptrace import policies
 from swaptrace.replay.engine import Replay
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import Scenario

@@ -23,7 +23,7 @@ from swaptrace.mm.event import (
 )
 from swaptrace.mm.moves import moves
 from swaptrace.replay.processes import SharedRegion
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from tests.replay.placed import Slots
@@ -311,7 +311,7 @@ class NaiveMemory:
         if self.slots is not None:
             self.slots.follow(shared, page, event)
         self.world.device.used += row.slots
-        shared.region.replace(Walk(page, 1), lambda ids: ids * 0 + row.new)
+        shared.region.change(Walk(page, 1), lambda _: row.new)
         state = self.state(shared, page)
         refault = state.shadows[way.read] if way.read >= 0 else None
         stays = ((n, to) for n, to in enumerate(way.slots) if to >= 0 and n != way.read)

@@ -22,7 +22,7 @@ from swaptrace.replay.engine import Replay
 from swaptrace.replay.pages import sequence
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs import batch
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World

@@ -23,7 +23,7 @@ from swaptrace.mm.event import (
 from swaptrace.mm.moves import moves
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.readahead import Pass
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.tally import Tally
 from tests.replay.folios import Folio, NaiveMemory
 

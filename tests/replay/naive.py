@@ -21,7 +21,7 @@ from swaptrace.replay import access, call, engine, growing, hugetlb, mapping, sc
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.pages import sequence
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Tally

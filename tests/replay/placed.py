@@ -7,7 +7,7 @@ from collections.abc import Callable
 from swaptrace.mm.event import Event, Pageout, Reclaim
 from swaptrace.mm.moves import moves
 from swaptrace.replay.processes import SharedRegion
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.world import World
 from tests.replay.clusters import Clusters, Holder
 

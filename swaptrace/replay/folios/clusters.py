@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from swaptrace.replay.runs.region import Region, Walk
+from swaptrace.replay.runs.region import Region
+from swaptrace.replay.runs.walk import Walk
 
 NOT_FULL: Final = -1
 
@@ -19,7 +20,7 @@ class FullClusters:
 
     def set(self, first: int, count: int, order: int) -> None:
         """What clusters side by side are now."""
-        self.orders.replace(Walk(first, count), lambda old: old * 0 + order)
+        self.orders.change(Walk(first, count), lambda _: order)
 
     def add(self, number: int, order: int) -> None:
         """A cluster has become full."""

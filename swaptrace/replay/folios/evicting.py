@@ -27,7 +27,7 @@ from swaptrace.replay.folios.lru import Kind, LruFolio
 from swaptrace.replay.folios.pagewise import Near
 from swaptrace.replay.folios.reclaiming import COSTLY, DEF_PRIORITY
 from swaptrace.replay.processes import SharedRegion
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.tally import Tally
 
 GAIN: Final[dict[Kind, int]] = {"anon": SWAPPINESS, "file": MAX_SWAPPINESS - SWAPPINESS}

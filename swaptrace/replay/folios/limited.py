@@ -26,7 +26,7 @@ from swaptrace.mm.event import (
 from swaptrace.replay.folios.advised import Advised
 from swaptrace.replay.folios.pagewise import Near
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.tally import Tally
 
 MODELLED: Final = (

@@ -13,6 +13,7 @@ from math import isqrt
 from typing import Final, Literal, TypeAlias
 
 from swaptrace.counters import ReclaimCounter
+from swaptrace.frozen import FrozenValue
 from swaptrace.mm.block import Block
 from swaptrace.replay.processes import SharedRegion
 
@@ -72,8 +73,8 @@ class LruFolio:
         self.lazyfree, self.gen, self.refs = folio.lazyfree, folio.gen, folio.refs
 
 
-@dataclass(frozen=True, slots=True)
-class Shadow:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Shadow(FrozenValue):
     """What an evicted folio leaves in its slots. `age` is None if it was on advice: reclaim_pages()
     has no target, so that the root cgroup's age is noted. Of the multi-generational LRU it is the
     oldest generation, with how often the folio had been referenced."""

@@ -36,7 +36,7 @@ from swaptrace.replay.folios.regions import Regions
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.folios.sweep import Sweep
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.thp import ThpSize, sizes

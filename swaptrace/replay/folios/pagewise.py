@@ -20,7 +20,7 @@ from swaptrace.replay.folios.memory import allowed_orders, check_apart
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World

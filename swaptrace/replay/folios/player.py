@@ -9,7 +9,7 @@ from swaptrace.mm.event import Access
 from swaptrace.replay.access import touch
 from swaptrace.replay.folios.accesses import Place, each_access
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.traces.chunk import Chunk

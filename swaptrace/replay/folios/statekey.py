@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from swaptrace.replay.folios.slotmap import SlotMap
 from swaptrace.replay.folios.stretches import StretchTables
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 
 Interval: TypeAlias = tuple[int, int]
 

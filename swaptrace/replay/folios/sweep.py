@@ -20,7 +20,7 @@ from swaptrace.replay.folios.slotmap import Moved
 from swaptrace.replay.folios.stretches import Stretch
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass, relative
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import AddressSpace, ReadAhead, VmArea
 from swaptrace.replay.tally import Tally
 

@@ -33,7 +33,7 @@ from swaptrace.replay.pages.pagetables import (
 )
 from swaptrace.replay.pages.placing import NOT_PLACED, slots_moved, swap_device
 from swaptrace.replay.pages.recurring import recurring_key
-from swaptrace.replay.runs.region import Pages, Walk, check_listable
+from swaptrace.replay.runs.walk import Pages, Walk, check_listable
 from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.tally import Tally
 from swaptrace.result.lrugen import LruGen

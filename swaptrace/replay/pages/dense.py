@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from swaptrace.replay.runs.region import Pages, Region
+from swaptrace.replay.runs.region import Region
+from swaptrace.replay.runs.walk import Pages
 
 if TYPE_CHECKING:
     from swaptrace.replay.processes import SharedRegion
@@ -34,13 +35,17 @@ class Dense(Region):
         return self.arena.column[self.first : self.first + self.pages]
 
     @property
-    def starts(self) -> Pages:  # type: ignore[override]
-        columns = self.columns
-        return np.append(0, np.flatnonzero(columns[1:] != columns[:-1]) + 1)
+    def few(self) -> None:
+        return None
 
     @property
-    def ids(self) -> Pages:  # type: ignore[override]
-        return self.columns[self.starts].astype(np.int64)
+    def arrays(self) -> tuple[Pages, Pages]:
+        columns = self.columns
+        starts = np.append(0, np.flatnonzero(columns[1:] != columns[:-1]) + 1)
+        return starts, columns[starts].astype(np.int64)
+
+    def column_at(self, page: int) -> int:
+        return int(self.columns[page])
 
     def at(self, pages: Pages) -> Pages:
         return self.columns[pages].astype(np.int64)

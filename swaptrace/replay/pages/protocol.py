@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.tally import Tally
-from swaptrace.result.lrugen import LruGen
 from swaptrace.scenario.schema import Step
+
+if TYPE_CHECKING:
+    from swaptrace.result.lrugen import LruGen
 
 
 class KeptBatch(Protocol):

@@ -19,7 +19,8 @@ from swaptrace.replay.growing import grow_to
 from swaptrace.replay.pages.arena import Arena
 from swaptrace.replay.pages.dense import first_page
 from swaptrace.replay.processes import Process, SharedRegion
-from swaptrace.replay.runs.region import Pages, Region, Walk, check_listable
+from swaptrace.replay.runs.region import Region
+from swaptrace.replay.runs.walk import Pages, Walk, check_listable
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import (
@@ -260,7 +261,7 @@ def borrowed(world: World) -> Iterator[Arena]:
     finally:
         for shared in arena.shared_regions:
             dense, shared.region = shared.region, Region(shared.region.pages, 0)
-            shared.region.splice(0, dense.pages, dense.starts, dense.ids)
+            shared.region.splice(0, dense.pages, *dense.arrays)
 
 
 def replay_pattern(

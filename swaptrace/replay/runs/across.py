@@ -5,8 +5,8 @@ from __future__ import annotations
 from swaptrace.mm.event import Access, Event, Populate, SwapIn
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.readahead import Pass
-from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import commit, with_facts
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
@@ -56,4 +56,4 @@ def happen(world: World, tally: Tally, shared: SharedRegion, page: int, event: E
 
 def column_at(shared: SharedRegion, page: int) -> int:
     """The column of a page."""
-    return int(shared.region.at(Walk(page, 1).pages())[0])
+    return shared.region.column_at(page)

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-
 from swaptrace.advice import Effect
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule, follows
@@ -24,8 +22,8 @@ from swaptrace.mm.column import Folio
 from swaptrace.mm.event import MOST_ADDED, Event, SwapIn
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
-from swaptrace.replay.runs.region import Walk
 from swaptrace.replay.runs.visit import note_violations, with_facts
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
@@ -236,10 +234,9 @@ def batch_of(world: World) -> LruBatch:
 
 def column_at(shared: SharedRegion, page: int) -> int:
     """The number of a page's column."""
-    return int(shared.region.at(np.array([page], dtype=np.int64))[0])
+    return shared.region.column_at(page)
 
 
 def put(shared: SharedRegion, page: int, column: int) -> None:
     """Give a page another column."""
-    where, what = np.array([page], dtype=np.int64), np.array([column], dtype=np.int64)
-    shared.region.assign(where, what)
+    shared.region.change(Walk(page, 1), lambda _: column)

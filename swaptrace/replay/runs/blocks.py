@@ -7,29 +7,31 @@ remembered, and a long uniform pass jumps over the blocks that repeat.
 
 from __future__ import annotations
 
+from array import array
 from typing import NamedTuple
-
-import numpy as np
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.event import Access, Event, Populate
 from swaptrace.replay.processes import SharedRegion
+from swaptrace.replay.runs.lists import RunLists, merged
 from swaptrace.replay.runs.readahead import Overlay, Pass, relative
-from swaptrace.replay.runs.region import Pages, Region, Walk, differs
+from swaptrace.replay.runs.region import FEW, Region
 from swaptrace.replay.runs.visit import with_facts
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import ReadAhead
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 
 
 class BlockPass(NamedTuple):
-    """What a pass does to one block, relative to its first page.
+    """What a pass does to one block of so many pages, relative to its first page.
 
-    `taken` are the transitions with their numbers of pages; `readahead` is the state that it
-    leaves, None if it never asked the swap cache.
+    `runs` are its columns then, `taken` the transitions with their numbers of pages; `readahead` is
+    the state that it leaves, None if it never asked the swap cache.
     """
 
-    ids: Pages
+    runs: RunLists
+    pages: int
     taken: tuple[tuple[Event, int, int], ...]
     violations: tuple[tuple[ViolationKind, int, int], ...]
     readahead: ReadAhead | None
@@ -54,10 +56,11 @@ def send_reading(
     if world.batch is not None:
         world.batch.read(tally, walk, task)
     elif walk.scattered is not None:
+        from swaptrace.replay.runs.arrays import as_arrays
+
         ids = Overlay(shared.region)
         task.visit(ids, 0, walk.scattered.tolist())
-        changed = np.array(sorted(ids), dtype=np.int64)
-        shared.region.assign(changed, np.array([ids[p] for p in changed.tolist()], dtype=np.int64))
+        shared.region.assign(*as_arrays(RunLists(sorted(ids), [ids[page] for page in sorted(ids)])))
         report(task, tally, shared)
     else:
         visit_blocks(task, tally, walk)
@@ -76,7 +79,7 @@ def visit_blocks(task: Pass, tally: Tally, walk: Walk) -> None:
     """Block by block in the walk's direction; blocks that repeat are multiplied."""
     shared, size = task.shared, task.table_pages
     first, last = (shared.base + walk.first) // size, (shared.base + walk.end - 1) // size
-    pieces: list[tuple[int, Pages, int]] = []
+    pieces: list[tuple[int, BlockPass, int]] = []
     number, end, step = (last, first - 1, -1) if walk.backward else (first, last + 1, 1)
     while number != end:
         start, stop = block_bounds(task, number)
@@ -87,7 +90,7 @@ def visit_blocks(task: Pass, tally: Tally, walk: Walk) -> None:
         if (after, task.world.device.full) == before:
             repeats += same_ahead(task, walk, number, step, block)
         settle(task, tally, block, start, step * size, repeats)
-        pieces.append((min(start, start + step * size * (repeats - 1)), block.ids, repeats))
+        pieces.append((min(start, start + step * size * (repeats - 1)), block, repeats))
         number += step * repeats
     write_back(shared.region, pieces)
 
@@ -111,7 +114,7 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> BlockPass:
     A block within which the facts change is neither remembered nor recalled.
     """
     world, address = task.world, task.shared.base + start
-    ids = task.shared.region.at(np.arange(start, stop, dtype=np.int64))
+    columns = task.shared.region.listed(start, stop)
     pages = block_visits(walk, start, stop)
     visits = (pages.start - start, pages.stop - start, pages.step)
     state = relative(task.readahead, address)
@@ -120,7 +123,7 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> BlockPass:
     key = (
         type(task.event),
         with_facts(world, task.event),
-        ids.tobytes(),
+        array("q", columns).tobytes(),
         visits,
         state,
         world.machine.swap.page_cluster,
@@ -133,10 +136,10 @@ def replay_block(task: Pass, walk: Walk, start: int, stop: int) -> BlockPass:
             task.readahead = relative(known.readahead, -address)
         return known
     used, task.looked_up = world.device.used, False
-    columns = ids.tolist()
     task.visit(columns, start, pages)
     block = BlockPass(
-        ids=np.array(columns, dtype=np.int64),
+        runs=merged(RunLists(list(range(stop - start)), columns)),
+        pages=stop - start,
         taken=tuple(task.taken),
         violations=tuple((kind, member, page - start) for kind, member, page in task.violations),
         readahead=relative(task.readahead, address) if task.looked_up else None,
@@ -188,20 +191,26 @@ def settle(
         task.readahead = relative(task.readahead, -stride * (repeats - 1))
 
 
-def write_back(region: Region, pieces: list[tuple[int, Pages, int]]) -> None:
+def write_back(region: Region, pieces: list[tuple[int, BlockPass, int]]) -> None:
     """Put the blocks, each so many times in a row, back into the region."""
     pieces = sorted(pieces, key=lambda piece: piece[0])
-    starts: list[Pages] = []
-    ids: list[Pages] = []
-    for start, columns, repeats in pieces:
-        change = np.flatnonzero(differs(columns))
-        if len(change) == 1:
-            starts.append(np.array([start], dtype=np.int64))
-            ids.append(columns[:1])
-            continue
-        offsets = start + len(columns) * np.arange(repeats, dtype=np.int64)
-        starts.append((offsets[:, None] + change[None, :]).ravel())
-        ids.append(np.tile(columns[change], repeats))
-    last, columns, repeats = pieces[-1]
-    end = last + len(columns) * repeats
-    region.splice(pieces[0][0], end, np.concatenate(starts), np.concatenate(ids))
+    first = pieces[0][0]
+    last, block, repeats = pieces[-1]
+    end = last + block.pages * repeats
+    if sum(len(block.runs.ids) * times(block, repeats) for _, block, repeats in pieces) <= FEW:
+        new = RunLists([], [])
+        for start, block, repeats in pieces:
+            for at in range(start, start + block.pages * times(block, repeats), block.pages):
+                new.starts.extend(at + each for each in block.runs.starts)
+                new.ids.extend(block.runs.ids)
+        region.splice_lists(first, end, new)
+    else:
+        from swaptrace.replay.runs.arrays import tiled
+
+        of = [(start, block.runs, block.pages, times(block, n)) for start, block, n in pieces]
+        region.splice(first, end, *tiled(of))
+
+
+def times(block: BlockPass, repeats: int) -> int:
+    """How often the runs of a block that repeats are put: of one that is uniform, once."""
+    return 1 if len(block.runs.ids) == 1 else repeats

@@ -10,12 +10,10 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TypeAlias
 
-import numpy as np
-
 from swaptrace.counters import POSITION, Counter
 from swaptrace.mm.event import Event, Pageout
 from swaptrace.replay.processes import SharedRegion
-from swaptrace.replay.runs.region import Pages, Walk
+from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.table import TransitionRow
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
@@ -110,15 +108,7 @@ def commit(
         if row.violations:
             note_violations(tally, shared, walk, column, row, pages)
     if changes:
-        columns = sorted(met)
-        old = np.array(columns, dtype=np.int64)
-        new = np.array([met[column][0].new for column in columns], dtype=np.int64)
-        shared.region.replace(walk, lambda ids: translate(ids, old, new))
-
-
-def translate(ids: Pages, old: Pages, new: Pages) -> Pages:
-    """Each id of `old` (ascending) becomes the one at the same place in `new`."""
-    return new[old.searchsorted(ids)]
+        shared.region.replace(walk, {column: row.new for column, (row, _) in met.items()})
 
 
 def note_violations(
