@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from typing import Final
 
 from swaptrace.terminal.interruption import leave_at_once
+
+YOUNG: Final = 50_000
+"""So many values more, and Python looks for garbage: of those of imports, which stay, none is."""
 
 
 def main() -> None:
     """Run the command line; what interrupts it while it is still being imported ends it without a
     word, as it does later."""
     leave_at_once()
+    gc.set_threshold(YOUNG)
     from swaptrace.cli import main as program
 
     try:

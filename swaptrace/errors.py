@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from unicodedata import combining, east_asian_width
 
+from swaptrace.frozen import FrozenValue
+
 TEXT_WIDTH = 96
 """How much of a source line is shown; of a longer one, the part around the caret."""
 
@@ -42,8 +44,8 @@ class PolicyError(SwaptraceError):
     """A policy that is not there, cannot be loaded, raised, or answered nonsense."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Problem(FrozenValue):
     """One thing that is wrong in an input file.
 
     `line` and `column` count from 1, in characters; `text` is the source line as it is,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from swaptrace.errors import (
     NotModelled,
@@ -33,7 +33,6 @@ from swaptrace.replay.pages.placed import is_placed
 from swaptrace.replay.table import Table
 from swaptrace.replay.tally import Record, Tally
 from swaptrace.replay.world import World
-from swaptrace.result.history import History
 from swaptrace.result.result import Checkpoint, Note, PolicyResult, StepResult, Violation
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import (
@@ -47,6 +46,9 @@ from swaptrace.scenario.schema import (
     Step,
 )
 from swaptrace.scenario.thp import large_folios
+
+if TYPE_CHECKING:
+    from swaptrace.result.history import History
 
 
 class Historian(Protocol):

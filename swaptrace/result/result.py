@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast, get_args
 
 from swaptrace.counters import WARNINGS
-from swaptrace.result.history import History
+from swaptrace.frozen import FrozenValue
 from swaptrace.result.jsonfile import Node, parse
-from swaptrace.result.lrugen import TYPES, Generation, LruGen, Tier
 from swaptrace.scenario.hardware import LIMITED, Machine
 from swaptrace.scenario.thp import OF_LARGE_FOLIOS
+
+if TYPE_CHECKING:
+    from swaptrace.result.history import History
+    from swaptrace.result.lrugen import LruGen
 
 SCHEMA = "swaptrace.result/1"
 
@@ -24,8 +27,8 @@ Counters = Mapping[str, int]
 ClaimKind = Literal["pages", "data", "vmas", "violations", "scan"]
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StepResult(FrozenValue):
     """The counters of one executed leaf step.
 
     `step` is the path of indices (`4.0`, in a repetition `3[2].0`). Where iterations of
@@ -42,8 +45,8 @@ class StepResult:
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Violation(FrozenValue):
     """A broken promise: the step where it first shows, the first page, and how many pages."""
 
     kind: str
@@ -59,8 +62,8 @@ class Violation:
         return self.kind in WARNINGS
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Checked(FrozenValue):
     """A claim of a `check` step beside what there was: the first time that it did not hold, or else
     the first time. `region` is empty where the claim is of neither pages nor data."""
 
@@ -79,8 +82,8 @@ class Checked:
         return self.kind, self.line, self.process, self.region
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Checkpoint(FrozenValue):
     """What an `access` or `trace` step has counted after `accesses` of its accesses.
 
     `step` and `times` are as of `StepResult`: several iterations of a `repeat` may have one.
@@ -103,8 +106,8 @@ class Note(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyResult:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PolicyResult(FrozenValue):
     """One scenario under one policy.
 
     `windows` is in order of first appearance; `steps` is empty unless asked for;
@@ -127,8 +130,8 @@ class PolicyResult:
     history: History | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Expectation(FrozenValue):
     """An expected value beside the actual one."""
 
     window: str
@@ -142,8 +145,8 @@ class Expectation:
         return self.expected == self.actual
 
 
-@dataclass(frozen=True, slots=True)
-class ScenarioResult:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ScenarioResult(FrozenValue):
     """One scenario under every policy that was asked for, in that order.
 
     `source` is its file, line by line, where histories were asked for; it is no part of the JSON
@@ -158,8 +161,8 @@ class ScenarioResult:
     source: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Result(FrozenValue):
     """Every scenario of a run, and the version of the program that ran it."""
 
     version: str
@@ -301,6 +304,9 @@ def _read_step(node: Node) -> StepResult:
 
 
 def _read_checkpoint(node: Node) -> Checkpoint:
+    from swaptrace.result.lrugen import read_lru_gen  # few results have it
+
+    lru_gen = node.fields().get("lru_gen")
     return Checkpoint(
         step=node.key("step").text(),
         line=node.key("line").count(1),
@@ -309,25 +315,8 @@ def _read_checkpoint(node: Node) -> Checkpoint:
         accesses=node.key("accesses").count(),
         counters=read_counters(node.key("counters")),
         times=_read_times(node),
-        lru_gen=_read_lru_gen(node),
+        lru_gen=None if lru_gen is None else read_lru_gen(lru_gen),
     )
-
-
-def _read_lru_gen(node: Node) -> LruGen | None:
-    found = node.fields().get("lru_gen")
-    if found is None:
-        return None
-    generations, tiers = found.key("generations").array(), found.key("tiers").array()
-    return LruGen(tuple(map(_read_generation, generations)), tuple(map(_read_tier, tiers)))
-
-
-def _read_generation(node: Node) -> Generation:
-    return Generation(*(node.key(name).count() for name in ("generation", "anon", "lazyfree")))
-
-
-def _read_tier(node: Node) -> Tier:
-    counts = (node.key(name).count() for name in ("tier", "refaulted", "evicted", "protected"))
-    return Tier(TYPES[node.key("type").text() != TYPES[0]], *counts)
 
 
 def _read_times(node: Node) -> int:

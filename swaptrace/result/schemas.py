@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from swaptrace.backends import BACKENDS
 from swaptrace.counters import NAMED, VIOLATIONS
+from swaptrace.result.history import History
+from swaptrace.result.lrugen import LruGen
 from swaptrace.result.result import (
     SCHEMA,
     Checked,
@@ -207,7 +209,7 @@ def counters() -> Schema:
 
 def of_class(cls: type[Any], definitions: dict[str, Schema]) -> Schema:
     """The JSON object that a class becomes; the classes within go to the definitions."""
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, localns={each.__name__: each for each in (History, LruGen)})
     properties = {
         field.name: {
             "description": meaning(cls, field.name),

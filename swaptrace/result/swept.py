@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from swaptrace.frozen import FrozenValue
 from swaptrace.result.changes import TOTAL, counters_in
 from swaptrace.result.jsonfile import Node
 from swaptrace.result.result import PolicyResult, policy_json, read_counters, read_policy
@@ -23,8 +24,8 @@ DERIVED: Final = (ACCESSES, MISSES, MISS_RATIO)
 """What is known of `access` and `trace` steps besides counters."""
 
 
-@dataclass(frozen=True, slots=True)
-class CellCounts:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CellCounts(FrozenValue):
     """What was counted, and by window (the total is one) how many accesses `access` and `trace`
     steps have made, and how many of them found no page.
 
@@ -36,8 +37,8 @@ class CellCounts:
     misses: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Killed:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Killed(FrozenValue):
     """The kernel would have killed a process: the step's line, and why."""
 
     line: int
@@ -47,8 +48,8 @@ class Killed:
 Outcome = CellCounts | Killed
 
 
-@dataclass(frozen=True, slots=True)
-class SweptAxis:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SweptAxis(FrozenValue):
     """A setting of the machine and its values, as they were given.
 
     `is_number` is that they lie on a line, `is_size` that they are bytes, `shares` that they are
@@ -68,8 +69,8 @@ class SweptAxis:
         return self.key.removeprefix("machine.")
 
 
-@dataclass(frozen=True, slots=True)
-class SweptCell:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SweptCell(FrozenValue):
     """One machine under one policy: the value of each axis, and what came of it.
 
     `working_set` is in bytes; None where no axis needs it.
@@ -101,8 +102,8 @@ class SweptCell:
         return {ACCESSES: accesses, MISSES: misses, MISS_RATIO: misses / accesses}[counter]
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Swept(FrozenValue):
     """The whole grid: the last axis fastest, the policies of a machine together."""
 
     version: str

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from swaptrace.frozen import FrozenValue
 from swaptrace.scenario.addresses import first_fit, joined
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.scenario.schema import MmapStep
 from swaptrace.scenario.values import human
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredRegion:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class DeclaredRegion(FrozenValue):
     """A region of one process: its size (0: unknown), what of it is still mapped, and its
     address. One that the kernel chose makes no difference to what is right later."""
 
@@ -26,8 +27,8 @@ class DeclaredRegion:
         return self.base + self.size
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredFile:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class DeclaredFile(FrozenValue):
     """A file, of hugetlbfs or of tmpfs, and in which line it is first mapped."""
 
     huge: bool

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from swaptrace.frozen import FrozenValue
 
-@dataclass(frozen=True, slots=True)
-class ByteRange:
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ByteRange(FrozenValue):
     """A range of bytes within a region; always within it, `length` at least 1.
 
     Not so where an errno is stated: then it may begin anywhere, be empty or of a negative length,
@@ -17,8 +19,8 @@ class ByteRange:
     length: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseStep:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class BaseStep(FrozenValue):
     """What every step has: where it stands in the file (from 1), who executes it, and
     the errno that its system call is said to return (None: it succeeds)."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from swaptrace.frozen import FrozenValue
 from swaptrace.scenario.pagescan import ScanClaim
 
 LETTERS: Final = "PSDXU"
@@ -95,8 +96,8 @@ class Bounds(NamedTuple):
         return self.code
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Expected(FrozenValue):
     """One expected value: `policy` may be an alias; `window` is a label or `total`."""
 
     window: str

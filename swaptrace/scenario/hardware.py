@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
+from swaptrace.frozen import FrozenValue
 from swaptrace.kernels import KERNELS, Rule, follows, implied
 from swaptrace.scenario.thp import Thp
 
@@ -33,8 +34,8 @@ class NoModel(NamedTuple):
         return f"{self.what}; {self.right}"
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Swap(FrozenValue):
     """The swap device: `size` in bytes (all of it usable; 0: there is none), `page_cluster` as the
     sysctl."""
 
@@ -43,8 +44,8 @@ class Swap:
     page_cluster: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Machine(FrozenValue):
     """The machine that a scenario runs on; see `KERNEL_DEFAULTS` for what `kernel` implies."""
 
     kernel: str = "6.12"

@@ -29,7 +29,7 @@ NOT_FOUND: Final = "-"
 NO_CATEGORY: Final = "."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PagemapScanStep(BaseStep):
     """PAGEMAP_SCAN of a range, whose answer a `check` may compare with what is expected.
 
@@ -56,7 +56,7 @@ class PagemapScanStep(BaseStep):
         return self.category | self.anyof | self.inverted | self.returned
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MincoreStep(BaseStep):
     """mincore() of a range: which pages are in memory. `vec` is that the buffer is there."""
 

@@ -10,7 +10,7 @@ from swaptrace.scenario.base import BaseStep
 RemapFlag = Literal["MREMAP_MAYMOVE", "MREMAP_FIXED", "MREMAP_DONTUNMAP"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MremapStep(BaseStep):
     """A region becomes `size` bytes large, at another address if need be or if it is told one.
 

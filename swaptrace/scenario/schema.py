@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from swaptrace.advice import Advice
+from swaptrace.frozen import FrozenValue
 from swaptrace.kernels import implied
 from swaptrace.scenario.base import BaseStep, ByteRange
 from swaptrace.scenario.claims import Claims, Expected, NamedPolicy
@@ -44,7 +45,7 @@ LockFlag = Literal["MLOCK_ONFAULT"]
 LockAllFlag = Literal["MCL_CURRENT", "MCL_FUTURE", "MCL_ONFAULT"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MmapStep(BaseStep):
     """A mapping of `size` bytes at address `at` (None: the kernel chooses): private and anonymous,
     or `shared`, or of a `file` of tmpfs from `file_offset` on.
@@ -77,7 +78,7 @@ class MmapStep(BaseStep):
         return "MAP_HUGETLB" in self.flags
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MunmapStep(BaseStep):
     """Unmap a range; a hole is left."""
 
@@ -86,7 +87,7 @@ class MunmapStep(BaseStep):
     span: ByteRange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MprotectStep(BaseStep):
     """Change the protection of a range."""
 
@@ -96,7 +97,7 @@ class MprotectStep(BaseStep):
     span: ByteRange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MemsetStep(BaseStep):
     """Write every byte of a range: one write for each page."""
 
@@ -106,7 +107,7 @@ class MemsetStep(BaseStep):
     span: ByteRange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AccessStep(BaseStep):
     """`read`, `write` or `read_write` (see `op`) of one byte at each `stride` bytes.
 
@@ -123,7 +124,7 @@ class AccessStep(BaseStep):
     value: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AccessPatternStep(BaseStep):
     """`count` accesses of one byte each, to the pages of a range, as the pattern says.
 
@@ -145,7 +146,7 @@ class AccessPatternStep(BaseStep):
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TraceStep(BaseStep):
     """The accesses of a recorded sequence, in the file `path`.
 
@@ -157,7 +158,7 @@ class TraceStep(BaseStep):
     region: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MadviseStep(BaseStep):
     """Give advice on a range."""
 
@@ -176,7 +177,7 @@ class MadviseStep(BaseStep):
         return str(self.advice if self.number is None else self.number)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MlockStep(BaseStep):
     """Lock a range, which populates it, unless a flag says that pages are to come by faults."""
 
@@ -187,7 +188,7 @@ class MlockStep(BaseStep):
     """By name, or as a number what no kernel has; so for `mlockall`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MunlockStep(BaseStep):
     """Unlock a range."""
 
@@ -196,7 +197,7 @@ class MunlockStep(BaseStep):
     span: ByteRange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MlockallStep(BaseStep):
     """Lock all that is mapped, or will be, or both; what is there is populated."""
 
@@ -204,14 +205,14 @@ class MlockallStep(BaseStep):
     flags: tuple[LockAllFlag | str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MunlockallStep(BaseStep):
     """Unlock everything, what will be mapped as well."""
 
     op = "munlockall"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PinStep(BaseStep):
     """Take a reference to each page of a range, besides that of its PTE, as for direct I/O."""
 
@@ -221,7 +222,7 @@ class PinStep(BaseStep):
     mode: PinMode = "longterm"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class UnpinStep(BaseStep):
     """Give back the references that the process's pin of a region holds."""
 
@@ -229,7 +230,7 @@ class UnpinStep(BaseStep):
     region: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ForkStep(BaseStep):
     """`process` forks a child named `child`, which inherits the regions under their names."""
 
@@ -237,21 +238,21 @@ class ForkStep(BaseStep):
     child: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ExitStep(BaseStep):
     """`process` exits and is reaped."""
 
     op = "exit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ClearRefsStep(BaseStep):
     """Write 4 to /proc/PID/clear_refs: forget what is soft-dirty."""
 
     op = "clear_refs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class KsmScanStep(BaseStep):
     """Let ksmd scan until nothing more merges: equal pages where MADV_MERGEABLE was given."""
 
@@ -260,7 +261,7 @@ class KsmScanStep(BaseStep):
     """use_zero_pages: the zero page takes the place of pages of zeroes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MemoryMergeStep(BaseStep):
     """PR_SET_MEMORY_MERGE: ksmd looks at all private memory of the process, or no longer at any."""
 
@@ -268,7 +269,7 @@ class MemoryMergeStep(BaseStep):
     on: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CheckStep(BaseStep):
     """What must be true at this place, of pages, data or promises; changes nothing."""
 
@@ -276,7 +277,7 @@ class CheckStep(BaseStep):
     claims: Claims
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MeasureStep(BaseStep):
     """A named window: what its inner steps count is also counted under `label`."""
 
@@ -285,7 +286,7 @@ class MeasureStep(BaseStep):
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class RepeatStep(BaseStep):
     """The inner steps, `count` times."""
 
@@ -357,8 +358,8 @@ Step: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Scenario(FrozenValue):
     """A whole scenario. `file` is the path as the user gave it, `text` its source lines
     (for messages that point into it)."""
 

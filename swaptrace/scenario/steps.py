@@ -11,6 +11,7 @@ from functools import cache
 from typing import Final
 
 from swaptrace.errors import did_you_mean, nearest, quote
+from swaptrace.frozen import FrozenValue
 from swaptrace.scenario import meant
 from swaptrace.scenario.fields import StepFields
 from swaptrace.scenario.nodes import (
@@ -30,8 +31,8 @@ MAX_NESTING: Final = 16
 """How deeply `measure` and `repeat` may be nested."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedStep:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ParsedStep(FrozenValue):
     """A step as it stands in the file, and the positions of its keys' values.
 
     `steps` are the inner ones; those of `step` itself are not filled in yet.

@@ -17,7 +17,7 @@ UffdFeature = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class UffdWriteprotectStep(BaseStep):
     """UFFDIO_WRITEPROTECT, or UFFDIO_RWPROTECT; the first use registers the whole region for it."""
 
@@ -28,7 +28,7 @@ class UffdWriteprotectStep(BaseStep):
     mode: UffdMode = "wp"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class UffdRegisterStep(BaseStep):
     """Register a range with a userfaultfd that has these features.
 
@@ -43,7 +43,7 @@ class UffdRegisterStep(BaseStep):
     fill: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class UffdUnregisterStep(BaseStep):
     """UFFDIO_UNREGISTER, which takes write-protection away as well."""
 
@@ -52,7 +52,7 @@ class UffdUnregisterStep(BaseStep):
     span: ByteRange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class UffdCopyStep(BaseStep):
     """UFFDIO_COPY of pages full of a byte to where there are none."""
 
@@ -63,7 +63,7 @@ class UffdCopyStep(BaseStep):
     wp: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class UffdZeropageStep(BaseStep):
     """UFFDIO_ZEROPAGE: map the shared zero page where there is none."""
 
