@@ -168,7 +168,7 @@ steps:
     process = world.processes["main"]
     for region in process.regions.values():
         member = region.member("main")
-        vmas = {world.table.columns[number].maps[member].vma for number in region.region.ids}
+        vmas = {world.table.columns[number].maps[member].vma for number in region.region.numbers()}
         assert vmas == {area.vma for area in process.space.within(region.base, region.end)}
 
 
