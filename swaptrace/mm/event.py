@@ -48,6 +48,7 @@ class Facts(NamedTuple):
     splits_backward: bool = False
     requeues_migrated: bool = False
     batches_lazyfree: bool = False
+    counts_refused_swapin: bool = False
     replaces_huge_zero: bool = False
     frees_page_tables: bool = False
     swap_full: bool = False

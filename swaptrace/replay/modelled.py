@@ -108,13 +108,7 @@ def of_batches(machine: Machine, placed: bool) -> NoModel | None:
 
 def in_trees(machine: Machine, policy: Policy) -> NoModel | None:
     """Of a machine with large folios under a kernel tree."""
-    if not policy.functions or not large_folios(machine.thp):
+    if not policy.functions or policy.takes_large or not large_folios(machine.thp):
         return None
-    subject = "large folios (machine.thp) are not modelled"
-    if not policy.takes_large:
-        what = f"{subject} under a policy that is a kernel tree"
-        return NoModel(what, "give one of Linux 6.12, 7.2 or 7.3, or leave 'thp' out", ("thp",))
-    if machine.memory is not None:
-        what = f"{subject} under a memory limit under a policy that is a kernel tree"
-        return NoModel(what, "give one that is none, as 'merged'", ("memory", "thp"))
-    return None
+    what = "large folios (machine.thp) are not modelled under a policy that is a kernel tree"
+    return NoModel(what, "give one of Linux 6.12, 7.2 or 7.3, or leave 'thp' out", ("thp",))

@@ -220,6 +220,7 @@ def static_facts(machine: Machine, locks: bool = False) -> Facts:
         splits_backward=follows(machine.kernel, Rule.SPLITS_BACKWARD),
         requeues_migrated=follows(machine.kernel, Rule.REQUEUES_MIGRATED),
         batches_lazyfree=follows(machine.kernel, Rule.BATCHES_LAZYFREE),
+        counts_refused_swapin=follows(machine.kernel, Rule.COUNTS_REFUSED_SWAPIN),
         replaces_huge_zero=follows(machine.kernel, Rule.REPLACES_HUGE_ZERO),
         frees_page_tables=follows(machine.kernel, Rule.FREES_PAGE_TABLES),
         readahead=machine.swap.page_cluster > 0,
