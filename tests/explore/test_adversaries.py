@@ -10,6 +10,7 @@ from itertools import combinations, product
 
 import pytest
 
+from swaptrace.errors import PolicyError
 from swaptrace.exploration.equivalence import KINDS, settle
 from swaptrace.exploration.explorer import Exploration, Request, explore
 from swaptrace.exploration.graph import Graph, Limits
@@ -21,6 +22,7 @@ from swaptrace.scenario.hardware import Machine, Swap
 from tests.effort import ALL, exhaustive, part, some
 from tests.explore.adversaries import SOUND, Afterwards, Taker
 from tests.explore.naive import Naive
+from tests.explore.unable import Unregistered
 
 Kind = tuple[str, str]
 
@@ -132,6 +134,13 @@ def test_what_a_kind_depends_on_is_not_forgotten_for_it(
     expected = plain(policies, machine, limits._replace(after_loss=True))
     found = settle(policies, (MACHINES[machine],) * 2, limits, [(kind, "")])
     assert lengths(found.differences) == {(kind, ""): expected[kind, ""]}
+
+
+def test_what_fails_where_a_vma_is_registered_is_refused() -> None:
+    """Although such states are one with those where it is not, as long as nothing tells them
+    apart?"""
+    with pytest.raises(PolicyError, match="who registered this"):
+        explored((Unregistered(), Final()), "zram", limits_of("watched"))
 
 
 @exhaustive
