@@ -24,12 +24,13 @@ def mlock_large(page: BlockPage, event: Event, pages: range) -> None:
         pte, vma = page.block.maps[i][p].pte, page.block.maps[i][p].vma
         assert isinstance(pte, Pte)
         assert vma is not None
+        here = page.at(i)
         if not isinstance(event, SetVma):
-            page.munlock_vma_folio(pte.folio, p)
+            here.munlock_vma_folio(pte.folio, p)
         elif vma.locked and not event.vma.locked:
-            page.queue_mlock(pte.folio, "unlock")
+            here.queue_mlock(pte.folio, "unlock")
         elif event.vma.locked and not vma.locked and length == page.nr_pages(pte.folio):
-            page.queue_mlock(pte.folio, "lock")
+            here.queue_mlock(pte.folio, "lock")
 
 
 def batches(page: BlockPage, p: int, pages: range) -> Iterator[tuple[int, int]]:
