@@ -139,13 +139,13 @@ class Counter(Named):
         "mthp_fault_alloc",
         "Large folios that first writes were served with.",
         "do_anonymous_page",
-        "hugepages-*/stats/anon_fault_alloc, 2 MiB included",
+        "hugepages-*/stats/anon_fault_alloc since 6.10, 2 MiB included",
     )
     MTHP_SWPIN = (
         "mthp_swpin",
         "Large folios read from the swap device whole.",
         "swap_read_folio",
-        "hugepages-*/stats/swpin",
+        "hugepages-*/stats/swpin since 6.13",
     )
     MTHP_SWPIN_FALLBACK = (
         "mthp_swpin_fallback",
@@ -157,19 +157,19 @@ class Counter(Named):
         "mthp_swpout",
         "Large folios written to the swap device whole.",
         "count_swpout_vm_event",
-        "hugepages-*/stats/swpout",
+        "hugepages-*/stats/swpout since 6.10",
     )
     MTHP_SWPOUT_FALLBACK = (
         "mthp_swpout_fallback",
         "Large folios that were split as they found no room in a row on the swap device.",
         "shrink_folio_list",
-        "hugepages-*/stats/swpout_fallback",
+        "hugepages-*/stats/swpout_fallback since 6.10",
     )
     MTHP_SPLIT = (
         "mthp_split",
         "Large folios that were split.",
         "split_huge_page_to_list_to_order",
-        "hugepages-*/stats/split",
+        "hugepages-*/stats/split since 6.11",
     )
     THP_FAULT_ALLOC = (
         "thp_fault_alloc",
@@ -185,7 +185,7 @@ class Counter(Named):
     )
     THP_SPLIT_PAGE = (
         "thp_split_page",
-        "Folios of 2 MiB that were split; `mthp_split` has them as well.",
+        "Folios of 2 MiB that were split, up to 6.9 of any size; `mthp_split` has them as well.",
         "split_huge_page_to_list_to_order",
         "/proc/vmstat",
     )

@@ -76,10 +76,61 @@ class Rule(Enum):
         "9cecde80aae0",
         "per-CPU batches (`lru_batch`) hold 31 folios; before, 15",
     )
+    COPIES_LAST = KernelChange(
+        (6, 9),
+        "cd197c3a2040",
+        "a write copies the last mapped page of a large folio; before, reused",
+    )
+    SPLITS_UNMAPPED_FIRST = KernelChange(
+        (6, 9),
+        "cc864ebba5f6",
+        "MADV_PAGEOUT and MADV_COLD split a folio whose first page is unmapped; before, stopped",
+    )
     MPROTECT_UNACCOUNTS = KernelChange(
         (6, 10),
         "",
         "mprotect() to read-only drops VM_ACCOUNT where nothing was written",
+    )
+    SWAPS_OUT_WHOLE = KernelChange(
+        (6, 10),
+        "5ed890ce5147",
+        "large folios go to swap whole; before, those that PTEs map were split",
+    )
+    ADVICE_TAKES_WHOLE = KernelChange(
+        (6, 10),
+        "3931b871c493",
+        "MADV_PAGEOUT and MADV_COLD take them whole; before, they split them, or stopped at a "
+        "shared one",
+    )
+    FREES_WHOLE = KernelChange(
+        (6, 10),
+        "dce7d10be4bb",
+        "so does MADV_FREE",
+    )
+    SHARERS_BY_MAPCOUNT = KernelChange(
+        (6, 10),
+        "eefb9b2725e3",
+        "two map counts say whether a large folio is shared; before, its first page's",
+    )
+    COUNTS_HUGE_SPLITS = KernelChange(
+        (6, 10),
+        "835c3a25aa37",
+        "`thp_split_page` counts 2 MiB alone",
+    )
+    MAPS_CACHED_WHOLE = KernelChange(
+        (6, 11),
+        "508758960b8d",
+        "a fault maps a large folio in the swap cache whole, not a page",
+    )
+    FREES_LARGE_SWAP = KernelChange(
+        (6, 11),
+        "4c3f96643687",
+        "a write fault frees its slots",
+    )
+    PAGEMAP_BY_PAGE = KernelChange(
+        (6, 11),
+        "2c1f057e5be6",
+        "pagemap shows each page of a PMD entry as exclusive; before, all as the first",
     )
     WRITABLE_AFTER_READ = KernelChange(
         (6, 11),
@@ -106,8 +157,22 @@ class Rule(Enum):
     RECLAIMS_CACHED_SLOTS = KernelChange(
         (6, 12),
         "2cacbdfdee65",
-        "when over half of the device is in use, the allocator takes back, cluster by "
-        "cluster, slots that only the swap cache holds",
+        "on a device over half full the allocator takes back slots that only the swap cache holds",
+    )
+    SWAPS_IN_WHOLE = KernelChange(
+        (6, 12),
+        "242d12c98174",
+        "zram brings large folios back whole",
+    )
+    DROPS_ZEROES = KernelChange(
+        (6, 12),
+        "b1f202060afe",
+        "a split replaces pages of zeroes with the shared zero page",
+    )
+    NONFULL_CLUSTERS = KernelChange(
+        (6, 12),
+        "d07a46a4ac18",
+        "a large folio finds slots in clusters in use, too",
     )
     MADVISES_ITSELF = KernelChange(
         (6, 13),
@@ -117,7 +182,7 @@ class Rule(Enum):
     REPLACES_HUGE_ZERO = KernelChange(
         (6, 13),
         "",
-        "a write to the huge zero page brings in 2 MiB; before, one page",
+        "a write to the huge zero page brings in 2 MiB, not a page",
     )
     FREES_PAGE_TABLES = KernelChange(
         (6, 14),
@@ -129,11 +194,6 @@ class Rule(Enum):
         "1dd44c0af4fc",
         "shared memory on a synchronous device bypasses the swap cache and read-ahead",
     )
-    COUNTS_REFUSED_SWAPIN = KernelChange(
-        (6, 14),
-        "",
-        "mthp_swpin_fallback counts the sizes that a memory limit has no room for",
-    )
     NO_SLOT_CACHE = KernelChange(
         (6, 15),
         "0ff67f990bd4",
@@ -142,42 +202,39 @@ class Rule(Enum):
     REUSES_LARGE = KernelChange(
         (6, 15),
         "1da190f4d0a6",
-        "a non-exclusive page of a large folio is reused if all references to the folio are "
-        "of one process; before, copied",
+        "a non-exclusive page of a large folio is reused if one process has all references; "
+        "before, copied",
     )
     EXACT_SHARERS = KernelChange(
         (6, 15),
         "6af8cb80d3a9",
-        "whether several processes map a large folio is known; before, guessed from two map counts",
+        "whether several processes map a large folio is known; before, guessed",
     )
     SPLITS_BACKWARD = KernelChange(
         (6, 15),
         "",
-        "reclaim goes through the pages of a folio that it has split from the last one down; "
-        "before, up to it",
+        "reclaim takes the pages of a folio that it has split last to first; before, upwards",
     )
     BATCHES_LAZYFREE = KernelChange(
         (6, 15),
         "354dffd29575",
-        "PTEs of a large folio under MADV_FREE go together; before, one by one, until one is dirty",
+        "PTEs of a large folio under MADV_FREE go together; before, one by one until one is dirty",
     )
     MERGES_UNFAULTED = KernelChange(
         (6, 16),
         "879bca0a2c4f",
         "a never-written VMA merges with a neighbour that becomes like it and has pages; "
-        "before, only if it is the one extended that has them",
+        "before, only if the one extended has them",
     )
     LAZYFREE_STAYS = KernelChange(
         (6, 16),
         "",
-        "a clean MADV_FREE page stays lazyfree if reclaim finds another reference; before, it "
-        "does not",
+        "a clean MADV_FREE page stays lazyfree if reclaim finds another reference",
     )
     PAGEMAP_BY_HEAD = KernelChange(
         (6, 16),
         "",
-        "pagemap shows pages that a PMD entry maps as exclusive if the first of them is; before, "
-        "each by itself",
+        "pagemap shows all pages of a PMD entry as exclusive if the first is",
     )
     MOVES_SEVERAL = KernelChange(
         (6, 17),
@@ -192,8 +249,8 @@ class Rule(Enum):
     REQUEUES_MIGRATED = KernelChange(
         (6, 18),
         "",
-        "a large folio mapped by PTEs that was migrated is split by reclaim, or when it is "
-        "migrated again (6.18.44 and 6.12.117, not yet 6.18.15)",
+        "a migrated large folio that PTEs map is split by reclaim or the next migration "
+        "(6.18.44, 6.12.117; not 6.18.15)",
         stable=((6, 12),),
     )
     COLLAPSES_READ_ONLY = KernelChange(
@@ -204,27 +261,24 @@ class Rule(Enum):
     SYNC_THROUGH_CACHE = KernelChange(
         (7, 0),
         "f1879e8a0c60",
-        "a synchronous device (zram) swaps in through the swap cache, never reads ahead, and "
-        "always frees the swap cache; before, bypassed where one PTE has the slot, read ahead "
-        "where several have",
+        "a synchronous device (zram) swaps in through the swap cache, which it frees, without "
+        "read-ahead; before, only what several PTEs have, with read-ahead",
     )
     MAPS_BEFORE_FREEING = KernelChange(
         (7, 0),
         "4b34f1d82c65",
-        "the swap cache is freed after the PTE is set, so its reference is still held when the "
-        "kernel tests for a sole owner",
+        "the swap cache is freed after the PTE is set, and counts as a reference until then",
     )
     LAZY_PREEMPTION = KernelChange(
         (7, 0),
         "",
-        "lazy preemption: the work of a swap device that becomes full runs after the system "
-        "call; before, between two of its pages (6.18 and 6.19 can be built either way)",
+        "the work of a swap device that becomes full runs after the system call; before, "
+        "between two pages (6.18 and 6.19: either)",
     )
     UNMAPS_UNDRAINED = KernelChange(
         (7, 0),
         "",
-        "unmapping and exit do not drain the per-CPU batches; they do up to 6.12 (which version "
-        "between is the first is not known)",
+        "unmapping and exit do not drain the per-CPU batches (6.12 does)",
     )
     SCANS_GUARDS = KernelChange(
         (7, 0),
@@ -244,9 +298,8 @@ class Rule(Enum):
     EXCLUSIVE_ALONE = KernelChange(
         (7, 3),
         "",
-        "a swap-in asks whether the entry is exclusive, not for the reference count; if it is, a "
-        "write fault may free the swap cache; it goes on to do_wp_page() if the PTE is not "
-        "writable",
+        "a swap-in goes by the entry's exclusive marker, not the reference count; a write fault "
+        "may then free the swap cache, and goes on to do_wp_page() unless the PTE is writable",
     )
     UFFD_RWP = KernelChange(
         (7, 3),
@@ -282,33 +335,6 @@ KERNELS: Final[tuple[str, ...]] = tuple(
 
 BATCHES_READ: Final = ("6.1", "6.12", "7.2", "7.3")
 """Those of which it is known what drains the per-CPU batches (`lru_batch`)."""
-
-
-class Feature(Enum):
-    """What is modelled only of kernels from some version on: the first that was compared. The
-    kernel itself may have it for longer."""
-
-    MEMORY_MERGE = (6, 12), "memory_merge"  # the call is of 6.4 (d7597f59d1d3)
-    PAGEMAP_SCAN = (6, 12), "pagemap_scan"  # the call is of 6.7
-    MIGRATE = (6, 12), "migrate"  # before, migration could make a page soft-dirty
-    UFFD_REGISTER = (6, 12), "uffd_register"  # some features are as old as userfaultfd
-    ZERO_PAGES = (6, 12), "zero_pages"  # before 6.6 KSM does not know its zero pages again
-    LARGE_FOLIOS = (6, 12), "large folios"  # swapped in whole, too
-    LARGE_IN_ZSWAP = (6, 13), "large folios in zswap"  # before, they are not stored there
-
-    def __init__(self, since: Version, title: str) -> None:
-        self.since = since
-        self.title = title
-
-    @property
-    def condition(self) -> str:
-        """The same, to be read in an error."""
-        return "{} is modelled as since Linux {}.{}".format(self.title, *self.since)
-
-
-def has_model(kernel: str, feature: Feature) -> bool:
-    """Whether what a kernel does with it is modelled."""
-    return version(kernel) >= feature.since
 
 
 def ranges() -> Iterator[str]:

@@ -21,6 +21,7 @@ OPEN_TO_ALL = {
     "swaptrace.vmflags",
     "swaptrace.counters",
     "swaptrace.errors",
+    "swaptrace.features",
     "swaptrace.frozen",
     "swaptrace.kernels",
     "swaptrace.terminal.atomic",
@@ -70,6 +71,7 @@ ALLOWED = {
     "bundled.py": set(),
     "counters.py": set(),
     "errors.py": set(),
+    "features.py": set(),
     "frozen.py": set(),
     "inputs.py": {
         "bundled",

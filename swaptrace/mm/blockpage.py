@@ -28,14 +28,16 @@ NOTHING = Column(())
 
 
 class BlockPage(Page):
-    """Page `i` of a block. `around` is what lies around the block."""
+    """Page `i` of a block. `around` is what lies around the block; `stops` is set where a walk that
+    begins with this page goes no further in the page table."""
 
-    __slots__ = ("around", "block", "i", "reasons")
+    __slots__ = ("around", "block", "i", "reasons", "stops")
 
     def __init__(self, block: Block, i: int, policy: Policy, around: Surroundings) -> None:
         super().__init__(NOTHING, policy, around.facts)
         self.block, self.i, self.around = block, i, around
         self.reasons: list[str] = []
+        self.stops = False
         self.maps = block.maps[i]
         self.folios: Any = FoliosOf(block, i)
         self.slots: Any = SlotsOf(block, i)
@@ -205,16 +207,14 @@ class BlockPage(Page):
             elif self.charge(p, pages):
                 self.enter("alloc_swap_folio")
                 return self.block.add_folio(pages, ZERO)
-            else:
-                self.count(Counter.MTHP_SWPIN_FALLBACK, self.facts.counts_refused_swapin)
         self.around.charge(p, range(self.i, self.i + 1))
         return self.block.add_folio(range(self.i, self.i + 1), ZERO)
 
     def swapin_ranges(self, p: int, orig: SwapPte) -> list[range]:
         """thp_swapin_suitable_orders(), as ranges of pages, largest first, from the one on that the
         policy wants."""
-        whole = self.facts.zswap_never_enabled and not self.facts.backend.compressed
-        ranges = {}
+        facts, ranges = self.facts, dict[int, range]()
+        whole = facts.swaps_in_whole and facts.zswap_never_enabled and not facts.backend.compressed
         for pages in self.suitable(p) if whole else []:
             if (orig.slot - (self.i - pages.start)) % len(pages):
                 self.refuse(pages, "its slots are not aligned as its pages are")
@@ -252,7 +252,7 @@ class BlockPage(Page):
     def maps_whole(self, p: int, f: int, orig: SwapPte) -> bool:
         """Whether a fault maps all of a large folio, as its PTEs are all still in swap."""
         folio = self.block.folios[f]
-        if folio.nr_pages == 1:
+        if folio.nr_pages == 1 or not self.facts.maps_cached_whole:
             return False
         low, high = self.around.bounds(p, self.i)
         within = low <= folio.pages.start and folio.pages.stop <= high

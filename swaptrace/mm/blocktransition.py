@@ -41,8 +41,8 @@ OnRange: TypeAlias = Isolate | Free | Migrate | SplitPmd | Collapse
 class Happened:
     """What has come of an event, besides the block.
 
-    `violations` are kinds with process and page; `ends` that nothing more of the step happens;
-    `drained` that a fault has called lru_add_drain();
+    `violations` are kinds with process and page; `ends` that nothing more of the step happens,
+    `stops` that nothing more of it happens to what the page table maps;
     `isolated` are the folios that the first half of MADV_PAGEOUT leaves to the second, `scanned`
     what MADV_COLLAPSE found, `changes` what happened one after the other, if that is asked for.
     """
@@ -50,7 +50,7 @@ class Happened:
     counts: list[int] = field(default_factory=lambda: list(NOUGHT))
     violations: list[tuple[ViolationKind, int, int]] = field(default_factory=list)
     ends: bool = False
-    drained: bool = False
+    stops: bool = False
     isolated: tuple[int, ...] = ()
     scanned: KhugepagedScan | None = None
     changes: list[BlockChange] = field(default_factory=list)
@@ -69,6 +69,7 @@ def happen(
     first = PmdPage(block, pages[0], policy, around)
     if isinstance(event, OnRange):
         on_range(done, first, event, pages)
+        done.stops = first.stops
         settle(done, first, event, teller)
         return done
     if isinstance(event, Shrink):
@@ -139,5 +140,4 @@ def settle(done: Happened, page: PmdPage, event: BlockEvent, teller: Teller | No
     block.forget_folios()
     if teller is not None:
         teller.tell(done.changes, page, event, touched, done.violations[known:])
-    done.drained |= page.batched.drained
     done.counts = [a + b for a, b in zip(done.counts, page.counts, strict=True)]

@@ -6,6 +6,7 @@ The order matters where a swap device fills, and for which slots lie side by sid
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from swaptrace.counters import Counter
 from swaptrace.mm.block import Pmd
@@ -17,6 +18,9 @@ from swaptrace.mm.migrate import migrate
 from swaptrace.mm.page import drop_data
 from swaptrace.mm.swap import folio_free_swap, swap_writepage
 from swaptrace.mm.vmscan import mappings
+
+NO_FURTHER: Final = -1
+"""Instead of how many PTEs to go on by: the walk of this page table ends."""
 
 
 def folio_pte_batch(page: BlockPage, p: int, end: int) -> int:
@@ -40,11 +44,30 @@ def maybe_mapped_shared(page: BlockPage, f: int) -> bool:
         return len(page.block.mapped_by(f)) > 1
     block, mapcount = page.block, page.mapcount(f)
     folio = block.folios[f]
+    if not page.facts.sharers_by_mapcount:
+        return estimated_sharers(page, f) > 1
     if mapcount <= 1:
         return False
     if block.huge_mappers(f) or mapcount > folio.nr_pages:
         return True
     return block.mappings(f, folio.first) > 1
+
+
+def estimated_sharers(page: BlockPage, f: int) -> int:
+    """folio_estimated_sharers(), up to 6.9: how often the first page is mapped."""
+    return page.block.mappings(f, page.block.folios[f].first)
+
+
+def split_or_stop(page: BlockPage, p: int, least: int = 1) -> int:
+    """What a walk does up to 6.9 where it comes to a large folio: 0 if it has split it, so that its
+    first page is next; NO_FURTHER where the first page of the folio is mapped fewer than `least`
+    times, or by several processes."""
+    pte = page.maps[p].pte
+    assert isinstance(pte, Pte)
+    if not least <= estimated_sharers(page, pte.folio) <= 1:
+        return NO_FURTHER
+    split_folio(page, pte.folio)
+    return 0
 
 
 def whole_or_split(page: BlockPage, p: int, end: int) -> int | None:
@@ -78,14 +101,34 @@ def isolate(page: BlockPage, p: int, pages: range) -> deque[int]:
         found = folio_of(page.block, p, i)
         if found is not None:
             f, folio = found
-            large = folio.nr_pages > 1
-            left = whole_or_split(here, p, pages.stop) if large else None
+            left = advise_large(here, p, pages.stop) if folio.nr_pages > 1 else None
+            if left == NO_FURTHER:
+                page.stops = True
+                break
             step = folio.nr_pages if left is None else left
             alone = page.mapcount(f) == folio.nr_pages
             if left is None and alone and not here.mlocked(f):
                 isolated.append(f)
         i += step
     return isolated
+
+
+def advise_large(page: BlockPage, p: int, end: int) -> int | None:
+    """How MADV_PAGEOUT and MADV_COLD go on where they come to a large folio."""
+    if page.facts.advice_takes_whole:
+        return whole_or_split(page, p, end)
+    return split_or_stop(page, p, least=0 if page.facts.splits_unmapped_first else 1)
+
+
+def splits_first(page: BlockPage, f: int) -> bool:
+    """Whether reclaim splits a folio before it looks for slots: one that is mapped in part; up to
+    6.9, each that no PMD entry maps."""
+    folio = page.block.folios[f]
+    if folio.slot is not None or folio.nr_pages == 1:
+        return False
+    if page.facts.swaps_out_whole:
+        return folio.partially_mapped
+    return not page.block.huge_mappers(f)
 
 
 def split_unless_whole(page: BlockPage, p: int, pages: range) -> int | None:
@@ -109,7 +152,7 @@ def shrink_folio_list(page: BlockPage, folios: deque[int], held: bool = False) -
         folio = page.block.folios[f]
         if folio.lazyfree:
             shrink_lazyfree(here, f, held)
-        elif folio.partially_mapped and folio.slot is None:
+        elif splits_first(here, f):
             folios.extendleft(reversed(split_in_order(here, f)))
         elif folio.slot is not None or add_to_swap(here, f):
             write_out(here, f, held)
@@ -217,7 +260,11 @@ def madvise_free_range(page: BlockPage, p: int, pages: range) -> None:
         if found is None or found[1].nr_pages == 1:
             madvise_free(here, p)
         else:
-            left = whole_or_split(here, p, pages.stop)
+            whole = page.facts.frees_whole
+            left = whole_or_split(here, p, pages.stop) if whole else split_or_stop(here, p)
+            if left == NO_FURTHER:
+                page.stops = True
+                return
             step = found[1].nr_pages if left is None else left
             if left is None:
                 free_whole(here, p, found[0])

@@ -19,7 +19,8 @@ def split_folio(page: BlockPage, f: int) -> dict[int, int]:
     block, old = page.block, page.block.folios[f]
     page.enter("split_folio")
     page.count(Counter.MTHP_SPLIT)
-    page.count(Counter.THP_SPLIT_PAGE, old.nr_pages == 1 << PMD_ORDER)
+    huge = old.nr_pages == 1 << PMD_ORDER
+    page.count(Counter.THP_SPLIT_PAGE, huge or not page.facts.counts_huge_splits)
     munlock_unmapped(page, f)
     for p in block.huge_mappers(f):  # into migration entries, which lose the dirty bit
         block.pmds[p] = Pmd.TABLE
@@ -62,9 +63,9 @@ def remove_migration_ptes(page: BlockPage, old: int, new: int) -> None:
         pte = mapping.pte
         if not isinstance(pte, Pte) or pte.folio != old:
             continue
-        locked = page.mlocked(new) or page.vma(p).locked
+        unused = page.facts.drops_zeroes and page.block.folios[new].data[0] == ZERO
         page.block.touch(page.i)
-        if page.block.folios[new].data[0] == ZERO and not locked:
+        if unused and not (page.mlocked(new) or page.vma(p).locked):
             entry = Pte(ZERO_PAGE, False, False, pte.soft_dirty, pte.uffd_wp)
         else:
             entry = pte._replace(folio=new, dirty=False)

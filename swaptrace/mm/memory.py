@@ -180,6 +180,8 @@ def free_and_map(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool
     whole = page.maps_whole(p, f, orig)
     page.set_ptes(p, None, f if whole else None)  # swap_free_nr(): one reference less
     vma, refs = page.vma(p), page.refs(f, held=1)
+    if not page.facts.frees_large_swap:
+        refs = refs._replace(nr_pages=1)  # two references are asked for, whatever the size
     if ask(page.policy, "should_free_swap", bool, refs, vma, write, page.facts.swap_full):
         folio_free_swap(page, f)
     fault = fault_of(page, vma, write, orig, exclusive, page.refs(f, held=1))
@@ -317,7 +319,7 @@ def do_wp_page(page: Page, p: int, unshare: bool = False) -> FaultResult:
 
 def wp_can_reuse_anon_folio(page: Page, f: int) -> bool:
     """Whether a folio not marked exclusive is ours alone; if so it leaves the swap cache."""
-    if page.nr_pages(f) > 1:
+    if page.nr_pages(f) > 1 and page.facts.copies_last:
         return page.wp_can_reuse_large_anon_folio(f)
     if page.off_lru(f) and page.refs(f).ref_count <= most_references(page, f):
         page.lru_add_drain()

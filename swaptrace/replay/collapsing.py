@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from swaptrace.advice import Advice
 from swaptrace.errors import NotModelled
+from swaptrace.features import Feature, has_model
 from swaptrace.kernels import Rule
 from swaptrace.mm.column import ENTRY_BYTES
+from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.call import Call, Errno
 from swaptrace.replay.space import VmArea
 from swaptrace.scenario.schema import MadviseStep, Nesting, Step
@@ -33,10 +35,18 @@ def madvise_collapse(call: Call, area: VmArea, start: int, end: int) -> Errno:
     errno: Errno = None
     for shared, walk, member in call.pieces(first, last):
         for scanned in arena.collapse(call.tally, shared, walk, member):
+            check_errno(call, scanned)
             errno = scanned.errno or errno
             if scanned.ends:
                 return errno
     return errno
+
+
+def check_errno(call: Call, scanned: KhugepagedScan) -> None:
+    """Raise where it is not known what is returned."""
+    forbidden = scanned is KhugepagedScan.EXCEED_NONE_PTE
+    if forbidden and not has_model(call.world.machine.kernel, Feature.COLLAPSE_ERRNO):
+        raise NotModelled(Feature.COLLAPSE_ERRNO.condition)
 
 
 def collapses(steps: Iterable[Step]) -> bool:

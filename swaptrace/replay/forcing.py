@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Feature, has_model
+from swaptrace.features import Feature, has_model
 from swaptrace.mm.column import FILLED
 from swaptrace.mm.event import Migrate, Store
 from swaptrace.replay.access import regular

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Feature, has_model
+from swaptrace.features import Feature, has_model
 from swaptrace.mm.canonical import canonical
 from swaptrace.mm.column import (
     Column,

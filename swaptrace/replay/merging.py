@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Feature, Rule, has_model
+from swaptrace.features import Feature, has_model
+from swaptrace.kernels import Rule
 from swaptrace.mm.event import Unmerge
 from swaptrace.replay.call import Call, whole
 from swaptrace.replay.processes import Process

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from swaptrace.backends import BACKENDS
 from swaptrace.errors import Problem, ScenarioError
-from swaptrace.kernels import BATCHES_READ, Feature, has_model
+from swaptrace.features import Feature, has_model
+from swaptrace.kernels import BATCHES_READ, Rule, follows
 from swaptrace.mm.policy import Policy
 from swaptrace.scenario.hardware import Machine, NoModel
 from swaptrace.scenario.schema import Scenario
@@ -57,7 +58,7 @@ def of_large_folios(machine: Machine) -> NoModel | None:
     what = right = ""
     keys: tuple[str, ...] = ()
     if not has_model(machine.kernel, Feature.LARGE_FOLIOS):
-        what, right = "before Linux 6.12", f"give 'kernel: 6.12' or later, not {machine.kernel}"
+        what, right = "before Linux 6.8", f"give 'kernel: 6.8' or later, not {machine.kernel}"
         keys = ("kernel",)
     elif machine.swap.backend == "zswap" and not has_model(machine.kernel, Feature.LARGE_IN_ZSWAP):
         what = "with zswap before Linux 6.13, which does not store them"
@@ -75,7 +76,10 @@ def of_large_folios(machine: Machine) -> NoModel | None:
 def limited(machine: Machine) -> NoModel | None:
     """Of one that has a memory limit, too."""
     backend = machine.swap.backend
-    if machine.reclaim == "lru":
+    if not has_model(machine.kernel, Feature.LARGE_LIMITED):
+        right = f"give 'kernel: 6.12' or later, not {machine.kernel}"
+        what, key = "before Linux 6.12", "kernel"
+    elif machine.reclaim == "lru":
         what, right, key = "with 'reclaim: lru'", "give 'reclaim: classic'", "reclaim"
     elif not BACKENDS[backend].synchronous_io:
         what, right, key = f"on {backend}", "give 'swap: zram'", "swap.backend"
@@ -108,7 +112,17 @@ def of_batches(machine: Machine, placed: bool) -> NoModel | None:
 
 def in_trees(machine: Machine, policy: Policy) -> NoModel | None:
     """Of a machine with large folios under a kernel tree."""
-    if not policy.functions or policy.takes_large or not large_folios(machine.thp):
+    if not policy.functions or not large_folios(machine.thp):
         return None
-    what = "large folios (machine.thp) are not modelled under a policy that is a kernel tree"
-    return NoModel(what, "give one of Linux 6.12, 7.2 or 7.3, or leave 'thp' out", ("thp",))
+    subject = "large folios (machine.thp) are not modelled"
+    what = f"{subject} under a policy that is a kernel tree"
+    if policy.takes_large and not follows(machine.kernel, Rule.SWAPS_IN_WHOLE):
+        return NoModel(
+            f"{what} before Linux 6.12", "give 'kernel: 6.12' or later", ("kernel", "thp")
+        )
+    if not policy.takes_large:
+        return NoModel(what, "give one of Linux 6.12, 7.2 or 7.3, or leave 'thp' out", ("thp",))
+    if machine.memory is not None:
+        what = f"{subject} under a memory limit under a policy that is a kernel tree"
+        return NoModel(what, "give one that is none, as 'merged'", ("memory", "thp"))
+    return None

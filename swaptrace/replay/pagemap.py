@@ -34,7 +34,8 @@ def page_runs(world: World, region: str, process: str) -> tuple[PageRun, ...]:
         PageRun(pages, flags_of(column, member, world.machine.soft_dirty))
         for pages, column in column_runs(world, shared)
     )
-    if world.arena is None or not world.follows(Rule.PAGEMAP_BY_HEAD):
+    by_page = world.follows(Rule.PAGEMAP_BY_PAGE) and not world.follows(Rule.PAGEMAP_BY_HEAD)
+    if world.arena is None or by_page:
         return runs
     return merged(by_head(runs, world.arena.huge(shared, member)))
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Feature, Rule, has_model
+from swaptrace.features import Feature, has_model
+from swaptrace.kernels import Rule
 from swaptrace.mm.checks import reads_soft_dirty
 from swaptrace.mm.column import ENTRY_BYTES, GUARD, Column, Entry, Pte, Vma
 from swaptrace.mm.event import Writeprotect

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Feature, Rule, has_model
+from swaptrace.features import Feature, has_model
+from swaptrace.kernels import Rule
 from swaptrace.mm.column import GUARD, Entry, Marker, Vma
 from swaptrace.mm.event import Event, UffdCopy, UffdZeropage, Writeprotect
 from swaptrace.mm.uffd import PLAIN, Uffd

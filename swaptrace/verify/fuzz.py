@@ -11,7 +11,8 @@ from random import Random
 from typing import Final
 
 from swaptrace.errors import SwaptraceError
-from swaptrace.kernels import Feature, Rule, follows, modelled
+from swaptrace.features import Feature
+from swaptrace.kernels import Rule, follows, modelled
 from swaptrace.result.verdict import Status
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario

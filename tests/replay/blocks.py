@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from unittest import mock
 
 from swaptrace.errors import NotModelled, SwaptraceError
-from swaptrace.kernels import Rule, follows
+from swaptrace.kernels import Rule
 from swaptrace.mm.block import Block, Pmd, cached_alone
 from swaptrace.mm.blockcolumn import columns
 from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd
@@ -20,8 +20,7 @@ from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.folios import chosen
 from swaptrace.replay.folios.memory import MODELLED, Folios, orders_of
-from swaptrace.replay.folios.regions import SLOT_CACHE
-from swaptrace.replay.folios.slotmap import SlotMap
+from swaptrace.replay.folios.slotmap import SLOT_CACHE, slot_map
 from swaptrace.replay.pages import sequence
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.readahead import Pass
@@ -42,8 +41,7 @@ class NaiveFolios(Folios):
         machine = world.machine
         self.world = world
         self.blocks: dict[int, list[Block]] = {}
-        first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)
-        self.slots = SlotMap(world.device.total, TABLE, first)
+        self.slots = slot_map(machine.kernel, world.device.total, TABLE)
         kinds = (NO_FLAGS, VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
         self.allowed = {flags: orders_of(machine, flags) for flags in kinds}
         self.shared: SharedRegion | None = None

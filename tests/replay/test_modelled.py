@@ -64,7 +64,13 @@ def problem(scenario: Scenario, policy: Policy) -> Problem:
             "thp: 64KiB\n  kernel: '6.1'",
             3,
             11,
-            "before Linux 6.12; give 'kernel: 6.12'",
+            "before Linux 6.8; give 'kernel: 6.8' or",
+        ),
+        (
+            "thp: 64KiB\n  memory: 1MiB\n  kernel: '6.11'",
+            4,
+            11,
+            "limit before Linux 6.12; give 'kernel: 6.12' or",
         ),
         (
             "kernel: '6.12'\n  thp: 64KiB\n  swap: zswap",
@@ -133,9 +139,9 @@ def test_what_a_sweep_sets_is_named_as_that() -> None:
     [
         (
             "thp: 64KiB",
-            "merged@6.10",
+            "merged@6.7",
             2,
-            "; Linux 6.10 is that of policy 'merged@6.10' (--",
+            "; Linux 6.7 is that of policy 'merged@6.7' (--",
         ),
         ("memory: 1MiB\n  reclaim: mglru", "merged@7.3", 3, "'merged@7.3' (--policies)"),
         ("lru_batch: true", "merged@6.18", 2, "'merged@6.18' (--policies)"),
@@ -150,11 +156,29 @@ def test_a_kernel_that_the_policy_brought_is_said(
     assert message in found.message
 
 
-def test_a_tree_that_does_not_go_with_the_machine_is_named() -> None:
+@pytest.mark.parametrize(
+    ("policy", "machine", "message"),
+    [
+        (OfTree(), "thp: 64KiB", "tree ('kernel:linux' of --policies); give one of Linux 6.12"),
+        (
+            OfLargeTree(),
+            "memory: 1MiB\n  thp: 64KiB",
+            "limit under a policy that is a",
+        ),
+        (
+            OfLargeTree(),
+            "kernel: '6.11'\n  thp: 64KiB",
+            "of --policies); give 'kernel: 6.12' or",
+        ),
+    ],
+)
+def test_a_tree_that_does_not_go_with_the_machine_is_named(
+    policy: Policy, machine: str, message: str
+) -> None:
     """At the setting?"""
-    found = problem(on("thp: 64KiB"), OfTree())
-    assert (found.line, found.text) == (2, "  thp: 64KiB")
-    assert "tree ('kernel:linux' of --policies); give one of Linux 6.12" in found.message
+    found = problem(on(machine), policy)
+    assert (found.line, found.text) == (2, on(machine).text[1])
+    assert message in found.message
 
 
 @pytest.mark.parametrize("setting", ["memory", "swap_max", "swap", "thp", "swap__page_cluster"])
@@ -185,7 +209,7 @@ def test_a_mapping_that_no_program_can_prepare_is_an_error_at_its_step() -> None
 MACHINES = st.fixed_dictionaries(
     {"swap": st.sampled_from(["zram", "zswap", "disk", "none"])},
     optional={
-        "kernel": st.sampled_from(["'6.1'", "'6.12'", "'6.18'", "'7.3'"]),
+        "kernel": st.sampled_from(["'6.1'", "'6.9'", "'6.12'", "'6.18'", "'7.3'"]),
         "thp": st.sampled_from(["16KiB", "{2MiB: always}"]),
         "memory": st.sampled_from(["64KiB", "1MiB"]),
         "reclaim": st.sampled_from(["classic", "mglru", "lru"]),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.errors import ScenarioError
-from swaptrace.kernels import Feature, has_model
+from swaptrace.features import Feature, has_model
 from swaptrace.replay.engine import replay
 from swaptrace.replay.syscalls import OF_ANONYMOUS
 from swaptrace.result.result import PolicyResult

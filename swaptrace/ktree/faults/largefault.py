@@ -16,10 +16,9 @@ from swaptrace.mm.event import Facts
 class LargeFault(Fault):
     """A fault on page `i` of a block. `seen` are the entries of other pages as the kernel would
     read them, where the model has let go of their slots already; `made` is, of the folio that a PTE
-    was made of, which of its pages that is for; `uncharged` are new folios that are charged to no
-    memory cgroup."""
+    was made of, which of its pages that is for."""
 
-    __slots__ = ("block", "i", "made", "seen", "uncharged")
+    __slots__ = ("block", "i", "made", "seen")
 
     page: BlockPage
 
@@ -28,7 +27,6 @@ class LargeFault(Fault):
         self.block, self.i = page.block, page.i
         self.seen: dict[int, Entry] = {}
         self.made: dict[int, int] = {}
-        self.uncharged: set[int] = set()
         self.fields["pte"] = further(0) if isinstance(self.shown, Pte) else 0
 
     @property
@@ -131,8 +129,6 @@ class LargeFault(Fault):
         """What is wrong when the fault is over."""
         if self.seen:
             return "a swap slot is freed, and no PTE is set"
-        if any(map(self.mapcount, self.uncharged)):
-            return "a folio is mapped that was not charged"
         return super().left()
 
 
@@ -159,7 +155,7 @@ class Quiet:
         """That is done."""
 
     def charge(self, _p: int | None, _pages: range) -> bool:
-        """That is done."""
+        """No limit is met where C is interpreted."""
         return True
 
     def hit(self, p: int, i: int, ahead: bool) -> None:

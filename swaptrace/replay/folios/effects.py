@@ -7,6 +7,7 @@ a tree: it branches where slots were allocated, by how those lie to the ones tha
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from swaptrace.counters import ViolationKind
@@ -34,9 +35,9 @@ class BlocksOutcome(NamedTuple):
     """What an event has made of blocks.
 
     `values` are the numbers of the blocks as they are now, `rows` the numbers of the rows of each.
-    `counts` names counters by position; `violations` are kinds with process and page; `isolated`,
-    `scanned` and `changes` as in `Happened`; `prepared` is that the VMA must have an anon_vma;
-    `readahead` is as seen from the first page, None if the event did not ask.
+    `counts` names counters by position; `violations` are kinds with process and page; `stops`,
+    `isolated`, `scanned` and `changes` as in `Happened`; `prepared` is that the VMA must have an
+    anon_vma; `readahead` is as seen from the first page, None if the event did not ask.
     """
 
     values: tuple[int, ...]
@@ -44,6 +45,7 @@ class BlocksOutcome(NamedTuple):
     counts: tuple[tuple[int, int], ...]
     violations: tuple[tuple[ViolationKind, int, int], ...]
     ends: bool
+    stops: bool
     isolated: tuple[int, ...]
     scanned: KhugepagedScan | None
     prepared: bool
@@ -190,11 +192,8 @@ class Effects:
         self.table.evaluations += 1
         values = [self.blocks[number] for number in span.blocks]
         block = thaw(span.address, list(zip(values, span.rows, strict=True)), self.size)
-
-        def check() -> None:
-            span.check(block)
-
-        around = Around(span.address, event.facts, slots, span.pieces, given, span.ahead, check)
+        sees = partial(span.check, block)
+        around = Around(span.address, event.facts, slots, span.pieces, given, span.ahead, sees)
         try:
             done = happen(block, event, pages, self.table.policy, around, self.table.tells)
         except BeyondBlock:
@@ -214,6 +213,7 @@ class Effects:
             counts=tuple((at, count) for at, count in enumerate(done.counts) if count),
             violations=tuple(done.violations),
             ends=done.ends,
+            stops=done.stops,
             isolated=tuple(parts[0].folios[f] for f in done.isolated),
             scanned=done.scanned,
             prepared=around.prepared,

@@ -161,6 +161,7 @@ class Jump:
             free = next(iter(slots.free), Sequence(0, 0))
             goes_on = free.first == taken.first and (free.length == 1 or free.step == taken.step)
             yield free.length // taken.length if goes_on else 0
+            yield (len(slots.free) - slots.reserve) // taken.length
         if opened.length:
             around = slots.full.around(opened.first)
             ends = [around.start - 1, around.stop, *slots.cut]

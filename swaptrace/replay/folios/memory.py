@@ -10,7 +10,6 @@ from collections.abc import Mapping as Map
 from typing import TYPE_CHECKING, Final
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Rule, follows
 from swaptrace.mm.block import PMD_ORDER
 from swaptrace.mm.blockevent import Collapse, Isolate, SplitPmd
 from swaptrace.mm.column import ENTRY_BYTES, Column
@@ -33,7 +32,7 @@ from swaptrace.mm.event import (
 )
 from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.folios.regions import Regions
-from swaptrace.replay.folios.slotmap import SlotMap
+from swaptrace.replay.folios.slotmap import slot_map
 from swaptrace.replay.folios.sweep import Sweep
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.walk import Walk
@@ -98,8 +97,7 @@ class Folios:
         machine = world.machine
         self.world = world
         size = machine.page_size // ENTRY_BYTES
-        first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)
-        slots = SlotMap(world.device.total, size, first)
+        slots = slot_map(machine.kernel, world.device.total, size)
         orders = allowed_orders(machine)
         allowed = (SIZES[each.size] for each in sizes(machine.thp) if each.enabled != "never")
         largest = PMD_ORDER if collapses else max(allowed)

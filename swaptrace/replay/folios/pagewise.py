@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swaptrace.errors import NotModelled
-from swaptrace.kernels import Rule, follows
 from swaptrace.mm.block import Block, Pmd, cached_alone
 from swaptrace.mm.blockcolumn import columns
 from swaptrace.mm.blockevent import BlockEvent
@@ -17,7 +16,7 @@ from swaptrace.mm.column import ENTRY_BYTES, Column
 from swaptrace.mm.event import Access, Facts
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.folios.memory import allowed_orders, check_apart
-from swaptrace.replay.folios.slotmap import SlotMap
+from swaptrace.replay.folios.slotmap import slot_map
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.walk import Walk
@@ -34,8 +33,7 @@ class Pagewise:
         machine = world.machine
         self.world, self.allowed = world, allowed_orders(machine)
         self.table_pages = machine.page_size // ENTRY_BYTES
-        first = follows(machine.kernel, Rule.NONFULL_CLUSTERS_FIRST)
-        self.slots = SlotMap(world.device.total, self.table_pages, first)
+        self.slots = slot_map(machine.kernel, world.device.total, self.table_pages)
         self.blocks: dict[int, list[Block]] = {}
         self.tally = Tally()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
@@ -13,7 +12,7 @@ from swaptrace.mm.column import Column
 from swaptrace.mm.column import Mapping as PageMapping
 from swaptrace.replay.folios.around import Piece, Pieces
 from swaptrace.replay.folios.effects import Effects
-from swaptrace.replay.folios.slotmap import SlotMap
+from swaptrace.replay.folios.slotmap import SLOT_CACHE, SlotMap
 from swaptrace.replay.folios.statekey import state_key
 from swaptrace.replay.folios.stretches import Stretch, StretchTables, single
 from swaptrace.replay.processes import SharedRegion
@@ -21,9 +20,6 @@ from swaptrace.replay.space import VmArea
 from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
 from swaptrace.vmflags import VmFlag
-
-SLOT_CACHE: Final = 64
-"""SWAP_SLOTS_CACHE_SIZE."""
 
 
 class Regions:

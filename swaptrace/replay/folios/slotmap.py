@@ -11,10 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from swaptrace.errors import NotModelled
+from swaptrace.kernels import Rule, follows
 from swaptrace.replay.folios.clusters import NOT_FULL, FreeClusters, FullClusters
 
 ORDERS: Final = 10
 """SWAP_NR_ORDERS: of one page to a whole cluster."""
+
+SLOTS_RETURNED: Final = 64
+"""How many slots a CPU holds that were released (SWAP_SLOTS_CACHE_SIZE, up to 6.14)."""
+
+SLOT_CACHE: Final = 2 * SLOTS_RETURNED
+"""How many it sets aside, with as many that it will give to the next pages."""
 
 
 @dataclass(eq=False, slots=True)
@@ -92,6 +100,11 @@ class SlotMap:
         self.cut.add(number)
         self.partial[number] = cluster = Cluster(number, self.whole & ~inside)
         self.relocate(cluster, self.nonfull[0])
+
+    @property
+    def reserve(self) -> int:
+        """How many of the free clusters may be in use in truth."""
+        return 0
 
     @property
     def swap_full(self) -> bool:
@@ -227,3 +240,41 @@ class SlotMap:
             cluster.number += next(by)
         self.next = [at if at is None else at + self.size * next(by) for at in self.next]
         self.partial = {cluster.number: cluster for cluster in clusters}
+
+
+class CpuSlotMap(SlotMap):
+    """The same up to 6.11 (scan_swap_map_try_ssd_cluster()): a large folio lies in the cluster that
+    the CPU has for its size, or else in a free one. Where the slots lie does not matter there, as
+    all come back one by one; only whether there is a free cluster does.
+    """
+
+    def __init__(self, total: int, cluster: int) -> None:
+        super().__init__(total, cluster, nonfull_first=False)
+        self.returned = False
+
+    @property
+    def reserve(self) -> int:
+        """A CPU holds slots that it will give to the next pages, which lie in two clusters, and,
+        once any were released, some that are free but not yet so in the map, each of which may
+        be the last one of a cluster (swap_slots_cache)."""
+        return 2 + SLOTS_RETURNED * self.returned
+
+    def release(self, slot: int, count: int = 1) -> None:
+        self.returned = True
+        super().release(slot, count)
+
+    def from_lists(self, order: int) -> int | None:
+        if order and len(self.free) <= self.reserve:
+            raise NotModelled(
+                "large folios (machine.thp) are not modelled before Linux 6.12 on a swap device "
+                f"of which not more than {self.reserve} times 2 MiB are free in one piece, since a "
+                "CPU sets slots aside; give a larger machine.swap.size"
+            )
+        return super().from_lists(order)
+
+
+def slot_map(kernel: str, total: int, cluster: int) -> SlotMap:
+    """The slots of a device as a kernel gives them out."""
+    if not follows(kernel, Rule.NONFULL_CLUSTERS):
+        return CpuSlotMap(total, cluster)
+    return SlotMap(total, cluster, follows(kernel, Rule.NONFULL_CLUSTERS_FIRST))

@@ -39,7 +39,7 @@ def state_key(slots: SlotMap, regions: list[StretchTables], row: int) -> tuple[o
         tuple(slots.full.orders.segments(Walk(first, last - first + 1)))
         for first, last in labels.intervals
     )
-    return tables, lists, following, cut, full, slots.used, len(slots.free)
+    return tables, lists, following, cut, full, slots.used, len(slots.free), slots.reserve
 
 
 def in_use(slots: SlotMap, regions: list[StretchTables], row: int) -> Iterator[Interval]:

@@ -15,8 +15,8 @@ from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.folios.effects import BlocksOutcome, Known, PageSpan
 from swaptrace.replay.folios.jump import Before, Counted, Jump, Visit, before
 from swaptrace.replay.folios.opened import Opened, shifted, within
-from swaptrace.replay.folios.regions import SLOT_CACHE, Regions
-from swaptrace.replay.folios.slotmap import Moved
+from swaptrace.replay.folios.regions import Regions
+from swaptrace.replay.folios.slotmap import SLOT_CACHE, Moved
 from swaptrace.replay.folios.stretches import Stretch
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.readahead import Pass, relative
@@ -151,6 +151,8 @@ class Sweep:
                 return not self.whole(table, rest).ends
             if outcome.ends:
                 return False
+            if outcome.stops:
+                break
         return True
 
     def pageout(self, table: Opened, event: Pageout, pages: range) -> bool:
@@ -160,6 +162,8 @@ class Sweep:
             outcome = self.block(table, k, Isolate(event.process, event.facts), inside)
             assert outcome is not None, "nothing is read"
             isolated.append((k, inside, outcome.isolated))
+            if outcome.stops:
+                break
         for k, inside, folios in isolated:
             if folios:
                 self.block(table, k, Shrink(event.process, event.facts, folios), inside)

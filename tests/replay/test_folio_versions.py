@@ -1,0 +1,198 @@
+"""Does each rule of large folios show in the version that it says, from 6.8 to 6.12?
+
+What is expected of 6.8 to 6.11 follows from their source alone: no kernel was asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from swaptrace import policies
+from swaptrace.errors import SwaptraceError
+from swaptrace.kernels import Rule, follows
+from swaptrace.mm.event import Facts
+from swaptrace.replay import engine
+from swaptrace.replay.folios.slotmap import CpuSlotMap, slot_map
+from swaptrace.replay.world import static_facts
+from swaptrace.result.result import PolicyResult
+from swaptrace.scenario.hardware import Machine
+from swaptrace.scenario.loader import load_text
+
+AT = "0x7f0000000000"
+PAGEOUT = "{madvise: a, advice: PAGEOUT}"
+TWO = "{mmap: a, size: 128KiB}; {write: a}"
+"""Two folios of 64 KiB."""
+
+
+def replayed(kernel: str, steps: str, thp: str = "64KiB", **machine: str) -> PolicyResult:
+    """What comes of steps, written without line breaks."""
+    text = f"steps: [{', '.join(steps.split('; '))}]"
+    settings = {"kernel": kernel, "thp": thp, **machine}
+    overrides = {f"machine.{key.replace('_', '.')}": value for key, value in settings.items()}
+    scenario = load_text(text.encode(), "versions", overrides)
+    return engine.replay(scenario, policies.find("prepatch"), pages=True)
+
+
+def counts(result: PolicyResult, *names: str) -> tuple[int, ...]:
+    """Some counters."""
+    return tuple(result.total.get(name, 0) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "folios_out", "split", "major", "folios_in"),
+    [
+        ("6.8", 0, 32, 512, 0),
+        ("6.9", 0, 32, 512, 0),
+        ("6.10", 32, 0, 512, 0),
+        ("6.11", 32, 0, 512, 0),
+        ("6.12", 32, 0, 32, 32),
+    ],
+)
+def test_folios_are_split_then_go_whole_then_come_back_whole(
+    kernel: str, folios_out: int, split: int, major: int, folios_in: int
+) -> None:
+    """Are 2 MiB written as pages, from 6.10 on as folios, and from 6.12 on read as folios, too?"""
+    result = replayed(kernel, f"{{mmap: a, size: 2MiB}}; {{write: a}}; {PAGEOUT}; {{read: a}}")
+    found = counts(result, "mthp_swpout", "mthp_split", "majflt", "mthp_swpin")
+    assert found == (folios_out, split, major, folios_in)
+    assert counts(result, "pswpout", "pswpin") == (512, 512)
+
+
+@pytest.mark.parametrize("kernel", ["6.8", "6.9", "6.10", "6.11"])
+def test_2_mib_go_to_swap_whole_and_come_back_page_by_page(kernel: str) -> None:
+    """Is what a PMD entry maps swapped out whole, by all of them (THP_SWAP)?"""
+    steps = f"{{mmap: a, size: 2MiB, at: {AT}}}; {{write: a}}; {PAGEOUT}; {{read: a}}"
+    result = replayed(kernel, steps, thp="2MiB")
+    assert counts(result, "thp_swpout", "mthp_split", "majflt") == (1, 0, 512)
+
+
+@pytest.mark.parametrize(("kernel", "minor"), [("6.8", 512), ("6.10", 512), ("6.11", 1)])
+def test_what_is_in_the_swap_cache_whole_is_mapped_whole(kernel: str, minor: int) -> None:
+    """Does one fault map 2 MiB that a disk has left in the swap cache, since 6.11?"""
+    steps = f"{{mmap: a, size: 2MiB, at: {AT}}}; {{write: a}}; {PAGEOUT}; {{read: a}}"
+    result = replayed(kernel, steps, thp="2MiB", swap_backend="disk")
+    assert counts(result, "minflt", "majflt") == (1 + minor, 0)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "written", "pages"),
+    [
+        ("6.8", 16 + 1, "16S"),
+        ("6.10", 16 + 1, "16S"),
+        # The write has mapped all of it, and freed its slots.
+        ("6.11", 16 + 16, "16S"),
+    ],
+)
+def test_a_write_fault_frees_the_swap_cache_of_a_large_folio(
+    kernel: str, written: int, pages: str
+) -> None:
+    """Does a write to one page of a folio in the swap cache make all of it dirty, since 6.11?"""
+    steps = "{mmap: a, size: 64KiB}; {write: a}; {madvise: a, advice: PAGEOUT}; "
+    steps += f"{{write: a, length: 4KiB}}; {PAGEOUT}"
+    result = replayed(kernel, steps, swap_backend="disk")
+    assert counts(result, "pswpout") == (written,)
+    assert result.pages is not None
+    assert result.pages["main"]["a"].replace("D", "") == pages
+
+
+@pytest.mark.parametrize(
+    ("kernel", "written", "split"), [("6.8", 0, 0), ("6.9", 31, 2), ("6.10", 31, 1)]
+)
+def test_a_folio_whose_first_page_is_gone(kernel: str, written: int, split: int) -> None:
+    """Does MADV_PAGEOUT stop at it up to 6.8, and split only what it has to from 6.10 on?"""
+    result = replayed(kernel, f"{TWO}; {{madvise: a, advice: DONTNEED, length: 4KiB}}; {PAGEOUT}")
+    assert counts(result, "pswpout", "mthp_split") == (written, split)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "split"), [("6.8", (2, 0)), ("6.9", (2, 0)), ("6.10", (0, 1)), ("6.11", (0, 1))]
+)
+def test_madv_free_splits_or_stops_up_to_6_9(kernel: str, split: tuple[int, int]) -> None:
+    """Are whole folios split, and none behind one whose first page is gone; later the opposite?"""
+    free = "{madvise: a, advice: FREE}"
+    whole = replayed(kernel, f"{TWO}; {free}")
+    part = replayed(kernel, f"{TWO}; {{madvise: a, advice: DONTNEED, length: 4KiB}}; {free}")
+    assert (*counts(whole, "mthp_split"), *counts(part, "mthp_split")) == split
+
+
+@pytest.mark.parametrize(
+    ("kernel", "written"),
+    [("6.8", 512), ("6.9", 512), ("6.10", 512 + 31 * 16), ("6.11", 512 + 31 * 16)],
+)
+def test_a_shared_folio_ends_the_walk_of_its_page_table_up_to_6_9(
+    kernel: str, written: int
+) -> None:
+    """Of 4 MiB whose first folio has two owners, does MADV_PAGEOUT leave all that the same page
+    table maps, and nothing of the next one; later that folio alone?"""
+    steps = f"{{mmap: a, size: 4MiB, at: {AT}}}; {{write: a}}; {{fork: b}}; "
+    steps += "{madvise: a, advice: DONTNEED, offset: 64KiB, process: b}; "
+    assert counts(replayed(kernel, steps + PAGEOUT), "pswpout") == (written,)
+    cold = replayed(kernel, f"{steps}{{madvise: a, advice: COLD}}")
+    assert counts(cold, "mthp_split") == (32 if kernel in ("6.8", "6.9") else 0,)
+
+
+@pytest.mark.parametrize(("kernel", "written"), [("6.9", 512), ("6.10", 0)])
+def test_whether_a_pmd_entry_shares_its_folio(kernel: str, written: int) -> None:
+    """If another process maps all of it but the first page, is it taken for one's own up to 6.9?"""
+    steps = f"{{mmap: a, size: 2MiB, at: {AT}}}; {{write: a}}; {{fork: b}}; "
+    steps += f"{{madvise: a, advice: DONTNEED, length: 4KiB, process: b}}; {PAGEOUT}"
+    assert counts(replayed(kernel, steps, thp="2MiB"), "pswpout") == (written,)
+
+
+@pytest.mark.parametrize(("kernel", "found"), [("6.8", (1, 0)), ("6.9", (0, 1)), ("6.12", (0, 1))])
+def test_the_last_page_of_a_folio_is_copied(kernel: str, found: tuple[int, int]) -> None:
+    """Is it reused by 6.8 alone, where nobody else refers to the folio?"""
+    steps = "{mmap: a, size: 64KiB}; {write: a}; {fork: b}; {exit: b}; "
+    steps += "{madvise: a, advice: DONTNEED, length: 60KiB}; {write: a, offset: 60KiB}"
+    result = replayed(kernel, steps.replace("offset: 60KiB}", "offset: 60KiB, length: 4KiB}"))
+    assert counts(result, "wp_reuse", "wp_copy") == found
+
+
+@pytest.mark.parametrize(("kernel", "counted"), [("6.9", 1), ("6.10", 0)])
+def test_thp_split_page_counts_small_sizes_up_to_6_9(kernel: str, counted: int) -> None:
+    """Is the split of 64 KiB seen in /proc/vmstat, too?"""
+    result = replayed(kernel, f"{TWO}; {PAGEOUT[:-1]}, length: 4KiB}}")
+    assert counts(result, "mthp_split", "thp_split_page") == (1, counted)
+
+
+@pytest.mark.parametrize(("kernel", "written"), [("6.11", 1), ("6.12", 0)])
+def test_pages_of_zeroes_survive_a_split_up_to_6_11(kernel: str, written: int) -> None:
+    """Are they written as others are, and not replaced by the shared zero page?"""
+    steps = "{mmap: a, size: 64KiB}; {memset: a, value: 0}; "
+    result = replayed(kernel, f"{steps}{PAGEOUT[:-1]}, length: 4KiB}}")
+    assert counts(result, "mthp_split", "pswpout") == (1, written)
+
+
+def test_a_device_that_may_have_no_free_cluster_is_an_error() -> None:
+    """Is nothing counted of 6.11 where 2 MiB of slots in a row might not be found, and of 6.12?"""
+    steps = f"{{mmap: a, size: 256KiB}}; {{write: a}}; {PAGEOUT}"
+    with pytest.raises(SwaptraceError, match="are not modelled before Linux"):
+        replayed("6.11", steps, swap_size="4MiB")
+    assert counts(replayed("6.12", steps, swap_size="4MiB"), "mthp_swpout") == (4,)
+    assert counts(replayed("6.9", steps, swap_size="4MiB"), "pswpout") == (64,)
+
+
+def test_slots_that_were_released_may_not_be_free_yet() -> None:
+    """Up to 6.11, is a cluster sought only while more are free than a CPU may hold back?"""
+    slots = slot_map("6.11", 68 * 512 - 1, 512)
+    assert isinstance(slots, CpuSlotMap)
+    first = slots.allocate(4)
+    assert first is not None
+    assert len(slots.free) == 66
+    slots.release(first)
+    assert slots.allocate(4) == first + 16  # there is room in the cluster that the CPU has
+    with pytest.raises(SwaptraceError, match="not more than 66 times 2 MiB"):
+        slots.allocate(3)
+
+
+@pytest.mark.parametrize("kernel", ["6.7", "6.8", "6.9", "6.10", "6.11", "6.12", "7.3"])
+def test_facts_are_the_rules_of_these_names(kernel: str) -> None:
+    """Is each fact that is called as a rule, and no feature of a machine, what the kernel has?"""
+    names = {*Facts._fields} - {field.name for field in fields(Machine)}
+    rules = [rule for rule in Rule if rule.name.lower() in names]
+    assert {Rule.SWAPS_OUT_WHOLE, Rule.SWAPS_IN_WHOLE} <= {*rules}
+    facts = static_facts(Machine(kernel=kernel))
+    for rule in rules:
+        assert getattr(facts, rule.name.lower()) == follows(kernel, rule)
