@@ -379,8 +379,9 @@ def zap_pte(page: Page, p: int, keeps_markers: bool = False) -> None:
     elif pte is not None:
         page.set_pte(p, None)
         if isinstance(pte, Pte) and not pte.is_zero_page:
-            if pte.dirty and page.in_page_cache(pte.folio):
-                page.set_folio(pte.folio, dirty=True)
+            if page.in_page_cache(pte.folio):
+                page.set_folio(pte.folio, dirty=page.folios[pte.folio].dirty or pte.dirty)
+                page.set_active(pte.folio, None)  # folio_mark_accessed()
             if vma.locked:
                 page.walk_mlocks(pte.folio, "unlock")  # folio_remove_rmap_ptes()
             free_swap_cache(page, pte.folio)

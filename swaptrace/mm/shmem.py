@@ -54,6 +54,8 @@ def do_cow_fault(page: Page, p: int) -> bool:
 def set_pte_range(page: Page, p: int, pte: Pte) -> None:
     """The entry that a fault makes: protected if a marker stood there."""
     page.set_pte(p, pte.mkuffd_wp() if page.marked else pte)
+    if page.in_page_cache(pte.folio):
+        page.mlock_vma_folio(pte.folio, p)  # folio_add_file_rmap_ptes()
 
 
 def pte_install_uffd_wp_if_needed(page: Page, p: int) -> Entry:
@@ -74,6 +76,7 @@ def shmem_get_folio(page: Page) -> tuple[int, bool]:
         return shmem_swapin_folio(page, page.shmem.slot)
     f = page.new_folio(ZERO)
     page.shmem = Shmem(folio=f)
+    page.lru_add(f)
     return f, False
 
 
@@ -94,6 +97,7 @@ def shmem_swapin_folio(page: Page, s: int) -> tuple[int, bool]:
                 "modelled; set machine.swap.page_cluster to 0"
             )
         f = page.new_folio(ZERO, slot=s)
+        page.lru_add(f)
         swap_read_folio(page, s, f)
     page.shmem = Shmem(folio=f)
     page.set_folio(f, slot=None, dirty=True)
@@ -122,6 +126,7 @@ def filemap_map_pages(page: Page, p: int) -> None:
     page.enter("filemap_map_pages")
     page.count(Counter.FAULT_AROUND)
     page.set_pte(p, Pte(cached.folio, write=vma.prot_writes))
+    page.mlock_vma_folio(cached.folio, p)  # folio_add_file_rmap_ptes()
 
 
 def shmem_swapin_range(page: Page) -> None:
@@ -142,6 +147,8 @@ def shmem_truncate_range(page: Page) -> None:
             page.set_map(p, data=ZERO)
         elif pte is None or (isinstance(pte, Pte) and page.in_page_cache(pte.folio)):
             left, armed = pte_install_uffd_wp_if_needed(page, p), mapping.armed
+            if pte is not None:
+                page.munlock_vma_folio(pte.folio, p)  # folio_remove_rmap_ptes()
             drop_data(page, p)
             page.set_map(p, pte=left, data=ZERO, armed=armed and left is not None)
     page.shmem = None if page.shmem is None else Shmem()

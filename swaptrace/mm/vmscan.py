@@ -19,7 +19,8 @@ def madvise_pageout(page: Page, p: int) -> None:
         return
     lazyfree = page.folios[pte.folio].lazyfree
     shrink_folio(page, pte.folio)
-    if page.folios[pte.folio].slot is not None or page.mapcount(pte.folio):
+    kept = page.folios[pte.folio].slot is not None or page.in_page_cache(pte.folio)
+    if kept or page.mapcount(pte.folio):
         page.lru_add(pte.folio)  # folio_putback_lru(): it was not freed
         # It was made inactive first, and one that is found to be in use becomes active.
         page.set_active(pte.folio, lazyfree and not page.folios[pte.folio].lazyfree)

@@ -20,7 +20,7 @@ def check_modelled(world: World, step: MmapStep) -> None:
     """Raise `NotModelled` where no object can be mapped."""
     if "MAP_FIXED" in step.flags and step.at is None:
         raise NotModelled("shared memory or a file over a part of a region is not modelled")
-    if world.arena is not None or world.batch is not None:
+    if world.arena is not None or (world.batch is not None and step.huge):
         raise NotModelled(
             "shared memory, files and huge pages are modelled only without a memory limit and "
             "large folios, and where swap is twice as large as the memory that is touched"
@@ -62,24 +62,41 @@ def is_object(process: Process, shared: SharedRegion) -> bool:
 
 def shmem_remove(world: World, tally: Tally, shared: SharedRegion, walk: Walk) -> None:
     """MADV_REMOVE of a part of a region: the pages are the object's, whoever gives the advice."""
+    drains = releases(world, shared, walk)
     send(world, tally, shared, walk, Remove(0, world.facts))
+    if drains and world.batch is not None:
+        world.batch.drain()
+
+
+def releases(world: World, shared: SharedRegion, walk: Walk) -> bool:
+    """Whether something is in the page cache, so that truncating the pages calls lru_add_drain()
+    (__folio_batch_release())."""
+    found = (world.table.columns[each].shmem for each in shared.region.histogram(walk))
+    return any(shmem is not None and shmem.folio is not None for shmem in found)
 
 
 def evict_last(
     world: World, tally: Tally, process: Process, shared: SharedRegion, start: int, end: int
-) -> None:
+) -> bool:
     """shmem_evict_inode(), before the process unmaps a part of a region: if no VMA maps the object
-    then, it goes, and its swap slots with it. A file of tmpfs has a name and stays."""
+    then, it goes, and its swap slots with it. A file of tmpfs has a name and stays. Whether the
+    kernel, which does so after the system call, drains the per-CPU batches."""
     if shared.of is not None and shared.of.name is not None:
-        return
+        return False
     within = [
         (name, area)
         for name, of in views(world, shared)
         for area in world.processes[name].space.within(of.base, of.end)
         if area.vma.shmem
     ]
-    if within and all(n == process.name and start <= a.start and a.end <= end for n, a in within):
-        shmem_remove(world, tally, shared.whole, Walk(0, shared.whole.region.pages))
+    last = all(n == process.name and start <= a.start and a.end <= end for n, a in within)
+    if not within or not last:
+        return False
+    whole = shared.whole
+    walk = Walk(0, whole.region.pages)
+    drains = releases(world, whole, walk)
+    send(world, tally, whole, walk, Remove(0, world.facts))
+    return drains
 
 
 def views(world: World, shared: SharedRegion) -> Iterator[tuple[str, SharedRegion]]:

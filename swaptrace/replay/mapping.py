@@ -133,21 +133,25 @@ def placed(world: World, tally: Tally, process: Process, step: MmapStep, vma: Vm
 
 def unmap(call: Call) -> None:
     """do_vmi_munmap(): a hole."""
+    batch = call.world.batch
+    if batch is not None:
+        batch.zap()
+    drains = False
     for shared, _, _ in list(call.pieces(call.start, call.end)):
-        evict_last(call.world, call.tally, call.process, shared, call.start, call.end)
-    if call.world.batch is not None:
-        call.world.batch.zap()
+        drains |= evict_last(call.world, call.tally, call.process, shared, call.start, call.end)
     call.send(call.start, call.end, Unmap(0, call.world.facts, gone=False))
-    if call.world.batch is not None:
-        call.world.batch.zap()
+    if batch is not None:
+        (batch.drain if drains else batch.zap)()
     call.space.unmap(call.start, call.end)
 
 
-def leave(world: World, tally: Tally, process: Process, shared: SharedRegion) -> None:
-    """The process is no longer one of those that share the region."""
-    evict_last(world, tally, process, shared, shared.base, shared.end)
+def leave(world: World, tally: Tally, process: Process, shared: SharedRegion) -> bool:
+    """The process is no longer one of those that share the region; whether the per-CPU batches are
+    drained once it has left all."""
+    drains = evict_last(world, tally, process, shared, shared.base, shared.end)
     event = Unmap(shared.member(process.name), world.facts, gone=True)
     send(world, tally, shared, Walk(0, shared.region.pages), event)
     send_outside(world, shared, event)
     shared.part(process.name)
     process.space.unmap(shared.base, shared.end)
+    return drains

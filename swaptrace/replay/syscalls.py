@@ -126,7 +126,7 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
         refuse([area], str(advice))
     if batch is not None and advice.effect in BEGIN_WITH_A_DRAIN:
         batch.drain()
-    if batch is not None and advice.effect is Effect.ZAP:
+    if batch is not None and advice.effect in UNMAPS:
         batch.zap()
     match advice.effect:
         case Effect.PAGEOUT:
@@ -163,7 +163,7 @@ def madvise_vma(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
                 errno = "EFAULT"
     if batch is not None and advice.effect is Effect.SWAP_IN:
         batch.drain()
-    if batch is not None and advice.effect is Effect.ZAP:
+    if batch is not None and advice.effect in UNMAPS:
         batch.zap()
     return errno
 
@@ -191,6 +191,9 @@ OF_ANONYMOUS: Final = (Effect.COLLAPSE, Effect.GUARD_INSTALL, Effect.GUARD_REMOV
 RECENCY: Final = VmFlag.RAND_READ | VmFlag.SEQ_READ
 BEGIN_WITH_A_DRAIN: Final = (Effect.PAGEOUT, Effect.COLD, Effect.FREE)
 """Advice that calls lru_add_drain() before it looks at pages."""
+
+UNMAPS: Final = (Effect.ZAP, Effect.REMOVE)
+"""Advice that unmaps pages, of whoever maps them."""
 
 WHY: Final = "reclaim does not look at the accessed bits of such a VMA (vma_has_recency())"
 
@@ -316,10 +319,9 @@ def exit_process(world: World, tally: Tally, process: Process) -> None:
     """The process unmaps everything and is reaped."""
     if world.batch is not None:
         world.batch.zap()
-    for shared in process.shared_regions():
-        leave(world, tally, process, shared)
+    drains = [leave(world, tally, process, shared) for shared in process.shared_regions()]
     if world.batch is not None:
-        world.batch.zap()
+        (world.batch.drain if any(drains) else world.batch.zap)()
     del world.processes[process.name]
     if process.name in world.mergeable:
         world.mergeable.remove(process.name)

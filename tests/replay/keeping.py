@@ -15,7 +15,7 @@ from unittest import mock
 import numpy as np
 
 from swaptrace.mm.column import Folio
-from swaptrace.mm.event import Event, Pageout, SwapIn
+from swaptrace.mm.event import Event, MapPages, Pageout, SwapIn
 from swaptrace.mm.policy import Policy
 from swaptrace.replay import engine
 from swaptrace.replay.engine import Replay
@@ -28,7 +28,7 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.schema import Scenario, Step
-from tests.replay.naive import repeat, replay_pattern
+from tests.replay.naive import around, repeat, replay_pattern
 
 CAPACITY = {"6.1": 15, "6.12": 31, "7.2": 31, "7.3": 31}
 
@@ -164,7 +164,14 @@ class Lists:
 
     def fault(self, tally: Tally, page: int, task: Any) -> None:
         shared, event = task.shared, self.now(task.event)
-        lookup = self.world.table.row(event, self.column(shared, page)).lookup
+        row = self.world.table.row(event, self.column(shared, page))
+        lookup = row.lookup
+        bounds = task.low, task.high
+        for near in around(self.world, shared.base + page, bounds, shared) if row.around else ():
+            if near != page:
+                mapped = MapPages(event.process, self.world.facts_now(pageout=False))
+                self.happen(tally, shared, near, mapped)
+        event = self.now(task.event)
         if lookup in ("hit", "readahead_hit"):
             task.note_hit(shared.base + page, lookup == "readahead_hit")
         window = range(*task.window(shared.base + page)) if lookup == "read" else range(0)

@@ -338,10 +338,10 @@ UNMODELLED = {
         "whether it is made active is not known",
     ),
     "a debugger's write": ("7.2", "zram", "- {poke: b, value: 7}\n", "poke is not modelled"),
-    "shared memory": (
+    "a mapping that is populated": (
         "7.2",
         "zram",
-        "- {mmap: s, size: 4KiB, shared: true}\n",
+        "- {mmap: s, size: 4KiB, flags: MAP_POPULATE}\n",
         "such a mmap is not modelled",
     ),
     "who is active": (

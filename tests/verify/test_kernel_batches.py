@@ -47,12 +47,52 @@ CASES = {
 }
 """What a program does to the pages, and what a scenario, before all are written."""
 
+COPIED = """\
+- {mmap: w, size: 512KiB, shared: true, file: f}
+- {write: w}
+- {mmap: s, size: 512KiB, at: 0x500000000000, OBJECT}
+- {mlock: s, flags: MLOCK_ONFAULT}
+- {mmap: b, size: 256KiB}
+- {mlock: b, flags: MLOCK_ONFAULT}
+- {write: b}
+- {fork: a}
+- {madvise: b, advice: WILLNEED}
+- {write: b}
+"""
+"""The last pages that a child has now for itself wait to be munlocked."""
+
+OBJECTS = {
+    **{
+        f"shared {pages}": (
+            f"-1, {pages}, 1",
+            "shared: true",
+            f"{{write: s, length: {4 * pages}KiB}}",
+        )
+        for pages in (6, 7, 26, 27)
+    },
+    "file 0": ("memfd(), 0, 16", "file: f", "{read: b, length: 4KiB}"),
+    "file 1": ("memfd(), 16, 16", "file: f", "{read: s, length: 64KiB}"),
+    "file 2": ("memfd(), 32, 16", "file: f", "{read: s, length: 128KiB}"),
+}
+"""What is then touched of an object that a locked VMA maps, before the child writes: page by page,
+or by faults that map sixteen."""
+
+OBJECT_CASES = {
+    name.replace(" ", "_"): (
+        f'of_object("{name.replace(" ", "_")}", {touched});',
+        COPIED.replace("OBJECT", given) + f"- {step}\n",
+        ", process: a",
+    )
+    for name, (touched, given, step) in OBJECTS.items()
+}
+
 PROGRAM = """\
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -113,6 +153,50 @@ static void write_all(const char *name)
 	munmap(b, SIZE);
 }
 
+static int memfd(void)
+{
+	static char bytes[2 * SIZE];
+	int fd = memfd_create("f", 0);
+
+	memset(bytes, 1, sizeof(bytes));
+	write(fd, bytes, sizeof(bytes));
+	return fd;
+}
+
+static void of_object(const char *name, int fd, long pages, long stride)
+{
+	int go[2], flags = fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_PRIVATE;
+	volatile char *s = mmap((void *)0x500000000000, 2 * SIZE, PROT_READ | PROT_WRITE,
+				flags | MAP_FIXED, fd, 0);
+	char c;
+
+	pipe(go);
+	fflush(stdout);
+	mlock2((void *)s, 2 * SIZE, MLOCK_ONFAULT);
+	b = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	madvise(b, SIZE, MADV_NOHUGEPAGE);
+	mlock2(b, SIZE, MLOCK_ONFAULT);
+	touch();
+	if (!fork()) {
+		pagemap = open("/proc/self/pagemap", O_RDONLY);
+		read(go[0], &c, 1);
+		write_all(name);
+		fflush(stdout);
+		_exit(0);
+	}
+	madvise(b, SIZE, MADV_WILLNEED);
+	touch();
+	for (long i = 0; i < pages; i += stride) {
+		if (fd < 0)
+			s[i * 4096] = 1;
+		else
+			(void)s[i * 4096];
+	}
+	write(go[1], "", 1);
+	wait(NULL);
+	munmap(b, SIZE);
+}
+
 int main(void)
 {
 	struct utsname name;
@@ -138,6 +222,7 @@ def test_as_many_pages_wait_in_a_batch_as_on_a_kernel(kernel: Path, tmp_path: Pa
     """By how many of them a write copies, after advice, mlock, and processes that exit?"""
     compiler = find_compiler(tmp_path)
     body = "".join(f'\t{does} write_all("{name}");\n' for name, (does, _) in CASES.items())
+    body += "".join(f"\t{does}\n" for does, *_ in OBJECT_CASES.values())
     program = compiler.build(PROGRAM.replace("BODY", body), tmp_path, "batches")
     (guest,) = guests([kernel], None, 1 << 30, compiler, tmp_path)
     (outcome,) = guest.run([Job("batches", program, "zram", 16 << 20, 0, 60)])
@@ -147,7 +232,10 @@ def test_as_many_pages_wait_in_a_batch_as_on_a_kernel(kernel: Path, tmp_path: Pa
         pytest.skip(f"the batches of Linux {version} are not modelled")
     seen = {name: int(copied) for name, copied in (line.split() for line in lines)}
     modelled = {}
-    for name, (_, steps) in CASES.items():
-        found = run(version, f"- {{mmap: b, size: 256KiB}}\n{steps}- {{write: b}}\n").steps or ()
+    mapped = "- {mmap: b, size: 256KiB}\n"
+    every = {name: (mapped + steps, "") for name, (_, steps) in CASES.items()}
+    every |= {name: (steps, by) for name, (_, steps, by) in OBJECT_CASES.items()}
+    for name, (steps, by) in every.items():
+        found = run(version, f"{steps}- {{write: b{by}}}\n").steps or ()
         modelled[name] = found[-1].counters.get("wp_copy", 0)
     assert seen == modelled

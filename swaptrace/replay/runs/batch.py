@@ -19,8 +19,9 @@ from swaptrace.advice import Effect
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.column import Folio
-from swaptrace.mm.event import MOST_ADDED, Event, SwapIn
+from swaptrace.mm.event import MOST_ADDED, Event, MapPages, SwapIn
 from swaptrace.replay.processes import SharedRegion
+from swaptrace.replay.runs.around import fault_around
 from swaptrace.replay.runs.readahead import Pass
 from swaptrace.replay.runs.visit import note_violations, with_facts
 from swaptrace.replay.runs.walk import Walk
@@ -65,6 +66,7 @@ ADVICE: Final = frozenset(
         Effect.COLD,
         Effect.FREE,
         Effect.ZAP,
+        Effect.REMOVE,
         Effect.SWAP_IN,
         Effect.POPULATE_READ,
         Effect.POPULATE_WRITE,
@@ -115,7 +117,7 @@ class LruBatch:
 
     def check(self, step: Step) -> None:
         """Raise `NotModelled` for a step that more than this batch is about."""
-        private = not isinstance(step, MmapStep) or not (step.shared or step.file or step.flags)
+        private = not isinstance(step, MmapStep) or not step.flags
         advised = not isinstance(step, MadviseStep) or step.advice.effect in ADVICE
         if step.op in KNOWN and private and advised:
             return
@@ -154,7 +156,11 @@ class LruBatch:
         shared, table = task.shared, self.world.table
         for page in walk.ordered().pages().tolist():
             event, window = with_facts(self.world, task.event), range(0)
-            lookup = table.row(event, column_at(shared, page)).lookup
+            row = table.row(event, column_at(shared, page))
+            lookup = row.lookup
+            if row.around:
+                self._around(tally, task, page)
+                event = with_facts(self.world, task.event)
             if lookup == "read":
                 window = range(*task.window(shared.base + page))
                 if task.alone:
@@ -168,6 +174,15 @@ class LruBatch:
             for neighbour in window:
                 if neighbour != page:
                     self.happen(tally, shared, neighbour, self._reading(event))
+
+    def _around(self, tally: Tally, task: Pass, page: int) -> None:
+        """filemap_map_pages(), before the fault's own page."""
+        shared, size = task.shared, self.world.machine.page_size
+        for neighbour in fault_around(shared.base, page, task.low, task.high, size):
+            event = MapPages(task.event.process, self.world.facts_now(pageout=False))
+            column = column_at(shared, neighbour)
+            if neighbour != page and self.world.table.row(event, column).new != column:
+                self.happen(tally, shared, neighbour, event)
 
     def _reading(self, event: Event) -> SwapIn:
         return SwapIn(event.process, self.world.facts_now(pageout=False), readahead=True)
