@@ -21,6 +21,7 @@ def merge_one_page(page: Page, p: int, kept: bool, zero: bool = False) -> None:
     if kept:
         page.set_folio(pte.folio, ksm=True, anon_exclusive=False, dirty=True)
         page.set_folio(pte.folio, mlocked=False, mlock_count=0)  # not kept of it
+        page.set_active(pte.folio, None)  # other columns change it as well
         page.set_pte(p, pte.mkclean().wrprotect())
     elif zero:
         map_zero_page(page, p, pte)
@@ -43,6 +44,7 @@ def replace_page(page: Page, p: int, old: Pte) -> None:
     page.enter("replace_page")
     mapping, data = page.maps[p], page.folios[old.folio].data
     f = ksm_folio(page, data)
+    page.set_active(f, None)
     own = page.folios[f].data if mapping.data == data else mapping.data
     page.maps[p] = mapping._replace(pte=Pte(*mk_pte(page.facts, f)), data=own)
     page.munlock_vma_folio(old.folio, p)  # folio_remove_rmap_pte()
@@ -75,5 +77,6 @@ def break_ksm(page: Page, p: int, unshare: bool) -> None:
     bits = {"soft_dirty": pte.soft_dirty, "uffd_wp": pte.uffd_wp}
     page.set_pte(p, Pte(*mk_pte(page.facts, f))._replace(**bits))
     if not pte.is_zero_page:
+        page.munlock_vma_folio(pte.folio, p)  # folio_remove_rmap_pte()
         free_swap_cache(page, pte.folio)
     mm_account_fault(page, major=False)

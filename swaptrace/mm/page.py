@@ -276,9 +276,7 @@ class Page(Waiting):
 
     def keeps_mlocked(self, f: int) -> bool:
         """Whether PG_mlocked is a state of folio `f`."""
-        if self.in_page_cache(f):  # where nothing else asks, it is only counted what waits
-            return self.facts.batch_left > 0
-        return not self.folios[f].ksm
+        return not (self.folios[f].ksm or self.in_page_cache(f))
 
     def refs(self, f: int, held: Held = 0) -> FolioRefs:
         """What a policy may know of folio `f`, of which the caller holds `held` references, and the

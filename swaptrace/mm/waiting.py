@@ -103,12 +103,12 @@ class Waiting(ABC):
 
     def queue_mlock(self, f: int, entry: MlockEntry) -> None:
         """mlock_folio(), mlock_new_folio() or munlock_folio(): an entry, which has a reference, and
-        PG_mlocked at once unless it is to be cleared; the last that fits empties the batch."""
-        if not self.keeps_mlocked(f):
-            return
-        if entry != "unlock":
-            self.set_folio(f, mlocked=True)
-        self.mlocks[f] = (*self.mlocks.get(f, ()), entry)
+        PG_mlocked at once unless it is to be cleared; the last that fits empties the batch. Of a
+        KSM folio or an object's only that it fills the batch matters."""
+        if self.keeps_mlocked(f):
+            if entry != "unlock":
+                self.set_folio(f, mlocked=True)
+            self.mlocks[f] = (*self.mlocks.get(f, ()), entry)
         if not self.facts.mlock_left:
             return
         self.batched = self.batched._replace(mlocked=self.batched.mlocked + 1)

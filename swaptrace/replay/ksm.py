@@ -85,6 +85,9 @@ def ksm_scan(world: World, tally: Tally, zero_pages: bool) -> None:
         )
     if world.table.policy.functions:
         raise NotModelled("ksm_scan is not modelled where functions of a whole tree run")
+    if world.batch is not None:
+        check_unlocked(world)
+        world.batch.drain()  # lru_add_drain_all()
     items = list(scanned(world))
     stable = stable_tree(world, items)
     if zero_pages:
@@ -107,6 +110,16 @@ def ksm_scan(world: World, tally: Tally, zero_pages: bool) -> None:
                 merge(world, tally, equal, kept=False)
                 stable.add(content)
             merged = world.shares = True
+
+
+def check_unlocked(world: World) -> None:
+    """ksmd fills the batch of mlock of its own CPU, which may be that of the processes or not."""
+    spaces = (world.processes[name].space for name in world.mergeable)
+    if any(a.vma.locked and VmFlag.MERGEABLE in a.flags for space in spaces for a in space.areas):
+        raise NotModelled(
+            "ksm_scan of locked memory is not modelled where the batch is kept "
+            "(machine.lru_batch); lock it after the scan"
+        )
 
 
 def merge_zeroes(world: World, tally: Tally, items: list[Item], is_stable: bool) -> Iterator[Item]:

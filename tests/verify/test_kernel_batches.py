@@ -61,6 +61,11 @@ COPIED = """\
 """
 """The last pages that a child has now for itself wait to be munlocked."""
 
+MERGED = """prot: rw}
+- {memset: s, value: 7}
+- {madvise: s, advice: MERGEABLE}
+- {ksm_scan: true"""
+
 OBJECTS = {
     **{
         f"shared {pages}": (
@@ -70,12 +75,16 @@ OBJECTS = {
         )
         for pages in (6, 7, 26, 27)
     },
+    **{
+        f"merged {pages}": (f"-2, {pages}, 1", MERGED, f"{{write: s, length: {4 * pages}KiB}}")
+        for pages in (3, 4, 13, 14)
+    },
     "file 0": ("memfd(), 0, 16", "file: f", "{read: b, length: 4KiB}"),
     "file 1": ("memfd(), 16, 16", "file: f", "{read: s, length: 64KiB}"),
     "file 2": ("memfd(), 32, 16", "file: f", "{read: s, length: 128KiB}"),
 }
-"""What is then touched of an object that a locked VMA maps, before the child writes: page by page,
-or by faults that map sixteen."""
+"""What is then touched of an object, or written of merged pages, that a locked VMA maps, before the
+child writes: page by page, or by faults that map sixteen."""
 
 OBJECT_CASES = {
     name.replace(" ", "_"): (
@@ -92,6 +101,7 @@ PROGRAM = """\
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
@@ -163,15 +173,47 @@ static int memfd(void)
 	return fd;
 }
 
+static long ksm(const char *file, const char *value)
+{
+	char path[64], number[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/ksm/%s", file);
+	fd = open(path, value ? O_WRONLY : O_RDONLY);
+	if (value)
+		write(fd, value, strlen(value));
+	else
+		read(fd, number, sizeof(number) - 1);
+	close(fd);
+	return atol(number);
+}
+
+static void merge(void)
+{
+	long scans = ksm("full_scans", NULL);
+
+	ksm("sleep_millisecs", "0");
+	ksm("run", "1");
+	while (ksm("full_scans", NULL) < scans + 4)
+		usleep(10000);
+	ksm("run", "0");
+}
+
 static void of_object(const char *name, int fd, long pages, long stride)
 {
-	int go[2], flags = fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_PRIVATE;
+	int go[2], flags = (fd == -1 ? MAP_SHARED : MAP_PRIVATE) | (fd < 0 ? MAP_ANONYMOUS : 0);
 	volatile char *s = mmap((void *)0x500000000000, 2 * SIZE, PROT_READ | PROT_WRITE,
 				flags | MAP_FIXED, fd, 0);
 	char c;
 
 	pipe(go);
 	fflush(stdout);
+	if (fd == -2) {
+		madvise((void *)s, 2 * SIZE, MADV_NOHUGEPAGE);
+		memset((void *)s, 7, 2 * SIZE);
+		madvise((void *)s, 2 * SIZE, MADV_MERGEABLE);
+		merge();
+	}
 	mlock2((void *)s, 2 * SIZE, MLOCK_ONFAULT);
 	b = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	madvise(b, SIZE, MADV_NOHUGEPAGE);

@@ -4,7 +4,8 @@
 A folio that a fault allocates or reads, or that MADV_PAGEOUT leaves, waits in a batch before it
 joins an LRU list, and the batch has a reference to it. One that MADV_FREE marks, or MADV_COLD if it
 is active, is on its list and waits in another batch, which has a reference as well. A third is that
-of mlock: of what a locked VMA allocates, maps that was mapped before, or unmaps. Every
+of mlock: of what a locked VMA allocates, maps that was mapped before, or unmaps. Of an object's
+folio or a KSM folio it matters only that it takes a place. Every
 `lru_add_drain()` empties all three, and the folio that fills one empties that: so pages depend on
 one another, and each is visited by itself.
 """
@@ -50,6 +51,7 @@ KNOWN: Final = frozenset(
         "mlockall",
         "munlockall",
         "uffd_writeprotect",
+        "ksm_scan",
         "pin",
         "unpin",
         "check",
@@ -71,6 +73,7 @@ ADVICE: Final = frozenset(
         Effect.POPULATE_READ,
         Effect.POPULATE_WRITE,
         Effect.FLAGS,
+        Effect.UNMERGE,
     }
 )
 """Advice of which the same is true."""
