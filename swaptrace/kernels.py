@@ -194,6 +194,11 @@ class Rule(Enum):
         "1dd44c0af4fc",
         "shared memory on a synchronous device bypasses the swap cache and read-ahead",
     )
+    COUNTS_REFUSED_SWAPIN = KernelChange(
+        (6, 14),
+        "",
+        "mthp_swpin_fallback counts the sizes that a memory limit has no room for",
+    )
     NO_SLOT_CACHE = KernelChange(
         (6, 15),
         "0ff67f990bd4",

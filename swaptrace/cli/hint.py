@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from swaptrace.terminal.output import complain
@@ -31,6 +30,8 @@ def hinting(scenarios: Iterable[Scenario] = ()) -> Iterator[Callable[[Iterable[S
     timers: list[Timer] = []
 
     def meet(scenarios: Iterable[Scenario]) -> None:
+        from importlib.util import find_spec  # here: `--help` imports every command
+
         if timers or find_spec("numba") is not None or not any(map(_page_by_page, scenarios)):
             return
         from threading import Timer

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
 
 Point = Literal["swapin_pte", "should_free_swap", "can_reuse_anon"]
 """The decision points that C can take, named as the methods of a `Policy`."""
+
+POINT_OF: Final[Mapping[Point, str]] = {
+    "swapin_pte": "the PTE after swap-in",
+    "should_free_swap": "freeing the swap cache",
+    "can_reuse_anon": "reusing a page",
+}
 
 
 class CBlock(NamedTuple):

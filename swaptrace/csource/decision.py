@@ -10,7 +10,13 @@ from pycparser import c_ast
 
 from swaptrace.csource.block import CBlock, Point
 from swaptrace.csource.frame import Cited, Evaluation, free_swap_frame, reuse_frame, swapin_frame
-from swaptrace.csource.kinds import EXCLUSIVE, WRITE, ValueKind
+from swaptrace.csource.kinds import (
+    EXCLUSIVE,
+    OTHER_FAULT_FLAGS,
+    OTHER_VM_FLAGS,
+    WRITE,
+    ValueKind,
+)
 from swaptrace.csource.parse import (
     ParsedBlock,
     is_definition,
@@ -25,6 +31,9 @@ from swaptrace.csource.statements import OUTCOMES, REUSED, Leave, Statements, St
 from swaptrace.errors import quote
 from swaptrace.mm.column import Vma
 from swaptrace.mm.policy import FolioRefs, SwapinPte
+
+ENOUGH: Final = 32
+"""Bits of an integer that has room for all flags that a function could return."""
 
 HELD: Final = frozenset({"extra_refs", "nr_pages"})
 """Parameters of should_try_to_free_swap() that are 1 for one page that the fault holds once."""
@@ -69,17 +78,28 @@ REUSE_VALUES: Final[Mapping[str, int]] = {
 class Decision(NamedTuple):
     """`frame_of` turns the arguments of the policy's method into a frame, `step` runs on it, and
     `answer` takes the result from both. `doubts` are calls that are passed over although they could
-    change it."""
+    change it, `flags` the variables that hold flags of the fault."""
 
+    source: CSource
     frame_of: Callable[..., Evaluation]
     step: Step
     answer: Callable[[Evaluation, Leave | None], Any]
     doubts: tuple[str, ...]
+    flags: tuple[str, ...] = ("vmf->flags",)
 
     def decide(self, *arguments: Any) -> Any:
-        """The answer to one question."""
+        """The answer to one question. Raises `PolicyError` where it is another one with flags of
+        the VMA and of the fault that the model has not, and a kernel may have set."""
         frame = self.frame_of(*arguments)
-        return self.answer(frame, self.step(frame))
+        found = self.answer(frame, self.step(frame))
+        other = self.frame_of(*arguments)
+        other.others = OTHER_VM_FLAGS
+        for name in self.flags:
+            other.values[name] |= OTHER_FAULT_FLAGS
+        if self.answer(other, self.step(other)) != found:
+            wrong = "the answer depends on flags of vm_flags or vmf->flags that the model has not"
+            raise self.source.error(self.source.start, wrong)
+        return found
 
     def cite(self, *arguments: Any) -> list[Cited]:
         """What is executed to answer it."""
@@ -124,7 +144,8 @@ def _swapin(parsed: ParsedBlock, defined: Collection[str]) -> Decision:
     fields = {"vmf->flags": ValueKind.FAULT_FLAGS, "vmf->orig_pte": ValueKind.SWAP}
     reader = _reader(parsed, "swapin_pte", SWAPIN_VARIABLES, fields, defined)
     step = reader.read(parsed.body, {}, returns=False)
-    return Decision(swapin_frame, step, _swapin_answer, tuple(reader.doubts))
+    doubts = tuple(reader.doubts)
+    return Decision(parsed.source, swapin_frame, step, _swapin_answer, doubts)
 
 
 def _swapin_answer(frame: Evaluation, _leave: Leave | None) -> SwapinPte:
@@ -145,8 +166,9 @@ def _reuse(parsed: ParsedBlock, defined: Collection[str]) -> Decision:
     def answer(frame: Evaluation, leave: Leave | None) -> bool:
         return _truth(source, frame, REUSED if leave is None else leave)
 
+    doubts = tuple(reader.doubts)
     return Decision(
-        lambda folio: reuse_frame(dict(REUSE_VALUES), folio), step, answer, tuple(reader.doubts)
+        source, lambda folio: reuse_frame(dict(REUSE_VALUES), folio), step, answer, doubts
     )
 
 
@@ -163,12 +185,21 @@ def _definition(point: Point, parsed: ParsedBlock, defined: Collection[str]) -> 
     if reader.known.reached:
         raise reader.error(declared, f"{declared.name}() can come to its end without a return")
     answer = partial(_truth, parsed.source)
-    return Decision(_frames(point, variables), step, answer, tuple(reader.doubts))
+    flags = [name for name in _flags(variables) if variables[name].width != ONE_BIT]
+    return Decision(
+        parsed.source,
+        _frames(point, variables),
+        step,
+        answer,
+        tuple(reader.doubts),
+        ("vmf->flags", *flags),
+    )
 
 
 def _gives_integer(result: Any) -> bool:
     names = getattr(getattr(result, "type", None), "names", ())
-    return " ".join(names) in WIDTHS
+    bits, _ = WIDTHS.get(" ".join(names), (0, False))
+    return bits == 1 or bits >= ENOUGH
 
 
 def _parameters(point: Point, parsed: ParsedBlock, defined: Collection[str]) -> dict[str, Variable]:
@@ -197,7 +228,8 @@ def _parameters(point: Point, parsed: ParsedBlock, defined: Collection[str]) -> 
                 declared, f"what the caller passes as {quote(name)} is not known; only {wanted} is"
             )
     if integers:
-        variables[integers[-1]] = Variable(integers[-1], ValueKind.FAULT_FLAGS)
+        width = variables[integers[-1]].width
+        variables[integers[-1]] = Variable(integers[-1], ValueKind.FAULT_FLAGS, width)
     return variables
 
 
@@ -217,11 +249,16 @@ def _struct(node: Any) -> str | None:
     return base.name if isinstance(base, c_ast.Struct) else None
 
 
+def _flags(variables: Mapping[str, Variable]) -> list[str]:
+    """The parameters that are flags of the fault."""
+    return [name for name, each in variables.items() if each.kind is ValueKind.FAULT_FLAGS]
+
+
 def _frames(point: Point, variables: Mapping[str, Variable]) -> Callable[..., Evaluation]:
     """Makes the frame of a question from the arguments of the policy's method."""
     # Pointers have one value, and the caller holds one reference.
     ones = dict.fromkeys(variables, 1)
-    flags = [name for name, each in variables.items() if each.kind is ValueKind.FAULT_FLAGS]
+    flags = _flags(variables)
 
     def free_swap(folio: FolioRefs, vma: Vma, write: bool, swap_full: bool) -> Evaluation:
         given = WRITE if write else 0

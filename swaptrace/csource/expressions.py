@@ -8,12 +8,27 @@ through a function of the table.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from operator import invert, neg
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
 
-from swaptrace.csource.arithmetic import OPERATORS, integer
-from swaptrace.csource.block import Point
+from swaptrace.csource.arithmetic import (
+    COMPARISONS,
+    INT,
+    LONG,
+    OPERATORS,
+    UNKNOWN,
+    IntegerType,
+    common,
+    converted,
+    integer,
+    of_constant,
+    of_types,
+    promoted,
+    result_of,
+)
+from swaptrace.csource.block import POINT_OF, Point
 from swaptrace.csource.elsewhere import misplaced
 from swaptrace.csource.frame import Evaluation
 from swaptrace.csource.functions import ANY, FUNCTIONS, UNCHANGED, KnownFunction
@@ -22,7 +37,7 @@ from swaptrace.csource.kinds import CONSTANTS, FLAG_KINDS, POINTERS, TRUTHS, Val
 from swaptrace.csource.nodes import Nodes, arguments_of, text_of
 from swaptrace.csource.parse import place_of
 from swaptrace.csource.preprocess import ENABLED
-from swaptrace.csource.scope import WIDTHS, KnownVariables, Scopes, fit
+from swaptrace.csource.scope import WIDTHS, KnownVariables, Scopes, Variable, fit
 from swaptrace.csource.source import CSource
 from swaptrace.csource.words import words
 from swaptrace.errors import PolicyError, did_you_mean, nearest, quote
@@ -31,8 +46,6 @@ Run = Callable[[Evaluation], Any]
 
 MAX_NESTING: Final = 100
 
-COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
-
 OPAQUE_FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "vmf": words("address real_address pgoff pte pmd pud ptl gfp_mask"),
     "vma": words("vm_mm vm_page_prot vm_start vm_end vm_pgoff"),
@@ -40,18 +53,13 @@ OPAQUE_FIELDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Fields that a struct has but the model has no value for: fit to be passed on, no more."""
 
-POINT_OF: Final[Mapping[Point, str]] = {
-    "swapin_pte": "the PTE after swap-in",
-    "should_free_swap": "freeing the swap cache",
-    "can_reuse_anon": "reusing a page",
-}
-
 
 class Value(NamedTuple):
-    """What an expression gives: its kind, and what computes it."""
+    """What an expression gives: its kind, and what computes it; of an integer also its type."""
 
     kind: ValueKind
     run: Run
+    type: IntegerType = UNKNOWN
 
 
 class Expressions(Nodes):
@@ -107,12 +115,12 @@ class Expressions(Nodes):
 
     def _constant(self, node: Any) -> Value:
         number = self.integer(node)
-        return Value(ValueKind.INT, lambda _frame: number)
+        return Value(ValueKind.INT, lambda _frame: number, of_constant(node.value, number))
 
     def _name(self, node: Any) -> Value:
         variable = self.scopes.find(node.name)
         if variable is not None:
-            return self._variable(node, variable.key)
+            return self._variable(node, variable)
         if node.name in CONSTANTS:
             kind, bits = CONSTANTS[node.name]
             return Value(kind, lambda _frame: bits)
@@ -123,11 +131,13 @@ class Expressions(Nodes):
         near = perhaps(node.name, {*self.scopes.names(), *CONSTANTS})
         raise self.error(node, f"the model has no name {quote(node.name)}{near}")
 
-    def _variable(self, node: Any, key: str) -> Value:
+    def _variable(self, node: Any, variable: Variable) -> Value:
+        key = variable.key
         kind = self.known.kinds.get(key)
         if kind is None and self.known.reached:
             raise self.error(node, f"{quote(node.name)} may have no value here")
-        return Value(kind or ValueKind.INT, lambda frame: frame.values[key])
+        type_ = promoted(variable.width)
+        return Value(kind or ValueKind.INT, lambda frame: frame.values[key], type_)
 
     def _field(self, node: Any) -> Value:
         struct, field = self.value(node.name), node.field.name
@@ -138,7 +148,7 @@ class Expressions(Nodes):
                 raise self.error(
                     node, f"the VMA is not known where the decision is about {POINT_OF[self.point]}"
                 )
-            return Value(ValueKind.VM_FLAGS, lambda frame: vm_flags(frame.vma))
+            return Value(ValueKind.VM_FLAGS, lambda frame: vm_flags(frame.vma) | frame.others)
         if struct.kind is ValueKind.FOLIO and field == "page":
             return Value(ValueKind.PAGE, lambda _frame: 1)
         opaque = {ValueKind.VMA: OPAQUE_FIELDS["vma"], ValueKind.FOLIO: OPAQUE_FIELDS["folio"]}
@@ -171,15 +181,14 @@ class Expressions(Nodes):
             return self.of_kinds(node.expr, {ValueKind.PAGE}, "& of a field")
         if node.op == "!":
             run = self.truth(node.expr)
-            return Value(ValueKind.INT, lambda frame: 0 if run(frame) else 1)
+            return Value(ValueKind.INT, lambda frame: 0 if run(frame) else 1, INT)
         if node.op == "~":
-            value = self.of_kinds(node.expr, {ValueKind.INT, *FLAG_KINDS}, "~")
-            return Value(value.kind, lambda frame: ~value.run(frame))
+            return self._converted(
+                node, self.of_kinds(node.expr, {ValueKind.INT, *FLAG_KINDS}, "~"), invert
+            )
         if node.op in ("+", "-"):
             value = self.of_kinds(node.expr, {ValueKind.INT}, node.op)
-            return (
-                value if node.op == "+" else Value(ValueKind.INT, lambda frame: -value.run(frame))
-            )
+            return value if node.op == "+" else self._converted(node, value, neg)
         if node.op in ("*", "&"):
             raise self.error(node, f"{node.op}: the model has no memory to point into")
         raise self.error(node, f"{node.op.strip('p')} is not understood in an expression")
@@ -189,28 +198,33 @@ class Expressions(Nodes):
             return self._logical(node)
         left, right = self.value(node.left), self.value(node.right)
         kind = self._common(node, left.kind, right.kind)
-        apply = OPERATORS.get(node.op)
-        if apply is None:
+        if node.op not in OPERATORS:
             raise self.error(node, f"the operator {node.op} is not understood")
         if kind in POINTERS and node.op not in ("==", "!="):
             raise self.error(node, f"{node.op} of pointers: the model has no addresses")
         if kind in FLAG_KINDS and node.op not in ("&", "|", "^", "==", "!="):
             raise self.error(node, f"{node.op} of {kind.value} has no meaning")
-        one, other, error = left.run, right.run, self.error
+        one, other = left.run, right.run
+        apply = of_types(node.op, left.type, right.type, self._failing(node))
+        return Value(
+            ValueKind.INT if node.op in COMPARISONS else kind,
+            lambda frame: apply(one(frame), other(frame)),
+            result_of(node.op, left.type, right.type),
+        )
 
-        def run(frame: Evaluation) -> int:
-            try:
-                return apply(one(frame), other(frame))
-            except (ArithmeticError, ValueError) as wrong:
-                raise error(node, str(wrong)) from None
+    def _failing(self, node: Any) -> Callable[[str], PolicyError]:
+        return lambda message: self.error(node, message)
 
-        return Value(ValueKind.INT if node.op in COMPARISONS else kind, run)
+    def _converted(self, node: Any, value: Value, apply: Callable[[int], int]) -> Value:
+        """What an operator makes of one value, as one of its type."""
+        run, type_, fail = value.run, value.type, self._failing(node)
+        return Value(value.kind, lambda frame: converted(apply(run(frame)), type_, fail), type_)
 
     def _logical(self, node: Any) -> Value:
         one, other = self.truth(node.left), self.truth(node.right)
         if node.op == "&&":
-            return Value(ValueKind.INT, lambda frame: 1 if one(frame) and other(frame) else 0)
-        return Value(ValueKind.INT, lambda frame: 1 if one(frame) or other(frame) else 0)
+            return Value(ValueKind.INT, lambda frame: 1 if one(frame) and other(frame) else 0, INT)
+        return Value(ValueKind.INT, lambda frame: 1 if one(frame) or other(frame) else 0, INT)
 
     def _common(self, node: Any, one: ValueKind, other: ValueKind) -> ValueKind:
         """The kind of two operands together: a flag goes with flags of its own, and with 0."""
@@ -248,7 +262,12 @@ class Expressions(Nodes):
         if yes.kind is not no.kind and not {yes.kind, no.kind} <= {ValueKind.INT, *FLAG_KINDS}:
             raise self.error(node, f"either {yes.kind.value} or {no.kind.value}")
         kind = no.kind if yes.kind is ValueKind.INT else yes.kind
-        return Value(kind, lambda frame: yes.run(frame) if condition(frame) else no.run(frame))
+        type_, fail = common(yes.type, no.type), self._failing(node)
+
+        def run(frame: Evaluation) -> Any:
+            return converted((yes if condition(frame) else no).run(frame), type_, fail)
+
+        return Value(kind, run, type_)
 
     def _cast(self, node: Any) -> Value:
         value = self.value(node.expr)
@@ -257,7 +276,7 @@ class Expressions(Nodes):
         if width is None or value.kind not in {ValueKind.INT, *FLAG_KINDS}:
             raise self.error(node, f"a cast of {value.kind.value} to this type is not understood")
         kind = ValueKind.INT if width[0] == 1 else value.kind
-        return Value(kind, lambda frame: fit(value.run(frame), width))
+        return Value(kind, lambda frame: fit(value.run(frame), width), promoted(width))
 
     def _call(self, node: Any) -> Value:
         name, arguments = self.called(node), arguments_of(node)
@@ -302,7 +321,8 @@ class Expressions(Nodes):
             else:
                 where = f" as argument {number}"
                 runs.append(self.of_kinds(argument, kinds, f"{name}()", where).run)
-        return Value(function.result, _applied(function.run, runs))
+        kind = LONG if name == "folio_nr_pages" else INT
+        return Value(function.result, _applied(function.run, runs), kind)
 
     def changes_nothing(self, node: Any) -> None:
         """Raise `PolicyError` if an argument that is not looked at would change anything."""

@@ -32,7 +32,8 @@ class Evaluation:
     `write` is whether the fault is a write, `made` what mk_pte() gives, `published` what set_pte()
     was given, `mapped` whether rmap was told that the page is exclusive; None before. `batched`
     are the references of per-CPU batches that lru_add_drain() drops; `freed` says that the swap
-    cache is gone. `trace` collects what is executed, if anybody wants to know.
+    cache is gone. `others` are flags of the VMA that the model has not. `trace` collects what is
+    executed, if anybody wants to know.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Evaluation:
         "mapcount",
         "mapped",
         "mlocked",
+        "others",
         "published",
         "ref_count",
         "swap_count",
@@ -61,6 +63,7 @@ class Evaluation:
         self.batched = max(0, folio.ref_count - known)
         self.vma, self.values = vma, values
         self.swap_full = self.write = self.freed = False
+        self.others = 0
         self.made: Pte | None = None
         self.published: Pte | None = None
         self.mapped: bool | None = None

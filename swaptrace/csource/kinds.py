@@ -79,6 +79,11 @@ CONSTANTS: Final[Mapping[str, tuple[ValueKind, int]]] = {
     "NULL": (ValueKind.NULL, 0),
 }
 
+OTHER_VM_FLAGS: Final = (1 << 64) - 1 & ~sum(VM_FLAGS.values())
+"""Those that a VMA may have and the model has not, and below those of a fault."""
+
+OTHER_FAULT_FLAGS: Final = (1 << 32) - 1 & ~sum(FAULT_FLAGS.values())
+
 WRITE: Final = FAULT_FLAGS["FAULT_FLAG_WRITE"]
 EXCLUSIVE: Final = RMAP_FLAGS["RMAP_EXCLUSIVE"]
 

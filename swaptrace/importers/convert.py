@@ -97,13 +97,16 @@ def convert_lackey(
                 )
                 begin = line.position
                 if not placing.mark(line.text):
-                    calls = _calls(between, name, line.number, line.text) if strace is None else []
+                    text, access = lackey.behind_call(line.text)
+                    calls = _calls(between, name, line.number, text) if strace is None else []
                     for call in calls:
                         if call.name != "execve":
                             recorder.call(call)
                         elif recorder.seen:  # before the first access valgrind starts
                             replaced = True
                     skipped += not calls
+                    if access is not None:
+                        placing.accesses(access.page, access.write)
             placing.accesses(found.page[begin:], found.write[begin:])
         if skipped > FOREIGN and not recorder.seen:
             break

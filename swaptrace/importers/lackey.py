@@ -14,6 +14,7 @@ those before its comma and its end are numbers.
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -27,6 +28,9 @@ NAME: Final = 3
 
 
 FETCH, LOAD, STORE, MODIFY, SPACE, COMMA = b"ILSM ,"
+BEHIND_CALL: Final = re.compile(
+    rb"(\d{1,10} +[a-z]\w*\(.*)( [LSM] |I  )([0-9a-f]{8,16}),([1-9][0-9]{0,2})", re.DOTALL
+)
 ZERO: Final = np.uint8(ord("0"))
 BEYOND: Final = np.array([4 * (16 - width) for width in range(17)], np.uint64)
 """For an address of so many digits, how many bits of its first eight its last eight have, too."""
@@ -50,6 +54,19 @@ def parse(block: LineBlock) -> Accesses:
         raise block.wrong(int(starts[np.argmin(valid)]), MALFORMED)
     page, write, crossing = touched(address, size, store)
     return Accesses(page, write, _others(block, rest, starts, crossing))
+
+
+def behind_call(line: bytes) -> tuple[bytes, Accesses | None]:
+    """A line that is no access: without, and with, the access behind a call that strace has begun
+    to print: until that returns other processes go on, and write to the same log."""
+    match = BEHIND_CALL.fullmatch(line)
+    if match is None:
+        return line, None
+    address, size = (np.array([int(match[n], base)], np.uint64) for n, base in ((3, 16), (4, 10)))
+    store = np.array([match[2] in (b" S ", b" M ")])
+    if match[2] == b"I  ":
+        address, size, store = address[:0], size[:0], store[:0]
+    return match[1], Accesses(*touched(address, size, store)[:2])
 
 
 def _starts(text: Text) -> tuple[Positions, Positions]:

@@ -1,6 +1,8 @@
 """What `strace -f -ttt -T -e trace=%memory` prints of the calls that change mappings.
 
 A call that another thread's line interrupts is printed in two parts; it is made when it returns.
+What else writes to the same file may cut a line after the arguments, where strace flushes it: the
+rest is then a line of its own, without a name.
 Calls that failed changed nothing. With `clone` and `fork` among what is traced, the calls of
 child processes, which have memory of their own, are told from those of threads.
 """
@@ -18,6 +20,9 @@ LINE: Final = re.compile(
 )
 RESULT: Final = re.compile(rb"(?P<arguments>.*)\) += (?P<value>0x[0-9a-f]+|\d+)(?: .*)?", re.DOTALL)
 NUMBER: Final = re.compile(r"0x[0-9a-f]{1,16}|[0-9]{1,20}")
+FAILED: Final = re.compile(rb"\) += (?:-|\?)")
+REST: Final = (b")", b",", b" <unfinished ...>")
+"""How the rest of a line begins that was cut after the arguments."""
 UNFINISHED: Final = b"<unfinished ...>"
 LONGEST_CALL: Final = 1 << 16
 """Bytes of what is printed of a call that is interrupted, again and again perhaps."""
@@ -91,6 +96,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.pending: dict[int, bytes] = {}  # the first part of a call, by thread
+        self.cut = b""  # the first part of a line of which something else cut off the rest
         self.forking: set[int] = set()  # threads within a fork or clone
         self.waiting: dict[int, list[StraceCall]] = {}  # of those that may be a child's
         self.threads: set[int] = set()
@@ -102,9 +108,12 @@ class Calls:
 
         Raises `MalformedCall` for a line that begins as a call and is none.
         """
+        if self.cut and text.startswith(REST):
+            text = self.cut + text
         match = LINE.fullmatch(text)
         if match is None:
             return
+        self.cut = b""
         who = int(match["pid"] or match["tid"] or 0)
         if not self.threads:
             self.threads.add(who)
@@ -114,6 +123,8 @@ class Calls:
         name, rest = whole
         result = RESULT.fullmatch(rest)
         if result is None:
+            if not FAILED.search(rest):
+                self.cut = text
             return
         call = call_of(name, arguments(result["arguments"]), result["value"].decode())
         if name in FORKS:

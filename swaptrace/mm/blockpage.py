@@ -207,6 +207,8 @@ class BlockPage(Page):
             elif self.charge(p, pages):
                 self.enter("alloc_swap_folio")
                 return self.block.add_folio(pages, ZERO)
+            else:
+                self.count(Counter.MTHP_SWPIN_FALLBACK, self.facts.counts_refused_swapin)
         self.around.charge(p, range(self.i, self.i + 1))
         return self.block.add_folio(range(self.i, self.i + 1), ZERO)
 

@@ -42,7 +42,8 @@ class Happened:
     """What has come of an event, besides the block.
 
     `violations` are kinds with process and page; `ends` that nothing more of the step happens,
-    `stops` that nothing more of it happens to what the page table maps;
+    `stops` that nothing more of it happens to what the page table maps; `drained` that a fault has
+    called lru_add_drain();
     `isolated` are the folios that the first half of MADV_PAGEOUT leaves to the second, `scanned`
     what MADV_COLLAPSE found, `changes` what happened one after the other, if that is asked for.
     """
@@ -51,6 +52,7 @@ class Happened:
     violations: list[tuple[ViolationKind, int, int]] = field(default_factory=list)
     ends: bool = False
     stops: bool = False
+    drained: bool = False
     isolated: tuple[int, ...] = ()
     scanned: KhugepagedScan | None = None
     changes: list[BlockChange] = field(default_factory=list)
@@ -140,4 +142,5 @@ def settle(done: Happened, page: PmdPage, event: BlockEvent, teller: Teller | No
     block.forget_folios()
     if teller is not None:
         teller.tell(done.changes, page, event, touched, done.violations[known:])
+    done.drained |= page.batched.drained
     done.counts = [a + b for a, b in zip(done.counts, page.counts, strict=True)]

@@ -59,6 +59,7 @@ class Facts(NamedTuple):
     frees_large_swap: bool = True
     swaps_in_whole: bool = True
     drops_zeroes: bool = True
+    counts_refused_swapin: bool = False
     replaces_huge_zero: bool = False
     frees_page_tables: bool = False
     swap_full: bool = False

@@ -100,6 +100,10 @@ def drains(column: Column, page: Page, event: Event) -> bool:
     if not stores and not (isinstance(event, Populate) and event.write):
         return False
     pte = column.maps[event.process].pte
+    if isinstance(pte, SwapPte) and isinstance(event, Access) and event.read:
+        # The fault is that of the read; another one may follow.
+        found = page.wp_fault and not pte.exclusive and page.lookup != "none"
+        return found or page.batched.drained
     if isinstance(pte, SwapPte) and event.facts.exclusive_alone:
         return page.wp_fault and not pte.exclusive
     if page.lookup != "none" or (isinstance(pte, SwapPte) and event.facts.maps_before_freeing):

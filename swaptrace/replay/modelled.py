@@ -114,15 +114,11 @@ def in_trees(machine: Machine, policy: Policy) -> NoModel | None:
     """Of a machine with large folios under a kernel tree."""
     if not policy.functions or not large_folios(machine.thp):
         return None
-    subject = "large folios (machine.thp) are not modelled"
-    what = f"{subject} under a policy that is a kernel tree"
-    if policy.takes_large and not follows(machine.kernel, Rule.SWAPS_IN_WHOLE):
+    what = "large folios (machine.thp) are not modelled under a policy that is a kernel tree"
+    if not policy.takes_large:
+        return NoModel(what, "give one of Linux 6.12, 7.2 or 7.3, or leave 'thp' out", ("thp",))
+    if not follows(machine.kernel, Rule.SWAPS_IN_WHOLE):
         return NoModel(
             f"{what} before Linux 6.12", "give 'kernel: 6.12' or later", ("kernel", "thp")
         )
-    if not policy.takes_large:
-        return NoModel(what, "give one of Linux 6.12, 7.2 or 7.3, or leave 'thp' out", ("thp",))
-    if machine.memory is not None:
-        what = f"{subject} under a memory limit under a policy that is a kernel tree"
-        return NoModel(what, "give one that is none, as 'merged'", ("memory", "thp"))
     return None

@@ -231,6 +231,7 @@ def static_facts(machine: Machine, locks: bool = False) -> Facts:
         frees_large_swap=follows(machine.kernel, Rule.FREES_LARGE_SWAP),
         swaps_in_whole=follows(machine.kernel, Rule.SWAPS_IN_WHOLE),
         drops_zeroes=follows(machine.kernel, Rule.DROPS_ZEROES),
+        counts_refused_swapin=follows(machine.kernel, Rule.COUNTS_REFUSED_SWAPIN),
         replaces_huge_zero=follows(machine.kernel, Rule.REPLACES_HUGE_ZERO),
         frees_page_tables=follows(machine.kernel, Rule.FREES_PAGE_TABLES),
         readahead=machine.swap.page_cluster > 0,

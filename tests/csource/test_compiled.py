@@ -18,7 +18,18 @@ from tests.verify.test_emit import needs_compiler
 
 TWINS = Path(__file__).parent / "twins"
 
-INTEGERS = ("a", "b", "c", "d", "nr_pages", "folio_ref_count(folio)", "folio_mapcount(folio)")
+INTEGERS = (
+    "a",
+    "b",
+    "c",
+    "d",
+    "e",
+    "f",
+    "g",
+    "nr_pages",
+    "folio_ref_count(folio)",
+    "folio_mapcount(folio)",
+)
 TRUTHS = (
     "exclusive",
     "c",
@@ -66,6 +77,7 @@ class Writer:
     def program(self) -> str:
         labels = [f"l{number}" for number in range(3)]
         text = "int a = 3, b = -2; bool c = exclusive; u8 d = 7; pte_t saved = pte;\n"
+        text += "unsigned int e = 5; unsigned long f = 2; long g = -4;\n"
         for number, label in enumerate(labels):
             self.ahead = labels[number:]
             text += self.statements(3) + f"{label}:\n"
@@ -89,7 +101,7 @@ class Writer:
                 rest = ("|= RMAP_EXCLUSIVE", "&= ~RMAP_EXCLUSIVE", "^= RMAP_EXCLUSIVE", "= 0")
                 return f"rmap_flags {self.random.choice(rest)};\n"
             case "number":
-                name, sign = self.random.choice("abd"), self.random.choice(["", "+", "^", "-"])
+                name, sign = self.random.choice("abdefg"), self.random.choice(["", "+", "^", "-"])
                 return f"{name} {sign}= {self.number(2)} % 16;\n"
             case "truth":
                 return f"{self.random.choice(['c', 'exclusive'])} = {self.truth(2)};\n"

@@ -78,6 +78,55 @@ def test_a_variable_keeps_as_many_bits_as_it_has() -> None:
     assert swapin("unsigned int x = -1; if (x == 0xffffffff) rmap_flags |= RMAP_EXCLUSIVE;")[2]
 
 
+REUSES = """\
+static bool wp_can_reuse_anon_folio(struct folio *folio)
+{{
+	{type} refs = folio_ref_count(folio);
+
+	return {condition};
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("type_", "condition", "expected"),
+    [
+        ("unsigned int", "refs - 3 > 0", True),
+        ("unsigned long", "refs - 3 > 0", True),
+        ("long", "refs - 3 > 0", False),
+        ("int", "refs - 3 > 0", False),
+        ("u8", "refs - 3 > 0", False),
+        ("unsigned int", "-1 < refs", False),
+        ("unsigned int", "-1L < refs", True),
+        ("unsigned int", "-refs == 0xffffffff", True),
+        ("unsigned int", "~refs / 2 == 0x7fffffff", True),
+        ("unsigned int", "refs - 3 < 1 + folio_test_lru(folio)", False),
+        ("int", "(refs ? -1 : 0u) > 0", True),
+    ],
+)
+def test_operators_convert_integers_by_their_types(
+    type_: str, condition: str, expected: bool
+) -> None:
+    """Is a number without sign above zero, beside others too?"""
+    policy = read(REUSES.format(type=type_, condition=condition))
+    assert policy.can_reuse_anon(FolioRefs(1, 1, False, 0, False)) is expected
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "vmf->flags == FAULT_FLAG_WRITE",
+        "vmf->flags ^ FAULT_FLAG_WRITE",
+        "!(vmf->flags & ~FAULT_FLAG_WRITE)",
+        "vma->vm_flags == (VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_SOFTDIRTY)",
+    ],
+)
+def test_what_depends_on_flags_that_the_model_has_not_is_an_error(condition: str) -> None:
+    """Such as FAULT_FLAG_USER and VM_ACCOUNT, which a kernel sets?"""
+    with pytest.raises(PolicyError, match="depends on flags of vm_flags or vmf->flags"):
+        swapin(f"if ({condition}) pte = pte_mkdirty(pte);")
+
+
 def test_an_inner_variable_hides_an_outer_one() -> None:
     """Is the outer one as it was when the block is left?"""
     text = "int a = 1; { int a = 2; a = 3; } if (a == 1) rmap_flags |= RMAP_EXCLUSIVE;"

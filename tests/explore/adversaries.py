@@ -194,6 +194,18 @@ class Cleaner(Final):
         return False
 
 
+class Washer(Final):
+    """Drops the soft-dirty bit of what is read in again, not of what is written."""
+
+    name = "washer"
+
+    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
+        answer = super().swapin_pte(fault)
+        if fault.write:
+            return answer
+        return answer._replace(pte=answer.pte.clear_soft_dirty())
+
+
 SOUND: Constant[Mapping[str, Callable[[], Policy]]] = {
     kind.name: kind
     for kind in (
@@ -207,5 +219,6 @@ SOUND: Constant[Mapping[str, Callable[[], Policy]]] = {
         Forgetful,
         Cleaner,
         Capricious,
+        Washer,
     )
 }

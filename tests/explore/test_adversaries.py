@@ -10,6 +10,7 @@ from itertools import combinations, product
 
 import pytest
 
+from swaptrace.errors import PolicyError
 from swaptrace.exploration.equivalence import KINDS, settle
 from swaptrace.exploration.explorer import Exploration, Request, explore
 from swaptrace.exploration.graph import Graph, Limits
@@ -21,6 +22,7 @@ from swaptrace.scenario.hardware import Machine, Swap
 from tests.effort import ALL, exhaustive, part, some
 from tests.explore.adversaries import SOUND, Afterwards, Taker
 from tests.explore.naive import Naive
+from tests.explore.unable import Unregistered
 
 Kind = tuple[str, str]
 
@@ -113,24 +115,32 @@ def test_automata_find_what_is_there(name: str, machine: str, alphabet: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "alphabet", "kind"),
+    ("name", "machine", "alphabet", "kind"),
     [
-        ("protector", "watched", "lost_uffd_wp"),
-        ("protector", "watched", "rewrites"),
-        ("protector", "tracked", "spurious_soft_dirty"),
-        ("forgetful", "tracked", "lost_soft_dirty"),
-        *part([("taker", "shared", "cow_leak"), ("taker", "shared", "lost_write")], 2),
+        ("protector", "zram", "watched", "lost_uffd_wp"),
+        ("protector", "zram", "watched", "rewrites"),
+        ("protector", "zram", "tracked", "spurious_soft_dirty"),
+        ("washer", "zram", "tracked", "lost_soft_dirty"),
+        ("protector", "disk", "advised", "swpout_zero"),
+        *part([("taker", "zram", "shared", each) for each in ("cow_leak", "lost_write")], 2),
     ],
 )
 def test_what_a_kind_depends_on_is_not_forgotten_for_it(
-    name: str, alphabet: str, kind: str
+    name: str, machine: str, alphabet: str, kind: str
 ) -> None:
-    """Is each violation found that a policy was made for, also where nothing else is looked for,
-    which could show it by the way?"""
+    """Is each violation found that a policy was made for, or a counter of pages of zeroes, also
+    where nothing else is looked for, which could show it by the way?"""
     policies, limits = (SOUND[name](), Final()), limits_of(alphabet)
-    expected = plain(policies, "zram", limits._replace(after_loss=True))
-    found = settle(policies, (MACHINES["zram"],) * 2, limits, [(kind, "")])
+    expected = plain(policies, machine, limits._replace(after_loss=True))
+    found = settle(policies, (MACHINES[machine],) * 2, limits, [(kind, "")])
     assert lengths(found.differences) == {(kind, ""): expected[kind, ""]}
+
+
+def test_what_fails_where_a_vma_is_registered_is_refused() -> None:
+    """Although such states are one with those where it is not, as long as nothing tells them
+    apart?"""
+    with pytest.raises(PolicyError, match="who registered this"):
+        explored((Unregistered(), Final()), "zram", limits_of("watched"))
 
 
 @exhaustive

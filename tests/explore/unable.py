@@ -24,3 +24,15 @@ class Wrong(Final):
 
     def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
         raise AssertionError(fault)
+
+
+class Unregistered(Final):
+    """Fails where a VMA is registered with a userfaultfd and no PTE is protected, which a state
+    leads to."""
+
+    name = "unregistered"
+
+    def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
+        if fault.vma.uffd_wp and not fault.orig.uffd_wp:
+            raise AssertionError("who registered this?")
+        return super().swapin_pte(fault)

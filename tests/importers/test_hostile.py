@@ -66,6 +66,18 @@ def test_many_calls_of_strace_are_placed_in_time(tmp_path: Path, marked: str) ->
         assert found.count == MANY // 10
 
 
+@pytest.mark.parametrize(
+    ("access", "count"), [(" S 04034000,8", 2), (" L 04034ffc,8", 3), ("I  04034000,4", 1)]
+)
+def test_an_access_behind_a_call_cuts_neither(tmp_path: Path, access: str, count: int) -> None:
+    """Where strace has printed the arguments of one process's call, and another one goes on?"""
+    begun, _, rest = mmap(FIRST).partition(") = ")
+    log = mmap(0x4034000, 8192) + begun + access + "\n" + f") = {rest}" + store(FIRST)
+    with imported(tmp_path, log) as found:
+        assert found.seen == count
+        assert len(found.space.areas) == 2
+
+
 def test_the_last_call_that_maps_a_page_is_known() -> None:
     """Also where ranges overlap, and where nothing is mapped between?"""
     bounds, last = last_mapped([(10, 30), None, (20, 25), (40, 41)])

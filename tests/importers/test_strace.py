@@ -55,6 +55,15 @@ def test_a_call_in_two_parts_is_made_when_it_returns() -> None:
     ) == [("madvise", 0), ("munmap", 0)]
 
 
+@pytest.mark.parametrize("rest", [") = 0", " <unfinished ...>"])
+def test_a_call_whose_line_was_cut_is_made_when_it_returns(rest: str) -> None:
+    """Where another process's access came behind the arguments, in a file that both write to?"""
+    lines = ["1 munmap(0x1000, 4096", "==1== Lackey", rest, "1 <... munmap resumed>) = 0"]
+    assert calls(*lines[: 3 if "=" in rest else 4]) == [("munmap", 0)]
+    assert calls("1 munmap(0x1000, 4096", "1 brk(NULL) = 0x2000", rest) == [("brk", 0x2000)]
+    assert calls("1 munmap(0x1000, 4096) = -1 EINVAL", rest) == []
+
+
 def test_a_child_has_memory_of_its_own_and_a_thread_has_not() -> None:
     """Are the calls of a forked process, and of its children, left out?"""
     thread = "CLONE_VM|CLONE_FS|CLONE_THREAD"

@@ -185,6 +185,15 @@ def test_willneed_reads_single_pages_into_the_swap_cache() -> None:
     assert (total["pswpin"], total.get("majflt", 0), total.get("mthp_swpin", 0)) == (64, 0, 0)
 
 
+@pytest.mark.parametrize(("kernel", "times"), [("6.12", 0), ("6.18", 1), ("7.2", 1)])
+def test_a_swap_in_that_no_room_is_made_for_is_counted(kernel: str, times: int) -> None:
+    """As mthp_swpin_fallback, by the kernels that do?"""
+    steps = ["{mmap: a, size: 1MiB}", "{write: a, length: 64KiB}", "{madvise: a, advice: PAGEOUT}"]
+    steps += ["{write: a, offset: 64KiB, length: 512KiB}", "{read: a, length: 64KiB}"]
+    total = replayed(steps, thp="64KiB", memory="512KiB", kernel=kernel).total
+    assert (total.get("mthp_swpin_fallback", 0), total.get("mthp_swpin", 0)) == (times, 0)
+
+
 @exhaustive
 @pytest.mark.parametrize("observation", list(foliolimits.observations()), ids=lambda o: o.name)
 def test_what_a_kernel_always_counts_is_exact(observation: Observation, tmp_path: Path) -> None:

@@ -162,11 +162,6 @@ def test_a_kernel_that_the_policy_brought_is_said(
         (OfTree(), "thp: 64KiB", "tree ('kernel:linux' of --policies); give one of Linux 6.12"),
         (
             OfLargeTree(),
-            "memory: 1MiB\n  thp: 64KiB",
-            "limit under a policy that is a",
-        ),
-        (
-            OfLargeTree(),
             "kernel: '6.11'\n  thp: 64KiB",
             "of --policies); give 'kernel: 6.12' or",
         ),

@@ -7,8 +7,8 @@ from functools import partial
 from operator import eq
 from typing import Any, Final
 
+from swaptrace.csource.arithmetic import IntegerType
 from swaptrace.csource.kinds import vm_flags
-from swaptrace.ktree.faults.integers import IntegerType
 from swaptrace.ktree.faults.values import (
     ADDRESS,
     MM,

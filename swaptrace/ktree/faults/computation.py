@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from swaptrace.csource.arithmetic import INT, UNKNOWN, IntegerType
 from swaptrace.ktree.faults.fault import Fault
-from swaptrace.ktree.faults.integers import INT, UNKNOWN, IntegerType
 
 Env = dict[str, Any]
 

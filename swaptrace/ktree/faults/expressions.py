@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 from pycparser import c_ast
 
 from swaptrace.counters import Counter
-from swaptrace.csource.arithmetic import OPERATORS
+from swaptrace.csource.arithmetic import (
+    COMPARISONS,
+    INT,
+    OPERATORS,
+    UNKNOWN,
+    common,
+    converted,
+    of_constant,
+    promoted,
+    result_of,
+)
 from swaptrace.csource.nodes import Nodes, arguments_of, text_of
 from swaptrace.csource.parse import place_of
 from swaptrace.csource.preprocess import ENABLED
@@ -36,18 +46,7 @@ from swaptrace.ktree.faults.computation import (
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.fields import VM_KNOWN
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
-from swaptrace.ktree.faults.integers import (
-    COMPARISONS,
-    INT,
-    UNKNOWN,
-    common,
-    converted,
-    of_constant,
-    operation,
-    promoted,
-    result_of,
-    whole,
-)
+from swaptrace.ktree.faults.integers import operation, whole
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure
 from swaptrace.ktree.faults.reading import Reading

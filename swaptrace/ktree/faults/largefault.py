@@ -16,9 +16,10 @@ from swaptrace.mm.event import Facts
 class LargeFault(Fault):
     """A fault on page `i` of a block. `seen` are the entries of other pages as the kernel would
     read them, where the model has let go of their slots already; `made` is, of the folio that a PTE
-    was made of, which of its pages that is for."""
+    was made of, which of its pages that is for; `uncharged` are new folios that are charged to no
+    memory cgroup."""
 
-    __slots__ = ("block", "i", "made", "seen")
+    __slots__ = ("block", "i", "made", "seen", "uncharged")
 
     page: BlockPage
 
@@ -27,6 +28,7 @@ class LargeFault(Fault):
         self.block, self.i = page.block, page.i
         self.seen: dict[int, Entry] = {}
         self.made: dict[int, int] = {}
+        self.uncharged: set[int] = set()
         self.fields["pte"] = further(0) if isinstance(self.shown, Pte) else 0
 
     @property
@@ -129,6 +131,8 @@ class LargeFault(Fault):
         """What is wrong when the fault is over."""
         if self.seen:
             return "a swap slot is freed, and no PTE is set"
+        if any(map(self.mapcount, self.uncharged)):
+            return "a folio is mapped that was not charged"
         return super().left()
 
 
@@ -155,7 +159,7 @@ class Quiet:
         """That is done."""
 
     def charge(self, _p: int | None, _pages: range) -> bool:
-        """No limit is met where C is interpreted."""
+        """That is done."""
         return True
 
     def hit(self, p: int, i: int, ahead: bool) -> None:

@@ -96,12 +96,18 @@ def _new_rmap(fault: LargeFault, value: Any, address: Any, flags: Any = EXCLUSIV
 
 def _allocate(fault: LargeFault, order: Any, address: Any) -> Pointer:
     pages = range(fault.at(address), fault.at(address) + (1 << whole(order)))
-    return _held(fault, fault.block.add_folio(pages, ZERO))
+    f = fault.block.add_folio(pages, ZERO)
+    fault.uncharged.add(f)
+    return _held(fault, f)
 
 
 def _charge(fault: LargeFault, value: Any) -> int:
-    pages = fault.block.folios[number(value)].pages
-    return int(len(pages) > 1 and not fault.page.charge(fault.p, pages))
+    f = number(value)
+    if f not in fault.uncharged:
+        raise Unmodelled("a folio is charged twice")
+    charged = fault.page.charge(fault.p, fault.block.folios[f].pages)
+    fault.uncharged -= {f} if charged else set()
+    return int(not charged)
 
 
 def _normal_page(fault: LargeFault, pte: Any) -> Any:

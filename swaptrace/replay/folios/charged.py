@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swaptrace.mm.block import Block
+from swaptrace.mm.block import Block, BlockFolio
 from swaptrace.mm.column import Mapping, Pte, SwapPte
 from swaptrace.replay.folios.lru import BATCH, Lists, LruFolio, Shadow
 from swaptrace.replay.folios.pagewise import Near, Pagewise
@@ -37,12 +37,23 @@ class Charged(Pagewise):
         self.busy = [known[f] for f in mapped if f in known]
         flags = VmFlag.HUGEPAGE if p is None else near.area(p, pages.start)[1].flags
         touched, block.touched = block.touched, {}
+        made = self.hide_uncharged(block)
         fits = self.make_room(len(pages), len(pages) == 1 or VmFlag.HUGEPAGE in flags)
         block.touched = touched
+        block.folios.update(made)
+        block.loose.update(made)
         if fits:
             self.fresh[id(block), pages.start] = self.shadow_of(block, p, pages)
             self.used += len(pages)
         return fits
+
+    def hide_uncharged(self, block: Block) -> dict[int, BlockFolio]:
+        """Take those folios out of a block that the C of a tree has allocated, and perhaps put
+        again: they are nobody's until they are charged."""
+        known = self.known[id(block)]
+        new = [f for f in block.folios if f not in known]
+        made = [f for f in new if block.folios[f].slot is None and not block.mapcount(f)]
+        return {f: block.folios.pop(f) for f in made}
 
     def shadow_of(self, block: Block, p: int | None, pages: range) -> Shadow | None:
         """The shadow entry that a folio of these pages takes the place of."""

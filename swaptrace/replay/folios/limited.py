@@ -24,6 +24,7 @@ from swaptrace.mm.event import (
     Writeprotect,
 )
 from swaptrace.replay.folios.advised import Advised
+from swaptrace.replay.folios.lru import LruFolio
 from swaptrace.replay.folios.pagewise import Near
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.walk import Walk
@@ -38,22 +39,21 @@ MODELLED: Final = (
 FAULTS: Final = POSITION[Counter.MINFLT], POSITION[Counter.MAJFLT]
 
 
-def drained(block: Block, i: int, event: Access | Populate) -> bool:
-    """Whether a write drains the per-CPU batch, to count the references to its folio
-    (do_swap_page(), wp_can_reuse_anon_folio())."""
+def asked_about(block: Block, i: int, event: Access | Populate) -> int | None:
+    """The folio that has been there before, and of which a write drains the per-CPU batch to count
+    the references (do_swap_page(), wp_can_reuse_anon_folio()); None if there is none."""
     facts, pte = event.facts, block.maps[i][event.process].pte
     stores = event.store is not None if isinstance(event, Access) else event.write
     if not stores or pte is None:
-        return False
+        return None
     if isinstance(pte, SwapPte):
-        if facts.exclusive_alone:
-            return not pte.exclusive
-        alone = block.swap_count(pte.slot) == 1 and pte.slot not in block.cached
-        return facts.maps_before_freeing or not alone
+        reads_first = isinstance(event, Access) and event.read
+        asks = not pte.exclusive or not (facts.exclusive_alone or reads_first)
+        return block.cached.get(pte.slot) if asks else None
     if not isinstance(pte, Pte) or pte.write or pte.is_zero_page:
-        return False
+        return None
     folio = block.folios[pte.folio]
-    return not folio.exclusive[i - folio.first]
+    return None if folio.exclusive[i - folio.first] else pte.folio
 
 
 class LimitedFolios(Advised):
@@ -133,16 +133,26 @@ class LimitedFolios(Advised):
     def access(self, shared: SharedRegion, page: int, event: Access | Populate) -> bool:
         """One load or store, or a fault for the kernel; False if it ended the step."""
         block, i = self.locate(shared, page)
-        near, drains = Near(self, shared, block), drained(block, i, event)
+        near, asked = Near(self, shared, block), asked_about(block, i, event)
+        if asked is not None:
+            self.check_drains(self.known[id(block)][asked])
         self.begin(near, i, event)
         done = self.happen(near, event, range(i, i + 1))
         self.follow(near)
-        if drains or done.counts[POSITION[Counter.SWAP_RA]]:
+        if done.drained or asked is not None:
             self.drain()
         self.used_by(near, i, event, any(done.counts[at] for at in FAULTS))
         if isinstance(event, Access):
             self.tick()
         return not done.ends
+
+    def check_drains(self, folio: LruFolio) -> None:
+        """Raise `NotModelled` where the C of a tree would have to be told that a folio waits."""
+        if self.world.table.policy.functions and folio in self.lru.batch:
+            raise NotModelled(
+                "a fault on a folio that waits in a per-CPU batch is not modelled under a policy "
+                "that is a kernel tree, under a memory limit with large folios (machine.thp)"
+            )
 
     def begin(self, near: Near, i: int, event: Access | Populate) -> None:
         """A page is about to be used."""

@@ -173,7 +173,7 @@ class Reclaiming(Charged):
         `back`, active; one that a per-CPU batch refers to is unmapped (`held`)."""
         block, near = folio.block, Near(self, folio.shared, folio.block)
         event = Shrink(0, self.world.facts, (folio.number,), held)
-        swapped = len(self.fresh)
+        swapped, others = len(self.fresh), {*self.known[id(block)].values()} - {folio}
         done = self.happen(near, event, range(folio.pages.start, folio.pages.start + 1))
         assert len(self.fresh) == swapped
         shadow = None
@@ -185,7 +185,7 @@ class Reclaiming(Charged):
         self.follow(near)
         known = self.known[id(block)].values()
         for left in [each for each in known if each.place is None and each not in self.lru.batch]:
-            if left.pages.start in folio.pages:
+            if left.pages.start in folio.pages and left not in others:
                 left.lazyfree = block.folios[left.number].lazyfree
                 if not held:
                     self.activate(left)

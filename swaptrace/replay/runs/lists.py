@@ -66,6 +66,8 @@ def column_at(runs: RunLists, page: int) -> int:
 
 def replaced(runs: RunLists, pages: int, low: int, high: int, new: Mapping[int, int]) -> RunLists:
     """With what is `new` for the columns of the pages `low` to `high`."""
+    if len(runs.ids) == 1 and high - low == pages:
+        return RunLists(runs.starts, [new[runs.ids[0]]])
     inside = part(runs, low, high)
     starts = [start + low for start in inside.starts]
     return spliced(runs, pages, low, high, RunLists(starts, [new[each] for each in inside.ids]))
@@ -101,6 +103,8 @@ def resized(runs: RunLists, pages: int, to: int, column: int) -> RunLists:
 
 def merged(runs: RunLists) -> RunLists:
     """With equal neighbouring runs merged."""
+    if len(runs.ids) == 1:
+        return runs
     starts: list[int] = []
     ids: list[int] = []
     for start, column in zip(*runs, strict=True):

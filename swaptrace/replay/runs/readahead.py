@@ -6,6 +6,7 @@ neighbours, and what later faults find decides how large the next window is.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TypeAlias
@@ -39,10 +40,10 @@ class Overlay(dict[int, int]):
 
     def __init__(self, region: Region) -> None:
         super().__init__()
-        self._column_at = region.column_at
+        self._starts, self._ids = region.lists()
 
     def __missing__(self, page: int) -> int:
-        return self._column_at(page)
+        return self._ids[bisect_right(self._starts, page) - 1]
 
 
 Noted: TypeAlias = dict[tuple["Sent", int], int]

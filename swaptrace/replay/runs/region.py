@@ -42,6 +42,11 @@ class Region:
 
         return as_arrays(self._held)
 
+    def lists(self) -> RunLists:
+        """The same, however many there are."""
+        few = self.few
+        return RunLists(*(each.tolist() for each in self.arrays)) if few is None else few
+
     def resize(self, pages: int, column: int) -> None:
         """Cut pages off at the end, or append some of a column."""
         few = self.few

@@ -146,6 +146,7 @@ static struct folio *alloc_swap_folio(struct vm_fault *vmf)
 	unsigned long orders = 0, addr = vmf->address;
 	swp_entry_t entry = pte_to_swp_entry(vmf->orig_pte);
 	gfp_t gfp = vma_thp_gfp_mask(vma);
+	struct folio *folio;
 	int order, idx, nr;
 
 	if (!userfaultfd_armed(vma) && zswap_never_enabled()) {
@@ -160,10 +161,22 @@ static struct folio *alloc_swap_folio(struct vm_fault *vmf)
 		addr = ALIGN_DOWN(vmf->address, nr * PAGE_SIZE);
 		idx = (vmf->address - addr) / PAGE_SIZE;
 		if (can_swapin_thp(vmf, vmf->pte - idx, nr, idx))
-			return vma_alloc_folio(gfp, order, vma, addr, true);
+			break;
 		order = next_order(&orders, order);
 	}
-	return vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, vmf->address, false);
+	while (orders) {
+		addr = ALIGN_DOWN(vmf->address, PAGE_SIZE << order);
+		folio = vma_alloc_folio(gfp, order, vma, addr, true);
+		if (!mem_cgroup_swapin_charge_folio(folio, vma->vm_mm, gfp, entry))
+			return folio;
+		folio_put(folio);
+		order = next_order(&orders, order);
+	}
+	folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, vmf->address, false);
+	if (!mem_cgroup_swapin_charge_folio(folio, vma->vm_mm, GFP_KERNEL, entry))
+		return folio;
+	folio_put(folio);
+	return NULL;
 }
 
 vm_fault_t do_swap_page(struct vm_fault *vmf)
