@@ -1,45 +1,62 @@
-"""What an expression of C is made into, and the local variables that it is computed from."""
+"""What C is made into: text of Python over a fault `F`, of which the reader knows a little.
+
+No word of C gets into it: variables are numbered, and whatever else there is has a name that the
+program gives it (`Reading.bind`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from swaptrace.csource.arithmetic import INT, UNKNOWN, IntegerType
-from swaptrace.ktree.faults.fault import Fault
-
-Env = dict[str, Any]
-
-Run = Callable[[Fault, Env], Any]
 
 
 class Computation(NamedTuple):
-    """What computes an expression. `constant` is its value where that never changes, `possible` the
-    bits that it can have where not all can be; `is_vm_flags` is that it is vma->vm_flags, which has
-    more than the model, `holds` that it is 0 or 1. `kind` is its type, if it is an integer."""
+    """An expression. `text` computes its value.
 
-    run: Run
+    `constant` is the value where that never changes, `possible` the bits that it can have where not
+    all can be; `is_vm_flags` is that it is vma->vm_flags, which has more than the model. `kind` is
+    its type, if it is an integer, and `in_range` that it then is one of that type. `test` is the
+    same as a condition of Python, where it is 0 or 1; `whole` that it is an integer, whatever
+    happens. `bits` are the text for two integers, the condition that they are, and the text for
+    all else.
+    """
+
+    text: str
     constant: int | None = None
     possible: int | None = None
     is_vm_flags: bool = False
-    holds: bool = False
     kind: IntegerType = UNKNOWN
+    in_range: bool = False
+    test: str | None = None
+    whole: bool = False
+    bits: tuple[str, str, str] | None = None
 
 
 class LocalVariable(NamedTuple):
-    """`key` is its place among the local variables, `width` that of an integer, `constant` its
-    value if it is declared as one that never changes."""
+    """`name` is what Python calls it, `width` that of an integer; `is_set` says that it has a value
+    wherever it can be named, `whole` that this is an integer. `constant` is its value if it is
+    declared as one that never changes."""
 
-    key: str
+    name: str
     width: tuple[int, bool] | None
+    is_set: bool = False
+    whole: bool = False
     constant: int | None = None
+
+
+class Unset:
+    """What a local variable is before it has a value."""
+
+
+UNSET = Unset()
 
 
 def constant(number: int, kind: IntegerType = INT) -> Computation:
     """A value that never changes."""
-    return Computation(lambda _fault, _env: number, number, kind=kind)
+    return Computation(f"({number})", number, kind=kind, in_range=True, whole=True)
 
 
-def truth(run: Run) -> Computation:
-    """What is 0 or 1."""
-    return Computation(run, holds=True, kind=INT)
+def decided(test: str) -> Computation:
+    """0 or 1, by a condition of Python."""
+    return Computation(f"(1 if {test} else 0)", kind=INT, test=test, whole=True)

@@ -1,13 +1,16 @@
-"""Expressions of C as functions of a fault and the local variables, each checked when it is read.
+"""Expressions of C as text of Python over a fault and the local variables, checked when it is read.
 
 Where a value never changes in the model, what it rules out is not read: of `a && b` with a constant
 false `a` nothing of `b` need be understood. What was left out so is remembered.
+
+Nearly every value is an integer, or the one thing of the model that is meant; the text looks for
+that, and hands all else to a function of `operations`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pycparser import c_ast
 
@@ -18,16 +21,15 @@ from swaptrace.csource.arithmetic import (
     OPERATORS,
     UNKNOWN,
     common,
-    converted,
     of_constant,
     promoted,
     result_of,
 )
-from swaptrace.csource.nodes import Nodes, arguments_of, text_of
-from swaptrace.csource.parse import place_of
+from swaptrace.csource.nodes import arguments_of, text_of
 from swaptrace.csource.preprocess import ENABLED
-from swaptrace.csource.scope import fit, width_of
-from swaptrace.errors import PolicyError, quote
+from swaptrace.csource.scope import width_of
+from swaptrace.errors import quote
+from swaptrace.ktree.faults import operations
 from swaptrace.ktree.faults.checked import (
     ACCEPTED,
     CONSTANT_TYPES,
@@ -36,45 +38,29 @@ from swaptrace.ktree.faults.checked import (
     POSSIBLE,
 )
 from swaptrace.ktree.faults.computation import (
+    UNSET,
     Computation,
-    Env,
     LocalVariable,
-    Run,
     constant,
-    truth,
+    decided,
 )
-from swaptrace.ktree.faults.fault import Fault, Unmodelled
-from swaptrace.ktree.faults.fields import VM_KNOWN
+from swaptrace.ktree.faults.fault import Fault
+from swaptrace.ktree.faults.fields import VM_KNOWN, FieldOfFault, OpaqueField
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
-from swaptrace.ktree.faults.integers import operation, whole
+from swaptrace.ktree.faults.integers import operation
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure
-from swaptrace.ktree.faults.reading import Reading
-from swaptrace.ktree.faults.values import (
-    PTEP,
-    Pointer,
-    Reference,
-    is_true,
-    named,
-)
+from swaptrace.ktree.faults.texts import FaultTexts
+from swaptrace.ktree.faults.values import DEVICE, PTEP, VMA, VMF, Address, Flags, Pointer
 
-if TYPE_CHECKING:
-    from swaptrace.ktree.faults.source import Definition
+SINGLE: Final = {each.kind: each for each in (VMA, VMF, PTEP, DEVICE)}
+"""What the model has but one of, by its kind."""
+
+BITWISE: Final = ("&", "|", "^")
 
 
-class FaultExpressions(Nodes):
+class FaultExpressions(FaultTexts):
     """Reads the expressions of one function."""
-
-    def __init__(self, program: Reading, definition: Definition) -> None:
-        self.program, self.definition = program, definition
-        self.scopes: list[dict[str, LocalVariable]] = [{}]
-        self.declared = 0
-
-    def error(self, node: Any, message: str) -> PolicyError:
-        """What is wrong with a node, and in which function."""
-        source = self.definition.source
-        where = f"in {self.definition.name}(): {message}"
-        return source.error(place_of(source, node), where)
 
     def ruled_out(self, node: Any) -> None:
         """Remember what a constant rules out."""
@@ -95,18 +81,17 @@ class FaultExpressions(Nodes):
         value = self.value(node)
         if value.constant is not None:
             return constant(int(value.constant != 0))
-        if value.holds:
+        if value.test is not None:
             return value
-        run, fail = value.run, self._failing(node)
-
-        def holds(fault: Fault, env: Env) -> int:
-            found = run(fault, env)
-            return 1 if (found if type(found) is int else is_true(found, fail)) else 0
-
-        return truth(holds)
-
-    def _failing(self, node: Any) -> Callable[[str], PolicyError]:
-        return lambda message: self.error(node, message)
+        if value.whole:
+            return decided(value.text)
+        decides = self.bind(operations.deciding(self.failing(node)))
+        if value.bits is not None:
+            short, condition, other = value.bits
+            return decided(f"({short} if {condition} else {decides}({other}))")
+        first, name = self.kept(value.text)
+        other = f"type({name}) is {self.bind(Pointer)} or {decides}({name})"
+        return decided(f"({name} if type({first}) is int else {other})")
 
     def _constant(self, node: Any) -> Computation:
         value = self.integer(node)
@@ -114,77 +99,74 @@ class FaultExpressions(Nodes):
 
     def _name(self, node: Any) -> Computation:
         variable = self.find(node.name)
-        if variable is not None and variable.constant is not None:
-            return constant(variable.constant, promoted(variable.width))
         if variable is not None:
-            return self._variable(node, variable)
+            return self.variable(node, variable)
         if node.name in self.program.dialect.constants:
             kind = CONSTANT_TYPES.get(node.name, INT)
             return constant(self.program.dialect.constants[node.name], kind)
         if node.name in self.program.dialect.names:
-            read = self.program.dialect.names[node.name]
-            return Computation(lambda fault, _env: read(fault))
+            return Computation(f"{self.bind(self.program.dialect.names[node.name])}(F)")
         if node.name in self.program.defined:
             return constant(1)
         raise self.error(node, f"the model has no name {quote(node.name)}")
 
-    def _variable(self, node: Any, variable: LocalVariable) -> Computation:
-        key = variable.key
-
-        def run(_fault: Fault, env: Env) -> Any:
-            try:
-                return env[key]
-            except KeyError:
-                raise self.error(node, f"{quote(node.name)} has no value here") from None
-
-        return Computation(run, kind=promoted(variable.width))
+    def variable(self, node: Any, variable: LocalVariable) -> Computation:
+        """The value of a local variable."""
+        name, kind = variable.name, promoted(variable.width)
+        if variable.constant is not None:
+            return constant(variable.constant, kind)
+        if variable.is_set:
+            return Computation(name, kind=kind, in_range=True, whole=variable.whole)
+        raises = self.bind(operations.unset(node.name, self.failing(node)))
+        text = f"({name} if {name} is not {self.bind(UNSET)} else {raises}())"
+        return Computation(text, kind=kind, in_range=True, whole=variable.whole)
 
     def _field(self, node: Any) -> Computation:
         name, fields = node.field.name, self.program.dialect.fields
         readers = {kind: read for (kind, known), read in fields.items() if known == name}
         if not readers:
             raise self.error(node.field, f"the model has no field {quote(name)}")
-        struct = self.value(node.name).run
+        first, struct = self.kept(self.value(node.name).text)
+        known = [each for each in SINGLE if each in readers]
+        asked = [first, *[struct] * len(known)]
+        other = operations.reading(name, readers, self.failing(node), self.failing(node.field))
+        text = f"{self.bind(other)}(F, {asked.pop()})"
+        for each in reversed(known):
+            short = self._read(node, readers[each], struct)
+            text = f"{short} if {asked.pop()} is {self.bind(SINGLE[each])} else {text}"
+        kind = FIELD_TYPES.get(name, UNKNOWN)
+        return Computation(f"({text})", is_vm_flags=name == "vm_flags", kind=kind)
 
-        def run(fault: Fault, env: Env) -> Any:
-            of = struct(fault, env)
-            kind = of.kind if isinstance(of, Pointer) else type(of).__name__
-            read = readers.get(kind)
-            if read is None:
-                raise self.error(node.field, f"{named(of)} has no field {quote(name)}")
-            try:
-                return read(fault, of)
-            except Unmodelled as wrong:
-                raise self.error(node, str(wrong)) from None
-
-        return Computation(run, is_vm_flags=name == "vm_flags", kind=FIELD_TYPES.get(name, UNKNOWN))
+    def _read(self, node: Any, read: Callable[[Any, Any], Any], struct: str) -> str:
+        """A field of what is known to have it."""
+        if isinstance(read, FieldOfFault):
+            return f"F.fields[{read.name!r}]"
+        if isinstance(read, OpaqueField):
+            return self.bind(read.value)
+        return self.marked(node, f"{self.bind(read)}(F, {struct})")
 
     def _unary(self, node: Any) -> Computation:
         if node.op == "!":
             value = self.truth(node.expr)
             if value.constant is not None:
                 return constant(1 - value.constant)
-            run = value.run
-            return truth(lambda fault, env: 1 - run(fault, env))
+            return decided(f"(not {value.test})")
         if node.op == "&":
             return self._address(node)
         if node.op == "*":
-            return self._pointed(node)
+            looks = self.bind(operations.looking(self.failing(node)))
+            return Computation(f"{looks}(F, {self.value(node.expr).text})")
         if node.op not in ("-", "~"):
             raise self.error(node, f"{node.op.strip('p')} is not understood in an expression")
         return self._negated(node)
 
     def _negated(self, node: Any) -> Computation:
-        value, minus, fail = self.value(node.expr), node.op == "-", self._failing(node)
-
-        def negated(number: int) -> int:
-            return int(converted(-number if minus else ~number, value.kind, fail))
-
+        value = self.value(node.expr)
+        negates = operations.negated(node.op == "-", value.kind, self.failing(node))
         if value.constant is not None:
-            return constant(negated(value.constant), value.kind)
-        run = value.run
+            return constant(negates(value.constant), value.kind)
         return Computation(
-            lambda fault, env: negated(whole(run(fault, env), fail)), kind=value.kind
+            f"{self.bind(negates)}({value.text})", kind=value.kind, in_range=True, whole=True
         )
 
     def _address(self, node: Any) -> Computation:
@@ -194,39 +176,22 @@ class FaultExpressions(Nodes):
             return self.value(inner.name)
         raise self.error(node, f"the model has no addresses but those of {', '.join(known)}")
 
-    def _pointed(self, node: Any) -> Computation:
-        run = self.value(node.expr).run
-
-        def read(fault: Fault, env: Env) -> Any:
-            pointer = run(fault, env)
-            if isinstance(pointer, Reference):
-                return pointer.read()
-            if pointer != PTEP:
-                raise self.error(node, "only the PTE of the fault can be looked at")
-            return fault.shown
-
-        return Computation(read)
-
     def _binary(self, node: Any) -> Computation:
-        if node.op in ("&&", "||"):
+        op = node.op
+        if op in ("&&", "||"):
             return self._logical(node)
-        if node.op not in OPERATORS:
-            raise self.error(node, f"the operator {node.op} is not understood")
+        if op not in OPERATORS:
+            raise self.error(node, f"the operator {op} is not understood")
         one, other = self.value(node.left), self.value(node.right)
-        apply = operation(node.op, one.kind, other.kind, self._failing(node))
-        kind, left, right = result_of(node.op, one.kind, other.kind), one.run, other.run
         if one.constant is not None and other.constant is not None:
-            return constant(apply(one.constant, other.constant), kind)
-        found = Computation(
-            lambda fault, env: apply(left(fault, env), right(fault, env)),
-            holds=node.op in COMPARISONS,
-            kind=kind,
-        )
-        if node.op == "&" and other.constant is not None:
-            return self._of_these(node, one, other.constant, found)
-        if node.op == "==" and one.possible is not None and (other.constant or 0) & ~one.possible:
+            apply = operation(op, one.kind, other.kind, self.failing(node))
+            found = apply(one.constant, other.constant)
+            return constant(found, result_of(op, one.kind, other.kind))
+        if op == "&" and other.constant is not None:
+            return self._of_these(node, one, other.constant, self._computed(node, one, other))
+        if op == "==" and one.possible is not None and (other.constant or 0) & ~one.possible:
             return constant(0)
-        return found
+        return self._computed(node, one, other)
 
     def _of_these(self, node: Any, one: Computation, mask: int, found: Computation) -> Computation:
         """Some flags: of those that have a name here, the model rules some out."""
@@ -242,6 +207,28 @@ class FaultExpressions(Nodes):
             return constant(0)
         return found._replace(possible=possible & mask)
 
+    def _computed(self, node: Any, one: Computation, other: Computation) -> Computation:
+        """Of two values, of which at least one changes."""
+        op, kind = node.op, common(one.kind, other.kind)
+        run = self.bind(operation(op, one.kind, other.kind, self.failing(node)))
+        if op not in COMPARISONS and op not in (*BITWISE, "+", "-"):
+            text = f"{run}({one.text}, {other.text})"
+            return Computation(text, kind=result_of(op, one.kind, other.kind))
+        short, condition, names = self.shortly(op, one, other, kind)
+        if not short:
+            short, condition = f"{run}({one.text}, {other.text})", ""
+        if not condition:
+            whole = one.whole and other.whole
+            found = Computation(f"({short})", kind=kind, in_range=whole, whole=whole)
+            return decided(found.text) if op in COMPARISONS else found
+        slow = f"{run}({', '.join(names)})"
+        if op == "&" and other.constant is not None:
+            slow = f"{_of_flags(names, self.bind(Flags))} else {slow}"
+        if op in COMPARISONS:
+            return decided(f"({short} if {condition} else {slow})")
+        text = f"({short} if {condition} else {slow})"
+        return Computation(text, kind=kind, bits=(short, condition, slow))
+
     def _logical(self, node: Any) -> Computation:
         """The right side is not read where the left one always decides."""
         decides = 0 if node.op == "&&" else 1
@@ -255,33 +242,28 @@ class FaultExpressions(Nodes):
         if other.constant == decides:
             self.pure(node.left)
             return other
-        left, right = one.run, other.run
-        if decides:
-            return truth(lambda fault, env: left(fault, env) or right(fault, env))
-        return truth(lambda fault, env: left(fault, env) and right(fault, env))
+        left, right = one.test, other.test or other.text
+        return decided(f"({left} or {right})" if decides else f"({left} and {right})")
 
     def _ternary(self, node: Any) -> Computation:
         condition = self.truth(node.cond)
         if condition.constant is not None:
             self.ruled_out(node.iffalse if condition.constant else node.iftrue)
             return self.value(node.iftrue if condition.constant else node.iffalse)
-        yes, no, fail = self.value(node.iftrue), self.value(node.iffalse), self._failing(node)
+        yes, no = self.value(node.iftrue), self.value(node.iffalse)
         kind = common(yes.kind, no.kind)
-
-        def run(fault: Fault, env: Env) -> Any:
-            chosen = yes if condition.run(fault, env) else no
-            return converted(chosen.run(fault, env), kind, fail)
-
-        return Computation(run, kind=kind)
+        text = f"({yes.text} if {condition.test} else {no.text})"
+        if not kind[1]:
+            converts = self.bind(operations.converting(kind, self.failing(node)))
+            text = f"{converts}({text})"
+        return Computation(text, kind=kind, in_range=True, whole=yes.whole and no.whole)
 
     def _cast(self, node: Any) -> Computation:
         value, width = self.value(node.expr), width_of(node.to_type)
         if width is None:
             raise self.error(node, "a cast to this type is not understood")
-        run, fail = value.run, self._failing(node.expr)
-        return Computation(
-            lambda fault, env: fit(whole(run(fault, env), fail), width), kind=promoted(width)
-        )
+        cast = self.bind(operations.casting(width, self.failing(node.expr)))
+        return Computation(f"{cast}({value.text})", kind=promoted(width), in_range=True, whole=True)
 
     def _call(self, node: Any) -> Computation:
         name, arguments = self.called(node), arguments_of(node)
@@ -302,9 +284,7 @@ class FaultExpressions(Nodes):
     def _counted(self, node: Any, arguments: list[Any]) -> Computation:
         self.pure(node.args)
         event = getattr(arguments[0], "name", "") if arguments else ""
-        if event != "PGREUSE":
-            return constant(0)
-        return Computation(lambda fault, _env: fault.page.count(Counter.WP_REUSE))
+        return Computation(f"{self.bind(_count_reuse)}(F)") if event == "PGREUSE" else constant(0)
 
     def _primitive(self, node: Any, name: str, arguments: list[Any]) -> Computation:
         known = self.program.known[name]
@@ -313,22 +293,22 @@ class FaultExpressions(Nodes):
             wanted = " or ".join(str(len(each.params)) for each in known)
             raise self.error(node, f"{name}() takes {wanted} arguments, not {len(arguments)}")
         self.program.note_primitive(name, found)
-        runs: list[Run] = []
-        checks: list[Run] = []
+        values: list[str] = []
+        checks: list[str] = []
         for letter, argument in zip(found.params, arguments, strict=True):
             if letter == "v":
-                runs.append(self.value(argument).run)
+                values.append(self.value(argument).text)
             elif letter == "_":
                 self.pure(argument)
             else:
-                checks.append(self._checked(argument, letter))
+                checks += self._checked(argument, letter)
         self._note_unseen(node, found, arguments)
         if found.constant is not None:
             return constant(found.constant)
         if name == "vma_test" and not POSSIBLE & (self.value(arguments[1]).constant or 0):
             self.ruled_out(node)
             return constant(0)
-        return Computation(self._guarded(node, found, runs, checks))
+        return self._guarded(node, found, values, checks)
 
     def _note_unseen(self, node: Any, found: Primitive, arguments: list[Any]) -> None:
         """What another call would not show: that it is there at all, or an argument."""
@@ -340,51 +320,50 @@ class FaultExpressions(Nodes):
             name = self.called(node)
             self.program.note_ruled_out(self.definition.name, f"{name}({', '.join(unseen)})")
 
-    def _checked(self, node: Any, letter: str) -> Run:
-        """An argument of which the model knows one value only: any other is an error."""
-        run, accepts = self.value(node).run, ACCEPTED[letter]
+    def _checked(self, node: Any, letter: str) -> list[str]:
+        """The condition that an argument is what the model knows; none where it is for sure."""
+        value = self.value(node)
+        if value.constant is not None and ACCEPTED[letter](value.constant):
+            return []
+        check = self.bind(operations.checking(letter, self.failing(node)))
+        if letter not in operations.ONLY:
+            return [f"{check}({value.text})"]
+        first, name = self.kept(value.text)
+        meant = f"{first} is {self.bind(operations.ONLY[letter])}"
+        if letter == "A":
+            meant += f" or type({name}) is {self.bind(Address)}"
+        return [f"({meant} or {check}({name}))"]
 
-        def check(fault: Fault, env: Env) -> None:
-            value = run(fault, env)
-            if not accepts(value):
-                raise self.error(
-                    node, f"the model does not know this call with {named(value)} here"
-                )
-
-        return check
-
-    def _guarded(self, node: Any, primitive: Primitive, runs: list[Run], checks: list[Run]) -> Run:
-        call = primitive.run
-
-        def run(fault: Fault, env: Env) -> Any:
-            for check in checks:
-                check(fault, env)
-            values = []
-            for each in runs:
-                values.append(each(fault, env))  # noqa: PERF401 - a comprehension is a call
-            try:
-                return call(fault, *values)
-            except Unmodelled as wrong:
-                raise self.error(node, str(wrong)) from None
-
-        return run
+    def _guarded(
+        self, node: Any, primitive: Primitive, values: list[str], checks: list[str]
+    ) -> Computation:
+        call = self.marked(node, f"{self.bind(primitive.run)}({', '.join(['F', *values])})")
+        return Computation(f"({call} if {' and '.join(checks)} else 0)" if checks else call)
 
     def _followed(self, node: Any, name: str, arguments: list[Any]) -> Computation:
-        function = self.program.function(name, lambda text: self.error(node, text))
+        function = self.program.function(name, self.failing(node))
         if len(function.parameters) != len(arguments):
             wanted = len(function.parameters)
             raise self.error(node, f"{name}() takes {wanted} arguments, not {len(arguments)}")
-        runs = [self.value(argument).run for argument in arguments]
-        return Computation(
-            lambda fault, env: function.call(fault, [each(fault, env) for each in runs]),
-            kind=promoted(function.width),
-        )
+        values = [self.value(argument).text for argument in arguments]
+        text = f"{function.label}({', '.join(['F', *values])})"
+        return Computation(text, kind=promoted(function.width), in_range=True)
 
     def pure(self, node: Any) -> None:
         """Raise `PolicyError` if something that is not looked at would change anything."""
         wrong = impure(node)
         if wrong is not None:
             raise self.error(*wrong)
+
+
+def _of_flags(names: list[str], flags: str) -> str:
+    """Of flags of which the model has those that are asked for, as `Flags.computed` has it."""
+    one, mask = names
+    return f"{one}.value & {mask} if type({one}) is {flags} and not {mask} & ~{one}.known"
+
+
+def _count_reuse(fault: Fault) -> None:
+    fault.page.count(Counter.WP_REUSE)
 
 
 _READERS: Final[Mapping[str, Callable[[FaultExpressions, Any], Computation]]] = {

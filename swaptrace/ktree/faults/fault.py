@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -30,13 +31,15 @@ class Fault:
     per-CPU batch which holds one more, `fresh` those that were read or allocated by this fault,
     `mapping` those that rmap has been told of but no PTE maps yet, `kept` references to slots
     beside those of PTEs. `fields` are those of struct vm_fault, `entries` what folio->swap was set
-    to. `anonymous` answers what the model does not keep, and `asked` says that it was asked for.
+    to. `enter` notes that a function of C is entered. `anonymous` answers what the model does not
+    keep, and `asked` says that it was asked for.
     """
 
     __slots__ = (
         "anonymous",
         "asked",
         "batched",
+        "enter",
         "entries",
         "fields",
         "fresh",
@@ -69,17 +72,16 @@ class Fault:
         }
         self.trace: list[Cited] | None = None
         self.work = 0
+        self.enter: Callable[[str], None] = page.enter
 
     @property
     def numbers_slots(self) -> bool:
         """Whether C may compute with the numbers of slots."""
         return False
 
-    def entered(self, name: str) -> None:
-        """A function of C is entered."""
-        self.page.enter(name)
-        if name == "do_wp_page":
-            self.page.wp_fault = True
+    def write_protected(self) -> None:
+        """do_wp_page() is entered."""
+        self.page.wp_fault = True
 
     def store_at(self, _pointer: Any, _value: Any) -> bool:
         """`*pointer = …`; False if nothing can be stored there."""

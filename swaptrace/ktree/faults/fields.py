@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from swaptrace.csource.kinds import FAULT_FLAGS, VM_FLAGS, vm_flags
@@ -10,18 +11,31 @@ from swaptrace.csource.words import words
 from swaptrace.ktree.faults.constants import STABLE_WRITES, SYNCHRONOUS_IO
 from swaptrace.ktree.faults.fault import Fault
 from swaptrace.ktree.faults.swapping import entry_of
-from swaptrace.ktree.faults.values import Flags, Opaque, Pointer, SwapEntry
+from swaptrace.ktree.faults.values import PASSED_ON, Flags, Opaque, Pointer, SwapEntry
 
 Read = Callable[[Fault, Any], Any]
 
 
-def _of_fault(name: str) -> Read:
-    return lambda fault, _vmf: fault.fields[name]
+class FieldOfFault:
+    """One of struct vm_fault."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, fault: Fault, _struct: Any) -> Any:
+        """What it holds."""
+        return fault.fields[self.name]
 
 
-def _opaque(name: str) -> Read:
-    value = Opaque(name)
-    return lambda _fault, _struct: value
+class OpaqueField:
+    """One that the model has no value for."""
+
+    def __init__(self, name: str) -> None:
+        self.value = next((each for each in PASSED_ON if each.field == name), Opaque(name))
+
+    def __call__(self, _fault: Fault, _struct: Any) -> Opaque:
+        """What stands for it."""
+        return self.value
 
 
 VM_KNOWN: Final = sum(VM_FLAGS.values())
@@ -30,18 +44,21 @@ VM_KNOWN: Final = sum(VM_FLAGS.values())
 FAULT_KNOWN: Final = sum(FAULT_FLAGS.values())
 
 
+_flags: Final = cache(Flags)
+
+
 def _fault_flags(fault: Fault, _vmf: Any) -> Flags:
-    return Flags(fault.fields["flags"], FAULT_KNOWN, 32)
+    return _flags(fault.fields["flags"], FAULT_KNOWN, 32)
 
 
 def _vm_flags(fault: Fault, _vma: Any) -> Flags:
-    return Flags(vm_flags(fault.page.vma(fault.p)), VM_KNOWN)
+    return _flags(vm_flags(fault.page.vma(fault.p)), VM_KNOWN)
 
 
 def _device_flags(fault: Fault, _si: Any) -> Flags:
     """zram is synchronous and takes no writes under writeback (SWP_STABLE_WRITES)."""
     known = SYNCHRONOUS_IO | STABLE_WRITES
-    return Flags(known if fault.page.facts.backend.synchronous_io else 0, known)
+    return _flags(known if fault.page.facts.backend.synchronous_io else 0, known)
 
 
 _OPAQUE: Final = {
@@ -52,8 +69,8 @@ _OPAQUE: Final = {
 """Fields that a struct has but the model has no value for."""
 
 FIELDS: Final[Mapping[tuple[str, str], Read]] = {
-    **{("vmf", name): _of_fault(name) for name in ("orig_pte", "vma", "page", "pte")},
-    **{(kind, name): _opaque(name) for kind, names in _OPAQUE.items() for name in names},
+    **{("vmf", name): FieldOfFault(name) for name in ("orig_pte", "vma", "page", "pte")},
+    **{(kind, name): OpaqueField(name) for kind, names in _OPAQUE.items() for name in names},
     ("vmf", "flags"): _fault_flags,
     ("vma", "vm_flags"): _vm_flags,
     ("si", "flags"): _device_flags,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from swaptrace.csource.arithmetic import Fail, IntegerType, of_types
-from swaptrace.ktree.faults.values import Flags, NeedsNumber, Symbolic, are_equal, named
+from swaptrace.ktree.faults.values import Flags, NeedsNumber, Pointer, Symbolic, are_equal, named
 
 
 def operation(
@@ -18,6 +18,8 @@ def operation(
     def run(left: Any, right: Any) -> Any:
         if type(left) is int and type(right) is int:
             return of_integers(left, right)
+        if type(left) is Pointer and type(right) is Pointer and op in ("==", "!="):
+            return int((left == right) == (op == "=="))
         if isinstance(left, Symbolic):
             return _of_symbol(op, left, right, fail, is_left=True)
         if isinstance(right, Symbolic):

@@ -17,9 +17,9 @@ class LargeFault(Fault):
     """A fault on page `i` of a block. `seen` are the entries of other pages as the kernel would
     read them, where the model has let go of their slots already; `made` is, of the folio that a PTE
     was made of, which of its pages that is for; `uncharged` are new folios that are charged to no
-    memory cgroup."""
+    memory cgroup. `pages` are those of the block that were looked at."""
 
-    __slots__ = ("block", "i", "made", "seen", "uncharged")
+    __slots__ = ("block", "i", "made", "pages", "seen", "uncharged")
 
     page: BlockPage
 
@@ -29,6 +29,8 @@ class LargeFault(Fault):
         self.seen: dict[int, Entry] = {}
         self.made: dict[int, int] = {}
         self.uncharged: set[int] = set()
+        self.pages: dict[int, BlockPage] = {}
+        self.fields["address"] = self.address
         self.fields["pte"] = further(0) if isinstance(self.shown, Pte) else 0
 
     @property
@@ -55,12 +57,19 @@ class LargeFault(Fault):
             raise Unmodelled("a PTE is looked at that is of another page table")
         return i
 
+    def at_page(self, i: int) -> BlockPage:
+        """Another page of the block."""
+        page = self.pages.get(i)
+        if page is None:
+            page = self.pages[i] = self.page.at(i)
+        return page
+
     def entry(self, i: int) -> Entry:
         """What the page table holds."""
         if i == self.i:
             return self.shown
-        page = self.page.at(i)
-        return shown(page, self.p, self.seen.get(i, page.maps[self.p].pte))
+        pte = self.seen.get(i, self.block.maps[i][self.p].pte)
+        return shown(self.at_page(i), self.p, pte) if isinstance(pte, Pte) else pte
 
     def is_anonymous(self, f: int) -> bool:
         """folio_test_anon(): a large folio gets into the swap cache when it is swapped out, or is
@@ -112,7 +121,7 @@ class LargeFault(Fault):
             self.held[pte.folio] -= 1
             self.mapping[pte.folio] -= 1
         self.seen.pop(i, None)
-        self.page.at(i).set_pte(self.p, self._kept(pte))
+        self.at_page(i).set_pte(self.p, self._kept(pte))
 
     def free_slot(self, s: int) -> None:
         """swap_free(), of a page of the block."""
@@ -125,7 +134,7 @@ class LargeFault(Fault):
         if not isinstance(old, SwapPte) or old.slot != s:
             raise Unmodelled("a reference to a swap slot is dropped that the fault does not hold")
         self.seen[i] = old
-        self.page.at(i).set_pte(self.p, None)
+        self.at_page(i).set_pte(self.p, None)
 
     def left(self) -> str | None:
         """What is wrong when the fault is over."""

@@ -10,7 +10,7 @@ from swaptrace.csource.kinds import EXCLUSIVE
 from swaptrace.kernels import Version
 from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.fault import Unmodelled, folio
-from swaptrace.ktree.faults.fields import FIELDS
+from swaptrace.ktree.faults.fields import FIELDS, FieldOfFault
 from swaptrace.ktree.faults.largefault import LargeFault
 from swaptrace.ktree.faults.largeswapping import LARGE_SWAPPING, PAGES, first_of, page_of, parts
 from swaptrace.ktree.faults.primitive import PGTABLE, X86, Table, always, does, gives
@@ -140,9 +140,11 @@ def _suitable(fault: LargeFault, address: Any, among: Any) -> int:
     low, high = fault.page.around.bounds(fault.p, fault.i)
     found = 0
     for order in range(PMD_ORDER + 1):
+        if not whole(among) >> order & 1:
+            continue
         pages = fault.block.aligned(fault.at(address), 1 << order)
         found |= (low <= pages.start and pages.stop <= high) << order
-    return found & whole(among)
+    return found
 
 
 def _next_order(_fault: LargeFault, orders: Any, order: Any) -> int:
@@ -271,7 +273,7 @@ LARGE_FAULTS: Final = FAULTS._replace(
     },
     fields={
         **FIELDS,
-        ("vmf", "address"): lambda fault, _vmf: fault.address,
+        ("vmf", "address"): FieldOfFault("address"),
         ("vma", "vm_start"): _start(0),
         ("vma", "vm_end"): _start(1),
         ("folio", "swap"): first_of,

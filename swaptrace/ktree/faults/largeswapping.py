@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from swaptrace.counters import Counter
+from swaptrace.csource.arithmetic import LONG
+from swaptrace.csource.scope import fit
 from swaptrace.ktree.faults.fault import Unmodelled, folio
 from swaptrace.ktree.faults.largefault import LargeFault
 from swaptrace.ktree.faults.primitive import Table, does, gives
@@ -195,7 +197,7 @@ def _zeromap(fault: LargeFault, entry: Any, count: Any) -> int:
 def _moved(_fault: LargeFault, pte: Any, by: Any = 1) -> Any:
     if not isinstance(pte, SwapPte):
         raise Unmodelled("this needs a swap PTE")
-    return pte._replace(slot=pte.slot + whole(by))
+    return pte._replace(slot=pte.slot + fit(whole(by), LONG))
 
 
 LARGE_SWAPPING: Final[Table] = {

@@ -8,32 +8,24 @@ from typing import Any, Final, NamedTuple
 from pycparser import c_ast
 
 from swaptrace.errors import PolicyError, quote
+from swaptrace.ktree.faults import operations
 from swaptrace.ktree.faults.builtin import replaced
-from swaptrace.ktree.faults.computation import Env
+from swaptrace.ktree.faults.compiled import CompiledFunctions, ReadFunction
 from swaptrace.ktree.faults.dialect import FAULTS, Dialect
-from swaptrace.ktree.faults.fault import MAX_WORK, Fault
+from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.source import Definition, Sources, error_of
-from swaptrace.ktree.faults.statements import FaultStatements, Step
+from swaptrace.ktree.faults.statements import FaultStatements
 
 MAX_ERRORS: Final = 20
 
 
-class Parameter(NamedTuple):
-    """The place of a parameter among the local variables, and what it makes of an argument; None if
-    it keeps any as it is."""
-
-    key: str
-    fits: Callable[[Any], Any] | None
-
-
 class CallableFunction:
-    """A function that can be called."""
+    """A function that can be called, once everything is read."""
 
-    def __init__(self, definition: Definition) -> None:
-        self.definition = definition
-        self.parameters: list[Parameter] = []
-        self.step: Step | None = None
+    def __init__(self, program: FaultProgram, definition: Definition, label: str) -> None:
+        self.program, self.definition, self.label = program, definition, label
+        self.parameters: list[Any] = []
 
     @property
     def width(self) -> tuple[int, bool] | None:
@@ -42,17 +34,11 @@ class CallableFunction:
 
     def call(self, fault: Fault, arguments: Sequence[Any]) -> Any:
         """What it returns."""
-        name = self.definition.name
-        fault.entered(name)
-        pairs = zip(self.parameters, arguments, strict=True)
-        env: Env = {key: value if fits is None else fits(value) for (key, fits), value in pairs}
-        assert self.step is not None, "everything is read before anything is called"
-        fault.work += 1
-        if fault.work > MAX_WORK:
-            source = self.definition.source
-            raise source.error(source.start, f"in {name}(): this goes on for ever")
-        leave = self.step(fault, env)
-        return None if leave is None else leave.value
+        compiled = self.program.compiled(fault.trace is not None)
+        try:
+            return compiled.names[self.label](fault, *arguments)
+        except Unmodelled as wrong:
+            raise compiled.located(wrong) or wrong from None
 
 
 class FunctionWords(NamedTuple):
@@ -76,6 +62,10 @@ class FaultProgram:
         self.builtin = tuple(dict.fromkeys(builtin))
         self.known = {**dialect.primitives(sources.version), **replaced(self.builtin)}
         self.functions: dict[str, CallableFunction] = {}
+        self._bound: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+        self._read_functions: list[ReadFunction] = []
+        self._compiled: dict[bool, CompiledFunctions] = {}
         self.primitives: dict[str, Primitive] = {}
         self.doubts: list[str] = []
         self._ruled_out: dict[str, list[str]] = {}
@@ -94,6 +84,24 @@ class FaultProgram:
                 self.note_error(error)
         if self._errors:
             raise error_of(self._errors[:MAX_ERRORS])
+        self.compiled(traced=False)
+
+    def compiled(self, traced: bool) -> CompiledFunctions:
+        """What can be called. Raises `PolicyError`."""
+        if traced not in self._compiled:
+            functions = CompiledFunctions(self._read_functions, self._bound, traced, self._too_deep)
+            self._compiled[traced] = functions
+        return self._compiled[traced]
+
+    def _too_deep(self, name: str) -> PolicyError:
+        source = self.functions[name].definition.source
+        return source.error(source.start, f"{name}() is nested too deeply")
+
+    def bind(self, value: Any) -> str:
+        """The name that what is read has for something that is no C."""
+        name = self._names.setdefault(id(value), f"k{len(self._bound)}")
+        self._bound[name] = value  # so that nothing else gets its id
+        return name
 
     def note_error(self, error: PolicyError) -> None:
         """Remember what is wrong, to tell it with the rest."""
@@ -122,29 +130,37 @@ class FaultProgram:
         definition = self.sources.definition(name)
         if definition is None:
             return None
-        function = self.functions[name] = CallableFunction(definition)
+        label = f"f{len(self.functions)}"
+        function = self.functions[name] = CallableFunction(self, definition, label)
         file = definition.source.file
         self.doubts += (
             f"{file}:{line}: a macro within {name}() is not expanded" for line in definition.macros
         )
         self._reading.append(name)
         try:
-            reader = FaultStatements(self, definition)
-            arguments = definition.declaration.type.args
-            for each in arguments.params if arguments is not None else ():
-                if isinstance(each, c_ast.ID):  # a list of names alone, as before C89
-                    raise reader.error(each, "a parameter without a type is not understood")
-                if getattr(each, "name", None) is not None:
-                    variable = reader.declare(each)
-                    fits = reader.fitting(each, variable.width)
-                    function.parameters.append(Parameter(variable.key, fits))
-            function.step = reader.read(definition.tree)
+            self._read_functions.append(self._lines_of(function))
         except RecursionError:
-            source = definition.source
-            raise source.error(source.start, f"{name}() is nested too deeply") from None
+            raise self._too_deep(name) from None
         finally:
             self._reading.pop()
         return function
+
+    def _lines_of(self, function: CallableFunction) -> ReadFunction:
+        definition, name = function.definition, function.definition.name
+        reader = FaultStatements(self, definition)
+        arguments = definition.declaration.type.args
+        for each in arguments.params if arguments is not None else ():
+            if isinstance(each, c_ast.ID):  # a list of names alone, as before C89
+                raise reader.error(each, "a parameter without a type is not understood")
+            if getattr(each, "name", None) is not None:
+                function.parameters.append(each)
+        names, lines = reader.read(function.parameters, definition.tree)
+        source = definition.source
+        endless = operations.endless(
+            f"in {name}(): this goes on for ever", lambda text: source.error(source.start, text)
+        )
+        parts = function.label, names, lines, reader.marks, reader.error
+        return ReadFunction(name, *parts, self.bind(name), self.bind(endless))
 
     def changes(self) -> dict[str, FunctionWords]:
         """What of each function counts, to compare two trees by."""

@@ -25,7 +25,7 @@ SETTABLE: Final = frozenset({"flags", "orig_pte", "pte"})
 
 def impure(node: Any) -> tuple[Any, str] | None:
     """The first node that would change something, or could, and what is wrong with it."""
-    for each in _within(node):
+    for each in within(node):
         if _assigns(each):
             return each, "an assignment in an argument that is not looked at"
         if isinstance(each, c_ast.FuncCall):
@@ -35,7 +35,7 @@ def impure(node: Any) -> tuple[Any, str] | None:
     return None
 
 
-def _within(node: Any) -> Iterator[Any]:
+def within(node: Any) -> Iterator[Any]:
     """A node and all below it; nothing of None."""
     waiting = [node] if node is not None else []
     while waiting:
@@ -64,7 +64,7 @@ def _wrong_call(node: Any) -> str | None:
 
 def handed_over(node: Any, is_variable: Callable[[str], bool]) -> str | None:
     """What of the fault a call could change through an address that it is handed."""
-    for each in _within(node):
+    for each in within(node):
         if isinstance(each, c_ast.UnaryOp) and each.op == "&":
             inner = each.expr
             local = isinstance(inner, c_ast.ID) and is_variable(inner.name)

@@ -7,12 +7,13 @@ from typing import Any, Protocol
 
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.dialect import Dialect
-from swaptrace.ktree.faults.fault import Fault
 from swaptrace.ktree.faults.primitive import Primitive
 
 
 class Callee(Protocol):
-    """A function that can be called."""
+    """A function that can be called, and what its callers call it."""
+
+    label: str
 
     @property
     def parameters(self) -> Sequence[Any]:
@@ -21,9 +22,6 @@ class Callee(Protocol):
     @property
     def width(self) -> tuple[int, bool] | None:
         """Bits and sign of what it returns; None if that is no integer."""
-
-    def call(self, fault: Fault, arguments: Sequence[Any]) -> Any:
-        """What it returns."""
 
 
 class Reading(Protocol):
@@ -42,6 +40,9 @@ class Reading(Protocol):
         """The model's functions."""
 
     doubts: list[str]
+
+    def bind(self, value: Any) -> str:
+        """The name that what is read has for something that is no C."""
 
     def note_error(self, error: PolicyError) -> None:
         """Remember what is wrong, to tell it with the rest."""

@@ -1,9 +1,9 @@
-"""Statements of C as steps over a fault, in order, with gotos to the labels of enclosing blocks."""
+"""Statements of C as lines of Python, in order, with gotos to the labels of enclosing blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pycparser import c_ast
 
@@ -13,26 +13,27 @@ from swaptrace.csource.ignored import HOOK
 from swaptrace.csource.nodes import text_of
 from swaptrace.csource.scope import fit, width_of
 from swaptrace.errors import PolicyError, quote
-from swaptrace.ktree.faults.computation import Computation, Env, LocalVariable, Run
+from swaptrace.ktree.faults import operations
+from swaptrace.ktree.faults.computation import UNSET, Computation, LocalVariable
 from swaptrace.ktree.faults.expressions import FaultExpressions
-from swaptrace.ktree.faults.fault import MAX_WORK, Fault
-from swaptrace.ktree.faults.fields import store
+from swaptrace.ktree.faults.fault import MAX_WORK
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
-from swaptrace.ktree.faults.purity import handed_over
-from swaptrace.ktree.faults.values import Flags, Opaque, Reference, SwapEntry, Symbolic, named
+from swaptrace.ktree.faults.lines import (
+    BREAK,
+    JUMP,
+    Line,
+    PythonLoop,
+    alternative,
+    indented,
+    jumping,
+    landing,
+    segmented,
+)
+from swaptrace.ktree.faults.purity import handed_over, within
+from swaptrace.ktree.faults.values import Reference, SwapEntry
 
-
-class EarlyReturn(NamedTuple):
-    """What ends a sequence of statements early: a label to go on from, or else a return."""
-
-    label: str | None
-    value: Any = None
-
-
-BREAK: Final = EarlyReturn("break")
-"""The way out of a loop, which no label is called like."""
-
-Step = Callable[[Fault, Env], EarlyReturn | None]
+FLAG_BITS: Final = 32
+"""Variables of fewer bits hold no flags of which the model has but a few."""
 
 
 class FaultStatements(FaultExpressions):
@@ -40,36 +41,65 @@ class FaultStatements(FaultExpressions):
     all errors of a tree are told at once."""
 
     labels: list[frozenset[str]]
+    loops: list[PythonLoop]
+    targets: frozenset[str]
+    addressed: frozenset[str]
     left = False
     """Whether a statement before this one in its block, of which a constant says that it is always
     executed, leaves the block."""
 
-    def read(self, body: Any) -> Step:
-        """The outermost block."""
-        self.labels = []
-        return self._block(list(body.block_items or ()))
+    def read(self, parameters: list[Any], body: Any) -> tuple[list[str], list[Line]]:
+        """The parameters as Python calls them, and the whole body."""
+        self.labels, self.loops, self.jumps = [], [], 0
+        self.unset: list[str] = []
+        self.references: list[Line] = []
+        nodes = list(within(body))
+        self.targets = frozenset(each.name for each in nodes if isinstance(each, c_ast.Goto))
+        self.addressed = frozenset(map(_addressed, nodes))
+        variables = [(each, self.declare(each, is_parameter=True)) for each in parameters]
+        kept = [self._kept(*each) for each in variables if each[1].width is not None]
+        names = [variable.name for _, variable in variables]
+        lines = self._block(list(body.block_items or ()))
+        unset = [Line(f"{name} = {self.bind(UNSET)}") for name in self.unset]
+        jump = [Line(f"{JUMP} = 0")] if self.jumps else []
+        return names, [*jump, *unset, *map(Line, kept), *self.references, *lines]
 
-    def _block(self, items: list[Any]) -> Step:
-        self.labels.append(frozenset(label for item in items for label, _ in _labelled(item)))
+    def _kept(self, node: Any, parameter: LocalVariable) -> str:
+        """An argument as the parameter keeps it."""
+        return self._storing(node, parameter, Computation(parameter.name))
+
+    def _block(self, items: list[Any]) -> list[Line]:
+        found = [_labelled(item) for item in items]
+        labels = frozenset(label for each in found for label, _ in each)
+        self.labels.append(labels)
         self.scopes.append({})
-        steps: list[Step] = []
-        starts: dict[str, int] = {}
-        for item in items:
-            labels = _labelled(item)
-            self.left = self.left and not labels
+        numbers = {label: self._jump() for label in sorted(labels & self.targets)}
+        loop = PythonLoop(numbers, is_c=False)
+        if numbers:
+            self.loops.append(loop)
+        parts: list[tuple[list[int], list[Line]]] = [([], [])]
+        for item, each in zip(items, found, strict=True):
+            here = [numbers[label] for label, _ in each if label in numbers]
+            if here:
+                parts.append((here, []))
+            self.left = self.left and not each
             if self.left:  # a constant rules out what follows
                 self.ruled_out(item)
-            starts |= dict.fromkeys((label for label, _ in labels), len(steps))
-            step = self._statement(labels[-1][1] if labels else item)
-            if step is not None:
-                steps.append(step)
+            parts[-1][1].extend(self._statement(each[-1][1] if each else item))
         self.left = False
         self.scopes.pop()
         self.labels.pop()
-        return _sequence(steps, starts)
+        if not numbers:
+            return parts[0][1]
+        self.loops.pop()
+        return [*segmented(parts), *landing(self.loops, loop)]
 
-    def _statement(self, node: Any) -> Step | None:
-        """One statement; None if it does nothing, or if it is not understood."""
+    def _jump(self) -> int:
+        self.jumps += 1
+        return self.jumps
+
+    def _statement(self, node: Any) -> list[Line]:
+        """One statement; none if it does nothing, or if it is not understood."""
         reader = _READERS.get(type(node).__name__)
         try:
             if reader is None:
@@ -77,51 +107,40 @@ class FaultStatements(FaultExpressions):
             return reader(self, node)
         except PolicyError as error:
             self.program.note_error(error)
-            return None
+            return []
 
-    def cite(self, node: Any, text: str, taken: bool | None = None) -> Cited:
-        """The line of a statement."""
+    def cite(self, node: Any, text: str, taken: bool | None = None) -> Line:
+        """Notes that the line of a statement is executed."""
         words = " ".join(text.split())
-        return Cited(self.definition.source.file, node.coord.line, words, taken)
+        cited = Cited(self.definition.source.file, node.coord.line, words, taken)
+        return Line(f"F.trace.append({self.bind(cited)})", traced=True)
 
-    def _cited(self, node: Any, run: Run) -> Step:
-        """A step that goes on to the next."""
-        cited = self.cite(node, text_of(node) + ";")
+    def _cited(self, node: Any, *texts: str) -> list[Line]:
+        """A statement that goes on to the next."""
+        return [self.cite(node, text_of(node) + ";"), *map(Line, texts)]
 
-        def step(fault: Fault, env: Env) -> None:
-            if fault.trace is not None:
-                fault.trace.append(cited)
-            run(fault, env)
+    def _leaving(self, node: Any, lines: list[Line]) -> list[Line]:
+        """A statement that goes elsewhere."""
+        return [self.cite(node, text_of(node).removesuffix(";") + ";"), *lines]
 
-        return step
+    def _working(self, node: Any) -> list[Line]:
+        """Counts what can be repeated."""
+        raises = self.bind(operations.endless("this goes round for ever", self.failing(node)))
+        return [Line("F.work += 1"), Line(f"if F.work > {MAX_WORK}: raise {raises}()")]
 
-    def _leaving(self, node: Any, leave: Callable[[Fault, Env], EarlyReturn]) -> Step:
-        """A step that goes elsewhere. Only these can make a loop."""
-        cited = self.cite(node, text_of(node).removesuffix(";") + ";")
+    def _empty(self, _node: Any) -> list[Line]:
+        return []
 
-        def step(fault: Fault, env: Env) -> EarlyReturn:
-            if fault.trace is not None:
-                fault.trace.append(cited)
-            fault.work += 1
-            if fault.work > MAX_WORK:
-                raise self.error(node, "this goes round for ever")
-            return leave(fault, env)
-
-        return step
-
-    def _empty(self, _node: Any) -> None:
-        return None
-
-    def _compound(self, node: Any) -> Step:
+    def _compound(self, node: Any) -> list[Line]:
         return self._block(list(node.block_items or ()))
 
-    def _branch(self, node: Any | None) -> Step:
+    def _branch(self, node: Any | None) -> list[Line]:
         if node is None:
-            return _nothing
+            return []
         items = list(node.block_items or ()) if isinstance(node, c_ast.Compound) else [node]
         return self._block(items)
 
-    def _if(self, node: Any) -> Step:
+    def _if(self, node: Any) -> list[Line]:
         condition = self.truth(node.cond)
         if condition.constant is not None:
             self.ruled_out(node.iffalse if condition.constant else node.iftrue)
@@ -131,20 +150,14 @@ class FaultStatements(FaultExpressions):
             return always
         text = f"if ({text_of(node.cond)})"
         yes, no = self.cite(node, text, True), self.cite(node, text, False)
-        then, holds = self._branch(node.iftrue), condition.run
-        otherwise = None if node.iffalse is None else self._branch(node.iffalse)
+        then, otherwise = self._branch(node.iftrue), self._branch(node.iffalse)
+        return [
+            Line(f"if {condition.test}:"),
+            *indented([yes, *then]),
+            *alternative([no, *otherwise]),
+        ]
 
-        def step(fault: Fault, env: Env) -> EarlyReturn | None:
-            held = holds(fault, env)
-            if fault.trace is not None:
-                fault.trace.append(yes if held else no)
-            if held:
-                return then(fault, env)
-            return None if otherwise is None else otherwise(fault, env)
-
-        return step
-
-    def _declaration(self, node: Any) -> Step | None:
+    def _declaration(self, node: Any) -> list[Line]:
         if node.name is None or "static" in node.storage or "extern" in node.storage:
             raise self.error(node, "only local variables can be declared here")
         if isinstance(node.type, c_ast.FuncDecl | c_ast.ArrayDecl):
@@ -152,48 +165,32 @@ class FaultStatements(FaultExpressions):
         value = None if node.init is None else self.value(node.init)
         variable = self.declare(node)
         if value is None:
-            return None
+            return []
         if "const" in node.quals and value.constant is not None:
             kept = fit(value.constant, variable.width or LONG)
             self.scopes[-1][node.name] = variable._replace(constant=kept)
-        return self._cited(node, self._storing(node, variable, value.run))
+        return self._cited(node, self._storing(node, variable, value))
 
-    def declare(self, node: Any) -> LocalVariable:
+    def declare(self, node: Any, is_parameter: bool = False) -> LocalVariable:
         """A variable of the innermost block, or a parameter."""
         self.declared += 1
-        variable = LocalVariable(f"{node.name}#{self.declared}", width_of(node))
+        name, width = f"v{self.declared}", width_of(node)
+        is_set = is_parameter or (node.init is not None and not self.labels[-1] & self.targets)
+        if node.name in self.addressed:
+            is_set = False
+        if not is_set and not is_parameter:
+            self.unset.append(name)
+        whole = width is not None and width[0] < FLAG_BITS
+        variable = LocalVariable(name, width, is_set, whole)
         self.scopes[-1][node.name] = variable
         return variable
 
-    def _storing(self, node: Any, variable: LocalVariable, run: Run) -> Run:
-        key, fits = variable.key, self.fitting(node, variable.width)
-
-        def keep(fault: Fault, env: Env) -> None:
-            value = run(fault, env)
-            env[key] = value if fits is None else fits(value)
-
-        return keep
-
-    def fitting(self, node: Any, width: tuple[int, bool] | None) -> Callable[[Any], Any] | None:
-        """What a variable of that width makes of a value; None if it keeps any as it is."""
-        if width is None:
-            return None
-        bits, fail = width[0], self._failing(node)
-
-        def fits(value: Any) -> Any:
-            if type(value) is int:
-                return fit(value, width)
-            if bits == 64 and isinstance(value, Opaque | Symbolic):  # an address
-                return value
-            if isinstance(value, Flags) and bits >= value.bits:
-                return value
-            if not isinstance(value, int):
-                if bits != 1 or not hasattr(value, "kind"):
-                    raise fail(f"{named(value)} where an integer is kept")
-                value = 1  # a pointer as a bool
-            return fit(value, width)
-
-        return fits
+    def _storing(self, node: Any, variable: LocalVariable, value: Computation) -> str:
+        text = value.text
+        if variable.width is not None:
+            fits = operations.fitting(variable.width, self.failing(node))
+            text = self.fitted(value, variable.width, fits)
+        return f"{variable.name} = {text}"
 
     def _address(self, node: Any) -> Computation:
         """That of a local variable, or of something in the model."""
@@ -201,88 +198,67 @@ class FaultStatements(FaultExpressions):
         variable = self.find(inner.name) if isinstance(inner, c_ast.ID) else None
         if variable is None:
             return super()._address(node)
-        fits, read = self.fitting(node, variable.width), self._variable(inner, variable).run
+        read = self.variable(inner, variable).text
+        kept = self._storing(node, variable, Computation("value"))
+        keep = f"keep{len(self.references)}"
+        self.references += [
+            Line(f"def {keep}(value):"),
+            Line(f"nonlocal {variable.name}", 1),
+            Line(kept, 1),
+        ]
+        return Computation(f"{self.bind(Reference)}(lambda: {read}, {keep})")
 
-        def refer(fault: Fault, env: Env) -> Reference:
-            def keep(value: Any) -> None:
-                env[variable.key] = value if fits is None else fits(value)
-
-            return Reference(lambda: read(fault, env), keep)
-
-        return Computation(refer)
-
-    def _assigned(self, node: Any) -> Step:
+    def _assigned(self, node: Any) -> list[Line]:
         value = node.rvalue
         if isinstance(value, c_ast.Assignment):  # a = b = c
             outer = c_ast.Assignment(node.op, node.lvalue, value.lvalue, node.coord)
-            return _sequence([self._assigned(value), self._assigned(outer)], {})
+            return [*self._assigned(value), *self._assigned(outer)]
         if node.op != "=":
             value = c_ast.BinaryOp(node.op[:-1], node.lvalue, node.rvalue, node.coord)
-        run = self.value(value).run
+        computed = self.value(value)
         if isinstance(node.lvalue, c_ast.StructRef):
-            return self._cited(node, self._storing_field(node, run))
+            return self._storing_field(node, computed.text)
         if isinstance(node.lvalue, c_ast.UnaryOp) and node.lvalue.op == "*":
-            return self._cited(node, self._storing_at(node, run))
+            keeps = self.bind(operations.storing_at(self.failing(node.lvalue)))
+            pointer = self.value(node.lvalue.expr).text
+            return self._cited(node, f"{keeps}(F, {pointer}, {computed.text})")
         variable = self.find(node.lvalue.name) if isinstance(node.lvalue, c_ast.ID) else None
         if variable is None:
             raise self.error(node.lvalue, "only a local variable or a field can be assigned to")
-        return self._cited(node, self._storing(node, variable, run))
+        return self._cited(node, self._storing(node, variable, computed))
 
-    def _storing_field(self, node: Any, run: Run) -> Run:
-        struct, field = self.value(node.lvalue.name).run, node.lvalue.field.name
-        inner = node.lvalue.name
+    def _storing_field(self, node: Any, value: str) -> list[Line]:
+        inner, field = node.lvalue.name, node.lvalue.field.name
         variable = self.find(inner.name) if isinstance(inner, c_ast.ID) else None
+        struct = self.value(inner).text
+        stores = self.bind(operations.storing_field(field, self.failing(node.lvalue)))
+        texts = [f"of, value = {struct}, {value}"]
+        others = [f"{stores}(F, of, value)"]
+        if variable is not None:
+            entry = self.bind(operations.storing_entry(field, self.failing(node.lvalue)))
+            texts.append(
+                f"if type(of) is {self.bind(SwapEntry)}: {variable.name} = {entry}(F, value)"
+            )
+            texts.append(f"else: {others.pop()}")
+        return self._cited(node, *texts, *others)
 
-        def keep(fault: Fault, env: Env) -> None:
-            if variable is not None and isinstance(env.get(variable.key), SwapEntry):
-                env[variable.key] = self._entry(node, fault, field, run(fault, env))
-            elif not store(fault, struct(fault, env), field, run(fault, env)):
-                raise self.error(node.lvalue, f"the field {quote(field)} cannot be set")
-
-        return keep
-
-    def _entry(self, node: Any, fault: Fault, field: str, value: Any) -> SwapEntry:
-        """A swap entry whose slot is set."""
-        if field != "val" or not fault.numbers_slots or not isinstance(value, int):
-            raise self.error(node.lvalue, f"the field {quote(field)} cannot be set")
-        return SwapEntry(value)
-
-    def _storing_at(self, node: Any, run: Run) -> Run:
-        pointer = self.value(node.lvalue.expr).run
-
-        def keep(fault: Fault, env: Env) -> None:
-            where, value = pointer(fault, env), run(fault, env)
-            if isinstance(where, Reference):
-                where.keep(value)
-            elif not fault.store_at(where, value):
-                raise self.error(node.lvalue, "nothing can be set through this pointer")
-
-        return keep
-
-    def _while(self, node: Any) -> Step:
+    def _while(self, node: Any) -> list[Line]:
         """`while`, and `do` with `while` behind; no continue is understood."""
-        condition, fails = self.truth(node.cond), self._failing(node)
-        first = isinstance(node, c_ast.DoWhile)
-        body = self._branch(node.stmt)
+        condition, loop = self.truth(node.cond), PythonLoop({}, is_c=True)
+        test, works = condition.test or condition.text, self._working(node)
+        self.loops.append(loop)
+        body = [*works, *self._branch(node.stmt)]
+        self.loops.pop()
+        if isinstance(node, c_ast.DoWhile):
+            test, body = "True", [*body, Line(f"if not {test}: break")]
+        return [Line(f"while {test}:"), *indented(body), *landing(self.loops, loop)]
 
-        def step(fault: Fault, env: Env) -> EarlyReturn | None:
-            again = first or condition.run(fault, env)
-            while again:
-                fault.work += 1
-                if fault.work > MAX_WORK:
-                    raise fails("this goes round for ever")
-                leave = body(fault, env)
-                if leave is not None:
-                    return None if leave is BREAK else leave
-                again = condition.run(fault, env)
-            return None
+    def _break(self, node: Any) -> list[Line]:
+        if not any(loop.is_c for loop in self.loops):
+            raise self.error(node, "break stands in no loop")
+        return self._leaving(node, jumping(self.loops, BREAK))
 
-        return step
-
-    def _break(self, node: Any) -> Step:
-        return self._leaving(node, lambda _fault, _env: BREAK)
-
-    def _stepped(self, node: Any) -> Step:
+    def _stepped(self, node: Any) -> list[Line]:
         """`x++` and the like, whose value nobody asks for."""
         op = node.op.removeprefix("p")
         if op not in ("++", "--"):
@@ -290,16 +266,21 @@ class FaultStatements(FaultExpressions):
         one = c_ast.Constant("int", "1", node.coord)
         return self._assigned(c_ast.Assignment(f"{op[0]}=", node.expr, one, node.coord))
 
-    def _called(self, node: Any) -> Step | None:
+    def _called(self, node: Any) -> list[Line]:
         name = self.called(node)
         passed_over = is_inert(name) or name in EVENTS or name.startswith(HOOK)
         if name in self.program.known or not passed_over:
-            return self._cited(node, self.value(node).run)
+            return self._valueless(node)
         self._doubt(node, name)
         if name in EVENTS:
-            return self._cited(node, self.value(node).run)
+            return self._valueless(node)
         self.pure(node.args)
-        return None
+        return []
+
+    def _valueless(self, node: Any) -> list[Line]:
+        """A call whose value nobody asks for."""
+        value = self.value(node)
+        return self._cited(node, *([value.text] if value.constant is None else ()))
 
     def _doubt(self, node: Any, name: str) -> None:
         """Note a call that is passed over and yet could change the page."""
@@ -310,19 +291,36 @@ class FaultStatements(FaultExpressions):
         elif handed is not None:
             self.program.doubts.append(f"{place} is passed over, but could change {handed}")
 
-    def _return(self, node: Any) -> Step:
+    def _return(self, node: Any) -> list[Line]:
         if node.expr is None:
-            return self._leaving(node, lambda _fault, _env: EarlyReturn(None))
-        run, fits = self.value(node.expr).run, self.fitting(node, self.definition.width)
-        if fits is None:
-            return self._leaving(node, lambda fault, env: EarlyReturn(None, run(fault, env)))
-        return self._leaving(node, lambda fault, env: EarlyReturn(None, fits(run(fault, env))))
+            return self._leaving(node, [Line("return None")])
+        value, width = self.value(node.expr), self.definition.width
+        text = value.text
+        if width is not None:
+            text = self.fitted(value, width, operations.fitting(width, self.failing(node)))
+        return self._leaving(node, [Line(f"return {text}")])
 
-    def _goto(self, node: Any) -> Step:
+    def _goto(self, node: Any) -> list[Line]:
         if not any(node.name in labels for labels in self.labels):
             raise self.error(node, f"goto {quote(node.name)} goes into a block, or nowhere")
-        leave = EarlyReturn(node.name)
-        return self._leaving(node, lambda _fault, _env: leave)
+        number = next(
+            loop.labels[node.name] for loop in reversed(self.loops) if node.name in loop.labels
+        )
+        return self._leaving(node, [*self._working(node), *jumping(self.loops, number)])
+
+
+def _leaves(node: Any) -> bool:
+    """Whether a statement leaves its block, if it is executed."""
+    if isinstance(node, c_ast.Compound) and node.block_items:
+        return _leaves(node.block_items[-1])
+    return isinstance(node, c_ast.Return | c_ast.Goto | c_ast.Break)
+
+
+def _addressed(node: Any) -> str:
+    """The name of a variable whose address is taken; empty of all else."""
+    if isinstance(node, c_ast.UnaryOp) and node.op == "&" and isinstance(node.expr, c_ast.ID):
+        return str(node.expr.name)
+    return ""
 
 
 def _labelled(item: Any) -> list[tuple[str, Any]]:
@@ -334,36 +332,7 @@ def _labelled(item: Any) -> list[tuple[str, Any]]:
     return found
 
 
-def _leaves(node: Any) -> bool:
-    """Whether a statement leaves its block, if it is executed."""
-    if isinstance(node, c_ast.Compound) and node.block_items:
-        return _leaves(node.block_items[-1])
-    return isinstance(node, c_ast.Return | c_ast.Goto | c_ast.Break)
-
-
-def _nothing(_fault: Fault, _env: Env) -> None:
-    return None
-
-
-def _sequence(steps: list[Step], starts: Mapping[str, int]) -> Step:
-    """The steps in order, until one leaves; a goto to one of `starts` goes on from there."""
-    end = len(steps)
-
-    def run(fault: Fault, env: Env) -> EarlyReturn | None:
-        at = 0
-        while at < end:
-            leave = steps[at](fault, env)
-            at += 1
-            if leave is not None:
-                if leave.label is None or leave.label not in starts:
-                    return leave
-                at = starts[leave.label]
-        return None
-
-    return steps[0] if len(steps) == 1 and not starts else run
-
-
-_READERS: Final[Mapping[str, Callable[[FaultStatements, Any], Step | None]]] = {
+_READERS: Final[Mapping[str, Callable[[FaultStatements, Any], list[Line]]]] = {
     "EmptyStatement": FaultStatements._empty,
     "Compound": FaultStatements._compound,
     "If": FaultStatements._if,

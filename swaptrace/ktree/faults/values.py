@@ -57,6 +57,8 @@ ADDRESS: Final = Opaque("address")
 MM: Final = Opaque("vm_mm")
 PMD: Final = Opaque("pmd")
 PROTECTION: Final = Opaque("vm_page_prot")
+PASSED_ON: Final = (ADDRESS, MM, PMD, PROTECTION)
+"""Those that functions of the model are called with."""
 
 
 class NeedsNumber(Exception):

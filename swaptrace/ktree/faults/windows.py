@@ -80,6 +80,10 @@ class Info(Symbolic):
     """vma->swap_readahead_info as it was when the fault began."""
 
 
+def _nowhere(_name: str) -> None:
+    """No page notes which functions are entered."""
+
+
 class ReadaheadFault(Fault):
     """A fault that asks how far it reads ahead, while the C of that runs. `info` is
     vma->swap_readahead_info, `out` what the two pointers have been given, `filled` the fields of
@@ -92,13 +96,14 @@ class ReadaheadFault(Fault):
         self.around, self.exact = around, exact
         self.trace = None
         self.work = 0
+        self.enter = _nowhere
         self.out: dict[Pointer, int] = {}
         self.filled: dict[str, Any] = {}
         self.asked_pages: dict[int, bool] = {}
         last = self.bytes(around.last)
         self.info: Any = self.packed(last, around.window, around.hits) if exact else Info()
 
-    def entered(self, name: str) -> None:
+    def write_protected(self) -> None:
         """No page notes it."""
 
     def was_at(self, page: int) -> int:

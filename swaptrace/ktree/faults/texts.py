@@ -1,0 +1,111 @@
+"""Texts of Python for values of C: nearly every value is an integer, or the one thing of the model
+that is meant; a text looks for that, and hands all else to a function of `operations`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from swaptrace.csource.arithmetic import IntegerType
+from swaptrace.csource.nodes import Nodes
+from swaptrace.csource.parse import place_of
+from swaptrace.csource.scope import fit
+from swaptrace.errors import PolicyError
+from swaptrace.ktree.faults.computation import Computation, LocalVariable, constant
+from swaptrace.ktree.faults.reading import Reading
+from swaptrace.ktree.faults.values import Fail, Opaque
+
+if TYPE_CHECKING:
+    from swaptrace.ktree.faults.source import Definition
+
+
+class FaultTexts(Nodes):
+    """Makes the texts of one function. `marks` are the nodes of what may not be modelled, which the
+    text names by their position, in a comment on the line before."""
+
+    def __init__(self, program: Reading, definition: Definition) -> None:
+        self.program, self.definition = program, definition
+        self.scopes: list[dict[str, LocalVariable]] = [{}]
+        self.declared = self.temporaries = 0
+        self.marks: list[Any] = []
+
+    def error(self, node: Any, message: str) -> PolicyError:
+        """What is wrong with a node, and in which function."""
+        source = self.definition.source
+        where = f"in {self.definition.name}(): {message}"
+        return source.error(place_of(source, node), where)
+
+    def bind(self, value: Any) -> str:
+        """The name that the text has for something."""
+        return self.program.bind(value)
+
+    def failing(self, node: Any) -> Fail:
+        """Makes the error of a node."""
+        return lambda message: self.error(node, message)
+
+    def kept(self, text: str) -> tuple[str, str]:
+        """A text that is to be computed once, and what names its value afterwards."""
+        if text.isidentifier():
+            return text, text
+        self.temporaries += 1
+        name = f"t{self.temporaries}"
+        return f"({name} := {text})", name
+
+    def marked(self, node: Any, call: str) -> str:
+        """A call that says `Unmodelled` where it is none of the model."""
+        self.marks.append(node)
+        return f"(  #@{len(self.marks) - 1}\n{call})"
+
+    def shortly(
+        self, op: str, one: Computation, other: Computation, kind: IntegerType
+    ) -> tuple[str, str, list[str]]:
+        """What an operator makes of two integers of a type, on which condition they are, and what
+        they are called then. No condition: always; an empty text: never so simply."""
+        conditions, names = self._integers(one, other)
+        short, condition = f"{names[0]} {op} {names[1]}", " & ".join(conditions)
+        if not (_is_of(one, kind) and _is_of(other, kind)):
+            short = ""
+        elif op in ("+", "-"):
+            first, name = self.kept(short)
+            low, high = (-(1 << 63), 1 << 63) if kind[1] else (0, 1 << (kind[0] or 63))
+            condition = f"{condition or True} and {low} <= {first} < {high}"
+            short = name
+        return short, condition, names
+
+    def _integers(self, *values: Computation) -> tuple[list[str], list[str]]:
+        """The conditions that all are integers, which compute them, and their names."""
+        if all(value.whole for value in values):
+            return [], [value.text for value in values]
+        conditions, names = [], []
+        for value in values:
+            if value.constant is not None:
+                names.append(value.text)
+                continue
+            first, name = self.kept(value.text)
+            conditions.append(f"(type({first}) is int)")
+            names.append(name)
+        return conditions, names
+
+    def fitted(
+        self, value: Computation, width: tuple[int, bool], fits: Callable[[Any], Any]
+    ) -> str:
+        """A value as an integer of that width keeps it; `fits` makes it so, or fails."""
+        if value.test is not None:
+            return value.text
+        if value.constant is not None:
+            return constant(fit(value.constant, width)).text
+        bits, signed = width
+        low, high = (-(1 << bits - 1), 1 << bits - 1) if signed and bits > 1 else (0, 1 << bits)
+        first, name = self.kept(value.text)
+        whole = f"type({first}) is int and {low} <= {name} < {high}"
+        if bits == 64:
+            whole += f" or type({name}) is {self.bind(Opaque)}"
+        return f"({name} if {whole} else {self.bind(fits)}({name}))"
+
+
+def _is_of(value: Computation, kind: IntegerType) -> bool:
+    """Whether an integer is the same as one of a type: what has a sign has 64 bits, and what has
+    none is kept below zero nowhere."""
+    if kind[1] or (value.kind == kind and value.in_range):
+        return True
+    return value.constant is not None and 0 <= value.constant < 1 << (kind[0] or 63)
