@@ -143,6 +143,8 @@ ALL_MARKED: Final = 47
 """1: every PMD entry has PMD_YOUNG and RAN, and accesses need not set them."""
 LOOKED_AT: Final = 48
 """After so many accesses it is looked whether that is so."""
+FULL_FROM: Final = 49
+"""With so many slots in use swap counts as full."""
 
 # Where the tables begin. Of a transition, at event * COLUMNS + column:
 NEW_COLUMN: Final = 110

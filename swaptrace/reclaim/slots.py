@@ -12,6 +12,7 @@ from typing import Final
 from swaptrace.reclaim.compiled import compiled
 from swaptrace.reclaim.memory import (
     ADDED,
+    FULL_FROM,
     SLOT_TO,
     SLOTS,
     SLOTS_USED,
@@ -128,9 +129,11 @@ def move_cluster(m: Memory, cluster: int, which: int) -> None:
 
 @compiled
 def vm_swap_full(m: Memory) -> bool:
-    """Whether more than half of the slots are in use, those in a per-CPU cache included."""
-    free = m.swap[FREE_PAGES] if m.swap[PLACED] else m.v[SLOTS] - m.v[SLOTS_USED]
-    return free * 2 < m.v[SLOTS]
+    """Whether more than half of the slots are in use, those in a per-CPU cache included; under a
+    limit on swap (mem_cgroup_swap_full()) whether half of it is."""
+    if m.swap[PLACED]:
+        return m.swap[FREE_PAGES] * 2 < m.v[SLOTS]
+    return m.v[SLOTS_USED] >= m.v[FULL_FROM]
 
 
 @compiled

@@ -160,7 +160,7 @@ def report_swap_max(machine: Machine, marks: Map[str, SourceMark], report: Repor
     """What a limit on swap is not modelled with. A device twice as large is never the one that is
     full, nor more than half full."""
     most = machine.swap_max or 0
-    others = (("memory", machine.memory), ("thp", machine.thp), ("lru_batch", machine.lru_batch))
+    others = (("thp", machine.thp), ("lru_batch", machine.lru_batch))
     what = next((key for key, value in others if value), "")
     if machine.swap.backend == NO_SWAP:
         message = "swap_max: means nothing without swap (swap.backend: none)"

@@ -189,10 +189,10 @@ def limit(machine: Machine) -> list[str]:
     """What a program with a limit of memory or swap needs besides."""
     if machine.memory is None and machine.swap_max is None:
         return []
-    what = "memory" if machine.swap_max is None else "swap"
-    most = human(machine.swap_max or machine.memory or 0)
+    most = {"memory": machine.memory, "swap": machine.swap_max}
+    said = " and ".join(f"{what} limit is {human(size)}" for what, size in most.items() if size)
     return [
-        f"Its {what} limit is {most}, for which it takes an empty memory cgroup:",
+        f"Its {said}, for which it takes an empty memory cgroup:",
         "",
         "    mkdir /sys/fs/cgroup/scenario",
         "    ./scenario /sys/fs/cgroup/scenario",

@@ -37,10 +37,12 @@ def advises_regions(scenario: Scenario) -> bool:
     """Whether the program gives MADV_HUGEPAGE to each region, and `always` is set as `madvise`.
 
     So the rest of the machine goes on as it was, and what it allocates is not counted. Not where
-    it could be seen: the scenario itself gives that advice, or has a region faulted in as it is
-    mapped.
+    it could be seen: under a memory limit, where a fault reclaims for a large folio only with that
+    advice, or where the scenario itself gives it, or has a region faulted in as it is mapped.
     """
-    return large_folios(scenario.machine.thp) and not any(
+    if not large_folios(scenario.machine.thp) or scenario.machine.memory is not None:
+        return False
+    return not any(
         (isinstance(step, MlockallStep) and "MCL_FUTURE" in step.flags)
         or (isinstance(step, MmapStep) and populates(step))
         or (isinstance(step, MadviseStep) and step.advice is Advice.HUGEPAGE)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
+from swaptrace.errors import ScenarioError
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
@@ -24,6 +25,7 @@ from swaptrace.verify.fitting import check_runnable, machine_for
 from swaptrace.verify.limiting import Unfit
 from tests.effort import examples
 from tests.replay.strategies import PAGE, scenarios
+from tests.replay.test_limit import agree_by_lists, tight
 from tests.replay.test_naive import agree
 from tests.verify.programs import FACTS
 
@@ -79,6 +81,38 @@ def test_both_replays_agree_under_a_limit_on_swap(
     agree(replace(scenario, machine=machine), policy)
 
 
+@settings(max_examples=examples(40))
+@given(
+    tight(),
+    st.sampled_from(policies.SERIES),
+    st.sampled_from(["6.16", "6.18", "7.2", "7.3"]),
+    st.integers(3, 60),
+)
+def test_both_replays_agree_under_limits_on_memory_and_swap(
+    scenario: Scenario, policy: str, kernel: str, slots: int
+) -> None:
+    """Do arrays reclaim what lists of objects do, where half of the slots or all are in use?"""
+    machine = scenario.machine
+    reclaim = "classic" if machine.reclaim == "mglru" else machine.reclaim
+    swap = replace(machine.swap, size=PAGE << 20)
+    limits = {"swap_max": slots * PAGE, "reclaim": reclaim, "kernel": kernel}
+    agree_by_lists(replace(scenario, machine=replace(machine, swap=swap, **limits)), policy)
+
+
+def test_reclaim_leaves_in_memory_what_swap_has_no_room_for() -> None:
+    """Is the cgroup killed once both are full, and not before?"""
+    said = {"machine.kernel": "6.18", "machine.memory": "64KiB", "machine.swap_max": "32KiB"}
+    steps = "[{mmap: buf, size: 128KiB}, {write: buf, length: LENGTH}]"
+
+    def after(length: str) -> PolicyResult:
+        scenario = load_text(f"steps: {steps.replace('LENGTH', length)}", "limited", said)
+        return replay(scenario, policies.find("final"))
+
+    assert after("96KiB").total["pswpout"] == 8
+    with pytest.raises(ScenarioError, match=r"give machine\.memory more or machine\.swap_max"):
+        after("100KiB")
+
+
 def test_programs_limit_swap() -> None:
     """Does one write memory.swap.max before its processes run in the cgroup, and is the document
     the same scenario; is an older kernel not compared?"""
@@ -88,5 +122,7 @@ def test_programs_limit_swap() -> None:
     program = emit_c(scenario)
     assert "#define SWAP_LIMIT (32 * KiB)" in program
     assert "Its swap limit is 32KiB, for which it takes an empty memory cgroup" in program
+    both = replace(scenario, machine=replace(scenario.machine, memory=64 << 10))
+    assert "Its memory limit is 64KiB and swap limit is 32KiB, for which" in emit_c(both)
     with pytest.raises(Unfit, match=r"swap_max is modelled from Linux 6\.15 on, not in 6\.12"):
         machine_for(scenario, replace(FACTS, page_cluster=0))

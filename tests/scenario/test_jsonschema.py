@@ -124,10 +124,7 @@ BEYOND: Final = {
     "expect-window": "holds the windows against the labels of the steps",
     "far-too-many-problems": STATE,
     "machine-swap-size-huge": "needs the value of a size that has a unit",
-    **{
-        f"machine-swap-max-{name}": OTHER_KEY
-        for name in ("device", "kernel", "memory", "none", "thp")
-    },
+    **{f"machine-swap-max-{name}": OTHER_KEY for name in ("device", "kernel", "none", "thp")},
     "machine-swap-max-unaligned": PAGE_SIZE,
     "machine-swap-none-mglru": OTHER_KEY,
     "machine-swap-none-size": OTHER_KEY,

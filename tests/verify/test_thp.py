@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -48,6 +49,9 @@ def test_regions_are_advised_so_that_nobody_else_gets_large_folios() -> None:
 def test_sizes_are_as_said_where_an_advice_would_come_too_late() -> None:
     """Is a region populated with large folios where the kernel does that as it is mapped?"""
     assert advises_regions(scenario(MICRO))
+    limited = scenario(MICRO)
+    limited = replace(limited, machine=replace(limited.machine, memory=1 << 20))
+    assert not advises_regions(limited)
     found = scenario(f"{MICRO}- {{mlockall: [MCL_FUTURE]}}\n")
     assert not advises_regions(found)
     assert {s: w for s, w in settings(found).items() if w != "never"} == {

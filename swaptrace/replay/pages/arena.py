@@ -82,6 +82,7 @@ class Arena:
         self.v[memory.CAPACITY] = (machine.memory or 0) // machine.page_size
         self.v[memory.PAGES_SHIFT] = (1 << 30).bit_length() - machine.page_size.bit_length()
         self.v[memory.SLOTS] = world.device.total
+        self.v[memory.FULL_FROM] = world.device.full_from
         self.v[memory.STAT_FLUSH] = machine.stat_flush or 0
         self.v[memory.LRU_DRAIN] = machine.lru_drain or 0
         self.v[memory.EXACT] = machine.reclaim == "lru"
@@ -265,10 +266,11 @@ class Arena:
         if why == loop.UNKNOWN:
             self.fill()
         elif why == loop.KILLED:
+            swap = "swap.size" if self.world.machine.swap_max is None else "swap_max"
             raise OutOfMemory(
                 "the memory limit is reached and nothing can be reclaimed: the kernel would kill a "
                 "process here; give machine.memory more"
-                f"{' or machine.swap.size' if self.v[memory.SLOTS] else ''}"
+                f"{f' or machine.{swap}' if self.v[memory.SLOTS] else ''}"
             )
 
     def settle(self, tally: Tally) -> None:
