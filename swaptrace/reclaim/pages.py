@@ -97,13 +97,13 @@ def take(m: Memory, page: int, event: int, root: bool) -> None:
             m.t[m.v[FIRST_PAGE] + first] = page
     new = m.t[m.v[NEW_COLUMN] + at]
     m.column[page] = new
-    m.v[SLOTS_USED] += m.t[m.v[SLOTS_DELTA] + at]
     if m.swap[PLACED] and m.t[m.v[WAY] + at]:
         follow_slots(m, page, m.t[m.v[WAY] + at])
+    if m.v[TRACKED] and m.t[m.v[WAY] + at]:
+        move(m, page, m.t[m.v[WAY] + at], column, root)
+    m.v[SLOTS_USED] += m.t[m.v[SLOTS_DELTA] + at]  # workingset_refault() comes before swap_free()
     if not m.v[TRACKED]:
         return
-    if m.t[m.v[WAY] + at]:
-        move(m, page, m.t[m.v[WAY] + at], column, root)
     if (
         m.t[m.v[LOCKED_FOLIOS] + column]
         or m.t[m.v[LOCKED_FOLIOS] + new]

@@ -310,7 +310,6 @@ class NaiveMemory:
             self.tally.see(kind, shared.members[member], shared.name, page, 1)
         if self.slots is not None:
             self.slots.follow(shared, page, event)
-        self.world.device.used += row.slots
         shared.region.change(Walk(page, 1), lambda _: row.new)
         state = self.state(shared, page)
         refault = state.shadows[way.read] if way.read >= 0 else None
@@ -335,6 +334,7 @@ class NaiveMemory:
         state.shadows = [shadows.get(number) for number in range(len(column.slots))]
         if refault is not None and not self.exact:
             self.refault(new[0], refault)
+        self.world.device.used += row.slots
         for number, folio in enumerate(new):
             self.add_new(folio, read=number == 0 and way.read >= 0)
         for number, folio in enumerate(state.folios):

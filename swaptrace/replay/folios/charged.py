@@ -12,7 +12,11 @@ from swaptrace.vmflags import VmFlag
 
 class Charged(Pagewise):
     """Blocks whose folios are on lists. `fresh` are those that have been charged by the event that
-    is under way, by block and first page; `busy` those that a fault refers to."""
+    is under way, by block and first page; `busy` those that a fault refers to. `swappable` is that
+    a slot was free when the last one was charged, as workingset_refault() comes before swap_free().
+    """
+
+    swappable = True
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -44,6 +48,7 @@ class Charged(Pagewise):
         block.loose.update(made)
         if fits:
             self.fresh[id(block), pages.start] = self.shadow_of(block, p, pages)
+            self.swappable = self.slots.used < self.slots.total
             self.used += len(pages)
         return fits
 
@@ -89,7 +94,7 @@ class Charged(Pagewise):
     def add_new(self, folio: LruFolio, shadow: Shadow | None) -> None:
         """A new folio, which may have been here before."""
         if shadow is not None:
-            self.lru.refault(folio, shadow, self.slots.used < self.slots.total)
+            self.lru.refault(folio, shadow, self.swappable)
         self.add_lru(folio)
 
     def add_lru(self, folio: LruFolio) -> None:
