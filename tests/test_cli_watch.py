@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from importlib import util
 from pathlib import Path
 
 import pytest
@@ -163,7 +164,7 @@ def test_numba_is_named_once_where_it_would_help(
 ) -> None:
     """Is it said of a long replay page by page, and not where it is installed or of no use?"""
     Path("plain.yaml").write_text(READ_WRITE)
-    monkeypatch.setattr(hint, "find_spec", lambda _name: object() if there else None)
+    monkeypatch.setattr(util, "find_spec", lambda _name: object() if there else None)
     said: list[str] = []
     monkeypatch.setattr(hint, "complain", said.append)
     monkeypatch.setattr("threading.Timer", AtOnce)
@@ -177,7 +178,7 @@ def test_numba_is_named_once_where_it_would_help(
 
 def test_a_sweep_names_numba_while_it_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, also where it then replays for long?"""
-    monkeypatch.setattr(hint, "find_spec", lambda _name: None)
+    monkeypatch.setattr(util, "find_spec", lambda _name: None)
     said: list[str] = []
     monkeypatch.setattr(hint, "complain", said.append)
     monkeypatch.setattr("threading.Timer", AtOnce)
