@@ -181,7 +181,7 @@ ROWS = Walk(
     # The header of the swap device has the first slot: then the next slot is the first of a row.
     ("write@all", *(("pageout@0", "read@all") * 3)),
     ("write@all", "pageout@0", "pageout@1", "pageout@all", "read@all", "dontneed@all"),
-    5,
+    4,
     used=False,
 )
 """Pages are swapped out one by one, in order or not, or together."""

@@ -197,7 +197,7 @@ def unknown(policy: Curious, proved: Iterator[Question]) -> set[str]:
 ON_BLOCKS = ("read@0,write,pageout,fork,exit", "write@0,write@all,pageout@all,mlock,clear_refs")
 
 
-@pytest.mark.parametrize("ops", ON_BLOCKS)
+@pytest.mark.parametrize("ops", some(ON_BLOCKS, 1))
 @pytest.mark.parametrize(
     ("kernel", "backend"),
     some([(k, b) for k in ("7.3", "7.2", "6.18", "6.12") for b in ("disk", "zram")], 2),
@@ -214,6 +214,7 @@ def test_every_question_about_a_block_is_among_those_of_the_proof(
     assert not unknown(policy, questions(2, static_facts(machine), block=True))
 
 
+@exhaustive
 def test_two_that_decide_alike_about_large_folios_are_proved_equal() -> None:
     """At once, with all operations, and are those told apart that differ about large folios?"""
     alike = on_a_block(Alike())

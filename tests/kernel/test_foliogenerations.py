@@ -13,7 +13,7 @@ from tests.kernel.foliogenerations import difference, observations
 ALL = list(observations())
 
 
-@pytest.mark.parametrize("observation", some(ALL, 2), ids=lambda o: o["scenario"])
+@pytest.mark.parametrize("observation", some(ALL, 1), ids=lambda o: o["scenario"])
 def test_all_counters_and_page_maps_agree(observation: dict[str, Any], tmp_path: Path) -> None:
     """After each step: accesses, and advice on parts of folios?"""
     assert difference(observation, tmp_path) == ""

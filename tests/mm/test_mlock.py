@@ -30,7 +30,7 @@ from swaptrace.mm.moves import Moves, moves
 from swaptrace.mm.transition import transition
 from swaptrace.replay.world import static_facts
 from swaptrace.scenario.hardware import Machine, Swap
-from tests.effort import examples
+from tests.effort import ALL
 from tests.mm.walks import UNTOUCHED, possible
 
 MERGED = policies.find("merged")
@@ -150,7 +150,7 @@ def choices(column: Column, facts: Facts) -> list[Event]:
     return [*found, *often, *often, *more, *(Activate(0, facts, f) for f in sorted(mapped_now))]
 
 
-@settings(max_examples=examples(1500), deadline=None)
+@settings(max_examples=1500 if ALL else 60, deadline=None)
 @given(st.data(), st.sampled_from(KERNELS), st.sampled_from(("zram", "disk", "zswap")))
 def test_folios_are_marked_as_by_the_functions_of_the_kernel(
     data: st.DataObject, kernel: str, backend: str
@@ -197,7 +197,7 @@ def merges(column: Column, facts: Facts) -> list[Event]:
     ]
 
 
-@settings(max_examples=examples(1500), deadline=None)
+@settings(max_examples=1500 if ALL else 60, deadline=None)
 @given(st.data(), st.sampled_from(KERNELS), st.sampled_from(("zram", "disk", "zswap")))
 def test_a_ksm_folio_is_mlocked_while_a_locked_vma_maps_it_where_that_matters(
     data: st.DataObject, kernel: str, backend: str

@@ -101,7 +101,7 @@ def test_the_program_compiles_without_a_warning(compiler: str, tmp_path: Path) -
 def test_random_scenarios_of_huge_pages_replay_alike() -> None:
     """Are those that are modelled the same page by page, and do they load from their own text?"""
     done = 0
-    for index in range(150 if ALL else 40):
+    for index in range(150 if ALL else 25):
         made = HugePageMaker(Random(index), uffd=True).scenario("huge")
         try:
             found = replay(load_text(to_yaml(made)), policies.find("merged"), pages=True)
