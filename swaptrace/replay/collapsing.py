@@ -12,6 +12,7 @@ from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.call import Call, Errno
 from swaptrace.replay.space import VmArea
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import MadviseStep, Nesting, Step
 from swaptrace.vmflags import VmFlag
 
@@ -26,6 +27,7 @@ def madvise_collapse(call: Call, area: VmArea, start: int, end: int) -> Errno:
             "MADV_COLLAPSE is modelled where large folios are, without a memory limit; give "
             "machine.thp, as {2MiB: madvise}"
         )
+    check_stored(call.world.machine)
     size = call.world.machine.page_size // ENTRY_BYTES
     if not possible(area, size):
         return "EINVAL"
@@ -40,6 +42,12 @@ def madvise_collapse(call: Call, area: VmArea, start: int, end: int) -> Errno:
             if scanned.ends:
                 return errno
     return errno
+
+
+def check_stored(machine: Machine) -> None:
+    """Raise where zswap does not store what MADV_COLLAPSE makes."""
+    if machine.swap.backend == "zswap" and not has_model(machine.kernel, Feature.LARGE_IN_ZSWAP):
+        raise NotModelled(Feature.LARGE_IN_ZSWAP.condition)
 
 
 def check_errno(call: Call, scanned: KhugepagedScan) -> None:

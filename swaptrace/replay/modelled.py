@@ -60,7 +60,7 @@ def of_large_folios(machine: Machine) -> NoModel | None:
     if not has_model(machine.kernel, Feature.LARGE_FOLIOS):
         what, right = "before Linux 6.8", f"give 'kernel: 6.8' or later, not {machine.kernel}"
         keys = ("kernel",)
-    elif machine.swap.backend == "zswap" and not has_model(machine.kernel, Feature.LARGE_IN_ZSWAP):
+    elif machine.swap.backend == "zswap" and not stores_all(machine):
         what = "with zswap before Linux 6.13, which does not store them"
         right, keys = "give 'kernel: 6.13'", ("kernel", "swap.backend")
     elif machine.page_size != 4096:
@@ -73,6 +73,19 @@ def of_large_folios(machine: Machine) -> NoModel | None:
     return NoModel(f"large folios (machine.thp) are not modelled {what}", right, (*keys, "thp"))
 
 
+def stores_all(machine: Machine) -> bool:
+    """Whether zswap stores all that comes to it: large folios, too; or none come, as up to 6.9 only
+    those of 2 MiB are swapped out whole."""
+    if follows(machine.kernel, Rule.SWAPS_OUT_WHOLE):
+        return has_model(machine.kernel, Feature.LARGE_IN_ZSWAP)
+    return not allows_huge(machine)
+
+
+def allows_huge(machine: Machine) -> bool:
+    """Whether some are of 2 MiB."""
+    return any(each.size == "2MiB" and each.enabled != "never" for each in sizes(machine.thp))
+
+
 def limited(machine: Machine) -> NoModel | None:
     """Of one that has a memory limit, too."""
     backend = machine.swap.backend
@@ -83,7 +96,7 @@ def limited(machine: Machine) -> NoModel | None:
         what, right, key = "with 'reclaim: lru'", "give 'reclaim: classic'", "reclaim"
     elif not BACKENDS[backend].synchronous_io:
         what, right, key = f"on {backend}", "give 'swap: zram'", "swap.backend"
-    elif any(each.size == "2MiB" and each.enabled != "never" for each in sizes(machine.thp)):
+    elif allows_huge(machine):
         what, right, key = "if they are of 2MiB", "give sizes up to 1MiB", "thp.2MiB"
     else:
         return None

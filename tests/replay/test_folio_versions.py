@@ -68,6 +68,16 @@ def test_2_mib_go_to_swap_whole_and_come_back_page_by_page(kernel: str) -> None:
     assert counts(result, "thp_swpout", "mthp_split", "majflt") == (1, 0, 512)
 
 
+@pytest.mark.parametrize("kernel", ["6.8", "6.9"])
+def test_zswap_stores_the_pages_of_what_was_split(kernel: str) -> None:
+    """Up to 6.9, does zswap get single pages of 64 KiB, and is 2 MiB an error, which it refuses?"""
+    steps = f"{TWO}; {PAGEOUT}; {{read: a}}"
+    result = replayed(kernel, steps, swap_backend="zswap")
+    assert counts(result, "zswpout", "zswpin", "pswpout", "mthp_split") == (32, 32, 0, 2)
+    with pytest.raises(SwaptraceError, match="large folios in zswap is modelled as since"):
+        replayed(kernel, f"{TWO}; {{madvise: a, advice: COLLAPSE}}", swap_backend="zswap")
+
+
 @pytest.mark.parametrize(("kernel", "minor"), [("6.8", 512), ("6.10", 512), ("6.11", 1)])
 def test_what_is_in_the_swap_cache_whole_is_mapped_whole(kernel: str, minor: int) -> None:
     """Does one fault map 2 MiB that a disk has left in the swap cache, since 6.11?"""

@@ -207,3 +207,11 @@ def test_a_large_folio_is_mlocked_once_less_for_each_page_that_is_copied(
     text = f"machine: {{kernel: '6.12', thp: 64KiB}}\nsteps:\n{steps}{FREED}"
     found = replay(load_text(text, "a"), policies.find("merged"))
     assert found.total.get("pswpout", 0) == written
+
+
+def test_a_walk_that_locks_comes_to_folios_that_begin_later() -> None:
+    """Are all of several folios of one page table mlocked, and given up, by one call each?"""
+    steps = "[{mmap: a, size: 256KiB}, {write: a}, {mlock: a}, {munlock: a}, {madvise: a, "
+    machine = {"machine.thp.64KiB": "always", "machine.thp.2MiB": "madvise"}
+    scenario = load_text(f"steps: {steps}advice: PAGEOUT}}]", "a", machine)
+    assert replay(scenario, policies.find("merged")).total["mthp_swpout"] == 4
