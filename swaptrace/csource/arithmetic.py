@@ -80,6 +80,8 @@ UNKNOWN: Final = (0, True)
 
 SHIFTS: Final = ("<<", ">>")
 
+CAN_FAIL: Final = (*SHIFTS, "/", "%")
+
 Fail = Callable[[str], PolicyError]
 
 
@@ -135,6 +137,8 @@ def of_types(
     kind = one if op in SHIFTS else common(one, other)
     masks = op == "&" and not kind[0]  # a mask below zero is the same in any width
     shows, apply = op in COMPARISONS, OPERATORS[op]
+    if kind[1] and op not in CAN_FAIL:
+        return apply
 
     def run(left: int, right: int) -> int:
         left = left if masks else converted(left, kind, fail)

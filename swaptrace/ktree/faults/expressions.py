@@ -19,6 +19,7 @@ from swaptrace.csource.arithmetic import (
     COMPARISONS,
     INT,
     OPERATORS,
+    SHIFTS,
     UNKNOWN,
     common,
     of_constant,
@@ -55,8 +56,6 @@ from swaptrace.ktree.faults.values import DEVICE, PTEP, VMA, VMF, Address, Flags
 
 SINGLE: Final = {each.kind: each for each in (VMA, VMF, PTEP, DEVICE)}
 """What the model has but one of, by its kind."""
-
-BITWISE: Final = ("&", "|", "^")
 
 
 class FaultExpressions(FaultTexts):
@@ -209,19 +208,17 @@ class FaultExpressions(FaultTexts):
 
     def _computed(self, node: Any, one: Computation, other: Computation) -> Computation:
         """Of two values, of which at least one changes."""
-        op, kind = node.op, common(one.kind, other.kind)
+        op = node.op
+        kind = one.kind if op in SHIFTS else common(one.kind, other.kind)
         run = self.bind(operation(op, one.kind, other.kind, self.failing(node)))
-        if op not in COMPARISONS and op not in (*BITWISE, "+", "-"):
-            text = f"{run}({one.text}, {other.text})"
-            return Computation(text, kind=result_of(op, one.kind, other.kind))
         short, condition, names = self.shortly(op, one, other, kind)
-        if not short:
-            short, condition = f"{run}({one.text}, {other.text})", ""
         if not condition:
-            whole = one.whole and other.whole
-            found = Computation(f"({short})", kind=kind, in_range=whole, whole=whole)
+            found = Computation(f"({short})", kind=kind, in_range=True, whole=True)
             return decided(found.text) if op in COMPARISONS else found
         slow = f"{run}({', '.join(names)})"
+        if op in ("==", "!="):
+            pointers = " and ".join(f"type({name}) is {self.bind(Pointer)}" for name in names)
+            slow = f"{names[0]} {op} {names[1]} if {pointers} else {slow}"
         if op == "&" and other.constant is not None:
             slow = f"{_of_flags(names, self.bind(Flags))} else {slow}"
         if op in COMPARISONS:

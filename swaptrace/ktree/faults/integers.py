@@ -6,7 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from swaptrace.csource.arithmetic import Fail, IntegerType, of_types
-from swaptrace.ktree.faults.values import Flags, NeedsNumber, Pointer, Symbolic, are_equal, named
+from swaptrace.ktree.faults.values import (
+    Address,
+    Flags,
+    NeedsNumber,
+    Pointer,
+    PtePointer,
+    Symbolic,
+    are_equal,
+    named,
+)
 
 
 def operation(
@@ -20,6 +29,8 @@ def operation(
             return of_integers(left, right)
         if type(left) is Pointer and type(right) is Pointer and op in ("==", "!="):
             return int((left == right) == (op == "=="))
+        if op != "!=" and type(left) in (Address, PtePointer):
+            return left.computed(op, right, is_left=True)
         if isinstance(left, Symbolic):
             return _of_symbol(op, left, right, fail, is_left=True)
         if isinstance(right, Symbolic):

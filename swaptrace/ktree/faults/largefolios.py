@@ -138,9 +138,9 @@ def _orders(fault: LargeFault, among: Any) -> int:
 
 def _suitable(fault: LargeFault, address: Any, among: Any) -> int:
     low, high = fault.page.around.bounds(fault.p, fault.i)
-    found = 0
+    found, wanted = 0, whole(among)
     for order in range(PMD_ORDER + 1):
-        if not whole(among) >> order & 1:
+        if not wanted >> order & 1:
             continue
         pages = fault.block.aligned(fault.at(address), 1 << order)
         found |= (low <= pages.start and pages.stop <= high) << order

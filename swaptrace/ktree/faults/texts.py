@@ -4,9 +4,9 @@ that is meant; a text looks for that, and hands all else to a function of `opera
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from swaptrace.csource.arithmetic import IntegerType
+from swaptrace.csource.arithmetic import COMPARISONS, SHIFTS, IntegerType
 from swaptrace.csource.nodes import Nodes
 from swaptrace.csource.parse import place_of
 from swaptrace.csource.scope import fit
@@ -17,6 +17,10 @@ from swaptrace.ktree.faults.values import Fail, Opaque
 
 if TYPE_CHECKING:
     from swaptrace.ktree.faults.source import Definition
+
+
+PLAIN: Final = (*COMPARISONS, "&", "|", "^")
+"""Operators that mean the same in Python, of any two integers."""
 
 
 class FaultTexts(Nodes):
@@ -60,22 +64,28 @@ class FaultTexts(Nodes):
         self, op: str, one: Computation, other: Computation, kind: IntegerType
     ) -> tuple[str, str, list[str]]:
         """What an operator makes of two integers of a type, on which condition they are, and what
-        they are called then. No condition: always; an empty text: never so simply."""
+        they are called then. No condition: always."""
+        sums, whole = op in ("+", "-", "*", "<<"), one.whole and other.whole
+        if op in PLAIN and whole and _is_of(one, kind) and _is_of(other, kind):
+            return f"{one.text} {op} {other.text}", "", []
         conditions, names = self._integers(one, other)
-        short, condition = f"{names[0]} {op} {names[1]}", " & ".join(conditions)
-        if not (_is_of(one, kind) and _is_of(other, kind)):
-            short = ""
-        elif op in ("+", "-"):
-            first, name = self.kept(short)
-            low, high = (-(1 << 63), 1 << 63) if kind[1] else (0, 1 << (kind[0] or 63))
+        short = f"{names[0]} {'//' if op == '/' else op} {names[1]}"
+        condition = " & ".join(conditions)
+        low, high = (-(1 << 63), 1 << 63) if kind[1] else (0, 1 << (kind[0] or 63))
+        for value, name in zip((one, other), names, strict=True):
+            if not _is_of(value, kind):
+                condition = f"{condition or True} and {low} <= {name} < {high}"
+        if op in SHIFTS:
+            condition = f"{condition or True} and 0 <= {names[1]} < 64"
+        if op in ("/", "%"):  # of others Python rounds otherwise
+            condition = f"{condition or True} and 0 <= {names[0]} and 0 < {names[1]}"
+        if sums:
+            first, short = self.kept(short)
             condition = f"{condition or True} and {low} <= {first} < {high}"
-            short = name
         return short, condition, names
 
     def _integers(self, *values: Computation) -> tuple[list[str], list[str]]:
         """The conditions that all are integers, which compute them, and their names."""
-        if all(value.whole for value in values):
-            return [], [value.text for value in values]
         conditions, names = [], []
         for value in values:
             if value.constant is not None:
