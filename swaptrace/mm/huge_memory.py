@@ -70,6 +70,7 @@ def remove_migration_ptes(page: BlockPage, old: int, new: int) -> None:
         else:
             entry = pte._replace(folio=new, dirty=False)
             page.mlock_vma_folio(new, p)
+            page.mlock_drain()
         page.maps[p] = mapping._replace(pte=entry)
     if not page.block.mapcount(new):
         free_folio(page, new)

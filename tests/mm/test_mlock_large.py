@@ -124,6 +124,11 @@ STEPS = {
         "- {madvise: buf, advice: MADV_HUGEPAGE}\n- {madvise: buf, advice: MADV_COLLAPSE}\n",
         [Marked(512, True, 1)],
     ),
+    "moved twice, the second time split": (
+        "16KiB",
+        LOCK + "- {write: buf}\n- {migrate: buf}\n- {migrate: buf}\n- {munlock: buf}\n",
+        [BARE] * 4,
+    ),
     "moved": ("64KiB", LOCK + "- {write: buf}\n- {migrate: buf}\n", [UNMARKED]),
 }
 """The size of folios, what is done, and what has become of the folios of the first size."""
