@@ -11,7 +11,7 @@ import pytest
 from swaptrace import policies
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.policy import TreePolicy
-from swaptrace.ktree.faults.windows import moved
+from swaptrace.ktree.faults.windowmemory import Windows, moved
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.readahead import ROOT, ReadFault, Window, window_bounds, window_size
 from swaptrace.replay.engine import replay
@@ -121,6 +121,12 @@ EDITS = {
     "twice as far": ("1 << min(page_cluster", "2 << min(page_cluster"),
     "all behind the fault": ("- (((size - 1) / 2) << PAGE_SHIFT)", ""),
     "only where the last was farther up": (NEAR, "before > at"),
+    "another window behind page 100": ("size = 1;", "size = 1 + (at % 512 > 100);"),
+    "another window behind an address": (
+        "size = 1;",
+        "size = 1 + ((at & ~63ul) == (at & ~511ul));",
+    ),
+    "from a page on": ("from = at -", "from = (at & ~(4 * PAGE_SIZE - 1)) -"),
 }
 
 
@@ -196,6 +202,18 @@ def test_what_is_remembered_is_what_c_says(what: str, tmp_path: Path) -> None:
     for fault in some(questions[:: max(1, len(questions) // 40)], 5):
         fresh = asked(policies.from_argument(spec), fault)
         assert asked(own, fault) == fresh
+
+
+@pytest.mark.parametrize("text", [C, OLDER], ids=["6.9", "before"])
+def test_c_runs_once_for_all_addresses_that_it_says_the_same_of(text: str, tmp_path: Path) -> None:
+    """Not for each page of a page table?"""
+    windows = policy(tmp_path, text).functions[ROOT]
+    assert isinstance(windows, Windows)
+    for at in range(512):
+        for last in (at - 1, at + 1, 600):
+            windows(at, last, 8, 3, -512, 1024, (3, 512, 4096))
+    runs = sum(map(len, windows.shapes.values()))
+    assert 2 < runs < 20
 
 
 PASSES = """\

@@ -260,7 +260,9 @@ class FaultExpressions(FaultTexts):
         if width is None:
             raise self.error(node, "a cast to this type is not understood")
         cast = self.bind(operations.casting(width, self.failing(node.expr)))
-        return Computation(f"{cast}({value.text})", kind=promoted(width), in_range=True, whole=True)
+        return Computation(
+            f"{cast}({value.text})", kind=promoted(width), in_range=True, whole=width[0] < 64
+        )
 
     def _call(self, node: Any) -> Computation:
         name, arguments = self.called(node), arguments_of(node)

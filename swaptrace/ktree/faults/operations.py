@@ -90,9 +90,15 @@ def converting(kind: IntegerType, fail: Fail) -> Callable[[Any], Any]:
     return lambda value: converted(value, kind, fail)
 
 
-def casting(width: tuple[int, bool], fail: Fail) -> Callable[[Any], int]:
+def casting(width: tuple[int, bool], fail: Fail) -> Callable[[Any], Any]:
     """`(type)value`."""
-    return lambda value: fit(whole(value, fail), width)
+
+    def cast(value: Any) -> Any:
+        if width[0] == 64 and isinstance(value, Symbolic) and not isinstance(value, Flags):
+            return value  # an address
+        return fit(whole(value, fail), width)
+
+    return cast
 
 
 def fitting(width: tuple[int, bool], fail: Fail) -> Callable[[Any], Any]:

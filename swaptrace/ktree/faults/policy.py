@@ -15,7 +15,8 @@ from swaptrace.ktree.faults.fault import Fault, Unmodelled, shown
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
 from swaptrace.ktree.faults.source import Sources, error_of
 from swaptrace.ktree.faults.values import ADDRESS, PTEP, VMA, VMF, NeedsNumber
-from swaptrace.ktree.faults.windows import ARGUMENTS, WINDOWS, ReadaheadFault, Windows
+from swaptrace.ktree.faults.windowmemory import Windows
+from swaptrace.ktree.faults.windows import ARGUMENTS, WINDOWS, ReadaheadFault
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.page import Page

@@ -7,20 +7,23 @@ comes out depends on nothing but what is near, and one page table is like anothe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from swaptrace.csource.parse import name_of_type
 from swaptrace.csource.scope import WIDTHS, fit
 from swaptrace.kernels import Version
 from swaptrace.ktree.faults.dialect import Dialect
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
+from swaptrace.ktree.faults.linear import Knowledge, Linear, less
 from swaptrace.ktree.faults.primitive import Table, does, gives
 from swaptrace.ktree.faults.values import NeedsNumber, Pointer, Symbolic
 from swaptrace.mm.readahead import ORDER_CEILING, ROOT, ReadFault, Window
 
 BELOW: Final = 1 << 32
 """How many pages lie below the page table of the fault."""
+
+LEAVES: Final = "its window leaves the VMA, or what one page table covers"
 
 STATE: Final = "mm/swap_state.c"
 VMF: Final = Pointer("vmf that reads")
@@ -39,45 +42,24 @@ ARGUMENTS: Final = {ROOT: (VMF, START, END), BEFORE_6_9: (VMF, RA_INFO)}
 class Bound(NamedTuple):
     """vma->vm_start or vma->vm_end: fit to cut a window, no more."""
 
-    value: int
-
-
-class LastFault(Symbolic):
-    """The address of the last fault, and `more` bytes: C that only asks whether that is another
-    address comes to the same wherever else it was. In pages it is a page frame number."""
-
-    def __init__(self, fault: ReadaheadFault, more: int = 0, in_pages: bool = False) -> None:
-        self.fault, self.more, self.in_pages = fault, more, in_pages
-
-    def computed(self, op: str, other: Any, is_left: bool) -> Any:
-        if type(other) is int and (op == "+" or (op == "-" and is_left)):
-            more = self.more + other if op == "+" else self.more - other
-            return LastFault(self.fault, more, self.in_pages)
-        if type(other) is int and op == "==":
-            unit = 1 if self.in_pages else self.fault.around.page_size
-            page, rest = divmod(other - self.more, unit)
-            return self.fault.was_at(page) if rest == 0 else 0
-        raise NeedsNumber
-
-    def pages(self) -> LastFault:
-        """PFN_DOWN()"""
-        more, rest = divmod(self.more, self.fault.around.page_size)
-        if rest or self.in_pages:
-            raise NeedsNumber
-        return LastFault(self.fault, more, in_pages=True)
+    value: Any
 
 
 class Ptes(Symbolic):
     """The page-table entries around the fault, which are for others to look at."""
 
     def computed(self, op: str, other: Any, is_left: bool) -> Any:
-        if op in "+-" and is_left and type(other) is int:
+        if op in "+-" and is_left and (type(other) is int or isinstance(other, Linear)):
             return self
         raise NeedsNumber
 
 
 class Info(Symbolic):
-    """vma->swap_readahead_info as it was when the fault began."""
+    """vma->swap_readahead_info: an address, the size of a window and hits, in one number that
+    nobody asks for."""
+
+    def __init__(self, address: Any, window: int, hits: int) -> None:
+        self.address, self.window, self.hits = address, window, hits
 
 
 def _nowhere(_name: str) -> None:
@@ -87,32 +69,57 @@ def _nowhere(_name: str) -> None:
 class ReadaheadFault(Fault):
     """A fault that asks how far it reads ahead, while the C of that runs. `info` is
     vma->swap_readahead_info, `out` what the two pointers have been given, `filled` the fields of
-    struct vma_swap_readahead, `asked_pages` of which
-    pages it was asked whether the last fault was there."""
+    struct vma_swap_readahead, `known` what C has found out about addresses unless those are `exact`
+    numbers; `address`, `low` and `high` are those of `around`, in bytes, `started` is the first
+    `info`."""
 
-    __slots__ = ("around", "asked_pages", "exact", "filled", "info", "out")
+    __slots__ = (
+        "address",
+        "around",
+        "exact",
+        "filled",
+        "high",
+        "info",
+        "known",
+        "low",
+        "out",
+        "started",
+    )
 
     def __init__(self, around: ReadFault, exact: bool) -> None:
         self.around, self.exact = around, exact
         self.trace = None
         self.work = 0
         self.enter = _nowhere
-        self.out: dict[Pointer, int] = {}
+        self.out: dict[Pointer, Any] = {}
         self.filled: dict[str, Any] = {}
-        self.asked_pages: dict[int, bool] = {}
-        last = self.bytes(around.last)
-        self.info: Any = self.packed(last, around.window, around.hits) if exact else Info()
+        self.known = Knowledge((around.address, around.last, around.low, around.high))
+        addresses = [self._address(at) for at in range(4)]
+        self.address, last, self.low, self.high = addresses
+        self.info: Any = self.packed(last, around.window, around.hits)
+        self.started: Any = self.info
 
     def write_protected(self) -> None:
         """No page notes it."""
 
-    def was_at(self, page: int) -> int:
-        """Whether the last fault was at a page, which is noted."""
-        self.asked_pages[page] = self.around.last == page
-        return int(self.asked_pages[page])
+    def _address(self, at: int) -> Any:
+        """One of the four that something can be known of."""
+        size = self.around.page_size
+        if self.exact:
+            return self.known.values[at] * size
+        return Linear(self.known, (*[0] * at, size, *[0] * (3 - at)), 0)  # type: ignore[arg-type]
 
-    def bytes(self, pages: int) -> int:
-        return pages * self.around.page_size
+    def bytes(self, pages: Any) -> Any:
+        return pages << self.page_shift
+
+    def pages(self, address: Any) -> Any:
+        """The page that begins at an address."""
+        if isinstance(address, Linear):
+            return address.divided(self.around.page_size)
+        page, rest = divmod(address, self.around.page_size)
+        if rest:
+            raise Unmodelled(LEAVES)
+        return page
 
     @property
     def page_shift(self) -> int:
@@ -123,33 +130,37 @@ class ReadaheadFault(Fault):
         """SWAP_RA_WIN_SHIFT"""
         return self.page_shift // 2
 
-    def packed(self, address: int, window: int, hits: int) -> int:
+    def packed(self, address: Any, window: int, hits: int) -> Any:
         """SWAP_RA_VAL()"""
+        if isinstance(address, Linear):
+            if not (0 <= window < 1 << self.half and 0 <= hits < 1 << self.half):
+                raise NeedsNumber
+            return Info(address, window, hits)
         mask, low = self.around.page_size - 1, (1 << self.half) - 1
         return (address & ~mask) | (window << self.half & mask & ~low) | (hits & low)
 
     def address_of(self, info: Any) -> Any:
         """SWAP_RA_ADDR()"""
         if isinstance(info, Info):
-            return LastFault(self)
+            return info.address
         return _number(info) & -self.around.page_size
 
     def window_of(self, info: Any) -> int:
         """SWAP_RA_WIN()"""
         if isinstance(info, Info):
-            return self.around.window
+            return info.window
         mask, low = self.around.page_size - 1, (1 << self.half) - 1
         return (_number(info) & mask & ~low) >> self.half
 
     def hits_of(self, info: Any) -> int:
         """SWAP_RA_HITS()"""
         if isinstance(info, Info):
-            return self.around.hits
+            return info.hits
         return _number(info) & ((1 << self.half) - 1)
 
     def store_at(self, pointer: Any, value: Any) -> bool:
         """`*start = …`; False if it is another pointer, or no address is stored."""
-        if pointer not in (START, END) or not isinstance(value, int):
+        if pointer not in (START, END) or not isinstance(value, int | Linear):
             return False
         self.out[pointer] = value
         return True
@@ -172,89 +183,38 @@ class ReadaheadFault(Fault):
         pointers."""
         size = self.filled.get("win")
         if size != 1 and {"offset", "nr_pte"} <= self.filled.keys():
-            start = self.around.address - _number(self.filled["offset"])
-            end = start + _number(self.filled["nr_pte"])
+            start = self.pages(self.address) - _sum(self.filled["offset"])
+            end = start + _sum(self.filled["nr_pte"])
             self.out = {START: self.bytes(start), END: self.bytes(end)}
         return size
 
     def result(self, size: Any) -> Window:
         """The window, if it returned `size`. Raises `Unmodelled` for one that no kernel reads."""
-        around = self.around
         if not isinstance(size, int) or size < 1:
             raise Unmodelled("it returns no size of a window")
-        if isinstance(self.info, Info):
-            if size == 1 and around.max_window == 1:
-                return Window(1, 0, 0, around.address, 1, 0)  # of no account: it never changes
-            raise NeedsNumber
-        last = self.info >> self.page_shift
-        state = last, self.window_of(self.info), self.hits_of(self.info)
+        last, *state = self._state(size)
         if size == 1:
-            return Window(1, 0, 0, *state)
+            return Window(1, 0, 0, last, *state)
         if self.out.keys() != {START, END}:
             raise Unmodelled("it does not say where the window begins and ends")
-        start, end = (self.out[each] / around.page_size for each in (START, END))
-        low, high = max(around.low, around.table.start), min(around.high, around.table.stop)
-        if not low <= start <= end <= high or start % 1 or end % 1:
-            raise Unmodelled("its window leaves the VMA, or what one page table covers")
-        return Window(size, int(start), int(end), *state)
+        start, end = (self.pages(self.out[each]) for each in (START, END))
+        table = self.around.table
+        lows, highs = (self.pages(self.low), table.start), (self.pages(self.high), table.stop)
+        wrong = less(end, start) or any(less(start, each) for each in lows)
+        if wrong or any(less(each, end) for each in highs):
+            raise Unmodelled(LEAVES)
+        return Window(size, start, end, last, *state)
 
-
-Asked: TypeAlias = tuple[tuple[int, bool], ...]
-"""Whether the last fault was at these pages."""
-
-
-class Windows:
-    """swap_vma_ra_win() of a tree as a function of the model. What it came to is remembered, with
-    what it asked about the last fault to get there; both as seen from the fault's page table."""
-
-    def __init__(self, run: Callable[[ReadaheadFault], Window]) -> None:
-        self.run = run
-        self.known: dict[Hashable, list[tuple[Asked, Window]]] = {}
-
-    def __call__(
-        self,
-        at: int,
-        last: int,
-        window: int,
-        hits: int,
-        low: int,
-        high: int,
-        machine: tuple[int, int, int],
-    ) -> Window:
-        """The window of a fault `at` a page of its page table; the arguments are those of
-        `ReadFault`, but addresses begin with that page table, as those of the result do."""
-        pages = machine[1]
-        # What is farther away than a page table makes a window that no kernel reads.
-        low = low if low > -pages else -pages  # faster than max()
-        high = high if high < 2 * pages else 2 * pages
-        key = at, window, hits, low, high, machine
-        for asked, found in self.known.get(key, ()):
-            for page, yes in asked:
-                if (last == page) is not yes:
-                    break
-            else:
-                return found
-        before = max(0, last + BELOW), window, hits
-        bounds = BELOW + low, BELOW + high
-        near = ReadFault(BELOW + at, *before, *bounds, *machine)
-        asked, found = self.computed(near)
-        self.known.setdefault(key, []).append((asked, found))
-        return found
-
-    def computed(self, near: ReadFault) -> tuple[Asked, Window]:
-        """The answer of C, and for which last faults it is the same."""
-        reading = ReadaheadFault(near, exact=False)
-        try:
-            found, asked = self.run(reading), reading.asked_pages
-        except NeedsNumber:
-            found, asked = self.run(ReadaheadFault(near, exact=True)), {near.last: True}
-        return tuple((page - BELOW, yes) for page, yes in asked.items()), moved(found, -BELOW)
-
-
-def moved(found: Window, by: int) -> Window:
-    """The window so many pages farther up."""
-    size, start, end, last, window, hits = found
-    return Window(size, start + by, end + by, last + by, window, hits)
+    def _state(self, size: int) -> tuple[Any, int, int]:
+        """What vma->swap_readahead_info has become."""
+        info = self.info
+        if not isinstance(info, Info):
+            return info >> self.page_shift, self.window_of(info), self.hits_of(info)
+        if info is not self.started:
+            return self.pages(info.address), info.window, info.hits
+        if size == 1 and self.around.max_window == 1:
+            return self.pages(self.address), 1, 0  # of no account: it never changes
+        raise NeedsNumber
 
 
 def _number(value: Any) -> int:
@@ -265,14 +225,17 @@ def _number(value: Any) -> int:
     return value
 
 
-def _extreme(choose: Callable[..., int]) -> Callable[..., int]:
+def _extreme(is_largest: bool) -> Callable[..., Any]:
     """min() or max() of addresses, of which one may be a bound of the VMA."""
 
-    def run(_fault: ReadaheadFault, *values: Any) -> int:
-        numbers = [each.value if isinstance(each, Bound) else _number(each) for each in values]
+    def run(_fault: ReadaheadFault, *values: Any) -> Any:
+        found, *others = [each.value if isinstance(each, Bound) else _sum(each) for each in values]
         if all(isinstance(each, Bound) for each in values):
             raise Unmodelled("the bounds of the VMA can only cut a window")
-        return choose(numbers)
+        for each in others:
+            if less(found, each) is is_largest:
+                found = each
+        return found
 
     return run
 
@@ -298,14 +261,19 @@ TYPES: Final = {name_of_type(name): _type_number(width) for name, width in WIDTH
 """The names that stand for types as arguments."""
 
 
-def _clamp(fault: ReadaheadFault, value: Any, low: Any, high: Any) -> int:
-    return _extreme(min)(fault, _extreme(max)(fault, value, low), high)
+def _clamp(fault: ReadaheadFault, value: Any, low: Any, high: Any) -> Any:
+    return _extreme(False)(fault, _extreme(True)(fault, value, low), high)
+
+
+def _sum(value: Any) -> Any:
+    """An address, or a number of them."""
+    return value if isinstance(value, Linear) else _number(value)
 
 
 def _set_info(fault: ReadaheadFault, vma: Any, value: Any) -> None:
     if vma != VMA:
         raise Unmodelled("only vma->swap_readahead_info can be set")
-    fault.info = _number(value)
+    fault.info = value if isinstance(value, Info) else _number(value)
 
 
 def _info(fault: ReadaheadFault, vma: Any) -> Any:
@@ -314,8 +282,8 @@ def _info(fault: ReadaheadFault, vma: Any) -> Any:
     return fault.info
 
 
-def _packed(fault: ReadaheadFault, address: Any, window: Any, hits: Any) -> int:
-    return fault.packed(_number(address), _number(window), _number(hits))
+def _packed(fault: ReadaheadFault, address: Any, window: Any, hits: Any) -> Any:
+    return fault.packed(_sum(address), _number(window), _number(hits))
 
 
 def _part(read: Callable[[ReadaheadFault, int], int]) -> Callable[..., int]:
@@ -323,9 +291,9 @@ def _part(read: Callable[[ReadaheadFault, int], int]) -> Callable[..., int]:
 
 
 def _down(fault: ReadaheadFault, value: Any) -> Any:
-    if isinstance(value, Bound):
-        return Bound(value.value >> fault.page_shift)
-    return value.pages() if isinstance(value, LastFault) else _number(value) >> fault.page_shift
+    number = value.value if isinstance(value, Bound) else _sum(value)
+    page = fault.pages(number) if isinstance(number, Linear) else number >> fault.page_shift
+    return Bound(page) if isinstance(value, Bound) else page
 
 
 def _power(_fault: ReadaheadFault, value: Any) -> int:
@@ -344,11 +312,11 @@ PRIMITIVES: Final[Table] = {
     "SWAP_RA_HITS": gives("v", ReadaheadFault.hits_of, "hits since", STATE),
     "pte_offset_map": gives("__", lambda _f: Ptes(), "the page table of the fault", "pgtable.h"),
     "PFN_DOWN": gives("v", _down, "", "include/linux/pfn.h"),
-    "PFN_PHYS": gives("v", _part(lambda f, v: v << f.page_shift), "", "include/linux/pfn.h"),
-    "min": gives("vv", _extreme(min), "", MINMAX),
-    "min3": gives("vvv", _extreme(min), "", MINMAX),
-    "max": gives("vv", _extreme(max), "", MINMAX),
-    "max3": gives("vvv", _extreme(max), "", MINMAX),
+    "PFN_PHYS": gives("v", lambda f, v: f.bytes(_sum(v)), "", "include/linux/pfn.h"),
+    "min": gives("vv", _extreme(False), "", MINMAX),
+    "min3": gives("vvv", _extreme(False), "", MINMAX),
+    "max": gives("vv", _extreme(True), "", MINMAX),
+    "max3": gives("vvv", _extreme(True), "", MINMAX),
     "clamp": gives("vvv", _clamp, "", MINMAX),
     "min_t": gives("vvv", _extreme_of_type(min), "as numbers of the type", MINMAX),
     "max_t": gives("vvv", _extreme_of_type(max), "as numbers of the type", MINMAX),
@@ -357,7 +325,7 @@ PRIMITIVES: Final[Table] = {
 
 
 def _table(fault: ReadaheadFault) -> int:
-    return fault.bytes(fault.around.table_pages)
+    return int(fault.bytes(fault.around.table_pages))
 
 
 def _filled(name: str) -> Callable[[Any, Any], Any]:
@@ -376,11 +344,11 @@ NAMES: Final[dict[str, Callable[[Any], int]]] = {
 }
 
 FIELDS: Final[dict[tuple[str, str], Callable[[Any, Any], Any]]] = {
-    (VMF.kind, "address"): lambda fault, _vmf: fault.bytes(fault.around.address),
+    (VMF.kind, "address"): lambda fault, _vmf: fault.address,
     (VMF.kind, "vma"): lambda _fault, _vmf: VMA,
     **{(RA_INFO.kind, name): _filled(name) for name in ("win", "offset", "nr_pte")},
-    (VMA.kind, "vm_start"): lambda fault, _vma: Bound(fault.bytes(fault.around.low)),
-    (VMA.kind, "vm_end"): lambda fault, _vma: Bound(fault.bytes(fault.around.high)),
+    (VMA.kind, "vm_start"): lambda fault, _vma: Bound(fault.low),
+    (VMA.kind, "vm_end"): lambda fault, _vma: Bound(fault.high),
 }
 
 
