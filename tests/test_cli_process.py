@@ -183,7 +183,7 @@ finally:
 """
 
 LIBRARIES = """\
-import click, numpy, rich.console, sys, yaml
+import click, rich.console, sys, yaml
 print(*sys.modules, file=sys.stderr)
 """
 
@@ -196,7 +196,8 @@ def imported(code: str, *arguments: str) -> set[str]:
 
 def test_does_it_start_without_what_it_does_not_need() -> None:
     slow = {"rich.table", "rich.progress", "pygments", "importlib.metadata", "difflib", "inspect"}
-    slow |= {"pycparser", "numba", "swaptrace.reclaim.memory"}
+    slow |= {"pycparser", "numpy", "numba", "swaptrace.reclaim.memory"}
+    slow |= {"swaptrace.replay.rare", "swaptrace.mm.rare"}
     assert not (imported(MODULES, "run", "rw.yaml") - imported(LIBRARIES)) & slow
     assert not imported(MODULES, "check", "rw.yaml") & {"numpy", "rich"}
     unhelpful = {"numpy", "rich", "yaml", "json", "secrets", "subprocess", "ctypes"}
