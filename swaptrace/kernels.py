@@ -143,6 +143,11 @@ class Rule(Enum):
         "9ae2feacedde",
         "a folio just read from swap is not mlocked where a locked VMA maps it",
     )
+    DISCARDS_PMD = KernelChange(
+        (6, 11),
+        "",
+        "reclaim frees 2 MiB under MADV_FREE whole (`discards_pmd`)",
+    )
     ZEROMAP = KernelChange(
         (6, 12),
         "0ca0c24e3211",
@@ -241,6 +246,7 @@ class Rule(Enum):
         "",
         "pagemap shows all pages of a PMD entry as exclusive if the first is",
     )
+    KEEPS_WRITTEN_PMD = KernelChange((6, 16), "", "2 MiB written since MADV_FREE are not split")
     MOVES_SEVERAL = KernelChange(
         (6, 17),
         "",
@@ -300,6 +306,7 @@ class Rule(Enum):
         "",
         "PAGEMAP_SCAN finds PAGE_IS_WRITTEN only in VMAs registered for write-protection",
     )
+    SPLITS_LAZYFREE = KernelChange((7, 3), "", "reclaim splits 2 MiB under MADV_FREE again")
     EXCLUSIVE_ALONE = KernelChange(
         (7, 3),
         "",

@@ -123,7 +123,7 @@ def test_every_machine_feature_is_known_to_verify() -> None:
     """Does each follow from the version or the architecture, or is it asked of the kernel?"""
     features = {field.name for field in fields(Machine) if field.type == "bool"}
     # A scenario with lru_batch is refused (check_runnable).
-    asked = {"soft_dirty", "zswap_never_enabled"}
+    asked = {"soft_dirty", "zswap_never_enabled", "discards_pmd"}
     assert features == {*implied("6.12"), *X86, *asked, "lru_batch"}
 
 

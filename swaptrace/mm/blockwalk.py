@@ -213,6 +213,8 @@ def shrink_lazyfree(page: BlockPage, f: int, held: bool = False) -> None:
     run (folio_unmap_pte_batch(), since 6.15), until one is found to be dirty."""
     page.enter("try_to_unmap_one")
     folio = page.block.folios[f]
+    if page.facts.discards_pmd and page.block.huge_mappers(f) and unmap_huge_pmd(page, f):
+        return
     split_huge_pmds(page, f)
     for p in sorted(page.block.mapped_by(f)):
         for run in lazyfree_runs(page, p, f):
@@ -222,10 +224,30 @@ def shrink_lazyfree(page: BlockPage, f: int, held: bool = False) -> None:
             if held:
                 return
             for i in run:
-                here = page.at(i)
-                here.set_pte(p, None)
-                if here.maps[p].freed:
-                    drop_data(here, p)
+                discard(page.at(i), p)
+
+
+def unmap_huge_pmd(page: BlockPage, f: int) -> bool:
+    """unmap_huge_pmd_locked(): the folio goes with its only mapping, a PMD entry, and leaves no
+    page table. If it was written since, it stays as it is, an ordinary one; before
+    keeps_written_pmd the entry is to be split then (False)."""
+    (p,) = page.block.huge_mappers(f)
+    if not page.block.folios[f].dirty and not maps_dirty(page, f):
+        page.block.pmds[p] = Pmd.NONE
+        for i in page.block.folios[f].pages:
+            discard(page.at(i), p)
+    elif page.facts.keeps_written_pmd:
+        page.set_folio(f, dirty=True, lazyfree=False)
+    else:
+        return False
+    return True
+
+
+def discard(page: BlockPage, p: int) -> None:
+    """The PTE goes, and with it the data if the process gave them up."""
+    page.set_pte(p, None)
+    if page.maps[p].freed:
+        drop_data(page, p)
 
 
 def lazyfree_runs(page: BlockPage, p: int, f: int) -> list[list[int]]:

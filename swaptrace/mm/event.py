@@ -17,7 +17,8 @@ class Facts(NamedTuple):
 
     `mprotect_upgrades` is one half of `write_upgrade`, where that is off (6.2). `backend` is the
     swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`, `mkwrite_dirties` and
-    `zswap_never_enabled` are the machine features of the scenario format;
+    `zswap_never_enabled` are the machine features of the scenario format, and so is `discards_pmd`
+    up to 7.2;
     `sync_through_cache`, `maps_before_freeing`, `exclusive_alone`, `lazyfree_stays`, those of large
     folios from `collapses_read_only` on, `swapin_unmlocked`, `shmem_sync` and `uffd_rwp` the rules
     of these names of the kernel (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more
@@ -60,6 +61,8 @@ class Facts(NamedTuple):
     swaps_in_whole: bool = True
     drops_zeroes: bool = True
     counts_refused_swapin: bool = False
+    discards_pmd: bool = True
+    keeps_written_pmd: bool = False
     replaces_huge_zero: bool = False
     frees_page_tables: bool = False
     swap_full: bool = False

@@ -232,6 +232,10 @@ def static_facts(machine: Machine, locks: bool = False) -> Facts:
         swaps_in_whole=follows(machine.kernel, Rule.SWAPS_IN_WHOLE),
         drops_zeroes=follows(machine.kernel, Rule.DROPS_ZEROES),
         counts_refused_swapin=follows(machine.kernel, Rule.COUNTS_REFUSED_SWAPIN),
+        discards_pmd=machine.discards_pmd
+        and follows(machine.kernel, Rule.DISCARDS_PMD)
+        and not follows(machine.kernel, Rule.SPLITS_LAZYFREE),
+        keeps_written_pmd=follows(machine.kernel, Rule.KEEPS_WRITTEN_PMD),
         replaces_huge_zero=follows(machine.kernel, Rule.REPLACES_HUGE_ZERO),
         frees_page_tables=follows(machine.kernel, Rule.FREES_PAGE_TABLES),
         readahead=machine.swap.page_cluster > 0,

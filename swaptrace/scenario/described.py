@@ -54,6 +54,8 @@ MACHINE: Final[Mapping[str, str]] = {
     "hugepages": "How many huge pages of 2 MiB hugetlbfs has (vm.nr_hugepages). Default: none.",
     "zswap_never_enabled": "Whether zswap was off since the machine was booted: else no large "
     "folio comes back whole.",
+    "discards_pmd": "Whether reclaim frees 2 MiB under MADV_FREE whole, up to 7.2: 6.12.117, "
+    "6.18.44 and later stable kernels do not.",
     "memory": "What the pages of all processes may occupy: memory.max of their cgroup, less what "
     "the kernel itself is charged for. Default: there is no limit.",
     "reclaim": "What reclaims under the limit: classic, the kernel's active and inactive lists "

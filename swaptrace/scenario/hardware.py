@@ -70,6 +70,9 @@ class Machine(FrozenValue):
     """How many huge pages of 2 MiB hugetlbfs has (vm.nr_hugepages), and no surplus."""
     zswap_never_enabled: bool = True
     """Where zswap was ever on, no large folio comes back whole."""
+    discards_pmd: bool = True
+    """Whether reclaim frees 2 MiB under MADV_FREE whole, up to 7.2: without "mm/rmap: don't discard
+    lazyfree THPs at PMD level", which stable kernels have."""
     memory: int | None = None
     """What the pages of all processes may occupy, in bytes (memory.max of their cgroup without the
     kernel's own pages). None: there is no limit."""

@@ -12,7 +12,7 @@ ThpInherited = Literal["always", "madvise", "never"]
 ThpKey = Literal["enabled"] | ThpSize
 
 
-OF_LARGE_FOLIOS: Final = ("zswap_never_enabled",)
+OF_LARGE_FOLIOS: Final = ("zswap_never_enabled", "discards_pmd")
 """The keys of a machine that mean something only where there are large folios."""
 
 

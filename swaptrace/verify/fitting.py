@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from swaptrace.backends import NO_SWAP
-from swaptrace.kernels import implied, modelled
+from swaptrace.kernels import Version, implied, modelled
 from swaptrace.replay.modelled import unmodelled
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import AccessPatternStep, MmapStep, Scenario
@@ -39,6 +39,9 @@ the beginning of the address space (`moved` in runtime/map.c)."""
 
 X86: Final = {"hw_dirty": True, "mkwrite_dirties": False}
 """What an x86 does; of other architectures the scenario's word is taken."""
+
+SPLITTING: Final[dict[Version, int]] = {(6, 12): 117, (6, 18): 44}
+"""The first stable release of a kernel that is known to have `Rule.SPLITS_LAZYFREE`."""
 
 
 def check_runnable(scenario: Scenario) -> None:
@@ -83,7 +86,15 @@ def features_of(machine: Machine, facts: KernelFacts) -> dict[str, Any]:
         features |= X86
     if large_folios(machine.thp):
         features["zswap_never_enabled"] = facts.zswap_never_enabled
+        features["discards_pmd"] = discards_pmd(facts.kernel)
     return features
+
+
+def discards_pmd(release: str) -> bool:
+    """`Machine.discards_pmd` of a kernel, given all numbers of its version: without SPLITTING."""
+    major, minor, patch = (*map(int, release.split(".")), 0, 0)[:3]
+    first = SPLITTING.get((major, minor))
+    return first is None or patch < first
 
 
 def machine_for(scenario: Scenario, facts: KernelFacts) -> Machine:

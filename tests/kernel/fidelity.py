@@ -23,7 +23,7 @@ all of that is equal after every step. An observation counts once for each polic
 """
 
 NONE = """\
-None among these. Others were found on kernels: [large folios](large-folios.md),
+None among these. Elsewhere: [large folios](large-folios.md),
 [under a memory limit](verify.md#under-a-memory-limit),
 [what is left out](model.md#what-is-left-out)."""
 

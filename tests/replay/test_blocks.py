@@ -103,6 +103,42 @@ def test_page_tables_that_are_jumped_over_equal_page_by_page(
     agree(scenario, policy)
 
 
+GIVEN_UP = """\
+steps:
+- {mmap: buf, size: 4MiB}
+- {write: buf}
+- {madvise: buf, advice: MADV_FREE}
+- {write: buf, length: 4KiB}
+- {madvise: buf, advice: MADV_PAGEOUT}
+- {measure: again, steps: [{write: buf}]}
+- {measure: out, steps: [{madvise: buf, advice: MADV_PAGEOUT}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "discards_pmd", "faults", "folios_out"),
+    [
+        ("6.13", "true", 1, 2),
+        ("6.18", "true", 1, 2),
+        ("6.18", "false", 512, 1),
+        ("7.2", "true", 1, 2),
+        ("7.3", "true", 512, 1),
+    ],
+)
+def test_two_mebibytes_are_given_up_whole(
+    kernel: str, discards_pmd: str, faults: int, folios_out: int
+) -> None:
+    """Do they leave no page table where reclaim discards them at the PMD entry, while those that
+    were written since stay?"""
+    machine = {"kernel": kernel, "thp": "2MiB", "discards_pmd": discards_pmd}
+    overrides = {f"machine.{key}": value for key, value in machine.items()}
+    scenario = load_text(GIVEN_UP.encode(), "given-up", overrides)
+    windows = engine.replay(scenario, policies.find("merged")).windows
+    assert windows["again"]["minflt"] == faults
+    assert windows["out"]["mthp_swpout"] == folios_out
+    agree(scenario, "merged")
+
+
 @pytest.mark.parametrize("thp", some(["16KiB", "1MiB", "64KiB"], 2))
 @pytest.mark.parametrize("backend", some(["zram", "zswap", "disk"], 2))
 def test_a_terabyte_evaluates_no_more_than_megabytes(thp: str, backend: str) -> None:

@@ -30,7 +30,7 @@ name: 42
 description:
 machine:
   {kernel: 6.10, page_size: 0x1000, soft_dirty: TRUE, hw_dirty: "true", mkwrite_dirties: False,
-   zswap_never_enabled: false, lru_batch: false, hugepages: 0,
+   zswap_never_enabled: false, discards_pmd: false, lru_batch: false, hugepages: 0,
    per_vma_lock: true, zeromap: true, write_upgrade: false,
    memlock: 64KiB, memory: 8MiB, reclaim: lru, stat_flush: 64, lru_drain: never,
    swap: {backend: disk, size: 1G, page_cluster: 0o3}, thp: {16KiB: madvise, 2MiB: never}}

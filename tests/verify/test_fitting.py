@@ -10,6 +10,7 @@ import pytest
 from swaptrace.verify.fitting import (
     MAX_EXECUTED,
     check_runnable,
+    discards_pmd,
     machine_for,
 )
 from swaptrace.verify.limiting import Unfit
@@ -136,3 +137,21 @@ def test_what_no_kernel_can_run_as_a_program(steps: str, reason: str) -> None:
 def test_any_address_of_a_process_can_be_a_region(at: int) -> None:
     """Is there a place in a program for what /proc/PID/maps shows?"""
     check_runnable(scenario(f"steps:\n- {{mmap: buf, size: 4KiB, at: {at:#x}}}\n"))
+
+
+@pytest.mark.parametrize(
+    ("release", "whole"),
+    [
+        ("6.12.116", True),
+        ("6.12.117", False),
+        ("6.18.15", True),
+        ("6.18.44", False),
+        ("6.18", True),
+        ("7.2.13", True),
+    ],
+)
+def test_stable_releases_that_split_what_madv_free_leaves(release: str, whole: bool) -> None:
+    """Is it known of a release, and so of the machine, where there are large folios?"""
+    assert discards_pmd(release) is whole
+    large = scenario(f"machine: {{thp: 2MiB, kernel: 6.18}}\n{ONE_PAGE}")
+    assert machine_for(large, replace(FACTS, kernel=release)).discards_pmd is whole
