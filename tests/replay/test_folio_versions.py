@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.errors import SwaptraceError
@@ -19,6 +21,9 @@ from swaptrace.replay.world import static_facts
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.loader import load_text
+from swaptrace.scenario.schema import Scenario
+from tests.effort import examples
+from tests.replay.test_blocks import agree
 
 AT = "0x7f0000000000"
 PAGEOUT = "{madvise: a, advice: PAGEOUT}"
@@ -173,6 +178,42 @@ def test_pages_of_zeroes_survive_a_split_up_to_6_11(kernel: str, written: int) -
     steps = "{mmap: a, size: 64KiB}; {memset: a, value: 0}; "
     result = replayed(kernel, f"{steps}{PAGEOUT[:-1]}, length: 4KiB}}")
     assert counts(result, "mthp_split", "pswpout") == (1, written)
+
+
+OPERATIONS = (
+    *(f"{{madvise: a, advice: {advice}, @}}" for advice in ("PAGEOUT", "PAGEOUT", "COLD", "FREE")),
+    *("{madvise: a, advice: DONTNEED, @}", "{read: a, @}", "{write: a, @}"),
+)
+
+
+@st.composite
+def advised(draw: st.DrawFn) -> Scenario:
+    """Advice on parts of memory on both sides of the end of a page table, of up to two processes,
+    in an old kernel."""
+    steps, processes = ["{mmap: a, size: 384KiB, at: 0x7f00001c0000}", "{write: a}"], ["main"]
+    for _ in range(draw(st.integers(1, 7))):
+        if len(processes) == 1 and draw(st.booleans()):
+            steps.append("{fork: b}")
+            processes.append("b")
+        first = draw(st.integers(0, 95))
+        last = draw(st.one_of(st.just(95), st.integers(first, 95)))
+        where = f"offset: {4 * first}KiB, length: {4 * (last + 1 - first)}KiB"
+        who = draw(st.sampled_from(processes))
+        steps.append(draw(st.sampled_from(OPERATIONS)).replace("@", f"{where}, process: {who}"))
+    machine = {
+        "machine.kernel": draw(st.sampled_from(["6.8", "6.9", "6.10", "6.11", "6.12"])),
+        "machine.thp": draw(st.sampled_from(["16KiB", "64KiB", "128KiB"])),
+        "machine.swap.backend": draw(st.sampled_from(["zram", "disk"])),
+        "machine.swap.page_cluster": draw(st.sampled_from(["0", "3"])),
+    }
+    return load_text(f"steps: [{', '.join(steps)}]".encode(), "advised", machine)
+
+
+@settings(max_examples=examples(100))
+@given(advised(), st.sampled_from(["prepatch", "merged", "final"]))
+def test_walks_that_split_or_stop_equal_page_by_page(scenario: Scenario, policy: str) -> None:
+    """Do blocks that are looked up end a walk where the page table as a whole does?"""
+    agree(scenario, policy)
 
 
 def test_a_device_that_may_have_no_free_cluster_is_an_error() -> None:
