@@ -190,7 +190,8 @@ vm_fault_t do_swap_page(struct vm_fault *vmf)
 	unsigned long addr = vmf->address;
 	struct page *page;
 	bool exclusive;
-	int nr = 1, idx = 0;
+	int nr = 1;
+	unsigned long idx = 0;
 	pte_t pte;
 
 	entry = pte_to_swp_entry(vmf->orig_pte);
