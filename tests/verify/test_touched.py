@@ -40,6 +40,11 @@ STEPS = {
     ),
     "a pattern on few pages": ("- {access: buf, pattern: zipf, count: 500, length: 8KiB}", 8),
     "populated": ("- {madvise: buf, advice: MADV_POPULATE_WRITE, length: 16KiB}", 16),
+    "populated by another, who has it not": (
+        "- {fork: child}\n- {mmap: new, size: 16KiB}\n- {madvise: new, advice: "
+        "MADV_POPULATE_WRITE, target: main, process: child, errno: EINVAL}",
+        16,
+    ),
     "locked": ("- {mlock: buf, length: 16KiB}", 16),
     "not touched": ("- {mprotect: buf, prot: r}\n- {madvise: buf, advice: MADV_PAGEOUT}", 0),
     "by a child": ("- {write: buf, length: 8KiB}\n- {fork: child}", 16),

@@ -127,7 +127,8 @@ class TouchedMemory:
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case UffdCopyStep():
                 areas[step.region].ranges.add(self.whole_pages(step.span))
-            case MadviseStep(advice=advice) if advice.populates:
+            case MadviseStep(advice=advice, target=target) if advice.populates:
+                areas = self.areas[target or step.process]
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case (
                 MadviseStep()
