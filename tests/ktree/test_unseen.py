@@ -74,6 +74,16 @@ UNSEEN: dict[str, tuple[Edits, str]] = {
         NONE,
     ),
     "a lock": (((" || !folio_trylock(folio))", ")"),), NONE),
+    "a race": (
+        (
+            (
+                "	if (unlikely(!pte_same(ptep_get(vmf->pte), vmf->orig_pte)))\n"
+                "		goto out_page;\n",
+                "",
+            ),
+        ),
+        NONE,
+    ),
     "an argument": ((("GFP_HIGHUSER_MOVABLE, vmf", "GFP_NOWAIT, vmf"),), NONE),
     "a check": (((MAKES, MAKES + "	BUG_ON(exclusive);\n"),), "BUG_ON() in do_swap_page()"),
     "a warning": (((MAKES, MAKES + "	WARN_ON_ONCE(exclusive);\n"),), "WARN_ON_ONCE() in"),

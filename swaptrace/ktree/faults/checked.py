@@ -25,6 +25,9 @@ from swaptrace.mm.column import Vma
 POSSIBLE: Final = vm_flags(Vma(True, True, True, True, True))
 """The flags that the VMA of a private anonymous mapping can have."""
 
+AGAINST_RACES: Final = frozenset({"pte_same", "folio_matches_swap_entry", "page_swap_entry"})
+"""What a kernel asks since something else may have happened: here one thing happens at a time."""
+
 NEVER: Final = frozenset({"FAULT_FLAG_UNSHARE", "FAULT_FLAG_VMA_LOCK"})
 """Flags that no fault of the model has."""
 

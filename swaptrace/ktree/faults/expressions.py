@@ -33,6 +33,7 @@ from swaptrace.errors import quote
 from swaptrace.ktree.faults import operations
 from swaptrace.ktree.faults.checked import (
     ACCEPTED,
+    AGAINST_RACES,
     CONSTANT_TYPES,
     FIELD_TYPES,
     NEVER,
@@ -311,7 +312,7 @@ class FaultExpressions(FaultTexts):
 
     def _note_unseen(self, node: Any, found: Primitive, arguments: list[Any]) -> None:
         """What another call would not show: that it is there at all, or an argument."""
-        if found.constant is not None:
+        if found.constant is not None or self.called(node) in AGAINST_RACES:
             self.ruled_out(node)
         elif "_" in found.params:
             pairs = zip(found.params, arguments, strict=True)
