@@ -123,9 +123,7 @@ class TouchedMemory:
                 self.replay(step, areas)
             case AccessPatternStep() | AccessStep():
                 self.access(step, areas[step.region])
-            case MemsetStep() | PokeStep() | MlockStep() | PinStep():
-                areas[step.region].ranges.add(self.whole_pages(step.span))
-            case UffdCopyStep():
+            case MemsetStep() | PokeStep() | MlockStep() | PinStep() | UffdCopyStep():
                 areas[step.region].ranges.add(self.whole_pages(step.span))
             case MadviseStep(advice=advice, target=target) if advice.populates:
                 areas = self.areas[target or step.process]
