@@ -99,8 +99,8 @@ class Rule(Enum):
     ADVICE_TAKES_WHOLE = KernelChange(
         (6, 10),
         "3931b871c493",
-        "MADV_PAGEOUT and MADV_COLD take them whole; before, they split them, or stopped at a "
-        "shared one",
+        "MADV_PAGEOUT and MADV_COLD take them whole; before, split them, or stopped at a shared "
+        "one",
     )
     FREES_WHOLE = KernelChange(
         (6, 10),
@@ -120,7 +120,7 @@ class Rule(Enum):
     MAPS_CACHED_WHOLE = KernelChange(
         (6, 11),
         "508758960b8d",
-        "a fault maps a large folio in the swap cache whole, not a page",
+        "a fault maps a large folio in the swap cache whole",
     )
     FREES_LARGE_SWAP = KernelChange(
         (6, 11),
@@ -145,7 +145,7 @@ class Rule(Enum):
     )
     DISCARDS_PMD = KernelChange(
         (6, 11),
-        "",
+        "735ecdfaf4e8",
         "reclaim frees 2 MiB under MADV_FREE whole (`discards_pmd`)",
     )
     ZEROMAP = KernelChange(
