@@ -22,7 +22,7 @@ from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.table import Table
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import KERNEL_DEFAULTS
-from swaptrace.scenario.loader import load_file
+from swaptrace.scenario.loader import load_file, load_text
 from swaptrace.scenario.schema import AccessStep, MadviseStep, MmapStep, Scenario, Step
 from swaptrace.scenario.thp import large_folios
 from tests.commandline import run
@@ -274,6 +274,26 @@ def test_what_only_the_swap_cache_has_may_have_been_mapped_or_not() -> None:
 def of_small(name: str) -> Table:
     """A small tree's policy, and what is known of it."""
     return Table(from_argument(f"kernel:{SMALL / name}"))
+
+
+LOCKED = """
+steps:
+- {mmap: r, size: 4KiB}
+- {write: r}
+- {madvise: r, advice: MADV_PAGEOUT}
+- {read: r}
+- {madvise: r, advice: MADV_PAGEOUT}
+- {fork: child}
+- {mlock: r}
+- {mlock: r, process: child}
+"""
+
+
+@pytest.mark.parametrize("name", sorted(WITHIN))
+def test_a_page_mapped_by_a_locked_vma_is_mlocked(name: str) -> None:
+    """Has it the reference of mlock's batch, so that a write does not reuse it?"""
+    scenario = load_text(LOCKED.encode(), "locked", {"machine.thp": "16KiB"})
+    assert agree(scenario, of_small(name), of(name))
 
 
 @pytest.mark.parametrize("name", some(sorted(WITHIN), 2))

@@ -102,9 +102,10 @@ class Fault:
         return self.page.mapcount(f) + self.mapping[f]
 
     def ref_count(self, f: int) -> int:
-        """folio_ref_count(). rmap takes no reference: that of the fault becomes the mapping's."""
-        cached = self.page.folios[f].slot is not None
+        """folio_ref_count(): one for each page that is mapped or cached, pins and batches. rmap
+        takes no reference: that of the fault becomes the mapping's."""
         page = self.page
+        cached = page.nr_pages(f) * (page.folios[f].slot is not None)
         batches = (f in self.batched) + (f in page.queued) + len(page.mlocks.get(f, ()))
         return page.mapcount(f) + self.held[f] + page.pin_count(f) + cached + batches
 

@@ -78,12 +78,6 @@ class LargeFault(Fault):
             return True
         return super().is_anonymous(f)
 
-    def ref_count(self, f: int) -> int:
-        """A reference for each page that is mapped or cached."""
-        folio = self.block.folios[f]
-        cached = folio.nr_pages * (folio.slot is not None)
-        return self.page.mapcount(f) + self.held[f] + cached + (f in self.batched)
-
     def swap_count(self, s: int) -> int:
         """__swap_count(), of a slot of any page of the block."""
         if s not in self.block.slots:

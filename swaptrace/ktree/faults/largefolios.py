@@ -78,10 +78,16 @@ def _set_exclusive(fault: LargeFault, page: Any) -> None:
 
 
 def _rmap(fault: LargeFault, value: Any, page: Any, count: Any, flags: Any) -> None:
+    _mapping(fault, value, page, count, flags)
+    fault.page.mlock_vma_folio(number(value), fault.p)
+
+
+def _mapping(fault: LargeFault, value: Any, page: Any, count: Any, flags: Any) -> None:
     f, at = parts(page)
     if f != number(value):
         raise Unmodelled("this needs a page of the folio")
     fault.mapping[f] += whole(count)
+    fault.page.fresh.discard(f)
     if whole(flags) & EXCLUSIVE:
         for each in range(at, at + whole(count)):
             fault.block.folios[f].exclusive[each] = True
@@ -91,7 +97,7 @@ def _new_rmap(fault: LargeFault, value: Any, address: Any, flags: Any = EXCLUSIV
     held = fault.block.folios[number(value)]
     if fault.at(address) != held.first:
         raise Unmodelled("a new folio is put at an address that it was not made for")
-    _rmap(fault, value, value, held.nr_pages, flags)
+    _mapping(fault, value, value, held.nr_pages, flags)
 
 
 def _allocate(fault: LargeFault, order: Any, address: Any) -> Pointer:
