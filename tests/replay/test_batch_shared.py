@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 from unittest import mock
 
 import pytest
@@ -19,9 +20,9 @@ OBJECTS = {
 }
 
 
-@pytest.mark.parametrize("what", OBJECTS)
-@pytest.mark.parametrize("kernel", some(CAPACITY, 2))
-@pytest.mark.parametrize("swap", some(["disk", "zram", "zswap"], 2))
+@pytest.mark.parametrize(
+    ("kernel", "swap", "what"), some(product(CAPACITY, ["disk", "zram", "zswap"], OBJECTS), 2)
+)
 def test_lists_of_what_waits_say_the_same_of_objects(kernel: str, swap: str, what: str) -> None:
     """Do counts and pages agree with a second implementation, where half of the memory is that of
     an object?"""
