@@ -35,6 +35,7 @@ class BlockPage(Page):
 
     def __init__(self, block: Block, i: int, policy: Policy, around: Surroundings) -> None:
         super().__init__(NOTHING, policy, around.facts)
+        del self.fresh  # the block's folios know it: only is_fresh() and set_fresh() are right
         self.block, self.i, self.around = block, i, around
         self.reasons: list[str] = []
         self.stops = False

@@ -296,6 +296,25 @@ def test_a_page_mapped_by_a_locked_vma_is_mlocked(name: str) -> None:
     assert agree(scenario, of_small(name), of(name))
 
 
+READ_AHEAD = """
+steps:
+- {mmap: r, size: 8KiB}
+- {write: r}
+- {madvise: r, advice: MADV_PAGEOUT}
+- {read: r, offset: 0, length: 4KiB}
+- {fork: child}
+- {exit: main}
+- {mlock: r, process: child}
+"""
+
+
+def test_a_page_that_nobody_has_mapped_is_not_mlocked_by_rmap() -> None:
+    """Is what read-ahead brought in, and a locked VMA maps first, reused by a write?"""
+    over = {"machine.thp": "16KiB", "machine.swap": "zswap"}
+    scenario = load_text(READ_AHEAD.encode(), "read-ahead", over)
+    assert agree(scenario, of_small("large-after"), "7.3")
+
+
 @pytest.mark.parametrize("name", some(sorted(WITHIN), 2))
 @settings(max_examples=examples(150))
 @given(that_swap())

@@ -118,10 +118,10 @@ class Fault:
         where it matters; else both must come to the same."""
         if self.mapcount(f):
             return True
-        if self.page.facts.keeps_fresh:
-            return f not in self.page.fresh
         if f in self.fresh:
             return False
+        if self.page.facts.keeps_fresh:
+            return not self.page.is_fresh(f)
         self.asked = True
         return self.anonymous
 

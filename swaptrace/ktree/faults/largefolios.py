@@ -87,7 +87,7 @@ def _mapping(fault: LargeFault, value: Any, page: Any, count: Any, flags: Any) -
     if f != number(value):
         raise Unmodelled("this needs a page of the folio")
     fault.mapping[f] += whole(count)
-    fault.page.fresh.discard(f)
+    fault.page.set_fresh(f, False)
     if whole(flags) & EXCLUSIVE:
         for each in range(at, at + whole(count)):
             fault.block.folios[f].exclusive[each] = True

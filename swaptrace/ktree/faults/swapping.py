@@ -205,7 +205,7 @@ def _rmap(fault: Fault, page: Any, flags: Any) -> None:
 def _mapping(fault: Fault, page: Any, flags: Any) -> None:
     f = number(page)
     fault.mapping[f] += 1
-    fault.page.fresh.discard(f)
+    fault.page.set_fresh(f, False)
     if whole(flags) & EXCLUSIVE:
         fault.page.set_folio(f, anon_exclusive=True)
 
