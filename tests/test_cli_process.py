@@ -201,7 +201,9 @@ def test_does_it_start_without_what_it_does_not_need() -> None:
     assert not (imported(MODULES, "run", "rw.yaml") - imported(LIBRARIES)) & slow
     assert not imported(MODULES, "check", "rw.yaml") & {"numpy", "rich"}
     unhelpful = {"numpy", "rich", "yaml", "json", "secrets", "subprocess", "ctypes"}
-    assert not imported(MODULES, "--help") & (unhelpful | {"swaptrace.scenario.schema"})
+    helped = imported(MODULES, "--help")
+    assert not helped & (unhelpful | {"swaptrace.scenario.schema"})
+    assert "pathlib" not in helped - imported("import sys; print(*sys.modules, file=sys.stderr)")
 
 
 def test_does_a_shell_complete_names(monkeypatch: pytest.MonkeyPatch) -> None:

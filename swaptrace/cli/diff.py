@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +16,7 @@ from swaptrace.cli.options import (
 from swaptrace.cli.reporting import check_library, finish
 from swaptrace.terminal.atomic import check_writable
 from swaptrace.terminal.exitcodes import ExitCode, foremost
-from swaptrace.terminal.files import read_text
+from swaptrace.terminal.files import path_of, read_text
 from swaptrace.terminal.output import Output, complain
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def diff(
     check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     if output.path is not None:
-        check_writable(Path(output.path))
+        check_writable(path_of(output.path))
     before, after = (read_saved(read_text(path, MAX_BYTES), path) for path in (old, new))
     found = difference(before, after)
     findings = tuple(between_results(found, asked))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from swaptrace.cli.options import complete_scenario, output_option, set_option
 from swaptrace.cli.standard import stdin
 from swaptrace.errors import SwaptraceError
 from swaptrace.terminal.atomic import check_writable
+from swaptrace.terminal.files import path_of
 from swaptrace.terminal.output import Output
 
 
@@ -31,7 +30,7 @@ def emit_c(scenario: str, output: str | None, overrides: dict[str, str]) -> None
     from swaptrace.verify import emit
 
     if output is not None:
-        check_writable(Path(output))
+        check_writable(path_of(output))
     sources, errors = inputs.find_all([scenario])
     loaded = inputs.load_all(sources, overrides, stdin(), errors)
     if len(loaded) != 1:

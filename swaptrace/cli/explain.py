@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +20,7 @@ from swaptrace.cli.options import (
 from swaptrace.cli.reporting import check_library
 from swaptrace.cli.standard import stdin
 from swaptrace.terminal.atomic import check_writable
+from swaptrace.terminal.files import path_of
 from swaptrace.terminal.output import Output
 
 
@@ -54,7 +54,7 @@ def explain(scenario: str, policy: str, step: str | None, **options: Any) -> Non
     check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     if output.path is not None:
-        check_writable(Path(output.path))
+        check_writable(path_of(output.path))
     sources, errors = inputs.find_all([scenario])
     loaded = inputs.load_all(sources, options["overrides"], stdin(), errors)
     warn_of_machines(loaded)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +23,7 @@ from swaptrace.cli.options import (
 from swaptrace.cli.reporting import check_library
 from swaptrace.terminal.atomic import check_writable
 from swaptrace.terminal.exitcodes import ExitCode
+from swaptrace.terminal.files import path_of
 from swaptrace.terminal.output import Output, status
 
 if TYPE_CHECKING:
@@ -120,12 +120,12 @@ def explore(
     check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     if output.path is not None:
-        check_writable(Path(output.path))
+        check_writable(path_of(output.path))
     request = _request(policies, processes, ops, SearchBounds(max_steps, max_states), options)
     with status(output.color) as tell:
         exploration = explorer.explore(request, lambda states: tell(f"{states:,} states"))
     shown = witness.witnesses(exploration, history=options["fmt"] == "html")
-    files = witness.write_all(exploration, shown, Path(out)) if out is not None else None
+    files = witness.write_all(exploration, shown, path_of(out)) if out is not None else None
     report = findings.explored(exploration, shown, files)
     _print(report, options["fmt"], output)
     return report.exit_code
@@ -216,7 +216,7 @@ def graph(policy: str, ops: str | None, fmt: str, output: str | None, **options:
     from swaptrace.policies import from_argument
 
     if output is not None:
-        check_writable(Path(output))
+        check_writable(path_of(output))
     found = from_argument(policy, options["defines"], options["builtin"])
     machine = explorer.machine_of(options["overrides"], found)
     limits = explorer.limits_on(machine, Limits(explorer.operations(ops), 1))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from swaptrace.errors import printable, quote, shorten
+from swaptrace.terminal.files import path_of
 from swaptrace.terminal.output import complain
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from swaptrace.importers.convert import ConvertedLog
     from swaptrace.importers.recorder import AccessRecorder
     from swaptrace.importers.scenario import Target, Written
@@ -38,7 +40,7 @@ SHOWN = 8
 def _directory(_ctx: click.Context, _param: click.Parameter, path: str) -> Path:
     if not path:
         raise click.BadParameter("a directory has a name; for the current one give .")
-    return Path(path)
+    return path_of(path)
 
 
 def target_options(command: Command) -> Command:
@@ -84,7 +86,7 @@ def name_after(path: str) -> str:
     """A name for the files, after the log or the command."""
     if path == "-":
         return "trace"
-    stem = Path(path).name
+    stem = path_of(path).name
     for suffix in (".gz", ".xz", ".log", ".txt", ".csv", ".out"):
         stem = stem.removesuffix(suffix)
     return re.sub(r"[^\w.-]", "_", stem, flags=re.ASCII).lstrip(".") or "trace"

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import RawIOBase
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -18,6 +17,8 @@ from swaptrace.terminal.files import NotRegular, opened, reason
 from swaptrace.terminal.output import reading
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from swaptrace.importers.convert import ConvertedLog
     from swaptrace.importers.recorder import AccessRecorder
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,8 +17,11 @@ from swaptrace.cli.options import (
 )
 from swaptrace.errors import InputErrors, SwaptraceError, did_you_mean, printable, quote
 from swaptrace.terminal.atomic import replace_file
-from swaptrace.terminal.files import reason
+from swaptrace.terminal.files import path_of, reason
 from swaptrace.terminal.output import Color, Output
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
@@ -78,7 +81,7 @@ def scenarios(name: str | None, directory: str | None, color: Color) -> None:
             raise SwaptraceError(f"no bundled scenario {quote(name)}; {did_you_mean(name, wanted)}")
         wanted = {name: wanted[name]}
     if directory is not None:
-        _copy(wanted.values(), Path(directory))
+        _copy(wanted.values(), path_of(directory))
     elif name is not None:
         Output().write(wanted[name].read_text(encoding="utf-8"))
     else:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from swaptrace.cli.importing import finish, name_after, target_options
 from swaptrace.errors import SwaptraceError
 from swaptrace.terminal.output import reading
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

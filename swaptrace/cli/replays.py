@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -22,9 +21,12 @@ from swaptrace.cli.options import (
 from swaptrace.cli.reporting import check_format, check_library, finish
 from swaptrace.cli.standard import stdin
 from swaptrace.terminal.atomic import check_writable, replace_file
+from swaptrace.terminal.files import path_of
 from swaptrace.terminal.output import Output, progress
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from swaptrace.mm.policy import Policy
     from swaptrace.result.judge import FailOn, Thresholds
     from swaptrace.result.result import Result
@@ -70,7 +72,7 @@ def run(
     if baseline is not None:
         from swaptrace.cli import baselines
 
-        before = baselines.read(Path(baseline), updating=update_baseline)
+        before = baselines.read(path_of(baseline), updating=update_baseline)
     result = _replay(scenario, policies, options, output)
     from swaptrace.report.reports import RunReport
     from swaptrace.result.judge import against_baseline, unmet
@@ -80,7 +82,7 @@ def run(
     if before is not None:
         against = baselines.beside(before, result)
         if update_baseline:
-            baselines.write(Path(before.source), result, against)
+            baselines.write(path_of(before.source), result, against)
             against = None
         else:
             findings += against_baseline(against.diff)
@@ -136,12 +138,12 @@ def _output(options: Mapping[str, Any]) -> Output:
     check_library(options["fmt"])
     output = Output(options["color"], options["output"])
     if output.path is not None:
-        check_writable(Path(output.path))
+        check_writable(path_of(output.path))
     if options["plot"] is not None:
         from swaptrace.report.plot import check_library as check
 
         check()
-        check_writable(Path(options["plot"]), "--plot")
+        check_writable(path_of(options["plot"]), "--plot")
     return output
 
 
@@ -173,7 +175,7 @@ def _replay(
         )
     if options["plot"] is None:
         return result
-    plot(result, Path(options["plot"]))
+    plot(result, path_of(options["plot"]))
     return result if options["checkpoints"] else commands.without_checkpoints(result)
 
 

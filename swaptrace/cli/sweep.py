@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,6 +31,7 @@ from swaptrace.cli.standard import stdin
 from swaptrace.errors import SwaptraceError, did_you_mean, quote
 from swaptrace.terminal.atomic import check_writable, replace_file
 from swaptrace.terminal.exitcodes import ExitCode
+from swaptrace.terminal.files import path_of
 from swaptrace.terminal.output import Output, complain, progress
 
 if TYPE_CHECKING:
@@ -154,12 +154,12 @@ def _output(options: Mapping[str, Any]) -> Output:
     """Where the report goes; whether it can go there is found out before the work."""
     output = Output(options["color"], options["output"])
     if output.path is not None:
-        check_writable(Path(output.path))
+        check_writable(path_of(output.path))
     if options["plot"] is not None:
         from swaptrace.report.plot import check_library
 
         check_library()
-        check_writable(Path(options["plot"]), "--plot")
+        check_writable(path_of(options["plot"]), "--plot")
     elif options["along"]:
         raise click.UsageError("--along needs --plot FILE", click.get_current_context())
     return output
@@ -264,7 +264,7 @@ def _computed(
     from swaptrace.sweep.running import cells_of, completed
     from swaptrace.sweep.store import Store, default_place
 
-    store = Store(Path(options["cells"]) if options["cells"] else default_place(os.environ))
+    store = Store(path_of(options["cells"]) if options["cells"] else default_place(os.environ))
     cells = cells_of([point.scenario for point in machines], policies)
     kept, number = 0, len(policies)
     with progress(len(cells), output.color) as bar:
@@ -294,7 +294,7 @@ def _plot(swept: Swept, options: Mapping[str, Any]) -> None:
 
     usual = MISS_RATIO if swept.known(MISS_RATIO, options["window"]) else "majflt"
     wanted = WantedCurves(options["counters"] or (usual,), options["window"], options["along"])
-    path = Path(options["plot"])
+    path = path_of(options["plot"])
     replace_file(path, curves(swept, wanted, path.suffix[1:]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -21,9 +20,12 @@ from swaptrace.cli.options import (
 from swaptrace.cli.reporting import check_library
 from swaptrace.cli.standard import stdin
 from swaptrace.terminal.atomic import check_writable
+from swaptrace.terminal.files import path_of
 from swaptrace.terminal.output import Output, progress
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from swaptrace.result.verdict import KernelRun
     from swaptrace.terminal.exitcodes import ExitCode
     from swaptrace.verify.build import Compiler
@@ -174,7 +176,7 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     output = Output(options["color"], options["output"])
     for path in (output.path, options["record"]):
         if path is not None:
-            check_writable(Path(path))
+            check_writable(path_of(path))
     warn_of(check_policy(options["policy"], options["defines"], options["builtin"]))
     if number is None:
         count, work = _given(scenario, options)
@@ -191,7 +193,7 @@ def verify(scenario: tuple[str, ...], number: int | None, **options: Any) -> Exi
     if options["record"] is not None:
         from swaptrace.verify.record import append
 
-        append(Path(options["record"]), (each for _, judged in done for each in judged))
+        append(path_of(options["record"]), (each for _, judged in done for each in judged))
     runs = [summary(place, judged) for place, judged in done]
     _show(runs, options["fmt"], output, only_notable=number is not None)
     return exit_code(runs)
@@ -222,8 +224,8 @@ def _places(
         return [stack.enter_context(host(options["setup_zram"]))]
     from swaptrace.verify.qemu import guests
 
-    modules = None if options["modules"] is None else Path(options["modules"])
-    images = map(Path, options["kernels"])
+    modules = None if options["modules"] is None else path_of(options["modules"])
+    images = map(path_of, options["kernels"])
     return [*guests(images, modules, options["memory"], compiler, directory)]
 
 
@@ -240,7 +242,7 @@ def _random(number: int, options: Mapping[str, Any]) -> Work:
     """The verification of random scenarios; it writes the small form of those that differ."""
     from swaptrace.verify.fuzz import Fuzzer
 
-    how = options["seed"], Path(options["out"]), options["overrides"], options["keep_going"]
+    how = options["seed"], path_of(options["out"]), options["overrides"], options["keep_going"]
     return lambda verifier, place: Fuzzer(verifier, place, *how).run(number)
 
 

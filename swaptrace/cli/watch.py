@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -19,11 +18,13 @@ from swaptrace.cli.options import (
     set_option,
 )
 from swaptrace.errors import InputErrors, SwaptraceError, printable
+from swaptrace.terminal.files import path_of
 from swaptrace.terminal.output import complain
 from swaptrace.terminal.processes import dying_with_this
 
 if TYPE_CHECKING:
     import subprocess
+    from pathlib import Path
 
 SOONEST: Final = 1000
 """Milliseconds after which it looks by itself, whatever it was told."""
@@ -103,7 +104,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 
 
 def _directories(names: Sequence[str]) -> set[str]:
-    return {name for name in names if Path(name).is_dir()}
+    return {name for name in names if path_of(name).is_dir()}
 
 
 def _of_scenarios(names: Sequence[str]) -> Iterator[Path]:
@@ -114,12 +115,12 @@ def _of_scenarios(names: Sequence[str]) -> Iterator[Path]:
     for source in sources:
         if source.path is None:
             continue
-        yield Path(source.path)
+        yield path_of(source.path)
         try:
             loaded = source.load({}, None)
         except (SwaptraceError, OSError):
             continue  # the run says what is wrong
-        yield from (Path(loaded.trace_path(path)) for path in loaded.traces)
+        yield from (path_of(loaded.trace_path(path)) for path in loaded.traces)
     if errors and not sources:
         raise InputErrors(errors)
 
@@ -132,20 +133,20 @@ def _of_policies(text: str) -> Iterator[Path]:
         if name.startswith("kernel:"):
             yield from _of_tree(name)
         elif name.endswith(".c"):
-            yield Path(name)
+            yield path_of(name)
         elif name.endswith(".py"):
-            yield Path(name)
-            yield from sorted(Path(name).parent.glob("*.py"))
+            yield path_of(name)
+            yield from sorted(path_of(name).parent.glob("*.py"))
 
 
 def _of_tree(name: str) -> Iterator[Path]:
     from swaptrace.ktree.spec import spec_of
 
     spec = spec_of(name)
-    for patch in map(Path, spec.patches):
+    for patch in map(path_of, spec.patches):
         yield from sorted(patch.iterdir()) if patch.is_dir() else [patch]
-    if not spec.revision and Path(spec.path).is_file():
-        yield Path(spec.path)
+    if not spec.revision and path_of(spec.path).is_file():
+        yield path_of(spec.path)
     elif not spec.revision:
         yield from (path for pattern in IN_TREE for path in sorted(spec.root.glob(pattern)))
 

@@ -12,11 +12,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from swaptrace.errors import SwaptraceError, printable
-from swaptrace.terminal.files import reason
+from swaptrace.terminal.files import path_of, reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEPT_MODE: Final = 0o777
 """What a file that replaces another keeps of its mode: not set-uid, set-gid or sticky, which were
@@ -111,7 +113,7 @@ def replace_file(path: Path, content: str | bytes) -> None:
         if _is_special(path):
             path.write_bytes(data)
         else:
-            target = Path(os.path.realpath(path))
+            target = path_of(os.path.realpath(path))
             with making(target) as made:
                 made.file.write(data)
                 made.publish(target)
@@ -134,7 +136,7 @@ def check_writable(path: Path, option: str = "--output") -> None:
 def _reason_against(path: Path) -> str | None:
     with suppress(FileNotFoundError, NotADirectoryError):
         os.stat(path)  # of a loop of symbolic links or a name that is too long nothing else is said
-    directory = Path(os.path.realpath(path)).parent
+    directory = path_of(os.path.realpath(path)).parent
     if path.is_dir():
         return "is a directory; name a file in it"
     if not _is_special(path) and not directory.is_dir():

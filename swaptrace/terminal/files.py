@@ -12,17 +12,25 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from swaptrace.errors import SwaptraceError, printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typing_extensions import Buffer
 
 T = TypeVar("T")
 
 A_FIFO: Final = "a FIFO"
+
+
+def path_of(text: str) -> Path:
+    """What was typed or read, as a path. Most of what `--help` imports needs none."""
+    from pathlib import Path
+
+    return Path(text)
 
 
 def reason(error: OSError) -> str:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TextIO
 
 from swaptrace.errors import SwaptraceError, printable
 from swaptrace.terminal.atomic import cannot_write, replace_file
+from swaptrace.terminal.files import path_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -87,7 +87,7 @@ class Output(NamedTuple):
         if self.path is None:
             _write_stdout(text)
         else:
-            replace_file(Path(self.path), text)
+            replace_file(path_of(self.path), text)
 
     def _terminal(self) -> bool:
         return self.path is None and sys.stdout is not None and sys.stdout.isatty()
