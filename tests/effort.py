@@ -24,7 +24,7 @@ exhaustive = pytest.mark.skipif(not ALL, reason="only with SWAPTRACE_TEST_ALL, a
 
 def examples(count: int) -> int:
     """How many random examples are tried where `count` are all."""
-    return count if ALL else max(5, count // 10)
+    return count if ALL else max(3, count // 12)
 
 
 def some(cases: Iterable[T], count: int) -> list[T]:

@@ -200,7 +200,7 @@ ON_BLOCKS = ("read@0,write,pageout,fork,exit", "write@0,write@all,pageout@all,ml
 @pytest.mark.parametrize("ops", some(ON_BLOCKS, 1))
 @pytest.mark.parametrize(
     ("kernel", "backend"),
-    some([(k, b) for k in ("7.3", "7.2", "6.18", "6.12") for b in ("disk", "zram")], 2),
+    some([(k, b) for k in ("7.3", "7.2", "6.18", "6.12") for b in ("disk", "zram")], 1),
 )
 def test_every_question_about_a_block_is_among_those_of_the_proof(
     kernel: str, backend: Any, ops: str

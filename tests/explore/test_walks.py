@@ -67,7 +67,7 @@ def check(graph: Graph, policy: Policy, machine: str, edges: list[Edge]) -> None
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("name", some(SOUND, 4))
+@pytest.mark.parametrize("name", some(SOUND, 2))
 def test_a_walk_counts_what_its_scenario_does(name: str, machine: str) -> None:
     """Of up to three processes, who fork and exit as it comes, are the counters and page maps those
     of a replay?"""
@@ -91,7 +91,7 @@ SELDOM = [
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("name", some(SOUND, 4))
+@pytest.mark.parametrize("name", some(SOUND, 2))
 def test_what_is_seldom_is_counted_as_well(name: str, machine: str) -> None:
     """As in a replay?"""
     policy = SOUND[name]()

@@ -67,7 +67,7 @@ def of(name: str) -> str:
             ("large", "disk"),
             *product(["large-after"], ["zram", "zswap", "disk"]),
         ],
-        3,
+        2,
     ),
 )
 def test_a_tree_is_proved_equal_on_large_folios(name: str, swap: str) -> None:
@@ -127,7 +127,7 @@ OTHERS = {
 """A tree, what its C does otherwise, operations, processes, and the sequence."""
 
 
-@pytest.mark.parametrize("what", some(OTHERS, 2))
+@pytest.mark.parametrize("what", some(OTHERS, 1))
 def test_trees_that_do_otherwise_are_told_apart(what: str, written: Write) -> None:
     """Is the shortest sequence found?"""
     name, edit, ops, processes, sequence = OTHERS[what]
@@ -177,7 +177,7 @@ WRONG = {
 """A tree, an edit, and what is said of it."""
 
 
-@pytest.mark.parametrize("what", some(sorted(WRONG), 5))
+@pytest.mark.parametrize("what", some(sorted(WRONG), 3))
 def test_c_that_is_wrong_about_large_folios_is_an_error(what: str, written: Write) -> None:
     """Is it said in which function, and nothing counted?"""
     name, edit, message = WRONG[what]

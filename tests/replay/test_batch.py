@@ -187,7 +187,7 @@ def test_reuse_does_not_depend_on_what_waits_in_the_batch(seed: int) -> None:
 
 
 @pytest.mark.parametrize("kernel", some(CAPACITY, 1))
-@pytest.mark.parametrize("swap", some(["disk", "zram", ZSWAP, "disk, page_cluster: 5"], 2))
+@pytest.mark.parametrize("swap", some(["disk", "zram", ZSWAP, "disk, page_cluster: 5"], 1))
 def test_lists_of_what_waits_say_the_same(kernel: str, swap: str) -> None:
     """Do counts and pages agree with a second implementation, with MADV_FREE, access
     patterns, read-ahead and repetitions?"""

@@ -22,7 +22,7 @@ MERGED = """\
 """All pages map one folio."""
 
 
-@pytest.mark.parametrize(("kernel", "swap"), some(product(CAPACITY, ["disk", "zram", "zswap"]), 2))
+@pytest.mark.parametrize(("kernel", "swap"), some(product(CAPACITY, ["disk", "zram", "zswap"]), 1))
 def test_lists_of_what_waits_say_the_same_of_merged_pages(kernel: str, swap: str) -> None:
     """Do counts and pages agree with a second implementation, up to MADV_UNMERGEABLE?"""
     for seed in range(examples(60)):
