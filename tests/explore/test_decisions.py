@@ -214,6 +214,34 @@ def test_every_question_about_a_block_is_among_those_of_the_proof(
     assert not unknown(policy, questions(2, static_facts(machine), block=True))
 
 
+MAPPED_TWICE = """
+steps:
+- {mmap: r, size: 16KiB}
+- {write: r}
+- {madvise: r, advice: MADV_PAGEOUT}
+- {fork: child}
+- {read: r}
+- {read: r, process: child}
+"""
+
+
+@pytest.mark.parametrize("kernel", ["7.2", "7.3"])
+def test_a_folio_that_two_processes_map_whole_is_asked_about(kernel: str) -> None:
+    """Are its references, when the second has mapped it, among those of the proof?"""
+    over = {"machine.kernel": kernel, "machine.thp": "16KiB", "machine.swap": "disk"}
+    scenario = load_text(MAPPED_TWICE.encode(), "twice", over)
+    policy = Curious()
+    replay(scenario, policy)
+    assert any("mapcount=8" in question for question in policy.asked)
+    assert not unknown(policy, questions(2, static_facts(scenario.machine), block=True))
+
+
+def test_batches_are_not_decided_by_policies_alone() -> None:
+    """Are two that decide alike searched where a machine keeps what waits in them?"""
+    assert explored(Alike(), "write,fork", lru_batch=True).questions == 0
+    assert explored(Alike(), "write,fork").questions > 0
+
+
 @exhaustive
 def test_two_that_decide_alike_about_large_folios_are_proved_equal() -> None:
     """At once, with all operations, and are those told apart that differ about large folios?"""

@@ -25,7 +25,11 @@ MACHINES = {
     "zram": {},
     "disk": {"machine.swap.backend": "disk", "machine.kernel": "7.3"},
     "6.1": {"machine.kernel": "6.1", "machine.swap.backend": "zswap"},
-    "arm64": {"machine.mkwrite_dirties": "true", "machine.hw_dirty": "false"},
+    "arm64": {
+        "machine.mkwrite_dirties": "true",
+        "machine.hw_dirty": "false",
+        "machine.kernel": "7.2",
+    },
 }
 PROCESSES = 3
 
@@ -86,8 +90,10 @@ SELDOM = [
     "write, mlock, fork, mlock, write by 1",
     "write, fork, mlock by 1, munlock by 1, write, pageout by 1, read by 1",
     "write, pageout, fork, mlock, fork, write by 1, munlock, write by 2, write",
+    "write, pageout, willneed, fork, exit, mlock",
 ]
-"""What chance seldom comes to: children of children, and what mlock populates."""
+"""What chance seldom comes to: children of children, what mlock populates, and what a locked VMA is
+the first to map."""
 
 
 @pytest.mark.parametrize("machine", MACHINES)
