@@ -33,6 +33,14 @@ class Shrink(NamedTuple):
     held: bool = False
 
 
+class SplitFolios(NamedTuple):
+    """deferred_split_scan(): folios of which parts are unmapped are split where they are."""
+
+    process: int
+    facts: Facts
+    folios: tuple[int, ...]
+
+
 class SplitPmd(NamedTuple):
     """A VMA of the process ends within what the PMD entry maps."""
 
@@ -47,7 +55,7 @@ class Collapse(NamedTuple):
     facts: Facts
 
 
-BlockEvent: TypeAlias = Event | Isolate | Shrink | SplitPmd | Collapse
+BlockEvent: TypeAlias = Event | Isolate | Shrink | SplitFolios | SplitPmd | Collapse
 
 
 class PageView(NamedTuple):

@@ -15,6 +15,7 @@ from swaptrace.mm.blockevent import (
     Collapse,
     Isolate,
     Shrink,
+    SplitFolios,
     SplitPmd,
     Teller,
 )
@@ -27,7 +28,7 @@ from swaptrace.mm.blockwalk import (
 )
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Access, Free, Migrate, Unmap
-from swaptrace.mm.huge_memory import split_huge_pmd
+from swaptrace.mm.huge_memory import split_folio, split_huge_pmd
 from swaptrace.mm.khugepaged import KhugepagedScan, collapse_huge_page, collapse_scan_pmd
 from swaptrace.mm.pmd import PmdPage, after_walk, before_walk
 from swaptrace.mm.policy import Policy
@@ -74,10 +75,13 @@ def happen(
         done.stops = first.stops
         settle(done, first, event, teller)
         return done
-    if isinstance(event, Shrink):
+    if isinstance(event, Shrink | SplitFolios):
         for f in event.folios:
             page = PmdPage(block, block.folios[f].first, policy, around)
-            shrink_folio_list(page, deque([f]), event.held)
+            if isinstance(event, Shrink):
+                shrink_folio_list(page, deque([f]), event.held)
+            else:
+                split_folio(page, f)
             settle(done, page, event, teller)
         return done
     before_walk(first, event, pages)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from swaptrace.advice import Advice
 from swaptrace.counters import COUNTERS
-from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, PageView, Shrink, SplitPmd
+from swaptrace.mm.blockevent import (
+    BlockEvent,
+    Collapse,
+    Isolate,
+    PageView,
+    Shrink,
+    SplitFolios,
+    SplitPmd,
+)
 from swaptrace.mm.blockvalue import Runs
 from swaptrace.mm.event import Unmap
 from swaptrace.replay.tally import RegionChange
@@ -58,6 +66,8 @@ def block_event_words(event: BlockEvent, names: list[str]) -> str:
             return f"{who}: {Advice.PAGEOUT}"
         case Collapse():
             return f"{who}: {Advice.COLLAPSE}"
+        case SplitFolios():
+            return "reclaim: folios of which parts are unmapped are split"
         case SplitPmd():
             return f"{who}: a VMA ends within what one entry maps"
         case _:

@@ -59,10 +59,6 @@ class Advised(Reclaiming):
             self.make_old(folio, event.process)
             self.lru.wait("lazyfree", folio)
 
-    def make_old(self, folio: LruFolio, process: int) -> None:
-        """The PTEs of a process that map the folio are no longer young."""
-        folio.young.discard(process)
-
     def deactivate(self, folio: LruFolio) -> None:
         """folio_deactivate()."""
         if folio.active:

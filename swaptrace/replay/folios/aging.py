@@ -7,8 +7,7 @@ one PMD entry, of each process.
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final
 
 from swaptrace.mm.block import Block
 from swaptrace.mm.column import Pte
@@ -18,15 +17,13 @@ from swaptrace.replay.folios.generations import MAX_NR_GENS, Generations, clear_
 from swaptrace.replay.folios.limited import LimitedFolios
 from swaptrace.replay.folios.lru import Kind, Lists, LruFolio
 from swaptrace.replay.folios.pagewise import Near
+from swaptrace.replay.folios.young import Entry, moved_up
 from swaptrace.replay.pages.flat import walkable
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.world import World
 from swaptrace.result.lrugen import LruGen
 
 PTES_PER_CACHE_LINE: Final = 8
-
-Entry: TypeAlias = tuple[int, int]
-"""A PMD entry: the block (by id), and the process by its number in the region."""
 
 
 def suitable_to_scan(total: int, young: int) -> bool:
@@ -35,16 +32,15 @@ def suitable_to_scan(total: int, young: int) -> bool:
 
 
 class Aging(LimitedFolios):
-    """`young` are the young PTEs of each block and process; `young_entries` the young PMD entries,
-    `filters` those that the Bloom filters know. `ran` are the processes that were switched to since
-    their page tables were walked, `written` the pages that `current` has written since."""
+    """`old_entries` are the PMD entries that are not young, `filters` those that the Bloom filters
+    know. `ran` are the processes that were switched to since their page tables were walked,
+    `written` the pages that `current` has written since."""
 
     lru: Generations
     switched = RESCHEDULED
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.young: dict[Entry, set[int]] = {}
         self.old_entries: set[Entry] = set()
         self.filters: list[set[Entry] | None] = [None, None]
         self.shared_regions: list[SharedRegion] = []
@@ -53,9 +49,6 @@ class Aging(LimitedFolios):
         self.walked: list[Process] = []
         self.current: Process | None = None
         self.written = 0
-        self.largest = 1 << max((0, *chain(*self.allowed.values())))
-        self.was_mapped = False
-        self.before: set[int] = set()
 
     def new_lists(self, page_size: int) -> Lists:
         return Generations(page_size)
@@ -80,47 +73,26 @@ class Aging(LimitedFolios):
 
     # PTEs
 
-    def ptes(self, entry: Entry) -> set[int]:
-        """The young PTEs under an entry."""
-        return self.young.setdefault(entry, set())
-
     def begin(self, near: Near, i: int, event: Access | Populate) -> None:
         block, p = near.block, event.process
         if isinstance(event, Access):
             self.switched_to(near.shared.members[p])
             self.old_entries.discard((id(block), p))
-        pte = block.maps[i][p].pte
-        self.was_mapped = isinstance(pte, Pte) and not pte.is_zero_page
-        if not self.was_mapped:
-            places = block.aligned(i, self.largest)
-            places = range(max(places.start, 0), min(places.stop, len(block.maps)))
-            self.before = {j for j in places if isinstance(block.maps[j][p].pte, Pte)}
+        super().begin(near, i, event)
+
+    def marks(self, event: Access | Populate, faulted: bool) -> bool:
+        return faulted or isinstance(event, Access)
 
     def used_by(self, near: Near, i: int, event: Access | Populate, faulted: bool) -> None:
-        """A fault leaves all PTEs young that it makes (vm_page_prot has the accessed bit), and the
-        access that follows it the PMD entry; the kernel's own use marks the folio (FOLL_TOUCH)."""
+        """The access after a fault leaves the PMD entry young; the kernel's own use marks the folio
+        (FOLL_TOUCH)."""
+        super().used_by(near, i, event, faulted)
         block, p = near.block, event.process
         pte = block.maps[i][p].pte
         if isinstance(event, Access):
             self.old_entries.discard((id(block), p))
-        if not isinstance(pte, Pte) or pte.is_zero_page:
-            return
-        young, folio = self.ptes((id(block), p)), block.folios[pte.folio]
-        if faulted or isinstance(event, Access):
-            young.add(i)
-        if not self.was_mapped:
-            pages = (j for j in folio.pages if j not in self.before)
-            young.update(j for j in pages if self.maps(block, j, p, pte.folio))
-        if isinstance(event, Populate):
+        elif isinstance(pte, Pte) and not pte.is_zero_page:
             self.lru.inc_refs(self.known[id(block)][pte.folio])
-
-    def maps(self, block: Block, i: int, p: int, folio: int) -> bool:
-        """Whether the process maps page `i` of a folio."""
-        pte = block.maps[i][p].pte
-        return isinstance(pte, Pte) and pte.folio == folio
-
-    def make_old(self, folio: LruFolio, process: int) -> None:
-        self.ptes((id(folio.block), process)).difference_update(folio.pages)
 
     def mapped(self, block: Block, i: int, p: int) -> LruFolio | None:
         """What a young PTE maps, which no longer is young then."""
@@ -260,18 +232,10 @@ class Aging(LimitedFolios):
             self.lru.wait("activate", folio)
 
     def forget_young(self, block: Block, event: Event) -> None:
+        super().forget_young(block, event)
         if not isinstance(event, Unmap) or not event.gone:
             return
-        own = {entry: self.young.pop(entry) for entry in list(self.young) if entry[0] == id(block)}
-        for entry, ptes in own.items():
-            if entry[1] != event.process:
-                self.young[moved_up(entry, event.process)] = ptes
         for entries in (self.old_entries, *(known for known in self.filters if known is not None)):
             own_entries = {entry for entry in entries if entry[0] == id(block)}
             entries -= own_entries
             entries |= {moved_up(e, event.process) for e in own_entries if e[1] != event.process}
-
-
-def moved_up(entry: Entry, gone: int) -> Entry:
-    """An entry by its new number, once a process has gone."""
-    return entry[0], entry[1] - (entry[1] > gone)

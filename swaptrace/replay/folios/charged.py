@@ -5,16 +5,17 @@ from __future__ import annotations
 from swaptrace.mm.block import Block, BlockFolio
 from swaptrace.mm.column import Mapping, Pte, SwapPte
 from swaptrace.replay.folios.lru import BATCH, Lists, LruFolio, Shadow
-from swaptrace.replay.folios.pagewise import Near, Pagewise
+from swaptrace.replay.folios.pagewise import Near
+from swaptrace.replay.folios.young import Young
 from swaptrace.replay.world import World
 from swaptrace.vmflags import VmFlag
 
 
-class Charged(Pagewise):
+class Charged(Young):
     """Blocks whose folios are on lists. `fresh` are those that have been charged by the event that
-    is under way, by block and first page; `busy` those that a fault refers to. `swappable` is that
-    a slot was free when the last one was charged, as workingset_refault() comes before swap_free().
-    """
+    is under way, by block and first page; `busy` those that a fault refers to; `split_queue` those
+    to be split, as parts of them are unmapped. `swappable` is that a slot was free when the last
+    one was charged, as workingset_refault() comes before swap_free()."""
 
     swappable = True
 
@@ -25,6 +26,7 @@ class Charged(Pagewise):
         self.fresh: dict[tuple[int, int], Shadow | None] = {}
         self.shadows: dict[int, Shadow] = {}
         self.busy: list[LruFolio] = []
+        self.split_queue: list[LruFolio] = []
         self.used = 0
 
     def new_lists(self, page_size: int) -> Lists:
@@ -83,13 +85,28 @@ class Charged(Pagewise):
         here = {start for where, start in self.fresh if where == id(block)}
         split = [known[f] for f in new if known[f].pages.start not in here]
         for folio in gone:
-            parts = [part for part in split if part.pages.start in folio.pages]
-            for part in parts:
+            parts = {part.pages.start: part for part in split if part.pages.start in folio.pages}
+            for part in parts.values():
                 part.inherit(folio)
-            self.lru.replace(folio, parts)
+            self.lru.replace(folio, [parts[i] for i in self.in_order(folio.pages) if i in parts])
             self.used -= folio.nr_pages - len(parts)
+        self.queue(known, gone)
         for f in [f for f in new if known[f].pages.start in here]:
             self.add_new(known[f], self.fresh.pop((id(block), known[f].pages.start)))
+
+    def in_order(self, pages: range) -> tuple[int, ...]:
+        """The pages of a folio in the order in which a split puts them on a list."""
+        first, *rest = pages
+        return (first, *(reversed(rest) if self.world.facts.splits_backward else rest))
+
+    def queue(self, known: dict[int, LruFolio], gone: list[LruFolio]) -> None:
+        """deferred_split_folio(): those of a block that are now mapped in part."""
+        if gone and self.split_queue:
+            self.split_queue = [each for each in self.split_queue if each not in gone]
+        folios = (each for each in known.values() if each.nr_pages > 1)
+        found = [each for each in folios if each.block.folios[each.number].partially_mapped]
+        new = [each for each in found if each not in self.split_queue]
+        self.split_queue += sorted(new, key=lambda folio: folio.pages.start)
 
     def add_new(self, folio: LruFolio, shadow: Shadow | None) -> None:
         """A new folio, which may have been here before."""

@@ -3,7 +3,7 @@ v6.12), for a memory cgroup on a device that is synchronous."""
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final
 
 from swaptrace.counters import ReclaimCounter
 from swaptrace.errors import OutOfMemory
@@ -26,6 +26,7 @@ from swaptrace.replay.folios.generations import (
 from swaptrace.replay.folios.lru import Kind, LruFolio
 from swaptrace.replay.folios.pagewise import Near
 from swaptrace.replay.folios.reclaiming import COSTLY, DEF_PRIORITY
+from swaptrace.replay.folios.young import Sharer
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.tally import Tally
@@ -37,9 +38,6 @@ CHARGE_BATCH: Final = 64
 """MEMCG_CHARGE_BATCH."""
 
 MAX_RECLAIM_RETRIES: Final = 16
-
-Sharer: TypeAlias = tuple[int, tuple[int, int]]
-"""A process, and the part of the block that a VMA of it covers."""
 
 OTHER: Final[dict[Kind, Kind]] = {"anon": "file", "file": "anon"}
 
@@ -204,11 +202,9 @@ class Evicting(Aging):
             return 0
         folio.referenced = False
         held = folio in self.lru.waiting["activate"]
-        mapped = {i for pages in sharers.values() for i in pages}
-        unmapped = folio.nr_pages - len(mapped) if mapped else 0
-        before = self.used
-        self.written += self.evict(folio, back, held=held)
-        return max(before - self.used - unmapped, 0)
+        gone = self.evict(folio, back, held=held)
+        self.written += gone.written
+        return gone.reclaimed
 
     def evict_folios(self, can_swap: bool) -> tuple[int, int]:
         """One batch; how many pages were looked at (0 where only young generations are left), and
@@ -269,6 +265,7 @@ class Evicting(Aging):
         for _ in range(2):
             for priority in range(DEF_PRIORITY, -1, -1):
                 freed += self.shrink_generations(priority)
+                self.shrink_slab(priority)
                 if freed >= goal:
                     break
             if freed:

@@ -171,10 +171,10 @@ class Generations(Lists):
                 self.count(ReclaimCounter.PGDEACTIVATE, folio.nr_pages)
             self.add(folio, evictable=True)
 
-    def evicted(self, folio: LruFolio, advised: bool) -> Shadow:  # noqa: ARG002
+    def evicted(self, folio: LruFolio, pages: int, advised: bool) -> Shadow:  # noqa: ARG002
         """lru_gen_eviction(), on advice as well."""
         refs = refs_of(folio)
-        self.evictions[folio.kind, tier_of(refs)] += folio.nr_pages
+        self.evictions[folio.kind, tier_of(refs)] += pages
         return Shadow(self.min_seq[folio.kind], refs > 0, max(refs - 1, 0))
 
     def refault(self, folio: LruFolio, shadow: Shadow, swappable: bool) -> None:  # noqa: ARG002

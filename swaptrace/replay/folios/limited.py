@@ -154,15 +154,6 @@ class LimitedFolios(Advised):
                 "that is a kernel tree, under a memory limit with large folios (machine.thp)"
             )
 
-    def begin(self, near: Near, i: int, event: Access | Populate) -> None:
-        """A page is about to be used."""
-
-    def used_by(self, near: Near, i: int, event: Access | Populate, faulted: bool) -> None:  # noqa: ARG002
-        """A page has been used, by a fault or not: its PTE is young."""
-        pte = near.block.maps[i][event.process].pte
-        if isinstance(pte, Pte) and not pte.is_zero_page:
-            self.known[id(near.block)][pte.folio].young.add(event.process)
-
     def tick(self) -> None:
         """What happens after so many accesses."""
         self.clock += 1
@@ -171,10 +162,3 @@ class LimitedFolios(Advised):
             self.drain()
         if machine.stat_flush and self.clock % machine.stat_flush == 0:
             self.lru.flush()
-
-    def forget_young(self, block: Block, event: Event) -> None:
-        """A process that has gone has used nothing; those after it move up."""
-        if isinstance(event, Unmap) and event.gone:
-            gone = event.process
-            for folio in self.known.get(id(block), {}).values():
-                folio.young = {p - (p > gone) for p in folio.young if p != gone}

@@ -8,7 +8,7 @@ from its beginning.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isqrt
 from typing import Final, Literal, TypeAlias
 
@@ -40,14 +40,13 @@ CLUSTER: Final = 32
 
 @dataclass(eq=False, slots=True)
 class LruFolio:
-    """Folio `number` of a block; `young` are the processes that have used it through their PTEs.
-    `gen` and `refs` are what the multi-generational LRU keeps in its flags."""
+    """Folio `number` of a block. `gen` and `refs` are what the multi-generational LRU keeps in its
+    flags."""
 
     shared: SharedRegion
     block: Block
     number: int
     pages: range
-    young: set[int] = field(default_factory=set)
     referenced: bool = False
     active: bool = False
     workingset: bool = False
@@ -68,7 +67,7 @@ class LruFolio:
 
     def inherit(self, folio: LruFolio) -> None:
         """__split_huge_page_tail(): a part of a folio has its flags."""
-        self.young, self.referenced = set(folio.young), folio.referenced
+        self.referenced = folio.referenced
         self.active, self.workingset = folio.active, folio.workingset
         self.lazyfree, self.gen, self.refs = folio.lazyfree, folio.gen, folio.refs
 
@@ -186,12 +185,12 @@ class Lists:
                 self.count(ReclaimCounter.PGDEACTIVATE, folio.nr_pages)
             self.add(folio, evictable=True)
 
-    def evicted(self, folio: LruFolio, advised: bool) -> Shadow:
-        """workingset_eviction()."""
+    def evicted(self, folio: LruFolio, pages: int, advised: bool) -> Shadow:
+        """workingset_eviction(), of a folio or of so many pages that it has been split into."""
         if advised:
             return Shadow(None, folio.workingset)
         shadow = Shadow(self.age, folio.workingset)
-        self.age += folio.nr_pages
+        self.age += pages
         return shadow
 
     def refault(self, folio: LruFolio, shadow: Shadow, swappable: bool) -> None:

@@ -27,7 +27,8 @@ from swaptrace.vmflags import VmFlag
 
 
 class Pagewise:
-    """The blocks of all regions, `table_pages` each; `allowed` are the orders of a VMA by flags."""
+    """The blocks of all regions, `table_pages` each; `allowed` are the orders of a VMA by flags,
+    `refused` is how often there was no slot for a page."""
 
     def __init__(self, world: World) -> None:
         machine = world.machine
@@ -35,6 +36,7 @@ class Pagewise:
         self.table_pages = machine.page_size // ENTRY_BYTES
         self.slots = slot_map(machine.kernel, world.device.total, self.table_pages)
         self.blocks: dict[int, list[Block]] = {}
+        self.refused = 0
         self.tally = Tally()
 
     def place(self, shared: SharedRegion, _pages: int, column: int) -> None:
@@ -137,7 +139,9 @@ class Near:
                 "large folios (machine.thp) are not modelled on a swap device that is more than "
                 "half full and has slots that only the swap cache holds"
             )
-        return memory.slots.allocate(order)
+        slot = memory.slots.allocate(order)
+        memory.refused += slot is None and order == 0
+        return slot
 
     def release(self, slot: int) -> None:
         """swap_range_free()."""

@@ -6,17 +6,18 @@ is synchronous.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from swaptrace.counters import POSITION, Counter, ReclaimCounter
 from swaptrace.errors import OutOfMemory
-from swaptrace.mm.blockevent import Shrink
+from swaptrace.mm.blockevent import Shrink, SplitFolios
 from swaptrace.mm.column import SwapPte
 from swaptrace.replay.folios.charged import Charged
 from swaptrace.replay.folios.lru import CLUSTER, LISTS, Kind, LruFolio
 from swaptrace.replay.folios.pagewise import Near
 
 WRITTEN: Final = (POSITION[Counter.PSWPOUT], POSITION[Counter.SWPOUT_ZERO])
+SPLIT: Final = POSITION[Counter.MTHP_SPLIT]
 DEF_PRIORITY: Final = 12
 COSTLY: Final = 8
 """1 << PAGE_ALLOC_COSTLY_ORDER: for no more pages the kernel goes on as long as it frees any."""
@@ -25,10 +26,20 @@ RETRIES: Final = 17
 """MAX_RECLAIM_RETRIES, and one for pages that other CPUs have charged in advance."""
 
 
-class Reclaiming(Charged):
-    """Reclaim for a charge."""
+SHRINK_BATCH: Final = 128
 
-    snapshot = 0
+
+class Evicted(NamedTuple):
+    """What has come of a folio: how many pages were written, and how many count as reclaimed."""
+
+    written: int
+    reclaimed: int
+
+
+class Reclaiming(Charged):
+    """Reclaim for a charge. `deferred` is what the last call has left to the shrinker."""
+
+    snapshot = deferred = 0
 
     @property
     def capacity(self) -> int:
@@ -65,6 +76,7 @@ class Reclaiming(Charged):
         for force in (False, False, True):
             for priority in range(DEF_PRIORITY, -1, -1):
                 freed += self.shrink_lruvec(priority, force, goal)
+                self.shrink_slab(priority)
                 if freed >= goal:
                     break
             self.snapshot = self.lru.activated_flushed
@@ -117,7 +129,7 @@ class Reclaiming(Charged):
         self.drain()
         taken = self.lru.isolate((kind, True), pages)
         for folio in taken:
-            folio.young.clear()
+            self.look_at(folio)
             folio.active, folio.workingset = False, True
         for folio in taken:
             self.lru.add(folio, self.evictable(folio))
@@ -134,9 +146,9 @@ class Reclaiming(Charged):
             if folio in self.busy or self.references(folio):
                 back.append(folio)
                 continue
-            before = self.used
-            written += self.evict(folio, back)
-            freed += before - self.used
+            gone = self.evict(folio, back)
+            written += gone.written
+            freed += gone.reclaimed
         for folio in back:
             self.lru.add(folio, self.evictable(folio))
             self.lru.age += folio.nr_pages if folio.active else 0
@@ -148,8 +160,7 @@ class Reclaiming(Charged):
     def references(self, folio: LruFolio) -> bool:
         """folio_check_references(): whether a folio is spared, and activated if it was used before
         or by several."""
-        young, referenced = len(folio.young), folio.referenced
-        folio.young.clear()
+        young, referenced = self.look_at(folio), folio.referenced
         folio.referenced = young > 0
         if young and (referenced or young > 1):
             self.activate(folio)
@@ -168,29 +179,77 @@ class Reclaiming(Charged):
 
     def evict(
         self, folio: LruFolio, back: list[LruFolio], advised: bool = False, held: bool = False
-    ) -> int:
-        """Swap a folio out, and let its list follow; the pages written. What cannot go is put
-        `back`, active; one that a per-CPU batch refers to is unmapped (`held`)."""
+    ) -> Evicted:
+        """Swap a folio out, and let its list follow. What cannot go is put `back`, active; one
+        that a per-CPU batch refers to is unmapped (`held`)."""
         block, near = folio.block, Near(self, folio.shared, folio.block)
         event = Shrink(0, self.world.facts, (folio.number,), held)
         swapped, others = len(self.fresh), {*self.known[id(block)].values()} - {folio}
+        used, refused = self.used, self.refused
         done = self.happen(near, event, range(folio.pages.start, folio.pages.start + 1))
         assert len(self.fresh) == swapped
-        shadow = None
-        for i in folio.pages:
-            for mapping in block.maps[i]:
-                if isinstance(mapping.pte, SwapPte) and mapping.pte.slot not in self.shadows:
-                    shadow = shadow or self.lru.evicted(folio, advised)
-                    self.shadows[mapping.pte.slot] = shadow
+        split = done.counts[SPLIT] > 0
+        noted = self.leave_shadows(folio, split, advised)
         self.follow(near)
         known = self.known[id(block)].values()
-        for left in [each for each in known if each.place is None and each not in self.lru.batch]:
-            if left.pages.start in folio.pages and left not in others:
-                left.lazyfree = block.folios[left.number].lazyfree
-                if not held:
-                    self.activate(left)
-                back.append(left)
-        return sum(done.counts[at] for at in WRITTEN)
+        left = [each for each in known if each.place is None and each not in self.lru.batch]
+        left = [each for each in left if each.pages.start in folio.pages and each not in others]
+        for part in sorted(left, key=lambda part: self.in_order(folio.pages).index(part.pages[0])):
+            part.lazyfree = block.folios[part.number].lazyfree
+            if not held:
+                self.activate(part)
+            back.append(part)
+        written = sum(done.counts[at] for at in WRITTEN)
+        if not split:
+            return Evicted(written, used - self.used)
+        unmapped, failed = folio.nr_pages - noted - len(left), self.refused - refused - len(left)
+        self.lru.count(ReclaimCounter.PGACTIVATE, failed)
+        return Evicted(written + unmapped - failed, noted)
+
+    def leave_shadows(self, folio: LruFolio, split: bool, advised: bool) -> int:
+        """Note in the slots of what has been swapped out when that was, of a folio at once or of
+        each page that it was split into; the number of pages. Those of a split that nothing maps
+        are freed without being counted, by move_folios_to_lru(), and have been written before as
+        far as pageout() knows."""
+        block, shadow, noted = folio.block, None, 0
+        for i in self.in_order(folio.pages):
+            ptes = (mapping.pte for mapping in block.maps[i])
+            slots = {pte.slot for pte in ptes if isinstance(pte, SwapPte)} - {*self.shadows}
+            if slots and (split or shadow is None):
+                shadow = self.lru.evicted(folio, 1 if split else folio.nr_pages, advised)
+            for slot in slots:
+                assert shadow is not None
+                self.shadows[slot] = shadow
+            noted += bool(slots)
+        return noted
+
+    def shrink_slab(self, priority: int) -> None:
+        """do_shrink_slab(), for the queue of folios of which parts are unmapped."""
+        freeable = len(self.split_queue)
+        if not freeable:
+            return
+        delta = 2 * (freeable >> priority)
+        total, scanned = min((self.deferred >> priority) + delta, 2 * freeable), 0
+        while total >= min(SHRINK_BATCH, freeable):
+            batch = min(SHRINK_BATCH, total)
+            if not self.deferred_split_scan(batch):
+                break
+            total, scanned = total - batch, scanned + batch
+        self.deferred = min(max(self.deferred + delta - scanned, 0), 2 * freeable)
+
+    def deferred_split_scan(self, pages: int) -> bool:
+        """Split the first folios of the queue where they lie, so that what is unmapped is freed,
+        which nobody counts; False if there is none. One that a fault refers to stays."""
+        folios, self.split_queue = self.split_queue[:pages], self.split_queue[pages:]
+        for folio in folios:
+            if folio in self.busy:
+                self.split_queue.append(folio)
+                continue
+            near = Near(self, folio.shared, folio.block)
+            event = SplitFolios(0, self.world.facts, (folio.number,))
+            self.happen(near, event, folio.pages)
+            self.follow(near)
+        return bool(folios)
 
 
 def adjusted(ahead: dict[tuple[Kind, bool], int], target: dict[tuple[Kind, bool], int]) -> bool:
