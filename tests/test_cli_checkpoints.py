@@ -191,11 +191,3 @@ def test_what_is_approximate_is_said_once(command: str) -> None:
     for reclaim, times in (("mglru", 1), ("classic", 0), ("lru", 0)):
         words = (command, "long.yaml", "-p", policies, "--set", f"machine.reclaim={reclaim}")
         assert run(*words).stderr.count("mglru is approximate") == times
-
-
-def test_large_folios_under_a_limit_are_approximate_in_some_kernels() -> None:
-    """Is it said of those older than the one that was seen to be as the model is?"""
-    large = ("--set", "machine.thp=64KiB", "--set", "machine.reclaim=classic")
-    for kernel, times in (("6.12", 1), ("6.18", 1), ("7.2", 0)):
-        words = ("run", "long.yaml", "-p", "final", *large, "--set", f"machine.kernel={kernel}")
-        assert run(*words).stderr.count("approximate before Linux 7.0") == times

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from swaptrace.frozen import FrozenValue
-from swaptrace.kernels import KERNELS, Rule, follows, implied, version
-from swaptrace.scenario.thp import Thp, large_folios
+from swaptrace.kernels import KERNELS, Rule, follows, implied
+from swaptrace.scenario.thp import Thp
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -117,14 +117,7 @@ class Machine(FrozenValue):
     @property
     def approximate(self) -> str:
         """What of it is not known to be as a kernel does it; empty if nothing."""
-        if self.memory is None:
-            return ""
-        if large_folios(self.thp) and version(self.kernel) < (7, 0):
-            return (
-                "machine.memory with machine.thp is approximate before Linux 7.0: once a part of a "
-                "folio is given up, 6.12 and 6.18 were seen to reclaim other pages than are here"
-            )
-        if self.reclaim != "mglru":
+        if self.memory is None or self.reclaim != "mglru":
             return ""
         return (
             "machine.reclaim: mglru is approximate: whether a walk of the page tables leaves a "

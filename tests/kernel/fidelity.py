@@ -57,9 +57,9 @@ holds for these, but elsewhere long reclaims may differ.
 With folios of 64 KiB three runs of 6.12.117 differ. What is the same in all is exact (16
 workloads, `classic`). Of the other twelve, eight end within their spread, the rest up to 0.6 %
 outside (`python -m tests.kernel.foliolimits`), as half of fourth runs would be. Of scenarios with
-random advice on folios of 16 to 64 KiB, 24 of 24 agreed, of nine others all on 7.2.12, but five on
-6.12.117 and 6.18.15, which reclaim other pages once part of a folio is given up (`run` warns);
-under `mglru` 24 of 24, with which its rules were found.
+random advice on folios of 16 to 64 KiB, 24 of 24 agreed, and of those that give up parts of folios
+24 on 6.12.117, 10 on 6.18.15 and 4 on 7.2.12, all that were steady; under `mglru` 24 of 24, with
+which its rules were found.
 
 ## What the observations do not cover
 

@@ -1,4 +1,4 @@
-"""Holding the model against what a kernel counted with large folios and generations, under a limit.
+"""Holding the model against what kernels showed with large folios under a memory limit.
 
 Each observation is what `swaptrace verify --record` writes, with the accesses of its traces: the
 page, and bit 31 for a write.
@@ -22,9 +22,9 @@ from swaptrace.traces.chunk import Chunk
 from swaptrace.traces.writer import TraceWriter
 from swaptrace.verify.compare import Beside
 from swaptrace.verify.leaves import leaves
-from tests.kernel.observed import OF_FOLIOS
+from tests.kernel.observed import OF_FOLIOS, overrides
 
-FILE = Path(__file__).parent / "foliolimits" / "mglru.jsonl.xz"
+FOLDER = Path(__file__).parent / "foliolimits"
 COUNTED = frozenset(
     {"minflt", "majflt", "pswpin", "pswpout"}
     | {str(counter) for counter in ReclaimCounter}
@@ -32,9 +32,9 @@ COUNTED = frozenset(
 )
 
 
-def observations() -> Iterator[dict[str, Any]]:
-    """All there are."""
-    for line in lzma.decompress(FILE.read_bytes()).splitlines():
+def observations(name: str) -> Iterator[dict[str, Any]]:
+    """All of one file: `mglru`, `classic`."""
+    for line in lzma.decompress((FOLDER / f"{name}.jsonl.xz").read_bytes()).splitlines():
         yield json.loads(line)
 
 
@@ -44,7 +44,8 @@ def difference(observation: dict[str, Any], folder: Path) -> str:
         words = np.asarray(accesses, np.uint32)
         with TraceWriter(str(folder / name)) as writer:
             writer.write(Chunk(words & np.uint32(0x7FFFFFFF), words >> np.uint32(31) != 0))
-    scenario = load_text(observation["yaml"], str(folder / observation["scenario"]))
+    machine = dict(overrides("machine", observation.get("machine", {})))
+    scenario = load_text(observation["yaml"], str(folder / observation["scenario"]), machine)
     beside = Beside(scenario, Table(policies.find("merged")))
     executed = zip(leaves(scenario.steps), observation["steps"], strict=True)
     for (path, step), seen in executed:

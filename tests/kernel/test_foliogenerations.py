@@ -1,4 +1,4 @@
-"""Does the model count what a kernel did with large folios, generations and a memory limit?"""
+"""Does the model count what kernels did with large folios and a memory limit?"""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ import pytest
 from tests.effort import some
 from tests.kernel.foliogenerations import difference, observations
 
-ALL = list(observations())
+ALL = list(observations("mglru"))
+CLASSIC = list(observations("classic"))
 
 
 @pytest.mark.parametrize("observation", some(ALL, 1), ids=lambda o: o["scenario"])
 def test_all_counters_and_page_maps_agree(observation: dict[str, Any], tmp_path: Path) -> None:
     """After each step: accesses, and advice on parts of folios?"""
+    assert difference(observation, tmp_path) == ""
+
+
+@pytest.mark.parametrize("observation", some(CLASSIC, 3), ids=lambda o: o["scenario"])
+def test_lists_agree_where_parts_of_folios_are_given_up(
+    observation: dict[str, Any], tmp_path: Path
+) -> None:
+    """Does reclaim split the same folios, at the same time, and are the same pages young then?"""
     assert difference(observation, tmp_path) == ""
 
 

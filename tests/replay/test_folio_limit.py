@@ -112,6 +112,40 @@ def test_a_folio_of_which_a_part_is_gone_is_split_by_reclaim() -> None:
     assert result.violations == ()
 
 
+def given_up(*parts: str) -> list[str]:
+    """As many pages as fit are written, parts of them given up, and then others written."""
+    gone = [f"{{madvise: a, advice: DONTNEED, offset: {at}, length: 8KiB}}" for at in parts]
+    return [*ADVISED, "{write: a, length: 512KiB}", *gone, "{write: a, offset: 512KiB}"]
+
+
+@pytest.mark.parametrize(("parts", "priority"), [(("480KiB",), 0), (("416KiB", "480KiB"), 1)])
+def test_a_reclaim_in_need_splits_what_is_mapped_in_part(
+    parts: tuple[str, ...], priority: int
+) -> None:
+    """Does do_shrink_slab() leave few folios until it is to scan as many as there are, and are then
+    all in the queue split?"""
+    seen: list[tuple[int, int]] = []
+    shrink_slab = Reclaiming.shrink_slab
+
+    def watched(arena: Reclaiming, priority: int) -> None:
+        queued = len(arena.split_queue)
+        shrink_slab(arena, priority)
+        if len(arena.split_queue) != queued:
+            seen.append((priority, queued))
+
+    with mock.patch.object(Reclaiming, "shrink_slab", watched):
+        total = replayed(given_up(*parts), thp="64KiB", memory="512KiB").total
+    assert seen == [(priority, len(parts))]
+    assert total["mthp_split"] == len(parts)
+
+
+def test_what_nothing_maps_is_freed_but_not_stolen() -> None:
+    """Does pgsteal count what was swapped out alone, whoever split the folio?"""
+    total = replayed(given_up("8KiB", "480KiB"), thp="64KiB", memory="512KiB").total
+    assert total["mthp_split"] == 2
+    assert total["pgsteal"] == total["pswpout"]
+
+
 @pytest.mark.parametrize(
     ("machine", "what"),
     [
