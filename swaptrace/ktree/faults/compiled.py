@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from functools import lru_cache
+from types import CodeType
 from typing import Any, Final, NamedTuple
 
 from swaptrace.errors import PolicyError
@@ -14,6 +16,10 @@ _MARK: Final = re.compile(r"#@([0-9]+)$")
 
 TOO_DEEP: Final = (RecursionError, MemoryError, SyntaxError)
 """What Python makes of text that is nested too deeply for it."""
+
+
+Probe = Callable[[Any], Any]
+"""What is handed a value, notes it, and gives it back."""
 
 
 class ReadFunction(NamedTuple):
@@ -30,8 +36,9 @@ class ReadFunction(NamedTuple):
     named: str
     endless: str
 
-    def text(self, traced: bool) -> str:
-        """As Python. Every call counts as work: some functions call others very often."""
+    def text(self, traced: bool, probes: Container[int]) -> str:
+        """As Python, with some of the probes. Every call counts as work: some functions call others
+        very often."""
         body = [
             Line(f"F.enter({self.named})"),
             *([Line("F.write_protected()")] if self.name == "do_wp_page" else ()),
@@ -40,12 +47,13 @@ class ReadFunction(NamedTuple):
             *self.lines,
         ]
         head = Line(f"def {self.label}({', '.join(['F', *self.parameters])}):")
-        return written([head, *indented(body)], traced)
+        return written([head, *indented(body)], traced, probes)
 
 
 class CompiledFunctions:
     """Some functions that call each other; `bound` is what else they name. `traced` is whether they
-    note in `Fault.trace` what is executed. Raises `PolicyError`."""
+    note in `Fault.trace` what is executed, `probes` are what they call besides, by number. Raises
+    `PolicyError`."""
 
     def __init__(
         self,
@@ -53,13 +61,17 @@ class CompiledFunctions:
         bound: Mapping[str, Any],
         traced: bool,
         too_deep: Callable[[str], PolicyError],
+        probes: Mapping[int, Probe],
     ) -> None:
-        self.traced = traced
+        self.traced, self.probes = traced, probes
         self.functions = {_file(each): each for each in functions}
-        self.names: dict[str, Any] = dict(bound)
+        self.names: dict[str, Any] = {
+            **bound,
+            **{f"probe{number}": probe for number, probe in probes.items()},
+        }
         for file, each in self.functions.items():
             try:
-                exec(compile(each.text(traced), file, "exec"), self.names)
+                exec(_code(each.text(traced, probes), file), self.names)
             except TOO_DEEP:
                 raise too_deep(each.name) from None
 
@@ -69,12 +81,18 @@ class CompiledFunctions:
         while trace is not None:
             function = self.functions.get(trace.tb_frame.f_code.co_filename)
             if function is not None:
-                lines = function.text(self.traced).split("\n")
+                lines = function.text(self.traced, self.probes).split("\n")
                 mark = _MARK.search(lines[trace.tb_lineno - 2])
                 if mark is not None:
                     found = function.error(function.marks[int(mark[1])], str(wrong))
             trace = trace.tb_next
         return found
+
+
+@lru_cache(maxsize=256)
+def _code(text: str, file: str) -> CodeType:
+    """A function of Python: in two trees, and with other probes, most are the same."""
+    return compile(text, file, "exec")
 
 
 def _file(function: ReadFunction) -> str:

@@ -51,7 +51,7 @@ from swaptrace.ktree.faults.fields import VM_KNOWN, FieldOfFault, OpaqueField
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.integers import operation
 from swaptrace.ktree.faults.primitive import Primitive
-from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure
+from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure, is_elementary
 from swaptrace.ktree.faults.texts import FaultTexts
 from swaptrace.ktree.faults.values import DEVICE, PTEP, VMA, VMF, Address, Flags, Pointer
 
@@ -78,6 +78,12 @@ class FaultExpressions(FaultTexts):
 
     def truth(self, node: Any) -> Computation:
         """A condition: 0 or 1."""
+        value = self._truth(node)
+        if value.constant is not None or not is_elementary(node):
+            return value
+        return self.condition(node, value.test or value.text)
+
+    def _truth(self, node: Any) -> Computation:
         value = self.value(node)
         if value.constant is not None:
             return constant(int(value.constant != 0))
@@ -250,7 +256,8 @@ class FaultExpressions(FaultTexts):
             return self.value(node.iftrue if condition.constant else node.iffalse)
         yes, no = self.value(node.iftrue), self.value(node.iffalse)
         kind = common(yes.kind, no.kind)
-        text = f"({yes.text} if {condition.test} else {no.text})"
+        one, other = self.alternative(node.iftrue, yes), self.alternative(node.iffalse, no)
+        text = f"({one} if {condition.test} else {other})"
         if not kind[1]:
             converts = self.bind(operations.converting(kind, self.failing(node)))
             text = f"{converts}({text})"

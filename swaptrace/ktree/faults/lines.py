@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Container, Iterable, Mapping
 from typing import Final, NamedTuple
 
 
 class Line(NamedTuple):
     """A statement, and how deep it stands; it may go on in further lines. One that is `traced` is
-    there only where somebody wants to know what is executed."""
+    there only where somebody wants to know what is executed, one with the number of a `probe` where
+    that is asked about."""
 
     text: str
     depth: int = 0
     traced: bool = False
+    probe: int | None = None
+
+    @property
+    def optional(self) -> bool:
+        """Whether it does nothing of what C does."""
+        return self.traced or self.probe is not None
+
+
+_PROBE: Final = re.compile(r"\bprobe(\d+)\(")
 
 
 def indented(lines: Iterable[Line]) -> list[Line]:
     """One block deeper. Python has no empty blocks."""
     deeper = [line._replace(depth=line.depth + 1) for line in lines]
-    return deeper if any(not line.traced for line in deeper) else [Line("pass", 1), *deeper]
+    return deeper if any(not line.optional for line in deeper) else [Line("pass", 1), *deeper]
 
 
 def alternative(lines: list[Line]) -> list[Line]:
     """The branch that is gone into otherwise, if anything is done there."""
-    if any(not line.traced for line in lines):
+    if any(not line.optional for line in lines):
         return [Line("else:"), *indented(lines)]
     deeper = [line._replace(depth=line.depth + 1) for line in lines]
     return [Line("else:", traced=True), *deeper]
 
 
-def written(lines: Iterable[Line], traced: bool) -> str:
-    """As text."""
-    return "\n".join(" " * each.depth + each.text for each in lines if traced or not each.traced)
+def probing(number: int, text: str) -> str:
+    """A value that a probe of that number sees."""
+    return f"probe{number}({text})"
+
+
+def written(lines: Iterable[Line], traced: bool, probes: Container[int] = ()) -> str:
+    """As text, with some of the probes."""
+    kept = (each for each in lines if traced or not each.traced)
+    asked = (each for each in kept if each.probe is None or each.probe in probes)
+    text = "\n".join(" " * each.depth + each.text for each in asked)
+    return _PROBE.sub(lambda found: found[0] if int(found[1]) in probes else "(", text)
 
 
 JUMP: Final = "jump"

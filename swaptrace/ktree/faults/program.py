@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pycparser import c_ast
@@ -10,7 +10,7 @@ from pycparser import c_ast
 from swaptrace.errors import PolicyError, quote
 from swaptrace.ktree.faults import operations
 from swaptrace.ktree.faults.builtin import replaced
-from swaptrace.ktree.faults.compiled import CompiledFunctions, ReadFunction
+from swaptrace.ktree.faults.compiled import CompiledFunctions, Probe, ReadFunction
 from swaptrace.ktree.faults.dialect import FAULTS, Dialect
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.primitive import Primitive
@@ -48,11 +48,20 @@ class FunctionWords(NamedTuple):
     ruled_out: tuple[str, ...]
 
 
+class ProbedNode(NamedTuple):
+    """A statement, a condition or an alternative, of which a probe says whether it is executed."""
+
+    node: Any
+    is_condition: bool
+
+
 class FaultProgram:
     """The functions that are interpreted, and what was assumed to read them.
 
     `doubts` are calls that could change what is decided and are not known. `builtin` are functions
-    that the tree's own are not interpreted of. Raises `PolicyError` if there is no such.
+    that the tree's own are not interpreted of. `statements` are those that are read, by the id of
+    the node; `probes` are the numbers of those of a node, and `asked` is what each is about. Raises
+    `PolicyError` if there is no such.
     """
 
     def __init__(
@@ -68,6 +77,10 @@ class FaultProgram:
         self._compiled: dict[bool, CompiledFunctions] = {}
         self.primitives: dict[str, Primitive] = {}
         self.doubts: list[str] = []
+        self.statements: set[int] = set()
+        self.asked: list[ProbedNode] = []
+        self.probes: dict[int, list[int]] = {}
+        self._probing: dict[int, Probe] = {}
         self._ruled_out: dict[str, list[str]] = {}
         self._errors: list[PolicyError] = []
         self._reading: list[str] = []
@@ -89,9 +102,16 @@ class FaultProgram:
     def compiled(self, traced: bool) -> CompiledFunctions:
         """What can be called. Raises `PolicyError`."""
         if traced not in self._compiled:
-            functions = CompiledFunctions(self._read_functions, self._bound, traced, self._too_deep)
+            read, bound, probes = self._read_functions, self._bound, self._probing
+            functions = CompiledFunctions(read, bound, traced, self._too_deep, probes)
             self._compiled[traced] = functions
         return self._compiled[traced]
+
+    def probe(self, probes: Mapping[int, Probe]) -> None:
+        """Let some of the probes be called, by number; no others are."""
+        if probes or self._probing:
+            self._probing = dict(probes)
+            self._compiled.clear()
 
     def _too_deep(self, name: str) -> PolicyError:
         source = self.functions[name].definition.source
@@ -110,6 +130,17 @@ class FaultProgram:
     def note_ruled_out(self, function: str, text: str) -> None:
         """Remember what is not read, since a constant rules it out."""
         self._ruled_out.setdefault(function, []).append(" ".join(text.split()))
+
+    def note_statement(self, node: Any) -> None:
+        """Remember a statement that is read."""
+        self.statements.add(id(node))
+
+    def note_probe(self, node: Any, is_condition: bool) -> int:
+        """Remember what can be asked about, whether it is executed; the number of its probe."""
+        number = len(self.asked)
+        self.asked.append(ProbedNode(node, is_condition))
+        self.probes.setdefault(id(node), []).append(number)
+        return number
 
     def note_primitive(self, name: str, primitive: Primitive) -> None:
         """Remember a function that the model has."""

@@ -35,6 +35,23 @@ def impure(node: Any) -> tuple[Any, str] | None:
     return None
 
 
+def bare(node: Any) -> Any:
+    """An expression without macros around it that do not change its value."""
+    while isinstance(node, c_ast.FuncCall) and getattr(node.name, "name", "") in UNCHANGED:
+        if node.args is None or len(node.args.exprs) != 1:
+            break
+        (node,) = node.args.exprs
+    return node
+
+
+def is_elementary(node: Any) -> bool:
+    """Whether a condition is not made of others."""
+    inner = bare(node)
+    if isinstance(inner, c_ast.FuncCall):
+        return getattr(inner.name, "name", "") not in WARNINGS
+    return getattr(inner, "op", "") not in ("&&", "||", "!")
+
+
 def within(node: Any) -> Iterator[Any]:
     """A node and all below it; nothing of None."""
     waiting = [node] if node is not None else []

@@ -50,6 +50,12 @@ class Reading(Protocol):
     def note_ruled_out(self, function: str, text: str) -> None:
         """Remember what is not read, since a constant rules it out."""
 
+    def note_probe(self, node: Any, is_condition: bool) -> int:
+        """Remember what can be asked about, whether it is executed; the number of its probe."""
+
+    def note_statement(self, node: Any) -> None:
+        """Remember a statement that is read."""
+
     def note_primitive(self, name: str, primitive: Primitive) -> None:
         """Remember a function that the model has."""
 

@@ -27,6 +27,7 @@ from swaptrace.ktree.faults.lines import (
     indented,
     jumping,
     landing,
+    probing,
     segmented,
 )
 from swaptrace.ktree.faults.purity import handed_over, within
@@ -104,10 +105,15 @@ class FaultStatements(FaultExpressions):
         try:
             if reader is None:
                 raise self.error(node, f"{type(node).__name__} is not understood as a statement")
-            return reader(self, node)
+            lines = reader(self, node)
         except PolicyError as error:
             self.program.note_error(error)
             return []
+        self.program.note_statement(node)
+        if all(line.optional for line in lines):
+            return lines
+        number = self.program.note_probe(node, is_condition=False)
+        return [Line(probing(number, "True"), probe=number), *lines]
 
     def cite(self, node: Any, text: str, taken: bool | None = None) -> Line:
         """Notes that the line of a statement is executed."""

@@ -11,7 +11,8 @@ from swaptrace.csource.nodes import Nodes
 from swaptrace.csource.parse import place_of
 from swaptrace.csource.scope import fit
 from swaptrace.errors import PolicyError
-from swaptrace.ktree.faults.computation import Computation, LocalVariable, constant
+from swaptrace.ktree.faults.computation import Computation, LocalVariable, constant, decided
+from swaptrace.ktree.faults.lines import probing
 from swaptrace.ktree.faults.reading import Reading
 from swaptrace.ktree.faults.values import Fail, Opaque
 
@@ -59,6 +60,15 @@ class FaultTexts(Nodes):
         """A call that says `Unmodelled` where it is none of the model."""
         self.marks.append(node)
         return f"(  #@{len(self.marks) - 1}\n{call})"
+
+    def condition(self, node: Any, test: str) -> Computation:
+        """0 or 1, by a condition of which it can be asked what it comes to."""
+        number = self.program.note_probe(node, is_condition=True)
+        return decided(probing(number, test))
+
+    def alternative(self, node: Any, value: Computation) -> str:
+        """The text of a value of which it can be asked whether it is computed."""
+        return probing(self.program.note_probe(node, is_condition=False), value.text)
 
     def shortly(
         self, op: str, one: Computation, other: Computation, kind: IntegerType
