@@ -30,6 +30,9 @@ EITHER: Final = (False, True)
 BETWEEN_PAGES: Final = frozenset({"readahead_window", "swapin_order"})
 """The methods that are not asked about one page."""
 
+NO_DECISION: Final = frozenset({"watch"})
+"""The method that is about the policy itself."""
+
 ORDERS: Final = (BLOCK_PAGES.bit_length() - 1,)
 """The sizes that a fault in a block may choose among."""
 
@@ -176,7 +179,7 @@ def _asked_for(
 
 def methods(block: bool = False) -> list[str]:
     """The methods of a policy that are asked about one page, or one of a block."""
-    passed_over = BETWEEN_PAGES - ({"swapin_order"} if block else set())
+    passed_over = (BETWEEN_PAGES | NO_DECISION) - ({"swapin_order"} if block else set())
     return [
         name
         for name, member in vars(Policy).items()

@@ -120,6 +120,10 @@ def needs_soft_dirty_wp(vma: Vma, pte: Pte) -> bool:
     return vma.soft_dirty_enabled and not pte.soft_dirty
 
 
+Watch = Callable[[], list[str]]
+"""Says, and then is over, which parts of two policies differ and have not been executed."""
+
+
 class Policy:
     """The decision points, as v6.10 takes them.
 
@@ -150,6 +154,11 @@ class Policy:
 
     unproved: tuple[str, ...] = ()
     """Why two policies that nothing tells apart need not be the same."""
+
+    def watch(self, other: Policy, large: bool) -> Watch:  # noqa: ARG002
+        """Begin to note what is executed of that in which the policy differs from another one,
+        of `large` folios or of single pages."""
+        return list
 
     def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
         """do_swap_page(): the PTE after swap-in."""

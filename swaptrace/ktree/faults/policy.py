@@ -20,7 +20,7 @@ from swaptrace.ktree.faults.windows import ARGUMENTS, WINDOWS, ReadaheadFault
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.page import Page
-from swaptrace.mm.policy import Policy
+from swaptrace.mm.policy import Policy, Watch
 from swaptrace.mm.readahead import ROOT, Window
 from swaptrace.mm.waiting import Waiting
 
@@ -91,6 +91,17 @@ class TreePolicy(Policy):
         texts = (sources.texts, sources.shown)
         how = (sources.defined, self.program.builtin, sources.version)
         return _again, (self.name, texts, *how, said)
+
+    def watch(self, other: Policy, large: bool) -> Watch:
+        """As `Policy`, of another tree."""
+        if not isinstance(other, TreePolicy):
+            return super().watch(other, large)
+        # Nothing else needs what compares two functions.
+        from swaptrace.ktree.faults.watching import watch
+
+        if large:
+            return watch(self.large, other.large)
+        return watch(self.program, other.program)
 
     def executed(self, run: Callable[[], object]) -> list[Cited]:
         """The lines of C that are executed while something runs, in order."""
