@@ -214,7 +214,8 @@ class Reclaiming(Charged):
         block, shadow, noted = folio.block, None, 0
         for i in self.in_order(folio.pages):
             ptes = (mapping.pte for mapping in block.maps[i])
-            slots = {pte.slot for pte in ptes if isinstance(pte, SwapPte)} - {*self.shadows}
+            slots = {pte.slot for pte in ptes if isinstance(pte, SwapPte)}
+            slots = {slot for slot in slots if slot not in self.shadows}
             if slots and (split or shadow is None):
                 shadow = self.lru.evicted(folio, 1 if split else folio.nr_pages, advised)
             for slot in slots:

@@ -58,7 +58,7 @@ class Young(Pagewise):
         young, folio = self.ptes((id(block), p)), block.folios[pte.folio]
         if self.marks(event, faulted):
             young.add(i)
-        if not self.was_mapped:
+        if not self.was_mapped and folio.nr_pages > 1:
             pages = (j for j in folio.pages if j not in self.before)
             young.update(j for j in pages if self.maps(block, j, p, pte.folio))
 
@@ -70,18 +70,21 @@ class Young(Pagewise):
     def make_old(self, folio: LruFolio, process: int) -> list[int]:
         """The PTEs of a process that map the folio are no longer young; which ones were."""
         block, young = folio.block, self.ptes((id(folio.block), process))
-        pages = [i for i in folio.pages if i in young]
+        pages = sorted(young.intersection(folio.pages))
         mapped = [i for i in pages if self.maps(block, i, process, folio.number)]
         young.difference_update(mapped)
         return mapped
 
     def look_at(self, folio: LruFolio) -> int:
         """folio_referenced(): how many VMAs map the folio by PTEs that were young until now."""
-        block, found = folio.block, set[Sharer]()
-        near = Near(self, folio.shared, block)
-        for p in range(len(block.pmds)):
-            found.update((p, near.bounds(p, i)) for i in self.make_old(folio, p))
-        return len(found)
+        near, found = Near(self, folio.shared, folio.block), 0
+        for p in range(len(folio.block.pmds)):
+            end = 0
+            for i in self.make_old(folio, p):
+                if i >= end:
+                    _, end = near.bounds(p, i)
+                    found += 1
+        return found
 
     def forget_young(self, block: Block, event: Event) -> None:
         """A process that has gone has used nothing; those after it move up."""
