@@ -215,10 +215,10 @@ class Rule(Enum):
         "a non-exclusive page of a large folio is reused if one process has all references; "
         "before, copied",
     )
-    EXACT_SHARERS = KernelChange(
+    MM_IDS = KernelChange(
         (6, 15),
         "6af8cb80d3a9",
-        "whether several processes map a large folio is known; before, guessed",
+        "a large folio knows two processes that map it; before, it guesses",
     )
     SPLITS_BACKWARD = KernelChange(
         (6, 15),

@@ -39,7 +39,9 @@ class BlockFolio:
     """An anonymous folio of one page or more: pages `first`, ... of its block.
 
     `data` and `exclusive` (PageAnonExclusive) are by page; `slot` is the first of the slots that
-    it is cached for, `partially_mapped` PG_partially_mapped. The rest is as in `Folio`.
+    it is cached for, `partially_mapped` PG_partially_mapped. `mm_ids` are the processes that it
+    knows to map it, and how often (mm/mmids.py); None where it knows all. The rest is as in
+    `Folio`.
     """
 
     first: int
@@ -53,6 +55,7 @@ class BlockFolio:
     mlocked: bool = False
     mlock_count: int = 0
     fresh: bool = False
+    mm_ids: dict[int, int] | None = None
 
     @property
     def nr_pages(self) -> int:
@@ -174,6 +177,20 @@ class Block:
         first = self.maps[self.folios[f].first]
         huge = (p for p, pmd in enumerate(self.pmds) if pmd is Pmd.HUGE)
         return [p for p in huge if isinstance(pte := first[p].pte, Pte) and pte.folio == f]
+
+    def mapcounts(self, f: int) -> dict[int, int]:
+        """How often each process maps the folio that does; a PMD entry counts once."""
+        counts: dict[int, int] = {}
+        for i in self.folios[f].pages:
+            for p, mapping in enumerate(self.maps[i]):
+                if type(mapping.pte) is Pte and mapping.pte.folio == f:
+                    counts[p] = 1 if self.pmds[p] is Pmd.HUGE else counts.get(p, 0) + 1
+        return counts
+
+    def is_mapped_by(self, f: int, p: int) -> bool:
+        """Whether a process maps a page of the folio; one that is being forked has not all yet."""
+        mappings = (self.maps[i][p] for i in self.folios[f].pages if p < len(self.maps[i]))
+        return any(type(m.pte) is Pte and m.pte.folio == f for m in mappings)
 
     def mapped_by(self, f: int) -> set[int]:
         """The processes that map a page of the folio."""

@@ -16,10 +16,12 @@ from swaptrace.mm.column import (
     Column,
     Entry,
     Folio,
+    Mapping,
     MlockEntry,
     Pte,
     SwapPte,
 )
+from swaptrace.mm.mmids import PLACES, add_mappings, has_shared_bit, remove_mappings
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy, ask
 from swaptrace.mm.swap import read_swap_cache
@@ -55,15 +57,33 @@ class BlockPage(Page):
         super().set_map(p, **changes)
 
     def set_pte(self, p: int, pte: Entry) -> None:
-        """set_pte_at(), and what folio_remove_rmap_pte() notes of a folio."""
+        """set_pte_at(), and what rmap notes of folios."""
         old = self.maps[p].pte
         self.block.touch(self.i)
+        if type(pte) is Pte and not maps(old, pte.folio):
+            self.note_mapping(p, pte)
         super().set_pte(p, pte)
         if type(old) is SwapPte:
             self.block.stale.add(old.slot)
         elif type(old) is Pte and not old.is_zero_page and not maps(pte, old.folio):
             self.block.loose.add(old.folio)
+            remove_mappings(self.block, old.folio, p)
             self.deferred_split_folio(old.folio)
+
+    def add_process(self, mapping: Mapping) -> None:
+        if isinstance(mapping.pte, Pte):
+            self.note_mapping(len(self.maps), mapping.pte)
+        super().add_process(mapping)
+
+    def note_mapping(self, p: int, pte: Pte) -> None:
+        """folio_add_anon_rmap_pte() or folio_try_dup_anon_rmap_pte(), before the page table of the
+        process has it. With fewer than three processes a large folio knows all."""
+        if not self.facts.mm_ids or pte.is_zero_page:
+            return
+        folio = self.block.folios[pte.folio]
+        all_known = folio.mm_ids is None and max(p + 1, len(self.maps)) <= PLACES
+        if folio.nr_pages > 1 and not all_known and not (self.is_huge(p) and self.i > folio.first):
+            add_mappings(self.block, pte.folio, p)
 
     def forget_process(self, p: int) -> None:
         """All pages of the block forget it at once (after_walk())."""
@@ -314,12 +334,32 @@ class BlockPage(Page):
         if self.nr_pages(f) == 1:
             self.around.hit(p, self.i, self.folios[f].readahead)
 
+    def maybe_mapped_shared(self, f: int) -> bool:
+        """folio_maybe_mapped_shared(): whether another process maps it, too, as far as a large one
+        knows; before 6.15 folio_likely_mapped_shared(), which guesses it from map counts."""
+        mapcount, folio = self.mapcount(f), self.block.folios[f]
+        if folio.nr_pages == 1:
+            return mapcount > 1
+        if not self.facts.sharers_by_mapcount:
+            return self.estimated_sharers(f) > 1
+        if mapcount <= 1:
+            return False
+        if self.facts.mm_ids:
+            return has_shared_bit(self.block, f)
+        if self.block.huge_mappers(f) or mapcount > folio.nr_pages:
+            return True
+        return self.estimated_sharers(f) > 1
+
+    def estimated_sharers(self, f: int) -> int:
+        """folio_estimated_sharers(), up to 6.9: how often the first page is mapped."""
+        return self.block.mappings(f, self.block.folios[f].first)
+
     def wp_can_reuse_large_anon_folio(self, f: int) -> bool:
-        """__wp_can_reuse_large_anon_folio(), since 1da190f4d0a6 (6.15): all that refers to the
-        folio is this process, and more than one of its pages is mapped."""
+        """__wp_can_reuse_large_anon_folio(), since 1da190f4d0a6 (6.15): as far as the folio knows,
+        all that refers to it is this process, and more than one of its pages is mapped."""
         if not self.facts.reuses_large:
             return False
-        if self.mapcount(f) <= 1 or len(self.block.mapped_by(f)) > 1:
+        if self.mapcount(f) <= 1 or has_shared_bit(self.block, f):
             return False
         folio = self.block.folios[f]
         if folio.slot is not None and not self.block.folio_swapped(f):

@@ -21,6 +21,7 @@ from swaptrace.mm.column import (
     Pte,
     SwapPte,
 )
+from swaptrace.mm.mmids import known_to_map
 
 T = TypeVar("T")
 Runs: TypeAlias = tuple[tuple[int, T], ...]
@@ -31,7 +32,8 @@ Rows: TypeAlias = tuple[int, ...]
 
 
 class FolioValue(NamedTuple):
-    """As `BlockFolio`; `bits` are its flags in the order of `BITS`."""
+    """As `BlockFolio`; `bits` are its flags in the order of `BITS`, `mm_ids` the processes that it
+    knows, in order."""
 
     first: int
     data: Runs[int]
@@ -39,6 +41,7 @@ class FolioValue(NamedTuple):
     bits: tuple[bool, ...]
     slot: int | None
     mlock_count: int
+    mm_ids: tuple[tuple[int, int], ...] | None
 
 
 BITS = ("dirty", "lazyfree", "readahead", "partially_mapped", "mlocked", "fresh")
@@ -156,6 +159,7 @@ class Freezing:
             tuple(getattr(folio, bit) for bit in BITS),
             None if folio.slot is None else self.local(folio.slot),
             folio.mlock_count,
+            known_to_map(self.block, f),
         )
 
     def slot_runs(self) -> Iterator[SlotsValue]:
@@ -238,6 +242,7 @@ def add(block: Block, value: BlockValue, rows: Rows, size: int) -> None:
         for bit, is_set in zip(BITS, folio.bits, strict=True):
             setattr(new, bit, is_set)
         new.mlock_count = folio.mlock_count
+        new.mm_ids = None if folio.mm_ids is None else dict(folio.mm_ids)
         block.folios[block.next_folio] = new
         block.next_folio += 1
         if folio.slot is not None:

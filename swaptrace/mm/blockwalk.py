@@ -37,34 +37,13 @@ def folio_pte_batch(page: BlockPage, p: int, end: int) -> int:
     return stop - page.i
 
 
-def maybe_mapped_shared(page: BlockPage, f: int) -> bool:
-    """folio_maybe_mapped_shared(): whether another process maps it, too; before 6.15
-    folio_likely_mapped_shared(), which guesses it from map counts."""
-    if page.facts.exact_sharers:
-        return len(page.block.mapped_by(f)) > 1
-    block, mapcount = page.block, page.mapcount(f)
-    folio = block.folios[f]
-    if not page.facts.sharers_by_mapcount:
-        return estimated_sharers(page, f) > 1
-    if mapcount <= 1:
-        return False
-    if block.huge_mappers(f) or mapcount > folio.nr_pages:
-        return True
-    return block.mappings(f, folio.first) > 1
-
-
-def estimated_sharers(page: BlockPage, f: int) -> int:
-    """folio_estimated_sharers(), up to 6.9: how often the first page is mapped."""
-    return page.block.mappings(f, page.block.folios[f].first)
-
-
 def split_or_stop(page: BlockPage, p: int, least: int = 1) -> int:
     """What a walk does up to 6.9 where it comes to a large folio: 0 if it has split it, so that its
     first page is next; NO_FURTHER where the first page of the folio is mapped fewer than `least`
     times, or by several processes."""
     pte = page.maps[p].pte
     assert isinstance(pte, Pte)
-    if not least <= estimated_sharers(page, pte.folio) <= 1:
+    if not least <= page.estimated_sharers(pte.folio) <= 1:
         return NO_FURTHER
     split_folio(page, pte.folio)
     return 0
@@ -78,7 +57,7 @@ def whole_or_split(page: BlockPage, p: int, end: int) -> int | None:
     batch = folio_pte_batch(page, p, end)
     if batch == page.nr_pages(pte.folio):
         return None
-    if maybe_mapped_shared(page, pte.folio):
+    if page.maybe_mapped_shared(pte.folio):
         return batch
     split_folio(page, pte.folio)
     return 0
@@ -135,7 +114,7 @@ def split_unless_whole(page: BlockPage, p: int, pages: range) -> int | None:
     """The folio that a huge PMD entry maps, where a walk takes it whole. If it comes to a part, the
     folio is split. One that is shared is left alone, and so is the zero page."""
     found = folio_of(page.block, p, page.i)
-    if found is None or maybe_mapped_shared(page, found[0]):
+    if found is None or page.maybe_mapped_shared(found[0]):
         return None
     if len(pages) == found[1].nr_pages:
         return found[0]
@@ -322,9 +301,13 @@ def migrate_range(page: BlockPage, p: int, pages: range) -> None:
     found = (folio_of(page.block, p, i) for i in pages)
     for f, folio in {each[0]: each[1] for each in found if each is not None}.items():
         here = page.at(folio.first)
+        if here.maybe_mapped_shared(f):
+            continue
         if folio.partially_mapped:
             split_folio(here, f)
-        elif folio.nr_pages > 2 and folio.slot is None and here.mapcount(f) > 1:
+            continue
+        folio.mm_ids = None
+        if folio.nr_pages > 2 and folio.slot is None and here.mapcount(f) > 1:
             folio.partially_mapped = page.facts.requeues_migrated and not here.is_huge(p)
     for i in pages:
         migrate(page.at(i), p)

@@ -45,7 +45,7 @@ class Facts(NamedTuple):
     collapses_read_only: bool = False
     reuses_large: bool = False
     zswap_never_enabled: bool = True
-    exact_sharers: bool = False
+    mm_ids: bool = False
     splits_backward: bool = False
     requeues_migrated: bool = False
     batches_lazyfree: bool = False

@@ -16,16 +16,16 @@ def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same
     page.enter("copy_page_range")
     parent = page.maps[p]
     if parent.vma is None:
-        page.maps.append(parent)
+        page.add_process(parent)
         return
     if inherited == "none":
-        page.maps.append(HOLE)
+        page.add_process(HOLE)
         return
     vma = parent.vma._replace(locked=False)
     if not vma.uffd.event_fork:
         vma = vma.unregistered()
     if inherited == "wiped":
-        page.maps.append(Mapping(vma))
+        page.add_process(Mapping(vma))
         return
     written = parent.written and not vma.shmem  # of a page of its own
     child = Mapping(vma, None, parent.data, parent.freed, written)
@@ -46,7 +46,7 @@ def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same
         child = child._replace(pte=copied, written=parent.written)
     elif copy and isinstance(parent.pte, Marker) and (vma.uffd_wp or parent.pte.guard):
         child = child._replace(pte=parent.pte)
-    page.maps.append(child._replace(armed=parent.armed and vma.uffd_wp))
+    page.add_process(child._replace(armed=parent.armed and vma.uffd_wp))
 
 
 def needs_cow_for_dma(page: Page, p: int, pte: Pte) -> bool:

@@ -6,6 +6,7 @@ from swaptrace.counters import Counter
 from swaptrace.mm.block import PMD_ORDER, Pmd
 from swaptrace.mm.blockpage import BlockPage, maps
 from swaptrace.mm.column import ZERO, ZERO_PAGE, Pte
+from swaptrace.mm.mmids import counted, remove_mappings
 
 
 def split_folio(page: BlockPage, f: int) -> dict[int, int]:
@@ -103,7 +104,17 @@ def split_huge_pmd(page: BlockPage, p: int) -> None:
         mappings[p] = mappings[p]._replace(pte=split)
     mapped = block.maps[0][p].pte
     if isinstance(mapped, Pte) and not mapped.is_zero_page:
+        note_split(page, p, mapped.folio)
         page.munlock_vma_folio(mapped.folio, p)  # folio_remove_rmap_pmd()
+
+
+def note_split(page: BlockPage, p: int, f: int) -> None:
+    """folio_add_anon_rmap_ptes(), and then folio_remove_rmap_pmd(): of a process that the folio did
+    not know, and now has room for, that is one mapping too few."""
+    ids, pages = page.block.folios[f].mm_ids, page.nr_pages(f)
+    if ids is not None:
+        counted(ids, p, pages)
+        remove_mappings(page.block, f, p)
 
 
 def split_huge_pmds(page: BlockPage, f: int) -> None:

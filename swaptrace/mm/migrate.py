@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swaptrace.mm.column import Pte, mappers
+from swaptrace.mm.column import Pte
 from swaptrace.mm.page import Page
 
 
@@ -16,7 +16,7 @@ def migrate(page: Page, p: int) -> None:
     pte = page.maps[p].pte
     if not isinstance(pte, Pte) or pte.is_zero_page:
         return
-    if len(mappers(page.maps, pte.folio)) > 1 or page.folios[pte.folio].elsewhere:
+    if page.maybe_mapped_shared(pte.folio) or page.folios[pte.folio].elsewhere:
         return
     page.enter("try_to_migrate_one")
     if pte.dirty:

@@ -169,6 +169,10 @@ class Page(Waiting):
         """folio_mapcount(), as `Column.mapcount` has it."""
         return len(mappers(self.maps, f)) + self.folios[f].elsewhere
 
+    def maybe_mapped_shared(self, f: int) -> bool:
+        """folio_maybe_mapped_shared()."""
+        return len(mappers(self.maps, f)) > 1
+
     def swap_count(self, s: int) -> int:
         """__swap_count(): swap PTEs of the slot, and a shmem object's entry."""
         return swap_count(self.maps, s, self.shmem)
@@ -290,6 +294,10 @@ class Page(Waiting):
             refs = refs._replace(ksm=True)
         pins = self.pin_count(f) if self.pins else 0
         return refs._replace(ref_count=refs.ref_count + pins, pins=pins) if pins else refs
+
+    def add_process(self, mapping: Mapping) -> None:
+        """A child has the page, mapped like this."""
+        self.maps.append(mapping)
 
     def forget_process(self, p: int) -> None:
         """The process has gone; those after it move up."""

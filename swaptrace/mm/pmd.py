@@ -13,6 +13,7 @@ from swaptrace.mm.column import ZERO, ZERO_PAGE, Pte
 from swaptrace.mm.event import Dontneed, Event, Fork, Mprotect, Unmap, Writeprotect
 from swaptrace.mm.huge_memory import split_huge_pmd
 from swaptrace.mm.memory import mk_pte
+from swaptrace.mm.mmids import forget_process
 from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.userfault import handle_userfault
 
@@ -157,6 +158,7 @@ def after_walk(page: BlockPage, event: Event, pages: range) -> None:
         for i in pages:
             del block.maps[i][p]
         del block.pmds[p]
+        forget_process(block, p)
     elif isinstance(event, Unmap):
         if all(maps[p].vma is None for maps in block.maps):
             block.pmds[p] = Pmd.NONE  # free_pgtables()

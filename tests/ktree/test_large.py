@@ -315,6 +315,27 @@ def test_a_page_that_nobody_has_mapped_is_not_mlocked_by_rmap() -> None:
     assert agree(scenario, of_small("large-after"), "7.3")
 
 
+THIRD = """
+steps:
+- {mmap: r, size: 16KiB}
+- {write: r}
+- {fork: child}
+- {fork: third}
+- {exit: child}
+- {madvise: r, advice: MADV_DONTNEED}
+- {fork: fourth, process: third}
+- {write: r, length: 4KiB, process: third}
+- {exit: third}
+- {write: r, process: fourth}
+"""
+
+
+def test_a_tree_knows_two_processes_of_a_large_folio() -> None:
+    """Does FOLIO_MM_IDS_SHARED_BITNUM say that a folio that a third one maps may be shared?"""
+    scenario = load_text(THIRD.encode(), "third", {"machine.thp": "16KiB"})
+    assert agree(scenario, of_small("large-after"), "7.3")
+
+
 @pytest.mark.parametrize("name", some(sorted(WITHIN), 2))
 @settings(max_examples=examples(150))
 @given(that_swap())

@@ -27,6 +27,7 @@ from swaptrace.ktree.faults.values import (
 )
 from swaptrace.mm.block import PMD_ORDER
 from swaptrace.mm.column import ZERO, Pte, SwapPte
+from swaptrace.mm.mmids import has_shared_bit
 
 MM: Final = "include/linux/mm.h"
 HUGE: Final = "include/linux/huge_mm.h"
@@ -173,8 +174,7 @@ def _set(fault: LargeFault, pointer: Any, pte: Any, count: Any) -> None:
 
 def _shared(fault: LargeFault, value: Any) -> int:
     f = number(value)
-    mappers = fault.block.mapped_by(f) | ({fault.p} if fault.mapping[f] else set())
-    return int(len(mappers) > 1)
+    return int(has_shared_bit(fault.block, f, fault.p, fault.mapping[f]))
 
 
 def _none(fault: LargeFault, pointer: Any, count: Any) -> int:
@@ -249,7 +249,7 @@ LARGE: Final[Table] = {
     "pte_range_none": gives("vv", _none, "", MEMORY),
     "set_ptes": does("m_vvv", _set, "", PGTABLE),
     "folio_large_mapcount": gives("v", lambda f, v: f.mapcount(number(v)), "", MM),
-    "test_bit": gives("0v", _shared, "FOLIO_MM_IDS_SHARED_BITNUM: several processes map it", MM),
+    "test_bit": gives("0v", _shared, "FOLIO_MM_IDS_SHARED_BITNUM: others may map it", MM),
     "PageAnon": gives("v", lambda f, page: int(f.is_anonymous(parts(page)[0])), "", FLAGS),
 }
 
