@@ -16,7 +16,7 @@ from swaptrace.kernels import Rule, follows, modelled
 from swaptrace.result.verdict import Status
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
-from swaptrace.scenario.thp import Thp, ThpSize
+from swaptrace.scenario.thp import Thp, ThpSize, large_folios
 from swaptrace.terminal.atomic import replace_file
 from swaptrace.terminal.output import complain
 from swaptrace.verify.cause import Cause, cause_of
@@ -24,6 +24,7 @@ from swaptrace.verify.dump import to_yaml
 from swaptrace.verify.host import Host
 from swaptrace.verify.observed import KernelFacts
 from swaptrace.verify.place import Place
+from swaptrace.verify.random_crowds import PAGE, CrowdMaker
 from swaptrace.verify.random_hugetlb import HugePageMaker
 from swaptrace.verify.random_steps import Maker
 from swaptrace.verify.run import Judged, Verifier
@@ -47,6 +48,9 @@ LARGE: Final[tuple[tuple[ThpSize, ...], ...]] = (
 
 LARGE_SHARE: Final = 1 / 3
 """Of scenarios, that have large folios."""
+
+CROWD_SHARE: Final = 1 / 4
+"""Of these, whose folios several processes map."""
 
 HUGE_SHARE: Final = 0.03
 """How many scenarios are of huge pages."""
@@ -145,6 +149,9 @@ class Fuzzer:
             return huge
         random = Random(f"{self.seed}/{index}")
         thp = given or sizes(Random(f"{self.seed}/{index}/thp"), facts)
+        crowd = self.of_crowds(index, facts, thp)
+        if crowd is not None:
+            return crowd
         while True:
             rwp = facts.uffd_wp and follows(modelled(facts.version), Rule.UFFD_RWP)
             merges = facts.ksm and random.random() < KSM_SHARE
@@ -165,6 +172,15 @@ class Fuzzer:
             return None
         uffd = facts.uffd_wp and facts.version >= Feature.UFFD_REGISTER.since
         made = (HugePageMaker(random, uffd).scenario(f"random-{self.seed}-{index}") for _ in TRIES)
+        return next(filter(None, map(self.settled, made)), None)
+
+    def of_crowds(self, index: int, facts: KernelFacts, thp: tuple[Thp, ...]) -> Scenario | None:
+        """Often one of these, where folios are large."""
+        random, name = Random(f"{self.seed}/{index}/crowd"), f"random-{self.seed}-{index}"
+        if not large_folios(thp) or facts.page_size != PAGE or random.random() >= CROWD_SHARE:
+            return None
+        kernel = modelled(facts.version)
+        made = (CrowdMaker(random, thp, kernel).scenario(name) for _ in TRIES)
         return next(filter(None, map(self.settled, made)), None)
 
     def settled(self, scenario: Scenario) -> Scenario | None:

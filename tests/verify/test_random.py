@@ -18,6 +18,7 @@ from swaptrace.scenario.hardware import Machine, Swap
 from swaptrace.scenario.loader import load_file, load_text
 from swaptrace.scenario.operations import OPERATIONS
 from swaptrace.scenario.schema import MeasureStep, MmapStep, Pattern, RepeatStep, Scenario, Step
+from swaptrace.scenario.thp import Thp
 from swaptrace.verify.build import Compiler
 from swaptrace.verify.compare import verify_one
 from swaptrace.verify.dump import to_yaml
@@ -120,6 +121,18 @@ def test_some_limit_swap_where_there_is_a_cgroup() -> None:
     assert all(10 <= (machine.swap_max or 0) // 4096 <= 72 for machine in found)
     small = replace(Machine(), swap=Swap(size=1 << 20))
     assert all(limited(Random(i), small, "6.18", 40) == small for i in range(200))
+
+
+def test_several_processes_map_a_large_folio(tmp_path: Path) -> None:
+    """Are there scenarios of that where folios are large, and none elsewhere?"""
+    random, thp = fuzzer("merged", tmp_path), (Thp("16KiB", "always"),)
+    found = [random.of_crowds(index, FACTS, thp) for index in range(60)]
+    crowds = [scenario for scenario in found if scenario is not None]
+    assert 5 < len(crowds) < 30
+    forks = [sum(step.op == "fork" for step in scenario.steps) for scenario in crowds]
+    assert max(forks) >= 3
+    assert crowds[0] in [random.make(index, FACTS, thp) for index in range(12)]
+    assert all(random.of_crowds(index, FACTS, ()) is None for index in range(60))
 
 
 @pytest.mark.parametrize("index", range(examples(20)))
