@@ -194,6 +194,13 @@ SEEN = {
         BEGIN + "- {exit: a}\n" + GIVEN_UP + OUT + ", length: 4KiB}\n" + OUT + "}\n",
         {"mthp_swpout": 1, "pswpout": 16},
     ),
+    "what has lost a page is not moved, so not split": (
+        "64KiB",
+        BEGIN + "- {exit: a}\n- {exit: main}\n"
+        "- {madvise: buf, advice: MADV_DONTNEED, length: 4KiB, process: b}\n"
+        "- {migrate: buf, process: b}\n- {write: buf, process: b}\n",
+        {"wp_copy": 15, "mthp_split": 0},
+    ),
     "a PMD entry counts once": (
         "2MiB",
         BEGIN + "- {exit: a}\n" + GIVEN_UP + OUT + ", length: 4KiB}\n",
