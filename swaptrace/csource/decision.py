@@ -9,7 +9,14 @@ from typing import Any, Final, NamedTuple
 from pycparser import c_ast
 
 from swaptrace.csource.block import CBlock, Point
-from swaptrace.csource.frame import Cited, Evaluation, free_swap_frame, reuse_frame, swapin_frame
+from swaptrace.csource.frame import (
+    Cited,
+    Citing,
+    Evaluation,
+    free_swap_frame,
+    reuse_frame,
+    swapin_frame,
+)
 from swaptrace.csource.kinds import (
     EXCLUSIVE,
     OTHER_FAULT_FLAGS,
@@ -78,21 +85,23 @@ REUSE_VALUES: Final[Mapping[str, int]] = {
 class Decision(NamedTuple):
     """`frame_of` turns the arguments of the policy's method into a frame, `step` runs on it, and
     `answer` takes the result from both. `doubts` are calls that are passed over although they could
-    change it, `flags` the variables that hold flags of the fault."""
+    change it, `lines` all that can be executed, `flags` the variables that hold flags of the fault.
+    """
 
     source: CSource
     frame_of: Callable[..., Evaluation]
     step: Step
     answer: Callable[[Evaluation, Leave | None], Any]
     doubts: tuple[str, ...]
+    lines: tuple[Cited, ...]
     flags: tuple[str, ...] = ("vmf->flags",)
 
-    def decide(self, *arguments: Any) -> Any:
+    def decide(self, *arguments: Any, trace: Citing | None = None) -> Any:
         """The answer to one question. Raises `PolicyError` where it is another one with flags of
         the VMA and of the fault that the model has not, and a kernel may have set."""
-        frame = self.frame_of(*arguments)
+        frame, other = self.frame_of(*arguments), self.frame_of(*arguments)
+        frame.trace = other.trace = trace
         found = self.answer(frame, self.step(frame))
-        other = self.frame_of(*arguments)
         other.others = OTHER_VM_FLAGS
         for name in self.flags:
             other.values[name] |= OTHER_FAULT_FLAGS
@@ -104,9 +113,9 @@ class Decision(NamedTuple):
     def cite(self, *arguments: Any) -> list[Cited]:
         """What is executed to answer it."""
         frame = self.frame_of(*arguments)
-        frame.trace = []
+        frame.trace = found = list[Cited]()
         self.step(frame)
-        return frame.trace
+        return found
 
 
 def decision_of(point: Point, block: CBlock, defines: Collection[str]) -> Decision:
@@ -144,8 +153,8 @@ def _swapin(parsed: ParsedBlock, defined: Collection[str]) -> Decision:
     fields = {"vmf->flags": ValueKind.FAULT_FLAGS, "vmf->orig_pte": ValueKind.SWAP}
     reader = _reader(parsed, "swapin_pte", SWAPIN_VARIABLES, fields, defined)
     step = reader.read(parsed.body, {}, returns=False)
-    doubts = tuple(reader.doubts)
-    return Decision(parsed.source, swapin_frame, step, _swapin_answer, doubts)
+    doubts, lines = tuple(reader.doubts), tuple(reader.lines)
+    return Decision(parsed.source, swapin_frame, step, _swapin_answer, doubts, lines)
 
 
 def _swapin_answer(frame: Evaluation, _leave: Leave | None) -> SwapinPte:
@@ -166,9 +175,9 @@ def _reuse(parsed: ParsedBlock, defined: Collection[str]) -> Decision:
     def answer(frame: Evaluation, leave: Leave | None) -> bool:
         return _truth(source, frame, REUSED if leave is None else leave)
 
-    doubts = tuple(reader.doubts)
+    doubts, lines = tuple(reader.doubts), tuple(reader.lines)
     return Decision(
-        source, lambda folio: reuse_frame(dict(REUSE_VALUES), folio), step, answer, doubts
+        source, lambda folio: reuse_frame(dict(REUSE_VALUES), folio), step, answer, doubts, lines
     )
 
 
@@ -192,6 +201,7 @@ def _definition(point: Point, parsed: ParsedBlock, defined: Collection[str]) -> 
         step,
         answer,
         tuple(reader.doubts),
+        tuple(reader.lines),
         ("vmf->flags", *flags),
     )
 

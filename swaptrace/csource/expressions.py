@@ -30,7 +30,7 @@ from swaptrace.csource.arithmetic import (
 )
 from swaptrace.csource.block import POINT_OF, Point
 from swaptrace.csource.elsewhere import misplaced
-from swaptrace.csource.frame import Evaluation
+from swaptrace.csource.frame import Cited, Evaluation
 from swaptrace.csource.functions import ANY, FUNCTIONS, UNCHANGED, KnownFunction
 from swaptrace.csource.ignored import ALL_IGNORED, WARNINGS, is_ignored
 from swaptrace.csource.kinds import CONSTANTS, FLAG_KINDS, POINTERS, TRUTHS, ValueKind, vm_flags
@@ -81,6 +81,7 @@ class Expressions(Nodes):
         self.known, self.defined = known, defined
         self.depth = 0
         self.doubts: list[str] = []
+        self.lines: list[Cited] = []
 
     def error(self, node: Any, message: str) -> PolicyError:
         """What is wrong with a node."""

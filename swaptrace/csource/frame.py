@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from swaptrace.csource.kinds import WRITE
 from swaptrace.mm.column import Pte, Vma
@@ -23,6 +23,12 @@ class Cited(NamedTuple):
     line: int
     text: str
     taken: bool | None = None
+
+
+class Citing(Protocol):
+    """Takes the lines that are executed, in order."""
+
+    def append(self, line: Cited, /) -> None: ...
 
 
 class Evaluation:
@@ -67,7 +73,7 @@ class Evaluation:
         self.made: Pte | None = None
         self.published: Pte | None = None
         self.mapped: bool | None = None
-        self.trace: list[Cited] | None = None
+        self.trace: Citing | None = None
 
     def free_swap(self) -> int:
         """folio_free_swap(): the swap cache goes if no swap PTE needs the slot."""

@@ -8,7 +8,8 @@ from typing import Any, Final, get_args
 from swaptrace.csource.block import CBlock, Point
 from swaptrace.csource.decision import Decision, decision_of
 from swaptrace.csource.frame import Cited
-from swaptrace.mm.policy import Policy
+from swaptrace.csource.unexecuted import Executed, differing
+from swaptrace.mm.policy import Policy, Watch
 
 __all__ = ["CPolicy", "Cited", "policy_of"]
 
@@ -25,6 +26,7 @@ class CPolicy(Policy):
     blocks: Mapping[Point, CBlock]
     defines: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    watched: Mapping[Point, Executed] = {}
     _decisions: Mapping[Point, Decision]
 
     def cite(self, point: Point, *arguments: Any) -> list[Cited]:
@@ -34,6 +36,31 @@ class CPolicy(Policy):
         """
         decision = self._decisions.get(point)
         return [] if decision is None else decision.cite(*arguments)
+
+    def watch(self, other: Policy, large: bool) -> Watch:
+        """As `Policy`, of other C: statements that only one has are to be executed."""
+        if not isinstance(other, CPolicy):
+            return super().watch(other, large)
+        both = self, other
+        for policy in both:
+            decisions = policy._decisions.items()
+            policy.watched = {point: Executed(each.lines) for point, each in decisions}
+
+        def over() -> list[str]:
+            left = [
+                {point: lines.others() for point, lines in policy.watched.items()}
+                for policy in both
+            ]
+            for policy in both:
+                policy.watched = {}
+            one, two = left
+            return [
+                said
+                for point in POINTS
+                for said in differing(one.get(point, ()), two.get(point, ()))
+            ]
+
+        return over
 
     def __reduce__(self) -> tuple[Callable[..., CPolicy], tuple[object, ...]]:
         """Sent to another process as its C, and read there again."""
@@ -52,7 +79,7 @@ def policy_of(
     Raises `PolicyError` (file:line:column, the source line, a caret) where the C is not understood.
     """
     decisions = {point: decision_of(point, block, defines) for point, block in blocks.items()}
-    members: dict[str, Any] = {point: _method(each) for point, each in decisions.items()}
+    members: dict[str, Any] = {each[0]: _method(*each) for each in decisions.items()}
     kind = type("CPolicy", (CPolicy,), {"title": title, "origin": origin, **members})
     policy: CPolicy = kind()
     policy.name, policy.blocks, policy.defines = name, dict(blocks), tuple(defines)
@@ -61,10 +88,10 @@ def policy_of(
     return policy
 
 
-def _method(decision: Decision) -> Callable[..., Any]:
+def _method(point: Point, decision: Decision) -> Callable[..., Any]:
     decide = decision.decide
 
-    def method(_policy: Policy, *arguments: Any) -> Any:
-        return decide(*arguments)
+    def method(policy: CPolicy, *arguments: Any) -> Any:
+        return decide(*arguments, trace=policy.watched.get(point))
 
     return method

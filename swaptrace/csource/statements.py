@@ -153,7 +153,9 @@ class Statements(Variables):
         return step
 
     def _cite(self, node: Any, text: str, taken: bool | None = None) -> Cited:
-        return Cited(self.source.file, node.coord.line, " ".join(text.split()), taken)
+        cited = Cited(self.source.file, node.coord.line, " ".join(text.split()), taken)
+        self.lines.append(cited)
+        return cited
 
     def _empty(self, _node: Any) -> None:
         return None
