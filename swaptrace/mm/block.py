@@ -172,6 +172,15 @@ class Block:
         ptes = sum(self.mappings(f, i) for i in self.folios[f].pages)
         return ptes - sum(self.folios[f].nr_pages - 1 for _ in self.huge_mappers(f))
 
+    def is_mapped(self, f: int) -> bool:
+        """folio_mapped()."""
+        for i in self.folios[f].pages:
+            for mapping in self.maps[i]:
+                pte = mapping.pte
+                if type(pte) is Pte and pte.folio == f:
+                    return True
+        return False
+
     def huge_mappers(self, f: int) -> list[int]:
         """The processes of which a PMD entry maps the folio."""
         first = self.maps[self.folios[f].first]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from swaptrace.errors import PolicyError
+from swaptrace.ktree.faults.computation import UNSET
 from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.fault import Fault
 from swaptrace.ktree.faults.program import FaultProgram
@@ -176,3 +177,42 @@ def test_a_function_sets_a_variable_through_its_address() -> None:
     sets = "static void g(u8 *to) { *to = 300; }\n"
     text = sets + "long f(void) { u8 x = 1; g(&x); return x + *(&x); }\n"
     assert call(program(text)) == 2 * (300 % 256)
+
+
+@pytest.mark.parametrize(
+    ("body", "good", "bad"),
+    [
+        ("if (a) goto out;\nx = 1;\nout: return x;", (0, 0), (1, 0)),
+        ("again: if (a) return x;\na = 1; if (b) x = 1; goto again;", (0, 1), (0, 0)),
+        ("if (a) goto on;\nback: return x;\non: if (b) x = 1; goto back;", (1, 1), (1, 0)),
+        ("while (a) { x = 1; break; }\nreturn x;", (1, 0), (0, 0)),
+        ("do { if (a) break; x = 1; } while (0);\nreturn x;", (0, 0), (1, 0)),
+        ("if (a) { if (b) goto out; x = 1; } else x = 1;\nout: return x;", (0, 1), (1, 1)),
+        ("if (a) { if (b) x = 1; } else return 1;\nreturn x;", (1, 1), (1, 0)),
+    ],
+)
+def test_a_variable_without_a_value_is_found(
+    body: str, good: tuple[int, int], bad: tuple[int, int]
+) -> None:
+    """Where gotos, loops or branches lead past what sets it, for some arguments?"""
+    of = program(f"long f(long a, long b) {{ long x;\n{body} }}\n")
+    assert call(of, *good) == 1
+    with pytest.raises(PolicyError, match="'x' has no value here"):
+        call(of, *bad)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x = 1; return x;",
+        "if (a) x = 1; else x = 2;\nreturn x;",
+        "if (a) x = 1; else return 2;\nreturn x;",
+        "if (a) { x = 1; goto out; }\nx = 2;\nout: return x;",
+        "if (a) goto one;\nx = 2; goto out;\none: x = 1;\nout: return x;",
+    ],
+)
+def test_a_variable_with_a_value_on_every_way_is_not_asked_for_it(body: str) -> None:
+    """Since that takes time?"""
+    of = program(f"long f(long a) {{ long x;\n{body} }}\n")
+    assert UNSET not in of.compiled(traced=False).names.values()
+    assert [call(of, each) for each in (1, 0)] in ([1, 2], [1, 1])

@@ -18,8 +18,8 @@ class Computation(NamedTuple):
     all can be; `is_vm_flags` is that it is vma->vm_flags, which has more than the model. `kind` is
     its type, if it is an integer, and `in_range` that it then is one of that type. `test` is the
     same as a condition of Python, where it is 0 or 1; `whole` that it is an integer, whatever
-    happens. `bits` are the text for two integers, the condition that they are, and the text for
-    all else.
+    happens. `bits` is the text in two parts: what gives an integer, and, behind an `else`, the
+    rest.
     """
 
     text: str
@@ -30,7 +30,7 @@ class Computation(NamedTuple):
     in_range: bool = False
     test: str | None = None
     whole: bool = False
-    bits: tuple[str, str, str] | None = None
+    bits: tuple[str, str] | None = None
 
 
 class LocalVariable(NamedTuple):

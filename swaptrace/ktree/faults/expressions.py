@@ -53,7 +53,19 @@ from swaptrace.ktree.faults.integers import operation
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure, is_elementary
 from swaptrace.ktree.faults.texts import FaultTexts
-from swaptrace.ktree.faults.values import DEVICE, PTEP, VMA, VMF, Address, Flags, Pointer
+from swaptrace.ktree.faults.values import (
+    DEVICE,
+    PTEP,
+    VMA,
+    VMF,
+    Address,
+    Flags,
+    Pointer,
+    PtePointer,
+)
+
+POINTERS: Final = frozenset({Pointer, PtePointer})
+"""Of which none is NULL."""
 
 SINGLE: Final = {each.kind: each for each in (VMA, VMF, PTEP, DEVICE)}
 """What the model has but one of, by its kind."""
@@ -93,10 +105,10 @@ class FaultExpressions(FaultTexts):
             return decided(value.text)
         decides = self.bind(operations.deciding(self.failing(node)))
         if value.bits is not None:
-            short, condition, other = value.bits
-            return decided(f"({short} if {condition} else {decides}({other}))")
+            integers, other = value.bits
+            return decided(f"({integers} else {decides}({other}))")
         first, name = self.kept(value.text)
-        other = f"type({name}) is {self.bind(Pointer)} or {decides}({name})"
+        other = f"type({name}) in {self.bind(POINTERS)} or {decides}({name})"
         return decided(f"({name} if type({first}) is int else {other})")
 
     def _constant(self, node: Any) -> Computation:
@@ -121,8 +133,9 @@ class FaultExpressions(FaultTexts):
         name, kind = variable.name, promoted(variable.width)
         if variable.constant is not None:
             return constant(variable.constant, kind)
-        if variable.is_set:
+        if variable.is_set or name in self.given:
             return Computation(name, kind=kind, in_range=True, whole=variable.whole)
+        self.asked.add(name)
         raises = self.bind(operations.unset(node.name, self.failing(node)))
         text = f"({name} if {name} is not {self.bind(UNSET)} else {raises}())"
         return Computation(text, kind=kind, in_range=True, whole=variable.whole)
@@ -226,12 +239,13 @@ class FaultExpressions(FaultTexts):
         if op in ("==", "!="):
             pointers = " and ".join(f"type({name}) is {self.bind(Pointer)}" for name in names)
             slow = f"{names[0]} {op} {names[1]} if {pointers} else {slow}"
+        integers = f"{short} if {condition}"
         if op == "&" and other.constant is not None:
-            slow = f"{_of_flags(names, self.bind(Flags))} else {slow}"
+            integers += f" else {_of_flags(names, self.bind(Flags))}"
+        text = f"({integers} else {slow})"
         if op in COMPARISONS:
-            return decided(f"({short} if {condition} else {slow})")
-        text = f"({short} if {condition} else {slow})"
-        return Computation(text, kind=kind, bits=(short, condition, slow))
+            return decided(text)
+        return Computation(text, kind=kind, bits=(integers, slow))
 
     def _logical(self, node: Any) -> Computation:
         """The right side is not read where the left one always decides."""

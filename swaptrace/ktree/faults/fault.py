@@ -101,6 +101,10 @@ class Fault:
         """folio_mapcount()."""
         return self.page.mapcount(f) + self.mapping[f]
 
+    def is_mapped(self, f: int) -> bool:
+        """folio_mapped()."""
+        return self.mapcount(f) != 0
+
     def ref_count(self, f: int) -> int:
         """folio_ref_count(): one for each page that is mapped or cached, pins and batches. rmap
         takes no reference: that of the fault becomes the mapping's."""
@@ -116,7 +120,7 @@ class Fault:
     def is_anonymous(self, f: int) -> bool:
         """folio_test_anon(). Whether a cached folio that nobody maps was mapped before is known
         where it matters; else both must come to the same."""
-        if self.mapcount(f):
+        if self.is_mapped(f):
             return True
         if f in self.fresh:
             return False

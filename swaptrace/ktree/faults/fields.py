@@ -81,6 +81,10 @@ FIELDS: Final[Mapping[tuple[str, str], Read]] = {
 """By what has them (`Pointer.kind`, or the type of a value)."""
 
 
+KEPT: Final = frozenset({"orig_pte", "page", "pte"})
+"""The fields of struct vm_fault that hold whatever C sets them to."""
+
+
 def store(fault: Fault, struct: Any, name: str, value: Any) -> bool:
     """Set a field; False if that is not one that C may set."""
     kind = struct.kind if isinstance(struct, Pointer) else ""
@@ -88,7 +92,7 @@ def store(fault: Fault, struct: Any, name: str, value: Any) -> bool:
         if not isinstance(value, Flags):
             return False
         fault.fields[name] = value.value
-    elif kind == "vmf" and name in ("orig_pte", "page", "pte"):
+    elif kind == "vmf" and name in KEPT:
         fault.fields[name] = value
     elif kind == "folio" and name == "swap" and isinstance(value, SwapEntry):
         fault.entries[struct.number] = value

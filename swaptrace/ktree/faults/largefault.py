@@ -30,17 +30,12 @@ class LargeFault(Fault):
         self.made: dict[int, int] = {}
         self.uncharged: set[int] = set()
         self.pages: dict[int, BlockPage] = {}
-        self.fields["address"] = self.address
+        self.fields["address"] = Address((self.block.base + self.i) << PAGE_SHIFT)
         self.fields["pte"] = further(0) if isinstance(self.shown, Pte) else 0
 
     @property
     def numbers_slots(self) -> bool:
         return True
-
-    @property
-    def address(self) -> Address:
-        """vmf->address."""
-        return Address((self.block.base + self.i) << PAGE_SHIFT)
 
     def at(self, value: Any) -> int:
         """The page of the block that an address is in, or what is wrong."""
@@ -68,8 +63,10 @@ class LargeFault(Fault):
         """What the page table holds."""
         if i == self.i:
             return self.shown
-        pte = self.seen.get(i, self.block.maps[i][self.p].pte)
-        return shown(self.at_page(i), self.p, pte) if isinstance(pte, Pte) else pte
+        pte = self.seen[i] if i in self.seen else self.block.maps[i][self.p].pte
+        if type(pte) is SwapPte or not isinstance(pte, Pte) or not pte.uffd_wp:
+            return pte
+        return shown(self.at_page(i), self.p, pte)
 
     def is_anonymous(self, f: int) -> bool:
         """folio_test_anon(): a large folio gets into the swap cache when it is swapped out, or is
@@ -77,6 +74,10 @@ class LargeFault(Fault):
         if self.block.folios[f].nr_pages > 1 and f not in self.fresh:
             return True
         return super().is_anonymous(f)
+
+    def is_mapped(self, f: int) -> bool:
+        """folio_mapped(), which need not count all pages that are."""
+        return super().is_mapped(f) if self.mapping[f] else self.block.is_mapped(f)
 
     def swap_count(self, s: int) -> int:
         """__swap_count(), of a slot of any page of the block."""
@@ -88,7 +89,7 @@ class LargeFault(Fault):
         """folio_swapped()."""
         folio = self.block.folios[f]
         slots = range(folio.slot, folio.slot + folio.nr_pages) if folio.slot is not None else ()
-        return any(self.swap_count(slot) for slot in slots)
+        return any(map(self.swap_count, slots))
 
     def set_ptes(self, pointer: Any, pte: Any, count: int) -> None:
         """set_ptes(): as `set_pte`, of several pages of a folio in order."""
@@ -130,11 +131,27 @@ class LargeFault(Fault):
         self.seen[i] = old
         self.at_page(i).set_pte(self.p, None)
 
+    @staticmethod
+    def twin(page: BlockPage) -> BlockPage:
+        """A copy of a page and of its block, with which nothing comes of what happens."""
+        other = type(page)(copy.deepcopy(page.block), page.i, page.policy, Quiet(page.around))
+        other.facts, other.may_retry = page.facts, page.may_retry
+        other.counts, other.broken, other.batch = [*page.counts], [*page.broken], {*page.batch}
+        return other
+
+    def same(self, other: BlockPage) -> bool:
+        """Whether the same has become of the page and of a copy."""
+        blocks = (self.block, other.block)
+        alike = all(getattr(blocks[0], n) == getattr(blocks[1], n) for n in Block.__slots__)
+        pages = (self.page, other)
+        mine, theirs = ((page.counts, page.broken, page.batch, page.lookup) for page in pages)
+        return alike and mine == theirs
+
     def left(self) -> str | None:
         """What is wrong when the fault is over."""
         if self.seen:
             return "a swap slot is freed, and no PTE is set"
-        if any(map(self.mapcount, self.uncharged)):
+        if self.uncharged and any(map(self.mapcount, self.uncharged)):
             return "a folio is mapped that was not charged"
         return super().left()
 
@@ -179,19 +196,3 @@ class Quiet:
     def window(self, _p: int, _i: int) -> range:
         """Nothing is read that was cached."""
         raise Unmodelled("a page is read that is in the swap cache")
-
-
-def twin(page: BlockPage) -> BlockPage:
-    """A copy of a page and of its block, with which nothing comes of what happens."""
-    other = type(page)(copy.deepcopy(page.block), page.i, page.policy, Quiet(page.around))
-    other.facts, other.may_retry = page.facts, page.may_retry
-    other.counts, other.broken, other.batch = [*page.counts], [*page.broken], {*page.batch}
-    return other
-
-
-def same(one: BlockPage, other: BlockPage) -> bool:
-    """Whether the same has become of both."""
-    blocks = (one.block, other.block)
-    alike = all(getattr(blocks[0], n) == getattr(blocks[1], n) for n in Block.__slots__)
-    mine, theirs = ((page.counts, page.broken, page.batch, page.lookup) for page in (one, other))
-    return alike and mine == theirs

@@ -146,9 +146,10 @@ def _orders(fault: LargeFault, among: Any) -> int:
 def _suitable(fault: LargeFault, address: Any, among: Any) -> int:
     low, high = fault.page.around.bounds(fault.p, fault.i)
     found, wanted = 0, whole(among)
-    for order in range(PMD_ORDER + 1):
-        if not wanted >> order & 1:
-            continue
+    wanted &= (2 << PMD_ORDER) - 1
+    while wanted:
+        order = wanted.bit_length() - 1
+        wanted ^= 1 << order
         pages = fault.block.aligned(fault.at(address), 1 << order)
         found |= (low <= pages.start and pages.stop <= high) << order
     return found

@@ -9,6 +9,7 @@ from swaptrace.csource.arithmetic import LONG
 from swaptrace.csource.scope import fit
 from swaptrace.ktree.faults.fault import Unmodelled, folio
 from swaptrace.ktree.faults.largefault import LargeFault
+from swaptrace.ktree.faults.pagetable import swap
 from swaptrace.ktree.faults.primitive import Table, does, gives
 from swaptrace.ktree.faults.swapping import STATE, SWAPFILE, number, slot_of, whole
 from swaptrace.ktree.faults.values import Pointer, SwapEntry
@@ -195,9 +196,8 @@ def _zeromap(fault: LargeFault, entry: Any, count: Any) -> int:
 
 
 def _moved(_fault: LargeFault, pte: Any, by: Any = 1) -> Any:
-    if not isinstance(pte, SwapPte):
-        raise Unmodelled("this needs a swap PTE")
-    return pte._replace(slot=pte.slot + fit(whole(by), LONG))
+    slot, *bits = swap(pte)
+    return SwapPte(slot + fit(whole(by), LONG), *bits)
 
 
 LARGE_SWAPPING: Final[Table] = {

@@ -30,16 +30,16 @@ def _vma(fault: Fault) -> Vma:
 
 def present(value: Any) -> Pte:
     """A present PTE, or what is wrong."""
-    if not isinstance(value, Pte):
-        raise Unmodelled("this needs a present PTE")
-    return value
+    if type(value) is Pte or isinstance(value, Pte):
+        return value
+    raise Unmodelled("this needs a present PTE")
 
 
 def swap(value: Any) -> SwapPte:
     """A swap PTE, or what is wrong."""
-    if not isinstance(value, SwapPte):
-        raise Unmodelled("this needs a swap PTE")
-    return value
+    if type(value) is SwapPte:
+        return value
+    raise Unmodelled("this needs a swap PTE")
 
 
 def _pte(method: Callable[[Pte], Any], meaning: str) -> tuple[Primitive, ...]:
@@ -51,8 +51,8 @@ def _swap(field: Callable[[SwapPte], bool], meaning: str) -> tuple[Primitive, ..
 
 
 def _mkwrite(fault: Fault, pte: Any) -> Pte:
-    dirty = present(pte).dirty or fault.page.facts.mkwrite_dirties
-    return present(pte)._replace(write=True, dirty=dirty)
+    written = present(pte).mkwrite()
+    return written._replace(dirty=True) if fault.page.facts.mkwrite_dirties else written
 
 
 def _maybe_mkwrite(fault: Fault, pte: Any) -> Pte:

@@ -25,12 +25,16 @@ from swaptrace.mm.readahead import ROOT, Window
 from swaptrace.mm.waiting import Waiting
 
 if TYPE_CHECKING:
+    from swaptrace.ktree.faults.largefault import LargeFault
     from swaptrace.mm.blockpage import BlockPage
 
 LARGE: Final = ((6, 12), (7, 2), (7, 3))
 """The kernels whose functions are interpreted where memory comes in large folios."""
 
 ERROR: Final = RESULTS["VM_FAULT_ERROR"]
+
+MAJOR: Final = FLAGS["VM_FAULT_MAJOR"]
+RETRY: Final = FLAGS["VM_FAULT_RETRY"]
 
 DEPENDS: Final = (
     "what is done depends on whether a page that only the swap cache has was mapped before "
@@ -55,6 +59,7 @@ class TreePolicy(Policy):
         self.name, self.program, self.windows = name, program, windows
         self.trace: list[Cited] | None = None
         self._large: FaultProgram | None = None
+        self._large_fault: type[LargeFault]
         self.takes_large = program.sources.version in LARGE
         has = program.functions
         roots: Mapping[str, Callable[..., Any]] = {
@@ -75,8 +80,10 @@ class TreePolicy(Policy):
         """The same functions where memory comes in large folios, read when they are needed."""
         if self._large is None:
             # What it needs takes longer to import than a small replay takes.
+            from swaptrace.ktree.faults.largefault import LargeFault
             from swaptrace.ktree.faults.largefolios import LARGE_FAULTS
 
+            self._large_fault = LargeFault
             sources = self.program.sources.defining("CONFIG_TRANSPARENT_HUGEPAGE")
             program = FaultProgram(sources, self.program.builtin, LARGE_FAULTS)
             program.read()
@@ -125,11 +132,9 @@ class TreePolicy(Policy):
         return self._fault("do_anonymous_page", page, p, write)
 
     def _writable(self, page: Page, p: int, pte: Pte) -> bool:
-        program, fault = self.program, Fault(page, p, write=False)
-        if is_of_block(page):
-            from swaptrace.ktree.faults.largefault import LargeFault
-
-            program, fault = self.large, LargeFault(page, p, write=False)
+        of_block = is_of_block(page)
+        program = self.large if of_block else self.program
+        fault = (self._large_fault if of_block else Fault)(page, p, write=False)
         function = program.functions["can_change_pte_writable"]
         fault.trace = self.trace
         return bool(function.call(fault, [VMA, ADDRESS, shown(page, p, pte)]))
@@ -169,16 +174,15 @@ class TreePolicy(Policy):
         self, function: CallableFunction, page: BlockPage, p: int, write: bool
     ) -> FaultResult:
         """The same of a page of a block, which is copied only where the question can come."""
-        from swaptrace.ktree.faults.largefault import LargeFault, same, twin
-
-        before, fault = twin(page) if can_ask(page, p) else None, LargeFault(page, p, write)
+        before = self._large_fault.twin(page) if can_ask(page, p) else None
+        fault = self._large_fault(page, p, write)
         fault.trace = self.trace
         result = self._come_to(function, fault)
         if fault.asked:
-            other = None if before is None else LargeFault(before, p, write, anonymous=False)
+            other = None if before is None else type(fault)(before, p, write, anonymous=False)
             if other is None or self._come_to(function, other) != result:
                 raise self._wrong(function, DEPENDS)
-            if not same(page, other.page):
+            if not fault.same(other.page):
                 raise self._wrong(function, DEPENDS)
         return result
 
@@ -202,8 +206,7 @@ class TreePolicy(Policy):
         failed = bool(value & ERROR)
         if failed and fault.page.may_retry:
             raise self._wrong(function, f"the fault fails (VM_FAULT_ERROR: {value & ERROR:#x})")
-        major, retry = value & FLAGS["VM_FAULT_MAJOR"], value & FLAGS["VM_FAULT_RETRY"]
-        return FaultResult(bool(major) and not failed, bool(retry), failed)
+        return FaultResult(bool(value & MAJOR) and not failed, bool(value & RETRY), failed)
 
     def _wrong(self, function: CallableFunction, message: str) -> PolicyError:
         source, name = function.definition.source, function.definition.name
@@ -218,7 +221,9 @@ def is_of_block(page: Page) -> TypeGuard[BlockPage]:
 def can_ask(page: Page, p: int) -> bool:
     """Whether C can ask what the model does not keep: of a folio that the swap cache has."""
     pte = page.maps[p].pte
-    return isinstance(pte, SwapPte) and page.cached_folio(pte.slot) is not None
+    if type(pte) is not SwapPte or page.facts.keeps_fresh:
+        return False
+    return page.cached_folio(pte.slot) is not None
 
 
 def _copied(page: Page) -> Page:

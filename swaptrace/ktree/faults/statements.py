@@ -17,6 +17,7 @@ from swaptrace.ktree.faults import operations
 from swaptrace.ktree.faults.computation import UNSET, Computation, LocalVariable
 from swaptrace.ktree.faults.expressions import FaultExpressions
 from swaptrace.ktree.faults.fault import MAX_WORK
+from swaptrace.ktree.faults.fields import KEPT
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.lines import (
     BREAK,
@@ -30,8 +31,9 @@ from swaptrace.ktree.faults.lines import (
     probing,
     segmented,
 )
+from swaptrace.ktree.faults.places import labelled, leaves, position
 from swaptrace.ktree.faults.purity import handed_over, within
-from swaptrace.ktree.faults.values import Reference, SwapEntry
+from swaptrace.ktree.faults.values import VMF, Reference, SwapEntry
 
 FLAG_BITS: Final = 32
 """Variables of fewer bits hold no flags of which the model has but a few."""
@@ -44,6 +46,12 @@ class FaultStatements(FaultExpressions):
     labels: list[frozenset[str]]
     loops: list[PythonLoop]
     targets: frozenset[str]
+    last: dict[str, tuple[int, int]]
+    """Where the last goto to a label stands."""
+
+    arriving: dict[str, list[frozenset[str]]]
+    """What variables had a value at each goto that has been read, by its label."""
+
     addressed: frozenset[str]
     left = False
     """Whether a statement before this one in its block, of which a constant says that it is always
@@ -55,13 +63,15 @@ class FaultStatements(FaultExpressions):
         self.unset: list[str] = []
         self.references: list[Line] = []
         nodes = list(within(body))
-        self.targets = frozenset(each.name for each in nodes if isinstance(each, c_ast.Goto))
+        gotos = [each for each in nodes if isinstance(each, c_ast.Goto)]
+        self.last = dict(sorted((each.name, position(each)) for each in gotos))
+        self.targets, self.arriving = frozenset(self.last), {}
         self.addressed = frozenset(map(_addressed, nodes))
         variables = [(each, self.declare(each, is_parameter=True)) for each in parameters]
         kept = [self._kept(*each) for each in variables if each[1].width is not None]
         names = [variable.name for _, variable in variables]
         lines = self._block(list(body.block_items or ()))
-        unset = [Line(f"{name} = {self.bind(UNSET)}") for name in self.unset]
+        unset = [Line(f"{name} = {self.bind(UNSET)}") for name in self.unset if name in self.asked]
         jump = [Line(f"{JUMP} = 0")] if self.jumps else []
         return names, [*jump, *unset, *map(Line, kept), *self.references, *lines]
 
@@ -70,23 +80,27 @@ class FaultStatements(FaultExpressions):
         return self._storing(node, parameter, Computation(parameter.name))
 
     def _block(self, items: list[Any]) -> list[Line]:
-        found = [_labelled(item) for item in items]
+        found = [labelled(item) for item in items]
         labels = frozenset(label for each in found for label, _ in each)
         self.labels.append(labels)
         self.scopes.append({})
         numbers = {label: self._jump() for label in sorted(labels & self.targets)}
+        before = self.given
         loop = PythonLoop(numbers, is_c=False)
         if numbers:
             self.loops.append(loop)
         parts: list[tuple[list[int], list[Line]]] = [([], [])]
+        falls = True
         for item, each in zip(items, found, strict=True):
             here = [numbers[label] for label, _ in each if label in numbers]
             if here:
                 parts.append((here, []))
+                self.given = self._given_at(item, [self.given] if falls else [], before)
             self.left = self.left and not each
             if self.left:  # a constant rules out what follows
                 self.ruled_out(item)
             parts[-1][1].extend(self._statement(each[-1][1] if each else item))
+            falls = not leaves(item)
         self.left = False
         self.scopes.pop()
         self.labels.pop()
@@ -94,6 +108,17 @@ class FaultStatements(FaultExpressions):
             return parts[0][1]
         self.loops.pop()
         return [*segmented(parts), *landing(self.loops, loop)]
+
+    def _given_at(
+        self, node: Any, falling: list[frozenset[str]], before: frozenset[str]
+    ) -> frozenset[str]:
+        """The variables that have a value at labels, wherever one comes from: at least those that
+        had one where the block began."""
+        names = [label for label, _ in labelled(node)]
+        if any(position(node) < self.last.get(name, (0, 0)) for name in names):
+            return before  # what goes there has not been read
+        found = [*falling, *(each for name in names for each in self.arriving.get(name, ()))]
+        return frozenset.intersection(*found) if found else before
 
     def _jump(self) -> int:
         self.jumps += 1
@@ -152,16 +177,28 @@ class FaultStatements(FaultExpressions):
             self.ruled_out(node.iffalse if condition.constant else node.iftrue)
             taken = node.iftrue if condition.constant else node.iffalse
             always = self._branch(taken)
-            self.left = _leaves(taken)
+            self.left = leaves(taken)
             return always
+        before = self.given
         text = f"if ({text_of(node.cond)})"
         yes, no = self.cite(node, text, True), self.cite(node, text, False)
-        then, otherwise = self._branch(node.iftrue), self._branch(node.iffalse)
+        then = self._branch(node.iftrue)
+        first, self.given = self.given, before
+        otherwise = self._branch(node.iffalse)
+        self.given = self._where_they_meet(node, first, self.given)
         return [
             Line(f"if {condition.test}:"),
             *indented([yes, *then]),
             *alternative([no, *otherwise]),
         ]
+
+    def _where_they_meet(
+        self, node: Any, one: frozenset[str], other: frozenset[str]
+    ) -> frozenset[str]:
+        """The variables that have a value behind an `if`, whichever branch was gone into."""
+        if leaves(node.iftrue):
+            return other
+        return one if leaves(node.iffalse) else one & other
 
     def _declaration(self, node: Any) -> list[Line]:
         if node.name is None or "static" in node.storage or "extern" in node.storage:
@@ -175,7 +212,7 @@ class FaultStatements(FaultExpressions):
         if "const" in node.quals and value.constant is not None:
             kept = fit(value.constant, variable.width or LONG)
             self.scopes[-1][node.name] = variable._replace(constant=kept)
-        return self._cited(node, self._storing(node, variable, value))
+        return self._cited(node, self._giving(node, variable, value))
 
     def declare(self, node: Any, is_parameter: bool = False) -> LocalVariable:
         """A variable of the innermost block, or a parameter."""
@@ -197,6 +234,11 @@ class FaultStatements(FaultExpressions):
             fits = operations.fitting(variable.width, self.failing(node))
             text = self.fitted(value, variable.width, fits)
         return f"{variable.name} = {text}"
+
+    def _giving(self, node: Any, variable: LocalVariable, value: Computation) -> str:
+        """The same, where the variable is sure to have a value from then on."""
+        self.given |= {variable.name}
+        return self._storing(node, variable, value)
 
     def _address(self, node: Any) -> Computation:
         """That of a local variable, or of something in the model."""
@@ -231,30 +273,35 @@ class FaultStatements(FaultExpressions):
         variable = self.find(node.lvalue.name) if isinstance(node.lvalue, c_ast.ID) else None
         if variable is None:
             raise self.error(node.lvalue, "only a local variable or a field can be assigned to")
-        return self._cited(node, self._storing(node, variable, computed))
+        return self._cited(node, self._giving(node, variable, computed))
 
     def _storing_field(self, node: Any, value: str) -> list[Line]:
         inner, field = node.lvalue.name, node.lvalue.field.name
         variable = self.find(inner.name) if isinstance(inner, c_ast.ID) else None
         struct = self.value(inner).text
         stores = self.bind(operations.storing_field(field, self.failing(node.lvalue)))
-        texts = [f"of, value = {struct}, {value}"]
-        others = [f"{stores}(F, of, value)"]
+        cases = []
+        if field in KEPT:
+            cases.append(f"if of is {self.bind(VMF)}: F.fields[{field!r}] = value")
         if variable is not None:
             entry = self.bind(operations.storing_entry(field, self.failing(node.lvalue)))
-            texts.append(
-                f"if type(of) is {self.bind(SwapEntry)}: {variable.name} = {entry}(F, value)"
+            is_entry = f"type(of) is {self.bind(SwapEntry)}"
+            cases.append(
+                f"{'elif' if cases else 'if'} {is_entry}: {variable.name} = {entry}(F, value)"
             )
-            texts.append(f"else: {others.pop()}")
-        return self._cited(node, *texts, *others)
+        other = f"{stores}(F, of, value)"
+        cases.append(f"else: {other}" if cases else other)
+        return self._cited(node, f"of, value = {struct}, {value}", *cases)
 
     def _while(self, node: Any) -> list[Line]:
         """`while`, and `do` with `while` behind; no continue is understood."""
         condition, loop = self.truth(node.cond), PythonLoop({}, is_c=True)
         test, works = condition.test or condition.text, self._working(node)
+        before = self.given
         self.loops.append(loop)
         body = [*works, *self._branch(node.stmt)]
         self.loops.pop()
+        self.given = before
         if isinstance(node, c_ast.DoWhile):
             test, body = "True", [*body, Line(f"if not {test}: break")]
         return [Line(f"while {test}:"), *indented(body), *landing(self.loops, loop)]
@@ -309,17 +356,11 @@ class FaultStatements(FaultExpressions):
     def _goto(self, node: Any) -> list[Line]:
         if not any(node.name in labels for labels in self.labels):
             raise self.error(node, f"goto {quote(node.name)} goes into a block, or nowhere")
+        self.arriving.setdefault(node.name, []).append(self.given)
         number = next(
             loop.labels[node.name] for loop in reversed(self.loops) if node.name in loop.labels
         )
         return self._leaving(node, [*self._working(node), *jumping(self.loops, number)])
-
-
-def _leaves(node: Any) -> bool:
-    """Whether a statement leaves its block, if it is executed."""
-    if isinstance(node, c_ast.Compound) and node.block_items:
-        return _leaves(node.block_items[-1])
-    return isinstance(node, c_ast.Return | c_ast.Goto | c_ast.Break)
 
 
 def _addressed(node: Any) -> str:
@@ -327,15 +368,6 @@ def _addressed(node: Any) -> str:
     if isinstance(node, c_ast.UnaryOp) and node.op == "&" and isinstance(node.expr, c_ast.ID):
         return str(node.expr.name)
     return ""
-
-
-def _labelled(item: Any) -> list[tuple[str, Any]]:
-    """The labels of a statement, each with what follows it; none if it has none."""
-    found = []
-    while isinstance(item, c_ast.Label):
-        found.append((item.name, item.stmt))
-        item = item.stmt
-    return found
 
 
 _READERS: Final[Mapping[str, Callable[[FaultStatements, Any], list[Line]]]] = {

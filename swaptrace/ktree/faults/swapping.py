@@ -26,23 +26,23 @@ RETRY: Final = 0x400
 
 def number(value: Any) -> int:
     """That of a folio, or what is wrong."""
-    if not isinstance(value, Pointer) or value.kind != "folio":
-        raise Unmodelled("this needs a folio")
-    return value.number
+    if type(value) is Pointer and value.kind == "folio":
+        return value.number
+    raise Unmodelled("this needs a folio")
 
 
 def whole(value: Any) -> int:
     """An integer, or what is wrong."""
-    if not isinstance(value, int):
-        raise Unmodelled("this needs an integer")
-    return value
+    if type(value) is int or isinstance(value, int):
+        return value
+    raise Unmodelled("this needs an integer")
 
 
 def slot_of(value: Any) -> int:
     """That of a swap entry, or what is wrong."""
-    if not isinstance(value, SwapEntry):
-        raise Unmodelled("this needs a swap entry")
-    return value.slot
+    if type(value) is SwapEntry:
+        return value.slot
+    raise Unmodelled("this needs a swap entry")
 
 
 def _about(run: Callable[[Fault, int], int], meaning: str, source: str) -> tuple[Primitive, ...]:

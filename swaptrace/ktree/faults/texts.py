@@ -12,9 +12,10 @@ from swaptrace.csource.parse import place_of
 from swaptrace.csource.scope import fit
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.computation import Computation, LocalVariable, constant, decided
+from swaptrace.ktree.faults.linear import Linear
 from swaptrace.ktree.faults.lines import probing
 from swaptrace.ktree.faults.reading import Reading
-from swaptrace.ktree.faults.values import Fail, Opaque
+from swaptrace.ktree.faults.values import Address, Fail, Flags, Opaque
 
 if TYPE_CHECKING:
     from swaptrace.ktree.faults.source import Definition
@@ -23,16 +24,23 @@ if TYPE_CHECKING:
 PLAIN: Final = (*COMPARISONS, "&", "|", "^")
 """Operators that mean the same in Python, of any two integers."""
 
+ADDRESSES: Final = frozenset({Opaque, Address, Linear, Flags})
+"""What a variable of 64 bits keeps as it is, though it is no integer of Python."""
+
 
 class FaultTexts(Nodes):
     """Makes the texts of one function. `marks` are the nodes of what may not be modelled, which the
-    text names by their position, in a comment on the line before."""
+    text names by their position, in a comment on the line before. `given` are the variables that
+    have a value for sure where reading has come to, `asked` those that were asked whether they have
+    one."""
 
     def __init__(self, program: Reading, definition: Definition) -> None:
         self.program, self.definition = program, definition
         self.scopes: list[dict[str, LocalVariable]] = [{}]
         self.declared = self.temporaries = 0
         self.marks: list[Any] = []
+        self.given: frozenset[str] = frozenset()
+        self.asked: set[str] = set()
 
     def error(self, node: Any, message: str) -> PolicyError:
         """What is wrong with a node, and in which function."""
@@ -119,7 +127,7 @@ class FaultTexts(Nodes):
         first, name = self.kept(value.text)
         whole = f"type({first}) is int and {low} <= {name} < {high}"
         if bits == 64:
-            whole += f" or type({name}) is {self.bind(Opaque)}"
+            whole += f" or type({name}) in {self.bind(ADDRESSES)}"
         return f"({name} if {whole} else {self.bind(fits)}({name}))"
 
 

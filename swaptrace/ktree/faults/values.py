@@ -7,6 +7,7 @@ the folio that it is in are the same `Pointer`: the model has folios of one page
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from swaptrace.csource.arithmetic import OPERATORS
@@ -134,19 +135,21 @@ class PtePointer(Pointer, Symbolic):
 
     def computed(self, op: str, other: Any, is_left: bool) -> Any:
         """Pointer arithmetic."""
+        if type(other) is int:
+            if op == "==":
+                return 0  # NULL
+            if is_left and op in ("+", "-"):
+                return further(self.number + other if op == "+" else self.number - other)
         if isinstance(other, PtePointer):
             if op == "==":
                 return int(self.number == other.number)
             if op == "-" or op in COMPARISONS:
                 one, two = (self.number, other.number)[:: 1 if is_left else -1]
                 return OPERATORS[op](one, two)
-        if type(other) is int and op == "==":
-            return 0  # NULL
-        if type(other) is int and is_left and op in ("+", "-"):
-            return further(OPERATORS[op](self.number, other))
         raise NeedsNumber
 
 
+@lru_cache(maxsize=1024)
 def further(number: int) -> PtePointer:
     """The entry so many further on than that of the fault."""
     return PtePointer("ptep", number)
