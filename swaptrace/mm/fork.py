@@ -54,9 +54,7 @@ def needs_cow_for_dma(page: Page, p: int, pte: Pte) -> bool:
     the process has pinned pages (MMF_HAS_PINNED), and maybe this one."""
     if not page.pins or pte.is_zero_page or not page.folios[pte.folio].anon_exclusive:
         return False
-    return page.maybe_dma_pinned(pte.folio) and any(
-        pin.process == p and pin.longterm for pin in page.pins
-    )
+    return page.maybe_dma_pinned_by(p, pte.folio)
 
 
 def copy_present_page(page: Page, p: int, child: Mapping) -> Mapping:

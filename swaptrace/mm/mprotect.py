@@ -64,11 +64,21 @@ def uffd_wp_range(page: Page, p: int, wp: bool, rwp: bool = False) -> None:
 
 
 def clear_soft_dirty(page: Page, p: int) -> None:
-    """clear_refs (fs/proc/task_mmu.c): write-protect and forget soft-dirty, in swap PTEs too."""
+    """clear_refs (fs/proc/task_mmu.c): write-protect and forget soft-dirty, in swap PTEs too. What
+    is pinned stays as it is, for writes through the pin are not seen."""
     page.enter("clear_soft_dirty")
-    pte = page.maps[p].pte
+    pte, written = page.maps[p].pte, False
     if isinstance(pte, SwapPte):
         pte = pte._replace(soft_dirty=False)
+    elif isinstance(pte, Pte) and pte_is_pinned(page, p, pte):
+        written = pte.soft_dirty
     elif isinstance(pte, Pte):
         pte = pte.wrprotect().clear_soft_dirty()
-    page.set_map(p, vma=page.vma(p)._replace(soft_dirty=False), pte=pte, written=False)
+    page.set_map(p, vma=page.vma(p)._replace(soft_dirty=False), pte=pte, written=written)
+
+
+def pte_is_pinned(page: Page, p: int, pte: Pte) -> bool:
+    """Whether a private page that its process may write to is maybe pinned, for long."""
+    if not page.pins or not pte.write or page.vma(p).shared:
+        return False
+    return page.maybe_dma_pinned_by(p, pte.folio)

@@ -314,6 +314,12 @@ class Page(Waiting):
         """folio_maybe_dma_pinned()."""
         return any(pin.longterm and pin.folio == f for pin in self.pins)
 
+    def maybe_dma_pinned_by(self, p: int, f: int) -> bool:
+        """The same where the process has pinned pages (MMF_HAS_PINNED)."""
+        return self.maybe_dma_pinned(f) and any(
+            pin.process == p and pin.longterm for pin in self.pins
+        )
+
     def content(self, p: int) -> int:
         """The data token that process `p` sees through its present PTE."""
         pte = self.maps[p].pte

@@ -106,6 +106,28 @@ def test_a_reference_keeps_a_page_in_the_swap_cache() -> None:
     assert "majflt" not in found.total
 
 
+@pytest.mark.parametrize(
+    ("prepare", "mode", "first", "again"),
+    [
+        ("write: buf", "longterm", "D", {}),
+        ("write: buf", "get", "", {"minflt": 16, "wp_reuse": 16}),
+        ("madvise: buf, advice: NORMAL", "longterm", "D", {}),
+    ],
+)
+def test_clear_refs_leaves_pinned_pages_as_they_are(
+    prepare: str, mode: str, first: str, again: dict[str, int]
+) -> None:
+    """Do they stay soft-dirty and writable, since writes through the pin are not seen, until it is
+    gone?"""
+    found = ran(
+        f"- {{{prepare}}}\n- {{pin: buf, mode: {mode}}}\n- {{clear_refs: soft_dirty}}\n"
+        f"- check: {{pages: {{buf: 16P{first}X}}, violations: []}}\n"
+        "- measure: again\n  steps:\n  - {write: buf}\n"
+        "- {unpin: buf}\n- {clear_refs: soft_dirty}\n- check: {pages: {buf: 16PX}}\n"
+    )
+    assert found.windows["again"] == again
+
+
 @pytest.mark.parametrize(("kernel", "pages"), [("6.12", "16S"), ("6.16", "16-")])
 def test_a_pinned_page_that_was_given_up(kernel: str, pages: str) -> None:
     """Is it kept with the pin, and when that has gone freed where it stayed lazyfree?"""
