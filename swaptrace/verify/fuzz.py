@@ -184,7 +184,7 @@ class Fuzzer:
         return next(filter(None, map(self.settled, made)), None)
 
     def settled(self, scenario: Scenario) -> Scenario | None:
-        """With errnos, if it is valid. They are those of the latest kernel that is modelled."""
+        """With errnos, if it is valid. They are those of the kernel that it is for."""
         return settled(scenario, self.verifier.named("merged"), self.overrides)
 
     def reduced(self, judged: Judged) -> Judged:

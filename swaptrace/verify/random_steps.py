@@ -12,7 +12,6 @@ from random import Random
 from typing import Final, Literal
 
 from swaptrace.advice import Advice
-from swaptrace.kernels import KERNELS
 from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.hardware import Machine
@@ -77,7 +76,8 @@ class Maker:
     """Makes one scenario. `soft_dirty`, `uffd` and `rwp` are whether the kernel has these; `merges`
     is that KSM scans, for which whole pages are written, `registers` that all of userfaultfd is
     modelled, `limits` that some machines limit swap; `filling` is how many areas of it are small.
-    `thp` are the sizes of large folios, to which half of the ranges are aligned, with `kernel`."""
+    `thp` are the sizes of large folios, to which half of the ranges are aligned; `kernel` is the
+    version whose rules decide what fails."""
 
     random: Random
     page_size: int
@@ -109,11 +109,8 @@ class Maker:
         return Scenario(name, "", self.machine(steps), tuple(steps))
 
     def machine(self, steps: list[Step]) -> Machine:
-        """One on which the steps run: an older kernel than the last refuses read-protection."""
-        kernel = KERNELS[-1] if self.rwp else Machine().kernel
-        if self.thp:
-            kernel = self.kernel
-        fixed = Machine(page_size=self.page_size, kernel=kernel, thp=self.thp)
+        """One of the kernel, whose errnos the steps have."""
+        fixed = Machine(page_size=self.page_size, kernel=self.kernel, thp=self.thp)
         wanted = needs(Scenario("", "", fixed, tuple(steps)))
         pages = wanted.memory // self.page_size
         made = machine(self.random, fixed, pages, self.filling, wanted.pins)

@@ -112,6 +112,14 @@ def test_they_do_not_use_what_the_kernel_has_not() -> None:
     assert ops == set(OPERATIONS) - left_out or not ALL
 
 
+@pytest.mark.parametrize("version", ["6.1", "6.12", "6.18", "7.3"])
+def test_what_fails_is_what_fails_on_the_kernel(version: str) -> None:
+    """Are the errnos those of the version that the scenarios are to run on?"""
+    facts = replace(FACTS, kernel=f"{version}.4")
+    kernels = {made(index, facts).machine.kernel for index in range(4)}
+    assert kernels == {version}
+
+
 def test_some_limit_swap_where_there_is_a_cgroup() -> None:
     """Is it a limit that pages may reach, of a kernel and a device with which one is modelled?"""
     machines = [limited(Random(i), Machine(), "6.18", 40) for i in range(200)]
