@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.effort import exhaustive, part
-from tests.kernel.fidelity import report
+from tests.kernel.fidelity import outside_tables, report, words
 from tests.kernel.known import KNOWN_DIFFERENCES
 from tests.kernel.observed import FOLIOS, Observation, first_difference, observations, paths
 
@@ -71,8 +71,15 @@ def test_hardly_any_difference_is_known() -> None:
     assert len(differing) <= 0.002 * sum(len(o.policies) for o in observations())
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
+
+
+def test_the_words_on_fidelity_are_up_to_date() -> None:
+    """Does docs/fidelity.md outside its tables say what the program that makes it says?"""
+    assert outside_tables(PAGE.read_text()) == words()
+
+
 @exhaustive
 def test_the_report_on_fidelity_is_up_to_date() -> None:
     """Does docs/fidelity.md say what `python -m tests.kernel.fidelity` says?"""
-    page = Path(__file__).parents[2] / "docs" / "fidelity.md"
-    assert page.read_text() == report()
+    assert PAGE.read_text() == report()
