@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
@@ -14,7 +13,7 @@ from swaptrace.kernels import KERNELS, Rule, Version
 from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
 from swaptrace.ktree.faults.builtin import ALWAYS
 from swaptrace.ktree.faults.dialect import FAULTS
-from swaptrace.ktree.faults.inert import leaves_no_trace, may_change
+from swaptrace.ktree.faults.inert import leaves_no_trace
 from swaptrace.ktree.faults.policy import TreePolicy, programs_of
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram, FunctionWords
 from swaptrace.ktree.faults.source import FILES, Sources
@@ -38,11 +37,9 @@ _INCLUDE: Final = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
 
 _DIRECTIVE: Final = re.compile(r"^[ \t]*#[ \t]*(?!include\b)\w", re.MULTILINE)
 
-_DEFINES: Final = re.compile(r"#\s*(?:define|undef|pragma)\b")
-
 OUTSIDE: Final = "outside of functions"
 
-UNCALLED: Final = FunctionWords("", ())
+UNCALLED: Final = FunctionWords("", NOTHING)
 """Of a function that is not run."""
 
 UNKNOWN: Final = (
@@ -68,14 +65,6 @@ Programs: TypeAlias = tuple[FaultProgram, FaultProgram]
 
 Place: TypeAlias = tuple[str, str]
 """The path of a file, and the name of a function in it."""
-
-
-class ChangedPart(NamedTuple):
-    """What a patch changes: a function, or what is around them. `defines` is that it has directives
-    of the preprocessor, which count for what follows as well."""
-
-    place: Place
-    defines: bool
 
 
 def is_whole(text: str) -> bool:
@@ -108,7 +97,7 @@ def from_tree(
     sources = Sources(root, known | texts, shown | changed, defined, number)
     after = programs_of(sources, builtin)
     notes, undecided = list(patch.notes), []
-    ran, inert, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
+    ran, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
     left += _changes_not_executed(before, after)
     left += [path for path in patch.others if not is_no_code(path)]
     left += [MAKEFILE] * (_NAMING.sub("", makefile) != _NAMING.sub("", changed_makefile))
@@ -118,7 +107,6 @@ def from_tree(
     for old, new in zip(before, after, strict=True):
         undecided += _ruled_out(old, new)
     notes += [f"changed, and run: {listed(ran)}"] * bool(ran)
-    notes += [f"changed, without effect on a page: {listed(inert)}"] * bool(inert)
     if not ran and not undecided:
         notes.append("the patch changes nothing of the functions that are interpreted")
     policy = _policy(name, after, notes, undecided)
@@ -173,7 +161,7 @@ def _version(text: str) -> Version | None:
 
 def _changes(
     spec: Spec, text: str, texts: Mapping[str, str], defined: Collection[str]
-) -> Iterator[tuple[str, ChangedPart]]:
+) -> Iterator[tuple[str, Place]]:
     """What a patch changes, by words for it: each function, and what is around them."""
     for path, after in texts.items():
         before = text if path == MEMORY else _text(spec.root / path)
@@ -182,16 +170,14 @@ def _changes(
         try:
             old, new = _parts(path, before, defined), _parts(path, after, defined)
         except PolicyError:  # conditions of the preprocessor that are not understood
-            yield path, ChangedPart((path, path), defines=True)
+            yield path, (path, path)
             continue
         for name in dict.fromkeys([*new, *old]):
             one, other = old.get(name, UNDEFINED), new.get(name, UNDEFINED)
             if one.words != other.words:
-                defines = _DEFINES.search(f"{one.words} {other.words}") is not None
-                shown = f"{path}: {name}{'' if name == OUTSIDE else '()'}"
-                yield shown, ChangedPart((path, name), defines)
+                yield f"{path}: {name}{'' if name == OUTSIDE else '()'}", (path, name)
         if any(old[name].behind != new[name].behind for name in old.keys() & new.keys()):
-            yield f"{path}: {OUTSIDE}", ChangedPart((path, OUTSIDE), defines=True)
+            yield f"{path}: {OUTSIDE}", (path, OUTSIDE)
 
 
 def _changes_not_executed(before: Programs, after: Programs) -> Iterator[str]:
@@ -248,17 +234,14 @@ def _words(text: str) -> str:
 
 
 def _sorted(
-    before: Programs, after: Programs, changed: Mapping[str, ChangedPart]
-) -> tuple[list[str], list[str], list[str]]:
-    """Which of the changes run, which are known to be without effect, and which are neither."""
+    before: Programs, after: Programs, changed: Mapping[str, Place]
+) -> tuple[list[str], list[str]]:
+    """Which of the changes run, and which do not: what is passed over by its name may do anything
+    once it is changed."""
     both = (*_run(before).values(), *_run(after).values())
     run = {(each.definition.file, each.definition.name) for each in both}
-    ran = [words for words, part in changed.items() if part.place in run]
-    others = {words: part for words, part in changed.items() if part.place not in run}
-    inert = [
-        words for words, part in others.items() if may_change(part.place[1]) and not part.defines
-    ]
-    return ran, inert, [words for words in others if words not in inert]
+    ran = [words for words, place in changed.items() if place in run]
+    return ran, [words for words, place in changed.items() if place not in run]
 
 
 def _ruled_out(before: FaultProgram, after: FaultProgram) -> Iterator[str]:
@@ -266,5 +249,5 @@ def _ruled_out(before: FaultProgram, after: FaultProgram) -> Iterator[str]:
     old, new = before.changes(), after.changes()
     for name in {**old, **new}:
         one, other = old.get(name, UNCALLED), new.get(name, UNCALLED)
-        if one.words != other.words and Counter(one.ruled_out) != Counter(other.ruled_out):
+        if one.words != other.words and differing(one.unseen, other.unseen):
             yield f"{name}() changes in what the model has none of, such as folios of several pages"

@@ -77,7 +77,7 @@ class FaultExpressions(FaultTexts):
     def ruled_out(self, node: Any) -> None:
         """Remember what a constant rules out."""
         if node is not None:
-            self.program.note_ruled_out(self.definition.name, text_of(node))
+            self.program.note_unseen(self.definition.name, node)
 
     def find(self, name: str) -> LocalVariable | None:
         return next((scope[name] for scope in reversed(self.scopes) if name in scope), None)
@@ -338,8 +338,8 @@ class FaultExpressions(FaultTexts):
         elif "_" in found.params:
             pairs = zip(found.params, arguments, strict=True)
             unseen = (text_of(argument) for letter, argument in pairs if letter == "_")
-            name = self.called(node)
-            self.program.note_ruled_out(self.definition.name, f"{name}({', '.join(unseen)})")
+            text = f"{self.called(node)}({', '.join(unseen)})"
+            self.program.note_unseen(self.definition.name, node, text)
 
     def _checked(self, node: Any, letter: str) -> list[str]:
         """The condition that an argument is what the model knows; none where it is for sure."""

@@ -84,6 +84,9 @@ FIELDS: Final[Mapping[tuple[str, str], Read]] = {
 KEPT: Final = frozenset({"orig_pte", "page", "pte"})
 """The fields of struct vm_fault that hold whatever C sets them to."""
 
+UNKEPT: Final = frozenset({"private", "prealloc_pte"})
+"""Fields that may be set, to no effect in the model."""
+
 
 def store(fault: Fault, struct: Any, name: str, value: Any) -> bool:
     """Set a field; False if that is not one that C may set."""
@@ -96,6 +99,6 @@ def store(fault: Fault, struct: Any, name: str, value: Any) -> bool:
         fault.fields[name] = value
     elif kind == "folio" and name == "swap" and isinstance(value, SwapEntry):
         fault.entries[struct.number] = value
-    elif (kind, name) not in (("folio", "private"), ("vmf", "prealloc_pte")):
+    elif name not in UNKEPT:
         return fault.store_field(struct, name, value)
-    return True
+    return kind in ("vmf", "folio")

@@ -18,10 +18,6 @@ CHECKS: Final = "checks that stop a kernel that is wrong (include/linux/bug.h)"
 
 DEBUGGING: Final = "checks that only a kernel for debugging has (include/linux/mmdebug.h)"
 
-ACTIVE: Final = "which pages are active (mm/workingset.c, mm/swap.c)"
-
-VALUES: Final = "values that only functions of this list and parameters that are not looked at take"
-
 INERT: Final[Mapping[str, frozenset[str]]] = {
     "caches and TLB (arch/)": words(
         """
@@ -49,7 +45,11 @@ INERT: Final[Mapping[str, frozenset[str]]] = {
         folio_lock_large_mapcount folio_unlock_large_mapcount
         """
     ),
-    ACTIVE: words("workingset_refault folio_mark_accessed mark_page_accessed"),
+    "which pages are active (mm/workingset.c, mm/swap.c)": words(
+        """
+        workingset_refault folio_mark_accessed mark_page_accessed
+        """
+    ),
     "throttling and charges (mm/swapfile.c, mm/memcontrol.c)": words(
         """
         folio_throttle_swaprate cgroup_throttle_swaprate mem_cgroup_swapin_uncharge_swap
@@ -73,7 +73,7 @@ INERT: Final[Mapping[str, frozenset[str]]] = {
         BUILD_BUG_ON lockdep_assert_held might_sleep check_swap_exclusive
         """
     ),
-    VALUES: words(
+    "values that only functions of this list and parameters that are not looked at take": words(
         """
         swp_offset folio_swap thp_swapin_suitable_orders BIT max min is_swap_pte
         folio_large_mapcount folio_entire_mapcount folio_mm_id
@@ -88,21 +88,35 @@ EVENTS: Final = frozenset({"count_vm_event", "count_vm_events"})
 """Of the events only PGREUSE is one of the model's counters."""
 
 
-FORGOTTEN: Final = words("folio_add_lru folio_add_lru_vma lru_cache_add pte_mkyoung pte_mkold")
-"""The model has no accessed bit, and takes for granted that a folio is put on an LRU list."""
+FORGOTTEN: Final = words(
+    """
+    folio_add_lru folio_add_lru_vma lru_cache_add lru_cache_add_inactive_or_unevictable
+    pte_mkyoung pte_sw_mkyoung pte_mkold pte_mkspecial
+    """
+)
+"""The model has no accessed bit, knows the zero page without its mark, and takes for granted that a
+folio is put on an LRU list."""
+
+BLURRED: Final = words(
+    """
+    alloc_zeroed_user_highpage_movable page_move_anon_rmap pte_mkwrite_novma
+    ptep_set_access_flags set_pte vm_swap_full
+    """
+)
+"""The model takes these for another function, of which they have more or less."""
+
+BEGINNINGS: Final = words("get_swap_device pte_offset_map_lock")
+"""What is locked from there on: nobody waits in the model, wherever it stands."""
+
+UNSEEN: Final = FORGOTTEN | BLURRED | BEGINNINGS | EVENTS | ENABLED
+"""Calls that are executed, and of which the model keeps less than all."""
 
 
 def leaves_no_trace(name: str) -> bool:
     """Whether a kernel without the call, or with one more, could do something else although the
     model does the same."""
     passed_over = name in ALL_INERT and name not in INERT[DEBUGGING]
-    return passed_over or name in FORGOTTEN or name in EVENTS or name in ENABLED
-
-
-def may_change(name: str) -> bool:
-    """Whether another definition of the function changes nothing, with large folios either, where
-    values decide, or under a memory limit, where it matters which pages are active."""
-    return is_inert(name) and name not in INERT[VALUES] | INERT[ACTIVE]
+    return passed_over or name in UNSEEN
 
 
 def is_inert(name: str) -> bool:

@@ -14,7 +14,15 @@ from swaptrace.ktree.faults.fields import FIELDS, FieldOfFault
 from swaptrace.ktree.faults.largefault import LargeFault
 from swaptrace.ktree.faults.largeswapping import LARGE_SWAPPING, PAGES, first_of, page_of, parts
 from swaptrace.ktree.faults.primitive import PGTABLE, X86, Table, always, does, gives
-from swaptrace.ktree.faults.swapping import FLAGS, RMAP, number, whole
+from swaptrace.ktree.faults.swapping import (
+    BUILT_IN,
+    FLAGS,
+    RMAP,
+    copying,
+    exclusive,
+    number,
+    whole,
+)
 from swaptrace.ktree.faults.tables import primitives
 from swaptrace.ktree.faults.values import (
     OPAQUE,
@@ -89,7 +97,7 @@ def _mapping(fault: LargeFault, value: Any, page: Any, count: Any, flags: Any) -
         raise Unmodelled("this needs a page of the folio")
     fault.mapping[f] += whole(count)
     fault.page.set_fresh(f, False)
-    if whole(flags) & EXCLUSIVE:
+    if exclusive(flags):
         for each in range(at, at + whole(count)):
             fault.block.folios[f].exclusive[each] = True
 
@@ -232,6 +240,7 @@ LARGE: Final[Table] = {
     "alloc_anon_folio": does("M", _anonymous, "a new folio of zeroes", MEMORY),
     "mem_cgroup_swapin_charge_folio": does("v___", _charge, "the memory limit", "memcontrol.h"),
     "vm_normal_page": gives("VAv", _normal_page, "none for the zero page", MEMORY),
+    "wp_page_copy": does("M", copying(_normal_page), BUILT_IN, MEMORY),
     "thp_vma_allowable_orders": gives("V__v", _orders, "machine.thp and advice", HUGE),
     "thp_vma_suitable_orders": gives("Vvv", _suitable, "those that lie in the VMA", HUGE),
     "highest_order": gives("v", lambda _f, bits: max(whole(bits).bit_length() - 1, 0), "", HUGE),

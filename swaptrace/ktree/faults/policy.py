@@ -35,6 +35,11 @@ ERROR: Final = RESULTS["VM_FAULT_ERROR"]
 
 MAJOR: Final = FLAGS["VM_FAULT_MAJOR"]
 RETRY: Final = FLAGS["VM_FAULT_RETRY"]
+SIGBUS: Final = FLAGS["VM_FAULT_SIGBUS"]
+
+RETURNED: Final = MAJOR | RETRY | SIGBUS | FLAGS["VM_FAULT_WRITE"]
+"""All that the result of a fault can say in the model. Only a userfaultfd that must not be waited
+for makes a fault fail."""
 
 DEPENDS: Final = (
     "what is done depends on whether a page that only the swap cache has was mapped before "
@@ -206,6 +211,9 @@ class TreePolicy(Policy):
         failed = bool(value & ERROR)
         if failed and fault.page.may_retry:
             raise self._wrong(function, f"the fault fails (VM_FAULT_ERROR: {value & ERROR:#x})")
+        if value & ~RETURNED:
+            what = f"it returns {value:#x}, which no fault of the model does"
+            raise self._wrong(function, what)
         return FaultResult(bool(value & MAJOR) and not failed, bool(value & RETRY), failed)
 
     def _wrong(self, function: CallableFunction, message: str) -> PolicyError:

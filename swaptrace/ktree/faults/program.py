@@ -14,8 +14,10 @@ from swaptrace.ktree.faults.compiled import CompiledFunctions, Probe, ReadFuncti
 from swaptrace.ktree.faults.dialect import FAULTS, Dialect
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.primitive import Primitive
+from swaptrace.ktree.faults.ruledout import UnseenNode, laid_out
 from swaptrace.ktree.faults.source import Definition, Sources, error_of
 from swaptrace.ktree.faults.statements import FaultStatements
+from swaptrace.ktree.residue import NotExecuted
 
 MAX_ERRORS: Final = 20
 
@@ -42,10 +44,11 @@ class CallableFunction:
 
 
 class FunctionWords(NamedTuple):
-    """What of a function counts in the model: its words, and those that constants rule out."""
+    """A function by its words, and by those that constants rule out, or that have no effect in the
+    model."""
 
     words: str
-    ruled_out: tuple[str, ...]
+    unseen: NotExecuted
 
 
 class ProbedNode(NamedTuple):
@@ -81,7 +84,7 @@ class FaultProgram:
         self.asked: list[ProbedNode] = []
         self.probes: dict[int, list[int]] = {}
         self._probing: dict[int, Probe] = {}
-        self._ruled_out: dict[str, list[str]] = {}
+        self._unseen: dict[str, list[UnseenNode]] = {}
         self._errors: list[PolicyError] = []
         self._reading: list[str] = []
 
@@ -127,9 +130,10 @@ class FaultProgram:
         """Remember what is wrong, to tell it with the rest."""
         self._errors.append(error)
 
-    def note_ruled_out(self, function: str, text: str) -> None:
-        """Remember what is not read, since a constant rules it out."""
-        self._ruled_out.setdefault(function, []).append(" ".join(text.split()))
+    def note_unseen(self, function: str, node: Any, text: str | None = None) -> None:
+        """Remember what is not read, since a constant rules it out, or has no effect; or `text`
+        that is a part of it."""
+        self._unseen.setdefault(function, []).append(UnseenNode(node, text))
 
     def note_statement(self, node: Any) -> None:
         """Remember a statement that is read."""
@@ -196,6 +200,8 @@ class FaultProgram:
     def changes(self) -> dict[str, FunctionWords]:
         """What of each function counts, to compare two trees by."""
         return {
-            name: FunctionWords(each.definition.words, tuple(self._ruled_out.get(name, ())))
+            name: FunctionWords(
+                each.definition.words, laid_out(each.definition.tree, self._unseen.get(name, ()))
+            )
             for name, each in self.functions.items()
         }

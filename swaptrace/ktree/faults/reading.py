@@ -47,8 +47,9 @@ class Reading(Protocol):
     def note_error(self, error: PolicyError) -> None:
         """Remember what is wrong, to tell it with the rest."""
 
-    def note_ruled_out(self, function: str, text: str) -> None:
-        """Remember what is not read, since a constant rules it out."""
+    def note_unseen(self, function: str, node: Any, text: str | None = None) -> None:
+        """Remember what is not read, since a constant rules it out, or has no effect; or `text`
+        that is a part of it."""
 
     def note_probe(self, node: Any, is_condition: bool) -> int:
         """Remember what can be asked about, whether it is executed; the number of its probe."""

@@ -17,7 +17,7 @@ from swaptrace.ktree.faults import operations
 from swaptrace.ktree.faults.computation import UNSET, Computation, LocalVariable
 from swaptrace.ktree.faults.expressions import FaultExpressions
 from swaptrace.ktree.faults.fault import MAX_WORK
-from swaptrace.ktree.faults.fields import KEPT
+from swaptrace.ktree.faults.fields import KEPT, UNKEPT
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.lines import (
     BREAK,
@@ -277,6 +277,8 @@ class FaultStatements(FaultExpressions):
 
     def _storing_field(self, node: Any, value: str) -> list[Line]:
         inner, field = node.lvalue.name, node.lvalue.field.name
+        if field in UNKEPT:
+            self.ruled_out(node)
         variable = self.find(inner.name) if isinstance(inner, c_ast.ID) else None
         struct = self.value(inner).text
         stores = self.bind(operations.storing_field(field, self.failing(node.lvalue)))

@@ -20,6 +20,8 @@ SWAPFILE: Final = "mm/swapfile.c"
 STATE: Final = "mm/swap_state.c"
 RMAP: Final = "mm/rmap.c"
 
+BUILT_IN: Final = "left to the built-in one"
+
 SIGBUS: Final = 0x2
 RETRY: Final = 0x400
 
@@ -202,11 +204,18 @@ def _rmap(fault: Fault, page: Any, flags: Any) -> None:
     fault.page.mlock_vma_folio(number(page), fault.p)
 
 
+def exclusive(flags: Any) -> bool:
+    """Whether rmap is told that a page is exclusive, or what is wrong."""
+    if whole(flags) & ~EXCLUSIVE:
+        raise Unmodelled("of the flags for rmap only RMAP_EXCLUSIVE is known")
+    return bool(flags)
+
+
 def _mapping(fault: Fault, page: Any, flags: Any) -> None:
     f = number(page)
     fault.mapping[f] += 1
     fault.page.set_fresh(f, False)
-    if whole(flags) & EXCLUSIVE:
+    if exclusive(flags):
         fault.page.set_folio(f, anon_exclusive=True)
 
 
@@ -232,17 +241,23 @@ def _userfault(fault: Fault) -> int:
     return RETRY
 
 
-def _copy(fault: Fault) -> int:
-    """With the reference of the caller to the old folio, which it drops."""
-    old = fault.fields["orig_pte"]
-    if not isinstance(old, Pte) or old != fault.shown:
-        raise Unmodelled("wp_page_copy() is called for a PTE that is not the present one")
-    if not old.is_zero_page:
-        fault.held[old.folio] -= 1
-    fault.page.count(Counter.WP_COPY)
-    wp_page_copy(fault.page, fault.p, old)
-    fault.shown = fault.page.maps[fault.p].pte
-    return 0
+def copying(normal_page: Callable[[Any, Any], Any]) -> Callable[[Any], int]:
+    """wp_page_copy(), with the reference of the caller to the old folio, which it drops."""
+
+    def copy(fault: Fault) -> int:
+        old = fault.fields["orig_pte"]
+        if not isinstance(old, Pte) or old != fault.shown:
+            raise Unmodelled("wp_page_copy() is called for a PTE that is not the present one")
+        if fault.fields["page"] != normal_page(fault, old):
+            raise Unmodelled("wp_page_copy() is called with another page than the PTE maps")
+        if not old.is_zero_page:
+            fault.held[old.folio] -= 1
+        fault.page.count(Counter.WP_COPY)
+        wp_page_copy(fault.page, fault.p, old)
+        fault.shown = fault.page.maps[fault.p].pte
+        return 0
+
+    return copy
 
 
 _SAME = gives("v|v0", lambda _fault, page: folio(number(page)), "folios have one page", "mm.h")
@@ -364,5 +379,5 @@ SWAPPING: Final[Table] = {
     "page_add_new_anon_rmap": does("vVA", _new_rmap, "the first mapping, exclusive", RMAP),
     "page_move_anon_rmap": does("vV", _exclusive, "marks the page exclusive", RMAP),
     "handle_userfault": does("M_", _userfault, "one event, answered at once", "fs/userfaultfd.c"),
-    "wp_page_copy": does("M", _copy, "left to the built-in one", "mm/memory.c"),
+    "wp_page_copy": does("M", copying(_normal_page), BUILT_IN, "mm/memory.c"),
 }
