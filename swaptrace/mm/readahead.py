@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from swaptrace.errors import PolicyError
 from swaptrace.mm.policy import Policy, ask
@@ -12,7 +12,8 @@ ORDER_CEILING = 5
 
 
 ROOT = "swap_vma_ra_win"
-"""What a policy that decides about windows itself calls its function."""
+"""What a policy that decides about windows itself calls its function: of a machine (the last three
+of `ReadFault`) it gives `ReadWindows`."""
 
 
 class ReadFault(NamedTuple):
@@ -56,6 +57,15 @@ class Window(NamedTuple):
     last: int
     window: int
     hits: int
+
+
+class ReadWindows(Protocol):
+    """What a policy decides about windows on one machine."""
+
+    def window(
+        self, address: int, last: int, window: int, hits: int, bounds: tuple[int, int], /
+    ) -> Window:
+        """That of a fault; the arguments are those of `ReadFault`, the bounds those of the VMA."""
 
 
 def max_window(page_cluster: int) -> int:

@@ -7,7 +7,7 @@ neighbours, and what later faults find decides how large the next window is.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.mm.event import Access, Event, MapPages, Populate, SwapIn
 from swaptrace.mm.readahead import (
     ROOT,
-    Window,
+    ReadWindows,
     max_window,
     window_bounds,
     window_size,
@@ -104,8 +104,8 @@ class Pass:
 
     Pages are counted from the region's first; `low` and `high` bound the VMA's part of the
     region. `readahead` changes as the pass goes on.
-    `alone` is that the last window was of one page, `own` the policy's function if it decides
-    about windows itself, to which it may matter where a fault far away was.
+    `alone` is that the last window was of one page, `own` the policy's windows if it decides
+    about them itself, to which it may matter where a fault far away was.
     """
 
     def __init__(
@@ -123,14 +123,15 @@ class Pass:
         self.last, self.size, self.hits = readahead
         self.looked_up = False
         self.alone = False
-        self.own: Callable[..., Window] | None = world.table.policy.functions.get(ROOT)
         self.facts_changed = False
         self.taken: list[tuple[Event, int, int]] = []
         self.violations: list[tuple[ViolationKind, int, int]] = []
         page_size, page_cluster = world.machine.page_size, world.machine.swap.page_cluster
         self.table_pages = page_size // ENTRY_BYTES
         self.bounds = shared.base + self.low, shared.base + self.high
-        self.machine = page_cluster, self.table_pages, page_size
+        machine = page_cluster, self.table_pages, page_size
+        own = world.table.policy.functions.get(ROOT)
+        self.own: ReadWindows | None = None if own is None else own(machine)
         self.max_window = max_window(page_cluster)
         self.hits_max = hits_max(page_size)
 
@@ -219,16 +220,13 @@ class Pass:
         start, end = window_bounds(address, last, size, *self.bounds, self.table_pages)
         return start - self.shared.base, end - self.shared.base
 
-    def own_window(self, own: Callable[..., Window], address: int) -> tuple[int, int]:
-        """The same by a function of the policy, to which addresses begin with the page table."""
-        at, (low, high), machine = address % self.table_pages, self.bounds, self.machine
-        first = address - at
-        last, size, hits = self.last - first, self.size, self.hits
-        found = own(at, last, size, hits, low - first, high - first, machine)
-        size, start, end, last, self.size, self.hits = found
-        self.last, self.alone = last + first, size == 1
-        base = first - self.shared.base
-        return start + base, end + base
+    def own_window(self, own: ReadWindows, address: int) -> tuple[int, int]:
+        """The same by a function of the policy."""
+        last, base = self.last, self.shared.base
+        found = own.window(address, last, self.size, self.hits, self.bounds)
+        size, start, end, self.last, self.size, self.hits = found
+        self.alone = size == 1
+        return start - base, end - base
 
 
 def relative(state: ReadAhead, address: int) -> ReadAhead:
