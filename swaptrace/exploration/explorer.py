@@ -203,6 +203,11 @@ def limits_on(machine: Machine, limits: Limits) -> Limits:
     """With large folios an operation concerns all pages of a block, or one. Raises `SwaptraceError`
     where a page is named that there is not."""
     if large_folios(machine.thp):
+        if machine.lru_batch:
+            raise SwaptraceError(
+                "with large folios (machine.thp) machine.lru_batch must be off: what others do to "
+                "the batches is explored beside single pages alone"
+            )
         letters = [each for name in limits.operations for each in on_targets(name)]
         return limits._replace(operations=tuple(dict.fromkeys(letters)))
     named = [name for name in limits.operations if "@" in name]

@@ -55,6 +55,8 @@ class BlockFolio:
     mlocked: bool = False
     mlock_count: int = 0
     fresh: bool = False
+    active: bool | None = False
+    marked: bool = False
     mm_ids: dict[int, int] | None = None
 
     @property

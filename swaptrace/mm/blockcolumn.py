@@ -30,6 +30,8 @@ class FoliosOf:
             mlocked=folio.mlocked,
             mlock_count=folio.mlock_count,
             fresh=folio.fresh,
+            active=folio.active,
+            marked=folio.marked,
         )
 
 

@@ -10,27 +10,27 @@ from collections.abc import Iterator
 
 from swaptrace.mm.blockpage import BlockPage
 from swaptrace.mm.blockwalk import folio_pte_batch
-from swaptrace.mm.column import Pte
+from swaptrace.mm.column import MlockEntry, Pte
 from swaptrace.mm.event import Dontneed, Event, SetVma, Unmap
 
 
-def mlock_large(page: BlockPage, event: Event, pages: range) -> None:
-    """What a walk does to large folios, before it comes to the pages: mlock_pte_range(), or
+def large_mlocks(page: BlockPage, event: Event, pages: range) -> dict[int, tuple[int, MlockEntry]]:
+    """What a walk does to large folios, by the page where it comes to each: mlock_pte_range(), or
     zap_present_folio_ptes() where the VMA is locked."""
+    found: dict[int, tuple[int, MlockEntry]] = {}
     if not isinstance(event, SetVma | Unmap | Dontneed):
-        return
+        return found
     p = event.process
-    for i, length in list(batches(page, p, pages)):
+    for i, length in batches(page, p, pages):
         pte, vma = page.block.maps[i][p].pte, page.block.maps[i][p].vma
         assert isinstance(pte, Pte)
         assert vma is not None
-        here = page.at(i)
-        if not isinstance(event, SetVma):
-            here.munlock_vma_folio(pte.folio, p)
-        elif vma.locked and not event.vma.locked:
-            here.queue_mlock(pte.folio, "unlock")
-        elif event.vma.locked and not vma.locked and length == page.nr_pages(pte.folio):
-            here.queue_mlock(pte.folio, "lock")
+        locked = isinstance(event, SetVma) and event.vma.locked
+        if vma.locked and not locked:
+            found[i] = pte.folio, "unlock"
+        elif locked and not vma.locked and length == page.nr_pages(pte.folio):
+            found[i] = pte.folio, "lock"
+    return found
 
 
 def batches(page: BlockPage, p: int, pages: range) -> Iterator[tuple[int, int]]:

@@ -141,6 +141,11 @@ class BlockPage(Page):
         if self.nr_pages(f) > 1:
             self.batch.clear()
 
+    def let_go(self) -> None:
+        """What waits in a batch does so no longer than the event lasts."""
+        self.batch.clear()
+        self.mlock_drain()
+
     def folio_swapped(self, f: int) -> bool:
         return self.block.folio_swapped(f)
 
@@ -326,8 +331,9 @@ class BlockPage(Page):
             self.facts = self.facts._replace(readahead=False)
         for i in window:
             pte = self.block.maps[i][p].pte
-            if i != self.i and isinstance(pte, SwapPte):
-                read_swap_cache(self.at(i), pte.slot, readahead=True)
+            if isinstance(pte, SwapPte):
+                here = self if i == self.i else self.at(i)
+                read_swap_cache(here, pte.slot, readahead=i != self.i)
 
     def note_lookup(self, p: int, f: int) -> None:
         """swap_update_readahead(), which large folios are nothing to."""

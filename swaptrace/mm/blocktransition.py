@@ -19,11 +19,12 @@ from swaptrace.mm.blockevent import (
     SplitPmd,
     Teller,
 )
-from swaptrace.mm.blockmlock import mlock_large
+from swaptrace.mm.blockmlock import large_mlocks
 from swaptrace.mm.blockwalk import (
     isolate,
     madvise_free_range,
     migrate_range,
+    putback,
     shrink_folio_list,
 )
 from swaptrace.mm.column import Column
@@ -33,6 +34,7 @@ from swaptrace.mm.khugepaged import KhugepagedScan, collapse_huge_page, collapse
 from swaptrace.mm.pmd import PmdPage, after_walk, before_walk
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import NOUGHT, perform
+from swaptrace.mm.vmscan import deactivate
 
 OnRange: TypeAlias = Isolate | Free | Migrate | SplitPmd | Collapse
 """What happens to pages together."""
@@ -66,29 +68,35 @@ def happen(
     policy: Policy,
     around: Surroundings,
     tells: bool = False,
+    kind: type[PmdPage] = PmdPage,
 ) -> Happened:
-    """Let an event happen to pages of a block, in their order; `tells` asks for what happened."""
+    """Let an event happen to pages of a block, in their order; `tells` asks for what happened,
+    `kind` is what a page is to the kernel's functions."""
     done, teller = Happened(), Teller(block) if tells else None
-    first = PmdPage(block, pages[0], policy, around)
+    first = kind(block, pages[0], policy, around)
     if isinstance(event, OnRange):
         on_range(done, first, event, pages)
         done.stops = first.stops
         settle(done, first, event, teller)
         return done
     if isinstance(event, Shrink | SplitFolios):
+        shrunk: list[int] = []
         for f in event.folios:
-            page = PmdPage(block, block.folios[f].first, policy, around)
+            page = kind(block, block.folios[f].first, policy, around)
             if isinstance(event, Shrink):
-                shrink_folio_list(page, deque([f]), event.held)
+                shrunk += shrink_folio_list(page, deque([f]), event.held)
             else:
                 split_folio(page, f)
             settle(done, page, event, teller)
+        putback(first, shrunk)
         return done
     before_walk(first, event, pages)
-    mlock_large(first, event, pages)
+    locks = large_mlocks(first, event, pages)
     for i in pages:
-        page = first if i == first.i else PmdPage(block, i, policy, around)
+        page = first if i == first.i else kind(block, i, policy, around)
         block.touch(i)
+        if i in locks:
+            page.queue_mlock(*locks[i])
         perform(page, event)
         settle(done, page, event, teller)
         if page.ends:
@@ -109,6 +117,8 @@ def on_range(
     match event:
         case Isolate():
             done.isolated = tuple(isolate(page, p, pages))
+            for f in done.isolated if event.cold else ():
+                deactivate(page.at(page.block.folios[f].first), f)
         case Free():
             madvise_free_range(page, p, pages)
         case Migrate():
@@ -125,8 +135,7 @@ def on_range(
 
 def settle(done: Happened, page: PmdPage, event: BlockEvent, teller: Teller | None) -> None:
     """Check what an event has made of the pages that it touched, and add up what it counted."""
-    page.batch.clear()
-    page.mlock_drain()
+    page.let_go()
     block, touched, known = page.block, sorted(page.block.touched), len(done.violations)
     gone = isinstance(event, Unmap) and event.gone
     for i, before in [] if gone else sorted(block.touched.items()):

@@ -122,11 +122,14 @@ def split_unless_whole(page: BlockPage, p: int, pages: range) -> int | None:
     return None
 
 
-def shrink_folio_list(page: BlockPage, folios: deque[int], held: bool = False) -> None:
-    """reclaim_pages(), shrink_folio_list(). Where a folio is split, its first page goes on in its
-    place, and then come the others. `held` as in `Reclaim`, of single pages."""
+def shrink_folio_list(page: BlockPage, folios: deque[int], held: bool = False) -> list[int]:
+    """reclaim_pages(), shrink_folio_list(): what was looked at, in order. Where a folio is split,
+    its first page goes on in its place, and then come the others. `held` as in `Reclaim`, of single
+    pages."""
+    looked_at: list[int] = []
     while folios:
         f = folios.popleft()
+        looked_at.append(f)
         here = page.at(page.block.folios[f].first)
         folio = page.block.folios[f]
         if folio.lazyfree:
@@ -138,9 +141,22 @@ def shrink_folio_list(page: BlockPage, folios: deque[int], held: bool = False) -
         elif folio.nr_pages > 1:
             here.count(Counter.MTHP_SWPOUT_FALLBACK)
             first, *rest = split_in_order(here, f)
+            looked_at.append(first)
             if add_to_swap(here, first):
                 write_out(here, first)
             folios.extendleft(reversed(rest))
+    return looked_at
+
+
+def putback(page: BlockPage, shrunk: list[int]) -> None:
+    """folio_putback_lru(), of what was not freed. It was made inactive first, and what is found to
+    be in use, or finds no slot, becomes active."""
+    for f in shrunk:
+        if f in page.block.folios:
+            folio = page.block.folios[f]
+            here = page.at(folio.first)
+            here.lru_add(f)
+            here.set_active(f, folio.slot is None)
 
 
 def split_in_order(page: BlockPage, f: int) -> list[int]:
@@ -286,6 +302,8 @@ def free_whole(page: BlockPage, p: int, f: int) -> None:
 def mark_lazyfree(page: BlockPage, p: int, f: int) -> None:
     """folio_mark_lazyfree(), and clean PTEs."""
     folio = page.block.folios[f]
+    if not folio.lazyfree and not page.mlocked(f):
+        page.queue_inactive(f)
     page.set_folio(f, dirty=False, lazyfree=folio.lazyfree or not page.mlocked(f))
     for i in folio.pages:
         here = page.at(i)

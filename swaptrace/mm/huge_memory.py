@@ -33,6 +33,7 @@ def split_folio(page: BlockPage, f: int) -> dict[int, int]:
         number = block.add_folio(range(i, i + 1), old.data[at], old.exclusive[at])
         tail = block.folios[number]
         tail.dirty, tail.lazyfree, tail.mlocked = old.dirty, old.lazyfree, old.mlocked
+        tail.active, tail.marked = old.active, old.marked
         tail.mlock_count = 0 if at else old.mlock_count  # lru_add_split_folio()
         if slot is not None:
             block.cache(number, slot + at)
@@ -71,7 +72,8 @@ def remove_migration_ptes(page: BlockPage, old: int, new: int) -> None:
         else:
             entry = pte._replace(folio=new, dirty=False)
             page.mlock_vma_folio(new, p)
-            page.mlock_drain()
+            if page.vma(p).locked:
+                page.mlock_drain()
         page.maps[p] = mapping._replace(pte=entry)
     if not page.block.mapcount(new):
         free_folio(page, new)

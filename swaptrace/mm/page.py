@@ -288,7 +288,7 @@ class Page(Waiting):
         slot = self.folios[f].slot
         swap_count = None if slot is None else self.swap_count(slot)
         mapcount, nr_pages = self.mapcount(f), self.nr_pages(f)
-        references = held + (f in self.batch) + (f in self.queued) + len(self.mlocks.get(f, ()))
+        references = held + self.batch_references(f)
         refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), references, nr_pages)
         if self.folios[f].ksm:
             refs = refs._replace(ksm=True)

@@ -27,20 +27,24 @@ def madvise_pageout(page: Page, p: int) -> None:
 
 
 def madvise_cold(page: Page, p: int) -> None:
-    """The same function: an active folio that is mapped once waits to be made inactive. Raises
-    `NotModelled` where it is not known whether it is."""
+    """The same function, of a folio that is mapped once."""
     page.enter("madvise_cold_or_pageout_pte_range")
     pte = page.maps[p].pte
-    if not isinstance(pte, Pte) or pte.is_zero_page or page.mapcount(pte.folio) != 1:
-        return
-    active = page.folios[pte.folio].active
+    if isinstance(pte, Pte) and not pte.is_zero_page and page.mapcount(pte.folio) == 1:
+        deactivate(page, pte.folio)
+
+
+def deactivate(page: Page, f: int) -> None:
+    """folio_deactivate(): an active folio waits to be made inactive. Raises `NotModelled` where it
+    is not known whether it is."""
+    active = page.folios[f].active
     if active is None:
         raise NotModelled(
             "MADV_COLD of a page after a swap-in, mlock, MADV_POPULATE or a pin is not modelled "
             "where the batch is kept (machine.lru_batch): whether it is active is not known"
         )
     if active:
-        page.queue_inactive(pte.folio)
+        page.queue_inactive(f)
 
 
 def shrink_folio(page: Page, f: int, held: bool = False) -> None:

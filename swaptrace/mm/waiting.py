@@ -133,6 +133,10 @@ class Waiting(ABC):
         """Whether a folio is on no list yet (not folio_test_lru()), as it waits in a batch."""
         return f in self.batch or "new" in self.mlocks.get(f, ())
 
+    def batch_references(self, f: int) -> int:
+        """How many the batches have to folio `f`."""
+        return (f in self.batch) + (f in self.queued) + len(self.mlocks.get(f, ()))
+
     def queue_inactive(self, f: int) -> None:
         """folio_mark_lazyfree(), folio_deactivate(): into a batch of its own, which holds a
         reference; the folio stays on its list, and is not active once that is emptied."""

@@ -309,7 +309,12 @@ def world_of(
     that slots have positions, `collapsing` that there is MADV_COLLAPSE, `locks` that memory may be
     locked."""
     world = World(machine, table, locks)
-    if large_folios(machine.thp):
+    if machine.lru_batch and large_folios(machine.thp):
+        from swaptrace.replay.folios.kept import KeptFolios
+
+        world.arena = kept = KeptFolios(world)
+        world.batch = kept.batches
+    elif large_folios(machine.thp):
         from swaptrace.replay.folios.chosen import arena_of
 
         world.arena = arena_of(world, collapsing)
@@ -318,7 +323,7 @@ def world_of(
         from swaptrace.replay.pages.arena import Arena
 
         world.arena = Arena(world, placed)
-    if machine.lru_batch:
+    elif machine.lru_batch:
         from swaptrace.replay.runs.batch import batch_of
 
         world.batch = batch_of(world)

@@ -49,7 +49,7 @@ def unmodelled(machine: Machine, placed: bool = False) -> NoModel | None:
     if found is None and large_folios(machine.thp):
         found = of_large_folios(machine)
     if found is None and machine.lru_batch:
-        found = of_batches(machine, placed)
+        found = of_batches(machine, placed and not large_folios(machine.thp))
     return found
 
 
@@ -112,7 +112,6 @@ def of_batches(machine: Machine, placed: bool) -> NoModel | None:
         return NoModel(what, "give one of them as 'kernel'", ("kernel", "lru_batch"))
     others = {
         "memory": ("under a memory limit", machine.memory is not None),
-        "thp": ("with large folios", large_folios(machine.thp)),
         "swap.size": ("where the swap device fills", placed),
     }
     for key, (what, is_so) in others.items():

@@ -276,3 +276,12 @@ def test_a_kernel_whose_drains_are_not_known_is_an_error() -> None:
     done = run("explore", "--policies", "merged", "--set", "machine.kernel=6.18", *KEPT)
     assert done.exit_code == 2
     assert "as in Linux 6.1, 6.12, 7.2, 7.3, not as in 6.18" in done.stderr
+
+
+def test_large_folios_are_not_explored_beside_others() -> None:
+    """Is it said what to leave out?"""
+    settings = {"machine.kernel": "7.2", "machine.lru_batch": "true", "machine.thp": "16KiB"}
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    done = run("explore", "--policies", "merged", *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "machine.lru_batch must be off" in done.stderr

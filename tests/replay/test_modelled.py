@@ -89,7 +89,6 @@ def problem(scenario: Scenario, policy: Policy) -> Problem:
         ),
         ("kernel: '6.18'\n  lru_batch: true", 2, 11, "as in Linux 6.1, 6.12, 7.2, 7.3, not as in"),
         ("lru_batch: true\n  memory: 1MiB", 2, 14, "not modelled under a memory limit; leave out"),
-        ("lru_batch: true\n  thp: 64KiB", 2, 14, "not modelled with large folios; leave out one"),
     ],
 )
 def test_a_machine_that_is_not_modelled_is_an_error_at_its_setting(

@@ -38,7 +38,6 @@ class Fault:
     __slots__ = (
         "anonymous",
         "asked",
-        "batched",
         "enter",
         "entries",
         "fields",
@@ -60,7 +59,6 @@ class Fault:
         self.held: defaultdict[int, int] = defaultdict(int)
         self.mapping: defaultdict[int, int] = defaultdict(int)
         self.kept: defaultdict[int, int] = defaultdict(int)
-        self.batched = page.batch
         self.fresh: set[int] = set()
         self.entries: dict[int, SwapEntry] = {}
         self.fields: dict[str, Any] = {
@@ -110,8 +108,9 @@ class Fault:
         takes no reference: that of the fault becomes the mapping's."""
         page = self.page
         cached = page.nr_pages(f) * (page.folios[f].slot is not None)
-        batches = (f in self.batched) + (f in page.queued) + len(page.mlocks.get(f, ()))
-        return page.mapcount(f) + self.held[f] + page.pin_count(f) + cached + batches
+        return (
+            page.mapcount(f) + self.held[f] + page.pin_count(f) + cached + page.batch_references(f)
+        )
 
     def swap_count(self, s: int) -> int:
         """__swap_count()."""

@@ -113,8 +113,8 @@ def _read_ahead(fault: LargeFault, entry: Any) -> Pointer:
     page = fault.page
     page.lookup = "read"
     page.enter("swapin_readahead")
-    page.swapin_readahead(fault.p)
     known = fault.block.next_folio
+    page.swapin_readahead(fault.p)
     f = read_swap_cache(page, slot_of(entry))
     if f >= known:
         fault.fresh.add(f)

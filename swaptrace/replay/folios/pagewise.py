@@ -14,6 +14,7 @@ from swaptrace.mm.blockevent import BlockEvent
 from swaptrace.mm.blocktransition import Happened, happen
 from swaptrace.mm.column import ENTRY_BYTES, Column
 from swaptrace.mm.event import Access, Facts
+from swaptrace.mm.pmd import PmdPage
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.folios.memory import allowed_orders, check_apart
 from swaptrace.replay.folios.slotmap import slot_map
@@ -78,7 +79,7 @@ class Pagewise:
     def happen(self, near: Near, event: BlockEvent, pages: range) -> Happened:
         """Let an event happen, and count it."""
         shared, block = near.shared, near.block
-        done = happen(block, event, pages, self.world.table.policy, near)
+        done = happen(block, event, pages, self.world.table.policy, near, near.tells, near.kind)
         self.tally.counts = [a + b for a, b in zip(self.tally.counts, done.counts, strict=True)]
         for kind, p, i in done.violations:
             page = block.base + i - shared.base
@@ -95,6 +96,13 @@ class Pagewise:
 
 class Near:
     """What lies around one block of a region."""
+
+    kind: type[PmdPage] = PmdPage
+
+    @property
+    def tells(self) -> bool:
+        """Whether somebody asks what happens."""
+        return False
 
     def __init__(self, memory: Pagewise, shared: SharedRegion, block: Block) -> None:
         self.memory, self.shared, self.block = memory, shared, block

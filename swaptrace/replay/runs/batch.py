@@ -120,13 +120,7 @@ class LruBatch:
 
     def check(self, step: Step) -> None:
         """Raise `NotModelled` for a step that more than this batch is about."""
-        private = not isinstance(step, MmapStep) or not step.flags
-        advised = not isinstance(step, MadviseStep) or step.advice.effect in ADVICE
-        if step.op in KNOWN and private and advised:
-            return
-        call = step.given if isinstance(step, MadviseStep) else step.op
-        what = f"such a {call}" if isinstance(step, MmapStep) else call
-        raise NotModelled(f"{what} is not modelled where the batch is kept (machine.lru_batch)")
+        check_known(step)
 
     def drain(self) -> None:
         """lru_add_drain(): every folio joins its list, or moves on it."""
@@ -238,6 +232,17 @@ class LruBatch:
                 batch.pages[key] = shared
         if self.advised.count == self.capacity:
             self._empty(self.advised)
+
+
+def check_known(step: Step) -> None:
+    """Raise `NotModelled` for a step that more than the batches is about."""
+    private = not isinstance(step, MmapStep) or not step.flags
+    advised = not isinstance(step, MadviseStep) or step.advice.effect in ADVICE
+    if step.op in KNOWN and private and advised:
+        return
+    call = step.given if isinstance(step, MadviseStep) else step.op
+    what = f"such a {call}" if isinstance(step, MmapStep) else call
+    raise NotModelled(f"{what} is not modelled where the batch is kept (machine.lru_batch)")
 
 
 def capacity_of(kernel: str) -> int:
