@@ -156,8 +156,8 @@ class Rule(Enum):
     CLEARS_MOVED_WP = KernelChange(
         (6, 12),
         "0cef0bb836e3",
-        "mremap() out of a userfaultfd VMA clears write-protection (also in earlier stable "
-        "kernels)",
+        "mremap() out of a userfaultfd VMA clears write-protection (6.1.192 too)",
+        stable=((6, 1),),
     )
     RECLAIMS_CACHED_SLOTS = KernelChange(
         (6, 12),
