@@ -43,7 +43,8 @@ class Rule(Enum):
     WRITE_UPGRADE = KernelChange(
         (6, 3),
         "931298e103c2",
-        "removing userfaultfd write-protection makes PTEs of exclusive pages writable too",
+        "removing userfaultfd write-protection makes PTEs of exclusive pages writable too; adding "
+        "it leaves what only PROT_WRITE permits readable",
     )
     PER_VMA_LOCK = KernelChange(
         (6, 4),

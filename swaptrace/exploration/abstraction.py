@@ -73,6 +73,7 @@ def _mapping(mapping: Mapping, kept: Kept) -> Mapping:
         mapping.freed and kept.expected,
         mapping.written and kept.written,
         mapping.armed and kept.armed,
+        mapping.protnone,
     )
 
 

@@ -60,7 +60,7 @@ def shared(column: Column) -> Column:
 
 def own(state: PageState, process: int) -> Own:
     """What is one process's own."""
-    vma, pte, _, freed, written, armed = state.column.maps[process]
+    vma, pte, _, freed, written, armed, _ = state.column.maps[process]
     assert vma is not None
     bits = () if pte is None else pte[1:]
     return Own(vma, bits, freed, written, armed, state.anon_vmas[process])

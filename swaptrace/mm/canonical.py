@@ -68,7 +68,7 @@ def observable(m: Mapping) -> Mapping:
     armed = m.armed and m.pte is not None
     freed = m.freed and m.data != ZERO
     if written != m.written or armed != m.armed or freed != m.freed:
-        return Mapping(vma, m.pte, m.data, freed, written, armed)
+        return Mapping(vma, m.pte, m.data, freed, written, armed, m.protnone)
     return m
 
 
@@ -131,7 +131,7 @@ def _renumber_mapping(
         pte = pte._replace(slot=slot_of[pte.slot])
     if pte is m.pte and data == m.data:
         return m
-    return Mapping(m.vma, pte, data, m.freed, m.written, m.armed)
+    return Mapping(m.vma, pte, data, m.freed, m.written, m.armed, m.protnone)
 
 
 def _renumber_pin(pin: Pinned, folio_of: _Numbers, token_of: _Numbers) -> Pinned:

@@ -187,11 +187,12 @@ class Mapping(NamedTuple):
     """One process's view of the page.
 
     `vma` is None over a hole (never mapped again, or unmapped), and then nothing else
-    is set. The last four fields are not the kernel's: they are what the process may
+    is set. The next four fields are not the kernel's: they are what the process may
     rely on, and only the checks read them. `data` is the token that the process last
     wrote or inherited; `freed` that MADV_FREE allows the page to read as zero instead;
     `written` that it was written since clear_refs; `armed` that a write must raise a
-    userfaultfd event first.
+    userfaultfd event first. `protnone` is pte_protnone() of a PTE whose VMA permits more (up to
+    6.2).
     """
 
     vma: Vma | None
@@ -200,6 +201,7 @@ class Mapping(NamedTuple):
     freed: bool = False
     written: bool = False
     armed: bool = False
+    protnone: bool = False
 
 
 HOLE: Final = Mapping(None)

@@ -15,7 +15,8 @@ from swaptrace.mm.column import Vma
 class Facts(NamedTuple):
     """What a page's fate depends on besides the page itself.
 
-    `mprotect_upgrades` is one half of `write_upgrade`, where that is off (6.2). `backend` is the
+    `mprotect_upgrades` is one half of `write_upgrade`, where that is off (6.2). `wp_unreadable` is
+    that write-protecting leaves of PROT_WRITE nothing (up to 6.2). `backend` is the
     swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`, `mkwrite_dirties` and
     `zswap_never_enabled` are the machine features of the scenario format, and so is `discards_pmd`
     up to 7.2;
@@ -36,6 +37,7 @@ class Facts(NamedTuple):
     per_vma_lock: bool = True
     write_upgrade: bool = True
     mprotect_upgrades: bool = False
+    wp_unreadable: bool = False
     hw_dirty: bool = True
     mkwrite_dirties: bool = False
     sync_through_cache: bool = False

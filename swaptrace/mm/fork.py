@@ -34,11 +34,12 @@ def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same
     elif copy and isinstance(parent.pte, Pte):
         shared = parent.pte if vma.shared else parent.pte.wrprotect()
         page.set_pte(p, shared)
+        page.set_map(p, protnone=parent.protnone)
         if not shared.is_zero_page:
             page.set_folio(shared.folio, anon_exclusive=False)
         kept = shared if vma.uffd_wp else shared.clear_uffd_wp()
         kept = kept.mkclean() if vma.shared else kept
-        child = child._replace(pte=kept, written=parent.written)
+        child = child._replace(pte=kept, written=parent.written, protnone=parent.protnone)
     elif copy and isinstance(parent.pte, SwapPte):
         entry = parent.pte
         page.set_pte(p, SwapPte(entry.slot, False, entry.soft_dirty, entry.uffd_wp))

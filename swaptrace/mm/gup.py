@@ -70,9 +70,10 @@ def folio_mark_accessed(page: Page, p: int, drained: bool = True) -> None:
 
 
 def is_permitted(page: Page, p: int, write: bool) -> bool:
-    """follow_page_pte(): whether the PTE is one that can be read, or written."""
+    """follow_page_pte(): whether the PTE is one that can be read, or written. What PROT_WRITE alone
+    permits is read only with FOLL_FORCE, to which PROT_NONE is nothing."""
     pte = page.maps[p].pte
-    return isinstance(pte, Pte) and (pte.write or not write) and not page.protnone(p)
+    return isinstance(pte, Pte) and (pte.write or not write) and not page.rwp(p)
 
 
 def can_follow_forced(page: Page, p: int) -> bool:
@@ -89,7 +90,7 @@ def gup_must_unshare(page: Page, p: int) -> bool:
     """Whether a longterm pin to read needs a page of the process's own first (84209e87c696), as it
     does in a private mapping of the page cache."""
     pte = page.maps[p].pte
-    if not isinstance(pte, Pte) or pte.write or page.protnone(p) or page.vma(p).shared:
+    if not isinstance(pte, Pte) or pte.write or page.rwp(p) or page.vma(p).shared:
         return False
     return pte.is_zero_page or not page.folios[pte.folio].anon_exclusive
 

@@ -67,6 +67,10 @@ def break_ksm(page: Page, p: int, unshare: bool) -> None:
     if not (pte.dirty if pte.is_zero_page else page.folios[pte.folio].ksm):  # is_ksm_zero_pte()
         return
     page.enter("break_ksm")
+    if page.maps[p].protnone:
+        if not unshare:
+            return  # follow_page() does not find it
+        mm_account_fault(page, handle_mm_fault(page, p, write=False).major)
     if not unshare:
         mm_account_fault(page, handle_mm_fault(page, p, write=True).major)
         return

@@ -6,6 +6,7 @@ from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
 from swaptrace.mm.column import GUARD, ZERO_PAGE, Marker, Pte, SwapPte, Vma
 from swaptrace.mm.event import Facts
+from swaptrace.mm.mprotect import do_numa_page
 from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.policy import FOLIO, SLOT, FolioRefs, SwapinFault, SwapinPte, ask
@@ -17,7 +18,7 @@ from swaptrace.mm.swap import (
     read_swap_cache,
     swap_read_folio,
 )
-from swaptrace.mm.userfault import handle_missing, handle_userfault
+from swaptrace.mm.userfault import do_uffd_rwp, handle_missing, handle_userfault
 
 MAX_FAULTS = 8
 """More faults than any access takes; a policy under which it takes more is in error."""
@@ -83,8 +84,10 @@ def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
         result = handle_pte_marker(page, p, write)
     elif isinstance(pte, SwapPte):
         result = own.get("do_swap_page", do_swap_page)(page, p, pte, write)
-    elif page.protnone(p):
+    elif page.rwp(p):
         result = own.get("do_uffd_rwp", do_uffd_rwp)(page, p)
+    elif page.maps[p].protnone:
+        do_numa_page(page, p)
     elif write and not pte.write:
         result = own.get("do_wp_page", do_wp_page)(page, p)
     elif write:
@@ -100,15 +103,6 @@ def do_pte_missing(page: Page, p: int, write: bool) -> FaultResult | None:
     own = page.policy.functions.get("do_anonymous_page", do_anonymous_page)
     result: FaultResult | None = own(page, p, write)
     return result
-
-
-def do_uffd_rwp(page: Page, p: int) -> FaultResult:
-    """Any access to a page that is read-write protected (7.3): an event, and then once more."""
-    page.enter("do_uffd_rwp")
-    if not page.may_retry:
-        return FaultResult(error=True)  # handle_userfault(): VM_FAULT_SIGBUS, and no event
-    handle_userfault(page, p)
-    return FaultResult(retry=True)
 
 
 def handle_pte_marker(page: Page, p: int, write: bool) -> FaultResult:
@@ -200,7 +194,7 @@ def map_and_free(page: Page, p: int, f: int, orig: SwapPte, write: bool) -> bool
     fault = fault_of(page, vma, write, orig, orig.exclusive, refs)
     answer = map_swapped_in(page, p, f, fault, whole)
     if page.facts.exclusive_alone:
-        left = write and not answer.pte.write and not page.protnone(p)
+        left = write and not answer.pte.write and not page.rwp(p)
         frees = write and orig.exclusive
     else:
         left = frees = write and not answer.write_handled

@@ -44,6 +44,18 @@ def change_pte(page: Page, p: int, wp: bool | None = None) -> None:
         if not (wp or pte.write) and upgradable and page.vma(p).writable and asked(page, p, pte):
             pte = pte._replace(write=True, dirty=pte.dirty or page.facts.mkwrite_dirties)
         page.set_pte(p, pte)
+        if wp and page.facts.wp_unreadable:
+            page.set_map(p, protnone=page.vma(p).writable and not page.vma(p).readable)
+
+
+def do_numa_page(page: Page, p: int) -> None:
+    """A fault on a PTE that is PROT_NONE, where the VMA is not: it gets the protection of that, the
+    write bit in 6.2 if mprotect() would give it (6a56ccbcf6c6)."""
+    page.enter("do_numa_page")
+    pte, vma = page.maps[p].pte, page.vma(p)
+    assert isinstance(pte, Pte)
+    upgrades = page.facts.mprotect_upgrades and vma.writable
+    page.set_pte(p, pte._replace(write=upgrades and can_change_pte_writable(page, p, pte)))
 
 
 def can_change_pte_writable(page: Page, p: int, pte: Pte) -> bool:

@@ -128,8 +128,8 @@ class Page(Waiting):
         assert vma is not None, "no VMA here: the engine checks before it sends the event"
         return vma
 
-    def protnone(self, p: int) -> bool:
-        """pte_protnone() of a PTE that is read-write protected (userfaultfd_pte_rwp())."""
+    def rwp(self, p: int) -> bool:
+        """Whether the PTE is read-write protected (userfaultfd_pte_rwp()), and so PROT_NONE."""
         pte, vma = self.maps[p].pte, self.maps[p].vma
         return type(pte) is Pte and pte.uffd_wp and vma is not None and vma.uffd_rwp
 
@@ -138,7 +138,7 @@ class Page(Waiting):
         self.maps[p] = self.maps[p]._replace(**changes)
 
     def set_pte(self, p: int, pte: Entry) -> None:
-        """set_pte_at()."""
+        """set_pte_at() of one that has the protection of the VMA, PROT_NONE only if that is."""
         old = self.maps[p]
         self.maps[p] = Mapping(old.vma, pte, old.data, old.freed, old.written, old.armed)
 

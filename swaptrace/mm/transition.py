@@ -196,7 +196,7 @@ def mmu_permits(page: Page, p: int, write: bool) -> bool:
     An MMU that does not set the dirty bit itself traps the first write to a clean page.
     """
     pte = page.maps[p].pte
-    if not isinstance(pte, Pte) or page.protnone(p):
+    if not isinstance(pte, Pte) or page.maps[p].protnone or page.rwp(p):
         return False
     return not write or (pte.write and (page.facts.hw_dirty or pte.dirty))
 

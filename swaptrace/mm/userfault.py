@@ -6,6 +6,7 @@ from __future__ import annotations
 from swaptrace.counters import Counter
 from swaptrace.mm.column import FILLED, ZERO, ZERO_PAGE, Pte
 from swaptrace.mm.mprotect import uffd_wp_range
+from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.page import Page
 
 
@@ -15,6 +16,15 @@ def handle_userfault(page: Page, p: int) -> None:
     rwp = page.vma(p).uffd_rwp
     page.count(Counter.UFFD_RWP if rwp else Counter.UFFD_WP)
     uffd_wp_range(page, p, False, rwp)
+
+
+def do_uffd_rwp(page: Page, p: int) -> FaultResult:
+    """Any access to a page that is read-write protected (7.3): an event, and then once more."""
+    page.enter("do_uffd_rwp")
+    if not page.may_retry:
+        return FaultResult(error=True)  # handle_userfault(): VM_FAULT_SIGBUS, and no event
+    handle_userfault(page, p)
+    return FaultResult(retry=True)
 
 
 def handle_missing(page: Page, p: int) -> None:

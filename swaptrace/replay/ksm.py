@@ -157,6 +157,11 @@ def in_region(world: World, shared: SharedRegion, walk: Walk, member: int) -> It
         pte, shmem = column.maps[member].pte, column.shmem
         cached = None if shmem is None else shmem.folio
         if isinstance(pte, Pte) and not pte.is_zero_page and pte.folio != cached:
+            if column.maps[member].protnone:
+                raise NotModelled(
+                    "ksm_scan of pages that only PROT_WRITE permits, write-protected by "
+                    "userfaultfd, is not modelled before Linux 6.3"
+                )
             if any(pin.folio == pte.folio for pin in column.pins):
                 raise NotModelled("ksm_scan of pages that are pinned is not modelled")
             check_sharing(count)

@@ -207,6 +207,7 @@ def static_facts(machine: Machine, locks: bool = False) -> Facts:
         per_vma_lock=machine.per_vma_lock,
         write_upgrade=machine.write_upgrade,
         mprotect_upgrades=upgrades_clean(machine),
+        wp_unreadable=not follows(machine.kernel, Rule.WRITE_UPGRADE),
         hw_dirty=machine.hw_dirty,
         mkwrite_dirties=machine.mkwrite_dirties,
         sync_through_cache=follows(machine.kernel, Rule.SYNC_THROUGH_CACHE),

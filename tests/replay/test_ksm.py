@@ -272,3 +272,31 @@ def test_it_agrees_with_a_model_of_frames(moves: list[tuple[str, Any]]) -> None:
             counts = [int(each.rstrip("PX-")) for each in code.split(",")]
             assert [f for f, n in zip(runs, counts, strict=True) for _ in range(n)] == flags
     assert found.total.get("minflt", 0) == naive.faults
+
+
+UNREADABLE = TWO.replace("- ksm", "- {mprotect: a, prot: w}\n- ksm")
+"""With a region that only PROT_WRITE permits to read."""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "faults", "copies"), [("6.1", 4, 0), ("6.2", 8, 4), ("6.3", 4, 4)]
+)
+def test_what_is_prot_none_is_unmerged_by_faults_alone(
+    kernel: str, faults: int, copies: int
+) -> None:
+    """Does MADV_UNMERGEABLE pass over a page that write-protection has made PROT_NONE in 6.1, and
+    take one more fault for it in 6.2? In 6.1 the read that follows takes it (seen on 6.1.192)."""
+    steps = (
+        "- {uffd_writeprotect: a}\n- measure: it\n  steps:\n"
+        "  - {madvise: a, advice: UNMERGEABLE}\n  - {read: a}\n"
+    )
+    found = ran(UNREADABLE + steps, policies.find("prepatch"), f"machine: {{kernel: '{kernel}'}}\n")
+    counts = {"minflt": faults} | ({"wp_copy": copies} if copies else {})
+    assert found.windows["it"] == counts
+
+
+def test_a_scan_of_what_is_prot_none_is_not_modelled() -> None:
+    """Is it said, as ksmd finds such a page and then finds it no more?"""
+    steps = "- {uffd_writeprotect: a}\n- ksm_scan: true\n"
+    with pytest.raises(ScenarioError, match=r"not modelled before Linux 6\.3"):
+        ran(UNREADABLE + steps, policies.find("prepatch"), "machine: {kernel: '6.2'}\n")

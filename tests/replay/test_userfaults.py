@@ -179,3 +179,35 @@ def test_it_is_told_in_words() -> None:
     assert any("a uffd-wp marker" in view for each in told for view in each.after)
     assert any("uffd-missing uffd-unpopulated uffd-async" in view for t in told for view in t.after)
     assert any("handle_userfault" in each.path for each in told)
+
+
+UNREADABLE = (
+    "- {write: buf}\n- {mprotect: buf, prot: w}\n- {uffd_writeprotect: buf, length: 32KiB}\n"
+)
+"""What PROT_WRITE alone permits, half of it write-protected."""
+
+
+@pytest.mark.parametrize(
+    ("steps", "before", "since"),
+    [
+        ("{read: buf}, {read: buf}", {"minflt": 8}, {}),
+        (
+            "{write: buf}",
+            {"minflt": 8, "majflt": 8, "uffd_wp": 8, "wp_reuse": 8},
+            {"majflt": 8, "uffd_wp": 8},
+        ),
+        ("{uffd_writeprotect: buf, wp: false}, {read: buf}", {}, {}),
+        ("{uffd_unregister: buf}, {read: buf}", {}, {}),
+        ("{mprotect: buf, prot: rw}, {read: buf}", {}, {}),
+        ("{madvise: buf, advice: MADV_FREE}, {read: buf}", {"minflt": 8}, {}),
+    ],
+)
+def test_what_cannot_be_read_faults_once_more_before_6_3(
+    steps: str, before: dict[str, int], since: dict[str, int]
+) -> None:
+    """Is a write-protected page of a VMA with PROT_WRITE alone PROT_NONE, until it is touched or
+    protected otherwise (seen on 6.1.192)?"""
+    for kernel, counts in (("6.1", before), ("6.2", before), ("6.3", since)):
+        measured = f"{UNREADABLE}- measure: it\n  steps: [{steps}]\n"
+        found = ran(measured, policies.find("prepatch"), f"{{kernel: '{kernel}'}}")
+        assert found.windows["it"] == counts, kernel
