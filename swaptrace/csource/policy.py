@@ -9,7 +9,7 @@ from swaptrace.csource.block import CBlock, Point
 from swaptrace.csource.decision import Decision, decision_of
 from swaptrace.csource.frame import Cited
 from swaptrace.csource.unexecuted import Executed, differing
-from swaptrace.mm.policy import Policy, Watch
+from swaptrace.mm.policy import Policy, Watch, unreached
 
 __all__ = ["CPolicy", "Cited", "policy_of"]
 
@@ -54,11 +54,13 @@ class CPolicy(Policy):
             for policy in both:
                 policy.watched = {}
             one, two = left
-            return [
-                said
-                for point in POINTS
-                for said in differing(one.get(point, ()), two.get(point, ()))
-            ]
+            return unreached(
+                [
+                    said
+                    for point in POINTS
+                    for said in differing(one.get(point, ()), two.get(point, ()))
+                ]
+            )
 
         return over
 

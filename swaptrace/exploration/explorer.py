@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from swaptrace.backends import NO_SWAP
-from swaptrace.errors import PolicyError, ScenarioError, SwaptraceError, did_you_mean, listed, quote
+from swaptrace.errors import PolicyError, ScenarioError, SwaptraceError, did_you_mean, quote
 from swaptrace.exploration.alphabet import BLOCK_PAGES, DEFAULT, OPERATIONS, on_targets
 from swaptrace.exploration.arrays import Distinguishable, Expander
 from swaptrace.exploration.blockdrawing import draw_blocks
@@ -47,9 +47,6 @@ LEAST_SLOTS_OF_BLOCKS = 2048
 KNOWN = tuple(letter for name in OPERATIONS for letter in dict.fromkeys((name, *on_targets(name))))
 """What `--ops` takes: with large folios also with the pages of a block."""
 
-
-UNREACHED = "changed code that nothing which was explored reaches"
-"""What two policies may do otherwise all the same."""
 
 PARTED = "what follows once both have put other numbers of folios into the per-CPU batches"
 """From there on, what other pages do fills and drains them at other times."""
@@ -90,14 +87,14 @@ class Request(NamedTuple):
 class Exploration(NamedTuple):
     """What was found. `questions` is how many both policies were asked and answered alike: if it
     is not 0, that is the proof, and nothing was enumerated. `settled` is what was found of kinds of
-    difference beyond the `found`, where the pairs of states were too many. `unreached` is what the
-    policies differ in and no operation reaches."""
+    difference beyond the `found`, where the pairs of states were too many. `unseen` is what the
+    policies may do otherwise where nobody has looked."""
 
     request: Request
     found: Found
     questions: int = 0
     settled: Settled | None = None
-    unreached: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,9 +114,8 @@ class Exploration(NamedTuple):
     def reservations(self) -> tuple[str, ...]:
         """What else the policies may do, that was not compared."""
         parted = (PARTED,) if self.found.parted else ()
-        unreached = (f"{UNREACHED}: {listed(self.unreached)}",) if self.unreached else ()
         return (
-            unreached
+            self.unseen
             + parted
             + tuple(
                 f"of {policy.name} {reason}"
@@ -305,8 +301,8 @@ def explore(
     try:
         exploration = _explored(request, tick, pairs)
     finally:
-        unreached = [each for over in watches for each in over()]
-    return exploration._replace(unreached=tuple(unreached))
+        unseen = [each for over in watches for each in over()]
+    return exploration._replace(unseen=tuple(unseen))
 
 
 def _explored(request: Request, tick: Callable[[int], None], pairs: int) -> Exploration:

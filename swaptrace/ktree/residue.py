@@ -88,7 +88,7 @@ def passed_over(before: Decisions, after: Decisions) -> Iterator[str]:
 
 def differing(old: NotExecuted, new: NotExecuted) -> list[str]:
     """The names of what only one of the two has, or has elsewhere: behind another such call, or
-    behind what is executed and was before it."""
+    behind what is executed and was before it, whichever of them it is that moves."""
     if old == new:
         return []
     names = [LEFT_OUT] * (old.lines != new.lines)
@@ -98,13 +98,36 @@ def differing(old: NotExecuted, new: NotExecuted) -> list[str]:
             names += [name for name, _ in (*old.calls[first:last], *new.calls[start:end])]
             continue
         pairs = zip(old.places[first:last], new.places[start:end], strict=True)
-        moved = [at for at, (one, other) in enumerate(pairs, first) if not allowed(one, other)]
+        moved = [
+            at
+            for at, (one, other) in enumerate(pairs, first)
+            if not allowed(one, other) or _crossed(old.executed, one, new.executed, other)
+        ]
         names += [old.calls[at][0] for at in moved]
     return list(dict.fromkeys(names))
 
 
 def _compared(old: tuple[object, ...], new: tuple[object, ...]) -> Sequence[Opcode]:
     return SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+
+
+def _crossed(
+    old: tuple[str, ...], one: int, new: tuple[str, ...], other: int
+) -> Counter[tuple[str, ...]]:
+    """The statements that stand before a place of one sequence of words, and behind that of
+    another, or the other way round."""
+    before, after = _statements(old[:one]), _statements(old[one:])
+    first, last = _statements(new[:other]), _statements(new[other:])
+    return (before - first & last - after) | (after - last & first - before)
+
+
+def _statements(words: tuple[str, ...]) -> Counter[tuple[str, ...]]:
+    found: list[list[str]] = [[]]
+    for word in words:
+        found[-1].append(word)
+        if word in ";{}":
+            found.append([])
+    return Counter(tuple(each) for each in found if len(each) > 1)
 
 
 class _Counterparts:

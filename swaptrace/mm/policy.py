@@ -10,10 +10,10 @@ what it was asked before nor on which object says so (`mm.steady` checks it).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar, cast
 
-from swaptrace.errors import PolicyError, printable
+from swaptrace.errors import PolicyError, listed, printable
 from swaptrace.mm.column import Pte, SwapPte, Vma
 
 T = TypeVar("T")
@@ -121,7 +121,13 @@ def needs_soft_dirty_wp(vma: Vma, pte: Pte) -> bool:
 
 
 Watch = Callable[[], list[str]]
-"""Says, and then is over, which parts of two policies differ and have not been executed."""
+"""Says, and then is over, what two policies may do otherwise that has not been seen."""
+
+
+def unreached(places: Sequence[str]) -> list[str]:
+    """What is said of the parts that differ and have not been executed."""
+    said = f"changed code that nothing which was explored reaches: {listed(places)}"
+    return [said] if places else []
 
 
 class Policy:

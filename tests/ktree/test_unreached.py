@@ -11,7 +11,8 @@ from tests.effort import exhaustive, some
 from tests.ktree.making import MEMORY, diff
 from tests.ktree.test_real import tree
 from tests.ktree.test_unseen import BEGINS, Edits
-from tests.ktree.wholes import OPS, SMALL, edited, explored, text_of
+from tests.ktree.wholes import OPS, SMALL, Write, edited, explored, text_of
+from tests.ktree.wholes import written as written  # a fixture
 
 FAILS = "			ret = VM_FAULT_OOM;\n"
 TESTS = "		if (!folio) {\n" + FAILS
@@ -52,6 +53,10 @@ UNREACHED: dict[str, tuple[Edits, str]] = {
         ((FAILS, FAILS + "			if (0)\n				ret = 0;\n"),),
         "do_swap_page(): ruled out by a constant",
     ),
+    "what an unexecuted goto leads to": (
+        ((RETURNS, "	return ret & VM_FAULT_MAJOR ? ret : 0;\n"),),
+        "do_swap_page(): not executed, and leads to what differs",
+    ),
     "another type": (
         (("	vm_fault_t ret = 0;\n", "	int ret = 0;\n"),),
         "do_swap_page(): not executed",
@@ -83,6 +88,41 @@ def test_what_is_changed_and_not_executed_is_not_decided(
     done = explored(one, other, "6.12", what=("--ops", OPS))
     assert done.exit_code == 3, done.output
     assert re.search(rf"reaches: .*{MEMORY}(\+fix\.patch)?:\d+: .*{re.escape(named)}", done.stdout)
+
+
+MAJOR = "		ret = VM_FAULT_MAJOR;\n"
+LOCKED = "	folio_unlock(folio);\n	if (vmf"
+PUTS = "	put_swap_device(si);\n"
+
+LEAKS: dict[str, tuple[Edits, str]] = {
+    "an early return": (
+        ((LOCKED, "	if (exclusive)\n		return ret;\n" + LOCKED),),
+        "folio_unlock(), put_swap_device()",
+    ),
+    "a variable": (
+        (
+            (PUTS, "	if (holds)\n	" + PUTS),
+            ("	bool exclusive;\n", "	bool exclusive, holds = true;\n"),
+            (SOFT, "	holds = folio_ref_count(folio) == 1;\n" + SOFT),
+        ),
+        "put_swap_device()",
+    ),
+    "an else": (((PUTS, "	if (ret)\n		;\n	else\n	" + PUTS),), "put_swap_device()"),
+    "an event": (
+        ((MAJOR, MAJOR + "		count_vm_event(PGMAJFAULT);\n"),),
+        "count_vm_event()",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", some(LEAKS, 3))
+def test_a_release_that_is_left_out_is_not_decided(what: str, written: Write) -> None:
+    """Of two trees of one version, although the model does not know of what is released?"""
+    edits, named = LEAKS[what]
+    tree = written("before", edited("before", *edits))
+    done = explored(SMALL / "before", tree, "6.12", what=("--ops", OPS))
+    told = f"a fault comes more or less often to what is passed over: {named};"
+    assert (done.exit_code, told in done.stdout) == (3, True), done.output
 
 
 SAME: dict[str, Edits] = {

@@ -145,6 +145,13 @@ UNSEEN: dict[str, tuple[Edits, str]] = {
         ),
         "pte_offset_map_lock() in do_swap_page()",
     ),
+    "what is executed moves behind it": (
+        (
+            ("	vmf->orig_pte = pte;\n", ""),
+            (UNLOCKS, UNLOCKS.replace("	if", "	vmf->orig_pte = pte;\n	if")),
+        ),
+        "folio_unlock() in do_swap_page()",
+    ),
     "a field that is not kept": (
         (("swap_read_folio(folio, NULL);\n", "swap_read_folio(folio, NULL);\n"
           "			folio->private = NULL;\n"),),

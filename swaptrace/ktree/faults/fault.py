@@ -99,6 +99,17 @@ class Fault:
         """folio_mapcount()."""
         return self.page.mapcount(f) + self.mapping[f]
 
+    def state(self) -> object:
+        """All that two faults come to alike, or begin with."""
+        page = self.page
+        waiting = sorted(page.batch), sorted(page.queued), sorted(page.mlocks.items())
+        return page.maps, page.folios, page.slots, page.pins, *waiting, page.facts
+
+    @property
+    def kind(self) -> object:
+        """What is done to the page, and how."""
+        return self.p, self.fields["flags"], self.page.may_retry, self.anonymous
+
     def is_mapped(self, f: int) -> bool:
         """folio_mapped()."""
         return self.mapcount(f) != 0

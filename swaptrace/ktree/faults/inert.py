@@ -108,7 +108,10 @@ BLURRED: Final = words(
 BEGINNINGS: Final = words("get_swap_device pte_offset_map_lock")
 """What is locked from there on: nobody waits in the model, wherever it stands."""
 
-UNSEEN: Final = FORGOTTEN | BLURRED | BEGINNINGS | EVENTS | ENABLED
+AHEAD: Final = words("swap_update_readahead swapin_readahead")
+"""These decide as well how far is read ahead, of which one page shows nothing."""
+
+UNSEEN: Final = FORGOTTEN | BLURRED | BEGINNINGS | AHEAD | EVENTS | ENABLED
 """Calls that are executed, and of which the model keeps less than all."""
 
 

@@ -37,6 +37,13 @@ class LargeFault(Fault):
     def numbers_slots(self) -> bool:
         return True
 
+    def state(self) -> object:
+        """As `Fault`, of the whole block, and of what lies around it."""
+        around, where = self.page.around, (self.p, self.i)
+        block = [getattr(self.block, name) for name in Block.__slots__]
+        waiting = sorted(self.page.batch), sorted(self.page.queued)
+        return where, block, *waiting, around.orders(*where), around.bounds(*where), around.facts
+
     def at(self, value: Any) -> int:
         """The page of the block that an address is in, or what is wrong."""
         if not isinstance(value, Address):

@@ -34,7 +34,7 @@ def indented(lines: Iterable[Line]) -> list[Line]:
 
 def alternative(lines: list[Line]) -> list[Line]:
     """The branch that is gone into otherwise, if anything is done there."""
-    if any(not line.optional for line in lines):
+    if any(not line.traced for line in lines):
         return [Line("else:"), *indented(lines)]
     deeper = [line._replace(depth=line.depth + 1) for line in lines]
     return [Line("else:", traced=True), *deeper]

@@ -13,6 +13,7 @@ from swaptrace.ktree.faults.builtin import replaced
 from swaptrace.ktree.faults.compiled import CompiledFunctions, Probe, ReadFunction
 from swaptrace.ktree.faults.dialect import FAULTS, Dialect
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
+from swaptrace.ktree.faults.passing import PassedCalls
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.ruledout import UnseenNode, laid_out
 from swaptrace.ktree.faults.source import Definition, Sources, error_of
@@ -36,11 +37,15 @@ class CallableFunction:
 
     def call(self, fault: Fault, arguments: Sequence[Any]) -> Any:
         """What it returns."""
-        compiled = self.program.compiled(fault.trace is not None)
+        compiled, passing = self.program.compiled(fault.trace is not None), self.program.passing
+        begun = passing.begin(fault, self.definition.name) if passing is not None else 0
         try:
             return compiled.names[self.label](fault, *arguments)
         except Unmodelled as wrong:
             raise compiled.located(wrong) or wrong from None
+        finally:
+            if passing is not None:
+                passing.end(fault, begun)
 
 
 class FunctionWords(NamedTuple):
@@ -63,8 +68,9 @@ class FaultProgram:
 
     `doubts` are calls that could change what is decided and are not known. `builtin` are functions
     that the tree's own are not interpreted of. `statements` are those that are read, by the id of
-    the node; `probes` are the numbers of those of a node, and `asked` is what each is about. Raises
-    `PolicyError` if there is no such.
+    the node; `probes` are the numbers of those of a node, and `asked` is what each is about;
+    `passed` are the calls that are passed over, by the numbers of theirs, and `passing` notes those
+    of a fault, if there is such. Raises `PolicyError` if there is no such.
     """
 
     def __init__(
@@ -83,6 +89,8 @@ class FaultProgram:
         self.statements: set[int] = set()
         self.asked: list[ProbedNode] = []
         self.probes: dict[int, list[int]] = {}
+        self.passed: dict[int, str] = {}
+        self.passing: PassedCalls | None = None
         self._probing: dict[int, Probe] = {}
         self._unseen: dict[str, list[UnseenNode]] = {}
         self._errors: list[PolicyError] = []
@@ -144,6 +152,13 @@ class FaultProgram:
         number = len(self.asked)
         self.asked.append(ProbedNode(node, is_condition))
         self.probes.setdefault(id(node), []).append(number)
+        return number
+
+    def note_passed(self, name: str) -> int:
+        """Remember a call that is passed over, and can be asked about; the number of its probe."""
+        number = len(self.asked)
+        self.asked.append(ProbedNode(None, is_condition=False))
+        self.passed[number] = name
         return number
 
     def note_primitive(self, name: str, primitive: Primitive) -> None:

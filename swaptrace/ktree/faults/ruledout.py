@@ -50,6 +50,8 @@ class _Layout:
             heads = [f"{name} {_plain(node.cond)}"] if _is_branch(node, name) else []
             self.heads += heads
             self.add(each)
+            if isinstance(node, CLOSED | c_ast.Label) and name != "cond":
+                self.executed.append(";")
             del self.heads[len(self.heads) - len(heads) :]
         if isinstance(node, CLOSED):
             self.executed.append("}")

@@ -18,7 +18,7 @@ from swaptrace.ktree.faults.computation import UNSET, Computation, LocalVariable
 from swaptrace.ktree.faults.expressions import FaultExpressions
 from swaptrace.ktree.faults.fault import MAX_WORK
 from swaptrace.ktree.faults.fields import KEPT, UNKEPT
-from swaptrace.ktree.faults.inert import EVENTS, is_inert
+from swaptrace.ktree.faults.inert import EVENTS, is_inert, leaves_no_trace
 from swaptrace.ktree.faults.lines import (
     BREAK,
     JUMP,
@@ -174,8 +174,9 @@ class FaultStatements(FaultExpressions):
     def _if(self, node: Any) -> list[Line]:
         condition = self.truth(node.cond)
         if condition.constant is not None:
-            self.ruled_out(node.iffalse if condition.constant else node.iftrue)
             taken = node.iftrue if condition.constant else node.iffalse
+            left = node.iffalse if condition.constant else node.iftrue
+            self.ruled_out(left if taken is not None else node)
             always = self._branch(taken)
             self.left = leaves(taken)
             return always
@@ -327,10 +328,14 @@ class FaultStatements(FaultExpressions):
         if name in self.program.known or not passed_over:
             return self._valueless(node)
         self._doubt(node, name)
+        noted: list[Line] = []
+        if leaves_no_trace(name):
+            number = self.program.note_passed(name)
+            noted = [Line(probing(number, "True"), probe=number)]
         if name in EVENTS:
-            return self._valueless(node)
+            return [*noted, *self._valueless(node)]
         self.pure(node.args)
-        return []
+        return noted
 
     def _valueless(self, node: Any) -> list[Line]:
         """A call whose value nobody asks for."""

@@ -18,8 +18,13 @@ from swaptrace.errors import listed, shorten
 from swaptrace.ktree.faults.compiled import Probe
 from swaptrace.ktree.faults.differing import Body, Side, by_name
 from swaptrace.ktree.faults.names import parts, preorder
+from swaptrace.ktree.faults.passing import PassedCalls
+from swaptrace.ktree.faults.places import labelled
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram
-from swaptrace.mm.policy import Watch
+from swaptrace.mm.policy import Watch, unreached
+
+PASSED_OVER: Final = "a fault comes more or less often to what is passed over"
+"""What two trees may do otherwise although the model does the same."""
 
 STRUCTURE: Final = c_ast.Compound | c_ast.Label
 """What has statements and is none."""
@@ -27,11 +32,13 @@ STRUCTURE: Final = c_ast.Compound | c_ast.Label
 
 class WantedNode(NamedTuple):
     """A node, and the numbers of its probes, one of which must be called; of a condition that
-    differs `both` ways. Without probes it is ruled out by a constant."""
+    differs `both` ways. Without probes it is ruled out by a constant. `leads` is that what differs
+    may do something else where one comes from there."""
 
     node: Any
     probes: Sequence[int]
     both: bool
+    leads: bool = False
 
 
 class Watched:
@@ -49,10 +56,27 @@ class Watched:
         for node in side.places:
             for each in self._around(node, differs=False):
                 self._want(each)
+        gotos = [each for each in nodes if isinstance(each, c_ast.Goto)]
+        behind = {name for each in [*self.wanted.values()] for name in self._before(each.node)}
+        for each in gotos:
+            if each.name in behind and id(each) in self.program.probes:
+                self._want(WantedNode(each, self.program.probes[id(each)], both=False, leads=True))
+
+    def _before(self, node: Any) -> Iterator[str]:
+        """The labels that stand before a node, in the blocks around it."""
+        while node is not None:
+            around = self.parents.get(id(node))
+            if isinstance(around, c_ast.Compound):
+                for item in around.block_items:
+                    yield from (name for name, _ in labelled(item))
+                    if item is node:
+                        break
+            node = around
 
     def _want(self, each: WantedNode) -> None:
         known = self.wanted.get(id(each.node), each)
-        self.wanted[id(each.node)] = each._replace(both=each.both or known.both)
+        both, leads = each.both or known.both, each.leads and known.leads
+        self.wanted[id(each.node)] = each._replace(both=both, leads=leads)
 
     def _changed(self, node: Any) -> Iterator[WantedNode]:
         """All of it that can be executed, and what it is a part of."""
@@ -81,9 +105,11 @@ class Watched:
         """What has not been executed; `called` says whether a probe saw a value that is true or
         one that is not."""
         lines: dict[str, list[int]] = {}
-        for node, probes, both in self.wanted.values():
+        for node, probes, both, leads in self.wanted.values():
             seen = {value for number in probes for value in (True, False) if called(number, value)}
             why = "ruled out by a constant" if not probes else "not executed" if not seen else ""
+            if why and leads:
+                why = "not executed, and leads to what differs"
             if both and len(seen) == 1:
                 words = shorten(text_of(node))
                 why = f"{words} never {'false' if True in seen else 'true'}"
@@ -130,28 +156,41 @@ def watch(one: FaultProgram, other: FaultProgram) -> Watch:
         for program, side in zip(programs, sides, strict=True)
         if side is not None
     ]
-    return Watching(watched).over if watched else list
+    alike = one.sources.version == other.sources.version
+    return Watching(watched, programs if alike else ()).over if watched else list
 
 
 class Watching:
     """Notes what is executed, also in processes that are forked meanwhile."""
 
-    def __init__(self, watched: Sequence[Watched]) -> None:
-        self.watched = watched
+    def __init__(self, watched: Sequence[Watched], alike: Sequence[FaultProgram]) -> None:
+        self.watched, self.alike = watched, alike
         most = max((len(each.program.asked) for each in watched), default=0)
-        self.programs = list({id(each.program): each.program for each in watched}.values())
+        of_all = [*alike, *(each.program for each in watched)]
+        self.programs = list({id(each): each for each in of_all}.values())
         self.seen = {id(program): mmap(-1, 2 * most or 1) for program in self.programs}
+        names = sorted({name for each in alike for name in each.passed.values()})
         for program in self.programs:
             of_it = [each for each in watched if each.program is program]
             numbers = {n for each in of_it for want in each.wanted.values() for n in want.probes}
             seen = self.seen[id(program)]
-            program.probe({number: noting(seen, 2 * number) for number in numbers})
+            probes = {number: noting(seen, 2 * number) for number in numbers}
+            if program in alike:
+                program.passing = passing = PassedCalls(names)
+                probes |= {n: passing.probe(name) for n, name in program.passed.items()}
+            program.probe(probes)
 
     def over(self) -> list[str]:
-        """What has not been executed."""
+        """What has not been executed, and which calls that are passed over do not come as often."""
+        passing = [each.passing for each in self.alike if each.passing is not None]
         for program in self.programs:
             program.probe({})
-        return [said for each in self.watched for said in self._of(each)]
+            program.passing = None
+        missing = unreached([said for each in self.watched for said in self._of(each)])
+        if len(passing) == 2:
+            names = [f"{name}()" for name in passing[0].otherwise(passing[1])]
+            missing += [f"{PASSED_OVER}: {listed(names)}"] * bool(names)
+        return missing
 
     def _of(self, each: Watched) -> Iterator[str]:
         seen = self.seen[id(each.program)]
