@@ -24,6 +24,7 @@ from swaptrace.csource.kinds import (
     WRITE,
     ValueKind,
 )
+from swaptrace.csource.masks import sees_known_flags_alone
 from swaptrace.csource.parse import (
     ParsedBlock,
     is_definition,
@@ -85,7 +86,8 @@ REUSE_VALUES: Final[Mapping[str, int]] = {
 class Decision(NamedTuple):
     """`frame_of` turns the arguments of the policy's method into a frame, `step` runs on it, and
     `answer` takes the result from both. `doubts` are calls that are passed over although they could
-    change it, `lines` all that can be executed, `flags` the variables that hold flags of the fault.
+    change it, `lines` all that can be executed, `flags` the variables that hold flags of the fault;
+    `sees_known_alone` says that it asks for no others than the model has.
     """
 
     source: CSource
@@ -95,14 +97,18 @@ class Decision(NamedTuple):
     doubts: tuple[str, ...]
     lines: tuple[Cited, ...]
     flags: tuple[str, ...] = ("vmf->flags",)
+    sees_known_alone: bool = False
 
     def decide(self, *arguments: Any, trace: Citing | None = None) -> Any:
         """The answer to one question. Raises `PolicyError` where it is another one with flags of
         the VMA and of the fault that the model has not, and a kernel may have set."""
-        frame, other = self.frame_of(*arguments), self.frame_of(*arguments)
-        frame.trace = other.trace = trace
+        frame = self.frame_of(*arguments)
+        frame.trace = trace
         found = self.answer(frame, self.step(frame))
-        other.others = OTHER_VM_FLAGS
+        if self.sees_known_alone:
+            return found
+        other = self.frame_of(*arguments)
+        other.trace, other.others = trace, OTHER_VM_FLAGS
         for name in self.flags:
             other.values[name] |= OTHER_FAULT_FLAGS
         if self.answer(other, self.step(other)) != found:
@@ -124,15 +130,18 @@ def decision_of(point: Point, block: CBlock, defines: Collection[str]) -> Decisi
     defined = defined_with(defines)
     try:
         text = plain(source, defined)
-        if point == "swapin_pte":
-            return _swapin(parse_statements(source, text), defined)
-        if is_definition(text):
-            return _definition(point, parse_definition(source, text), defined)
-        if point == "can_reuse_anon":
-            return _reuse(parse_statements(source, text), defined)
+        if point != "swapin_pte" and is_definition(text):
+            parsed = parse_definition(source, text)
+            found = _definition(point, parsed, defined)
+        elif point == "should_free_swap":
+            raise source.error(source.start, "expected the definition of a function")
+        else:
+            parsed = parse_statements(source, text)
+            found = (_swapin if point == "swapin_pte" else _reuse)(parsed, defined)
+        alone = sees_known_flags_alone((parsed.declaration, parsed.body), found.flags)
+        return found._replace(sees_known_alone=alone)
     except RecursionError:
         raise source.error(source.start, "nested too deeply") from None
-    raise source.error(source.start, "expected the definition of a function")
 
 
 def _reader(
