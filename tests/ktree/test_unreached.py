@@ -55,7 +55,7 @@ UNREACHED: dict[str, tuple[Edits, str]] = {
     ),
     "what an unexecuted goto leads to": (
         ((RETURNS, "	return ret & VM_FAULT_MAJOR ? ret : 0;\n"),),
-        "do_swap_page(): not executed, and leads to what differs",
+        "do_swap_page(): not executed where what differs would matter",
     ),
     "another type": (
         (("	vm_fault_t ret = 0;\n", "	int ret = 0;\n"),),

@@ -17,6 +17,10 @@ from swaptrace.ktree.faults.purity import bare
 
 LOOPS: Final = c_ast.While | c_ast.DoWhile
 
+GIVING: Final = c_ast.Assignment | c_ast.Decl
+
+NAMING: Final = c_ast.ID | c_ast.StructRef
+
 
 class Body(NamedTuple):
     """A function as it is compared: its declaration and its statements; `passed_over` says of a
@@ -50,6 +54,22 @@ class Side:
                 found.setdefault(name, []).append(self.words.of(node.type))
         return found
 
+    def given(self) -> set[str]:
+        """What is given another value, or is given one elsewhere: variables and fields."""
+        changed = {id(each) for each in preorder(self.changed)}
+        found = set()
+        for node in preorder(self.body.roots):
+            if isinstance(node, GIVING) and any(id(each) in changed for each in preorder([node])):
+                found.add(self.words.of(receiver(node)))
+        return found
+
+    def users(self, names: Collection[str]) -> list[Any]:
+        """The nodes that look at one of them."""
+        nodes = list(preorder(self.body.roots))
+        kept = {id(each.lvalue) for each in nodes if getattr(each, "op", "") == "="}
+        looks = (each for each in nodes if isinstance(each, NAMING) and id(each) not in kept)
+        return [each for each in looks if self.words.of(each) in names]
+
     def statements(self, node: Any) -> list[Any]:
         """Those of a block or a branch; a label is one of its own, before what it stands at."""
         items = node.block_items or () if isinstance(node, c_ast.Compound) else (node,)
@@ -62,6 +82,11 @@ class Side:
             if item is not None and not self.body.passed_over(item):
                 found.append(item)
         return found
+
+
+def receiver(node: Any) -> Any:
+    """What a declaration or an assignment gives a value."""
+    return c_ast.ID(node.name) if isinstance(node, c_ast.Decl) else node.lvalue
 
 
 BEGINNINGS: Final[Mapping[type, str]] = {

@@ -6,7 +6,7 @@ come out both ways; where one tree has nothing, what is beside it must be execut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from mmap import mmap
 from typing import Any, Final, NamedTuple
@@ -32,8 +32,8 @@ STRUCTURE: Final = c_ast.Compound | c_ast.Label
 
 class WantedNode(NamedTuple):
     """A node, and the numbers of its probes, one of which must be called; of a condition that
-    differs `both` ways. Without probes it is ruled out by a constant. `leads` is that what differs
-    may do something else where one comes from there."""
+    differs `both` ways. Without probes it is ruled out by a constant. `leads` is that it is the
+    same, but would have gone on to what differs, or would have looked at what that has set."""
 
     node: Any
     probes: Sequence[int]
@@ -44,7 +44,7 @@ class WantedNode(NamedTuple):
 class Watched:
     """One function of a tree, and what of it must be executed."""
 
-    def __init__(self, function: CallableFunction, side: Side) -> None:
+    def __init__(self, function: CallableFunction, side: Side, given: Collection[str]) -> None:
         self.definition, self.program = function.definition, function.program
         nodes = list(preorder([self.definition.tree]))
         self.parents = {id(each): node for node in nodes for _, each in parts(node)}
@@ -58,9 +58,11 @@ class Watched:
                 self._want(each)
         gotos = [each for each in nodes if isinstance(each, c_ast.Goto)]
         behind = {name for each in [*self.wanted.values()] for name in self._before(each.node)}
-        for each in gotos:
-            if each.name in behind and id(each) in self.program.probes:
-                self._want(WantedNode(each, self.program.probes[id(each)], both=False, leads=True))
+        ways = [each for each in gotos if each.name in behind]
+        found = [each for node in (*ways, *side.users(given)) for each in self._around(node, False)]
+        for each in found:
+            if each.probes:  # else no constant of the model lets it be executed
+                self._want(each._replace(leads=True))
 
     def _before(self, node: Any) -> Iterator[str]:
         """The labels that stand before a node, in the blocks around it."""
@@ -74,9 +76,7 @@ class Watched:
             node = around
 
     def _want(self, each: WantedNode) -> None:
-        known = self.wanted.get(id(each.node), each)
-        both, leads = each.both or known.both, each.leads and known.leads
-        self.wanted[id(each.node)] = each._replace(both=both, leads=leads)
+        self.wanted.setdefault(id(each.node), each)  # what differs comes first
 
     def _changed(self, node: Any) -> Iterator[WantedNode]:
         """All of it that can be executed, and what it is a part of."""
@@ -109,7 +109,7 @@ class Watched:
             seen = {value for number in probes for value in (True, False) if called(number, value)}
             why = "ruled out by a constant" if not probes else "not executed" if not seen else ""
             if why and leads:
-                why = "not executed, and leads to what differs"
+                why = "not executed where what differs would matter"
             if both and len(seen) == 1:
                 words = shorten(text_of(node))
                 why = f"{words} never {'false' if True in seen else 'true'}"
@@ -151,8 +151,9 @@ def watch(one: FaultProgram, other: FaultProgram) -> Watch:
     same = [name for name in words[0] if words[0][name] == words[1].get(name)]
     found = by_name(_bodies(one), _bodies(other), same)
     watched = [
-        Watched(program.functions[name], side)
+        Watched(program.functions[name], side, given)
         for name, sides in found.items()
+        for given in [{each for side in sides if side for each in side.given()}]
         for program, side in zip(programs, sides, strict=True)
         if side is not None
     ]
