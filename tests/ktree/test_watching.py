@@ -148,6 +148,10 @@ CASES: dict[str, tuple[str, str, list[tuple[int, int]], list[str]]] = {
         "if (0)\nreturn 1;\nreturn a;", "if (0)\nreturn 2;\nreturn a;", [(1, 1)],
         ["old:4: f(): ruled out by a constant", "new:4: f(): ruled out by a constant"],
     ),
+    "what need not be executed": (
+        "int x = 1;\nif (b && 0)\nreturn x;\nif (x && 0)\nreturn 5;\nreturn a;",
+        "int x = 2;\nif (b && 0)\nreturn x;\nif (x && 0)\nreturn 5;\nreturn a;", [(1, 1)], [],
+    ),
     "a name of another": (
         "int x = a;\nint y = b;\nif (a)\nreturn x;\nreturn y;",
         "int z = a;\nint y = b;\nif (a)\nreturn z;\nreturn y;", [(0, 0)], [],

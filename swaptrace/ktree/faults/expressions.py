@@ -51,7 +51,7 @@ from swaptrace.ktree.faults.fields import VM_KNOWN, FieldOfFault, OpaqueField
 from swaptrace.ktree.faults.inert import EVENTS, is_inert
 from swaptrace.ktree.faults.integers import operation
 from swaptrace.ktree.faults.primitive import Primitive
-from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, impure, is_elementary
+from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, is_elementary
 from swaptrace.ktree.faults.texts import FaultTexts
 from swaptrace.ktree.faults.values import (
     DEVICE,
@@ -258,7 +258,7 @@ class FaultExpressions(FaultTexts):
         if one.constant is not None:
             return other
         if other.constant == decides:
-            self.pure(node.left)
+            self.needless(node.left)
             return other
         left, right = one.test, other.test or other.text
         return decided(f"({left} or {right})" if decides else f"({left} and {right})")
@@ -370,11 +370,11 @@ class FaultExpressions(FaultTexts):
         text = f"{function.label}({', '.join(['F', *values])})"
         return Computation(text, kind=promoted(function.width), in_range=True)
 
-    def pure(self, node: Any) -> None:
-        """Raise `PolicyError` if something that is not looked at would change anything."""
-        wrong = impure(node)
-        if wrong is not None:
-            raise self.error(*wrong)
+    def needless(self, node: Any) -> None:
+        """What has been read, and need not be executed: nothing asks about it any longer."""
+        self.pure(node)
+        self.ruled_out(node)
+        self.program.forget(node)
 
 
 def _of_flags(names: list[str], flags: str) -> str:

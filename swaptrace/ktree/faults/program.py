@@ -15,6 +15,7 @@ from swaptrace.ktree.faults.dialect import FAULTS, Dialect
 from swaptrace.ktree.faults.fault import Fault, Unmodelled
 from swaptrace.ktree.faults.passing import PassedCalls
 from swaptrace.ktree.faults.primitive import Primitive
+from swaptrace.ktree.faults.purity import within
 from swaptrace.ktree.faults.ruledout import UnseenNode, laid_out
 from swaptrace.ktree.faults.source import Definition, Sources, error_of
 from swaptrace.ktree.faults.statements import FaultStatements
@@ -153,6 +154,11 @@ class FaultProgram:
         self.asked.append(ProbedNode(node, is_condition))
         self.probes.setdefault(id(node), []).append(number)
         return number
+
+    def forget(self, node: Any) -> None:
+        """Nothing within the node is executed, although it was read."""
+        for each in within(node):
+            self.probes.pop(id(each), None)
 
     def note_passed(self, name: str) -> int:
         """Remember a call that is passed over, and can be asked about; the number of its probe."""

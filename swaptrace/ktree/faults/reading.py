@@ -54,6 +54,9 @@ class Reading(Protocol):
     def note_probe(self, node: Any, is_condition: bool) -> int:
         """Remember what can be asked about, whether it is executed; the number of its probe."""
 
+    def forget(self, node: Any) -> None:
+        """Nothing within the node is executed, although it was read."""
+
     def note_passed(self, name: str) -> int:
         """Remember a call that is passed over, and can be asked about; the number of its probe."""
 

@@ -14,6 +14,7 @@ from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.computation import Computation, LocalVariable, constant, decided
 from swaptrace.ktree.faults.linear import Linear
 from swaptrace.ktree.faults.lines import probing
+from swaptrace.ktree.faults.purity import impure
 from swaptrace.ktree.faults.reading import Reading
 from swaptrace.ktree.faults.values import Address, Fail, Flags, Opaque
 
@@ -47,6 +48,12 @@ class FaultTexts(Nodes):
         source = self.definition.source
         where = f"in {self.definition.name}(): {message}"
         return source.error(place_of(source, node), where)
+
+    def pure(self, node: Any) -> None:
+        """Raise `PolicyError` if something that is not looked at would change anything."""
+        wrong = impure(node)
+        if wrong is not None:
+            raise self.error(*wrong)
 
     def bind(self, value: Any) -> str:
         """The name that the text has for something."""
