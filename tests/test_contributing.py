@@ -156,7 +156,7 @@ def test_every_fact_is_a_feature_or_a_rule_or_known_to_be_neither() -> None:
     named = {*FEATURES, *(rule.name.lower() for rule in OF_RULES)}
     batches = {"batch_left", "mlock_left", "read_listed", "found_waiting", "keeps_fresh"}
     changing = {"swap_full", "slot_free", *batches}
-    others = {*changing, "backend", "readahead", "mprotect_upgrades"}
+    others = {*changing, "backend", "readahead", "mprotect_upgrades", "wp_unreadable"}
     assert set(Facts._fields) - named == others
 
 
