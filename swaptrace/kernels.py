@@ -103,31 +103,21 @@ class Rule(Enum):
         "MADV_PAGEOUT and MADV_COLD take them whole; before, split them, or stopped at a shared "
         "one",
     )
-    FREES_WHOLE = KernelChange(
-        (6, 10),
-        "dce7d10be4bb",
-        "so does MADV_FREE",
-    )
+    FREES_WHOLE = KernelChange((6, 10), "dce7d10be4bb", "so does MADV_FREE")
     SHARERS_BY_MAPCOUNT = KernelChange(
         (6, 10),
         "eefb9b2725e3",
         "two map counts say whether a large folio is shared; before, its first page's",
     )
     COUNTS_HUGE_SPLITS = KernelChange(
-        (6, 10),
-        "835c3a25aa37",
-        "`thp_split_page` counts 2 MiB alone",
+        (6, 10), "835c3a25aa37", "`thp_split_page` counts 2 MiB alone"
     )
     MAPS_CACHED_WHOLE = KernelChange(
         (6, 11),
         "508758960b8d",
         "a fault maps a large folio in the swap cache whole",
     )
-    FREES_LARGE_SWAP = KernelChange(
-        (6, 11),
-        "4c3f96643687",
-        "a write fault frees its slots",
-    )
+    FREES_LARGE_SWAP = KernelChange((6, 11), "4c3f96643687", "a write fault frees its slots")
     PAGEMAP_BY_PAGE = KernelChange(
         (6, 11),
         "2c1f057e5be6",
@@ -252,6 +242,11 @@ class Rule(Enum):
         (6, 17),
         "",
         "mremap() that only moves takes several VMAs (not modelled)",
+    )
+    BATCHES_PROTECTION = KernelChange(
+        (6, 17),
+        "cac1db8c3aad",
+        "a change of protection levels the dirty bits of a large folio's like PTEs",
     )
     NONFULL_CLUSTERS_FIRST = KernelChange(
         (6, 18),

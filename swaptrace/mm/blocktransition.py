@@ -22,13 +22,14 @@ from swaptrace.mm.blockevent import (
 from swaptrace.mm.blockmlock import large_mlocks
 from swaptrace.mm.blockwalk import (
     isolate,
+    level_batches,
     madvise_free_range,
     migrate_range,
     putback,
     shrink_folio_list,
 )
 from swaptrace.mm.column import Column
-from swaptrace.mm.event import Access, Free, Migrate, Unmap
+from swaptrace.mm.event import Access, Free, Migrate, Mprotect, Unmap, Writeprotect
 from swaptrace.mm.huge_memory import split_folio, split_huge_pmd
 from swaptrace.mm.khugepaged import KhugepagedScan, collapse_huge_page, collapse_scan_pmd
 from swaptrace.mm.pmd import PmdPage, after_walk, before_walk
@@ -91,6 +92,8 @@ def happen(
         putback(first, shrunk)
         return done
     before_walk(first, event, pages)
+    if isinstance(event, Mprotect | Writeprotect) and first.facts.batches_protection:
+        level_batches(first, event.process, pages)
     locks = large_mlocks(first, event, pages)
     for i in pages:
         page = first if i == first.i else kind(block, i, policy, around)

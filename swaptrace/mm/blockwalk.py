@@ -262,6 +262,29 @@ def lazyfree_runs(page: BlockPage, p: int, f: int) -> list[list[int]]:
     return runs
 
 
+def level_batches(page: BlockPage, p: int, pages: range) -> None:
+    """modify_prot_start_ptes(): PTEs in a row that map a large folio, alike but for dirty and young
+    bits, are dirty if one is; if one behind the first is, all are soft-dirty, too (pte_mkdirty()).
+    """
+    batches: list[list[tuple[int, Pte]]] = []
+    alike: tuple[object, ...] = ()
+    for i in pages if page.block.pmds[p] is not Pmd.HUGE else ():
+        pte = page.block.maps[i][p].pte
+        if not isinstance(pte, Pte) or pte.is_zero_page or page.nr_pages(pte.folio) == 1:
+            alike = ()
+            continue
+        bits = (pte.folio, pte.write, pte.soft_dirty, pte.uffd_wp)
+        if bits != alike:
+            batches.append([])
+        batches[-1].append((i, pte))
+        alike = bits
+    for batch in batches:
+        behind = any(pte.dirty for _, pte in batch[1:])
+        for i, pte in batch if behind or batch[0][1].dirty else ():
+            soft_dirty = pte.soft_dirty or behind
+            page.at(i).set_map(p, pte=pte._replace(dirty=True, soft_dirty=soft_dirty))
+
+
 def madvise_free_range(page: BlockPage, p: int, pages: range) -> None:
     """madvise_free_pte_range(): a large folio is marked whole, or split."""
     if page.block.pmds[p] is Pmd.HUGE:

@@ -50,6 +50,7 @@ class Facts(NamedTuple):
     mm_ids: bool = False
     splits_backward: bool = False
     requeues_migrated: bool = False
+    batches_protection: bool = False
     batches_lazyfree: bool = False
     copies_last: bool = True
     splits_unmapped_first: bool = True

@@ -220,6 +220,7 @@ def static_facts(machine: Machine, locks: bool = False) -> Facts:
         mm_ids=follows(machine.kernel, Rule.MM_IDS),
         splits_backward=follows(machine.kernel, Rule.SPLITS_BACKWARD),
         requeues_migrated=follows(machine.kernel, Rule.REQUEUES_MIGRATED),
+        batches_protection=follows(machine.kernel, Rule.BATCHES_PROTECTION),
         batches_lazyfree=follows(machine.kernel, Rule.BATCHES_LAZYFREE),
         copies_last=follows(machine.kernel, Rule.COPIES_LAST),
         splits_unmapped_first=follows(machine.kernel, Rule.SPLITS_UNMAPPED_FIRST),

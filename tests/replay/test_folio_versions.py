@@ -247,3 +247,27 @@ def test_facts_are_the_rules_of_these_names(kernel: str) -> None:
     facts = static_facts(Machine(kernel=kernel))
     for rule in rules:
         assert getattr(facts, rule.name.lower()) == follows(kernel, rule)
+
+
+LEVEL = f"{TWO}; {PAGEOUT}; {{read: a}}; {{write: a, offset: 32KiB, length: 4KiB}}"
+"""Two folios with a dirty PTE in the middle of the first."""
+
+
+@pytest.mark.parametrize(
+    ("protect", "before", "since"),
+    [
+        ("{mprotect: a, prot: r}; {mprotect: a, prot: rw}", "32PX", "16PDX,16PX"),
+        ("{uffd_writeprotect: a}", "32PXU", "16PDXU,16PXU"),
+        ("{mprotect: a, offset: 32KiB, prot: r}", "32PX", "32PX"),  # the first one is dirty
+        ("{mprotect: a, length: 32KiB, prot: r}", "32PX", "32PX"),  # none is
+    ],
+)
+def test_protection_is_changed_of_several_ptes_at_once_since_6_17(
+    protect: str, before: str, since: str
+) -> None:
+    """Are all PTEs of a large folio dirty after a change of their protection if one was, and
+    soft-dirty if it was not the first (seen on 6.18.15, 7.2.12 and 7.3.4)?"""
+    for kernel, shown in (("6.16", before), ("6.17", since)):
+        found = replayed(kernel, f"{LEVEL}; {{clear_refs: soft_dirty}}; {protect}").pages
+        assert found is not None
+        assert found["main"]["a"] == shown, kernel
