@@ -265,6 +265,11 @@ class Rule(Enum):
         "",
         "MADV_COLLAPSE takes pages of which none is writable too",
     )
+    SOFT_DIRTY_STICKS = KernelChange(
+        (6, 19),
+        "6707915e030a",
+        "VMAs merge into a soft-dirty one if one was",
+    )
     SYNC_THROUGH_CACHE = KernelChange(
         (7, 0),
         "f1879e8a0c60",

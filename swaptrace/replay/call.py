@@ -44,21 +44,34 @@ class Call(NamedTuple):
 
     def map(self, area: VmArea) -> VmArea:
         """A new VMA where nothing is mapped, and what it becomes with its neighbours."""
-        before = self.space.around(area)
+        before = [*self.space.around(area), area]
         merged = self.space.insert(area, self.world.follows(Rule.MERGES_UNFAULTED))
+        merged = self.kept_soft_dirty(before, merged)
         self.share_soft_dirty(before, merged)
         return merged
 
-    def modify(self, area: VmArea, start: int, end: int, new: VmArea) -> None:
+    def modify(self, area: VmArea, start: int, end: int, new: VmArea) -> bool:
         """A part of one VMA gets the flags of `new`; it may split, and merge as on the machine's
-        kernel."""
-        before = self.space.around(area)
+        kernel. Whether it is soft-dirty then."""
+        before = [*self.space.around(area), area._replace(start=start, end=end)]
         unfaulted = self.world.follows(Rule.MERGES_UNFAULTED)
         merged = self.space.modify(area, start, end, new, unfaulted)
+        merged = self.kept_soft_dirty(before, merged)
         self.share_soft_dirty(before, merged)
         if self.world.arena is not None:
             for address in (start, end):
                 self.world.arena.adjust_trans_huge(self.tally, self.process, address)
+        return merged.vma.soft_dirty
+
+    def kept_soft_dirty(self, before: Iterable[VmArea], merged: VmArea) -> VmArea:
+        """VMA_STICKY_FLAGS: what has merged is soft-dirty if a part was."""
+        parts = (a for a in before if merged.start <= a.start and a.end <= merged.end)
+        sticks = self.world.follows(Rule.SOFT_DIRTY_STICKS)
+        if not (sticks and any(a.vma.soft_dirty for a in parts)) or merged.vma.soft_dirty:
+            return merged
+        kept = merged._replace(vma=merged.vma._replace(soft_dirty=True))
+        self.space.put(merged, kept)
+        return kept
 
     def share_soft_dirty(self, before: Iterable[VmArea], merged: VmArea) -> None:
         """What a VMA has taken in is soft-dirty, or not, as the part that it merged with: flags
@@ -135,8 +148,8 @@ def set_vma(
     call: Call, area: VmArea, start: int, end: int, vma: Vma, flags: VmFlag | None = None
 ) -> None:
     """New flags for a part of a VMA, without a look at the page tables."""
-    call.modify(
-        area, start, end, area._replace(vma=vma, flags=area.flags if flags is None else flags)
-    )
+    new = area._replace(vma=vma, flags=area.flags if flags is None else flags)
+    soft_dirty = call.modify(area, start, end, new)
     if vma != area.vma:
+        vma = vma._replace(soft_dirty=soft_dirty)
         call.send(start, end, SetVma(0, call.world.facts, vma))

@@ -207,3 +207,24 @@ def test_only_private_anonymous_memory_grows_down(how: str) -> None:
     assert pages(f"- {{mmap: a, size: 16KiB}}\n- {{mmap: b, size: 4KiB, {how}, {flags}}}") == {
         "a": "4D"
     }
+
+
+@pytest.mark.parametrize(
+    ("kernel", "merged", "twice"), [("6.18", "4-", "4-"), ("6.19", "2D,2-", "4D")]
+)
+def test_what_takes_in_a_soft_dirty_part_is_soft_dirty_since_6_19(
+    kernel: str, merged: str, twice: str
+) -> None:
+    """Is it so as a whole (seen on 7.2.12 and 7.3.4), and was it, before, as the part that changed
+    last (6.18.15)?"""
+    new = (
+        f"{NEXT}- {{clear_refs: soft_dirty}}\n"
+        "- {mmap: a, size: 4KiB, offset: 4KiB, flags: [MAP_FIXED], prot: r}\n"
+    )
+    for steps, shown in (
+        ("- {mprotect: a, length: 4KiB, prot: r}\n", merged),
+        ("- {mprotect: a, length: 4KiB, prot: r}\n- {mprotect: a, offset: 8KiB, prot: r}\n", twice),
+    ):
+        found = run(new + steps, f"kernel: '{kernel}'").pages
+        assert found is not None
+        assert found["main"]["a"] == shown
