@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
-from tests.commandline import run
+import pytest
+
+from tests.commandline import SWAPTRACE, run
 from tests.verify.programs import on_this_kernel
 
 PINS = """\
@@ -67,3 +71,25 @@ def test_pins_agree_on_the_running_kernel(tmp_path: Path) -> None:
     path.write_text(PINS)
     found = json.loads(run("verify", "--setup-zram", "256M", "--format", "json", path).stdout)
     assert found["scenarios"][0]["status"] == "agrees", found
+
+
+MANY = """\
+steps:
+- {mmap: buf, size: 4MiB}
+- {pin: buf, mode: get}
+"""
+"""More pages than a pipe of an ordinary user can have."""
+
+
+@on_this_kernel
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv (util-linux) is not there")
+def test_a_pin_that_is_too_large_for_this_user_is_skipped(tmp_path: Path) -> None:
+    """Without CAP_SYS_RESOURCE, is said what there can not be, instead of that a process died?"""
+    path = tmp_path / "many.yaml"
+    path.write_text(MANY)
+    without = ["setpriv", "--bounding-set=-sys_resource", *SWAPTRACE]
+    given = [*without, "verify", "--setup-zram", "256M", "--format", "json", str(path)]
+    done = subprocess.run(given, stdout=subprocess.PIPE, check=False)
+    scenario = json.loads(done.stdout)["scenarios"][0]
+    assert scenario["status"] == "skipped"
+    assert "fs.pipe-max-size" in str(scenario)

@@ -14,6 +14,7 @@
 #define ALIGNMENT (2 * MiB)
 #define SKIP 4				/* the exit code, as in kselftest */
 #define MAX_MAPPINGS 64
+#define FLIPPED 64			/* pages: more than a TLB flushes one by one */
 #define MAX_DEVICES 8
 #define STACK (128 * KiB)
 
@@ -135,6 +136,7 @@ static volatile unsigned long events[EVENTS];
 static sigjmp_buf escape;
 static struct mapping mappings[MAX_MAPPINGS];
 static int mapping_count;
+static char *flipped;			/* their protection changes to flush the TLB */
 static char devices[MAX_DEVICES][128];	/* /sys/class/block/.../inflight of each swap device */
 static int device_count;
 static uint32_t shuffled[LONGEST_SHUFFLE];

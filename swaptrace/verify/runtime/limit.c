@@ -5,14 +5,12 @@
  * time is forced: after every access the TLB is flushed, so that accessed bits are true, and the batches
  * are drained and the statistics flushed when the scenario says so, at no other time.
  */
-#define FLIPPED 64			/* pages: more than a TLB flushes one by one */
 #define STAT_BATCH 64			/* MEMCG_CHARGE_BATCH */
 #define SPARE 8				/* pages: less than a charge takes in advance */
 #define FILLER (16 * MiB)
 #define MOST_OBJECTS 64			/* VMAs: more than a page is charged for */
 #define THEN 10				/* of about 17 for a page: a step takes two, and may give back more */
 
-static char *flipped;			/* their protection changes to flush the TLB */
 static char *beyond;			/* the end of a file: faults here are counted and map nothing */
 static long uncertain;			/* updates that a read of memory.stat may overlook */
 static long kernel_memory;		/* bytes charged for it when the limit was set; 0: it is not */
@@ -24,12 +22,6 @@ static void quiet(void)
 {
 	if (!LIMIT)
 		settle();
-}
-
-static void flush_tlb(void)
-{
-	mprotect(flipped, FLIPPED * page_size, PROT_NONE);
-	mprotect(flipped, FLIPPED * page_size, PROT_READ);
 }
 
 /*
@@ -218,10 +210,6 @@ static void set_up_limit(const char *directory)
 	refresh_fd = open("/proc/sys/vm/stat_refresh", O_RDONLY | O_CLOEXEC);
 	if (refresh_fd < 0)
 		skip("the counters of reclaim are brought up to date by root alone (vm.stat_refresh)");
-	flipped = mmap(NULL, FLIPPED * page_size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (flipped == MAP_FAILED)
-		fail("cannot set up: ");
 	map_beyond();
 	if (pipe2(filler, O_CLOEXEC | O_NONBLOCK) || fcntl(filler[1], F_SETPIPE_SZ, FILLER) < 0)
 		skip("there can be no pipe of 16 MiB (fs.pipe-max-size)");

@@ -184,8 +184,11 @@ static void set_up(void)
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	idle = mmap(NULL, page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	flipped = mmap(NULL, FLIPPED * page_size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	vmstat_fd = open("/proc/vmstat", O_RDONLY);
-	if (shared == MAP_FAILED || idle == MAP_FAILED || vmstat_fd < 0 || pipe(reports))
+	if (shared == MAP_FAILED || idle == MAP_FAILED || flipped == MAP_FAILED || vmstat_fd < 0 ||
+	    pipe(reports))
 		fail("cannot set up: ");
 	open_files();
 }

@@ -18,24 +18,19 @@ static void learn_mappings(void)
 
 /*
  * A fault in the kernel that reuses a page makes its PTE writable without a flush: where the TLB still
- * has the old entry, the next write would fault once more, spuriously, and be counted. An atomic
- * operation changes nothing that another thread writes; the compiler must not know that it adds zero.
+ * has the old entry, the next write would fault once more, spuriously, and be counted.
  */
-static void write_pages(struct mapping of)
+static void flush_tlb(void)
 {
-	static volatile char zero;
-
-	for (size_t i = 0; i < of.size; i += page_size)
-		__atomic_fetch_add(of.start + i, zero, __ATOMIC_RELAXED);
+	mprotect(flipped, FLIPPED * page_size, PROT_NONE);
+	mprotect(flipped, FLIPPED * page_size, PROT_READ | PROT_WRITE);
 }
 
 static void touch_own_memory(void)
 {
 	for (int i = 0; i < mapping_count; i++)
-		if (!mappings[i].writable)
-			madvise(mappings[i].start, mappings[i].size, MADV_POPULATE_READ);
-		else if (!madvise(mappings[i].start, mappings[i].size, MADV_POPULATE_WRITE))
-			write_pages(mappings[i]);
+		madvise(mappings[i].start, mappings[i].size,
+			mappings[i].writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 }
 
 static void grow_stack(void)

@@ -72,8 +72,10 @@ static void wait_for_byte(void)
 static bool wait_for_turn(void)
 {
 	wait_for_byte();
-	if (!LIMIT)			/* else it was touched once and for all */
+	if (!LIMIT) {			/* else it was touched once and for all */
 		touch_own_memory();
+		flush_tlb();
+	}
 	quiet();
 	memset(&note, 0, sizeof(note));
 	if (LIMIT)
