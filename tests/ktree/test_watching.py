@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.program import FaultProgram
 from swaptrace.ktree.faults.source import Sources
+from swaptrace.ktree.faults.values import VMF
 from swaptrace.ktree.faults.watching import watch
 from tests.ktree.making import MEMORY
 from tests.ktree.test_compiled import call
@@ -19,13 +21,13 @@ HEAD = "static int f(int a, int b)\n{\n"
 def program(name: str, text: str) -> FaultProgram:
     """One function f(), or others that it calls before it, of a file that is called so."""
     dialect = FAULTS._replace(roots=("f",), needed=frozenset({"f"}))
-    whole = text if "(int" in text else f"{HEAD}{text}\n}}\n"
+    whole = text if text.startswith("static") else f"{HEAD}{text}\n}}\n"
     found = FaultProgram(Sources(None, {MEMORY: whole}, {MEMORY: name}, ()), (), dialect)
     found.read()
     return found
 
 
-def missing(old: str, new: str, calls: list[tuple[int, int]]) -> list[str]:
+def missing(old: str, new: str, calls: list[tuple[Any, int]]) -> list[str]:
     """What is said once both have been called so."""
     both = program("old", old), program("new", new)
     over = watch(*both)
@@ -39,7 +41,12 @@ def missing(old: str, new: str, calls: list[tuple[int, int]]) -> list[str]:
 NOT = "not executed"
 MATTERS = "not executed where what differs would matter"
 
-CASES: dict[str, tuple[str, str, list[tuple[int, int]], list[str]]] = {
+FIELD = (
+    "static int f(struct vm_fault *vmf, int b)\n{{\nvmf->page = {};\nif (b)\n"
+    "return vmf->page == 0;\nreturn 0;\n}}\n"
+)
+
+CASES: dict[str, tuple[str, str, list[tuple[Any, int]], list[str]]] = {
     "the same": ("return a;", "return a;", [(0, 0)], []),
     "a statement that goes": (
         "if (a) {\nb += 1;\nb += 2;\n}\nreturn b;", "if (a) {\nb += 1;\n}\nreturn b;",
@@ -135,6 +142,21 @@ CASES: dict[str, tuple[str, str, list[tuple[int, int]], list[str]]] = {
         "do {\nb += 1;\nif (a)\nb += 2;\n} while (b < 3);\nreturn b;",
         "do {\nb += 1;\nif (a)\nb += 3;\n} while (b < 3);\nreturn b;", [(0, 0)],
         [f"old:6: f(): {NOT}", f"new:6: f(): {NOT}"],
+    ),
+    "one that goes from a loop": (
+        "while (a > b) {\nb += 1;\nb += 0;\nif (a > 9)\nreturn 2;\n}\nreturn b;",
+        "while (a > b) {\nb += 1;\nif (a > 9)\nreturn 2;\n}\nreturn b;", [(2, 0)], [],
+    ),
+    "one that goes from do": (
+        "do {\nb += 1;\nb += 0;\nif (a > 9)\nreturn 2;\n} while (a > b);\nreturn b;",
+        "do {\nb += 1;\nif (a > 9)\nreturn 2;\n} while (a > b);\nreturn b;", [(2, 0)], [],
+    ),
+    "a block that comes and is executed": (
+        "return b;", "if (a) {\nb += 0;\n}\nreturn b;", [(1, 0), (0, 0)], [],
+    ),
+    "a field": (
+        FIELD.format(0), FIELD.format(1), [(VMF, 0)],
+        [f"old:5: f(): {MATTERS}", f"new:5: f(): {MATTERS}"],
     ),
     "one of two values": (
         "return a ? b : 2;", "return a ? b : 3;", [(1, 0)],

@@ -49,7 +49,7 @@ class Side:
         """The types of each variable, which is called as its uses are."""
         found: dict[str, list[str]] = {}
         for node in preorder(self.body.roots):
-            if isinstance(node, c_ast.Decl) and node.name:
+            if isinstance(node, c_ast.Decl):
                 name = self.words.head(c_ast.ID(node.name))
                 found.setdefault(name, []).append(self.words.of(node.type))
         return found
