@@ -73,6 +73,11 @@ class BlockValue(NamedTuple):
         """How many pages it has."""
         return sum(count for count, _ in self.maps)
 
+    @property
+    def holds_any(self) -> bool:
+        """Whether it has folios or slots."""
+        return bool(self.folios or self.slots)
+
 
 class Frozen(NamedTuple):
     """The value of a block, its rows, and the numbers of its folios in the value."""

@@ -231,12 +231,16 @@ class SetVma(NamedTuple):
 
 class Move(NamedTuple):
     """mremap() moves the page-table entry: one by one, which marks it soft-dirty, or (not `marks`)
-    with its page table. `unregisters` is that the new VMA is not registered with the userfaultfd
-    any more, `clears` that the entry loses its protection (0cef0bb836e3)."""
+    with its page table. A huge PMD entry is split (`splits`), or moves as one, which marks it
+    unless it moves with the table that it is in (`upper`). `unregisters` is that the new VMA is not
+    registered with the userfaultfd any more, `clears` that the entry loses its protection
+    (0cef0bb836e3)."""
 
     process: int
     facts: Facts
     marks: bool
+    splits: bool
+    upper: bool
     unregisters: bool
     clears: bool
 

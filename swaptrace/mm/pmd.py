@@ -10,7 +10,7 @@ from swaptrace.counters import Counter
 from swaptrace.mm.block import PMD_ORDER, Pmd
 from swaptrace.mm.blockpage import BlockPage
 from swaptrace.mm.column import ZERO, ZERO_PAGE, Pte
-from swaptrace.mm.event import Dontneed, Event, Fork, Mprotect, Unmap, Writeprotect
+from swaptrace.mm.event import Dontneed, Event, Fork, Move, Mprotect, Unmap, Writeprotect
 from swaptrace.mm.huge_memory import split_huge_pmd
 from swaptrace.mm.memory import mk_pte
 from swaptrace.mm.mmids import forget_process
@@ -145,6 +145,8 @@ def before_walk(page: BlockPage, event: Event, pages: range) -> None:
     if block.pmds[p] is not Pmd.HUGE:
         return
     in_part = len(pages) < len(block.maps)
+    if isinstance(event, Move) and (in_part or event.splits):
+        split_huge_pmd(page, p)  # move_page_tables()
     if in_part and isinstance(event, Dontneed | Unmap | Mprotect | Writeprotect):
         split_huge_pmd(page, p)
     elif isinstance(event, Dontneed | Unmap):

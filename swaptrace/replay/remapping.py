@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
 from swaptrace.mm.column import ENTRY_BYTES, Column, Mapping, Vma
-from swaptrace.mm.event import Move
+from swaptrace.mm.event import Move, SetVma
 from swaptrace.replay.call import Call, Errno, is_aligned
 from swaptrace.replay.locking import mlock_future_ok, mm_populate
 from swaptrace.replay.mapping import check_alone_in_file, unmap
@@ -18,6 +20,9 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.remap import MremapStep
 from swaptrace.vmflags import VmFlag
+
+if TYPE_CHECKING:
+    from swaptrace.replay.folios.memory import Folios
 
 
 def mremap(world: World, tally: Tally, process: Process, step: MremapStep) -> Errno:
@@ -64,9 +69,9 @@ def check_modelled(
     world: World, step: MremapStep, shared: SharedRegion, area: VmArea, resized: bool
 ) -> None:
     """Raise `NotModelled` where it is not known what becomes of the pages."""
-    why = ""
-    if world.arena is not None or world.batch is not None:
-        why = "under a memory limit, with large folios, where swap can fill, or with lru_batch"
+    why, folios = "", folios_of(world)
+    if (world.arena is not None and folios is None) or world.batch is not None:
+        why = "under a memory limit, where swap can fill (without machine.thp), or with lru_batch"
     elif (step.keeps or resized) and len(shared.members) > 1 and shared.of is None:
         why = "of a region that another process has as well, unless it only moves"
     elif area.vma.shmem != (shared.of is not None):
@@ -79,6 +84,15 @@ def check_modelled(
         why = "of several VMAs, which Linux 6.17 and later may move"
     if why:
         raise NotModelled(f"mremap is not modelled {why}")
+
+
+def folios_of(world: World) -> Folios | None:
+    """Where memory may come in large folios, what holds its pages."""
+    if world.arena is None:
+        return None
+    from swaptrace.replay.folios.memory import Folios  # which other machines do without
+
+    return world.arena if isinstance(world.arena, Folios) else None
 
 
 def replace_end(call: Call, area: VmArea) -> VmArea:
@@ -115,6 +129,8 @@ def expand(call: Call, shared: SharedRegion, area: VmArea, added: int) -> None:
     end = call.end + added
     shared = resize(call, shared, shared.region.pages + added, area.vma)
     merged = call.map(area._replace(start=call.end, end=end))
+    if folios_of(call.world) is not None and not shared.holds(merged):
+        raise NotModelled("regions that touch are not modelled with large folios (machine.thp)")
     if shared.of is not None:
         check_alone_in_file(shared, merged)
     if area.vma.locked:
@@ -127,11 +143,25 @@ def resize(call: Call, shared: SharedRegion, pages: int, vma: Vma | None = None)
     if shared.of is None:
         column = 0 if vma is None else call.world.table.intern(Column((Mapping(vma),)))
         shared.region.resize(pages, column)
+        resize_folios(call, shared, old, column)
         return shared
     shared = resized(call.world, call.process, shared, pages)
     if vma is not None and pages > old:
         map_rest(call.world, call.process, shared, old, vma)
     return shared
+
+
+def resize_folios(call: Call, shared: SharedRegion, old: int, column: int) -> None:
+    """The same of memory in large folios, of which pages that were cut off may still be known."""
+    folios, pages = folios_of(call.world), shared.region.pages
+    if folios is None:
+        return
+    folios.check_room(call.process, shared)
+    known = min(folios.resize(shared, column), pages)
+    vma = call.world.table.columns[column].maps[0].vma if pages > old else None
+    if vma is not None and old < known:
+        event = SetVma(0, call.world.facts, vma)
+        call.send(shared.base + old, shared.base + known, event)
 
 
 def move_vma(call: Call, shared: SharedRegion, area: VmArea, step: MremapStep, pages: int) -> None:
@@ -145,7 +175,7 @@ def move_vma(call: Call, shared: SharedRegion, area: VmArea, step: MremapStep, p
     new = area._replace(start=base, end=base + pages, vma=vma, moved=shift)
     if call.space.around(new):
         raise NotModelled("mremap to where another mapping begins or ends is not modelled")
-    move_page_tables(call, base, armed)
+    folios, kept_tables = folios_of(world), move_page_tables(call, base, armed)
     if shared.of is not None:
         moved = move_object(call, shared, area, step, base)
     elif step.keeps:
@@ -153,11 +183,14 @@ def move_vma(call: Call, shared: SharedRegion, area: VmArea, step: MremapStep, p
             step.name or "", base, shared.region, [process.name]
         )
         shared.region = kept
-        leave_empty(call, shared, area)
+        leave_empty(call, shared, area, moved, kept_tables)
     else:
         call.space.unmap(call.start, call.end)
         process.registered.pop(step.region, None)
         moved = process.regions[step.region] = replace(shared, base=base)  # of others it stays
+    if folios is not None:
+        folios.check_room(process, moved)
+        folios.rebase(moved, shared.base)
     moved = resize(call, moved, pages, vma)
     call.map(new)
     if vma.locked and pages > old:
@@ -186,12 +219,17 @@ def emptied(area: VmArea) -> VmArea:
     return area._replace(vma=vma, flags=flags, anon_vma=None, cloned=False, moved=0)
 
 
-def leave_empty(call: Call, shared: SharedRegion, area: VmArea) -> None:
-    """MREMAP_DONTUNMAP: the old VMA, with nothing in it."""
+def leave_empty(
+    call: Call, shared: SharedRegion, area: VmArea, moved: SharedRegion, kept: list[range]
+) -> None:
+    """MREMAP_DONTUNMAP: the old VMA, with nothing in it but the page tables `kept`."""
     empty = emptied(area)
     column = call.world.table.intern(Column((Mapping(empty.vma),)))
     shared.region.resize(0, column)
     shared.region.resize(call.end - call.start, column)
+    folios = folios_of(call.world)
+    if folios is not None:
+        folios.leave_empty(moved, shared, column, kept)
     call.space.put(area, empty)
 
 
@@ -203,15 +241,62 @@ def realigns(call: Call, base: int, size: int) -> bool:
     return not any(call.space.within(start - offset, start) for start in (call.start, base))
 
 
-def move_page_tables(call: Call, base: int, armed: bool) -> None:
-    """Entry by entry; whole page tables where both places begin with one, which leaves soft-dirty
-    bits as they are, unless a userfaultfd has to be looked at (uffd_supports_page_table_move())."""
-    world, size = call.world, call.world.machine.page_size // ENTRY_BYTES
-    clears = armed and world.follows(Rule.CLEARS_MOVED_WP)
+class Extent(NamedTuple):
+    """Neighbouring page tables, or the part of one, that move in the same way: `whole` both places
+    begin with one and end with one, `upper` with one that maps a page of page tables."""
+
+    start: int
+    end: int
+    whole: bool
+    upper: bool
+
+
+def extents(call: Call, base: int) -> Iterator[Extent]:
+    """get_extent(), of those that are alike the largest possible."""
+    size = call.world.machine.page_size // ENTRY_BYTES
     at = call.start - call.start % size if realigns(call, base, size) else call.start
-    while at < call.end:
-        end = min(call.end, at - at % size + size)
-        marks = armed or end - at < size or (base - call.start) % size != 0
-        at = max(at, call.start)
-        call.send(at, end, Move(0, world.facts, marks, unregisters=armed, clears=clears))
-        at = end
+    if (base - call.start) % size:
+        yield Extent(call.start, call.end, whole=False, upper=False)
+        return
+    first, last = -(-at // size) * size, call.end // size * size
+    if last <= first:
+        yield Extent(call.start, call.end, whole=False, upper=False)
+        return
+    upper = size * size
+    alike = (base - call.start) % upper == 0
+    low, high = -(-first // upper) * upper, last // upper * upper
+    if not alike or high <= low:
+        low = high = last
+    yield from (
+        Extent(max(start, call.start), end, whole, high == end > low)
+        for start, end, whole in (
+            (at, first, False),
+            (first, low, True),
+            (low, high, True),
+            (high, last, True),
+            (last, call.end, False),
+        )
+        if start < end
+    )
+
+
+def move_page_tables(call: Call, base: int, armed: bool) -> list[range]:
+    """Entry by entry; whole page tables where both places begin with one, which leaves soft-dirty
+    bits as they are, unless a userfaultfd has to be looked at (uffd_supports_page_table_move()).
+    Where the page tables stay."""
+    clears = armed and call.world.follows(Rule.CLEARS_MOVED_WP)
+    stay = []
+    for start, end, whole, upper in extents(call, base):
+        marks = armed or not whole
+        event = Move(
+            process=0,
+            facts=call.world.facts,
+            marks=marks,
+            splits=not whole,
+            upper=upper and not armed,
+            unregisters=armed,
+            clears=clears,
+        )
+        call.send(start, end, event)
+        stay += [range(start, end)] if marks else []
+    return stay

@@ -7,9 +7,12 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
+from swaptrace.mm.column import ENTRY_BYTES
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.remap import MremapStep, RemapFlag
 from swaptrace.scenario.schema import MapFlag, MmapStep, MunmapStep, Prot, Step, SystemCall
+from swaptrace.scenario.thp import Thp
+from swaptrace.scenario.values import LENGTH
 
 MAPPED: Final[tuple[Prot, ...]] = ("rw",) * 16 + ("r", "r", "w", "rwx")
 
@@ -99,6 +102,18 @@ def mremap(random: Random, process: str, region: str, size: int, page_size: int)
         flags = (*flags, "MREMAP_FIXED")
     to = 0 if chance > 0.5 else None
     return MremapStep(line=1, process=process, region=region, size=size, to=to, flags=flags)
+
+
+def elsewhere(random: Random, number: int, page_size: int, thp: tuple[Thp, ...]) -> int:
+    """Where nothing else is: often at the beginning of a page table; else anywhere in one, or, with
+    large folios, by a multiple of their size."""
+    chance, page = random.random(), random.randrange(page_size // ENTRY_BYTES)
+    if chance < 0.5:
+        page = 0
+    elif thp and chance < 0.75:
+        size = LENGTH(random.choice(thp).size) // page_size
+        page -= page % size
+    return (number << 36) + page * page_size
 
 
 def out_of_order(random: Random, step: Step, page_size: int) -> Step:

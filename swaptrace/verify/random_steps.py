@@ -47,6 +47,7 @@ from swaptrace.verify.random_lock import lock_step
 from swaptrace.verify.random_machine import limited, machine
 from swaptrace.verify.random_mapping import (
     MAPPED,
+    elsewhere,
     holes,
     map_flags,
     mmap_over,
@@ -283,7 +284,8 @@ class Maker:
             if region in self.objects[process]:
                 self.objects[process].add(f"r{self.mapped}m")
         self.sizes[process][step.name or region] = step.size // self.page_size
-        return step if step.to is None else replace(step, to=self.mapped << 36)
+        to = elsewhere(self.random, self.mapped, self.page_size, self.thp)
+        return step if step.to is None else replace(step, to=to)
 
     def refused(self, region: str, process: str, pages: int) -> Step:
         """A system call on a range that is not in order, whatever it is that it gives."""

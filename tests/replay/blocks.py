@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from swaptrace.errors import NotModelled, SwaptraceError
+from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
 from swaptrace.mm.block import Block, Pmd, cached_alone
 from swaptrace.mm.blockcolumn import columns
 from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd
 from swaptrace.mm.blocktransition import Happened, happen
-from swaptrace.mm.column import Column
-from swaptrace.mm.event import Access, Event, Facts, Free, Pageout, Populate
+from swaptrace.mm.column import Column, Entry, Pte
+from swaptrace.mm.event import Access, Facts, Free, Pageout, Populate
 from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.access import anon_vma_prepare
 from swaptrace.replay.engine import Replay
 from swaptrace.replay.folios import chosen
-from swaptrace.replay.folios.memory import MODELLED, Folios, orders_of
+from swaptrace.replay.folios.memory import SIZES, Folios, check_apart, orders_of
 from swaptrace.replay.folios.slotmap import SLOT_CACHE, slot_map
 from swaptrace.replay.pages import sequence
 from swaptrace.replay.processes import Process, SharedRegion
@@ -28,6 +28,7 @@ from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
+from swaptrace.scenario.thp import sizes
 from swaptrace.vmflags import NO_FLAGS, VmFlag
 from tests.replay.naive import repeat, replay_pattern
 
@@ -37,10 +38,13 @@ TABLE = 512
 class NaiveFolios(Folios):
     """Takes the place of `swaptrace.replay.folios.memory.Folios`."""
 
-    def __init__(self, world: World, _collapsing: bool) -> None:
+    def __init__(self, world: World, collapsing: bool) -> None:
         machine = world.machine
+        allowed = [SIZES[each.size] for each in sizes(machine.thp) if each.enabled != "never"]
+        self.largest = 9 if collapsing else max(allowed)
         self.world = world
         self.blocks: dict[int, list[Block]] = {}
+        self.bases: dict[int, int] = {}
         self.slots = slot_map(machine.kernel, world.device.total, TABLE)
         kinds = (NO_FLAGS, VmFlag.HUGEPAGE, VmFlag.NOHUGEPAGE)
         self.allowed = {flags: orders_of(machine, flags) for flags in kinds}
@@ -48,29 +52,85 @@ class NaiveFolios(Folios):
         self.block: Block | None = None
 
     def place(self, shared: SharedRegion, _pages: int, column: int) -> None:
-        ends = [*range(shared.base - shared.base % TABLE + TABLE, shared.end, TABLE), shared.end]
-        starts = [shared.base, *ends[:-1]]
         maps = self.world.table.columns[column].maps
-        self.blocks[id(shared)] = [
+        self.bases[id(shared.region)] = shared.base
+        self.blocks[id(shared.region)] = [
             Block(start, [list(maps) for _ in range(start, end)])
-            for start, end in zip(starts, ends, strict=True)
+            for start, end in tables(shared.base, shared.end)
         ]
 
     def columns(self, shared: SharedRegion) -> Iterator[tuple[int, Column]]:
-        for block in self.blocks[id(shared)]:
-            yield from ((1, column) for column in columns(block))
+        found = [column for block in self.blocks[id(shared.region)] for column in columns(block)]
+        yield from ((1, column) for column in found[: shared.region.pages])
 
     def huge(self, shared: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
-        for block in self.blocks[id(shared)]:
-            yield len(block.maps), block.pmds[member] is Pmd.HUGE
+        left = shared.region.pages
+        for block in self.blocks[id(shared.region)]:
+            if left > 0:
+                yield min(left, len(block.maps)), block.pmds[member] is Pmd.HUGE
+            left -= len(block.maps)
+
+    def stored(self, shared: SharedRegion) -> int:
+        return sum(len(block.maps) for block in self.blocks[id(shared.region)])
+
+    def check_room(self, process: Process, shared: SharedRegion) -> None:
+        if any(self.allowed.values()):
+            check_apart(process, shared, TABLE)
+
+    def rebase(self, shared: SharedRegion, base: int) -> None:
+        if (shared.base - base) % TABLE == 0:
+            return
+        old, new = (
+            range(at // TABLE, (at + shared.region.pages - 1) // TABLE + 1)
+            for at in (base, shared.base)
+        )
+        if len(shared.members) > 1 or (
+            self.largest == 9 and old.start < new.stop and new.start < old.stop
+        ):
+            raise NotModelled("by other than a multiple of 2 MiB")
+        key = id(shared.region)
+        whole = joined(shared.base, self.blocks[key])
+        pmds = [
+            (block.base, block.base + len(block.maps), block.pmds[0] is not Pmd.NONE)
+            for block in self.blocks[key]
+        ]
+        self.blocks[key] = []
+        for start, end in tables(shared.base, shared.base + len(whole.maps)):
+            block = part(whole, start - shared.base, end - shared.base)
+            by = self.bases[key] - shared.base
+            old_pmds = {on for low, high, on in pmds if low < end + by and start + by < high}
+            block.pmds = [Pmd.TABLE if True in old_pmds else Pmd.NONE]
+            self.blocks[key].append(block)
+        self.bases[key] = shared.base
+
+    def resize(self, shared: SharedRegion, column: int) -> int:
+        key, maps = id(shared.region), self.world.table.columns[column].maps
+        before, blocks = self.stored(shared), self.blocks[key]
+        for start, end in tables(self.bases[key], self.bases[key] + shared.region.pages):
+            block = next((block for block in blocks if block.base == start), None)
+            if block is None:
+                blocks.append(Block(start, [list(maps) for _ in range(start, end)]))
+            else:
+                block.maps += [list(maps) for _ in range(len(block.maps), end - start)]
+        return before
+
+    def leave_empty(
+        self, moved: SharedRegion, left: SharedRegion, column: int, kept: list[range]
+    ) -> None:
+        self.place(left, 0, column)
+        shift = left.base - self.bases[id(moved.region)]
+        for old, new in zip(
+            self.blocks[id(moved.region)], self.blocks[id(left.region)], strict=False
+        ):
+            assert new.base == old.base + shift
+            if old.pmds[0] is Pmd.TABLE and any(new.base in each for each in kept):
+                new.pmds = [Pmd.TABLE]
 
     def key(self) -> tuple[object, ...]:
         return ()
 
-    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event | Isolate) -> bool:
+    def sweep(self, tally: Tally, shared: SharedRegion, walk: Walk, event: BlockEvent) -> bool:
         self.shared = shared
-        if not isinstance(event, (*MODELLED, Isolate)):
-            raise SwaptraceError("not modelled")
         on_range = isinstance(event, Pageout | Isolate | Free)
         for block, pages in self.parts(shared, walk) if on_range else []:
             self.advise(tally, block, pages, event)
@@ -80,18 +140,23 @@ class NaiveFolios(Folios):
             return True
         for page in [] if on_range else walk.pages().tolist():
             number = (shared.base + page) // TABLE - shared.base // TABLE
-            block = self.blocks[id(shared)][number]
-            at = shared.base + page - block.base
+            block = self.blocks[id(shared.region)][number]
+            at = page - self.first(block)
             if self.happen(tally, block, event, range(at, at + 1)).ends:
                 return False
         return True
 
     def parts(self, shared: SharedRegion, walk: Walk) -> Iterator[tuple[Block, range]]:
-        for block in self.blocks[id(shared)]:
-            low = max(shared.base + walk.first, block.base) - block.base
-            high = min(shared.base + walk.end, block.base + len(block.maps)) - block.base
+        for block in self.blocks[id(shared.region)]:
+            first = self.first(block)
+            low, high = max(walk.first - first, 0), min(walk.end - first, len(block.maps))
             if low < high:
                 yield block, range(low, high)
+
+    def first(self, block: Block) -> int:
+        """Which page of the region it begins with."""
+        assert self.shared is not None
+        return block.base - self.bases[id(self.shared.region)]
 
     def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
         if not any(address in (area.start, area.end) for area in process.space.areas):
@@ -116,7 +181,7 @@ class NaiveFolios(Folios):
                 break
         return found
 
-    def advise(self, tally: Tally, block: Block, pages: range, event: Event | Isolate) -> None:
+    def advise(self, tally: Tally, block: Block, pages: range, event: BlockEvent) -> None:
         if isinstance(event, Pageout):
             p, facts = event.process, event.facts
             isolated = self.happen(tally, block, Isolate(p, facts), pages).isolated
@@ -130,11 +195,11 @@ class NaiveFolios(Folios):
         done = happen(block, event, pages, self.world.table.policy, self)
         tally.counts = [a + b for a, b in zip(tally.counts, done.counts, strict=True)]
         for kind, p, i in done.violations:
-            tally.see(kind, shared.members[p], shared.name, block.base + i - shared.base, 1)
+            tally.see(kind, shared.members[p], shared.name, self.first(block) + i, 1)
         return done
 
     def cold(self, tally: Tally, shared: SharedRegion, walk: Walk, member: int) -> None:
-        self.send(tally, shared, walk, Isolate(member, self.world.facts))
+        self.sweep(tally, shared, walk, Isolate(member, self.world.facts))
 
     # what lies around a block
 
@@ -145,9 +210,15 @@ class NaiveFolios(Folios):
     def area(self, p: int, i: int) -> tuple[AddressSpace, VmArea]:
         assert self.shared is not None
         assert self.block is not None
-        space = self.world.processes[self.shared.members[p]].space
-        address = self.block.base + i
-        return space, space.within(address, address + 1)[0]
+        process = self.world.processes[self.shared.members[p]]
+        address = self.base(p) + self.first(self.block) + i
+        return process.space, process.space.within(address, address + 1)[0]
+
+    def base(self, p: int) -> int:
+        """Where the process that is a member has the region."""
+        assert self.shared is not None
+        regions = self.world.processes[self.shared.members[p]].regions
+        return next(r.base for r in regions.values() if r.region is self.shared.region)
 
     def orders(self, p: int, i: int) -> tuple[int, ...]:
         return self.allowed[self.area(p, i)[1].flags & (VmFlag.HUGEPAGE | VmFlag.NOHUGEPAGE)]
@@ -160,7 +231,7 @@ class NaiveFolios(Folios):
     def bounds(self, p: int, i: int) -> tuple[int, int]:
         _, area = self.area(p, i)
         assert self.block is not None
-        base = self.block.base
+        base = self.base(p) + self.first(self.block)
         return max(area.start - base, 0), min(area.end - base, len(self.block.maps))
 
     def charge(self, _p: int | None, _pages: range) -> bool:
@@ -170,7 +241,8 @@ class NaiveFolios(Folios):
         left = self.slots.total - self.slots.used - SLOT_CACHE
         if not self.world.follows(Rule.NO_SLOT_CACHE) and left * 2 < self.slots.total:
             raise NotModelled("nearly half full")
-        blocks = (b for shared in self.world.shared_regions() for b in self.blocks[id(shared)])
+        regions = self.world.shared_regions()
+        blocks = (b for shared in regions for b in self.blocks[id(shared.region)])
         if self.slots.swap_full and any(map(cached_alone, blocks)):
             raise NotModelled("more than half full")
         return self.slots.allocate(order)
@@ -192,17 +264,66 @@ class NaiveFolios(Folios):
         ahead, space, area = self.ahead(p, i)
         assert self.block is not None
         assert self.shared is not None
-        start, end = ahead.window(self.block.base + i)
+        first = self.first(self.block)
+        start, end = ahead.window(self.shared.base + first + i)
         space.put(area, area._replace(readahead=ahead.readahead))
-        moved = self.shared.base - self.block.base
-        return range(start + moved, end + moved)
+        return range(start - first, end - first)
 
     def hit(self, p: int, i: int, ahead: bool) -> None:
         if self.world.machine.swap.page_cluster:
             state, space, area = self.ahead(p, i)
             assert self.block is not None
-            state.note_hit(self.block.base + i, ahead)
+            assert self.shared is not None
+            state.note_hit(self.shared.base + self.first(self.block) + i, ahead)
             space.put(area, area._replace(readahead=state.readahead))
+
+
+def tables(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The parts of a range that page tables map."""
+    ends = [*range(start - start % TABLE + TABLE, end, TABLE), end]
+    return zip([start, *ends[:-1]], ends, strict=True)
+
+
+def renumbered(pte: Entry, by: int) -> Entry:
+    """The entry of a folio whose number is another."""
+    if isinstance(pte, Pte) and not pte.is_zero_page:
+        return pte._replace(folio=pte.folio + by)
+    return pte
+
+
+def joined(base: int, blocks: list[Block]) -> Block:
+    """Blocks side by side as one."""
+    whole = Block(base, [])
+    for block in blocks:
+        start, by = len(whole.maps), whole.next_folio
+        whole.maps += [[m._replace(pte=renumbered(m.pte, by)) for m in maps] for maps in block.maps]
+        for f, folio in block.folios.items():
+            folio.first += start
+            whole.folios[by + f] = folio
+        for slot, held in block.slots.items():
+            whole.slots[slot] = held._replace(page=held.page + start)
+        whole.cached |= {slot: by + f for slot, f in block.cached.items()}
+        whole.next_folio = by + block.next_folio
+    return whole
+
+
+def part(whole: Block, start: int, end: int) -> Block:
+    """Some pages of a block, which no folio may cross."""
+    block = Block(whole.base + start, whole.maps[start:end])
+    for f, folio in list(whole.folios.items()):
+        if folio.pages.start < start < folio.pages.stop:
+            raise NotModelled("two page tables map a folio")
+        if start <= folio.pages.start < end:
+            if folio.pages.stop > end:
+                raise NotModelled("two page tables map a folio")
+            block.folios[f] = whole.folios.pop(f)
+            block.folios[f].first -= start
+    for slot, held in whole.slots.items():
+        if start <= held.page < end:
+            block.slots[slot] = held._replace(page=held.page - start)
+    block.cached = {slot: f for slot, f in whole.cached.items() if f in block.folios}
+    block.next_folio = whole.next_folio
+    return block
 
 
 @contextmanager

@@ -19,12 +19,13 @@ from swaptrace.replay.table import Table
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.base import ByteRange
 from swaptrace.scenario.loader import load_file, load_text
+from swaptrace.scenario.remap import MremapStep, RemapFlag
 from swaptrace.scenario.schema import AccessPatternStep, ExitStep, MadviseStep, MmapStep, Scenario
 from swaptrace.scenario.thp import Thp
 from swaptrace.traces.patterns import accesses
 from tests.effort import examples, exhaustive, some
 from tests.replay.blocks import page_by_page
-from tests.replay.strategies import scenarios, spans
+from tests.replay.strategies import leaf_steps, scenarios, spans
 from tests.replay.test_large_folios import MICRO, micro
 from tests.replay.test_naive import expand
 
@@ -61,7 +62,35 @@ def with_large_folios(draw: st.DrawFn, max_pages: int, max_steps: int) -> Scenar
     for at in draw(st.lists(st.integers(0, alive), max_size=3)):
         advised, span = draw(st.sampled_from(advice)), draw(spans(first.size // 4096))
         others.insert(at, MadviseStep(line=1, region="r", advice=advised, span=span))
+    pages = first.size // 4096
+    for at in draw(st.lists(st.integers(0, alive), max_size=2)):
+        others.insert(at, draw(moves(pages, pages, f"m{len(others)}")))
+    if not any(isinstance(step, ExitStep) for step in others) and draw(st.booleans()):
+        smaller = draw(st.integers(1, pages))
+        others.append(draw(moves(pages, smaller, "last")))
+        others += draw(st.lists(leaf_steps(smaller, "main", False), max_size=4))
     return replace(scenario, machine=machine, steps=(first, *others))
+
+
+@st.composite
+def moves(draw: st.DrawFn, pages: int, least: int, name: str) -> MremapStep:
+    """mremap() of the region, to anywhere, often by a multiple of 2 MiB or 64 KiB."""
+    number = draw(st.integers(1, 7))
+    page = draw(st.sampled_from([0, 0, 0, 16, 48, 5, 511]) | st.integers(0, 511))
+    to = draw(st.sampled_from([None, (number << 26) + page * 4096]))
+    size = draw(st.sampled_from([least, least, pages + 3, pages + 600])) * 4096
+    fixed: tuple[RemapFlag, ...] = () if to is None else ("MREMAP_FIXED",)
+    if draw(st.integers(0, 3)) == 0:
+        fixed, size = (*fixed, "MREMAP_DONTUNMAP"), pages * 4096
+    keeps = "MREMAP_DONTUNMAP" in fixed
+    return MremapStep(
+        line=1,
+        region="r",
+        size=size,
+        to=to,
+        flags=("MREMAP_MAYMOVE", *fixed),
+        name=name if keeps else None,
+    )
 
 
 def agree(scenario: Scenario, policy: str) -> None:

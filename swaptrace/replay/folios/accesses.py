@@ -86,7 +86,7 @@ class FolioPlayer:
         if page >= shared.region.pages:
             self.tally.counts[POSITION[Counter.SIGSEGV]] += 1
             return False
-        table = self.table(of.read, (shared.base + page) // self.regions.table_pages)
+        table = self.table(of.read, page)
         k, i = table.find(page)
         seen = table.blocks[k], i, write, of.member
         if seen in self.idle:
@@ -105,9 +105,10 @@ class FolioPlayer:
         table.looked_up = False
         return goes_on
 
-    def table(self, sweep: Sweep, number: int) -> Opened:
-        """A page table, which stays open."""
-        key = id(sweep.shared), number
+    def table(self, sweep: Sweep, page: int) -> Opened:
+        """The page table of a page, which stays open."""
+        number = sweep.number(page)
+        key = id(sweep.tables), number
         if key not in self.opened:
             self.opened[key] = sweep, sweep.open(number)
         return self.opened[key][1]

@@ -21,6 +21,7 @@ from swaptrace.mm.event import (
     Fork,
     Free,
     Migrate,
+    Move,
     Mprotect,
     Pageout,
     Populate,
@@ -31,6 +32,7 @@ from swaptrace.mm.event import (
     Writeprotect,
 )
 from swaptrace.mm.khugepaged import KhugepagedScan
+from swaptrace.replay.folios.moving import StoredPages, leave_empty, rebase, resize
 from swaptrace.replay.folios.regions import Regions
 from swaptrace.replay.folios.slotmap import slot_map
 from swaptrace.replay.folios.sweep import Sweep
@@ -58,7 +60,7 @@ SIZES: Final[Map[ThpSize, int]] = {
 
 MODELLED: Final = (
     *(Access, Populate, Pageout, Free, Dontneed, SwapIn, SetVma, Mprotect, Writeprotect),
-    *(ClearRefs, Fork, Unmap, Unmerge, Migrate),
+    *(ClearRefs, Fork, Unmap, Unmerge, Migrate, Move),
 )
 """The events that a block can have."""
 
@@ -77,12 +79,12 @@ def allowed_orders(machine: Machine) -> dict[VmFlag, tuple[int, ...]]:
     return {flags: orders_of(machine, flags) for flags in kinds}
 
 
-def check_apart(world: World, shared: SharedRegion, table_pages: int) -> None:
+def check_apart(process: Process, shared: SharedRegion, table_pages: int) -> None:
     """Raise where a page table would be of two regions."""
     first, last = (page // table_pages for page in (shared.base, shared.end - 1))
-    for other in world.processes[shared.members[0]].shared_regions():
+    for other in process.shared_regions():
         begins, ends = (page // table_pages for page in (other.base, other.end - 1))
-        if other is not shared and begins <= last and first <= ends:
+        if other.name != shared.name and begins <= last and first <= ends:
             raise NotModelled(
                 f"with large folios (machine.thp) regions that share 2 MiB of addresses are not "
                 f"modelled; {other.name} and {shared.name} do"
@@ -106,7 +108,7 @@ class Folios:
     def place(self, shared: SharedRegion, _pages: int, column: int) -> None:
         """A new region, with nothing in it."""
         if any(self.regions.orders.values()):
-            check_apart(self.world, shared, self.regions.table_pages)
+            check_apart(self.world.processes[shared.members[0]], shared, self.regions.table_pages)
         self.regions.place(shared, self.world.table.columns[column].maps)
 
     def columns(self, shared: SharedRegion) -> Iterator[tuple[int, Column]]:
@@ -138,7 +140,52 @@ class Folios:
         if not isinstance(event, MODELLED):
             what = type(event).__name__.lower()
             raise NotModelled(f"{what} is not modelled with large folios (machine.thp)")
+        goes_on = True
+        for part, each in self.with_rest(shared, walk, event):
+            goes_on &= self.sweep(tally, shared, part, each)
+        return goes_on
+
+    def sweep(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> bool:
+        """The same, of an event that is modelled."""
         return Sweep(self.regions, tally, shared, event).over(walk)
+
+    def with_rest(
+        self, shared: SharedRegion, walk: Walk, event: Event
+    ) -> Iterator[tuple[Walk, Event]]:
+        """A process comes or goes in pages as well that lie beyond the end of the region."""
+        gone, pages = isinstance(event, Unmap) and event.gone, shared.region.pages
+        rest = self.stored(shared) - pages if gone or isinstance(event, Fork) else 0
+        if not rest or walk.end != pages:
+            yield walk, event
+        elif gone:
+            yield Walk(walk.first, walk.count + rest), event
+        elif isinstance(event, Fork):
+            yield walk, event
+            yield Walk(pages, rest), event._replace(copy=False)
+
+    def stored(self, shared: SharedRegion) -> int:
+        """How many pages are kept of a region, which may have become smaller."""
+        return StoredPages(self.regions, self.regions.tables_of(shared), shared.base).pages
+
+    def check_room(self, process: Process, shared: SharedRegion) -> None:
+        """Raise where a process would have a region that is not modelled there."""
+        if any(self.regions.orders.values()):
+            check_apart(process, shared, self.regions.table_pages)
+
+    def rebase(self, shared: SharedRegion, base: int) -> None:
+        """A region, which was at an address, has moved."""
+        rebase(self.regions, shared, base)
+
+    def resize(self, shared: SharedRegion, column: int) -> int:
+        """A region has another size; new pages are of a column. How many were kept of it."""
+        return resize(self.regions, shared, self.world.table.columns[column].maps)
+
+    def leave_empty(
+        self, moved: SharedRegion, left: SharedRegion, column: int, kept: list[range]
+    ) -> None:
+        """A region that MREMAP_DONTUNMAP has emptied, before the other is moved."""
+        maps = self.world.table.columns[column].maps
+        leave_empty(self.regions, moved, left, maps, kept)
 
     def adjust_trans_huge(self, tally: Tally, process: Process, address: int) -> None:
         """vma_adjust_trans_huge(): a huge entry does not go on beyond the end of a VMA."""

@@ -42,7 +42,7 @@ class Pagewise:
 
     def place(self, shared: SharedRegion, _pages: int, column: int) -> None:
         """A new region, with nothing in it."""
-        check_apart(self.world, shared, self.table_pages)
+        check_apart(self.world.processes[shared.members[0]], shared, self.table_pages)
         size, maps = self.table_pages, self.world.table.columns[column].maps
         ends = [*range(shared.base - shared.base % size + size, shared.end, size), shared.end]
         starts = [shared.base, *ends[:-1]]

@@ -11,12 +11,13 @@ from swaptrace.mm.blockvalue import empty
 from swaptrace.mm.column import Column
 from swaptrace.mm.column import Mapping as PageMapping
 from swaptrace.replay.folios.around import Piece, Pieces
+from swaptrace.replay.folios.cutting import first_pages
 from swaptrace.replay.folios.effects import Effects
 from swaptrace.replay.folios.slotmap import SLOT_CACHE, SlotMap
 from swaptrace.replay.folios.statekey import state_key
-from swaptrace.replay.folios.stretches import Stretch, StretchTables, single
+from swaptrace.replay.folios.stretches import StretchTables, single
 from swaptrace.replay.processes import SharedRegion
-from swaptrace.replay.space import VmArea
+from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.table import Table
 from swaptrace.replay.world import World
 from swaptrace.vmflags import VmFlag
@@ -51,21 +52,26 @@ class Regions:
             )
         return slots.swap_full
 
+    def tables_of(self, shared: SharedRegion) -> StretchTables:
+        """The page tables of a region, which processes may have at several addresses."""
+        return self.tables[id(shared.region)]
+
     def place(self, shared: SharedRegion, maps: tuple[PageMapping, ...]) -> None:
         """A new region, all pages of which are mapped so, with nothing in it."""
+        tables = self.tables[id(shared.region)] = StretchTables()
+        self.fill(tables, shared.base, shared.end, maps)
+
+    def fill(
+        self, tables: StretchTables, start: int, end: int, maps: tuple[PageMapping, ...]
+    ) -> None:
+        """Append page tables with nothing in them."""
         size = self.table_pages
-        first, last = shared.base // size, (shared.end - 1) // size
-        tables = self.tables[id(shared)] = StretchTables(first)
-
-        def empty(number: int, count: int) -> Stretch:
-            start, end = max(number * size, shared.base), min((number + 1) * size, shared.end)
-            return single(tuple(self.empty(start, end, maps)), ())._replace(tables=count)
-
-        tables.append(empty(first, 1))
-        if last > first + 1:
-            tables.append(empty(first + 1, last - first - 1))
-        if last > first:
-            tables.append(empty(last, 1))
+        while start < end:
+            stop = min(start - start % size + size, end)
+            count = max((end - start) // size, 1) if start % size == 0 else 1
+            blocks = tuple(self.empty(start, stop, maps))
+            tables.append(single(blocks, ())._replace(tables=count))
+            start = stop + (count - 1) * size
 
     def empty(self, start: int, end: int, maps: tuple[PageMapping, ...]) -> Iterator[int]:
         """Blocks of pages that are all alike and have no folios."""
@@ -75,15 +81,25 @@ class Regions:
             yield self.effects.number(empty(start % size, stop - start, maps, size))
             start = stop
 
+    def views(self, shared: SharedRegion) -> Iterator[tuple[AddressSpace, int]]:
+        """The address space of each process that shares a region, and where it lies in that."""
+        for name in shared.members:
+            process = self.world.processes[name]
+            yield process.space, process.regions.get(shared.name, shared).base
+
     def pieces(self, shared: SharedRegion, first: int, end: int) -> Pieces:
         """The VMAs that pages of a region lie in, of each process that shares it."""
-        low, high = shared.base + first, shared.base + end
+        end = min(end, shared.region.pages)
         return tuple(
             tuple(
-                Piece(max(area.start, low) - low, min(area.end, high) - low, self.orders_of(area))
-                for area in self.world.processes[name].space.within(low, high)
+                Piece(
+                    max(area.start - base, first) - first,
+                    min(area.end - base, end) - first,
+                    self.orders_of(area),
+                )
+                for area in space.within(base + first, base + end)
             )
-            for name in shared.members
+            for space, base in self.views(shared)
         )
 
     def orders_of(self, area: VmArea) -> tuple[int, ...]:
@@ -93,9 +109,9 @@ class Regions:
     def alike(self, shared: SharedRegion, first: int, end: int) -> tuple[int, int]:
         """The pages of a region around some that lie in the same VMAs, if those lie in one each."""
         low, high = 0, shared.region.pages
-        for name in shared.members:
-            for area in self.world.processes[name].space.areas:
-                start, stop = area.start - shared.base, area.end - shared.base
+        for space, base in self.views(shared):
+            for area in space.areas:
+                start, stop = area.start - base, area.end - base
                 if start <= first and end <= stop:
                     low, high = max(low, start), min(high, stop)
                 elif stop <= first:
@@ -108,7 +124,11 @@ class Regions:
 
     def columns(self, shared: SharedRegion) -> Iterator[tuple[int, Column]]:
         """The pages of a region by themselves, those alike together."""
-        for stretch in self.tables[id(shared)].stretches:
+        return first_pages(self.stored_columns(shared), shared.region.pages)
+
+    def stored_columns(self, shared: SharedRegion) -> Iterator[tuple[int, Column]]:
+        """The same with those beyond its end."""
+        for stretch in self.tables_of(shared).stretches:
             found = [run for each in stretch.blocks for run in self.effects.pages(each)]
             if len({column for _, column in found}) == 1:
                 yield stretch.tables * sum(pages for pages, _ in found), found[0][1]
@@ -118,22 +138,25 @@ class Regions:
 
     def huge(self, shared: SharedRegion, member: int) -> Iterator[tuple[int, bool]]:
         """How many pages each block has, and whether a PMD entry of the process maps it whole."""
-        for stretch in self.tables[id(shared)].stretches:
-            for _ in range(stretch.tables):
-                for value in (self.effects.blocks[number] for number in stretch.blocks):
-                    yield value.pages, bool(value.pmds) and value.pmds[member] is Pmd.HUGE
+        blocks = (
+            (value.pages, bool(value.pmds) and value.pmds[member] is Pmd.HUGE)
+            for stretch in self.tables_of(shared).stretches
+            for _ in range(stretch.tables)
+            for value in (self.effects.blocks[number] for number in stretch.blocks)
+        )
+        return first_pages(blocks, shared.region.pages)
 
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""
-        tables = [self.tables[id(shared)] for shared in self.world.shared_regions()]
+        tables = [self.tables_of(shared) for shared in self.world.shared_regions()]
         return state_key(self.slots, tables, self.effects.size)
 
     def cached_alone(self, shared: SharedRegion, number: int, block: int) -> bool:
         """Whether there is a folio in the swap cache that no swap PTE needs, in another block than
         this one of that page table."""
         for each in self.world.shared_regions():
-            for start, stretch in self.tables[id(each)].numbered():
-                here = each is shared and start == number
+            for start, stretch in self.tables_of(each).numbered():
+                here = each.region is shared.region and start == number
                 for k, value in enumerate(stretch.blocks):
                     if not (here and block in (k, -1)) and self.effects.cached_alone(value):
                         return True

@@ -57,7 +57,7 @@ def single(blocks: tuple[int, ...], rows: PageRows) -> Stretch:
 class StretchTables:
     """The page tables of a region, numbered from `first` on."""
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int = 0) -> None:
         self.first = first
         self.starts: list[int] = []
         self.stretches: list[Stretch] = []
@@ -84,6 +84,14 @@ class StretchTables:
     def numbered(self) -> Iterator[tuple[int, Stretch]]:
         """Each stretch with the number of its first page table."""
         return zip(self.starts, self.stretches, strict=True)
+
+    def cut_off(self, end: int) -> None:
+        """Only the page tables before this one are left."""
+        index, inside = self.find(end)
+        if inside:
+            self.stretches[index] = self.stretches[index].part(0, inside)
+        del self.starts[index + (inside > 0) :]
+        del self.stretches[index + (inside > 0) :]
 
     def replace(self, number: int, new: list[Stretch]) -> None:
         """Put page tables in the place of as many, from one on."""

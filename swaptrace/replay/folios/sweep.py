@@ -48,8 +48,9 @@ class Sweep:
     ) -> None:
         self.regions, self.tally, self.shared, self.event = regions, tally, shared, event
         self.slots, self.effects = regions.slots, regions.effects
-        self.tables = regions.tables[id(shared)]
+        self.tables = regions.tables_of(shared)
         self.size = regions.table_pages
+        self.phase, self.end = shared.base % self.size, shared.region.pages
         self.table: Opened | None = None
         self.visited = 0
         self.scanned: list[KhugepagedScan] = []
@@ -57,10 +58,10 @@ class Sweep:
 
     def over(self, walk: Walk) -> bool:
         """Visit the pages of a walk in its order; False if one ended the step."""
+        self.end = max(self.end, walk.end)
         if walk.scattered is not None or walk.seed is not None or walk.stride >= self.size:
             return self.one_by_one(walk)
-        base = self.shared.base
-        numbers = range((base + walk.first) // self.size, (base + walk.end - 1) // self.size + 1)
+        numbers = range(self.number(walk.first), self.number(walk.end - 1) + 1)
         number, step = (numbers[-1], -1) if walk.backward else (numbers[0], 1)
         pages = range(walk.first, walk.end, walk.stride)
         trail: list[Visit] = []
@@ -93,7 +94,7 @@ class Sweep:
             )
         goes_on = True
         for page in walk.pages().tolist():
-            number = (self.shared.base + page) // self.size
+            number = self.number(page)
             if self.table is None or self.table.number != number:
                 self.close()
                 self.table = self.open(number)
@@ -103,10 +104,18 @@ class Sweep:
         self.close()
         return goes_on
 
+    def number(self, page: int) -> int:
+        """Which of the region's page tables maps a page."""
+        return (self.phase + page) // self.size
+
+    def address(self, number: int) -> int:
+        """Where what a page table maps begins."""
+        return self.shared.base - self.phase + number * self.size
+
     def bounds(self, number: int) -> tuple[int, int]:
         """The pages of the region that a page table maps."""
-        start = number * self.size - self.shared.base
-        return max(start, 0), min(start + self.size, self.shared.region.pages)
+        start = number * self.size - self.phase
+        return max(start, 0), min(start + self.size, self.end)
 
     def open(self, number: int) -> Opened:
         """A page table to visit."""
@@ -281,7 +290,7 @@ class Sweep:
         """The read-ahead of the VMA that all of a page table lies in, as seen from there; where its
         last fault was matters only nearby."""
         space = self.regions.world.processes[self.shared.members[self.event.process]].space
-        start = number * self.size
+        start = self.address(number)
         areas = space.within(start, start + self.size)
         if len(areas) != 1:
             return None
@@ -304,14 +313,14 @@ class Sweep:
             after = Stretch(times, after.blocks, after.rows_at(times - 1), back)
         lowest = number if step > 0 else number - times + 1
         self.tables.replace(lowest, [after])
-        self.count(trail[1].counted, lowest * self.size - self.shared.base, times)
+        self.count(trail[1].counted, lowest * self.size - self.phase, times)
         self.move_readahead(number - step, step * times * self.size)
         return times
 
     def move_readahead(self, number: int, further: int) -> None:
         """The last fault was so many pages further on, if it was in a page table."""
         space = self.regions.world.processes[self.shared.members[self.event.process]].space
-        start = number * self.size
+        start = self.address(number)
         for area in space.within(start, start + 1):
             if start <= area.readahead.last < start + self.size:
                 space.put(area, area._replace(readahead=relative(area.readahead, -further)))
