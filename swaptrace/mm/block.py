@@ -5,9 +5,9 @@ stretch of pages that nothing crosses: no folio, no window of read-ahead, no wal
 larger than the range of one page table. It is changed in place, as the kernel changes its page
 tables; `BlockPage` (mm/blockpage.py) is one of its pages to the kernel functions of this package.
 
-Folios are numbered within the block. A folio lies naturally aligned and is never moved, so that
-page `i` of the block can only be mapped to page `i - first` of it. Slots are positions on the
-swap device.
+Folios are numbered within the block. A folio lies naturally aligned unless mremap() has moved it,
+but never in parts: page `i` of the block can only be mapped to page `i - first` of it. Slots are
+positions on the swap device.
 """
 
 from __future__ import annotations
