@@ -63,6 +63,20 @@ def test_an_entry_of_2_mib_moves_as_one() -> None:
     assert (found.total["thp_fault_alloc"], found.total["minflt"]) == (4, 5)
 
 
+def test_an_entry_of_2_mib_stays_one() -> None:
+    """Do its pages look like its first one, of which a child has given up others?"""
+    found = run(
+        f"""{TOUCHED % "4MiB"}
+- fork: child
+- {{madvise: a, advice: DONTNEED, offset: 980KiB, length: 2916KiB, process: child}}
+- {{mremap: a, size: 4MiB, to: 0x10000000, {FIXED}}}
+""",
+        "2MiB",
+    )
+    assert found.pages is not None
+    assert found.pages["main"]["a"] == "512PD,512PDX"
+
+
 def test_what_a_huge_entry_maps_is_moved_page_by_page_elsewhere() -> None:
     """Is a page table left where it was, so that a write there brings in one page?"""
     total = run(
@@ -104,6 +118,7 @@ def test_a_child_stays_where_the_folios_were() -> None:
 - exit: main
 - {{madvise: a, advice: PAGEOUT, process: child}}
 """)
+    assert found.pages is not None
     assert found.pages["child"]["a"] == "32SD"
 
 
@@ -112,7 +127,10 @@ def test_a_child_stays_where_the_folios_were() -> None:
     [
         (f"- {{mremap: a, size: 64KiB, to: 0x9f8000, {FIXED}}}", "two page tables map it"),
         (f"- fork: c\n- {{mremap: a, size: 64KiB, to: 0x801000, {FIXED}}}", "a multiple of 2 MiB"),
-        (f"- {{mmap: b, size: 4KiB}}\n- {{mremap: a, size: 64KiB, to: 0x210000, {FIXED}}}", "share"),
+        (
+            f"- {{mmap: b, size: 4KiB}}\n- {{mremap: a, size: 64KiB, to: 0x210000, {FIXED}}}",
+            "share",
+        ),
     ],
 )
 def test_what_is_not_modelled_says_so(steps: str, why: str) -> None:

@@ -65,12 +65,12 @@ class StoredPages:
         )
 
     def opened(self, numbers: range, base: int) -> Block:
-        """Page tables as one block, if the region began at `base`; its PMD entries are those of a
-        page table to which all of them move."""
+        """Page tables as one block, if the region began at `base`. The PMD entries are those of the
+        only one, or of a page table to which all of them move."""
         tables = [self.blocks(number) for number in numbers]
         parts = [part for table in tables for part in table]
         block = thaw(base + self.first(numbers[0]), parts, self.effects.size)
-        if has_pmds(self.effects.size):
+        if has_pmds(self.effects.size) and len(tables) > 1:
             block.pmds = established(blocks[0][0].pmds for blocks in tables)
         return block
 
