@@ -20,12 +20,15 @@ from swaptrace.mm.pmd import PmdPage
 class BlockBatches:
     """What waits in each, in its order, of all blocks: `new` is that of new folios, `advised` that
     of MADV_FREE or MADV_COLD, `locked` that of mlock. A folio that has gone meanwhile keeps its
-    place."""
+    place. `doubtful` are those of which it is not known whether they wait in that of MADV_COLD, to
+    which `most_advised` have come at most."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.new: list[BlockFolio] = []
         self.advised: list[BlockFolio] = []
+        self.doubtful: list[BlockFolio] = []
+        self.most_advised = 0
         self.locked: list[tuple[BlockFolio, MlockEntry]] = []
 
     def references(self, folio: BlockFolio) -> int:
@@ -47,11 +50,27 @@ class BlockBatches:
         if self.is_full(self.new, folio):
             self.new.clear()
 
-    def queue(self, folio: BlockFolio) -> None:
-        """folio_mark_lazyfree(), folio_deactivate()."""
-        self.advised.append(folio)
-        if self.is_full(self.advised, folio):
-            self.advised.clear()
+    def queue(self, folio: BlockFolio, sure: bool = True) -> None:
+        """folio_mark_lazyfree(), folio_deactivate(); not `sure` to come to it."""
+        if folio.nr_pages > 1 and sure:
+            self.empty_advised()
+            return
+        if folio.nr_pages == 1:
+            self.most_advised += 1
+            (self.advised if sure else self.doubtful).append(folio)
+        if folio.nr_pages == 1 and self.most_advised < self.capacity:
+            return
+        if sure and not self.doubtful:
+            self.empty_advised()
+            return
+        self.doubtful += self.advised
+        self.advised.clear()
+
+    def empty_advised(self) -> None:
+        """The batch of MADV_FREE or MADV_COLD has nothing in it."""
+        self.advised.clear()
+        self.doubtful.clear()
+        self.most_advised = 0
 
     def lock(self, folio: BlockFolio, entry: MlockEntry) -> None:
         """mlock_folio(), mlock_new_folio(), munlock_folio()."""
@@ -84,7 +103,7 @@ class BlockBatches:
     def drain(self) -> None:
         """lru_add_drain()."""
         self.new.clear()
-        self.advised.clear()
+        self.empty_advised()
         self.drain_locked()
 
 
@@ -109,7 +128,10 @@ class KeptPage(PmdPage):
     def let_go(self) -> None:
         """What waits goes on to wait."""
 
-    def batch_references(self, f: int) -> int:
+    def in_doubt(self, f: int) -> bool:
+        return is_in(self.block.folios[f], self.around.batches.doubtful)
+
+    def sure_references(self, f: int) -> int:
         return self.around.batches.references(self.block.folios[f])
 
     def off_lru(self, f: int) -> bool:
@@ -121,6 +143,10 @@ class KeptPage(PmdPage):
     def queue_inactive(self, f: int) -> None:
         self.around.batches.queue(self.block.folios[f])
         self.set_active(f, False)
+
+    def queue_perhaps(self, f: int) -> None:
+        self.around.batches.queue(self.block.folios[f], sure=False)
+        self.set_folio(f, active=False)
 
     def queue_mlock(self, f: int, entry: MlockEntry) -> None:
         if entry != "unlock":

@@ -225,7 +225,8 @@ class Folio(NamedTuple):
     five are known where the batches are kept: `batched` is that it waits in the per-CPU batch of
     new folios (not folio_test_lru()), `queued` in that of MADV_FREE or MADV_COLD; each has a
     reference, and so has each of its entries in the batch of mlock, `mlocks`. `active` is
-    PG_active, or None where that is not known, as of one that was `marked` as accessed or locked.
+    PG_active. That and `queued` are None where they are not known, as of one that was `marked` as
+    accessed or locked.
     """
 
     data: int
@@ -240,7 +241,7 @@ class Folio(NamedTuple):
     mlock_count: int = 0
     fresh: bool = False
     batched: bool = False
-    queued: bool = False
+    queued: bool | None = False
     mlocks: tuple[MlockEntry, ...] = ()
     active: bool | None = False
     marked: bool = False

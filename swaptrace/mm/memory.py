@@ -317,7 +317,7 @@ def wp_can_reuse_anon_folio(page: Page, f: int) -> bool:
         return page.wp_can_reuse_large_anon_folio(f)
     if page.off_lru(f) and page.refs(f).ref_count <= most_references(page, f):
         page.lru_add_drain()
-    if not ask(page.policy, "can_reuse_anon", bool, page.refs(f)):
+    if not page.can_reuse_anon(f):
         return False
     folio_free_swap(page, f)
     return True

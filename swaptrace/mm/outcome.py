@@ -26,7 +26,7 @@ read ahead, or had to be read through it (swapin_readahead)."""
 class Batched(NamedTuple):
     """Whether an event drained all per-CPU batches, or emptied that of new folios (`filled`) or of
     mlock (`mlock_filled`); how many came since to these (`added`, `mlocked`) and to that of
-    MADV_FREE or MADV_COLD (`queued`)."""
+    MADV_FREE or MADV_COLD (`queued`, and perhaps `doubtful` more)."""
 
     drained: bool = False
     filled: bool = False
@@ -34,6 +34,7 @@ class Batched(NamedTuple):
     queued: int = 0
     mlock_filled: bool = False
     mlocked: int = 0
+    doubtful: int = 0
 
 
 class Outcome(NamedTuple):

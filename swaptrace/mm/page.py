@@ -29,7 +29,7 @@ from swaptrace.mm.column import (
 )
 from swaptrace.mm.event import Facts
 from swaptrace.mm.outcome import Batched, FaultResult, Lookup
-from swaptrace.mm.policy import FolioRefs, Held, Policy
+from swaptrace.mm.policy import FolioRefs, Held, Policy, ask
 from swaptrace.mm.waiting import Waiting
 
 UNBATCHED: Final = Batched()
@@ -86,6 +86,7 @@ class Page(Waiting):
         self.ends = False
         self.batch = set()
         self.queued = set()
+        self.doubtful = set()
         self.mlocks = {}
         self.fresh = set()
         self.batched = UNBATCHED
@@ -98,7 +99,7 @@ class Page(Waiting):
             self.folios = [
                 folio._replace(
                     batched=f in self.batch,
-                    queued=f in self.queued,
+                    queued=None if f in self.doubtful else f in self.queued,
                     mlocks=self.mlocks.get(f, ()),
                 )
                 for f, folio in enumerate(self.folios)
@@ -282,18 +283,29 @@ class Page(Waiting):
         """Whether PG_mlocked is a state of folio `f`."""
         return not (self.folios[f].ksm or self.in_page_cache(f))
 
-    def refs(self, f: int, held: Held = 0) -> FolioRefs:
+    def refs(self, f: int, held: Held = 0, doubtful: int | None = None) -> FolioRefs:
         """What a policy may know of folio `f`, of which the caller holds `held` references, and the
-        per-CPU batches perhaps some."""
+        per-CPU batches perhaps some, with so many that are `doubtful`."""
         slot = self.folios[f].slot
         swap_count = None if slot is None else self.swap_count(slot)
         mapcount, nr_pages = self.mapcount(f), self.nr_pages(f)
-        references = held + self.batch_references(f)
+        sure = self.batch_references(f) if doubtful is None else self.sure_references(f)
+        references = held + sure + (doubtful or 0)
         refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), references, nr_pages)
         if self.folios[f].ksm:
             refs = refs._replace(ksm=True)
         pins = self.pin_count(f) if self.pins else 0
         return refs._replace(ref_count=refs.ref_count + pins, pins=pins) if pins else refs
+
+    def can_reuse_anon(self, f: int) -> bool:
+        """What the policy says, which may be the same whether or not a batch has the folio."""
+        answers: set[bool] = set()
+        if self.in_doubt(f):
+            either = [self.refs(f, doubtful=more) for more in (0, 1)]
+            answers = {ask(self.policy, "can_reuse_anon", bool, refs) for refs in either}
+        if len(answers) != 1:
+            answers = {ask(self.policy, "can_reuse_anon", bool, self.refs(f))}
+        return answers.pop()
 
     def add_process(self, mapping: Mapping) -> None:
         """A child has the page, mapped like this."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import islice
 
-from swaptrace.errors import NotModelled
 from swaptrace.mm.column import Pte, Shmem, SwapPte
 from swaptrace.mm.page import Page, drop_data
 from swaptrace.mm.shmem import pte_install_uffd_wp_if_needed, shmem_writeout
@@ -35,15 +34,11 @@ def madvise_cold(page: Page, p: int) -> None:
 
 
 def deactivate(page: Page, f: int) -> None:
-    """folio_deactivate(): an active folio waits to be made inactive. Raises `NotModelled` where it
-    is not known whether it is."""
+    """folio_deactivate(): an active folio waits to be made inactive."""
     active = page.folios[f].active
     if active is None:
-        raise NotModelled(
-            "MADV_COLD of a page after a swap-in, mlock, MADV_POPULATE or a pin is not modelled "
-            "where the batch is kept (machine.lru_batch): whether it is active is not known"
-        )
-    if active:
+        page.queue_perhaps(f)
+    elif active:
         page.queue_inactive(f)
 
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from swaptrace.counters import Counter
+from swaptrace.errors import NotModelled
 from swaptrace.mm.column import Column, Folio, Mapping, MlockEntry, Vma
 from swaptrace.mm.event import Facts
 from swaptrace.mm.outcome import Batched
@@ -14,13 +15,15 @@ from swaptrace.mm.outcome import Batched
 
 class Waiting(ABC):
     """What of a `Page` has to do with the batches: `batch` is that of new folios, `queued` that of
-    MADV_FREE or MADV_COLD, `mlocks` that of mlock; `fresh` are the folios that nobody has mapped
-    yet, `batched` is what the event has put into the batches."""
+    MADV_FREE or MADV_COLD, `mlocks` that of mlock, `doubtful` are folios of which it is not known
+    whether they wait in that of MADV_COLD; `fresh` are the folios that nobody has mapped yet,
+    `batched` is what the event has put into the batches."""
 
     __slots__ = (
         "batch",
         "batched",
         "column",
+        "doubtful",
         "facts",
         "folios",
         "fresh",
@@ -35,6 +38,7 @@ class Waiting(ABC):
     maps: list[Mapping]
     batch: set[int]
     queued: set[int]
+    doubtful: set[int]
     mlocks: dict[int, tuple[MlockEntry, ...]]
     fresh: set[int]
     batched: Batched
@@ -60,8 +64,8 @@ class Waiting(ABC):
         for f, folio in enumerate(self.column.folios):
             if folio.batched:
                 self.batch.add(f)
-            if folio.queued:
-                self.queued.add(f)
+            if folio.queued is not False:
+                (self.doubtful if folio.queued is None else self.queued).add(f)
             if folio.mlocks:
                 self.mlocks[f] = folio.mlocks
             if folio.fresh:
@@ -134,7 +138,22 @@ class Waiting(ABC):
         return f in self.batch or "new" in self.mlocks.get(f, ())
 
     def batch_references(self, f: int) -> int:
-        """How many the batches have to folio `f`."""
+        """How many the batches have to folio `f`. Raises `NotModelled` where it is not known
+        whether it waits in that of MADV_COLD."""
+        if self.in_doubt(f):
+            raise NotModelled(
+                "a fault on a page after MADV_COLD, and before what drains the batches, is not "
+                "modelled where the batch is kept (machine.lru_batch) and the page was swapped in, "
+                "locked, populated or pinned before: whether it was active is not known"
+            )
+        return self.sure_references(f)
+
+    def in_doubt(self, f: int) -> bool:
+        """Whether it is not."""
+        return f in self.doubtful
+
+    def sure_references(self, f: int) -> int:
+        """How many there are in any case."""
         return (f in self.batch) + (f in self.queued) + len(self.mlocks.get(f, ()))
 
     def queue_inactive(self, f: int) -> None:
@@ -143,6 +162,12 @@ class Waiting(ABC):
         self.queued.add(f)
         self.set_active(f, False)
         self.batched = self.batched._replace(queued=self.batched.queued + 1)
+
+    def queue_perhaps(self, f: int) -> None:
+        """folio_deactivate() of one of which it is not known whether it is active."""
+        self.doubtful.add(f)
+        self.set_folio(f, active=False)
+        self.batched = self.batched._replace(doubtful=self.batched.doubtful + 1)
 
     def set_active(self, f: int, yes: bool | None) -> None:
         """PG_active, where the batches are kept; None: it depends on what is not modelled."""
@@ -155,5 +180,6 @@ class Waiting(ABC):
             self.count(Counter.LRU_DRAINS)
         self.batch.clear()
         self.queued.clear()
+        self.doubtful.clear()
         self.mlock_drain()
         self.batched = Batched(drained=True)

@@ -46,6 +46,11 @@ def unqueued(folio: Folio) -> Folio:
     return folio._replace(queued=False)
 
 
+def doubted(folio: Folio) -> Folio:
+    """It waits, or not."""
+    return folio._replace(queued=folio.queued and None)
+
+
 def mlocked(folio: Folio) -> Folio:
     """mlock_folio_batch(), with the flags of the kernel."""
     on_list = not folio.batched and "new" not in folio.mlocks
@@ -84,6 +89,7 @@ class Lists:
         self.drains_ahead = machine.kernel != "7.3"
         self.new: list[Entry] = []
         self.freed: list[Entry] = []
+        self.doubts = False
         self.locked: list[Entry] = []
 
     def key(self) -> tuple[object, ...]:
@@ -103,6 +109,7 @@ class Lists:
     def drain(self) -> None:
         self.empty(self.new, listed)
         self.empty(self.freed, unqueued)
+        self.doubts = False
         self.empty(self.locked, mlocked)
 
     def zap(self) -> None:
@@ -152,11 +159,18 @@ class Lists:
             self.empty(self.locked, mlocked)
         self.put(shared, page, row.new)
         self.new += [entry] * row.batch.added
-        self.freed += [entry] * row.batch.queued
+        self.freed += [entry] * (row.batch.queued + row.batch.doubtful)
+        self.doubts = self.doubts or row.batch.doubtful > 0
         self.locked += [entry] * row.batch.mlocked
-        if len(self.freed) == self.capacity:
-            self.empty(self.freed, unqueued)
+        if len(self.freed) >= self.capacity:
+            self.full()
         return row
+
+    def full(self) -> None:
+        """The batch of MADV_FREE or MADV_COLD may be, and may have been before."""
+        freed = list(self.freed)
+        self.empty(self.freed, doubted if self.doubts else unqueued)
+        self.freed = freed if self.doubts else []
 
     def read(self, tally: Tally, walk: Walk, task: Any) -> None:
         for page in walk.ordered().pages().tolist():

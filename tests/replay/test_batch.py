@@ -347,21 +347,21 @@ UNMODELLED = {
     "who is active": (
         "7.2",
         "zram",
-        "- {madvise: b, advice: POPULATE_READ}\n- {madvise: b, advice: COLD}\n",
-        "whether it is active is not known",
+        "- {madvise: b, advice: POPULATE_READ}\n- {madvise: b, advice: COLD}\n- {write: b}\n",
+        "whether it was active is not known",
     ),
     "who was in swap": (
         "7.2",
         "zram",
-        "- {read: b}\n- {madvise: b, advice: COLD}\n",
-        "whether it is active is not known",
+        "- {read: b}\n- {madvise: b, advice: COLD}\n- {write: b}\n",
+        "whether it was active is not known",
     ),
     "who was unevictable": (
         "7.2",
         "disk",
         "- {read: b}\n- {mlock: b, flags: MLOCK_ONFAULT}\n- {munlock: b}\n"
-        "- {madvise: b, advice: COLD}\n",
-        "whether it is active is not known",
+        "- {madvise: b, advice: COLD}\n- {write: b}\n",
+        "whether it was active is not known",
     ),
 }
 

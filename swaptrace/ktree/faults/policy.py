@@ -240,6 +240,7 @@ def _copied(page: Page) -> Page:
         setattr(other, name, getattr(page, name))
     other.maps, other.folios, other.slots = list(page.maps), list(page.folios), list(page.slots)
     other.pins, other.batch, other.queued = list(page.pins), set(page.batch), set(page.queued)
+    other.doubtful = set(page.doubtful)
     other.mlocks, other.fresh = page.mlocks.copy(), set(page.fresh)
     other.counts, other.path, other.broken = page.counts.copy(), list(page.path), list(page.broken)
     return other
@@ -247,7 +248,7 @@ def _copied(page: Page) -> Page:
 
 def _state(page: Page) -> tuple[object, ...]:
     state = page.maps, page.folios, page.slots, page.pins, page.counts
-    batches = page.batch, page.queued, page.mlocks, page.batched
+    batches = page.batch, page.queued, page.doubtful, page.mlocks, page.batched
     return *state, page.lookup, page.broken, page.wp_fault, *batches
 
 

@@ -82,10 +82,12 @@ ADVICE: Final = frozenset(
 @dataclass(slots=True)
 class Batch:
     """One of them: `count` entries, `pages` with one each, or more, to whose folios they still
-    refer, and what becomes of such a folio when it is emptied."""
+    refer, and what becomes of such a folio when it is emptied. `doubtful` is that some of the
+    entries may not be there."""
 
     emptied: Callable[[Folio], Folio]
     count: int = 0
+    doubtful: bool = False
     pages: dict[tuple[int, int], SharedRegion] = field(default_factory=dict)
 
 
@@ -106,7 +108,7 @@ class LruBatch:
 
     def key(self) -> tuple[object, ...]:
         """As `KeptBatch`."""
-        return self.new.count, self.advised.count, self.locked.count
+        return self.new.count, self.advised.count, self.advised.doubtful, self.locked.count
 
     @property
     def left(self) -> int:
@@ -129,13 +131,16 @@ class LruBatch:
 
     def _empty(self, batch: Batch) -> None:
         """It is full, or is drained."""
-        table = self.world.table
         for (_, page), shared in batch.pages.items():
-            column = table.columns[column_at(shared, page)]
-            folios = tuple(map(batch.emptied, column.folios))
-            put(shared, page, table.intern(column._replace(folios=folios)))
+            self._change(shared, page, batch.emptied)
         batch.pages.clear()
-        batch.count = 0
+        batch.count, batch.doubtful = 0, False
+
+    def _change(self, shared: SharedRegion, page: int, how: Callable[[Folio], Folio]) -> None:
+        """Change the folios of a page."""
+        table = self.world.table
+        column = table.columns[column_at(shared, page)]
+        put(shared, page, table.intern(column._replace(folios=tuple(map(how, column.folios)))))
 
     def zap(self) -> None:
         """What a system call that unmaps pages begins with, and ends with where it frees them
@@ -221,7 +226,12 @@ class LruBatch:
         key, did, folios = (id(shared), page), row.batch, self.world.table.columns[row.new].folios
         for batch, filled, added, waits in (
             (self.new, did.filled, did.added, any(folio.batched for folio in folios)),
-            (self.advised, False, did.queued, any(folio.queued for folio in folios)),
+            (
+                self.advised,
+                False,
+                did.queued + did.doubtful,
+                any(folio.queued is not False for folio in folios),
+            ),
             (self.locked, did.mlock_filled, did.mlocked, any(folio.mlocks for folio in folios)),
         ):
             if did.drained or filled:
@@ -230,8 +240,23 @@ class LruBatch:
             batch.count += added
             if waits:
                 batch.pages[key] = shared
-        if self.advised.count == self.capacity:
+        self.advised.doubtful |= did.doubtful > 0
+        if did.queued + did.doubtful and self.advised.count >= self.capacity:
+            self._fill_advised(key)
+
+    def _fill_advised(self, last: tuple[int, int]) -> None:
+        """The batch of MADV_FREE or MADV_COLD is full, or may be, or may have been."""
+        if not self.advised.doubtful:
             self._empty(self.advised)
+            return
+        at_once = self.advised.count == self.capacity
+        for key in list(self.advised.pages) if at_once else [last]:
+            self._change(self.advised.pages[key], key[1], doubt)
+
+
+def doubt(folio: Folio) -> Folio:
+    """A folio of which it is not known any more whether it waits."""
+    return folio._replace(queued=None) if folio.queued else folio
 
 
 def check_known(step: Step) -> None:
