@@ -39,11 +39,11 @@ def pin(world: World, tally: Tally, process: Process, step: PinStep) -> Errno:
 
 
 def check_modelled(world: World, step: PinStep) -> None:
-    """Raise `NotModelled` where it is not known what unsharing does."""
+    """Raise `NotModelled` where pins are not kept, or it is not known what unsharing does."""
+    if large_folios(world.machine.thp):
+        raise NotModelled("a pin is not modelled with large folios (machine.thp)")
     if step.mode != "longterm_read":
         return
-    if large_folios(world.machine.thp):
-        raise NotModelled("mode: longterm_read is not modelled with large folios (machine.thp)")
     if world.table.policy.functions:
         raise NotModelled("mode: longterm_read is not modelled under a kernel tree's policy")
 
