@@ -74,7 +74,6 @@ NOT_KNOWN = {
         "- {mlock: c}\n- {madvise: c, advice: MERGEABLE}\n- {ksm_scan: true}\n",
         "of locked memory is not modelled",
     ),
-    "who is active": ("- {madvise: b, advice: COLD}\n", "whether it is active is not known"),
 }
 
 
@@ -85,3 +84,10 @@ def test_what_is_not_known_of_merged_pages_is_an_error(what: str) -> None:
     alone = "- {mmap: c, size: 4KiB}\n- {memset: c, value: 7}\n- {munmap: b, length: 252KiB}\n"
     with pytest.raises(SwaptraceError, match=message):
         run("7.2", MERGED + alone + steps)
+
+
+def test_a_merged_page_is_copied_active_or_not() -> None:
+    """Is MADV_COLD of one no error, as a write asks for no references that could decide?"""
+    alone = "- {mmap: c, size: 4KiB}\n- {memset: c, value: 7}\n- {munmap: b, length: 252KiB}\n"
+    steps = alone + "- {madvise: b, advice: COLD, offset: 252KiB}\n- {write: b, offset: 252KiB}\n"
+    assert run("7.2", MERGED + steps).total["wp_copy"] == 1
