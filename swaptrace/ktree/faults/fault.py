@@ -143,12 +143,14 @@ class Fault:
         """set_pte_at(): a folio that it maps takes over the reference of the fault; a slot whose
         swap PTE goes keeps its reference until swap_free()."""
         old = self.page.maps[self.p].pte
-        if isinstance(old, SwapPte):
-            self.kept[old.slot] += 1
         maps = pte.folio if isinstance(pte, Pte) and not pte.is_zero_page else None
-        mapped = isinstance(old, Pte) and old.folio == maps
-        if isinstance(old, Pte) and not old.is_zero_page and not mapped:
-            raise Unmodelled("the PTE of a mapped folio is replaced by another one")
+        mapped = False
+        if type(old) is SwapPte:
+            self.kept[old.slot] += 1
+        elif isinstance(old, Pte):
+            mapped = old.folio == maps
+            if not mapped and not old.is_zero_page:
+                raise Unmodelled("the PTE of a mapped folio is replaced by another one")
         if maps is not None and not mapped:
             self.held[maps] -= 1
             self.mapping[maps] -= 1
@@ -164,7 +166,7 @@ class Fault:
                 "a PTE is PAGE_NONE where, and only where, it has the uffd bit in a VMA with "
                 "VM_UFFD_RWP; this one is otherwise"
             )
-        return Pte(*pte)
+        return pte if type(pte) is Pte else Pte(*pte)
 
     def free_slot(self, s: int) -> None:
         """swap_free(): one reference less. The PTE that held it is shown until it is set anew."""

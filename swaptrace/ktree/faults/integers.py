@@ -23,14 +23,15 @@ def operation(
 ) -> Callable[[Any, Any], Any]:
     """What an operator makes of values of two types."""
     of_integers = of_types(op, one, other, fail)
+    places = () if op == "!=" else (Address, PtePointer)
 
     def run(left: Any, right: Any) -> Any:
+        if type(left) in places:  # most of what the text of an expression does not compute itself
+            return left.computed(op, right, True)
         if type(left) is int and type(right) is int:
             return of_integers(left, right)
         if type(left) is Pointer and type(right) is Pointer and op in ("==", "!="):
             return int((left == right) == (op == "=="))
-        if op != "!=" and type(left) in (Address, PtePointer):
-            return left.computed(op, right, is_left=True)
         if isinstance(left, Symbolic):
             return _of_symbol(op, left, right, fail, is_left=True)
         if isinstance(right, Symbolic):

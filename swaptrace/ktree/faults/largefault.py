@@ -52,7 +52,7 @@ class LargeFault(Fault):
 
     def page_of(self, pointer: Any, count: int = 1) -> int:
         """The page whose entry a pointer points to, and `count` from there on."""
-        if not isinstance(pointer, PtePointer):
+        if type(pointer) is not PtePointer:
             raise Unmodelled("this needs a pointer to a PTE")
         i = self.i + pointer.number
         if not 0 <= i <= i + count <= len(self.block.maps):
@@ -115,7 +115,7 @@ class LargeFault(Fault):
             self.set_pte(pte)
             return
         old = self.block.maps[i][self.p].pte
-        if isinstance(old, SwapPte):
+        if type(old) is SwapPte:
             self.kept[old.slot] += 1
         elif old is not None:
             raise Unmodelled("the PTE of a mapped folio is replaced by another one")

@@ -196,8 +196,8 @@ def _zeromap(fault: LargeFault, entry: Any, count: Any) -> int:
 
 
 def _moved(_fault: LargeFault, pte: Any, by: Any = 1) -> Any:
-    slot, *bits = swap(pte)
-    return SwapPte(slot + fit(whole(by), LONG), *bits)
+    slot, exclusive, soft_dirty, uffd_wp = swap(pte)
+    return SwapPte(slot + fit(whole(by), LONG), exclusive, soft_dirty, uffd_wp)
 
 
 LARGE_SWAPPING: Final[Table] = {
