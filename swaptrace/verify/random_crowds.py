@@ -13,7 +13,6 @@ from typing import Final, Literal
 
 from swaptrace.advice import Advice
 from swaptrace.scenario.base import ByteRange
-from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.schema import (
     AccessStep,
     ExitStep,
@@ -26,6 +25,7 @@ from swaptrace.scenario.schema import (
 )
 from swaptrace.scenario.thp import Thp, sizes
 from swaptrace.scenario.values import LENGTH
+from swaptrace.verify.random_machine import of_kernel
 
 PAGE: Final = 4096
 REGION: Final = "buf"
@@ -61,8 +61,7 @@ class CrowdMaker:
         ]
         for _ in range(self.random.randint(8, 20)):
             steps += self.group(size // PAGE)
-        machine = Machine(page_size=PAGE, kernel=self.kernel, thp=self.thp)
-        return Scenario(name, "", machine, tuple(steps))
+        return Scenario(name, "", of_kernel(self.kernel, PAGE, self.thp), tuple(steps))
 
     def group(self, pages: int) -> Iterator[Step]:
         """A process comes, goes, or does something."""

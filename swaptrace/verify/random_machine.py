@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from swaptrace.backends import NO_SWAP
+from swaptrace.kernels import implied
 from swaptrace.scenario.hardware import Machine, Swap
+from swaptrace.scenario.thp import Thp
 
 FILLED: Final = ((30, 60), (60, 100), (100, 180))
 """How large a small swap area is, in percent of the memory that is touched."""
@@ -33,6 +35,12 @@ def machine(random: Random, fixed: Machine, pages: int, filling: float, pins: bo
     if random.random() < WITHOUT_SWAP and not fixed.thp:
         swap = replace(swap, backend=NO_SWAP, size=0)
     return replace(fixed, swap=swap, memlock=memlock)
+
+
+def of_kernel(kernel: str, page_size: int, thp: tuple[Thp, ...]) -> Machine:
+    """One of a kernel, with what that implies."""
+    values: dict[str, Any] = {**implied(kernel)}
+    return Machine(page_size=page_size, kernel=kernel, thp=thp, **values)
 
 
 def limited(random: Random, machine: Machine, kernel: str, pages: int) -> Machine:

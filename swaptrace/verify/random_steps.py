@@ -44,7 +44,7 @@ from swaptrace.verify.needs import needs
 from swaptrace.verify.random_access import pattern_step
 from swaptrace.verify.random_advice import ADVICE, OF_OBJECTS
 from swaptrace.verify.random_lock import lock_step
-from swaptrace.verify.random_machine import limited, machine
+from swaptrace.verify.random_machine import limited, machine, of_kernel
 from swaptrace.verify.random_mapping import (
     MAPPED,
     elsewhere,
@@ -111,7 +111,7 @@ class Maker:
 
     def machine(self, steps: list[Step]) -> Machine:
         """One of the kernel, whose errnos the steps have."""
-        fixed = Machine(page_size=self.page_size, kernel=self.kernel, thp=self.thp)
+        fixed = of_kernel(self.kernel, self.page_size, self.thp)
         wanted = needs(Scenario("", "", fixed, tuple(steps)))
         pages = wanted.memory // self.page_size
         made = machine(self.random, fixed, pages, self.filling, wanted.pins)

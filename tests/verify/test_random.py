@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 
+from swaptrace.kernels import implied
 from swaptrace.result.verdict import Status
 from swaptrace.scenario.fields import UFFD
 from swaptrace.scenario.hardware import Machine, Swap
@@ -114,10 +115,12 @@ def test_they_do_not_use_what_the_kernel_has_not() -> None:
 
 @pytest.mark.parametrize("version", ["6.1", "6.12", "6.18", "7.3"])
 def test_what_fails_is_what_fails_on_the_kernel(version: str) -> None:
-    """Are the errnos those of the version that the scenarios are to run on?"""
+    """Are the errnos those of the version that the scenarios are to run on, and the machine?"""
     facts = replace(FACTS, kernel=f"{version}.4")
-    kernels = {made(index, facts).machine.kernel for index in range(4)}
-    assert kernels == {version}
+    machines = [made(index, facts).machine for index in range(4)]
+    assert {machine.kernel for machine in machines} == {version}
+    for name, value in implied(version).items():
+        assert {getattr(machine, name) for machine in machines} == {value}
 
 
 def test_some_limit_swap_where_there_is_a_cgroup() -> None:
