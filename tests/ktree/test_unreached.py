@@ -109,7 +109,7 @@ LEAKS: dict[str, tuple[Edits, str]] = {
     ),
     "an else": (((PUTS, "	if (ret)\n		;\n	else\n	" + PUTS),), "put_swap_device()"),
     "an event": (
-        ((MAJOR, MAJOR + "		count_vm_event(PGMAJFAULT);\n"),),
+        ((MAJOR, MAJOR + "		count_vm_event(PSWPIN);\n"),),
         "count_vm_event()",
     ),
 }

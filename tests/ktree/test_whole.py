@@ -126,8 +126,8 @@ ALIKE = {
     "a lock": [
         ("	folio_unlock(folio);\n	if ((vmf", "	unlock_page(&folio->page);\n	if ((vmf")
     ],
-    "a statistic": [(THROTTLES, "	count_vm_event(PSWPIN);\n")],
-    "a tracepoint": [(THROTTLES, "	trace_swapin(vma, pte_none(vmf->orig_pte));\n")],
+    "a statistic": [(THROTTLES, THROTTLES + "	count_vm_event(PGMAJFAULT);\n")],
+    "a tracepoint": [(THROTTLES, THROTTLES + "	trace_swapin(vma, pte_none(vmf->orig_pte));\n")],
     "a name": [("bool exclusive,\n", "bool sole,\n"), ("return exclusive &&", "return sole &&")],
     "a goto": [
         (

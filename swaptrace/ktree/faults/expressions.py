@@ -48,7 +48,7 @@ from swaptrace.ktree.faults.computation import (
 )
 from swaptrace.ktree.faults.fault import Fault
 from swaptrace.ktree.faults.fields import VM_KNOWN, FieldOfFault, OpaqueField
-from swaptrace.ktree.faults.inert import EVENTS, is_inert
+from swaptrace.ktree.faults.inert import EVENTS, event_of, is_inert
 from swaptrace.ktree.faults.integers import operation
 from swaptrace.ktree.faults.primitive import Primitive
 from swaptrace.ktree.faults.purity import UNCHANGED, WARNINGS, is_elementary
@@ -295,17 +295,18 @@ class FaultExpressions(FaultTexts):
         if name in ENABLED:
             return constant(self.enabled(node, arguments, self.program.defined))
         if name in EVENTS:
-            return self._counted(node, arguments)
+            return self._counted(node)
         if name in self.program.known:
             return self._primitive(node, name, arguments)
         if is_inert(name) and name not in self.program.dialect.followed:
             raise self.error(node, f"{name}() is passed over by name, so that it has no value")
         return self._followed(node, name, arguments)
 
-    def _counted(self, node: Any, arguments: list[Any]) -> Computation:
+    def _counted(self, node: Any) -> Computation:
         self.pure(node.args)
-        event = getattr(arguments[0], "name", "") if arguments else ""
-        return Computation(f"{self.bind(_count_reuse)}(F)") if event == "PGREUSE" else constant(0)
+        if event_of(node) == "PGREUSE":
+            return Computation(f"{self.bind(_count_reuse)}(F)")
+        return constant(0)
 
     def _primitive(self, node: Any, name: str, arguments: list[Any]) -> Computation:
         known = self.program.known[name]

@@ -8,8 +8,9 @@ count, or counts by itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
+from swaptrace.counters import Counter
 from swaptrace.csource.ignored import HOOK, TRACEPOINT
 from swaptrace.csource.preprocess import ENABLED
 from swaptrace.csource.words import words
@@ -17,6 +18,10 @@ from swaptrace.csource.words import words
 CHECKS: Final = "checks that stop a kernel that is wrong (include/linux/bug.h)"
 
 DEBUGGING: Final = "checks that only a kernel for debugging has (include/linux/mmdebug.h)"
+
+VMSTAT: Final = "/proc/vmstat"
+
+STATISTICS: Final = "statistics (include/linux/mm.h, vmstat.h, memcontrol.h)"
 
 INERT: Final[Mapping[str, frozenset[str]]] = {
     "caches and TLB (arch/)": words(
@@ -30,7 +35,7 @@ INERT: Final[Mapping[str, frozenset[str]]] = {
         arch_do_swap_page arch_do_swap_page_nr arch_swap_restore
         """
     ),
-    "statistics (include/linux/mm.h, vmstat.h, memcontrol.h)": words(
+    STATISTICS: words(
         """
         add_mm_counter inc_mm_counter dec_mm_counter inc_mm_counter_fast dec_mm_counter_fast
         count_memcg_event_mm count_memcg_events count_memcg_folio_events count_mthp_stat
@@ -85,7 +90,10 @@ INERT: Final[Mapping[str, frozenset[str]]] = {
 ALL_INERT: Final = frozenset().union(*INERT.values())
 
 EVENTS: Final = frozenset({"count_vm_event", "count_vm_events"})
-"""Of the events only PGREUSE is one of the model's counters."""
+"""PGREUSE is counted where the tree counts it. What else the model counts, it counts by itself."""
+
+SHOWN: Final = frozenset(each.value.upper() for each in Counter if each.shown.startswith(VMSTAT))
+"""The events that are counters of the model, which a kernel that counts them otherwise shows."""
 
 
 FORGOTTEN: Final = words(
@@ -111,17 +119,35 @@ BEGINNINGS: Final = words("get_swap_device pte_offset_map_lock")
 AHEAD: Final = words("swap_update_readahead swapin_readahead")
 """These decide as well how far is read ahead, of which one page shows nothing."""
 
-UNSEEN: Final = FORGOTTEN | BLURRED | BEGINNINGS | AHEAD | EVENTS | ENABLED
+UNSEEN: Final = FORGOTTEN | BLURRED | BEGINNINGS | AHEAD | ENABLED
 """Calls that are executed, and of which the model keeps less than all."""
+
+
+UNCOUNTED: Final = INERT[DEBUGGING] | INERT[STATISTICS]
+"""Calls of which it does not matter how often they are made: they change no page."""
+
+OF_PAGES: Final[Mapping[str, str]] = {
+    "unlock_page": "folio_unlock",
+    "mark_page_accessed": "folio_mark_accessed",
+    "__SetPageUptodate": "__folio_mark_uptodate",
+    "page_move_anon_rmap": "folio_move_anon_rmap",
+    "lru_cache_add": "folio_add_lru",
+}
+"""Functions of a page, and those of its folio that they call (mm/folio-compat.c, page-flags.h)."""
 
 
 def leaves_no_trace(name: str) -> bool:
     """Whether a kernel without the call, or with one more, could do something else although the
     model does the same."""
-    passed_over = name in ALL_INERT and name not in INERT[DEBUGGING]
-    return passed_over or name in UNSEEN
+    return name in ALL_INERT - UNCOUNTED or name in UNSEEN
 
 
 def is_inert(name: str) -> bool:
     """Whether a call of the function changes nothing about the page."""
     return name in ALL_INERT or (name.startswith(TRACEPOINT) and not name.startswith(HOOK))
+
+
+def event_of(call: Any) -> str:
+    """The event that a call of `EVENTS` counts, where it is named."""
+    arguments = call.args.exprs if call.args else ()
+    return str(getattr(arguments[0], "name", "")) if arguments else ""

@@ -18,7 +18,14 @@ from swaptrace.ktree.faults.computation import UNSET, Computation, LocalVariable
 from swaptrace.ktree.faults.expressions import FaultExpressions
 from swaptrace.ktree.faults.fault import MAX_WORK
 from swaptrace.ktree.faults.fields import KEPT, UNKEPT
-from swaptrace.ktree.faults.inert import EVENTS, is_inert, leaves_no_trace
+from swaptrace.ktree.faults.inert import (
+    EVENTS,
+    OF_PAGES,
+    SHOWN,
+    event_of,
+    is_inert,
+    leaves_no_trace,
+)
 from swaptrace.ktree.faults.lines import (
     BREAK,
     JUMP,
@@ -329,8 +336,8 @@ class FaultStatements(FaultExpressions):
             return self._valueless(node)
         self._doubt(node, name)
         noted: list[Line] = []
-        if leaves_no_trace(name):
-            number = self.program.note_passed(name)
+        if leaves_no_trace(name) or (name in EVENTS and event_of(node) in SHOWN):
+            number = self.program.note_passed(OF_PAGES.get(name, name))
             noted = [Line(probing(number, "True"), probe=number)]
         if name in EVENTS:
             return [*noted, *self._valueless(node)]
