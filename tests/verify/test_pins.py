@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.commandline import SWAPTRACE, run
+from tests.processes import completed
 from tests.verify.programs import on_this_kernel
 
 PINS = """\
@@ -89,7 +89,6 @@ def test_a_pin_that_is_too_large_for_this_user_is_skipped(tmp_path: Path) -> Non
     path.write_text(MANY)
     without = ["setpriv", "--bounding-set=-sys_resource", *SWAPTRACE]
     given = [*without, "verify", "--setup-zram", "256M", "--format", "json", str(path)]
-    done = subprocess.run(given, stdout=subprocess.PIPE, check=False)
-    scenario = json.loads(done.stdout)["scenarios"][0]
+    scenario = json.loads(completed(given).stdout)["scenarios"][0]
     assert scenario["status"] == "skipped"
     assert "fs.pipe-max-size" in str(scenario)
