@@ -29,10 +29,10 @@ static bool wp_can_reuse_anon_folio(struct folio *folio, struct vm_area_struct *
 {
 	bool reuse;
 
-	if (folio_test_ksm(folio))
-		return false;
 	if (folio_test_large(folio))
 		return reuse_of_many_pages(folio);
+	if (folio_test_ksm(folio) || folio_ref_count(folio) > 2 + folio_test_swapcache(folio))
+		return false;
 	if (!folio_test_lru(folio))
 		lru_add_drain();
 	if (folio_ref_count(folio) > 1 + folio_test_swapcache(folio) || !folio_trylock(folio))

@@ -17,7 +17,7 @@ static bool wp_can_reuse_anon_folio(struct folio *folio, struct vm_area_struct *
 {
 	bool reuse;
 
-	if (folio_test_large(folio) || folio_test_ksm(folio))
+	if (folio_test_large(folio) || folio_test_ksm(folio) || folio_ref_count(folio) > 3)
 		return false;
 	if (!folio_test_lru(folio))
 		lru_add_drain();
