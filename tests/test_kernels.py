@@ -30,6 +30,7 @@ def test_every_rule_begins_with_a_kernel_that_is_modelled() -> None:
         having = [follows(kernel, rule) for kernel in KERNELS]
         assert having[0] == (OLDEST in rule.value.stable)
         assert having[-1]
+        assert not all(having)
         first, *others = (version(k) for k, has in zip(KERNELS, having, strict=True) if has)
         assert min({first, *others} - {*rule.value.stable}) == rule.since
         assert all(OLDEST <= stable < rule.since for stable in rule.value.stable)

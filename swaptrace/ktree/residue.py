@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Final, NamedTuple
 
@@ -40,6 +40,12 @@ OUTSIDE: Final = "outside of functions"
 
 LEFT_OUT: Final = "preprocessor lines"
 """Directives, and what they leave out."""
+
+_FOLIO_TEST: Final = re.compile(r"folio_test_(?!clear_|set_)\w+\((?P<folio>\w+)\)")
+"""A flag of a folio, which is looked at and not changed."""
+
+_CALL: Final = "FuncCall "
+"""How a call begins where the words are of nodes (faults/ruledout.py)."""
 
 _TOKEN: Final = re.compile(r"(?P<call>\b\w+)\s*\(|[;{}]")
 
@@ -102,6 +108,9 @@ def differing(old: NotExecuted, new: NotExecuted) -> list[str]:
             at
             for at, (one, other) in enumerate(pairs, first)
             if not allowed(one, other) or _crossed(old.executed, one, new.executed, other)
+            if not _indifferent(
+                old.calls[at][0], _passed_by(old.executed, one, new.executed, other)
+            )
         ]
         names += [old.calls[at][0] for at in moved]
     return list(dict.fromkeys(names))
@@ -119,6 +128,27 @@ def _crossed(
     before, after = _statements(old[:one]), _statements(old[one:])
     first, last = _statements(new[:other]), _statements(new[other:])
     return (before - first & last - after) | (after - last & first - before)
+
+
+def _passed_by(
+    old: tuple[str, ...], one: int, new: tuple[str, ...], other: int
+) -> set[tuple[str, ...]]:
+    """The statements that stand before a place in only one of two sequences of words."""
+    before, first = _statements(old[:one]), _statements(new[:other])
+    return {*(before - first), *(first - before)}
+
+
+def _indifferent(text: str, passed: Iterable[tuple[str, ...]]) -> bool:
+    """Whether what is not executed may stand before these statements as well as behind them: it is
+    a test of a folio, and they only compute with PTEs and do not name the folio."""
+    test = _FOLIO_TEST.fullmatch(text)
+    return test is not None and all(_of_ptes(each, test["folio"]) for each in passed)
+
+
+def _of_ptes(statement: tuple[str, ...], folio: str) -> bool:
+    called = [word.removeprefix(_CALL) for word in statement if word.startswith(_CALL)]
+    computes = bool(called) and all(name.startswith("pte_") for name in called)
+    return computes and f"ID {folio}" not in statement
 
 
 def _statements(words: tuple[str, ...]) -> Counter[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from swaptrace.kernels import KERNELS, Rule, Version
 from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
 from swaptrace.ktree.faults.builtin import ALWAYS
 from swaptrace.ktree.faults.dialect import FAULTS
-from swaptrace.ktree.faults.inert import leaves_no_trace
+from swaptrace.ktree.faults.inert import leaves_no_trace, only_counts
 from swaptrace.ktree.faults.policy import TreePolicy, programs_of
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram, FunctionWords
 from swaptrace.ktree.faults.source import FILES, Sources
@@ -67,6 +67,13 @@ Place: TypeAlias = tuple[str, str]
 """The path of a file, and the name of a function in it."""
 
 
+class ChangedPart(NamedTuple):
+    """What a patch changes: a function, or what is around them. `only_counts` is a statistic."""
+
+    place: Place
+    only_counts: bool = False
+
+
 def is_whole(text: str) -> bool:
     """Whether an mm/memory.c is one as a kernel has it: it looks folios up in the swap cache."""
     return _LOOKS_UP.search(text) is not None
@@ -97,7 +104,7 @@ def from_tree(
     sources = Sources(root, known | texts, shown | changed, defined, number)
     after = programs_of(sources, builtin)
     notes, undecided = list(patch.notes), []
-    ran, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
+    ran, inert, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
     left += _changes_not_executed(before, after)
     left += [path for path in patch.others if not is_no_code(path)]
     left += [MAKEFILE] * (_NAMING.sub("", makefile) != _NAMING.sub("", changed_makefile))
@@ -107,6 +114,7 @@ def from_tree(
     for old, new in zip(before, after, strict=True):
         undecided += _ruled_out(old, new)
     notes += [f"changed, and run: {listed(ran)}"] * bool(ran)
+    notes += [f"changed, without effect on a page: {listed(inert)}"] * bool(inert)
     if not ran and not undecided:
         notes.append("the patch changes nothing of the functions that are interpreted")
     policy = _policy(name, after, notes, undecided)
@@ -161,7 +169,7 @@ def _version(text: str) -> Version | None:
 
 def _changes(
     spec: Spec, text: str, texts: Mapping[str, str], defined: Collection[str]
-) -> Iterator[tuple[str, Place]]:
+) -> Iterator[tuple[str, ChangedPart]]:
     """What a patch changes, by words for it: each function, and what is around them."""
     for path, after in texts.items():
         before = text if path == MEMORY else _text(spec.root / path)
@@ -170,14 +178,16 @@ def _changes(
         try:
             old, new = _parts(path, before, defined), _parts(path, after, defined)
         except PolicyError:  # conditions of the preprocessor that are not understood
-            yield path, (path, path)
+            yield path, ChangedPart((path, path))
             continue
         for name in dict.fromkeys([*new, *old]):
             one, other = old.get(name, UNDEFINED), new.get(name, UNDEFINED)
             if one.words != other.words:
-                yield f"{path}: {name}{'' if name == OUTSIDE else '()'}", (path, name)
+                shown = f"{path}: {name}{'' if name == OUTSIDE else '()'}"
+                part = ChangedPart((path, name), only_counts(name, one.words, other.words))
+                yield shown, part
         if any(old[name].behind != new[name].behind for name in old.keys() & new.keys()):
-            yield f"{path}: {OUTSIDE}", (path, OUTSIDE)
+            yield f"{path}: {OUTSIDE}", ChangedPart((path, OUTSIDE))
 
 
 def _changes_not_executed(before: Programs, after: Programs) -> Iterator[str]:
@@ -234,14 +244,16 @@ def _words(text: str) -> str:
 
 
 def _sorted(
-    before: Programs, after: Programs, changed: Mapping[str, Place]
-) -> tuple[list[str], list[str]]:
-    """Which of the changes run, and which do not: what is passed over by its name may do anything
-    once it is changed."""
+    before: Programs, after: Programs, changed: Mapping[str, ChangedPart]
+) -> tuple[list[str], list[str], list[str]]:
+    """Which of the changes run, which are without effect, and which are neither: what is passed
+    over by its name may do anything once it is changed, unless it only counts."""
     both = (*_run(before).values(), *_run(after).values())
     run = {(each.definition.file, each.definition.name) for each in both}
-    ran = [words for words, place in changed.items() if place in run]
-    return ran, [words for words, place in changed.items() if place not in run]
+    ran = [words for words, part in changed.items() if part.place in run]
+    others = {words: part for words, part in changed.items() if part.place not in run}
+    inert = [words for words, part in others.items() if part.only_counts]
+    return ran, inert, [words for words in others if words not in inert]
 
 
 def _ruled_out(before: FaultProgram, after: FaultProgram) -> Iterator[str]:

@@ -76,6 +76,32 @@ def test_a_patch_of_what_is_passed_over_by_name_is_not_decided(
     assert policy.undecided == (f"changes that are not modelled: {path}: {name}()",)
 
 
+COUNTS = "void {}(struct folio *folio, int many)\n{{\n\tcount(folio, many);\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "decided"),
+    [
+        ("mod_mthp_stat", ("many);", "0);"), True),
+        ("mod_mthp_stat", ("count(", "folio_free_swap("), False),
+        ("mod_mthp_stat", ("\tcount(", "\tfolio->index = 0;\n\tcount("), False),
+        ("mod_mthp_stat", ("\tcount(", "#define pte_dirty(pte) 0\n\tcount("), False),
+        ("workingset_refault", ("many);", "0);"), False),
+    ],
+)
+def test_a_patch_of_a_statistic_is_without_effect(
+    name: str, edit: tuple[str, str], decided: bool, written: Write, tmp_path: Path
+) -> None:
+    """As long as it does nothing that it did not do before; and is it told so by its name?"""
+    tree, path = written("after", text_of("after")), "mm/rmap.c"
+    old = COUNTS.format(name)
+    (tree / path).write_text(old)
+    spec = f"kernel:{tree}+{patch(tmp_path, old, old.replace(*edit), path)}"
+    told = run("policies", spec).stderr
+    assert (f"changed, without effect on a page: {path}: {name}()" in told) == decided
+    assert (f"changes that are not modelled: {path}" in told) != decided
+
+
 @pytest.mark.parametrize("what", some(sorted(LEFT), 1))
 def test_a_patch_of_what_does_not_run_is_not_decided(what: str, tmp_path: Path) -> None:
     """Is the exit code 3, and is that named which is neither run nor without effect?"""

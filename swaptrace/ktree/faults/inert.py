@@ -7,6 +7,7 @@ count, or counts by itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -140,6 +141,20 @@ def leaves_no_trace(name: str) -> bool:
     """Whether a kernel without the call, or with one more, could do something else although the
     model does the same."""
     return name in ALL_INERT - UNCOUNTED or name in UNSEEN
+
+
+_DOES: Final = re.compile(
+    r"\b\w+(?=\s*\()|[\w.>*\[\]-]+(?=\s*(?:<<|>>|[-+|&^*/%])?=(?!=)|\+\+|--)|#"
+)
+"""What a function calls, and what it gives a value; and directives."""
+
+
+def only_counts(name: str, old: str, new: str) -> bool:
+    """Whether a function is of statistics, and its other definition calls nothing, and gives
+    nothing a value, that the old one does not: nothing about a page is changed."""
+    return (
+        name in INERT[STATISTICS] and bool(old) and {*_DOES.findall(new)} <= {*_DOES.findall(old)}
+    )
 
 
 def is_inert(name: str) -> bool:
