@@ -221,36 +221,6 @@ def test_what_is_looked_at_is_still_decided(what: str, tmp_path: Path) -> None:
     assert policy.undecided == ()
 
 
-CARRIES = """\
-	if (pte_swp_soft_dirty(vmf->orig_pte))
-		pte = pte_mksoft_dirty(pte);
-"""
-SOLE = "	if (exclusive || folio_ref_count(folio) == 1) {\n"
-TESTS = "	if (!folio_test_ksm(folio) && (exclusive || folio_ref_count(folio) == 1)) {\n"
-GIVES = "	rmap_flags |= RMAP_EXCLUSIVE;\n	}\n"
-
-
-@pytest.mark.parametrize(
-    ("moved", "decided"),
-    [
-        (CARRIES, True),
-        (CARRIES.replace("pte_swp_soft_dirty(vmf->orig_pte)", "folio_test_lru(folio)"), False),
-    ],
-    ids=["PTEs", "the folio"],
-)
-def test_a_test_of_a_folio_may_stand_behind_what_computes_with_ptes(
-    moved: str, decided: bool, written: Write, tmp_path: Path
-) -> None:
-    """Although a constant rules it out, and not behind what names the folio?"""
-    tree = written("before", edited("before", (CARRIES, moved), (SOLE, TESTS)))
-    old = (tree / MEMORY).read_text()
-    patch = tmp_path / "fix.patch"
-    patch.write_text(diff(old, old.replace(moved, "").replace(GIVES, GIVES + moved)))
-    policy = from_argument(f"kernel:{tree}+{patch}")
-    assert isinstance(policy, TreePolicy)
-    assert (policy.undecided == ()) == decided
-
-
 WRONG: dict[str, tuple[Edits, str]] = {
     "another result": (
         (("= VM_FAULT_MAJOR;\n", "= VM_FAULT_MAJOR | VM_FAULT_NOPAGE;\n"),),
