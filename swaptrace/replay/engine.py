@@ -326,5 +326,5 @@ def world_of(
     elif machine.lru_batch:
         from swaptrace.replay.runs.batch import batch_of
 
-        world.batch = batch_of(world)
+        world.batch = world.batched = batch_of(world)
     return world

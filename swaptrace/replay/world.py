@@ -10,7 +10,7 @@ from swaptrace.backends import BACKENDS
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.column import Column, Mapping, Shmem, Vma
 from swaptrace.mm.event import Facts
-from swaptrace.replay.pages.protocol import KeptBatch, SinglePages
+from swaptrace.replay.pages.protocol import BatchedPages, KeptBatch, SinglePages
 from swaptrace.replay.processes import Process, SharedRegion, ShmemObject
 from swaptrace.replay.runs.region import Region
 from swaptrace.replay.space import AddressSpace, VmArea
@@ -66,7 +66,7 @@ class World:
     """Everything that changes during a replay, and the table of the policy it runs under.
 
     Under a memory limit, and with large folios, `arena` holds the pages of all regions. `batch` is
-    that of new folios, where it is kept.
+    that of new folios, where it is kept; `batched` are the pages, if none of the folios is large.
     `keeps_bytes` is that a scenario asks what the data of pages are. `mergeable` are the processes
     that ksmd looks at, in its order, `shares` whether it has merged pages. `locks` is that memory
     may be locked, `grows` that there
@@ -83,6 +83,7 @@ class World:
         self._areas: dict[VmArea, int] = {}
         self.arena: SinglePages | None = None
         self.batch: KeptBatch | None = None
+        self.batched: BatchedPages | None = None
         self.keeps_bytes = False
         self.mergeable: list[str] = []
         self.shares = False

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
 from swaptrace.mm.block import Block
@@ -44,14 +42,6 @@ class KeptBatches(BlockBatches):
         """What a system call that unmaps pages begins and ends with."""
         if self.zap_drains:
             self.drain()
-
-    def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> None:
-        """The pages are asked first."""
-        raise NotImplementedError
-
-    def read(self, tally: Tally, walk: Walk, task: Any) -> None:
-        """The pages are asked first."""
-        raise NotImplementedError
 
 
 class KeptFolios(Pagewise):

@@ -39,6 +39,10 @@ class KeptBatch(Protocol):
     def zap(self) -> None:
         """What a system call that unmaps pages begins and ends with."""
 
+
+class BatchedPages(Protocol):
+    """Small pages that are visited one by one, since their folios fill such batches."""
+
     def send(self, tally: Tally, shared: SharedRegion, walk: Walk, event: Event) -> None:
         """Let an event happen to the pages of a walk, in order."""
 

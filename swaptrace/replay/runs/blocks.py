@@ -53,8 +53,8 @@ def send_reading(
     """
     walk = walk.ordered()
     task = Pass(world, shared, event, bounds, readahead)
-    if world.batch is not None:
-        world.batch.read(tally, walk, task)
+    if world.batched is not None:
+        world.batched.read(tally, walk, task)
     elif walk.scattered is not None:
         from swaptrace.replay.runs.arrays import as_arrays
 

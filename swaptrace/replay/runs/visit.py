@@ -42,8 +42,8 @@ def send(
     if world.arena is not None:
         world.arena.send(tally, shared, walk, event)
         return
-    if world.batch is not None:
-        world.batch.send(tally, shared, walk, event)
+    if world.batched is not None:
+        world.batched.send(tally, shared, walk, event)
         return
     if met is None:
         met = survey(world, shared, walk, event)
