@@ -164,7 +164,31 @@ CASES: dict[str, tuple[str, str, list[tuple[Any, int]], list[str]]] = {
     ),
     "a value in a condition that always holds": (
         "if (a ? b : 2)\nreturn 1;\nreturn 0;", "if (a ? b + 0 : 2)\nreturn 1;\nreturn 0;",
-        [(1, 1)], [],
+        [(1, 1)],
+        ["old:3: f(): (a) ? (b) : (2) never false", "old:3: f(): b never false",
+         "new:3: f(): (a) ? (b + 0) : (2) never false", "new:3: f(): b + 0 never false"],
+    ),
+    "a value that always holds in a condition": (
+        "if (a ? b > 1 : 0)\nreturn 1;\nreturn 0;", "if (a ? b > 2 : 0)\nreturn 1;\nreturn 0;",
+        [(1, 3), (0, 3)], ["old:3: f(): b > 1 never false", "new:3: f(): b > 2 never false"],
+    ),
+    "a value in a value that always holds in a condition": (
+        "if (a ? (b ? a : 1) : 0)\nreturn 1;\nreturn 0;",
+        "if (a ? (b ? a + 0 : 1) : 0)\nreturn 1;\nreturn 0;",
+        [(1, 1), (0, 1)],
+        ["old:3: f(): a never false", "old:3: f(): (b) ? (a) : (1) never false",
+         "new:3: f(): a + 0 never false", "new:3: f(): (b) ? (a + 0) : (1) never false"],
+    ),
+    "a value that is compared in a condition": (
+        "if ((a ? b : 2) == 1)\nreturn 1;\nreturn 0;",
+        "if ((a ? b + 0 : 2) == 1)\nreturn 1;\nreturn 0;",
+        [(1, 1)],
+        ["old:3: f(): ((a) ? (b) : (2)) == 1 never false",
+         "new:3: f(): ((a) ? (b + 0) : (2)) == 1 never false"],
+    ),
+    "a constant in a condition that comes out both ways": (
+        "if (a ? 1 : 0)\nreturn 1;\nreturn 0;", "if (a ? 2 : 0)\nreturn 1;\nreturn 0;",
+        [(1, 1), (0, 1)], [],
     ),
     "what a constant rules out": (
         "if (0)\nreturn 1;\nreturn a;", "if (0)\nreturn 2;\nreturn a;", [(1, 1)],

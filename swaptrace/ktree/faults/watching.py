@@ -85,21 +85,36 @@ class Watched:
         yield from self._around(node, differs=True)
 
     def _around(self, node: Any, differs: bool) -> Iterator[WantedNode]:
-        """The node, or else the nearest around it that can be executed."""
+        """The node, or else the nearest around it that can be executed; of one of two values that
+        differs also that of which it is one."""
         around = node.stmt if isinstance(node, c_ast.Label) else node
         while around is not None and not is_passed_over(self.program, around):
             found = list(self._itself(around, differs))
-            if found:
-                yield from found
+            yield from found
+            if found and not (differs and self._choice(around)):
                 return
             around = self.parents.get(id(around))
 
     def _itself(self, node: Any, differs: bool) -> Iterator[WantedNode]:
         probes = self.program.probes.get(id(node))
         if probes is not None:
-            yield WantedNode(node, probes, differs and self.program.asked[probes[0]].is_condition)
+            yield WantedNode(node, probes, differs and self._is_tested(node))
         elif id(node) in self.items and id(node) not in self.program.statements:
             yield WantedNode(node, (), both=False)
+
+    def _choice(self, node: Any) -> Any:
+        """The `?:` of which it is one of the two values, if it is."""
+        around = self.parents.get(id(node))
+        is_value = isinstance(around, c_ast.TernaryOp) and node is not around.cond
+        return around if is_value else None
+
+    def _is_tested(self, node: Any) -> bool:
+        """Whether it is a condition, or one of the two values of one."""
+        probes = self.program.probes.get(id(node), ())
+        if any(self.program.asked[number].is_condition for number in probes):
+            return True
+        choice = None if isinstance(node, c_ast.Constant) else self._choice(node)
+        return choice is not None and self._is_tested(choice)
 
     def missing(self, called: Callable[[int, bool], bool]) -> Iterator[str]:
         """What has not been executed; `called` says whether a probe saw a value that is true or
