@@ -151,7 +151,7 @@ def copied(slots: SlotMap) -> SlotMap:
     other = copy(slots)
     of = {cluster: copy(cluster) for cluster in slots.partial.values()}
     other.partial = {number: of[cluster] for number, cluster in slots.partial.items()}
-    other.next = [*slots.next]
+    other.next, other.stock = [*slots.next], [*slots.stock]
     for name in ("nonfull", "frag"):
         lists = [{of[cluster]: None for cluster in each} for each in getattr(slots, name)]
         setattr(other, name, lists)
@@ -165,6 +165,8 @@ def copied(slots: SlotMap) -> SlotMap:
 
 def following(slots: SlotMap) -> int:
     """Where the next slot for one page will be."""
+    if slots.stock:
+        return slots.stock[0].start
     at = slots.next[0]
     if at is not None:
         number, inside = divmod(at, slots.size)

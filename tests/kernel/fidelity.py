@@ -24,8 +24,8 @@ all of that is equal after every step. An observation counts once for each polic
 
 NONE = """\
 None among these. 6.18.15 lacks a fix that 6.12.117 and 6.18.44 have, by which `pagemap_scan` takes
-pages without a page table for written. From 6.12 to 6.14 a CPU's swap slots are not modelled
-with large folios: pages swapped out singly again may come back one by one, in the model whole. Also
+pages without a page table for written. From 6.12 to 6.14, with large folios, slots that a CPU keeps
+back count as free, which can show where hardly any 2 MiB are free in one piece. Also
 [large folios](large-folios.md),
 [under a memory limit](verify.md#under-a-memory-limit),
 [what is left out](model.md#what-is-left-out)."""

@@ -42,8 +42,8 @@ class Before(NamedTuple):
     """What a page table is about to meet, apart from the numbers of clusters, and those numbers.
 
     `shape` are the lists of clusters in use in part, with the places at which the next slots are
-    looked for, and which of these clusters the page table has slots in; `around` are the VMAs, the
-    pages that are visited, and the read-ahead.
+    looked for, those that are set aside, and which clusters the page table has slots in; `around`
+    are the VMAs, the pages that are visited, and the read-ahead.
     """
 
     blocks: tuple[int, ...]
@@ -80,15 +80,24 @@ def before(
     lists = slots.lists()
     clusters = [number for each in lists for number, _, _ in each]
     found = {number: index for index, number in enumerate(clusters)}
+
+    def label(number: int) -> int:
+        return found.setdefault(number, len(found))
+
     own = dict.fromkeys(at * row // slots.size for at in rows)
     following = [None if at is None else divmod(at, slots.size) for at in slots.next]
     shape = (
         tuple(tuple((order, used) for _, order, used in each) for each in lists),
         tuple(None if at is None else (found.get(at[0], -1), at[1]) for at in following),
-        tuple(found.get(number, -1) for number in own),
+        tuple(
+            (label(each.start // slots.size), each.start % slots.size, len(each))
+            for each in slots.stock
+        ),
+        tuple(label(number) for number in own),
         slots.swap_full,
     )
     clusters += [at[0] for at in following if at is not None]
+    clusters += [each.start // slots.size for each in slots.stock]
     return Before(blocks, rows, shape, tuple(clusters), slots.used, around)
 
 

@@ -72,7 +72,8 @@ class Moved:
 class SlotMap:
     """The slots of a device of `total` pages; the header page and the end cut clusters short.
 
-    `nonfull_first` is the rule of that name. `moved` is what has happened since it was last set.
+    `nonfull_first` is the rule of that name. `stock` are slots that a CPU has set aside for the
+    next pages, each range within a cluster. `moved` is what has happened since it was last set.
     """
 
     def __init__(self, total: int, cluster: int, nonfull_first: bool) -> None:
@@ -83,6 +84,7 @@ class SlotMap:
         self.nonfull: list[dict[Cluster, None]] = [{} for _ in range(ORDERS)]
         self.frag: list[dict[Cluster, None]] = [{} for _ in range(ORDERS)]
         self.next: list[int | None] = [None] * ORDERS
+        self.stock: list[range] = []
         self.moved = Moved()
         self.cut: set[int] = set()
         count = total // cluster + 1
@@ -153,16 +155,21 @@ class SlotMap:
 
     def allocate(self, order: int) -> int | None:
         """cluster_alloc_swap_entry(): the first of 1 << order slots in a row, naturally aligned."""
-        found, at = None, self.next[order]
-        if at is not None:
-            number = at // self.size
-            cluster = self.partial.get(number)
-            if cluster is not None and cluster.order == order:
-                found = self.scan(cluster, order, at % self.size)
-            elif cluster is None and self.free.remove(number):
-                self.moved.regular = False
-                found = self.scan(self.begun(number), order, 0)
+        at = self.next[order]
+        found = None if at is None else self.go_on(order, at)
         return self.from_lists(order) if found is None else found
+
+    def go_on(self, order: int, at: int) -> int | None:
+        """The next in the cluster that the CPU has for an order, if no other order has it by now;
+        from its first slot on if it has become free."""
+        number = at // self.size
+        cluster = self.partial.get(number)
+        if cluster is not None and cluster.order == order:
+            return self.scan(cluster, order, at % self.size)
+        if cluster is not None or not self.free.remove(number):
+            return None
+        self.moved.regular = False
+        return self.scan(self.begun(number), order, 0)
 
     def begun(self, number: int) -> Cluster:
         """A cluster that was free."""
@@ -233,13 +240,20 @@ class SlotMap:
 
     def renumber(self, further: list[int]) -> None:
         """The clusters in use in part, in the order of `lists`, are others of the same kind, each
-        so much further on; and then the clusters in which the next slots are looked for."""
+        so much further on; and then the clusters in which the next slots are looked for, and those
+        of the stock."""
         clusters = [cluster for each in (*self.nonfull, *self.frag) for cluster in each]
         by = iter(further)
         for cluster in clusters:
             cluster.number += next(by)
         self.next = [at if at is None else at + self.size * next(by) for at in self.next]
+        self.stock = [shifted(slots, self.size * next(by)) for slots in self.stock]
         self.partial = {cluster.number: cluster for cluster in clusters}
+
+
+def shifted(slots: range, by: int) -> range:
+    """Slots so much further on."""
+    return range(slots.start + by, slots.stop + by)
 
 
 class CpuSlotMap(SlotMap):
@@ -264,17 +278,77 @@ class CpuSlotMap(SlotMap):
         super().release(slot, count)
 
     def from_lists(self, order: int) -> int | None:
-        if order and len(self.free) <= self.reserve:
-            raise NotModelled(
-                "large folios (machine.thp) are not modelled before Linux 6.12 on a swap device "
-                f"of which not more than {self.reserve} times 2 MiB are free in one piece, since a "
-                "CPU sets slots aside; give a larger machine.swap.size"
-            )
+        if order:
+            check_free_clusters(self, "before Linux 6.12")
         return super().from_lists(order)
+
+
+class StockedSlotMap(SlotMap):
+    """The same from 6.12 to 6.14 (folio_alloc_swap(), refill_swap_slots_cache()): single pages get
+    slots that the CPU has set aside, 64 at a time, large folios do not.
+
+    A slot that is released is free at once here. In truth the CPU keeps up to 64 of these back,
+    which shows nowhere while there are free clusters.
+    """
+
+    @property
+    def reserve(self) -> int:
+        """As many of the free clusters, at most, as the slots that are kept back may lie in."""
+        return min(SLOTS_RETURNED, (self.total // self.size + 1) // 8)
+
+    def allocate(self, order: int) -> int | None:
+        if order:
+            return super().allocate(order)
+        if not self.stock:
+            self.refill()
+        if not self.stock:
+            return None
+        first, *others = self.stock
+        self.stock = [first[1:], *others] if len(first) > 1 else others
+        return first.start
+
+    def refill(self) -> None:
+        """get_swap_pages() of 64 slots, or as many as there are."""
+        for _ in range(SLOTS_RETURNED):
+            slot = super().allocate(0)
+            if slot is None:
+                return
+            last = self.stock[-1] if self.stock else range(0)
+            if last.stop == slot and slot % self.size:
+                self.stock[-1] = range(last.start, slot + 1)
+            else:
+                self.stock.append(range(slot, slot + 1))
+
+    def go_on(self, order: int, at: int) -> int | None:
+        """From that slot on, whatever has become of the cluster."""
+        number = at // self.size
+        cluster = self.partial.get(number)
+        if cluster is None:
+            if not self.free.remove(number):
+                return None
+            self.moved.regular = False
+            cluster = self.begun(number)
+        return self.scan(cluster, order, at % self.size)
+
+    def from_lists(self, order: int) -> int | None:
+        check_free_clusters(self, "from Linux 6.12 to 6.14")
+        return super().from_lists(order)
+
+
+def check_free_clusters(slots: SlotMap, when: str) -> None:
+    """Raise `NotModelled` where it is not known that there is a free cluster."""
+    if len(slots.free) <= slots.reserve:
+        raise NotModelled(
+            f"large folios (machine.thp) are not modelled {when} on a swap device "
+            f"of which not more than {slots.reserve} times 2 MiB are free in one piece, since a "
+            "CPU sets slots aside; give a larger machine.swap.size"
+        )
 
 
 def slot_map(kernel: str, total: int, cluster: int) -> SlotMap:
     """The slots of a device as a kernel gives them out."""
     if not follows(kernel, Rule.NONFULL_CLUSTERS):
         return CpuSlotMap(total, cluster)
+    if not follows(kernel, Rule.NO_SLOT_CACHE):
+        return StockedSlotMap(total, cluster, nonfull_first=False)
     return SlotMap(total, cluster, follows(kernel, Rule.NONFULL_CLUSTERS_FIRST))

@@ -34,12 +34,14 @@ def state_key(slots: SlotMap, regions: list[StretchTables], row: int) -> tuple[o
         for each in slots.lists()
     )
     following = tuple(None if at is None else place(at) for at in slots.next)
+    stock = tuple((place(each.start), len(each)) for each in slots.stock)
     cut = tuple(labels.label(number) for number in sorted(slots.cut))
     full = tuple(
         tuple(slots.full.orders.segments(Walk(first, last - first + 1)))
         for first, last in labels.intervals
     )
-    return tables, lists, following, cut, full, slots.used, len(slots.free), slots.reserve
+    counts = slots.used, len(slots.free), slots.reserve
+    return tables, lists, following, stock, cut, full, counts
 
 
 def in_use(slots: SlotMap, regions: list[StretchTables], row: int) -> Iterator[Interval]:
@@ -51,6 +53,7 @@ def in_use(slots: SlotMap, regions: list[StretchTables], row: int) -> Iterator[I
                 yield min(ends) * row // slots.size, max(ends) * row // slots.size
     numbers = [number for each in slots.lists() for number, _, _ in each]
     numbers += [at // slots.size for at in slots.next if at is not None]
+    numbers += [each.start // slots.size for each in slots.stock]
     for number in (*numbers, *slots.cut):
         yield number, number
 
