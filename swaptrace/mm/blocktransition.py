@@ -131,9 +131,9 @@ def on_range(
                 split_huge_pmd(page, p)
         case Collapse():
             done.scanned = collapse_scan_pmd(page, p)
-            done.ends = done.scanned.ends
             if done.scanned is KhugepagedScan.SUCCEED:
-                collapse_huge_page(page, p)
+                done.scanned = collapse_huge_page(page, p)
+            done.ends = done.scanned.ends
 
 
 def settle(done: Happened, page: PmdPage, event: BlockEvent, teller: Teller | None) -> None:

@@ -6,7 +6,7 @@ from enum import Enum
 
 from swaptrace.mm.block import Pmd
 from swaptrace.mm.blockpage import BlockPage
-from swaptrace.mm.column import ZERO, Pte, SwapPte
+from swaptrace.mm.column import GUARD, ZERO, Pte, SwapPte
 from swaptrace.mm.memory import do_swap_page
 from swaptrace.mm.pmd import map_huge
 from swaptrace.mm.swap import free_swap_cache
@@ -21,6 +21,7 @@ class KhugepagedScan(Enum):
     PTE_UFFD_WP = "pte_uffd_wp", "EINVAL"
     PAGE_RO = "page_ro", "EINVAL"
     EXCEED_NONE_PTE = "exceed_none_pte", "EBUSY"
+    FAIL = "failed", "EINVAL"
 
     @property
     def errno(self) -> str:
@@ -30,7 +31,7 @@ class KhugepagedScan(Enum):
     @property
     def ends(self) -> bool:
         """Whether madvise_collapse() does not go on to the next 2 MiB."""
-        return self is KhugepagedScan.EXCEED_NONE_PTE
+        return self in (KhugepagedScan.EXCEED_NONE_PTE, KhugepagedScan.FAIL)
 
 
 def collapse_scan_pmd(page: BlockPage, p: int) -> KhugepagedScan:
@@ -42,7 +43,7 @@ def collapse_scan_pmd(page: BlockPage, p: int) -> KhugepagedScan:
     for maps in page.block.maps:
         pte = maps[p].pte
         if pte is None or (isinstance(pte, Pte) and pte.is_zero_page):
-            if page.vma(p).uffd_wp:
+            if page.vma(p).uffd_armed:
                 return KhugepagedScan.EXCEED_NONE_PTE
         elif pte.uffd_wp:
             return KhugepagedScan.PTE_UFFD_WP
@@ -52,13 +53,15 @@ def collapse_scan_pmd(page: BlockPage, p: int) -> KhugepagedScan:
     return KhugepagedScan.PAGE_RO
 
 
-def collapse_huge_page(page: BlockPage, p: int) -> None:
-    """What is in swap comes back as by read faults that nobody counts, and then a new folio takes
-    the place of all pages."""
+def collapse_huge_page(page: BlockPage, p: int) -> KhugepagedScan:
+    """What is in swap comes back as by read faults that nobody counts, up to a guard, which
+    ends it; then a new folio takes the place of all pages."""
     page.enter("collapse_huge_page")
     maps = page.block.maps
     for i in range(len(maps)):
         pte = maps[i][p].pte
+        if pte == GUARD:
+            return KhugepagedScan.FAIL
         if isinstance(pte, SwapPte):
             do_swap_page(page.at(i), p, pte, write=False)
     f = page.block.add_folio(range(len(maps)), ZERO, exclusive=True)
@@ -66,6 +69,7 @@ def collapse_huge_page(page: BlockPage, p: int) -> None:
         here = page.at(i)
         copy_page(here, p, f)
     map_huge(page, p, f)
+    return KhugepagedScan.SUCCEED
 
 
 def copy_page(page: BlockPage, p: int, f: int) -> None:

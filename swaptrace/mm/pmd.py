@@ -9,13 +9,24 @@ from __future__ import annotations
 from swaptrace.counters import Counter
 from swaptrace.mm.block import PMD_ORDER, Pmd
 from swaptrace.mm.blockpage import BlockPage
-from swaptrace.mm.column import ZERO, ZERO_PAGE, Pte
-from swaptrace.mm.event import Dontneed, Event, Fork, Move, Mprotect, Unmap, Writeprotect
+from swaptrace.mm.column import ZERO, ZERO_PAGE, Pte, Vma
+from swaptrace.mm.event import (
+    Dontneed,
+    Event,
+    Fork,
+    Guard,
+    Move,
+    Mprotect,
+    UffdCopy,
+    UffdZeropage,
+    Unmap,
+    Writeprotect,
+)
 from swaptrace.mm.huge_memory import split_huge_pmd
 from swaptrace.mm.memory import mk_pte
 from swaptrace.mm.mmids import forget_process
 from swaptrace.mm.outcome import FaultResult
-from swaptrace.mm.userfault import handle_userfault
+from swaptrace.mm.userfault import handle_missing, handle_userfault
 
 
 class PmdPage(BlockPage):
@@ -27,8 +38,7 @@ class PmdPage(BlockPage):
         """create_huge_pmd(), wp_huge_pmd(), huge_pmd_set_accessed()."""
         pmds = self.block.pmds
         if pmds[p] is Pmd.NONE and self.allows_huge(p):
-            do_huge_pmd_anonymous_page(self, p, write)
-            return FaultResult()
+            return do_huge_pmd_anonymous_page(self, p, write)
         if pmds[p] is not Pmd.HUGE:
             pmds[p] = Pmd.TABLE
             return None
@@ -62,16 +72,24 @@ def set_pmd(page: BlockPage, p: int, pte: Pte) -> None:
         (page if i == page.i else page.at(i)).set_pte(p, pte)
 
 
-def do_huge_pmd_anonymous_page(page: BlockPage, p: int, write: bool) -> None:
-    """First touch of 2 MiB: the huge zero page for a read, a folio for a write."""
+def do_huge_pmd_anonymous_page(page: BlockPage, p: int, write: bool) -> FaultResult:
+    """First touch of 2 MiB: an event where the VMA is registered for missing pages, whose handler
+    gives one page, else the huge zero page for a read, a folio for a write."""
     page.enter("do_huge_pmd_anonymous_page")
     page.around.anon_vma_prepare(p, page.i)
+    if page.vma(p).uffd.missing:
+        if not page.may_retry:
+            return FaultResult(error=True)
+        page.block.pmds[p] = Pmd.TABLE
+        handle_missing(page, p)
+        return FaultResult(retry=True)
     if write:
         page.count(Counter.ZERO_FILL)
         map_anon_folio_pmd(page, p)
     else:
         page.count(Counter.ZERO_PAGE)
         set_pmd(page, p, Pte(ZERO_PAGE))
+    return FaultResult()
 
 
 def map_anon_folio_pmd(page: BlockPage, p: int) -> None:
@@ -139,18 +157,31 @@ def before_walk(page: BlockPage, event: Event, pages: range) -> None:
         if event.copy and event.child == "same" and block.pmds[p] is not Pmd.NONE:
             block.pmds[child] = block.pmds[p]  # copy_huge_pmd(), copy_pte_range()
     vma = block.maps[pages.start][p].vma
-    protects = isinstance(event, Writeprotect) and event.wp
-    if protects and block.pmds[p] is Pmd.NONE and vma is not None and vma.uffd.unpopulated:
-        block.pmds[p] = Pmd.TABLE  # change_pmd_prepare(): for the markers
+    if block.pmds[p] is Pmd.NONE and vma is not None and fills(event, vma):
+        block.pmds[p] = Pmd.TABLE
     if block.pmds[p] is not Pmd.HUGE:
         return
     in_part = len(pages) < len(block.maps)
     if isinstance(event, Move) and (in_part or event.splits):
         split_huge_pmd(page, p)  # move_page_tables()
-    if in_part and isinstance(event, Dontneed | Unmap | Mprotect | Writeprotect):
+    guards = isinstance(event, Guard) and event.install
+    if in_part and (guards or isinstance(event, Dontneed | Unmap | Mprotect | Writeprotect)):
         split_huge_pmd(page, p)
+    elif guards:
+        block.pmds[p] = Pmd.TABLE  # zap_huge_pmd(), and then guard_install_set_pte()
     elif isinstance(event, Dontneed | Unmap):
         block.pmds[p] = Pmd.NONE  # zap_huge_pmd()
+
+
+def fills(event: Event, vma: Vma) -> bool:
+    """Whether an event puts something into a page table, which there must be then."""
+    match event:
+        case Writeprotect():
+            return event.wp and vma.uffd.unpopulated  # change_pmd_prepare()
+        case Guard():
+            return event.install
+        case _:
+            return isinstance(event, UffdCopy | UffdZeropage)
 
 
 def after_walk(page: BlockPage, event: Event, pages: range) -> None:
@@ -168,5 +199,6 @@ def after_walk(page: BlockPage, event: Event, pages: range) -> None:
         isinstance(event, Dontneed)
         and len(pages) == 1 << PMD_ORDER
         and page.facts.frees_page_tables
+        and all(maps[p].pte is None for maps in block.maps)
     ):
         block.pmds[p] = Pmd.NONE  # zap_empty_pte_table()

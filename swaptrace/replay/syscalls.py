@@ -39,7 +39,6 @@ from swaptrace.replay.space import AddressSpace, VmArea
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import MadviseStep, MprotectStep, MunmapStep, Prot
-from swaptrace.scenario.thp import large_folios
 from swaptrace.vmflags import VmFlag
 
 
@@ -179,8 +178,6 @@ def ksm_unmerge(call: Call, area: VmArea, start: int, end: int, advice: Advice) 
 
 def guard_install(call: Call, area: VmArea, start: int, end: int) -> None:
     """madvise_guard_install(), which needs an anon_vma, so that fork copies the page tables."""
-    if large_folios(call.world.machine.thp):
-        raise NotModelled("MADV_GUARD_INSTALL is not modelled with large folios (machine.thp)")
     anon_vma_prepare(call.world, call.process, area)
     call.send(start, end, Guard(0, call.world.facts, install=True))
 

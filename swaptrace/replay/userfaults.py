@@ -94,11 +94,6 @@ def check_modelled(world: World, wanted: Uffd) -> None:
     """Raise `NotModelled` where it is not known what becomes of such a VMA."""
     if not has_model(world.machine.kernel, Feature.UFFD_REGISTER):
         raise NotModelled(Feature.UFFD_REGISTER.condition)
-    if large_folios(world.machine.thp) and (wanted.missing or wanted.event_fork):
-        raise NotModelled(
-            "with large folios (machine.thp) uffd_register is modelled only for write-protection, "
-            "and without EVENT_FORK"
-        )
     if world.machine.memory is not None:
         raise NotModelled("uffd_register is not modelled under a memory limit")
     policy = world.table.policy

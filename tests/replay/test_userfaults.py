@@ -149,7 +149,6 @@ def test_user_space_gives_pages_only_where_there_are_none() -> None:
     [
         ("{kernel: 6.10}", "", "since Linux 6.12"),
         ("{memory: 1MiB}", "", "under a memory limit"),
-        ("{thp: 64KiB, kernel: 6.18}", "", "without EVENT_FORK"),
         (
             "{}",
             "- {uffd_register: buf, mode: wp, features: WP_ASYNC, offset: 32KiB}\n",

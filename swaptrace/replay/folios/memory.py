@@ -20,6 +20,7 @@ from swaptrace.mm.event import (
     Event,
     Fork,
     Free,
+    Guard,
     Migrate,
     Move,
     Mprotect,
@@ -27,6 +28,8 @@ from swaptrace.mm.event import (
     Populate,
     SetVma,
     SwapIn,
+    UffdCopy,
+    UffdZeropage,
     Unmap,
     Unmerge,
     Writeprotect,
@@ -60,7 +63,7 @@ SIZES: Final[Map[ThpSize, int]] = {
 
 MODELLED: Final = (
     *(Access, Populate, Pageout, Free, Dontneed, SwapIn, SetVma, Mprotect, Writeprotect),
-    *(ClearRefs, Fork, Unmap, Unmerge, Migrate, Move),
+    *(ClearRefs, Fork, Unmap, Unmerge, Migrate, Move, Guard, UffdCopy, UffdZeropage),
 )
 """The events that a block can have."""
 
