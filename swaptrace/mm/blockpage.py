@@ -54,11 +54,20 @@ class BlockPage(Page):
 
     def set_map(self, p: int, **changes: Any) -> None:
         self.block.touch(self.i)
+        if "pte" in changes:
+            changes["pte"] = self.kept(changes["pte"])
         super().set_map(p, **changes)
+
+    def kept(self, pte: Entry) -> Entry:
+        """An entry as a page table has it: without CONFIG_MEM_SOFT_DIRTY there is no such bit, by
+        which those side by side could differ."""
+        if not self.facts.soft_dirty and isinstance(pte, Pte | SwapPte) and pte.soft_dirty:
+            return pte._replace(soft_dirty=False)
+        return pte
 
     def set_pte(self, p: int, pte: Entry) -> None:
         """set_pte_at(), and what rmap notes of folios."""
-        old = self.maps[p].pte
+        old, pte = self.maps[p].pte, self.kept(pte)
         self.block.touch(self.i)
         if type(pte) is Pte and not maps(old, pte.folio):
             self.note_mapping(p, pte)

@@ -17,9 +17,9 @@ class Facts(NamedTuple):
 
     `mprotect_upgrades` is one half of `write_upgrade`, where that is off (6.2). `wp_unreadable` is
     that write-protecting leaves of PROT_WRITE nothing (up to 6.2). `backend` is the
-    swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`, `mkwrite_dirties` and
-    `zswap_never_enabled` are the machine features of the scenario format, and so is `discards_pmd`
-    up to 7.2;
+    swap device; `zeromap`, `per_vma_lock`, `write_upgrade`, `hw_dirty`, `mkwrite_dirties`,
+    `zswap_never_enabled` and, for large folios, `soft_dirty` are the machine features of the
+    scenario format, and so is `discards_pmd` up to 7.2;
     `sync_through_cache`, `maps_before_freeing`, `exclusive_alone`, `lazyfree_stays`, those of large
     folios from `collapses_read_only` on, `swapin_unmlocked`, `shmem_sync` and `uffd_rwp` the rules
     of these names of the kernel (`swaptrace.kernels`). `swap_full` is mem_cgroup_swap_full() (more
@@ -47,6 +47,7 @@ class Facts(NamedTuple):
     collapses_read_only: bool = False
     reuses_large: bool = False
     zswap_never_enabled: bool = True
+    soft_dirty: bool = True
     mm_ids: bool = False
     splits_backward: bool = False
     requeues_migrated: bool = False

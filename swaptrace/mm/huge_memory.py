@@ -103,7 +103,7 @@ def split_huge_pmd(page: BlockPage, p: int) -> None:
         else:
             continue
         block.touch(i)
-        mappings[p] = mappings[p]._replace(pte=split)
+        mappings[p] = mappings[p]._replace(pte=page.kept(split))
     mapped = block.maps[0][p].pte
     if isinstance(mapped, Pte) and not mapped.is_zero_page:
         note_split(page, p, mapped.folio)

@@ -200,10 +200,9 @@ def upgrades_clean(machine: Machine) -> bool:
 def static_facts(machine: Machine, locks: bool = False) -> Facts:
     """What the machine of a scenario means for a single page; `locks` as of `World`."""
     backend = BACKENDS[machine.swap.backend]
-    if not follows(machine.kernel, Rule.EXCLUSIVE_LOADS):
-        backend = backend._replace(load_erases=False)
+    erases = backend.load_erases and follows(machine.kernel, Rule.EXCLUSIVE_LOADS)
     return Facts(
-        backend=backend,
+        backend=backend._replace(load_erases=erases),
         zeromap=machine.zeromap,
         per_vma_lock=machine.per_vma_lock,
         write_upgrade=machine.write_upgrade,
@@ -218,6 +217,7 @@ def static_facts(machine: Machine, locks: bool = False) -> Facts:
         lazyfree_stays=follows(machine.kernel, Rule.LAZYFREE_STAYS),
         reuses_large=follows(machine.kernel, Rule.REUSES_LARGE),
         zswap_never_enabled=machine.zswap_never_enabled,
+        soft_dirty=machine.soft_dirty,
         mm_ids=follows(machine.kernel, Rule.MM_IDS),
         splits_backward=follows(machine.kernel, Rule.SPLITS_BACKWARD),
         requeues_migrated=follows(machine.kernel, Rule.REQUEUES_MIGRATED),

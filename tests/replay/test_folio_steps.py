@@ -1,4 +1,4 @@
-"""Do guards and all of userfaultfd do on large folios as on pages?"""
+"""Do guards, all of userfaultfd and missing soft-dirty bits do on large folios as on pages?"""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.replay.blocks import page_by_page
 SIZES = ("{64KiB: always}", "{16KiB: always, 2MiB: always}")
 
 
-def ran(steps: str, thp: str) -> PolicyResult:
+def ran(steps: str, thp: str, more: str = "") -> PolicyResult:
     """The steps in a region of 4 MiB that has been written, as both replays have it; all checks
     must hold."""
-    machine = f"machine: {{kernel: '6.18', thp: {thp}}}\n"
+    machine = f"machine: {{kernel: '6.18', thp: {thp}{more}}}\n"
     written = "steps:\n- {mmap: a, size: 4MiB}\n- {memset: a, value: 1}\n"
     scenario = load_text(f"{machine}{written}{steps}", "a")
     found = replay(scenario, policies.find("merged"), pages=True)
@@ -93,3 +93,19 @@ def test_a_child_keeps_the_protection_of_large_folios(thp: str) -> None:
         thp,
     )
     assert found.total["uffd_wp"] == 2
+
+
+def test_without_soft_dirty_bits_swap_entries_are_alike() -> None:
+    """On a kernel without CONFIG_MEM_SOFT_DIRTY, does a folio come back whole of which one page was
+    written by a fault of its own?"""
+    steps = (
+        "- {mmap: b, size: 64KiB, prot: r}\n"
+        "- {poke: b, value: 0}\n"
+        "- {madvise: b, advice: PAGEOUT}\n"
+        "- {poke: b, value: 17}\n"
+        "- {madvise: b, advice: PAGEOUT}\n"
+        "- measure: again\n  steps: [{read: b}]\n"
+    )
+    for soft_dirty, majflt in ("true", 16), ("false", 1):
+        found = ran(steps, "64KiB", f", soft_dirty: {soft_dirty}")
+        assert found.windows["again"]["majflt"] == majflt
