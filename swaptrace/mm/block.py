@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
-from swaptrace.mm.column import Mapping, Pte, SwapPte
+from swaptrace.mm.column import Mapping, Pinned, Pte, SwapPte
 from swaptrace.mm.event import Facts
 
 PMD_ORDER: Final = 9
@@ -120,9 +120,9 @@ class Block:
 
     `maps[i]` are the mappings of page `i`, one for each process, and `pmds` their PMD entries; of
     one that is huge, the PTEs are what its parts would be, all alike but for the page. `cached` is
-    the swap cache, by slot. `stale` are slots that may have become free, and `loose` folios,
-    `touched` the mappings of pages as they were before the event that is under way, `altered` the
-    pages of which the event has changed a folio or a slot.
+    the swap cache, by slot, `pins` are further references, by page. `stale` are slots that may have
+    become free, and `loose` folios, `touched` the mappings of pages as they were before the event
+    that is under way, `altered` the pages of which the event has changed a folio or a slot.
     """
 
     __slots__ = (
@@ -133,6 +133,7 @@ class Block:
         "loose",
         "maps",
         "next_folio",
+        "pins",
         "pmds",
         "slots",
         "stale",
@@ -146,6 +147,7 @@ class Block:
         self.folios: dict[int, BlockFolio] = {}
         self.slots: dict[int, BlockSlot] = {}
         self.cached: dict[int, int] = {}
+        self.pins: dict[int, list[Pinned]] = {}
         self.stale: set[int] = set()
         self.loose: set[int] = set()
         self.touched: dict[int, list[Mapping]] = {}
@@ -212,6 +214,11 @@ class Block:
             if type(m.pte) is Pte and m.pte.folio == f
         }
 
+    def pinned(self, f: int) -> list[Pinned]:
+        """The references to a folio that pins hold."""
+        pages = self.folios[f].pages
+        return [pin for i in pages for pin in self.pins.get(i, ()) if pin.folio == f]
+
     def swap_count(self, slot: int) -> int:
         """__swap_count(): the swap PTEs of a slot."""
         maps = self.maps[self.slots[slot].page]
@@ -260,9 +267,11 @@ class Block:
         self.stale.clear()
 
     def forget_folios(self) -> None:
-        """Folios that nothing maps and that are not in the swap cache are free."""
+        """Folios that nothing maps or pins and that are not in the swap cache are free."""
         for f in self.loose:
             if f in self.folios and self.folios[f].slot is None and not self.mapcount(f):
+                if self.pins and self.pinned(f):
+                    continue
                 del self.folios[f]
         self.loose.clear()
 

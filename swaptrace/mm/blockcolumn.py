@@ -61,7 +61,7 @@ def renumbered(pte: Entry, folios: list[int], slots: list[int]) -> Entry:
 
 
 def reached(block: Block, i: int) -> tuple[list[int], list[int]]:
-    """The folios and the slots that the entries of a page lead to, in that order."""
+    """The folios and the slots that the entries and the pins of a page lead to, in that order."""
     folios: list[int] = []
     slots: list[int] = []
     for mapping in block.maps[i]:
@@ -72,6 +72,9 @@ def reached(block: Block, i: int) -> tuple[list[int], list[int]]:
         elif isinstance(pte, Pte) and not pte.is_zero_page:
             folios.append(pte.folio)
             slots += [s for s in (FoliosOf(block, i)[pte.folio].slot,) if s is not None]
+    for pin in block.pins.get(i, ()):
+        folios.append(pin.folio)
+        slots += [s for s in (FoliosOf(block, i)[pin.folio].slot,) if s is not None]
     return list(dict.fromkeys(folios)), list(dict.fromkeys(slots))
 
 
@@ -81,7 +84,9 @@ def column_of(block: Block, i: int) -> Column:
     maps = tuple(m._replace(pte=renumbered(m.pte, folios, slots)) for m in block.maps[i])
     held = [FoliosOf(block, i)[f] for f in folios]
     cached = [f._replace(slot=None if f.slot is None else slots.index(f.slot)) for f in held]
-    return Column(maps, tuple(cached), tuple(SlotsOf(block, i)[s] for s in slots))
+    pins = [pin._replace(folio=folios.index(pin.folio)) for pin in block.pins.get(i, ())]
+    held_slots = tuple(SlotsOf(block, i)[s] for s in slots)
+    return Column(maps, tuple(cached), held_slots, tuple(pins))
 
 
 def columns(block: Block) -> Iterator[Column]:

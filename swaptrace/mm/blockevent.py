@@ -13,6 +13,7 @@ from swaptrace.mm.blockvalue import Runs, runs
 from swaptrace.mm.canonical import canonical, numbering
 from swaptrace.mm.column import Column
 from swaptrace.mm.event import Event, Facts, Fork, Unmap
+from swaptrace.mm.page import renumber
 
 
 class Isolate(NamedTuple):
@@ -107,6 +108,7 @@ class Teller:
         """Take down an event of a page, or of all, which is over."""
         whole = isinstance(event, Isolate | Shrink | SplitPmd)
         pages = {*touched, *([] if whole else [page.i])}
+        spared = {i for f in page.spared for i in self.block.folios[f].pages}
         gone = event.process if isinstance(event, Unmap) and event.gone else None
         if gone is None:
             beside = [] if isinstance(event, Fork) else self.beside(pages)
@@ -115,7 +117,12 @@ class Teller:
             }
             self.altered -= pages
         now = {i: view(self.block, i, gone) for i in sorted(pages)}
-        changed = [i for i in now if now[i] != self.views[i] or (i == page.i and not whole)]
+        now |= {i: view(self.block, i) for i in sorted(spared - pages)}
+        changed = [
+            i
+            for i in sorted(now)
+            if now[i] != self.views[i] or i in spared or (i == page.i and not whole)
+        ]
         counts = tuple((at, count) for at, count in enumerate(page.counts) if count)
         if changed or counts:
             before, after = (runs(of[i] for i in changed) for of in (self.views, now))
@@ -142,9 +149,10 @@ def view(block: Block, i: int, gone: int | None = None) -> PageView:
     """A page by itself; without a process that has gone."""
     column = column_of(block, i)
     if gone is not None:
-        maps = column.maps[:gone] + column.maps[gone + 1 :]
-        column = column._replace(maps=maps)
+        maps, pins = column.maps[:gone] + column.maps[gone + 1 :], list(column.pins)
+        renumber(pins, gone)
+        column = column._replace(maps=maps, pins=tuple(pins))
     folios, _ = reached(block, i)
-    numbers, _ = numbering(column.maps, column.folios, ())
+    numbers, _ = numbering(column.maps, column.folios, column.pins)
     sizes = tuple(block.folios[folios[old]].nr_pages for old in numbers)
     return PageView(canonical(*column), sizes)

@@ -9,6 +9,7 @@ from swaptrace.counters import Counter
 from swaptrace.errors import PolicyError
 from swaptrace.mm.block import PMD_ORDER, Block, BlockFolio, BlockSlot, Surroundings
 from swaptrace.mm.blockcolumn import FoliosOf, SlotsOf, column_of
+from swaptrace.mm.blockpins import PinnedPage
 from swaptrace.mm.column import (
     NUMBER_BITS,
     NUMBERS,
@@ -22,26 +23,27 @@ from swaptrace.mm.column import (
     SwapPte,
 )
 from swaptrace.mm.mmids import PLACES, add_mappings, has_shared_bit, remove_mappings
-from swaptrace.mm.page import Page
 from swaptrace.mm.policy import Policy, ask
 from swaptrace.mm.swap import read_swap_cache
 
 NOTHING = Column(())
 
 
-class BlockPage(Page):
+class BlockPage(PinnedPage):
     """Page `i` of a block. `around` is what lies around the block; `stops` is set where a walk that
     begins with this page goes no further in the page table."""
 
-    __slots__ = ("around", "block", "i", "reasons", "stops")
+    __slots__ = ("around", "stops")
 
     def __init__(self, block: Block, i: int, policy: Policy, around: Surroundings) -> None:
         super().__init__(NOTHING, policy, around.facts)
         del self.fresh  # the block's folios know it: only is_fresh() and set_fresh() are right
         self.block, self.i, self.around = block, i, around
-        self.reasons: list[str] = []
+        self.reasons = []
+        self.spared = []
         self.stops = False
         self.maps = block.maps[i]
+        self.pins = block.pins.get(i, [])
         self.folios: Any = FoliosOf(block, i)
         self.slots: Any = SlotsOf(block, i)
 
@@ -49,7 +51,7 @@ class BlockPage(Page):
         """Another page of the block, which counts with this one."""
         page = type(self)(self.block, i, self.policy, self.around)
         page.counts, page.path, page.broken = self.counts, self.path, self.broken
-        page.reasons, page.mlocks = self.reasons, self.mlocks
+        page.reasons, page.spared, page.mlocks = self.reasons, self.spared, self.mlocks
         return page
 
     def set_map(self, p: int, **changes: Any) -> None:
@@ -133,6 +135,7 @@ class BlockPage(Page):
         used = {m.data & NUMBERS for m in column.maps}
         used |= {folio.data & NUMBERS for folio in column.folios}
         used |= {slot.data & NUMBERS for slot in column.slots if slot.data is not None}
+        used |= {pin.data & NUMBERS for pin in column.pins}
         return next(n for n in count(1) if n not in used) | byte << NUMBER_BITS
 
     def mapcount(self, f: int) -> int:
@@ -381,7 +384,7 @@ class BlockPage(Page):
             self.enter("folio_free_swap")
             self.block.cache(f, None)
             folio.dirty = True
-        return folio.slot is None
+        return folio.slot is None and not self.pin_count(f)
 
 
 def maps(pte: Entry, f: int) -> bool:

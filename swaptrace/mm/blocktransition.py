@@ -20,6 +20,7 @@ from swaptrace.mm.blockevent import (
     Teller,
 )
 from swaptrace.mm.blockmlock import large_mlocks
+from swaptrace.mm.blockpins import broken_at, broken_pins
 from swaptrace.mm.blockwalk import (
     isolate,
     level_batches,
@@ -50,6 +51,7 @@ class Happened:
     called lru_add_drain();
     `isolated` are the folios that the first half of MADV_PAGEOUT leaves to the second, `scanned`
     what MADV_COLLAPSE found, `changes` what happened one after the other, if that is asked for.
+    `broken_pins` are the pages with the processes that read something else through their pin.
     """
 
     counts: list[int] = field(default_factory=lambda: list(NOUGHT))
@@ -60,6 +62,7 @@ class Happened:
     isolated: tuple[int, ...] = ()
     scanned: KhugepagedScan | None = None
     changes: list[BlockChange] = field(default_factory=list)
+    broken_pins: set[tuple[int, int]] = field(default_factory=set)
 
 
 def happen(
@@ -73,7 +76,7 @@ def happen(
 ) -> Happened:
     """Let an event happen to pages of a block, in their order; `tells` asks for what happened,
     `kind` is what a page is to the kernel's functions."""
-    done, teller = Happened(), Teller(block) if tells else None
+    done, teller = Happened(broken_pins=broken_pins(block)), Teller(block) if tells else None
     first = kind(block, pages[0], policy, around)
     if isinstance(event, OnRange):
         on_range(done, first, event, pages)
@@ -149,6 +152,8 @@ def settle(done: Happened, page: PmdPage, event: BlockEvent, teller: Teller | No
         broken = checks.newly_broken(Column(tuple(before)), here.maps)
         for kind, p in (page.broken if i == page.i else []) + broken:
             done.violations.append((kind, p, i))
+    if block.pins and not gone:
+        check_pins(done, block, {*touched, *block.altered})
     if teller is not None:
         remapped = {i for i, before in block.touched.items() if before != block.maps[i]}
         teller.altered |= remapped | block.altered
@@ -160,3 +165,12 @@ def settle(done: Happened, page: PmdPage, event: BlockEvent, teller: Teller | No
         teller.tell(done.changes, page, event, touched, done.violations[known:])
     done.drained |= page.batched.drained
     done.counts = [a + b for a, b in zip(done.counts, page.counts, strict=True)]
+
+
+def check_pins(done: Happened, block: Block, pages: set[int]) -> None:
+    """Find the pins of pages that have come to read something else."""
+    for i in sorted(pages):
+        for pin in broken_at(block, i):
+            if (i, pin.process) not in done.broken_pins:
+                done.broken_pins.add((i, pin.process))
+                done.violations.append((ViolationKind.PIN_BROKEN, pin.process, i))

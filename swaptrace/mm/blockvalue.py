@@ -18,6 +18,7 @@ from swaptrace.mm.column import (
     NUMBERS,
     ZERO,
     Mapping,
+    Pinned,
     Pte,
     SwapPte,
 )
@@ -60,13 +61,15 @@ class SlotsValue(NamedTuple):
 class BlockValue(NamedTuple):
     """A block; in `maps` the slot of a swap PTE less the number of its page, so that PTEs of slots
     in order are alike. `phase` is where in the naturally aligned block its first page lies; `pmds`
-    are the PMD entries, where a block is as large as one maps."""
+    are the PMD entries, where a block is as large as one maps, `pins` the pins of each page, if any
+    has one."""
 
     phase: int
     pmds: tuple[Pmd, ...]
     maps: Runs[tuple[Mapping, ...]]
     folios: tuple[FolioValue, ...]
     slots: tuple[SlotsValue, ...]
+    pins: Runs[tuple[Pinned, ...]] = ()
 
     @property
     def pages(self) -> int:
@@ -107,6 +110,8 @@ class Freezing:
         for i in pages:
             for mapping in block.maps[i]:
                 self.meet(mapping)
+        for pin in (pin for i in pages for pin in block.pins.get(i, ())):
+            self.number(pin.folio)
         left = [f for f in block.folios if f not in self.folios]
         for f in sorted(left, key=lambda f: (block.folios[f].first, f)):
             if block.folios[f].first in pages:
@@ -154,6 +159,17 @@ class Freezing:
             pte = pte._replace(folio=self.folios[pte.folio])
         return mapping._replace(pte=pte, data=self.token(i, mapping.data))
 
+    def pins(self) -> Runs[tuple[Pinned, ...]]:
+        """The pins in the value."""
+        of = self.block.pins
+        if not any(i in of for i in self.pages):
+            return ()
+        return runs(tuple(self.pin(i, pin) for pin in of.get(i, ())) for i in self.pages)
+
+    def pin(self, i: int, pin: Pinned) -> Pinned:
+        """A pin of page `i` in the value."""
+        return pin._replace(folio=self.folios[pin.folio], data=self.token(i, pin.data))
+
     def folio(self, f: int) -> FolioValue:
         """A folio in the value."""
         folio = self.block.folios[f]
@@ -191,7 +207,8 @@ class Freezing:
         folios = tuple(self.folio(f) for f in self.folios)
         phase = (self.block.base + self.pages.start) % self.size
         pmds = tuple(self.block.pmds) if has_pmds(self.size) else ()
-        return BlockValue(phase, pmds, runs(maps), folios, tuple(self.slot_runs()))
+        slots = tuple(self.slot_runs())
+        return BlockValue(phase, pmds, runs(maps), folios, slots, self.pins())
 
 
 def has_pmds(size: int) -> bool:
@@ -238,6 +255,9 @@ def add(block: Block, value: BlockValue, rows: Rows, size: int) -> None:
 
     for i, maps in enumerate(spread(value.maps)):
         block.maps.append([entry(mapping, i) for mapping in maps])
+    for i, pins in enumerate(spread(value.pins), start):
+        if pins:
+            block.pins[i] = [pin._replace(folio=pin.folio + number) for pin in pins]
     for slots in value.slots:
         for at in range(slots.length):
             held = BlockSlot(start + slots.page + at, slots.data, slots.zeroes)

@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final
 
 from swaptrace.counters import Counter
+from swaptrace.errors import NotModelled
 from swaptrace.mm.block import Pmd
 from swaptrace.mm.blockpage import BlockPage, folio_of
 from swaptrace.mm.column import Pte, SwapPte
@@ -17,7 +18,7 @@ from swaptrace.mm.madvise import madvise_free
 from swaptrace.mm.migrate import migrate
 from swaptrace.mm.page import drop_data
 from swaptrace.mm.swap import folio_free_swap, swap_writepage
-from swaptrace.mm.vmscan import mappings
+from swaptrace.mm.vmscan import activate
 
 NO_FURTHER: Final = -1
 """Instead of how many PTEs to go on by: the walk of this page table ends."""
@@ -40,10 +41,10 @@ def folio_pte_batch(page: BlockPage, p: int, end: int) -> int:
 def split_or_stop(page: BlockPage, p: int, least: int = 1) -> int:
     """What a walk does up to 6.9 where it comes to a large folio: 0 if it has split it, so that its
     first page is next; NO_FURTHER where the first page of the folio is mapped fewer than `least`
-    times, or by several processes."""
+    times, or by several processes, or a page is pinned."""
     pte = page.maps[p].pte
     assert isinstance(pte, Pte)
-    if not least <= page.estimated_sharers(pte.folio) <= 1:
+    if not least <= page.estimated_sharers(pte.folio) <= 1 or not page.can_split_folio(pte.folio):
         return NO_FURTHER
     split_folio(page, pte.folio)
     return 0
@@ -51,13 +52,14 @@ def split_or_stop(page: BlockPage, p: int, least: int = 1) -> int:
 
 def whole_or_split(page: BlockPage, p: int, end: int) -> int | None:
     """How many PTEs to go on by where a walk comes to a large folio that it cannot take whole: 0
-    if it has been split, so that its first page is next; None if it can."""
+    if it has been split, so that its first page is next, and all that there are if it cannot be;
+    None if it can."""
     pte = page.maps[p].pte
     assert isinstance(pte, Pte)
     batch = folio_pte_batch(page, p, end)
     if batch == page.nr_pages(pte.folio):
         return None
-    if page.maybe_mapped_shared(pte.folio):
+    if page.maybe_mapped_shared(pte.folio) or not page.can_split_folio(pte.folio):
         return batch
     split_folio(page, pte.folio)
     return 0
@@ -118,7 +120,8 @@ def split_unless_whole(page: BlockPage, p: int, pages: range) -> int | None:
         return None
     if len(pages) == found[1].nr_pages:
         return found[0]
-    split_folio(page, found[0])
+    if page.can_split_folio(found[0]):
+        split_folio(page, found[0])
     return None
 
 
@@ -134,6 +137,8 @@ def shrink_folio_list(page: BlockPage, folios: deque[int], held: bool = False) -
         folio = page.block.folios[f]
         if folio.lazyfree:
             shrink_lazyfree(here, f, held)
+        elif stays_pinned(here, f):
+            continue
         elif splits_first(here, f):
             folios.extendleft(reversed(split_in_order(here, f)))
         elif folio.slot is not None or add_to_swap(here, f):
@@ -148,15 +153,27 @@ def shrink_folio_list(page: BlockPage, folios: deque[int], held: bool = False) -
     return looked_at
 
 
+def stays_pinned(page: BlockPage, f: int) -> bool:
+    """Whether reclaim finds no slots for a folio because of a pin: one for long, or any of a large
+    folio, which could then not be split."""
+    if page.block.folios[f].slot is not None or not page.pin_count(f):
+        return False
+    kept = page.maybe_dma_pinned(f) or page.nr_pages(f) > 1
+    if kept:
+        page.spare(f, "written")
+    return kept
+
+
 def putback(page: BlockPage, shrunk: list[int]) -> None:
     """folio_putback_lru(), of what was not freed. It was made inactive first, and what is found to
-    be in use, or finds no slot, becomes active."""
+    be in use, or finds no slot, becomes active; what is pinned for long does so only where it is
+    mapped in spite of a slot."""
     for f in shrunk:
         if f in page.block.folios:
             folio = page.block.folios[f]
             here = page.at(folio.first)
             here.lru_add(f)
-            here.set_active(f, folio.slot is None)
+            here.set_active(f, (folio.slot is None) is not here.maybe_dma_pinned(f))
 
 
 def split_in_order(page: BlockPage, f: int) -> list[int]:
@@ -178,12 +195,16 @@ def add_to_swap(page: BlockPage, f: int) -> bool:
 
 def write_out(page: BlockPage, f: int, held: bool = False) -> None:
     """try_to_unmap() and pageout(), of a folio that is in the swap cache. One that nothing maps
-    needs no slot (swap_writeout()); one that is `held` stays (is_page_cache_freeable())."""
+    needs no slot (swap_writeout()); one that is `held` stays (is_page_cache_freeable()), and one
+    that is pinned for long is activated."""
     folio = page.block.folios[f]
     split_huge_pmds(page, f)
-    for i in folio.pages:
-        try_to_unmap(page.at(i), f)
-    if held:
+    try_to_unmap(page, f)
+    if page.maybe_dma_pinned(f):
+        page.spare(f, "written")
+        activate(page, f)
+        return
+    if held or page.pin_count(f):
         return
     if folio.dirty:
         if folio_free_swap(page, f):
@@ -195,12 +216,22 @@ def write_out(page: BlockPage, f: int, held: bool = False) -> None:
 
 
 def try_to_unmap(page: BlockPage, f: int) -> None:
-    """try_to_unmap_one(), of one page of a folio that is in the swap cache."""
-    slot, exclusive = page.folios[f].slot, page.folios[f].anon_exclusive
-    assert slot is not None
-    for p, pte in mappings(page, f):
-        page.set_pte(p, SwapPte(slot, exclusive, pte.soft_dirty, pte.uffd_wp))
-        page.set_folio(f, anon_exclusive=False, dirty=page.folios[f].dirty or pte.dirty)
+    """try_to_unmap(), of a folio that is in the swap cache: process by process, up to an exclusive
+    page where the folio is pinned for long (folio_try_share_anon_rmap_pte())."""
+    pinned, folio = page.maybe_dma_pinned(f), page.block.folios[f]
+    pages, exclusive = folio.pages, [*folio.exclusive]
+    assert folio.slot is not None
+    for p in sorted(page.block.mapped_by(f)):
+        for slot, (i, alone) in enumerate(zip(pages, exclusive, strict=True), folio.slot):
+            pte = page.block.maps[i][p].pte
+            if not isinstance(pte, Pte) or pte.folio != f:
+                continue
+            here = page.at(i)
+            here.set_folio(f, dirty=folio.dirty or pte.dirty)
+            if pinned and alone:
+                return
+            here.set_pte(p, SwapPte(slot, alone, pte.soft_dirty, pte.uffd_wp))
+            here.set_folio(f, anon_exclusive=False)
 
 
 def shrink_lazyfree(page: BlockPage, f: int, held: bool = False) -> None:
@@ -216,6 +247,10 @@ def shrink_lazyfree(page: BlockPage, f: int, held: bool = False) -> None:
             if folio.dirty or any(maps_dirty(page.at(i), f) for i in run):
                 page.set_folio(f, dirty=True, lazyfree=False)
                 return
+            if page.pin_count(f):
+                page.set_folio(f, lazyfree=page.facts.lazyfree_stays)
+                page.spare(f, "freed")
+                return
             if held:
                 return
             for i in run:
@@ -224,18 +259,20 @@ def shrink_lazyfree(page: BlockPage, f: int, held: bool = False) -> None:
 
 def unmap_huge_pmd(page: BlockPage, f: int) -> bool:
     """unmap_huge_pmd_locked(): the folio goes with its only mapping, a PMD entry, and leaves no
-    page table. If it was written since, it stays as it is, an ordinary one; before
-    keeps_written_pmd the entry is to be split then (False)."""
+    page table. If it was written since, it stays as it is, an ordinary one, and if it is pinned a
+    lazyfree one; before keeps_written_pmd the entry is to be split then (False)."""
     (p,) = page.block.huge_mappers(f)
-    if not page.block.folios[f].dirty and not maps_dirty(page, f):
+    dirty = page.block.folios[f].dirty or maps_dirty(page, f)
+    if not dirty and not page.pin_count(f):
         page.block.pmds[p] = Pmd.NONE
         for i in page.block.folios[f].pages:
             discard(page.at(i), p)
-    elif page.facts.keeps_written_pmd:
+        return True
+    if dirty and page.facts.keeps_written_pmd:
         page.set_folio(f, dirty=True, lazyfree=False)
-    else:
-        return False
-    return True
+    elif page.facts.keeps_written_pmd:
+        page.spare(f, "freed")
+    return page.facts.keeps_written_pmd
 
 
 def discard(page: BlockPage, p: int) -> None:
@@ -344,6 +381,8 @@ def migrate_range(page: BlockPage, p: int, pages: range) -> None:
         here = page.at(folio.first)
         if here.maybe_mapped_shared(f):
             continue
+        if here.pin_count(f) and folio.nr_pages > 1:
+            raise NotModelled("migration of a large folio (machine.thp) with a pin is not modelled")
         if folio.partially_mapped:
             split_folio(here, f)
             continue

@@ -53,9 +53,9 @@ def copy_page_range(page: Page, p: int, copy: bool, inherited: Inherited = "same
 def needs_cow_for_dma(page: Page, p: int, pte: Pte) -> bool:
     """folio_needs_cow_for_dma() of an exclusive page, which folio_try_dup_anon_rmap_pte() refuses:
     the process has pinned pages (MMF_HAS_PINNED), and maybe this one."""
-    if not page.pins or pte.is_zero_page or not page.folios[pte.folio].anon_exclusive:
+    if pte.is_zero_page or not page.maybe_dma_pinned_by(p, pte.folio):
         return False
-    return page.maybe_dma_pinned_by(p, pte.folio)
+    return page.folios[pte.folio].anon_exclusive
 
 
 def copy_present_page(page: Page, p: int, child: Mapping) -> Mapping:

@@ -14,6 +14,7 @@ from swaptrace.mm.memory import (
     mm_account_fault,
     never_ends,
 )
+from swaptrace.mm.outcome import FaultResult
 from swaptrace.mm.page import Page
 from swaptrace.mm.policy import needs_soft_dirty_wp
 
@@ -34,7 +35,7 @@ def populate(page: Page, p: int, event: Populate) -> None:
         permitted = is_permitted(page, p, write) or (event.store and can_follow_forced(page, p))
         if permitted and not unshare:
             break
-        result = do_wp_page(page, p, unshare=True) if unshare else handle_mm_fault(page, p, write)
+        result = unshare_fault(page, p) if unshare else handle_mm_fault(page, p, write)
         if result.error:
             page.ends = True
             return
@@ -53,6 +54,13 @@ def populate(page: Page, p: int, event: Populate) -> None:
     if event.store is not None:
         page.given = p
         store(page, p, event.store, forced=True)
+
+
+def unshare_fault(page: Page, p: int) -> FaultResult:
+    """handle_mm_fault() with FAULT_FLAG_UNSHARE, of what is there."""
+    huge = page.is_huge(p)
+    result = page.handle_pmd_fault(p, False, True) if huge else None
+    return result or do_wp_page(page, p, unshare=True)
 
 
 def folio_mark_accessed(page: Page, p: int, drained: bool = True) -> None:
@@ -104,14 +112,15 @@ def pin_user_page_fast(page: Page, p: int, event: Populate) -> bool:
     pte = page.maps[p].pte
     if isinstance(pte, Pte) and not pte.is_zero_page:
         data = page.folios[pte.folio].data
-        page.pins.append(Pinned(p, pte.folio, longterm=event.write or event.unshare, data=data))
+        longterm = event.write or event.unshare
+        page.add_pin(Pinned(p, pte.folio, longterm, data=data))
     return True
 
 
 def unpin(page: Page, p: int) -> None:
     """unpin_user_page() and put_page()."""
     page.enter("unpin_user_page")
-    page.pins = [pin for pin in page.pins if pin.process != p]
+    page.drop_pins(p)
 
 
 def follow_page_touch(page: Page, pte: Pte) -> None:

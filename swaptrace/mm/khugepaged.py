@@ -22,6 +22,7 @@ class KhugepagedScan(Enum):
     PAGE_RO = "page_ro", "EINVAL"
     EXCEED_NONE_PTE = "exceed_none_pte", "EBUSY"
     FAIL = "failed", "EINVAL"
+    PAGE_COUNT = "page_count", "EAGAIN"
 
     @property
     def errno(self) -> str:
@@ -36,7 +37,8 @@ class KhugepagedScan(Enum):
 
 def collapse_scan_pmd(page: BlockPage, p: int) -> KhugepagedScan:
     """collapse_scan_pmd(): whether the pages can be collapsed. Any number may be missing, swapped
-    out or shared, but for missing ones in a VMA that is registered with a userfaultfd."""
+    out or shared, but for missing ones in a VMA that is registered with a userfaultfd; none may be
+    of a folio that is pinned."""
     pmd = page.block.pmds[p]
     if pmd is not Pmd.TABLE:
         return KhugepagedScan.PMD_MAPPED if pmd is Pmd.HUGE else KhugepagedScan.NO_PTE_TABLE
@@ -47,15 +49,23 @@ def collapse_scan_pmd(page: BlockPage, p: int) -> KhugepagedScan:
                 return KhugepagedScan.EXCEED_NONE_PTE
         elif pte.uffd_wp:
             return KhugepagedScan.PTE_UFFD_WP
+        elif isinstance(pte, Pte) and page.pin_count(pte.folio):
+            return pinned(page, pte.folio)
     ptes = (maps[p].pte for maps in page.block.maps)
     if any(isinstance(pte, Pte) and pte.write for pte in ptes) or page.facts.collapses_read_only:
         return KhugepagedScan.SUCCEED
     return KhugepagedScan.PAGE_RO
 
 
+def pinned(page: BlockPage, f: int) -> KhugepagedScan:
+    """There are references to a folio besides those of page tables and the swap cache."""
+    page.spare(f, "collapsed")
+    return KhugepagedScan.PAGE_COUNT
+
+
 def collapse_huge_page(page: BlockPage, p: int) -> KhugepagedScan:
     """What is in swap comes back as by read faults that nobody counts, up to a guard, which
-    ends it; then a new folio takes the place of all pages."""
+    ends it; then a new folio takes the place of all pages, unless one that came back is pinned."""
     page.enter("collapse_huge_page")
     maps = page.block.maps
     for i in range(len(maps)):
@@ -64,6 +74,10 @@ def collapse_huge_page(page: BlockPage, p: int) -> KhugepagedScan:
             return KhugepagedScan.FAIL
         if isinstance(pte, SwapPte):
             do_swap_page(page.at(i), p, pte, write=False)
+    for mappings in maps:
+        pte = mappings[p].pte
+        if isinstance(pte, Pte) and not pte.is_zero_page and page.pin_count(pte.folio):
+            return pinned(page, pte.folio)
     f = page.block.add_folio(range(len(maps)), ZERO, exclusive=True)
     for i in range(len(maps)):
         here = page.at(i)

@@ -90,7 +90,8 @@ def clear_soft_dirty(page: Page, p: int) -> None:
 
 
 def pte_is_pinned(page: Page, p: int, pte: Pte) -> bool:
-    """Whether a private page that its process may write to is maybe pinned, for long."""
-    if not page.pins or not pte.write or page.vma(p).shared:
+    """Whether a private page that its process may write to is maybe pinned, for long; nobody asks
+    of a huge entry (clear_soft_dirty_pmd())."""
+    if not pte.write or page.vma(p).shared or page.is_huge(p):
         return False
     return page.maybe_dma_pinned_by(p, pte.folio)

@@ -18,6 +18,7 @@ from swaptrace.mm.column import (
     Entry,
     Folio,
     Mapping,
+    Pinned,
     Pte,
     SwapPte,
     SwapSlot,
@@ -162,8 +163,7 @@ class Page(Waiting):
         used = [m.data & NUMBERS for m in self.maps]
         used += [folio.data & NUMBERS for folio in self.folios]
         used += [slot.data & NUMBERS for slot in self.slots if slot.data is not None]
-        if self.pins:
-            used += [pin.data & NUMBERS for pin in self.pins]
+        used += [pin.data & NUMBERS for pin in self.pins]
         return max(used, default=ZERO) + 1 | byte << NUMBER_BITS
 
     def mapcount(self, f: int) -> int:
@@ -210,7 +210,7 @@ class Page(Waiting):
         slot = self.folios[f].slot
         return slot is not None and self.swap_count(slot) > 0
 
-    def handle_pmd_fault(self, _p: int, _write: bool) -> FaultResult | None:
+    def handle_pmd_fault(self, _p: int, _write: bool, _unshare: bool = False) -> FaultResult | None:
         """What __handle_mm_fault() does by the PMD entry alone: None where the PTE decides."""
         return None
 
@@ -294,7 +294,7 @@ class Page(Waiting):
         refs = FolioRefs.of(mapcount, swap_count, self.mlocked(f), references, nr_pages)
         if self.folios[f].ksm:
             refs = refs._replace(ksm=True)
-        pins = self.pin_count(f) if self.pins else 0
+        pins = self.pin_count(f)
         return refs._replace(ref_count=refs.ref_count + pins, pins=pins) if pins else refs
 
     def can_reuse_anon(self, f: int) -> bool:
@@ -314,17 +314,23 @@ class Page(Waiting):
     def forget_process(self, p: int) -> None:
         """The process has gone; those after it move up."""
         del self.maps[p]
-        self.pins = [
-            pin._replace(process=pin.process - 1) if pin.process > p else pin for pin in self.pins
-        ]
+        renumber(self.pins, p)
+
+    def add_pin(self, pin: Pinned) -> None:
+        """Another reference to a folio."""
+        self.pins.append(pin)
+
+    def drop_pins(self, p: int) -> None:
+        """The process gives back its references."""
+        self.pins[:] = [pin for pin in self.pins if pin.process != p]
 
     def pin_count(self, f: int) -> int:
         """How many references to folio `f` pins hold."""
-        return sum(pin.folio == f for pin in self.pins)
+        return sum(pin.folio == f for pin in self.pins) if self.pins else 0
 
     def maybe_dma_pinned(self, f: int) -> bool:
         """folio_maybe_dma_pinned()."""
-        return any(pin.longterm and pin.folio == f for pin in self.pins)
+        return bool(self.pins) and any(pin.longterm and pin.folio == f for pin in self.pins)
 
     def maybe_dma_pinned_by(self, p: int, f: int) -> bool:
         """The same where the process has pinned pages (MMF_HAS_PINNED)."""
@@ -347,4 +353,11 @@ def drop_data(page: Page, p: int) -> None:
         of = page.shmem if vma is not None and vma.shmem else None
         data = object_data(of, page.folios, page.slots) or ZERO
     page.maps[p] = Mapping(vma, data=data)
-    page.pins = [pin._replace(detached=True) if pin.process == p else pin for pin in page.pins]
+    for number, pin in enumerate(page.pins):
+        if pin.process == p:
+            page.pins[number] = pin._replace(detached=True)
+
+
+def renumber(pins: list[Pinned], gone: int) -> None:
+    """A process without pins has gone; those after it move up."""
+    pins[:] = [pin._replace(process=pin.process - (pin.process > gone)) for pin in pins]

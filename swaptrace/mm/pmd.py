@@ -22,10 +22,12 @@ from swaptrace.mm.event import (
     Unmap,
     Writeprotect,
 )
+from swaptrace.mm.fork import needs_cow_for_dma
 from swaptrace.mm.huge_memory import split_huge_pmd
 from swaptrace.mm.memory import mk_pte
 from swaptrace.mm.mmids import forget_process
 from swaptrace.mm.outcome import FaultResult
+from swaptrace.mm.page import renumber
 from swaptrace.mm.userfault import handle_missing, handle_userfault
 
 
@@ -34,7 +36,7 @@ class PmdPage(BlockPage):
 
     __slots__ = ()
 
-    def handle_pmd_fault(self, p: int, write: bool) -> FaultResult | None:
+    def handle_pmd_fault(self, p: int, write: bool, unshare: bool = False) -> FaultResult | None:
         """create_huge_pmd(), wp_huge_pmd(), huge_pmd_set_accessed()."""
         pmds = self.block.pmds
         if pmds[p] is Pmd.NONE and self.allows_huge(p):
@@ -44,6 +46,8 @@ class PmdPage(BlockPage):
             return None
         pte = self.maps[p].pte
         assert isinstance(pte, Pte)
+        if unshare:
+            return do_huge_pmd_wp_page(self, p, pte, unshare)
         if write and not pte.write:
             return wp_huge_pmd(self, p, pte)
         if write:
@@ -107,8 +111,7 @@ def map_huge(page: BlockPage, p: int, f: int) -> None:
 
 
 def wp_huge_pmd(page: BlockPage, p: int, pte: Pte) -> FaultResult | None:
-    """wp_huge_pmd(): an event, whose handler un-protects one page, or do_huge_pmd_wp_page(); None
-    where it is then up to the PTE."""
+    """wp_huge_pmd(): an event, whose handler un-protects one page, or do_huge_pmd_wp_page()."""
     if page.vma(p).uffd_wp and pte.uffd_wp:
         if page.vma(p).wp_async:
             split_huge_pmd(page, p)
@@ -118,6 +121,14 @@ def wp_huge_pmd(page: BlockPage, p: int, pte: Pte) -> FaultResult | None:
         split_huge_pmd(page, p)
         handle_userfault(page, p)
         return FaultResult(retry=True)
+    return do_huge_pmd_wp_page(page, p, pte)
+
+
+def do_huge_pmd_wp_page(
+    page: BlockPage, p: int, pte: Pte, unshare: bool = False
+) -> FaultResult | None:
+    """The zero page is replaced, what is the process's own is reused; None where the entry is split
+    and it is then up to the PTE. To `unshare`, no write is to be made possible."""
     page.enter("do_huge_pmd_wp_page")
     page.wp_fault = True
     if pte.is_zero_page and not page.facts.replaces_huge_zero:
@@ -130,8 +141,10 @@ def wp_huge_pmd(page: BlockPage, p: int, pte: Pte) -> FaultResult | None:
     if not page.folios[pte.folio].anon_exclusive and not reuses_huge(page, pte.folio):
         split_huge_pmd(page, p)
         return None
-    page.count(Counter.WP_REUSE)
     page.set_exclusive(pte.folio, True)
+    if unshare:
+        return FaultResult()
+    page.count(Counter.WP_REUSE)
     pte = pte.mkdirty()
     set_pmd(page, p, pte.mkwrite() if page.vma(p).writable else pte)
     return FaultResult()
@@ -139,7 +152,7 @@ def wp_huge_pmd(page: BlockPage, p: int, pte: Pte) -> FaultResult | None:
 
 def reuses_huge(page: BlockPage, f: int) -> bool:
     """Whether nothing but this entry refers to a folio, once it has left the swap cache."""
-    if page.mapcount(f) > 1:
+    if page.mapcount(f) > 1 or page.pin_count(f):
         return False
     if page.folios[f].slot is not None and not page.folio_swapped(f):
         page.block.cache(f, None)
@@ -155,6 +168,9 @@ def before_walk(page: BlockPage, event: Event, pages: range) -> None:
         if child == len(block.pmds):
             block.pmds.append(Pmd.NONE)
         if event.copy and event.child == "same" and block.pmds[p] is not Pmd.NONE:
+            pte = page.maps[p].pte
+            if page.is_huge(p) and isinstance(pte, Pte) and needs_cow_for_dma(page, p, pte):
+                split_huge_pmd(page, p)  # copy_huge_pmd(): -EAGAIN
             block.pmds[child] = block.pmds[p]  # copy_huge_pmd(), copy_pte_range()
     vma = block.maps[pages.start][p].vma
     if block.pmds[p] is Pmd.NONE and vma is not None and fills(event, vma):
@@ -192,6 +208,8 @@ def after_walk(page: BlockPage, event: Event, pages: range) -> None:
             del block.maps[i][p]
         del block.pmds[p]
         forget_process(block, p)
+        for pins in block.pins.values():
+            renumber(pins, p)
     elif isinstance(event, Unmap):
         if all(maps[p].vma is None for maps in block.maps):
             block.pmds[p] = Pmd.NONE  # free_pgtables()

@@ -51,7 +51,7 @@ def shrink_folio(page: Page, f: int, held: bool = False) -> None:
     if page.folios[f].lazyfree:
         shrink_lazyfree(page, f, held)
         return
-    if page.pins and page.maybe_dma_pinned(f):
+    if page.maybe_dma_pinned(f):
         return
     held = held or page.pin_count(f) > 0
     if page.folios[f].slot is None and not add_to_swap(page, f):
@@ -71,7 +71,7 @@ def shrink_shmem(page: Page, f: int) -> None:
     for p, pte in mappings(page, f):
         page.set_folio(f, dirty=page.folios[f].dirty or pte.dirty)
         page.set_map(p, pte=pte_install_uffd_wp_if_needed(page, p), written=False)
-    if page.pins and page.pin_count(f):
+    if page.pin_count(f):
         return  # folio_maybe_dma_pinned(), is_page_cache_freeable(), __remove_mapping()
     if page.folios[f].dirty:
         shmem_writeout(page, f)
@@ -91,7 +91,7 @@ def shrink_lazyfree(page: Page, f: int, held: bool) -> None:
         if page.folios[f].dirty:
             page.set_folio(f, lazyfree=False)
             return
-        if page.pins and page.pin_count(f):
+        if page.pin_count(f):
             page.set_folio(f, lazyfree=page.facts.lazyfree_stays)
             return
         if held:

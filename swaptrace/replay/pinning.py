@@ -9,7 +9,6 @@ from swaptrace.replay.processes import Process
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.schema import PinStep, UnpinStep
-from swaptrace.scenario.thp import large_folios
 
 
 def pin(world: World, tally: Tally, process: Process, step: PinStep) -> Errno:
@@ -39,9 +38,11 @@ def pin(world: World, tally: Tally, process: Process, step: PinStep) -> Errno:
 
 
 def check_modelled(world: World, step: PinStep) -> None:
-    """Raise `NotModelled` where pins are not kept, or it is not known what unsharing does."""
-    if large_folios(world.machine.thp):
-        raise NotModelled("a pin is not modelled with large folios (machine.thp)")
+    """Raise `NotModelled` where it is not known what unsharing, or the C of a policy, does."""
+    if world.table.policy.functions and world.arena is not None:
+        raise NotModelled(
+            "a pin is not modelled with large folios (machine.thp) under a kernel tree's policy"
+        )
     if step.mode != "longterm_read":
         return
     if world.table.policy.functions:

@@ -302,6 +302,8 @@ def joined(base: int, blocks: list[Block]) -> Block:
             whole.folios[by + f] = folio
         for slot, held in block.slots.items():
             whole.slots[slot] = held._replace(page=held.page + start)
+        for i, pins in block.pins.items():
+            whole.pins[start + i] = [pin._replace(folio=by + pin.folio) for pin in pins]
         whole.cached |= {slot: by + f for slot, f in block.cached.items()}
         whole.next_folio = by + block.next_folio
     return whole
@@ -321,6 +323,7 @@ def part(whole: Block, start: int, end: int) -> Block:
     for slot, held in whole.slots.items():
         if start <= held.page < end:
             block.slots[slot] = held._replace(page=held.page - start)
+    block.pins = {i - start: pins for i, pins in whole.pins.items() if start <= i < end}
     block.cached = {slot: f for slot, f in whole.cached.items() if f in block.folios}
     block.next_folio = whole.next_folio
     return block

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
-from swaptrace.errors import ScenarioError
 from swaptrace.mm.policy import FolioRefs, Policy
 from swaptrace.replay.engine import replay
 from swaptrace.result.result import PolicyResult
@@ -214,12 +213,3 @@ def test_a_page_may_have_more_folios_than_processes_share_it(size: str) -> None:
     found, slow = replay(load_text(text), under), naive_replay(load_text(text), under)
     assert (found.total, found.violations) == (slow.total, slow.violations)
     assert (found.total["minflt"], found.total["wp_copy"]) == (64, 32)
-
-
-@pytest.mark.parametrize("mode", ["longterm", "longterm_read", "get"])
-def test_a_pin_is_an_error_with_large_folios(mode: str) -> None:
-    """Where a block of pages would forget it?"""
-    steps = f"- {{mmap: buf, size: 64KiB}}\n- {{pin: buf, mode: {mode}}}\n"
-    scenario = load_text(f"machine: {{kernel: '7.2', thp: 64KiB}}\nsteps:\n{steps}")
-    with pytest.raises(ScenarioError, match="a pin is not modelled with large folios"):
-        replay(scenario, policies.find("merged"))

@@ -32,6 +32,7 @@ from swaptrace.mm.event import (
     UffdZeropage,
     Unmap,
     Unmerge,
+    Unpin,
     Writeprotect,
 )
 from swaptrace.mm.khugepaged import KhugepagedScan
@@ -63,7 +64,7 @@ SIZES: Final[Map[ThpSize, int]] = {
 
 MODELLED: Final = (
     *(Access, Populate, Pageout, Free, Dontneed, SwapIn, SetVma, Mprotect, Writeprotect),
-    *(ClearRefs, Fork, Unmap, Unmerge, Migrate, Move, Guard, UffdCopy, UffdZeropage),
+    *(ClearRefs, Fork, Unmap, Unmerge, Migrate, Move, Guard, UffdCopy, UffdZeropage, Unpin),
 )
 """The events that a block can have."""
 

@@ -166,5 +166,5 @@ def leave_empty(
         (value, _), *_ = stored.blocks(number)
         address = left.base + stored.first(number)
         if Pmd.TABLE in value.pmds and any(address in each for each in kept):
-            empty = value._replace(maps=((value.pages, maps),), folios=(), slots=())
+            empty = value._replace(maps=((value.pages, maps),), folios=(), slots=(), pins=())
             tables.replace(number, [single((regions.effects.number(empty),), ())])
