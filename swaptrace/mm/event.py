@@ -107,8 +107,9 @@ class Populate(NamedTuple):
     MADV_POPULATE_* (__get_user_pages_locked) and not for mlock. `may_retry` is FOLL_UNLOCKABLE:
     without it (mprotect of a locked VMA) a fault cannot wait for a userfaultfd. `pin` is that a
     reference is taken: for a longterm pin, to write, or with FOLL_GET, to read; with `unshare` for
-    a longterm pin to read, for which the page must be exclusive (FAULT_FLAG_UNSHARE). `store` is
-    what a debugger writes to the page then (FOLL_FORCE).
+    a longterm pin to read, for which the page must be exclusive (FAULT_FLAG_UNSHARE); `slow` that a
+    page before this one was not as the pin needs it (gup_fast_fallback()). `store` is what a
+    debugger writes to the page then (FOLL_FORCE).
     """
 
     process: int
@@ -118,6 +119,7 @@ class Populate(NamedTuple):
     may_retry: bool = True
     pin: bool = False
     unshare: bool = False
+    slow: bool = False
     store: Store | None = None
 
 

@@ -26,7 +26,7 @@ def populate(page: Page, p: int, event: Populate) -> None:
     carries FAULT_FLAG_TRIED. One that fails is not counted either, and ends the range.
     """
     write, retried = event.write, False
-    if event.pin and pin_user_page_fast(page, p, event):
+    if event.pin and not event.slow and pin_user_page_fast(page, p, event):
         folio_mark_accessed(page, p, drained=False)
         return
     page.may_retry = event.may_retry
@@ -47,7 +47,7 @@ def populate(page: Page, p: int, event: Populate) -> None:
         raise never_ends(page)
     if write:
         assert isinstance(pte, Pte)
-        follow_page_touch(page, pte)
+        follow_page_touch(page, p, pte)
     folio_mark_accessed(page, p, drained=not event.pin)
     if event.pin:
         pin_user_page_fast(page, p, event)
@@ -123,7 +123,13 @@ def unpin(page: Page, p: int) -> None:
     page.drop_pins(p)
 
 
-def follow_page_touch(page: Page, pte: Pte) -> None:
-    """FOLL_TOUCH with FOLL_WRITE dirties the folio behind a clean PTE."""
-    if not pte.dirty:
+def follow_page_touch(page: Page, p: int, pte: Pte) -> None:
+    """FOLL_TOUCH with FOLL_WRITE dirties the folio behind a clean PTE, or a huge entry itself
+    (touch_pmd())."""
+    if pte.dirty:
+        return
+    if page.is_huge(p):
+        page.set_pte(p, pte.mkdirty())
+        page.mmu_dirties(p)
+    else:
         page.set_folio(pte.folio, dirty=True)

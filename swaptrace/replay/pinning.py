@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from swaptrace.errors import NotModelled
+from swaptrace.mm.column import Pte
 from swaptrace.mm.event import Unpin
 from swaptrace.replay.call import Call, Errno, begin, populate
+from swaptrace.replay.pagemap import pages_of
 from swaptrace.replay.processes import Process
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
@@ -26,15 +28,32 @@ def pin(world: World, tally: Tally, process: Process, step: PinStep) -> Errno:
         if not write and not area.vma.readable:
             raise NotModelled("a pin to read of a mapping without PROT_READ is not modelled")
         end = stop
-    unshare = step.mode == "longterm_read"
+    how = {"write": write, "tried": True, "pin": True, "unshare": step.mode == "longterm_read"}
+    fast = gup_fast_end(call, end) if write else end
     for start, stop, _ in list(call.space.clipped(call.start, end)):
-        if not populate(call, start, stop, write=write, tried=True, pin=True, unshare=unshare):
+        middle = min(max(start, fast), stop)
+        if not populate(call, start, middle, **how) or not populate(
+            call, middle, stop, slow=True, **how
+        ):
             break
     else:
         if end == call.end:
             return None
     call.send(call.start, end, Unpin(0, world.facts))
     return "EFAULT"
+
+
+def gup_fast_end(call: Call, end: int) -> int:
+    """gup_fast(): up to where page tables permit all that a pin to write needs. From there on pages
+    are touched, too, which makes those dirty that MADV_FREE has left clean."""
+    at = call.start
+    for shared, walk, member in sorted(call.pieces(at, end), key=lambda piece: piece[0].base):
+        for pages, column in pages_of(call.world, shared, walk):
+            pte = column.maps[member].pte
+            if not isinstance(pte, Pte) or not pte.write:
+                return at
+            at += pages
+    return at
 
 
 def check_modelled(world: World, step: PinStep) -> None:

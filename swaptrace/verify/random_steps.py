@@ -128,7 +128,7 @@ class Maker:
             yield MeasureStep(line=1, label=self.random.choice("abc"), steps=inner)
         elif chance < 0.14:
             yield from self.process()
-        elif chance < 0.16:
+        elif chance < (0.2 if self.thp else 0.16):
             yield from self.pinned()
         elif chance < 0.26:
             yield from self.there_and_back()

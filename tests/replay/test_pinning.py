@@ -139,6 +139,15 @@ def test_a_pinned_page_that_was_given_up(kernel: str, pages: str) -> None:
     )
 
 
+def test_a_pin_that_faults_dirties_what_lies_behind() -> None:
+    """Is what MADV_FREE has left clean kept after a page that the pin brings in, and not before?"""
+    ran(
+        "- {write: buf}\n- {madvise: buf, advice: FREE}\n"
+        "- {madvise: buf, advice: DONTNEED, offset: 16KiB, length: 4KiB}\n- {pin: buf}\n"
+        "- {unpin: buf}\n- {madvise: buf, advice: PAGEOUT}\n- check: {pages: {buf: '4-,1S,11PX'}}\n"
+    )
+
+
 def test_a_pin_outlives_its_mapping() -> None:
     """Is what is given up, unmapped, or written anew no concern of the pin's?"""
     ran(

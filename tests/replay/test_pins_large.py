@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 from unittest import mock
 
 import pytest
@@ -19,7 +20,7 @@ from swaptrace.replay.folios import memory
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.hardware import Swap
 from swaptrace.scenario.loader import load_text
-from swaptrace.scenario.schema import ExitStep, MmapStep, PinStep, Scenario, UnpinStep
+from swaptrace.scenario.schema import ExitStep, MmapStep, PinMode, PinStep, Scenario, UnpinStep
 from swaptrace.scenario.thp import Thp
 from tests.effort import examples, exhaustive
 from tests.replay.blocks import page_by_page
@@ -28,6 +29,7 @@ from tests.replay.strategies import scenarios, spans
 from tests.replay.test_blocks import agree, with_large_folios
 
 ROOMY = 1 << 32
+MODES: Final[tuple[PinMode, ...]] = ("longterm", "longterm", "longterm_read", "get")
 
 
 @st.composite
@@ -37,7 +39,7 @@ def with_pins(draw: st.DrawFn, scenario: Scenario) -> Scenario:
     assert isinstance(first, MmapStep)
     alive = next((at for at, step in enumerate(others) if isinstance(step, ExitStep)), len(others))
     for _ in range(draw(st.integers(1, 2))):
-        mode = draw(st.sampled_from(["longterm", "longterm", "longterm_read", "get"]))
+        mode = draw(st.sampled_from(MODES))
         begin, end = sorted((draw(st.integers(0, alive)), draw(st.integers(0, alive))))
         others.insert(end, UnpinStep(line=1, region="r"))
         pin = PinStep(line=1, region="r", span=draw(spans(first.size // 4096)), mode=mode)
