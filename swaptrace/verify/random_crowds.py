@@ -1,7 +1,8 @@
 """Random scenarios of large folios that up to four processes map, for `verify --random`.
 
 A large folio knows two of its mappers (mm/mmids.py): what it takes the others for shows once
-processes have come and gone, and while nobody has split it or written all of it anew.
+processes have come and gone, and while nobody has split it or written all of it anew. In half of
+them pages are pinned now and then.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from swaptrace.scenario.schema import (
     MadviseStep,
     MmapStep,
     MprotectStep,
+    PinStep,
     Scenario,
     Step,
+    UnpinStep,
 )
 from swaptrace.scenario.thp import Thp, sizes
 from swaptrace.scenario.values import LENGTH
 from swaptrace.verify.random_machine import of_kernel
+from swaptrace.verify.random_pins import pin_step
 
 PAGE: Final = 4096
 REGION: Final = "buf"
@@ -39,6 +43,8 @@ ADVICE: Final = (
     Advice.FREE,
     Advice.COLD,
 )
+PINNED_ADVICE: Final = (*ADVICE, *(Advice.PAGEOUT, Advice.FREE) * 3, Advice.COLLAPSE)
+"""What else asks whether a folio is pinned."""
 
 
 @dataclass
@@ -50,11 +56,14 @@ class CrowdMaker:
     kernel: str
     processes: list[str] = field(default_factory=lambda: ["main"])
     born: int = 0
+    pins: bool = False
+    pinned: set[str] = field(default_factory=set)
 
     def scenario(self, name: str) -> Scenario:
         """A region of one or two folios, written once, then up to twenty steps."""
         size = self.random.choice((1, 1, 2)) * max(LENGTH(each.size) for each in sizes(self.thp))
         span = ByteRange(0, size)
+        self.pins = self.random.random() < 0.5
         steps: list[Step] = [
             MmapStep(line=1, region=REGION, size=size),
             AccessStep(line=1, op="write", region=REGION, span=span, stride=PAGE),
@@ -66,15 +75,27 @@ class CrowdMaker:
     def group(self, pages: int) -> Iterator[Step]:
         """A process comes, goes, or does something."""
         process, chance = self.random.choice(self.processes), self.random.random()
-        if chance < 0.4 and len(self.processes) < MOST:
+        if self.pins and self.random.random() < 0.3:
+            yield self.pin(process, pages)
+        elif chance < 0.4 and len(self.processes) < MOST:
             self.born += 1
             self.processes.append(f"child{self.born}")
             yield ForkStep(line=1, process=process, child=self.processes[-1])
         elif chance < 0.55 and process != "main":
             self.processes.remove(process)
+            if process in self.pinned:
+                yield self.pin(process, pages)
             yield ExitStep(line=1, process=process)
         else:
             yield from self.plain(process, self.span(pages))
+
+    def pin(self, process: str, pages: int) -> PinStep | UnpinStep:
+        """A pin, or its end."""
+        if process in self.pinned:
+            self.pinned.remove(process)
+            return UnpinStep(line=1, process=process, region=REGION)
+        self.pinned.add(process)
+        return pin_step(self.random, REGION, process, self.span(pages))
 
     def plain(self, process: str, span: ByteRange) -> Iterator[Step]:
         """An access, advice, or two calls of mprotect() that leave nothing behind but PTEs."""
@@ -83,7 +104,7 @@ class CrowdMaker:
             op = self.random.choice(OPS)
             yield AccessStep(line=1, process=process, op=op, region=REGION, span=span, stride=PAGE)
         elif chance < 0.93:
-            advice = self.random.choice(ADVICE)
+            advice = self.random.choice(PINNED_ADVICE if self.pins else ADVICE)
             yield MadviseStep(line=1, process=process, region=REGION, advice=advice, span=span)
         else:
             for prot in ("r", "rw"):
