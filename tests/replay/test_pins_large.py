@@ -244,3 +244,13 @@ def test_a_pinned_large_folio_is_not_migrated() -> None:
     """Is that an error?"""
     with pytest.raises(ScenarioError, match="migration of a large folio"):
         ran("- {pin: buf}\n- {migrate: buf}\n")
+
+
+@pytest.mark.parametrize(("step", "dirty"), [("mlock: buf", 1), ("pin: buf", 0)])
+def test_a_fault_for_the_process_dirties_a_huge_entry(step: str, dirty: int) -> None:
+    """Which MADV_FREE has left clean, where a pin takes it by the page table alone?"""
+    found = ran(
+        "- {madvise: buf, advice: FREE}\n- measure: then\n  steps: [{" + step + "}]\n",
+        size="2MiB",
+    )
+    assert found.windows["then"].get("spurious_dirty", 0) == dirty
