@@ -318,7 +318,7 @@ def world_of(
         from swaptrace.replay.folios.chosen import arena_of
 
         world.arena = arena_of(world, collapsing)
-    elif placed or machine.memory is not None:
+    elif machine.memory is not None or (placed and not machine.lru_batch):
         # What it needs takes longer to import than a small replay takes.
         from swaptrace.replay.pages.arena import Arena
 
@@ -326,5 +326,5 @@ def world_of(
     elif machine.lru_batch:
         from swaptrace.replay.runs.batch import batch_of
 
-        world.batch = world.batched = batch_of(world)
+        world.batch = world.batched = batch_of(world, placed)
     return world

@@ -105,14 +105,16 @@ def limited(machine: Machine) -> NoModel | None:
 
 
 def of_batches(machine: Machine, placed: bool) -> NoModel | None:
-    """Of one that keeps the per-CPU batch."""
+    """Of one that keeps the per-CPU batch. Without a cache of swap slots it is known how many are
+    in use, and an error only where one would be taken back."""
+    placed = placed and not follows(machine.kernel, Rule.NO_SLOT_CACHE)
     if machine.kernel not in BATCHES_READ:
         known = ", ".join(BATCHES_READ)
         what = f"machine.lru_batch is modelled as in Linux {known}, not as in {machine.kernel}"
         return NoModel(what, "give one of them as 'kernel'", ("kernel", "lru_batch"))
     others = {
         "memory": ("under a memory limit", machine.memory is not None),
-        "swap.size": ("where the swap device fills", placed),
+        "swap.size": ("where the swap device fills before Linux 6.15", placed),
     }
     for key, (what, is_so) in others.items():
         if is_so:

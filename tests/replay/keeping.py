@@ -81,7 +81,7 @@ def mlocked(folio: Folio) -> Folio:
 class Lists:
     """In the place of `LruBatch`."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, _placed: bool) -> None:
         machine = world.machine
         self.world = world
         self.capacity = CAPACITY[machine.kernel]

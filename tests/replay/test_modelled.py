@@ -108,7 +108,7 @@ def test_a_batch_where_swap_fills_is_an_error_at_its_setting() -> None:
         on("lru_batch: true\n  swap: {backend: disk, size: 1MiB}", steps), find("merged")
     )
     assert (found.line, found.column) == (2, 14)
-    assert "where the swap device fills; give it twice the memory" in found.message
+    assert "where the swap device fills before Linux 6.15; give it twice" in found.message
 
 
 def test_what_the_command_line_sets_is_named_as_that() -> None:

@@ -5,12 +5,20 @@ The counts are those of Debian's cloud kernels 6.12.117 and 6.18.15.
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
 from swaptrace import policies
+from swaptrace.errors import ScenarioError
+from swaptrace.replay import engine
 from swaptrace.replay.engine import Replay, replay
 from swaptrace.replay.explain import explain
+from swaptrace.replay.folios.kept import KeptFolios
 from swaptrace.replay.pages.placed import is_placed
+from swaptrace.replay.table import Table
+from swaptrace.replay.world import World
+from swaptrace.scenario.hardware import Machine
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
 
@@ -45,6 +53,27 @@ steps:
 - {madvise: r0, advice: MADV_PAGEOUT}
 """
 """300 of 600 slots: with what a per-CPU cache holds more than half."""
+
+
+BATCHES = """\
+machine: {lru_batch: true, swap: {backend: disk, size: 400KiB, page_cluster: 2}}
+steps:
+- {mmap: old, size: 160KiB}
+- {mmap: new, size: 240KiB}
+- {write: new}
+- {madvise: new, advice: PAGEOUT}
+- {fork: child}
+- {write: old}
+- {madvise: old, advice: PAGEOUT, length: 80KiB}
+- {read_write: old, process: child}
+- {read: new, process: child, length: 80KiB}
+- {mmap: last, size: 16KiB}
+- {write: last}
+- {fork: second}
+- {exit: second}
+- {write: last}
+"""
+"""60 slots of 100, and 20 more; each fault then frees a slot that it can free."""
 
 
 def made(text: str, kernel: str) -> Scenario:
@@ -105,6 +134,38 @@ steps:
 - {memset: r0, value: 34}
 """
 """11 of 31 slots, of zeroes, so that nothing stays in the swap cache; faults read eight pages."""
+
+
+@pytest.mark.parametrize("kernel", ["7.2", "7.3"])
+def test_kept_batches_count_the_same_with_blocks_where_the_device_fills(kernel: str) -> None:
+    """Is it known how many slots are in use, as long as none is taken back?"""
+    scenario = made(BATCHES, kernel)
+    found = replay(scenario, MERGED, pages=True)
+
+    def blocks(machine: Machine, table: Table, *_: bool) -> World:
+        world = World(machine, table)
+        world.arena = kept = KeptFolios(world)
+        world.batch = kept.batches
+        return world
+
+    with mock.patch.object(engine, "world_of", blocks):
+        slow = replay(scenario, MERGED, pages=True)
+    assert (found.total, found.pages) == (slow.total, slow.pages)
+    assert is_placed(scenario, scenario.machine)
+    assert found.total["lru_drains"] > 0
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [("6.12", "fills before Linux 6.15"), ("7.3", "slots that only the swap cache holds")],
+)
+def test_kept_batches_are_an_error_where_slots_are_taken_back(kernel: str, message: str) -> None:
+    """Or may be, where a CPU sets slots aside?"""
+    scenario = load_text(
+        OLD_AND_NEW, "slots", {"machine.kernel": kernel, "machine.lru_batch": "true"}
+    )
+    with pytest.raises(ScenarioError, match=message):
+        replay(scenario, MERGED)
 
 
 @pytest.mark.parametrize("kernel", ["6.12", "7.2", "7.3"])

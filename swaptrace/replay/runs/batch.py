@@ -19,8 +19,8 @@ from typing import Final
 from swaptrace.advice import Effect
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule, follows
-from swaptrace.mm.column import Folio
-from swaptrace.mm.event import MOST_ADDED, Event, MapPages, SwapIn
+from swaptrace.mm.column import Column, Folio
+from swaptrace.mm.event import MOST_ADDED, Event, MapPages, Pageout, SwapIn
 from swaptrace.replay.processes import SharedRegion
 from swaptrace.replay.runs.around import fault_around
 from swaptrace.replay.runs.readahead import Pass
@@ -95,10 +95,12 @@ class LruBatch:
     """`capacity` is PAGEVEC_SIZE or FOLIO_BATCH_SIZE; `zap_drains` that unmapping pages drains,
     `ahead_drains` that swap_vma_readahead() does, behind the window. The batches are that of `new`
     folios, that of mlock (`locked`), and those of MADV_FREE and MADV_COLD, which are one here
-    (`advised`): each call drains all first, so that at most one has anything in it."""
+    (`advised`): each call drains all first, so that at most one has anything in it. `placed` is
+    that the allocator could come to take slots back."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, placed: bool) -> None:
+        self.world, self.placed = world, placed
+        self._alone: dict[int, bool] = {}
         self.capacity = capacity_of(world.machine.kernel)
         self.zap_drains = not world.follows(Rule.UNMAPS_UNDRAINED)
         self.ahead_drains = not world.follows(Rule.READS_AHEAD_UNDRAINED)
@@ -212,6 +214,8 @@ class LruBatch:
         """One event on one page."""
         column, table = column_at(shared, page), self.world.table
         row = table.row(event, column)
+        if self.placed and isinstance(event, Pageout):
+            self._check_slots(row)
         tally.take(shared, event, column, row, 1)
         self.world.device.used += row.slots
         if row.violations:
@@ -220,6 +224,22 @@ class LruBatch:
             put(shared, page, row.new)
         self._note(shared, page, row)
         return row
+
+    def _check_slots(self, row: TransitionRow) -> None:
+        """Raise `NotModelled` where the allocator, which is asked for a slot while more than half
+        are in use, would take one back."""
+        device = self.world.device
+        if not device.full or (not row.slots and device.slot_free):
+            return
+        columns, known = self.world.table.columns, self._alone
+        for number in {n for each in self.world.shared_regions() for n in each.region.numbers()}:
+            if number not in known:
+                known[number] = cached_alone(columns[number])
+            if known[number]:
+                raise NotModelled(
+                    "machine.lru_batch is not modelled on a swap device that is more than half "
+                    "full and has slots that only the swap cache holds"
+                )
 
     def _note(self, shared: SharedRegion, page: int, row: TransitionRow) -> None:
         """What the event has emptied, and then has put into batches: `row.new` has both."""
@@ -275,9 +295,15 @@ def capacity_of(kernel: str) -> int:
     return 31 if follows(kernel, Rule.BATCHES_OF_31) else 15
 
 
-def batch_of(world: World) -> LruBatch:
+def batch_of(world: World, placed: bool = False) -> LruBatch:
     """An empty batch."""
-    return LruBatch(world)
+    return LruBatch(world, placed)
+
+
+def cached_alone(column: Column) -> bool:
+    """Whether a folio is in the swap cache that no swap PTE needs."""
+    slots = (folio.slot for folio in column.folios if folio.slot is not None)
+    return any(not column.swap_count(slot) for slot in slots)
 
 
 def column_at(shared: SharedRegion, page: int) -> int:
