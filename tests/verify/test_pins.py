@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from errno import EFAULT
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swaptrace.verify.build import find_compiler
+from swaptrace.verify.emit import emit_c
 from tests.commandline import SWAPTRACE, run
 from tests.processes import completed
-from tests.verify.programs import on_this_kernel
+from tests.verify.programs import on_this_kernel, scenario
+from tests.verify.test_emit import needs_compiler
 
 PINS = """\
 steps:
@@ -76,19 +81,93 @@ def test_pins_agree_on_the_running_kernel(tmp_path: Path) -> None:
 MANY = """\
 steps:
 - {mmap: buf, size: 4MiB}
+- {write: buf, offset: 1MiB, length: 1MiB}
 - {pin: buf, mode: get}
+- fork: child
+- {madvise: buf, advice: PAGEOUT}
+- {write: buf, length: 2MiB}
+- {write: buf, process: child}
+- {unpin: buf}
+- {madvise: buf, advice: PAGEOUT}
+- {pin: buf, offset: 12KiB, length: 2MiB, mode: get}
+- {read: buf}
 """
 """More pages than a pipe of an ordinary user can have."""
 
 
+def verified_as(user: str, path: Path, size: str = "4MiB") -> dict[str, Any]:
+    """What it comes to for a user with other limits."""
+    path.write_text(MANY.replace("4MiB", size))
+    given = [*user.split(), *SWAPTRACE, "verify", "--setup-zram", "256M", "--format", "json"]
+    found: dict[str, Any] = json.loads(completed([*given, str(path)]).stdout)["scenarios"][0]
+    return found
+
+
+ORDINARY = "setpriv --bounding-set=-sys_resource"
+needs_setpriv = pytest.mark.skipif(
+    not shutil.which("setpriv"), reason="setpriv (util-linux) is not there"
+)
+
+
 @on_this_kernel
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv (util-linux) is not there")
-def test_a_pin_that_is_too_large_for_this_user_is_skipped(tmp_path: Path) -> None:
-    """Without CAP_SYS_RESOURCE, is said what there can not be, instead of that a process died?"""
-    path = tmp_path / "many.yaml"
-    path.write_text(MANY)
-    without = ["setpriv", "--bounding-set=-sys_resource", *SWAPTRACE]
-    given = [*without, "verify", "--setup-zram", "256M", "--format", "json", str(path)]
-    scenario = json.loads(completed(given).stdout)["scenarios"][0]
-    assert scenario["status"] == "skipped"
-    assert "fs.pipe-max-size" in str(scenario)
+@needs_setpriv
+def test_a_pin_goes_into_several_pipes_where_one_cannot_have_all(tmp_path: Path) -> None:
+    """Without CAP_SYS_RESOURCE, is every page got once, and given back?"""
+    assert verified_as(ORDINARY, tmp_path / "many.yaml")["status"] == "agrees"
+
+
+@on_this_kernel
+@needs_setpriv
+@pytest.mark.skipif(not shutil.which("prlimit"), reason="prlimit (util-linux) is not there")
+def test_a_pin_that_no_pipes_can_have_is_skipped(tmp_path: Path) -> None:
+    """Where there can be few descriptors, is that said, instead of that a process died?"""
+    found = verified_as(f"prlimit --nofile=24 {ORDINARY}", tmp_path / "many.yaml", "32MiB")
+    assert found["status"] == "skipped"
+    assert "fs.pipe-max-size" in str(found)
+
+
+WITHOUT_SWAP = """\
+machine: {swap: none}
+steps:
+- {mmap: buf, size: 64KiB}
+- {mmap: ro, size: 16KiB, prot: r}
+- {pin: ro}
+- {unpin: ro}
+- {pin: buf}
+- {unpin: buf}
+"""
+
+
+def printed(tmp_path: Path, edit: tuple[str, str] = ("", "")) -> str:
+    """What a program with an edit prints, on any kernel without swap."""
+    text = emit_c(scenario(WITHOUT_SWAP)).replace(*edit)
+    binary = find_compiler(tmp_path).build(text, tmp_path, "program")
+    stdout: str = completed([binary], text=True).stdout
+    if '"skip"' in stdout:
+        pytest.skip(stdout)
+    return stdout
+
+
+@needs_compiler
+def test_what_the_kernel_did_not_pin_can_be_unpinned(tmp_path: Path) -> None:
+    """Is it the errno that differs then, instead of that the program fails?"""
+    stdout = printed(tmp_path)
+    assert f'"step":"2","errno":{EFAULT},' in stdout
+    assert '"step":"5"' in stdout
+    assert "failed" not in stdout
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("edit", "cause"),
+    [
+        (("1 /* no buffers */", "99"), "cannot unpin: Invalid argument"),
+        (("if (pin->ring && ", "if (pin->ring && raise(SIGKILL) && "), "Killed"),
+    ],
+)
+def test_a_process_that_dies_says_of_what(
+    tmp_path: Path, edit: tuple[str, str], cause: str
+) -> None:
+    """With the step, whether it ends itself or a signal ends it?"""
+    stdout = printed(tmp_path, edit)
+    assert f"a process died in step 5: {cause}" in stdout

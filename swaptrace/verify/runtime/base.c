@@ -60,6 +60,7 @@ struct shared {				/* by all processes */
 	struct scan scans[PROCESSES];
 	int inherited[PROCESSES][CONTEXTS];	/* userfaultfds: descriptors of the parent's plus 1 */
 	enum { NOT_YET, READY, FETCHED } fetch[PROCESSES];	/* the child, these */
+	char cause[160];		/* of which a process has died */
 };
 
 struct report {				/* of a process to the controller, after its step */
@@ -154,7 +155,7 @@ static void end_with(const char *key, const char *why, const char *detail, int c
 		fflush(stdout);
 		put_back();
 	} else {
-		dprintf(2, "%s%s\n", why, detail);
+		snprintf(shared->cause, sizeof(shared->cause), ": %s%s", why, detail);
 	}
 	_exit(code);
 }

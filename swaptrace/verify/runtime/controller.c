@@ -1,5 +1,18 @@
 /* The controller: whose turn it is, what was counted meanwhile, and the page maps. */
 
+/* Of what, it has said itself, or says its parent if that is this process. */
+static void tell_death(pid_t pid)
+{
+	char where[sizeof(step_path) + sizeof(shared->cause)];
+	siginfo_t ended;
+
+	if (!*shared->cause && !waitid(P_PID, pid, &ended, WEXITED | WNOWAIT) &&
+	    ended.si_code != CLD_EXITED)
+		snprintf(shared->cause, sizeof(shared->cause), ": %s", strsignal(ended.si_status));
+	snprintf(where, sizeof(where), "%s%s", step_path, shared->cause);
+	end_with("failed", "a process died in step ", where, 1);
+}
+
 static struct report next_report(int process)
 {
 	struct pollfd wanted[2] = {{reports[0], POLLIN, 0}, {pidfds[process], POLLIN, 0}};
@@ -8,7 +21,7 @@ static struct report next_report(int process)
 	while (poll(wanted, 2, -1) < 0 && errno == EINTR)
 		;
 	if (!(wanted[0].revents & POLLIN))
-		end_with("failed", "a process died in step ", step_path, 1);
+		tell_death(shared->pid[process]);
 	if (read(reports[0], &report, sizeof(report)) != sizeof(report))
 		fail("no report of a process: ");
 	return report;
