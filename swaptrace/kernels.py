@@ -87,6 +87,11 @@ class Rule(Enum):
         "cc864ebba5f6",
         "MADV_PAGEOUT and MADV_COLD split a folio whose first page is unmapped; before, stopped",
     )
+    PINS_WAIT = KernelChange(
+        (6, 10),
+        "1943f96b3816",
+        "a `longterm` pin waits for userfaultfd; before, EFAULT",
+    )
     MPROTECT_UNACCOUNTS = KernelChange(
         (6, 10),
         "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swaptrace.errors import NotModelled
+from swaptrace.kernels import Rule
 from swaptrace.mm.column import Pte
 from swaptrace.mm.event import Unpin
 from swaptrace.replay.call import Call, Errno, begin, populate
@@ -28,8 +29,9 @@ def pin(world: World, tally: Tally, process: Process, step: PinStep) -> Errno:
         if not write and not area.vma.readable:
             raise NotModelled("a pin to read of a mapping without PROT_READ is not modelled")
         end = stop
-    how = {"write": write, "tried": True, "pin": True, "unshare": step.mode == "longterm_read"}
-    fast = gup_fast_end(call, end) if write else end
+    unshare, waits = step.mode == "longterm_read", not write or world.follows(Rule.PINS_WAIT)
+    how = {"write": write, "tried": True, "pin": True, "unshare": unshare, "may_retry": waits}
+    fast = gup_fast_end(call, end) if write and waits else end  # pin_user_pages() touches nothing
     for start, stop, _ in list(call.space.clipped(call.start, end)):
         middle = min(max(start, fast), stop)
         if not populate(call, start, middle, **how) or not populate(

@@ -167,6 +167,18 @@ def test_it_is_all_or_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kernel", "errno", "events"), [("6.9", ", errno: EFAULT", 0), ("6.10", "", 8)]
+)
+def test_a_longterm_pin_waits_for_a_userfaultfd(kernel: str, errno: str, events: int) -> None:
+    """From 6.10 on, and is nothing pinned before?"""
+    protects = "- {write: buf}\n- {uffd_writeprotect: buf, length: 32KiB}\n"
+    found = ran(f"{protects}- {{pin: buf{errno}}}\n", kernel=kernel)
+    assert found.total.get("uffd_wp", 0) == events
+    found = ran(f"{protects}- {{pin: buf, mode: get}}\n", kernel=kernel)
+    assert "uffd_wp" not in found.total
+
+
 REUSED = """\
 - {write: buf}
 - {fork: child}
