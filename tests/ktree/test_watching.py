@@ -46,6 +46,16 @@ FIELD = (
     "return vmf->page == 0;\nreturn 0;\n}}\n"
 )
 
+CALLED = (
+    "static int g(int a)\n{{\nreturn a;\n}}\n"
+    "static int f(int a, int b)\n{{\nif (a)\ng({});\nreturn b;\n}}\n"
+)
+
+RETURNING = (
+    "static {} g(int a)\n{{\nreturn a;\n}}\n"
+    "static int f(int a, int b)\n{{\nif (a)\nreturn g(b);\nreturn 0;\n}}\n"
+)
+
 CASES: dict[str, tuple[str, str, list[tuple[Any, int]], list[str]]] = {
     "the same": ("return a;", "return a;", [(0, 0)], []),
     "a statement that goes": (
@@ -126,7 +136,29 @@ CASES: dict[str, tuple[str, str, list[tuple[Any, int]], list[str]]] = {
     ),
     "another result type": (
         "static int f(int a, int b)\n{\nif (a)\nreturn b;\nreturn 0;\n}\n",
-        "static long f(int a, int b)\n{\nif (a)\nreturn b;\nreturn 0;\n}\n", [(0, 0)], [],
+        "static long f(int a, int b)\n{\nif (a)\nreturn b;\nreturn 0;\n}\n", [(0, 0)],
+        [f"old:4: f(): {NOT}", f"new:4: f(): {NOT}"],
+    ),
+    "another result type of what is not called": (
+        RETURNING.format("int"), RETURNING.format("bool"), [(0, 0)],
+        [f"old:3: g(): {NOT}", f"old:8: f(): {NOT}", f"new:3: g(): {NOT}", f"new:8: f(): {NOT}"],
+    ),
+    "another result type of what is called": (
+        RETURNING.format("int"), RETURNING.format("bool"), [(1, 0)], [],
+    ),
+    "two branches, one after the other": (
+        "if (a)\nb += 1;\nif (b > 9)\nb += 2;\nreturn b;",
+        "if (a)\nb += 3;\nif (b > 9)\nb += 4;\nreturn b;", [(1, 0)],
+        [f"old:6: f(): {NOT}", f"new:6: f(): {NOT}"],
+    ),
+    "what is in a block of its own": (
+        "{\nif (a)\nb += 1;\n}\nreturn b;", "{\nif (a)\nb += 2;\n}\nreturn b;", [(0, 0)],
+        [f"old:5: f(): {NOT}", f"new:5: f(): {NOT}"],
+    ),
+    "two statements of other kinds behind one that is changed": (
+        "b += 0;\nb += 1;\nif (a > 1)\nb = 5;\nreturn b;",
+        "b += 0;\nb += 2;\nwhile (a > 9)\na = 5;\nreturn b;", [(3, 0)],
+        ["old:5: f(): a > 1 never false", "new:5: f(): a > 9 never true", f"new:6: f(): {NOT}"],
     ),
     "a loop": (
         "while (a > b)\nb += 1;\nreturn b;", "while (a > b + 1)\nb += 1;\nreturn b;", [(0, 1)],
@@ -193,6 +225,25 @@ CASES: dict[str, tuple[str, str, list[tuple[Any, int]], list[str]]] = {
     "what a constant rules out": (
         "if (0)\nreturn 1;\nreturn a;", "if (0)\nreturn 2;\nreturn a;", [(1, 1)],
         ["old:4: f(): ruled out by a constant", "new:4: f(): ruled out by a constant"],
+    ),
+    "what a constant rules out in a block": (
+        "if (0) {\nout:\nb += 1;\nb += 2;\n}\nreturn a;",
+        "if (0) {\nout:\nb += 2;\nb += 3;\n}\nreturn a;",
+        [(1, 1)],
+        ["old:5, 6: f(): ruled out by a constant", "new:5, 6: f(): ruled out by a constant"],
+    ),
+    "a call that a constant rules out": (
+        "if (0)\nh(1);\nreturn a;", "if (0)\nh(2);\nreturn a;", [(1, 1)],
+        ["old:4: f(): ruled out by a constant", "new:4: f(): ruled out by a constant"],
+    ),
+    "a call that is not executed": (
+        CALLED.format(1), CALLED.format(2), [(0, 0)],
+        [f"old:8: f(): {NOT}", f"new:8: f(): {NOT}"],
+    ),
+    "what goes before a label": (
+        "if (a)\nreturn 1;\nb += 1;\nout:\nreturn b;", "if (a)\nreturn 1;\nout:\nreturn b;",
+        [(1, 0)],
+        [f"new:6: f(): {NOT}", f"old:5: f(): {NOT}", f"old:7: f(): {MATTERS}"],
     ),
     "what need not be executed": (
         "int x = 1;\nif (b && 0)\nreturn x;\nif (x && 0)\nreturn 5;\nreturn a;",

@@ -140,13 +140,12 @@ def _kind(_side: Side, node: Any) -> str:
 KEYS: Final = (_whole, _beginning, _kind)
 
 
-def compared(old: Body, new: Body) -> tuple[Side, Side]:
-    """Where two versions of a function differ."""
+def compared(old: Body, new: Body, retyped: Collection[str] = ()) -> tuple[Side, Side]:
+    """Where two versions of a function differ; what `retyped` functions return has another type."""
     names = renamed(old.roots, new.roots)
     one, other = Side(old, Words(names)), Side(new, Words({}))
-    if one.words.of(old.declaration.type) != other.words.of(new.declaration.type):
-        one.places.append(old.tree)
-        other.places.append(new.tree)
+    for side in (one, other):
+        side.changed += results(side.body, retyped)
     _branches(one, other, old.tree, new.tree, (old.tree, new.tree))
     _retyped(one, other)
     return one, other
@@ -159,6 +158,17 @@ def _retyped(one: Side, other: Side) -> None:
     for side in (one, other):
         used = (node for node in preorder(side.body.roots) if isinstance(node, c_ast.ID))
         side.changed += [node for node in used if side.words.head(node) in wrong]
+
+
+def results(body: Body, retyped: Collection[str]) -> list[Any]:
+    """Where a function returns a value, if it is one of these, and where it calls one of them."""
+    kinds = (c_ast.Return, c_ast.FuncCall) if body.declaration.name in retyped else c_ast.FuncCall
+    found = (each for each in preorder(body.roots) if isinstance(each, kinds))
+    return [
+        each
+        for each in found
+        if isinstance(each, c_ast.Return) or getattr(each.name, "name", "") in retyped
+    ]
 
 
 def alone(body: Body) -> Side:
@@ -257,11 +267,15 @@ def by_name(
 ) -> dict[str, tuple[Side | None, Side | None]]:
     """Where the functions of two trees differ, but for the `same` ones."""
     found: dict[str, tuple[Side | None, Side | None]] = {}
+    kinds = [
+        {n: Words({}).of(each.declaration.type.type) for n, each in of.items()} for of in (old, new)
+    ]
+    retyped = {name for name, kind in kinds[0].items() if kinds[1].get(name, kind) != kind}
     for name in dict.fromkeys([*old, *new]):
-        if name in same:
+        if name in same and not results(old[name], retyped):
             continue
         if name in old and name in new:
-            found[name] = compared(old[name], new[name])
+            found[name] = compared(old[name], new[name], retyped)
         elif name in old:
             found[name] = alone(old[name]), None
         else:
