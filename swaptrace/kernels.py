@@ -68,9 +68,7 @@ class Rule(Enum):
         "MADV_POPULATE_* retries faults itself, and stops at a hole",
     )
     EXCLUSIVE_LOADS = KernelChange(
-        (6, 9),
-        "c2e2ba770200",
-        "a zswap load always frees the compressed copy",
+        (6, 9), "c2e2ba770200", "a zswap load always frees the compressed copy"
     )
     BATCHES_OF_31 = KernelChange(
         (6, 9),
@@ -88,9 +86,7 @@ class Rule(Enum):
         "MADV_PAGEOUT and MADV_COLD split a folio whose first page is unmapped; before, stopped",
     )
     PINS_WAIT = KernelChange(
-        (6, 10),
-        "1943f96b3816",
-        "a `longterm` pin waits for userfaultfd; before, EFAULT",
+        (6, 10), "1943f96b3816", "a `longterm` pin waits for userfaultfd; before, EFAULT"
     )
     MPROTECT_UNACCOUNTS = KernelChange(
         (6, 10),
@@ -118,9 +114,7 @@ class Rule(Enum):
         (6, 10), "835c3a25aa37", "`thp_split_page` counts 2 MiB alone"
     )
     MAPS_CACHED_WHOLE = KernelChange(
-        (6, 11),
-        "508758960b8d",
-        "a fault maps a large folio in the swap cache whole",
+        (6, 11), "508758960b8d", "a fault maps a large folio in the swap cache whole"
     )
     FREES_LARGE_SWAP = KernelChange((6, 11), "4c3f96643687", "a write fault frees its slots")
     PAGEMAP_BY_PAGE = KernelChange(
