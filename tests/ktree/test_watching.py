@@ -92,6 +92,15 @@ CASES: dict[str, tuple[str, str, list[tuple[Any, int]], list[str]]] = {
     "one of the conditions": (
         "return a && b < 9;", "return a && b < 8;", [(1, 5), (1, 10)], [],
     ),
+    "conditions that are joined otherwise": (
+        "return a && b;", "return a || b;", [(1, 1)],
+        ["old:3: f(): a never false", "old:3: f(): b never false",
+         "new:3: f(): a never false", f"new:3: f(): {NOT}"],
+    ),
+    "a difference that is taken otherwise": (
+        "if (a)\nreturn a - (b - 1);\nreturn 0;", "if (a)\nreturn (a - b) - 1;\nreturn 0;",
+        [(0, 1)], [f"old:4: f(): {NOT}", f"new:4: f(): {NOT}"],
+    ),
     "conditions in another order": (
         "return (a && b) && a > b;", "return b && (a && a > b);", [(1, 1)],
         ["new:3: f(): b never false",
@@ -263,6 +272,11 @@ CASES: dict[str, tuple[str, str, list[tuple[Any, int]], list[str]]] = {
         "static int g(int a)\n{\nif (a)\nreturn 1;\nreturn 0;\n}\n" + HEAD + "return g(a);\n}\n",
         HEAD + "return a;\n}\n", [(0, 0)],
         [f"old:4: g(): {NOT}", "old:3: g(): a never true"],
+    ),
+    "a helper that comes": (
+        HEAD + "return a;\n}\n",
+        "static int g(int a)\n{\nif (a)\nreturn 1;\nreturn 0;\n}\n" + HEAD + "return g(a);\n}\n",
+        [(0, 0)], [f"new:4: g(): {NOT}", "new:3: g(): a never true"],
     ),
 }  # fmt: skip
 
