@@ -1005,7 +1005,7 @@ static void forget_hold(int region)
 /* Pins: a buffer that an io_uring has registered, or pages that pipes have got by vmsplice(). */
 
 #define GUP_TEST "/sys/kernel/debug/gup_test"
-#define MOST_PIPES 256
+#define MOST_PIPES 1024
 static struct pin {
 	int ring;			/* the io_uring, plus 1 */
 	int count, held[MOST_PIPES];	/* other descriptors that hold pages */
