@@ -19,13 +19,13 @@ from swaptrace.mm.blockevent import (
     SplitPmd,
     Teller,
 )
+from swaptrace.mm.blockmigrate import migrate_range
 from swaptrace.mm.blockmlock import large_mlocks
 from swaptrace.mm.blockpins import broken_at, broken_pins
 from swaptrace.mm.blockwalk import (
     isolate,
     level_batches,
     madvise_free_range,
-    migrate_range,
     putback,
     shrink_folio_list,
 )

@@ -9,13 +9,11 @@ from collections import deque
 from typing import Final
 
 from swaptrace.counters import Counter
-from swaptrace.errors import NotModelled
 from swaptrace.mm.block import Pmd
 from swaptrace.mm.blockpage import BlockPage, folio_of
 from swaptrace.mm.column import Pte, SwapPte
 from swaptrace.mm.huge_memory import maps_dirty, split_folio, split_huge_pmds
 from swaptrace.mm.madvise import madvise_free
-from swaptrace.mm.migrate import migrate
 from swaptrace.mm.page import drop_data
 from swaptrace.mm.swap import folio_free_swap, swap_writepage
 from swaptrace.mm.vmscan import activate
@@ -370,24 +368,3 @@ def mark_lazyfree(page: BlockPage, p: int, f: int) -> None:
         mapping = here.maps[p]
         assert isinstance(mapping.pte, Pte)
         here.set_map(p, pte=mapping.pte.mkclean(), freed=mapping.freed or folio.lazyfree)
-
-
-def migrate_range(page: BlockPage, p: int, pages: range) -> None:
-    """migrate_pages_batch(): a folio that is queued because a part of it was unmapped is split
-    first (try_split_folio()). Of another one that PTEs map, a part is unmapped for a moment, and
-    what takes its place is queued as it was (migrate_folio_move())."""
-    found = (folio_of(page.block, p, i) for i in pages)
-    for f, folio in {each[0]: each[1] for each in found if each is not None}.items():
-        here = page.at(folio.first)
-        if here.maybe_mapped_shared(f):
-            continue
-        if here.pin_count(f) and folio.nr_pages > 1:
-            raise NotModelled("migration of a large folio (machine.thp) with a pin is not modelled")
-        if folio.partially_mapped:
-            split_folio(here, f)
-            continue
-        folio.mm_ids = None
-        if folio.nr_pages > 2 and folio.slot is None and here.mapcount(f) > 1:
-            folio.partially_mapped = page.facts.requeues_migrated and not here.is_huge(p)
-    for i in pages:
-        migrate(page.at(i), p)

@@ -7,17 +7,23 @@ from swaptrace.mm.page import Page
 
 
 def migrate(page: Page, p: int) -> None:
-    """queue_folios_pte_range(), try_to_migrate_one() and remove_migration_pte().
-
-    The PTE is afterwards what it was, write-protected or not, soft-dirty or not; its dirty bit has
-    been noted in the folio. A huge one that is dirty becomes soft-dirty. MPOL_MF_MOVE passes over
-    what several processes map, and over the zero page.
-    """
+    """queue_folios_pte_range() and migrate_pages() of a page: MPOL_MF_MOVE passes over what
+    several processes map, and over the zero page."""
     pte = page.maps[p].pte
     if not isinstance(pte, Pte) or pte.is_zero_page:
         return
-    if page.maybe_mapped_shared(pte.folio) or page.folios[pte.folio].elsewhere:
-        return
+    if not page.maybe_mapped_shared(pte.folio) and not page.folios[pte.folio].elsewhere:
+        remap(page, p)
+
+
+def remap(page: Page, p: int) -> None:
+    """try_to_migrate_one() and remove_migration_pte().
+
+    The PTE is afterwards what it was, write-protected or not, soft-dirty or not; its dirty bit has
+    been noted in the folio. A huge one that is dirty becomes soft-dirty.
+    """
+    pte = page.maps[p].pte
+    assert isinstance(pte, Pte)
     page.enter("try_to_migrate_one")
     if pte.dirty:
         page.set_folio(pte.folio, dirty=True)

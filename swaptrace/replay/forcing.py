@@ -13,7 +13,6 @@ from swaptrace.replay.processes import Process
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario.remote import MigrateStep, PokeStep
-from swaptrace.scenario.thp import large_folios
 
 
 def poke(world: World, tally: Tally, process: Process, step: PokeStep) -> Errno:
@@ -53,11 +52,6 @@ def migrate(world: World, tally: Tally, process: Process, step: MigrateStep) -> 
         raise NotModelled("migrate is not modelled under a memory limit, or with machine.lru_batch")
     if not has_model(world.machine.kernel, Feature.MIGRATE):
         raise NotModelled(Feature.MIGRATE.condition)
-    shared = process.regions[step.region]
-    whole = (call.start, call.end) == (shared.base, shared.end) and len(shared.members) == 1
-    if large_folios(world.machine.thp) and not whole:
-        what = "of a part of a region, or after a fork"
-        raise NotModelled(f"migrate {what} is not modelled with large folios (machine.thp)")
     areas = list(call.space.clipped(call.start, call.end))
     refuse([area for _, _, area in areas], "migrate")
     if not areas:

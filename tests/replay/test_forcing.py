@@ -117,6 +117,27 @@ def test_a_large_folio_that_was_migrated_is_split_before_it_goes_to_swap(
     assert {k: v for k, v in found.windows["out"].items() if k.startswith("mthp_")} == counted
 
 
+@pytest.mark.parametrize(
+    ("before", "counted"),
+    [
+        ("{migrate: a, offset: 32KiB, length: 4KiB}", {"mthp_split": 1}),
+        ("{fork: b}; {migrate: a}; {exit: b}", {"mthp_swpout": 1}),
+    ],
+)
+def test_migration_takes_large_folios_whole_unless_they_are_shared(
+    before: str, counted: dict[str, int]
+) -> None:
+    """Does a folio move of which one page is asked for, so that reclaim splits it, and one that a
+    child maps as well not? (6.18.44 shows both.)"""
+    found = in_large_folios(
+        "- {mmap: a, size: 64KiB}\n- {write: a}\n"
+        + "".join(f"- {step}\n" for step in before.split("; "))
+        + "- measure: out\n  steps:\n  - {madvise: a, advice: PAGEOUT}\n",
+        "64KiB",
+    )
+    assert {k: v for k, v in found.windows["out"].items() if k.startswith("mthp_")} == counted
+
+
 def test_a_large_folio_that_is_migrated_again_is_split() -> None:
     """Is one that is queued split first, its pages of zeroes let go?"""
     found = in_large_folios(
@@ -147,7 +168,11 @@ def test_the_pages_of_a_folio_that_was_split_lie_in_order_in_swap_before_6_15(
     [
         ("{poke: a, value: 1}", "memory: 1MiB", "poke is not modelled under a memory limit"),
         ("{migrate: a}", "kernel: 6.1", "migrate is modelled as since Linux 6.12"),
-        ("{migrate: a, length: 4KiB}", "kernel: 6.18, thp: 64KiB", "of a part of a region"),
+        (
+            "{migrate: a}",
+            "kernel: 6.18, memory: 1MiB",
+            "migrate is not modelled under a memory limit",
+        ),
     ],
 )
 def test_what_is_not_modelled_is_an_error(step: str, machine: str, why: str) -> None:
