@@ -142,6 +142,8 @@ def test_several_processes_map_a_large_folio(tmp_path: Path) -> None:
     assert 5 < len(crowds) < 30
     forks = [sum(step.op == "fork" for step in scenario.steps) for scenario in crowds]
     assert max(forks) >= 3
+    pins = [any(step.op == "pin" for step in scenario.steps) for scenario in crowds]
+    assert {*pins} == {True, False}
     assert crowds[0] in [random.make(index, FACTS, thp) for index in range(12)]
     assert all(random.of_crowds(index, FACTS, ()) is None for index in range(60))
 
