@@ -8,8 +8,9 @@ the nesting is bounded, so that a hostile file costs no more than its size.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as Map
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
@@ -55,22 +56,31 @@ Node: TypeAlias = Scalar | Listing | MappingNode
 def parse(text: str, source: SourceText, report: Report) -> Node:
     """The one document of the text. What YAML itself refuses ends the report at once."""
     try:
-        with no_collections():
-            return NodeComposer(text, source, report).document()
+        with no_collections(), parsing(text) as next_event:
+            return NodeComposer(next_event, source, report).document()
     except yaml.MarkedYAMLError as error:
         refuse(error, source, report)
     except yaml.YAMLError as error:
         report.stop(SourceMark(source, 1, 1), f"not YAML: {error}")
 
 
-class NodeComposer:
-    """Builds nodes from the parser's events."""
+@contextmanager
+def parsing(text: str) -> Iterator[Callable[[], Any]]:
+    """What gives the parser's next event: yaml.parse(), without a generator in between."""
+    loader = LOADER(text)
+    try:
+        yield loader.get_event
+    finally:
+        loader.dispose()
 
-    def __init__(self, text: str, source: SourceText, report: Report) -> None:
+
+class NodeComposer:
+    """Builds nodes from the parser's events, which are untyped, as yaml is."""
+
+    def __init__(self, next_event: Callable[[], Any], source: SourceText, report: Report) -> None:
+        self.next = next_event
         self.source = source
         self.report = report
-        # yaml is untyped: its events end here.
-        self.events: Iterator[Any] = iter(yaml.parse(text, Loader=LOADER))
 
     def mark(self, mark: Any) -> SourceMark:
         """A position of the parser's, which counts from 0."""
@@ -78,14 +88,14 @@ class NodeComposer:
 
     def document(self) -> Node:
         """The root of the only document."""
-        next(self.events)  # the stream's start
-        if isinstance(next(self.events), yaml.StreamEndEvent):
+        self.next()  # the stream's start
+        if isinstance(self.next(), yaml.StreamEndEvent):
             self.report.stop(
                 SourceMark(self.source, 1, 1), "the file is empty; a scenario has at least `steps:`"
             )
-        root = self.node(next(self.events), 0)
-        next(self.events)  # the document's end
-        following = next(self.events)
+        root = self.node(self.next(), 0)
+        self.next()  # the document's end
+        following = self.next()
         if isinstance(following, yaml.DocumentStartEvent):
             self.report.add(
                 self.mark(following.start_mark),
@@ -96,6 +106,8 @@ class NodeComposer:
     def node(self, event: Any, depth: int) -> Node:
         """The node that begins with this event, and all below it."""
         mark = self.mark(event.start_mark)
+        if type(event) is yaml.ScalarEvent and event.anchor is None and event.tag is None:
+            return Scalar(mark, event.value)
         if isinstance(event, yaml.AliasEvent):
             self.report.add(mark, f"alias {quote(f'*{event.anchor}')}: write the value out here")
             return Scalar(mark, "")
@@ -114,14 +126,14 @@ class NodeComposer:
 
     def items(self, depth: int) -> Iterator[Node]:
         """The items up to the end of the list."""
-        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
             yield self.node(event, depth)
 
     def mapping(self, mark: SourceMark, depth: int) -> MappingNode:
         """The entries up to the end of the mapping, each key once."""
         entries: dict[str, NodeEntry] = {}
-        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
-            key, value = self.node(event, depth), self.node(next(self.events), depth)
+        while not isinstance(event := self.next(), yaml.MappingEndEvent):
+            key, value = self.node(event, depth), self.node(self.next(), depth)
             if not isinstance(key, Scalar):
                 self.report.stop(key.mark, f"{a_kind(key)} cannot be a key; a key is a name")
             if key.text == "<<":
