@@ -190,7 +190,7 @@ def count_spurious_dirty(page: Page, before: Sequence[Mapping], writer: int | No
     """PTEs that became dirty although their process stored nothing (`writer` is about to), nor was
     given the page."""
     for p, (old, new) in enumerate(zip(before, page.maps, strict=False)):
-        if new is not old and p not in (writer, page.given) and _dirty(new) and not _dirty(old):
+        if new is not old and _dirty(new) and not _dirty(old) and p not in (writer, page.given):
             page.count(Counter.SPURIOUS_DIRTY)
 
 

@@ -109,9 +109,9 @@ class Page(Waiting):
             self.batch.clear()
             self.mlock_drain()
         if self.facts.keeps_fresh:
-            self.folios = [
-                folio._replace(fresh=f in self.fresh) for f, folio in enumerate(self.folios)
-            ]
+            for f, folio in enumerate(self.folios):
+                if folio.fresh != (f in self.fresh):
+                    self.set_folio(f, fresh=not folio.fresh)
         pages = tuple(self.maps), tuple(self.folios), tuple(self.slots)
         parts = *pages, tuple(self.pins), self.shmem
         return self.column if parts == self.column else canonical(*parts)

@@ -64,6 +64,9 @@ LOOK_THEMSELVES: Final = (Access, HugetlbFault)
 NOUGHT = (0,) * len(Counter)
 """The counters of an event that counts nothing."""
 
+NOTHING: Final = [*NOUGHT]
+"""The same of a page."""
+
 
 def transition(policy: Policy, column: Column, event: Event) -> Outcome:
     """What `event` does to `column` under `policy`.
@@ -80,7 +83,7 @@ def transition(policy: Policy, column: Column, event: Event) -> Outcome:
             page.broken += checks.newly_broken_pins(column, page)
     return Outcome(
         column=page.freeze(),
-        counts=tuple(page.counts) if any(page.counts) else NOUGHT,
+        counts=NOUGHT if page.counts == NOTHING else tuple(page.counts),
         violations=tuple(page.broken),
         lookup=page.lookup,
         path=tuple(page.path),
