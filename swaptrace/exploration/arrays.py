@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swaptrace.errors import PolicyError
-from swaptrace.exploration.graph import START, Edge, Graph, ShownEffect
+from swaptrace.exploration.graph import START, Edge, Graph, PageState, ShownEffect
 from swaptrace.exploration.views import Own, View, own, shared
 from swaptrace.mm.canonical import canonical
 from swaptrace.mm.checks import lost
@@ -92,6 +92,7 @@ class Expander:
         self.effects: dict[ShownEffect, int] = {}
         self.by_number: list[Column] = list(self.columns)
         self.own_by_number: list[Own] = list(self.owns)
+        self.parts: dict[tuple[PageState, int], tuple[int, int, int]] = {}
         self.sent = 0
 
     def flags_of(self, views: Numbers) -> ViewFlags:
@@ -144,13 +145,18 @@ class Expander:
     def _numbers(self, view: View, edge: Edge) -> tuple[int, ...]:
         """The operation, the column, what is its process's own and its child's, and the effect of
         an edge."""
-        state = edge.state
-        column = self._column(shared(state.column))
+        key = edge.state, len(edge.state.anon_vmas) - len(view.column.maps)
+        parts = self.parts.get(key) or self._parts(*key)
         effect = self.effects.setdefault(edge.effect, len(self.effects))
-        grown = len(state.anon_vmas) - len(view.column.maps)
+        return edge.operation, *parts, effect
+
+    def _parts(self, state: PageState, grown: int) -> tuple[int, int, int]:
+        """The same of a state that was not met yet, in which there are so many more processes."""
+        column = self._column(shared(state.column))
         mine = self._own(own(state, 0)) if grown >= 0 else 0
         child = self._own(own(state, -1)) if grown > 0 else 0
-        return edge.operation, column, mine, child, effect
+        self.parts[state, grown] = column, mine, child
+        return column, mine, child
 
     def _column(self, column: Column) -> int:
         number = self.columns.setdefault(column, len(self.columns))

@@ -22,6 +22,7 @@ from swaptrace.exploration.equivalence import KINDS, Settled, settle
 from swaptrace.exploration.graph import Graph, Limits
 from swaptrace.exploration.scope import WAITING, not_compared, scope
 from swaptrace.exploration.search import Found, FoundDifference, SearchBounds, search
+from swaptrace.exploration.unasked import Unasked
 from swaptrace.exploration.workers import LocalWorker, Worker, elsewhere
 from swaptrace.mm.policy import Policy
 from swaptrace.replay.modelled import check_machine, problem_of
@@ -338,8 +339,8 @@ def _explored(request: Request, tick: Callable[[int], None], pairs: int) -> Expl
 
 
 def _enumerated(request: Request, bounds: SearchBounds, tick: Callable[[int], None]) -> Found:
-    each = zip(request.policies, request.machines, strict=True)
-    graphs = [Graph(policy, machine, request.limits) for policy, machine in each]
+    each, unasked = zip(request.policies, request.machines, strict=True), Unasked()
+    graphs = [Graph(policy, machine, request.limits, unasked=unasked) for policy, machine in each]
     try:
         return _searched(graphs, True, bounds, tick)
     except Distinguishable:

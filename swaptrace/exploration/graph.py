@@ -8,6 +8,7 @@ from typing import NamedTuple
 from swaptrace.exploration.abstraction import EVERYTHING, MISREAD, Kept, forgotten
 from swaptrace.exploration.alphabet import OPERATIONS, Situation
 from swaptrace.exploration.company import OTHERS, company_of, split
+from swaptrace.exploration.unasked import Known, Numbered, Unasked
 from swaptrace.mm.checks import lost
 from swaptrace.mm.column import Column, Mapping, Vma
 from swaptrace.mm.event import MOST_ADDED, Event, Fork, Unmap
@@ -15,7 +16,7 @@ from swaptrace.mm.outcome import Batched
 from swaptrace.mm.page import UNBATCHED
 from swaptrace.mm.policy import Policy
 from swaptrace.mm.steady import Steady
-from swaptrace.mm.transition import NOUGHT, transition
+from swaptrace.mm.transition import NOUGHT
 from swaptrace.replay.pagemap import flags_of
 from swaptrace.replay.runs.visit import NEW_ANON
 from swaptrace.replay.world import static_facts
@@ -70,16 +71,33 @@ class Limits(NamedTuple):
     after_loss: bool = False
 
 
+class Tried(NamedTuple):
+    """An operation that does something: its number and its name, and the events that it means for
+    the page."""
+
+    number: int
+    name: str
+    events: tuple[Numbered, ...]
+
+
 class Graph:
     """The states of a page under one policy, on one machine, as far as they are `kept`.
 
-    Effects that depend on what is not kept mean nothing.
+    Effects that depend on what is not kept mean nothing. Graphs may have what is `unasked` in
+    common.
     """
 
     def __init__(
-        self, policy: Policy, machine: Machine, limits: Limits, kept: Kept = EVERYTHING
+        self,
+        policy: Policy,
+        machine: Machine,
+        limits: Limits,
+        kept: Kept = EVERYTHING,
+        unasked: Unasked | None = None,
     ) -> None:
         self.policy = Steady(policy)
+        self.unasked = unasked or Unasked()
+        self.tried: dict[tuple[int, Vma, bool, int], list[Tried]] = {}
         self.kept = kept
         self.limits = limits
         self.facts = static_facts(machine, "mlock" in limits.operations)
@@ -108,21 +126,24 @@ class Graph:
 
     def edges_of(self, state: PageState, process: int) -> Iterator[Edge]:
         """What every operation of one process does, whether or not data are lost."""
-        vma = state.column.maps[process].vma
+        known = self.unasked.of(state.column)
+        for tried in self._tried(state, process):
+            yield Edge(tried.number, process, *self._outcome(state, tried, known))
+
+    def _tried(self, state: PageState, process: int) -> list[Tried]:
+        """The operations that do something for a process."""
+        vma, count = state.column.maps[process].vma, len(state.anon_vmas)
         assert vma is not None
-        situation = Situation(
-            process,
-            vma,
-            state.anon_vmas[process],
-            len(state.anon_vmas),
-            self.facts,
-            self.soft_dirty,
-            self.limits.processes,
-        )
-        for number, letter in enumerate(self.limits.operations):
-            name, events = self._events(letter, situation)
-            if events is not None:
-                yield Edge(number, process, *self._outcome(state, name, events))
+        key = process, vma, state.anon_vmas[process], count
+        found = self.tried.get(key)
+        if found is None:
+            situation = Situation(*key, self.facts, self.soft_dirty, self.limits.processes)
+            found = self.tried[key] = []
+            for number, letter in enumerate(self.limits.operations):
+                name, events = self._events(letter, situation)
+                if events is not None:
+                    found.append(Tried(number, name, tuple(map(self.unasked.numbered, events))))
+        return found
 
     def _events(self, letter: str, situation: Situation) -> tuple[str, tuple[Event, ...] | None]:
         """An operation of the alphabet, and what it means for the page, if it does something."""
@@ -135,25 +156,32 @@ class Graph:
         return name, OPERATIONS[name].events(situation._replace(facts=facts))
 
     def _outcome(
-        self, state: PageState, name: str, events: tuple[Event, ...]
+        self, state: PageState, tried: Tried, known: Known
     ) -> tuple[PageState, ShownEffect]:
-        column, counts, seen, batched = state.column, NOUGHT, list[str](), list[Batched]()
+        """Where an operation leads and what it shows; some is `known` of the state's column."""
+        _, name, events = tried
+        column, counts = state.column, NOUGHT
+        seen: tuple[str, ...] = ()
+        batches: list[Batched] = []
         if self.company is not None:
             column = self.company.before(name, column)
         for event in events:
-            outcome = transition(self.policy, column, event)
-            column = outcome.column
-            counts = add(counts, outcome.counts)
-            if outcome.violations:
-                seen += [kind for kind, _ in outcome.violations]
-            batched.append(outcome.batch)
-        effect = ShownEffect(counts, tuple(sorted(seen)))
+            if column is not state.column:
+                known = self.unasked.of(column)
+            happened = known.get(event.number)
+            if happened is None:
+                happened = self.unasked.happens(self.policy, column, event, known)
+            column = happened.column
+            counts = add(counts, happened.counts)
+            seen += happened.kinds
+            batches.append(happened.batch)
+        effect = ShownEffect(counts, tuple(sorted(seen)) if seen else ())
         if self.company is not None:
             column = self.company.after(name, column)
-            effect = effect._replace(batch=self.company.joined(name, batched))
+            effect = effect._replace(batch=self.company.joined(name, batches))
         anon_vmas = state.anon_vmas
         if events:
-            anon_vmas = after(anon_vmas, events[-1], any(NEW_ANON(counts)))
+            anon_vmas = after(anon_vmas, events[-1].event, any(NEW_ANON(counts)))
         return PageState(forgotten(column, self.kept), anon_vmas), effect
 
 

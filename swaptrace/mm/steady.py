@@ -29,13 +29,15 @@ class Steady(Policy):
 
     Each question is asked twice at once, and again when it comes for the second, fourth, eighth ...
     time. `UnsteadyPolicy` is raised where the policy turns out not to be a function of what it is
-    asked. In between the first answer holds: whatever comes of it is that of one function.
+    asked. In between the first answer holds: whatever comes of it is that of one function. `asked`
+    is how often there was a question.
     """
 
     def __init__(self, policy: Policy) -> None:
         self.name, self.policy, self.functions = policy.name, policy, policy.functions
         self.takes_large = policy.takes_large
         self.answers: dict[tuple[object, ...], _Remembered] = {}
+        self.asked = 0
 
     def swapin_pte(self, fault: SwapinFault) -> SwapinPte:
         """As `Policy`."""
@@ -55,9 +57,11 @@ class Steady(Policy):
 
     def readahead_window(self, *args: int) -> int:
         """As `Policy`, without watching: these questions are of many pages, and have no end."""
+        self.asked += 1
         return ask(self.policy, "readahead_window", int, *args)
 
     def _same(self, method: str, kind: type[T], *args: Any) -> T:
+        self.asked += 1
         question = method, *args
         known = self.answers.get(question)
         if known is None:
