@@ -56,6 +56,16 @@ RETURNING = (
     "static int f(int a, int b)\n{{\nif (a)\nreturn g(b);\nreturn 0;\n}}\n"
 )
 
+OF_FIELD = (
+    "static int f(struct vm_fault *vmf, int b)\n{{\nif (b)\nreturn vmf->{} == 0;\nreturn 0;\n}}\n"
+)
+
+CALLING = (
+    "static int g(int a)\n{{\nreturn a;\n}}\nstatic int h(int a)\n{{\nreturn a + 1;\n}}\n"
+    "static int f(int a, int b)\n{{\nif (g(b) + h(b) > 3)\nreturn 1;\nif (a)\nreturn {}(b);\n"
+    "return 0;\n}}\n"
+)
+
 CASES: dict[str, tuple[str, str, list[tuple[Any, int]], list[str]]] = {
     "the same": ("return a;", "return a;", [(0, 0)], []),
     "a statement that goes": (
@@ -261,6 +271,19 @@ CASES: dict[str, tuple[str, str, list[tuple[Any, int]], list[str]]] = {
     "a name of another": (
         "int x = a;\nint y = b;\nif (a)\nreturn x;\nreturn y;",
         "int z = a;\nint y = b;\nif (a)\nreturn z;\nreturn y;", [(0, 0)], [],
+    ),
+    "two names of which one is left": (
+        "int x = a;\nint y = b;\nif (a)\nreturn x - y;\nreturn 0;",
+        "int z = a;\nz = b;\nif (a)\nreturn z - z;\nreturn 0;", [(0, 1)],
+        [f"old:6: f(): {NOT}", f"new:6: f(): {NOT}"],
+    ),
+    "another field": (
+        OF_FIELD.format("page"), OF_FIELD.format("pte"), [(VMF, 0)],
+        [f"old:4: f(): {NOT}", f"new:4: f(): {NOT}"],
+    ),
+    "another function": (
+        CALLING.format("g"), CALLING.format("h"), [(0, 0)],
+        [f"old:14: f(): {NOT}", f"new:14: f(): {NOT}"],
     ),
     "names that change places": (
         "int x = a;\nint y = b;\nif (a)\nreturn x;\nreturn y;",
