@@ -37,7 +37,7 @@ class Aging(LimitedFolios):
     `written` the pages that `current` has written since."""
 
     lru: Generations
-    switched = RESCHEDULED
+    switched, asked = RESCHEDULED, 0
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -56,6 +56,11 @@ class Aging(LimitedFolios):
     def lru_gen(self) -> LruGen:  # type: ignore[override]
         """Generations and tiers."""
         return self.lru.shown()
+
+    def key(self) -> tuple[object, ...]:
+        """Two moments are never the same."""
+        self.asked += 1
+        return (self.asked,)
 
     def place(self, shared: SharedRegion, pages: int, column: int) -> None:
         super().place(shared, pages, column)

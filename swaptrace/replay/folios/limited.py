@@ -26,6 +26,7 @@ from swaptrace.mm.event import (
 from swaptrace.replay.folios.advised import Advised
 from swaptrace.replay.folios.lru import LruFolio
 from swaptrace.replay.folios.pagewise import Near
+from swaptrace.replay.folios.recurring import recurring_key
 from swaptrace.replay.processes import Process, SharedRegion
 from swaptrace.replay.runs.walk import Walk
 from swaptrace.replay.tally import Tally
@@ -59,12 +60,11 @@ def asked_about(block: Block, i: int, event: Access | Populate) -> int | None:
 class LimitedFolios(Advised):
     """All pages of a world with large folios and a memory limit."""
 
-    clock = asked = 0
+    clock = 0
 
     def key(self) -> tuple[object, ...]:
-        """Two moments are never the same."""
-        self.asked += 1
-        return (self.asked,)
+        """Equal for two moments after which the same happens."""
+        return recurring_key(self, self.clock)
 
     def lru_add_drain(self, tally: Tally) -> None:  # noqa: ARG002
         """All folios onto their lists."""

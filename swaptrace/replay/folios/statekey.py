@@ -19,43 +19,50 @@ Interval: TypeAlias = tuple[int, int]
 
 def state_key(slots: SlotMap, regions: list[StretchTables], row: int) -> tuple[object, ...]:
     """Equal for two moments after which the same happens; `row` is the length of rows."""
-    labels = ClusterLabels(merged(in_use(slots, regions, row)))
-
-    def place(at: int) -> tuple[int, int, int]:
-        return (*labels.label(at // slots.size), at % slots.size)
-
+    labels = labels_of(slots, in_use(slots, regions, row))
     tables = tuple(
-        (number, each.tables, each.blocks, tuple(place(at * row) for at in each.rows), each.strides)
+        (
+            *(number, each.tables, each.blocks),
+            *(tuple(labels.place(at * row) for at in each.rows), each.strides),
+        )
         for region in regions
         for number, each in region.numbered()
     )
+    return tables, slots_key(slots, labels)
+
+
+def slots_key(slots: SlotMap, labels: ClusterLabels) -> tuple[object, ...]:
+    """The same of the swap device alone."""
     lists = tuple(
         tuple((labels.label(number), order, used) for number, order, used in each)
         for each in slots.lists()
     )
-    following = tuple(None if at is None else place(at) for at in slots.next)
-    stock = tuple((place(each.start), len(each)) for each in slots.stock)
+    following = tuple(None if at is None else labels.place(at) for at in slots.next)
+    stock = tuple((labels.place(each.start), len(each)) for each in slots.stock)
     cut = tuple(labels.label(number) for number in sorted(slots.cut))
     full = tuple(
         tuple(slots.full.orders.segments(Walk(first, last - first + 1)))
         for first, last in labels.intervals
     )
-    counts = slots.used, len(slots.free), slots.reserve
-    return tables, lists, following, stock, cut, full, counts
+    return lists, following, stock, cut, full, slots.used, len(slots.free), slots.reserve
 
 
 def in_use(slots: SlotMap, regions: list[StretchTables], row: int) -> Iterator[Interval]:
-    """The clusters that something is known of: first and last."""
+    """The clusters that something is known of in these regions: first and last."""
     for region in regions:
         for each in region.stretches:
             ends = [*each.rows, *each.rows_at(each.tables - 1)]
             if ends:
                 yield min(ends) * row // slots.size, max(ends) * row // slots.size
+
+
+def labels_of(slots: SlotMap, used: Iterable[Interval]) -> ClusterLabels:
+    """Labels for these clusters, and those that the device knows something of."""
     numbers = [number for each in slots.lists() for number, _, _ in each]
     numbers += [at // slots.size for at in slots.next if at is not None]
     numbers += [each.start // slots.size for each in slots.stock]
-    for number in (*numbers, *slots.cut):
-        yield number, number
+    known = [*used, *((number, number) for number in (*numbers, *slots.cut))]
+    return ClusterLabels(merged(known), slots.size)
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
@@ -70,10 +77,11 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 class ClusterLabels:
-    """Numbers for clusters: of the interval, in the order in which they are met, and within it."""
+    """Numbers for clusters of so many slots: of the interval, in the order in which they are met,
+    and within it."""
 
-    def __init__(self, known: list[Interval]) -> None:
-        self.known = known
+    def __init__(self, known: list[Interval], size: int) -> None:
+        self.known, self.size = known, size
         self.numbers: dict[Interval, int] = {}
 
     @property
@@ -85,3 +93,7 @@ class ClusterLabels:
         """The label of a cluster that is in use."""
         interval = next(each for each in self.known if each[0] <= cluster <= each[1])
         return self.numbers.setdefault(interval, len(self.numbers)), cluster - interval[0]
+
+    def place(self, slot: int) -> tuple[int, int, int]:
+        """The label of a slot's cluster, and where in that the slot is."""
+        return (*self.label(slot // self.size), slot % self.size)
