@@ -1,6 +1,8 @@
 /* Large folios. Their sizes are set as the scenario has them. */
 #define HOTPLUG "/sys/devices/system/cpu/hotplug/states"	/* zswap adds its own when it is first on */
 #define THP "/sys/kernel/mm/transparent_hugepage/hugepages-%dkB/%s"
+#define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged/"
+#define AN_HOUR "3600000"	/* in milliseconds */
 
 static const char *thp_path(int size, const char *file)
 {
@@ -28,6 +30,8 @@ static void keep_sizes(void)
 		if (strcmp(word, thp_sizes[i].enabled))
 			keep(thp_path(i, "enabled"), thp_sizes[i].enabled);
 	}
+	if (LARGE_FOLIOS)
+		keep(KHUGEPAGED "scan_sleep_millisecs", AN_HOUR);
 }
 
 static void set_sizes(void)
@@ -40,6 +44,35 @@ static void set_sizes(void)
 		    !write_setting(thp_path(i, "enabled"), thp_sizes[i].enabled))
 			end_with("skip", "the sizes of large folios are set by root alone: ",
 				 thp_path(i, "enabled"), SKIP);
+	}
+}
+
+/*
+ * Nothing of the scenario is collapsed behind its back. A new process wakes khugepaged only if it is
+ * the first that has large folios, so this one is, with memory that is gone by the time it is looked
+ * at. Then khugepaged is through, and sleeps.
+ */
+static void put_khugepaged_to_sleep(void)
+{
+	size_t size = 4 * MiB;
+	char *area, before[24], now[24];
+
+	area = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (area == MAP_FAILED)
+		return;
+	*(volatile char *)area = 0;
+	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+	madvise(area, size, MADV_HUGEPAGE);
+	munmap(area, size);
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	read_setting(KHUGEPAGED "full_scans", before);
+	if (!write_setting(KHUGEPAGED "scan_sleep_millisecs", AN_HOUR))
+		return;
+	for (int i = 0; i < 200; i++) {	/* it does not run where no size is one that it makes */
+		read_setting(KHUGEPAGED "full_scans", now);
+		if (strcmp(now, before))
+			break;
+		usleep(1000);
 	}
 }
 
