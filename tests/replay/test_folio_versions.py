@@ -280,6 +280,18 @@ def test_slots_of_single_pages_are_where_the_second_implementation_has_them(
         del held[:frees]
 
 
+@pytest.mark.parametrize("pages", [80, 300, 700, 2200])
+def test_a_device_that_fills_gives_slots_as_the_second_implementation_does(pages: int) -> None:
+    """Up to its last slot, also where the CPU gives up what it has set aside?"""
+    machine = Machine(kernel="6.12", swap=Swap(size=pages * 4096))
+    naive = Clusters(machine, lambda _: False, lambda _: None)
+    slots = slot_map("6.12", naive.total, naive.size)
+    found = [(slots.allocate(0), naive.allocate()) for _ in range(pages + 1)]
+    assert [ours for ours, _ in found] == [theirs for _, theirs in found]
+    assert found[-1] == (None, None)
+    assert None not in found[-2]
+
+
 SINGLY = """\
 steps:
 - {mmap: few, size: 20KiB, at: 0x7e0000000000}

@@ -154,8 +154,8 @@ class Fault:
         if maps is not None and not mapped:
             self.held[maps] -= 1
             self.mapping[maps] -= 1
-        self.shown = pte
         self.page.set_pte(self.p, self._kept(pte))
+        self.shown = shown(self.page, self.p, self.page.maps[self.p].pte)
 
     def _kept(self, pte: Pte | SwapPte | None) -> Pte | SwapPte | None:
         """As the model keeps it: of a VMA with VM_UFFD_RWP the uffd bit says PAGE_NONE."""

@@ -21,6 +21,10 @@ ORDERS: Final = 10
 SLOTS_RETURNED: Final = 64
 """How many slots a CPU holds that were released (SWAP_SLOTS_CACHE_SIZE, up to 6.14)."""
 
+ACTIVATES_ABOVE: Final = 5 * SLOTS_RETURNED
+DEACTIVATES_BELOW: Final = 2 * SLOTS_RETURNED
+"""How many slots are left (THRESHOLD_ACTIVATE_SWAP_SLOTS_CACHE and the other, for one CPU)."""
+
 SLOT_CACHE: Final = 2 * SLOTS_RETURNED
 """How many it sets aside, with as many that it will give to the next pages."""
 
@@ -73,8 +77,11 @@ class SlotMap:
     """The slots of a device of `total` pages; the header page and the end cut clusters short.
 
     `nonfull_first` is the rule of that name. `stock` are slots that a CPU has set aside for the
-    next pages, each range within a cluster. `moved` is what has happened since it was last set.
+    next pages, each range within a cluster, if it is `active` in that; `returned` is that it may
+    keep back some that were released. `moved` is what has happened since it was last set.
     """
+
+    active = returned = False
 
     def __init__(self, total: int, cluster: int, nonfull_first: bool) -> None:
         self.total, self.size, self.nonfull_first = total, cluster, nonfull_first
@@ -264,7 +271,6 @@ class CpuSlotMap(SlotMap):
 
     def __init__(self, total: int, cluster: int) -> None:
         super().__init__(total, cluster, nonfull_first=False)
-        self.returned = False
 
     @property
     def reserve(self) -> int:
@@ -288,8 +294,11 @@ class StockedSlotMap(SlotMap):
     slots that the CPU has set aside, 64 at a time, large folios do not.
 
     A slot that is released is free at once here. In truth the CPU keeps up to 64 of these back,
-    which shows nowhere while there are free clusters.
+    which shows nowhere while there are free clusters. Whoever has used a larger device before has
+    left this switched on.
     """
+
+    active = True
 
     @property
     def reserve(self) -> int:
@@ -297,7 +306,7 @@ class StockedSlotMap(SlotMap):
         return min(SLOTS_RETURNED, (self.total // self.size + 1) // 8)
 
     def allocate(self, order: int) -> int | None:
-        if order:
+        if order or not self.check_cache_active():
             return super().allocate(order)
         if not self.stock:
             self.refill()
@@ -306,6 +315,22 @@ class StockedSlotMap(SlotMap):
         first, *others = self.stock
         self.stock = [first[1:], *others] if len(first) > 1 else others
         return first.start
+
+    def check_cache_active(self) -> bool:
+        """Whether slots are set aside; where few are left, those that are go back."""
+        left = self.total - self.used
+        if not self.active:
+            self.active = left > ACTIVATES_ABOVE
+        elif left < DEACTIVATES_BELOW:
+            stock, self.stock = self.stock, []
+            for each in stock:
+                self.release(each.start, len(each))
+            self.active = self.returned = False
+        return self.active
+
+    def release(self, slot: int, count: int = 1) -> None:
+        self.returned = self.active
+        super().release(slot, count)
 
     def refill(self) -> None:
         """get_swap_pages() of 64 slots, or as many as there are."""
@@ -331,7 +356,8 @@ class StockedSlotMap(SlotMap):
         return self.scan(cluster, order, at % self.size)
 
     def from_lists(self, order: int) -> int | None:
-        check_free_clusters(self, "from Linux 6.12 to 6.14")
+        if self.returned:
+            check_free_clusters(self, "from Linux 6.12 to 6.14")
         return super().from_lists(order)
 
 

@@ -38,7 +38,8 @@ def slots_key(slots: SlotMap, labels: ClusterLabels) -> tuple[object, ...]:
         for each in slots.lists()
     )
     following = tuple(None if at is None else labels.place(at) for at in slots.next)
-    stock = tuple((labels.place(each.start), len(each)) for each in slots.stock)
+    places = tuple((labels.place(each.start), len(each)) for each in slots.stock)
+    stock = slots.active, slots.returned, places
     cut = tuple(labels.label(number) for number in sorted(slots.cut))
     full = tuple(
         tuple(slots.full.orders.segments(Walk(first, last - first + 1)))
