@@ -47,6 +47,21 @@ static void set_sizes(void)
 	}
 }
 
+/* Whether a size is set that khugepaged makes: up to 7.2 only 2 MiB, and it runs for no other. */
+static bool makes_folios(void)
+{
+	struct utsname kernel;
+	int major = 0, minor = 0;
+
+	uname(&kernel);
+	sscanf(kernel.release, "%d.%d", &major, &minor);
+	for (int i = 0; i < THP_SIZES; i++)
+		if (strcmp(thp_sizes[i].enabled, "never") &&
+		    (thp_sizes[i].kib == 2048 || major > 7 || (major == 7 && minor > 2)))
+			return true;
+	return false;
+}
+
 /*
  * Nothing of the scenario is collapsed behind its back. A new process wakes khugepaged only if it is
  * the first that has large folios, so this one is, with memory that is gone by the time it is looked
@@ -57,6 +72,8 @@ static void put_khugepaged_to_sleep(void)
 	size_t size = 4 * MiB;
 	char *area, before[24], now[24];
 
+	if (!makes_folios())
+		return;
 	area = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (area == MAP_FAILED)
 		return;
@@ -68,7 +85,7 @@ static void put_khugepaged_to_sleep(void)
 	read_setting(KHUGEPAGED "full_scans", before);
 	if (!write_setting(KHUGEPAGED "scan_sleep_millisecs", AN_HOUR))
 		return;
-	for (int i = 0; i < 200; i++) {	/* it does not run where no size is one that it makes */
+	for (int i = 0; i < 1000; i++) {	/* others may leave it no time */
 		read_setting(KHUGEPAGED "full_scans", now);
 		if (strcmp(now, before))
 			break;
