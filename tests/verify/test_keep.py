@@ -21,7 +21,6 @@ from tests.verify.programs import scenario
 from tests.verify.test_emit import COMPILERS, needs_compiler
 
 KSM = Path("/sys/kernel/mm/ksm")
-SLEEP = Path("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs")
 
 
 class Case(NamedTuple):
@@ -131,26 +130,3 @@ def test_nothing_is_set_before_the_one_that_puts_it_back_is_out_of_reach(
     completed([COMPILERS[0], "-std=c11", "-pthread", f"{path}.c", "-o", path], check=True)
     assert begin([path]).wait() == -signal.SIGKILL
     until(lambda: found(case) == before)
-
-
-@needs_compiler
-def test_khugepaged_has_looked_at_all_before_it_sleeps(tmp_path: Path) -> None:
-    """Is it through where there is a size that it makes, and does it sleep then, until the end?"""
-    sizes = CASES["sizes"]
-    text = sizes.scenario.replace("64KiB", "2MiB")
-    case = sizes._replace(scenario=text, files=[*sizes.files, SLEEP])
-    if not all(os.access(path, os.W_OK) for path in case.files):
-        pytest.skip("not the settings of this machine, or not ours to set")
-    scans = SLEEP.with_name("full_scans")
-    with journal():
-        before, scanned = found(case), int(scans.read_text())
-        process = begin([compiled(case, "pause()", tmp_path / "sleeps")], stdout=PIPE)
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == b"set\n"
-            assert SLEEP.read_text() == "3600000\n"
-            until(lambda: int(scans.read_text()) > scanned)  # if others leave it no time, later
-        finally:
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait()
-            until(lambda: found(case) == before)

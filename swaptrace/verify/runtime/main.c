@@ -232,8 +232,6 @@ static void set_machine(void)
 	keep_ksm();
 	start_keeper();
 	set_sizes();
-	if (LARGE_FOLIOS)
-		put_khugepaged_to_sleep();
 	if (NEEDS_KSM)
 		set_ksm(KSM "run", 0);
 }

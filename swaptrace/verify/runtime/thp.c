@@ -1,8 +1,6 @@
 /* Large folios. Their sizes are set as the scenario has them. */
 #define HOTPLUG "/sys/devices/system/cpu/hotplug/states"	/* zswap adds its own when it is first on */
 #define THP "/sys/kernel/mm/transparent_hugepage/hugepages-%dkB/%s"
-#define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged/"
-#define AN_HOUR "3600000"	/* in milliseconds */
 
 static const char *thp_path(int size, const char *file)
 {
@@ -30,8 +28,6 @@ static void keep_sizes(void)
 		if (strcmp(word, thp_sizes[i].enabled))
 			keep(thp_path(i, "enabled"), thp_sizes[i].enabled);
 	}
-	if (LARGE_FOLIOS)
-		keep(KHUGEPAGED "scan_sleep_millisecs", AN_HOUR);
 }
 
 static void set_sizes(void)
@@ -44,52 +40,6 @@ static void set_sizes(void)
 		    !write_setting(thp_path(i, "enabled"), thp_sizes[i].enabled))
 			end_with("skip", "the sizes of large folios are set by root alone: ",
 				 thp_path(i, "enabled"), SKIP);
-	}
-}
-
-/* Whether a size is set that khugepaged makes: up to 7.2 only 2 MiB, and it runs for no other. */
-static bool makes_folios(void)
-{
-	struct utsname kernel;
-	int major = 0, minor = 0;
-
-	uname(&kernel);
-	sscanf(kernel.release, "%d.%d", &major, &minor);
-	for (int i = 0; i < THP_SIZES; i++)
-		if (strcmp(thp_sizes[i].enabled, "never") &&
-		    (thp_sizes[i].kib == 2048 || major > 7 || (major == 7 && minor > 2)))
-			return true;
-	return false;
-}
-
-/*
- * Nothing of the scenario is collapsed behind its back. A new process wakes khugepaged only if it is
- * the first that has large folios, so this one is, with memory that is gone by the time it is looked
- * at. Then khugepaged is through, and sleeps.
- */
-static void put_khugepaged_to_sleep(void)
-{
-	size_t size = 4 * MiB;
-	char *area, before[24], now[24];
-
-	if (!makes_folios())
-		return;
-	area = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (area == MAP_FAILED)
-		return;
-	*(volatile char *)area = 0;
-	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
-	madvise(area, size, MADV_HUGEPAGE);
-	munmap(area, size);
-	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-	read_setting(KHUGEPAGED "full_scans", before);
-	if (!write_setting(KHUGEPAGED "scan_sleep_millisecs", AN_HOUR))
-		return;
-	for (int i = 0; i < 1000; i++) {	/* others may leave it no time */
-		read_setting(KHUGEPAGED "full_scans", now);
-		if (strcmp(now, before))
-			break;
-		usleep(1000);
 	}
 }
 
