@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from swaptrace.csource.ignored import leaves_no_trace
@@ -46,6 +47,13 @@ _FOLIO_TEST: Final = re.compile(r"folio_test_(?!clear_|set_)\w+\((?P<folio>\w+)\
 
 _CALL: Final = "FuncCall "
 """How a call begins where the words are of nodes (faults/ruledout.py)."""
+
+_COMPUTES: Final = re.compile(r"pte_(?!unmap|offset|alloc|free|lock)\w+")
+
+_COMPUTING: Final = frozenset(
+    ("Assignment", "BinaryOp", "Constant", "ExprList", "FuncCall", "ID", "If", "StructRef")
+) | {"TernaryOp", "UnaryOp", *";{}"}
+"""What a statement may be made of that gives variables values, and goes on to the next."""
 
 _TOKEN: Final = re.compile(r"(?P<call>\b\w+)\s*\(|[;{}]")
 
@@ -147,8 +155,13 @@ def _indifferent(text: str, passed: Iterable[tuple[str, ...]]) -> bool:
 
 def _of_ptes(statement: tuple[str, ...], folio: str) -> bool:
     called = [word.removeprefix(_CALL) for word in statement if word.startswith(_CALL)]
-    computes = bool(called) and all(name.startswith("pte_") for name in called)
-    return computes and f"ID {folio}" not in statement
+    computes = bool(called) and all(map(_COMPUTES.fullmatch, called))
+    goes_on = all(word.split()[0] in _COMPUTING for word in statement)
+    stores = any(
+        each.startswith("Assignment") and not target.startswith("ID ")
+        for each, target in pairwise(statement)
+    )
+    return computes and goes_on and not stores and f"ID {folio}" not in statement
 
 
 def _statements(words: tuple[str, ...]) -> Counter[tuple[str, ...]]:

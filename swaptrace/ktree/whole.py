@@ -13,7 +13,7 @@ from swaptrace.kernels import KERNELS, Rule, Version
 from swaptrace.ktree.cleaned import check_braces, cleaned, words_of
 from swaptrace.ktree.faults.builtin import ALWAYS
 from swaptrace.ktree.faults.dialect import FAULTS
-from swaptrace.ktree.faults.inert import leaves_no_trace, only_counts
+from swaptrace.ktree.faults.inert import COUNTS_SHOWN, leaves_no_trace, only_counts
 from swaptrace.ktree.faults.policy import TreePolicy, programs_of
 from swaptrace.ktree.faults.program import CallableFunction, FaultProgram, FunctionWords
 from swaptrace.ktree.faults.source import FILES, Sources
@@ -104,7 +104,8 @@ def from_tree(
     sources = Sources(root, known | texts, shown | changed, defined, number)
     after = programs_of(sources, builtin)
     notes, undecided = list(patch.notes), []
-    ran, inert, left = _sorted(before, after, dict(_changes(spec, text, texts, defined)))
+    parts = dict(_changes(spec, text, texts, defined))
+    ran, inert, left = _sorted(before, after, parts)
     left += _changes_not_executed(before, after)
     left += [path for path in patch.others if not is_no_code(path)]
     left += [MAKEFILE] * (_NAMING.sub("", makefile) != _NAMING.sub("", changed_makefile))
@@ -115,6 +116,8 @@ def from_tree(
         undecided += _ruled_out(old, new)
     notes += [f"changed, and run: {listed(ran)}"] * bool(ran)
     notes += [f"changed, without effect on a page: {listed(inert)}"] * bool(inert)
+    shows = [part for part in inert if parts[part].place[1] in COUNTS_SHOWN]
+    undecided += [f"statistics that the model shows: {listed(shows)}"] * bool(shows)
     if not ran and not undecided:
         notes.append("the patch changes nothing of the functions that are interpreted")
     policy = _policy(name, after, notes, undecided)

@@ -26,13 +26,16 @@ GIVES = "	rmap_flags |= RMAP_EXCLUSIVE;\n	}\n"
     [
         (CARRIES, True),
         (CARRIES.replace("pte_swp_soft_dirty(vmf->orig_pte)", "folio_test_lru(folio)"), False),
+        (CARRIES.replace("pte = pte_mksoft_dirty(pte)", "return VM_FAULT_SIGBUS"), False),
+        (CARRIES.replace("		pte = ", "		*vmf->pte = "), False),
+        ("	pte_unmap_unlock(vmf->pte, vmf->ptl);\n", False),
     ],
-    ids=["PTEs", "the folio"],
+    ids=["PTEs", "the folio", "the end", "a store", "a lock"],
 )
 def test_a_test_of_a_folio_may_stand_behind_what_computes_with_ptes(
     moved: str, decided: bool, written: Write, tmp_path: Path
 ) -> None:
-    """Although a constant rules it out, and not behind what names the folio?"""
+    """Although a constant rules it out, and not behind what names the folio, or does more?"""
     tree = written("before", edited("before", (CARRIES, moved), (SOLE, TESTS)))
     old = (tree / MEMORY).read_text()
     patch = tmp_path / "fix.patch"

@@ -85,6 +85,9 @@ COUNTS = "void {}(struct folio *folio, int many)\n{{\n\tcount(folio, many);\n}}\
         ("mod_mthp_stat", ("many);", "0);"), True),
         ("mod_mthp_stat", ("count(", "folio_free_swap("), False),
         ("mod_mthp_stat", ("\tcount(", "\tfolio->index = 0;\n\tcount("), False),
+        ("mod_mthp_stat", ("\tcount(", "\t(folio->index) |= 1;\n\tcount("), False),
+        ("mod_mthp_stat", ("\tcount(", "\tfolio -> index --;\n\tcount("), False),
+        ("mod_mthp_stat", ("\tcount(", "\t(*folio->free)(folio);\n\tcount("), False),
         ("mod_mthp_stat", ("\tcount(", "#define pte_dirty(pte) 0\n\tcount("), False),
         ("workingset_refault", ("many);", "0);"), False),
     ],
@@ -100,6 +103,24 @@ def test_a_patch_of_a_statistic_is_without_effect(
     told = run("policies", spec).stderr
     assert (f"changed, without effect on a page: {path}: {name}()" in told) == decided
     assert (f"changes that are not modelled: {path}" in told) != decided
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("count_memcg_event_mm", ()),
+        ("count_mthp_stat", ("statistics that the model shows: mm/rmap.c: count_mthp_stat()",)),
+    ],
+)
+def test_a_patch_of_what_the_model_counts_too_is_not_decided(
+    name: str, why: tuple[str, ...], written: Write, tmp_path: Path
+) -> None:
+    """Although it has no effect on a page, unlike one of another statistic?"""
+    tree, path = written("after", text_of("after")), "mm/rmap.c"
+    old = COUNTS.format(name)
+    (tree / path).write_text(old)
+    changed = old.replace("many);", "0);")
+    assert from_argument(f"kernel:{tree}+{patch(tmp_path, old, changed, path)}").undecided == why
 
 
 @pytest.mark.parametrize("what", some(sorted(LEFT), 1))

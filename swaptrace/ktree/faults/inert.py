@@ -143,18 +143,27 @@ def leaves_no_trace(name: str) -> bool:
     return name in ALL_INERT - UNCOUNTED or name in UNSEEN
 
 
-_DOES: Final = re.compile(
-    r"\b\w+(?=\s*\()|[\w.>*\[\]-]+(?=\s*(?:<<|>>|[-+|&^*/%])?=(?!=)|\+\+|--)|#"
-)
-"""What a function calls, and what it gives a value; and directives."""
+_CALLS: Final = re.compile(r"\b\w+(?=\s*\()|\)(?=\s*\()")
+_GIVES: Final = re.compile(r"(?<![=!<>])=(?!=)|<<=|>>=|\+\+|--|#")
+"""What gives something a value; and directives."""
+
+COUNTS_SHOWN: Final = words("count_mthp_stat mod_mthp_stat")
+"""Statistics that the model shows, too."""
 
 
 def only_counts(name: str, old: str, new: str) -> bool:
-    """Whether a function is of statistics, and its other definition calls nothing, and gives
-    nothing a value, that the old one does not: nothing about a page is changed."""
-    return (
-        name in INERT[STATISTICS] and bool(old) and {*_DOES.findall(new)} <= {*_DOES.findall(old)}
-    )
+    """Whether a function is of statistics, and its other definition calls nothing, and has no
+    statement that gives something a value, that the old one has not: nothing about a page is
+    changed."""
+    if name not in INERT[STATISTICS] or not old:
+        return False
+    calls = {*_CALLS.findall(new)} <= {*_CALLS.findall(old)}
+    return calls and _giving(new) <= _giving(old)
+
+
+def _giving(text: str) -> set[str]:
+    """The statements of a function that give something a value."""
+    return {each.strip() for each in re.split("[;{}]", text) if _GIVES.search(each)}
 
 
 def is_inert(name: str) -> bool:
