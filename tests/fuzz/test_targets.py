@@ -50,7 +50,7 @@ def test_a_reader_takes_or_refuses_whatever_it_is_given(name: str) -> None:
 
 @exhaustive
 def test_a_fault_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is a foreign exception a fault, and what takes too long or too much?"""
+    """Is a foreign exception a fault, and what takes too long, or too much after what took more?"""
 
     def foreign(data: bytes) -> object:
         return data[99]
@@ -66,9 +66,15 @@ def test_a_fault_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TooMuch, match="takes more than"):
         examine(endless, b"")
     monkeypatch.setattr(targets, "SECONDS", 20)
-    monkeypatch.setattr(targets, "MEMORY", 1 << 20)
+
+    def greedy(count: int) -> list[bytes]:
+        return [bytes([1]) * (32 << 20) for _ in range(count)]
+
+    greedy(20)
+    examine(lambda _: greedy(10), b"")
+    monkeypatch.setattr(targets, "MEMORY", 200 << 20)
     with pytest.raises(TooMuch, match=r"takes \d+ MiB"):
-        examine(lambda _: [bytes([1]) * (32 << 20) for _ in range(20)], b"")
+        examine(lambda _: greedy(10), b"")
 
 
 def test_an_input_that_a_reader_fails_on_is_kept(tmp_path: Path) -> None:
