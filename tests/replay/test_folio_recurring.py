@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from itertools import count
+from random import Random
 from unittest import mock
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaptrace import policies
 from swaptrace.errors import SwaptraceError
 from swaptrace.replay import engine
+from swaptrace.replay.engine import world_of
+from swaptrace.replay.execution import execute
 from swaptrace.replay.folios.limited import LimitedFolios
+from swaptrace.replay.table import Table
+from swaptrace.replay.tally import Tally
 from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 from swaptrace.scenario.schema import Scenario
-from tests.effort import examples
+from tests.effort import examples, exhaustive
 
 PAGES = 160
 """More than the limit lets be in memory."""
@@ -73,6 +79,46 @@ def test_loops_equal_all_of_their_iterations(scenario: Scenario) -> None:
         return
     assert (found.total, found.pages) == (whole.total, whole.pages)
     assert found.violations == whole.violations
+
+
+OPS = (
+    *("{read: a}", "{read: a, length: 64KiB}", "{read: a, offset: 8KiB, length: 4KiB}"),
+    *("{read: a, offset: 64KiB, length: 96KiB}", "{read: a, offset: 100KiB, length: 60KiB}"),
+    *("{write: a, length: 4KiB}", "{write: a, offset: 48KiB, length: 64KiB}"),
+    *("{read: a, stride: 20KiB, order: backward}", "{read: a, stride: 16KiB}"),
+    *("{madvise: a, length: 48KiB, advice: PAGEOUT}", "{madvise: a, length: 64KiB, advice: COLD}"),
+    *("{madvise: a, offset: 32KiB, length: 12KiB, advice: DONTNEED}", "{madvise: a, advice: FREE}"),
+    *("{madvise: a, advice: DONTNEED}", "{madvise: a, advice: DONTNEED, length: 128KiB}"),
+)
+"""Few things to do with few pages, so that states recur."""
+
+
+@exhaustive
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("flush", ["never", "2", "40"])
+def test_after_equal_keys_the_same_happens(flush: str, seed: int) -> None:
+    """Whatever happened before, does a step count the same, and lead to states with equal keys?"""
+    random, steps = Random(seed), ", ".join(OPS)
+    machine = {"kernel": "6.18", "thp": "16KiB", "memory": "128KiB", "stat_flush": flush}
+    machine |= {"lru_drain": flush} if seed % 2 else {}
+    text = f"steps: [{{mmap: a, size: 160KiB}}, {steps}]"
+    settings = {f"machine.{key}": value for key, value in machine.items()}
+    scenario = load_text(text.encode(), "walk", settings)
+    mmap, *ops = scenario.steps
+    world = world_of(scenario.machine, Table(policies.find("merged")))
+    execute(world, Tally(), mmap)
+    seen: dict[tuple[str, int], tuple[object, ...]] = {}
+    met, before = 0, repr(world.state_key())
+    for _ in range(250):
+        for number in [random.randrange(len(ops)) for _ in range(random.randint(1, 3))] * 5:
+            tally = Tally()
+            assert execute(world, tally, ops[number]) is None
+            after = repr(world.state_key())
+            shown = tuple(tally.counts), dict(tally.reclaim), after
+            met += (before, number) in seen
+            assert seen.setdefault((before, number), shown) == shown
+            before = after
+    assert met > 300
 
 
 def test_a_loop_that_recurs_ends() -> None:
