@@ -179,6 +179,7 @@ class World:
                     tuple(sorted(process.registered.items())),
                     process.future.name,
                     process.scanned,
+                    process.merges,
                 )
                 for name, process in self.processes.items()
             ),
