@@ -192,7 +192,9 @@ def domains_of(processes: int, facts: Facts, block: bool = False) -> Domains:
     """All that a policy can be handed, by type."""
     folios = list(references(processes))
     large = list(references_to_large(processes)) if block else []
-    mapped = [each for refs in large for each in once_mapped(refs)]
+    asked = [*large, *(each for refs in large for each in once_mapped(refs))]
+    if not facts.frees_large_swap:  # who frees such a folio's swap is asked as of one page
+        asked += [refs._replace(nr_pages=1) for refs in large]
     never = dict.fromkeys(("shmem", "shared", "hugetlb"), (False,))  # by no operation of --ops
     rwp = EITHER if facts.uffd_rwp else (False,)
     vmas = [
@@ -203,7 +205,7 @@ def domains_of(processes: int, facts: Facts, block: bool = False) -> Domains:
     entries = list(every(SwapPte, slot=(SLOT,)))
     handed = [*folios, *large]
     faults = every(SwapinFault, vma=vmas, orig=entries, pte=(mk_pte(facts, FOLIO),), folio=handed)
-    types = {bool: EITHER, FolioRefs: [*handed, *mapped], Vma: vmas, SwapinFault: list(faults)}
+    types = {bool: EITHER, FolioRefs: [*folios, *asked], Vma: vmas, SwapinFault: list(faults)}
     return {**types, tuple[int, ...]: (ORDERS,)}
 
 

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from swaptrace.errors import PolicyError, SwaptraceError
-from swaptrace.exploration.blocksearch import BlockSearch
-from swaptrace.exploration.blockside import BlockSide
 from swaptrace.exploration.decisions import Question, differing, every, methods, questions
 from swaptrace.exploration.explorer import (
     Exploration,
@@ -192,48 +190,6 @@ def unknown(policy: Curious, proved: Iterator[Question]) -> set[str]:
     values = set(policy.asked.values())
     known = ((each.method, each.arguments) for each in proved)
     return policy.asked.keys() - {repr(question) for question in known if question in values}
-
-
-ON_BLOCKS = ("read@0,write,pageout,fork,exit", "write@0,write@all,pageout@all,mlock,clear_refs")
-
-
-@pytest.mark.parametrize("ops", some(ON_BLOCKS, 1))
-@pytest.mark.parametrize(
-    ("kernel", "backend"),
-    some([(k, b) for k in ("7.3", "7.2", "6.18", "6.12") for b in ("disk", "zram")], 1),
-)
-def test_every_question_about_a_block_is_among_those_of_the_proof(
-    kernel: str, backend: Any, ops: str
-) -> None:
-    """The same of large folios, which of a block of pages are mapped?"""
-    machine = Machine(kernel=kernel, swap=Swap(backend, page_cluster=0), thp=LARGE)
-    policy, limits = Curious(), limits_on(machine, Limits(operations(ops), 2))
-    side = BlockSide(policy, machine, limits)
-    BlockSearch([side], limits, SearchBounds(states=150)).run(lambda _states: None)
-    assert any("nr_pages=4" in question for question in policy.asked)
-    assert not unknown(policy, questions(2, static_facts(machine), block=True))
-
-
-MAPPED_TWICE = """
-steps:
-- {mmap: r, size: 16KiB}
-- {write: r}
-- {madvise: r, advice: MADV_PAGEOUT}
-- {fork: child}
-- {read: r}
-- {read: r, process: child}
-"""
-
-
-@pytest.mark.parametrize("kernel", ["7.2", "7.3"])
-def test_a_folio_that_two_processes_map_whole_is_asked_about(kernel: str) -> None:
-    """Are its references, when the second has mapped it, among those of the proof?"""
-    over = {"machine.kernel": kernel, "machine.thp": "16KiB", "machine.swap": "disk"}
-    scenario = load_text(MAPPED_TWICE.encode(), "twice", over)
-    policy = Curious()
-    replay(scenario, policy)
-    assert any("mapcount=8" in question for question in policy.asked)
-    assert not unknown(policy, questions(2, static_facts(scenario.machine), block=True))
 
 
 def test_batches_are_not_decided_by_policies_alone() -> None:
