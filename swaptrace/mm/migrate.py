@@ -12,8 +12,14 @@ def migrate(page: Page, p: int) -> None:
     pte = page.maps[p].pte
     if not isinstance(pte, Pte) or pte.is_zero_page:
         return
-    if not page.maybe_mapped_shared(pte.folio) and not page.folios[pte.folio].elsewhere:
+    f = pte.folio
+    if page.maybe_mapped_shared(f) or page.folios[f].elsewhere:
+        return
+    if not page.pin_count(f):
         remap(page, p)
+        return
+    take_back(page, p)
+    put_back(page, f)
 
 
 def remap(page: Page, p: int) -> None:
@@ -36,3 +42,31 @@ def remap(page: Page, p: int) -> None:
         page.set_folio(pte.folio, mlocked=locked, mlock_count=int(locked and was))
     if pte.dirty and page.is_huge(p):
         page.set_pte(p, pte.mkdirty())
+
+
+def take_back(page: Page, p: int) -> bool:
+    """try_to_migrate_one() and remove_migration_pte(), of a folio that a pin keeps where it is
+    (migrate_folio_undo_src()); False where the entry stays there at once, as the page is exclusive
+    and pinned for long (folio_try_share_anon_rmap_pte(), of a huge one set_pmd_migration_entry()).
+    """
+    pte, huge = page.maps[p].pte, page.is_huge(p)
+    assert isinstance(pte, Pte)
+    f = pte.folio
+    page.enter("try_to_migrate_one")
+    stays = page.maybe_dma_pinned(f) and page.folios[f].anon_exclusive
+    if pte.dirty and not (stays and huge):
+        page.set_folio(f, dirty=True)
+    if stays:
+        return False
+    page.enter("remove_migration_pte")
+    if page.vma(p).locked and page.keeps_mlocked(f):
+        page.set_folio(f, mlocked=huge or page.nr_pages(f) == 1)
+    if pte.dirty and huge:
+        page.set_pte(p, pte.mkdirty())
+    return True
+
+
+def put_back(page: Page, f: int) -> None:
+    """putback_movable_pages(): lru_add() counts anew how often a folio is mlocked."""
+    if page.keeps_mlocked(f):
+        page.set_folio(f, mlock_count=0)

@@ -22,6 +22,7 @@ from swaptrace.mm.event import (
     Merge,
     Migrate,
     Pageout,
+    Populate,
     SetVma,
     SwapIn,
     Unmap,
@@ -292,3 +293,15 @@ def history_of(column: Column, *events: Event) -> Column:
     for event in events:
         column = transition(MERGED, column, event).column
     return column
+
+
+@pytest.mark.parametrize("longterm", [False, True])
+def test_a_pinned_page_that_is_not_migrated_is_mlocked_and_no_more_counted(longterm: bool) -> None:
+    """Does it come back to a list that counts anew, whether or not its PTE went meanwhile?"""
+    facts, column = machine_of("6.18", "zram"), UNTOUCHED
+    lock, write = SetVma(0, facts, Vma(locked=True)), Access(0, facts, read=False, store="fresh")
+    pin = Populate(0, facts, write=longterm, pin=True)
+    for event in (lock, write, pin, Migrate(0, facts)):
+        column = transition(MERGED, column, event).column
+    (folio,) = column.folios
+    assert (folio.mlocked, folio.mlock_count) == (True, 0)

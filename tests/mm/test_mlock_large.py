@@ -21,6 +21,8 @@ LOCK = "- {mlock: buf, flags: MLOCK_ONFAULT}\n"
 OUT = "- {madvise: buf, advice: MADV_PAGEOUT}\n"
 CHILD = "- {fork: child}\n"
 CHILD_LOCKS = "- {mlock: buf, flags: MLOCK_ONFAULT, process: child}\n"
+PINNED = LOCK + "- {write: buf}\n- {pin: buf, length: 4KiB}\n- {migrate: buf}\n"
+REFERRED = PINNED.replace("4KiB", "4KiB, mode: get")
 PART = "offset: 16KiB, length: 8KiB"
 
 
@@ -130,6 +132,9 @@ STEPS = {
         [BARE] * 4,
     ),
     "moved": ("64KiB", LOCK + "- {write: buf}\n- {migrate: buf}\n", [UNMARKED]),
+    "kept by a reference": ("64KiB", REFERRED, [UNMARKED]),
+    "kept by a pin": ("64KiB", PINNED, [Marked(16, True, 0)]),
+    "2 MiB, kept by a reference": ("2MiB", REFERRED, [Marked(512, True, 0)]),
 }
 """The size of folios, what is done, and what has become of the folios of the first size."""
 
