@@ -60,10 +60,6 @@ def gup_fast_end(call: Call, end: int) -> int:
 
 def check_modelled(world: World, step: PinStep) -> None:
     """Raise `NotModelled` where it is not known what unsharing, or the C of a policy, does."""
-    if world.table.policy.functions and world.arena is not None:
-        raise NotModelled(
-            "a pin is not modelled with large folios (machine.thp) under a kernel tree's policy"
-        )
     if step.mode != "longterm_read":
         return
     if world.table.policy.functions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 from unittest import mock
@@ -35,13 +36,13 @@ MODES: Final[tuple[PinMode, ...]] = ("longterm", "longterm", "longterm_read", "g
 
 
 @st.composite
-def with_pins(draw: st.DrawFn, scenario: Scenario) -> Scenario:
+def with_pins(draw: st.DrawFn, scenario: Scenario, modes: Sequence[PinMode] = MODES) -> Scenario:
     """A scenario, with one pin or two of a region, one after the other, and perhaps migration."""
     first, *others = scenario.steps
     assert isinstance(first, MmapStep)
     alive = next((at for at, step in enumerate(others) if isinstance(step, ExitStep)), len(others))
     for _ in range(draw(st.integers(1, 2))):
-        mode = draw(st.sampled_from(MODES))
+        mode = draw(st.sampled_from(modes))
         begin, end = sorted((draw(st.integers(0, alive)), draw(st.integers(0, alive))))
         others.insert(end, UnpinStep(line=1, region="r"))
         span = draw(spans(first.size // 4096))

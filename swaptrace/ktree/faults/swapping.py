@@ -298,7 +298,9 @@ FOLIOS: Final[Table] = {
         *always(1, "___", "one thing happens at a time: it is locked", "include/linux/pagemap.h"),
     ),
     "PageHWPoison": always(0, "_", "no broken memory", FLAGS),
-    "folio_maybe_dma_pinned": always(0, "_", "no pins", "include/linux/mm.h"),
+    "folio_maybe_dma_pinned": _about(
+        lambda fault, f: int(fault.page.maybe_dma_pinned(f)), "pinned for long", "linux/mm.h"
+    ),
     "folio_test_anon": _about(
         lambda fault, f: int(fault.is_anonymous(f)), "mapped now; else both are tried", FLAGS
     ),
