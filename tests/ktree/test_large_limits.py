@@ -1,4 +1,5 @@
-"""Does the C of a tree count under a memory limit with large folios what the model does?"""
+"""Does the C of a tree count under a memory limit with large folios what the model does, and is it
+told what it does to another page than that of the fault?"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from swaptrace.scenario.schema import Scenario
 from tests.effort import examples, some
 from tests.ktree.test_large import of, of_small
 from tests.ktree.test_real import tree
-from tests.ktree.wholes import Write, edited
+from tests.ktree.wholes import SMALL, Write, edited
 from tests.ktree.wholes import written as written  # a fixture
 from tests.replay.test_folio_limit import some_steps
 
@@ -86,4 +87,48 @@ def test_c_that_charges_nothing_is_an_error(written: Write) -> None:
     steps = "[{mmap: a, size: 64KiB}, {write: a}, {madvise: a, advice: PAGEOUT}, {read: a}]"
     scenario = load_text(f"steps: {steps}", "a.yaml", {"machine.thp": "64KiB"})
     with pytest.raises(PolicyError, match=r"in do_swap_page\(\): a folio is mapped that was not"):
+        replay(scenario, from_argument(f"kernel:{place}"))
+
+
+IN_PARTS = """
+- {mmap: a, size: 16KiB}
+- {write: a}
+- {madvise: a, advice: PAGEOUT}
+- {fork: child}
+- {read: a, process: child}
+- {madvise: a, advice: DONTNEED, length: 4KiB}
+- {write: a, offset: 4KiB, length: 4KiB}
+"""
+WHOLE = """
+- {mmap: a, size: 16KiB}
+- {write: a}
+- {clear_refs: soft_dirty}
+- {madvise: a, advice: PAGEOUT}
+- {write: a, offset: 4KiB, length: 4KiB}
+"""
+OF_FIRST = (
+    "mk_pte(page, vma->vm_page_prot);\n	if",
+    "folio_mk_pte(folio, vma->vm_page_prot);\n	if",
+)
+NOT_MOVED = ("pte_advance_pfn(pte, idx)", "pte")
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "steps"),
+    [
+        ("large", NOT_MOVED, WHOLE),
+        ("large-after", NOT_MOVED, WHOLE),
+        ("large-after", OF_FIRST, IN_PARTS),
+    ],
+)
+def test_c_that_takes_the_first_page_for_another_is_an_error(
+    name: str, edit: tuple[str, str], steps: str, written: Write
+) -> None:
+    """Is it said of what hands do_wp_page() the PTE of the first page, or maps that, where the
+    fault was on the second?"""
+    place = written(name, edited(name, edit))
+    over = {"machine.thp": "16KiB", "machine.kernel": of(name)}
+    scenario = load_text(f"steps:{steps}", "a.yaml", over)
+    replay(scenario, from_argument(f"kernel:{SMALL / name}"))
+    with pytest.raises(PolicyError, match="another page"):
         replay(scenario, from_argument(f"kernel:{place}"))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Final
 
 from swaptrace.ktree.faults.fault import Fault, Unmodelled, shown
-from swaptrace.ktree.faults.values import PAGE_SHIFT, Address, PtePointer, further
+from swaptrace.ktree.faults.values import PAGE_SHIFT, Address, OtherPte, PtePointer, further
 from swaptrace.mm.block import Block, Surroundings
 from swaptrace.mm.blockpage import BlockPage
 from swaptrace.mm.column import Entry, Pte, SwapPte
 from swaptrace.mm.event import Facts
+
+OTHER: Final = "a PTE maps another page of the folio than that at its address"
 
 
 class LargeFault(Fault):
@@ -105,9 +107,16 @@ class LargeFault(Fault):
             folio = self.block.folios[pte.folio]
             begins = folio.first + self.made.get(pte.folio, first - folio.first)
             if begins != first or first + count > folio.pages.stop:
-                raise Unmodelled("a PTE maps another page of the folio than that at its address")
+                raise Unmodelled(OTHER)
+            pte = Pte(*pte) if type(pte) is OtherPte else pte
         for i in range(first, first + count):
             self.set_at(i, pte)
+
+    def set_pte(self, pte: Pte | SwapPte | None) -> None:
+        """As `Fault`, of a PTE of the page of the fault."""
+        if type(pte) is OtherPte:
+            raise Unmodelled(OTHER)
+        super().set_pte(pte)
 
     def set_at(self, i: int, pte: Any) -> None:
         """The entry of one page."""

@@ -11,7 +11,7 @@ from swaptrace.kernels import Version
 from swaptrace.ktree.faults.dialect import FAULTS
 from swaptrace.ktree.faults.fault import Unmodelled, folio
 from swaptrace.ktree.faults.fields import FIELDS, FieldOfFault
-from swaptrace.ktree.faults.largefault import LargeFault
+from swaptrace.ktree.faults.largefault import OTHER, LargeFault
 from swaptrace.ktree.faults.largeswapping import LARGE_SWAPPING, PAGES, first_of, page_of, parts
 from swaptrace.ktree.faults.primitive import PGTABLE, X86, Table, always, does, gives
 from swaptrace.ktree.faults.swapping import (
@@ -28,6 +28,7 @@ from swaptrace.ktree.faults.values import (
     OPAQUE,
     PAGE_SHIFT,
     Address,
+    OtherPte,
     Pointer,
     PtePointer,
     Reference,
@@ -65,7 +66,7 @@ def _make(fault: LargeFault, page: Any) -> Pte:
     f, at = parts(page)
     if fault.made.setdefault(f, at) != at:
         raise Unmodelled("two PTEs are made of one folio")
-    return Pte(f)
+    return Pte(f) if fault.block.folios[f].first + at == fault.i else OtherPte(f)
 
 
 def _advance(fault: LargeFault, pte: Any, by: Any) -> Any:
@@ -73,7 +74,7 @@ def _advance(fault: LargeFault, pte: Any, by: Any) -> Any:
         first = fault.block.folios[pte.folio].first
         if first + fault.made.get(pte.folio, 0) + whole(by) != fault.i:
             raise Unmodelled("the PTE of the fault is made of another page than is there")
-    return pte
+    return Pte(*pte) if type(pte) is OtherPte else pte
 
 
 def _exclusive(fault: LargeFault, page: Any) -> int:
@@ -128,6 +129,8 @@ def _charge(fault: LargeFault, value: Any) -> int:
 def _normal_page(fault: LargeFault, pte: Any) -> Any:
     if not isinstance(pte, Pte):
         raise Unmodelled("this needs a present PTE")
+    if type(pte) is OtherPte:
+        raise Unmodelled(OTHER)
     if pte.is_zero_page:
         return 0
     return page_of(pte.folio, fault.i - fault.block.folios[pte.folio].first)
@@ -216,6 +219,8 @@ def _no_zswap(fault: LargeFault) -> int:
     return int(fault.page.facts.zswap_never_enabled)
 
 
+_MADE = gives("vp", _make, "read-only and clean", PGTABLE)
+
 LARGE: Final[Table] = {
     "folio_nr_pages": gives("v", _size, "", MM),
     "folio_order": gives("v", lambda f, v: _size(f, v).bit_length() - 1, "", MM),
@@ -227,7 +232,8 @@ LARGE: Final[Table] = {
     "ALIGN_DOWN": gives("vv", _align, "", "linux/align.h"),
     "max": gives("vv", _largest, "", "linux/minmax.h"),
     "pmd_addr_end": gives("vv", _end, "", PGTABLE),
-    "mk_pte": gives("vp", _make, "read-only and clean", PGTABLE),
+    "mk_pte": _MADE,
+    "folio_mk_pte": _MADE,
     "pte_advance_pfn": gives("vv", _advance, "", X86),
     "PageAnonExclusive": gives("v", _exclusive, "", FLAGS),
     "SetPageAnonExclusive": does("v", _set_exclusive, "", FLAGS),

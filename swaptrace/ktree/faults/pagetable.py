@@ -98,7 +98,8 @@ def _modify(fault: Fault, pte: Any, protection: Any) -> Pte:
         return NonePte(*present(pte).wrprotect())
     if protection != PROTECTION:
         raise Unmodelled("this needs PAGE_NONE or vma->vm_page_prot")
-    return Pte(*present(pte))._replace(write=_vma(fault).prot_writes)
+    bare = Pte(*present(pte)) if isinstance(pte, NonePte) else present(pte)
+    return bare._replace(write=_vma(fault).prot_writes)
 
 
 def _vma_test(fault: Fault, flag: Any) -> int:

@@ -34,6 +34,13 @@ class NonePte(Pte):
     __slots__ = ()
 
 
+class OtherPte(Pte):
+    """A present PTE as mk_pte() makes it of a page of a large folio that is not the one at the
+    address of the fault (pte_advance_pfn())."""
+
+    __slots__ = ()
+
+
 class SwapEntry(NamedTuple):
     """A swap entry (swp_entry_t, softleaf_t): the slot that it names."""
 
