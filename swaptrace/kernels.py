@@ -40,6 +40,7 @@ class Rule(Enum):
         "6cce3314b928",
         "MADV_UNMERGEABLE copies KSM pages by read faults (FAULT_FLAG_UNSHARE)",
     )
+    PINS_BREAK_COW = KernelChange((6, 2), "84209e87c696", "a `longterm_read` pin copies zero pages")
     WRITE_UPGRADE = KernelChange(
         (6, 3),
         "931298e103c2",

@@ -44,6 +44,7 @@ class Facts(NamedTuple):
     maps_before_freeing: bool = False
     exclusive_alone: bool = False
     lazyfree_stays: bool = False
+    pins_break_cow: bool = True
     collapses_read_only: bool = False
     reuses_large: bool = False
     zswap_never_enabled: bool = True

@@ -95,12 +95,14 @@ def can_follow_forced(page: Page, p: int) -> bool:
 
 
 def gup_must_unshare(page: Page, p: int) -> bool:
-    """Whether a longterm pin to read needs a page of the process's own first (84209e87c696), as it
-    does in a private mapping of the page cache."""
+    """Whether a longterm pin to read needs a page of the process's own first, since pins_break_cow
+    also in the place of the zero page, and of one of the page cache that is mapped private."""
     pte = page.maps[p].pte
     if not isinstance(pte, Pte) or pte.write or page.rwp(p) or page.vma(p).shared:
         return False
-    return pte.is_zero_page or not page.folios[pte.folio].anon_exclusive
+    if pte.is_zero_page or page.in_page_cache(pte.folio):
+        return page.facts.pins_break_cow
+    return not page.folios[pte.folio].anon_exclusive
 
 
 def pin_user_page_fast(page: Page, p: int, event: Populate) -> bool:

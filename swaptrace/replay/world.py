@@ -197,6 +197,12 @@ def upgrades_clean(machine: Machine) -> bool:
     return alone and follows(machine.kernel, Rule.MPROTECT_UPGRADES_CLEAN)
 
 
+def discards_pmd(machine: Machine) -> bool:
+    """Whether reclaim frees 2 MiB under MADV_FREE whole (unmap_huge_pmd_locked())."""
+    knows = follows(machine.kernel, Rule.DISCARDS_PMD)
+    return machine.discards_pmd and knows and not follows(machine.kernel, Rule.SPLITS_LAZYFREE)
+
+
 @cache
 def static_facts(machine: Machine, locks: bool = False) -> Facts:
     """What the machine of a scenario means for a single page; `locks` as of `World`."""
@@ -216,6 +222,7 @@ def static_facts(machine: Machine, locks: bool = False) -> Facts:
         exclusive_alone=follows(machine.kernel, Rule.EXCLUSIVE_ALONE),
         collapses_read_only=follows(machine.kernel, Rule.COLLAPSES_READ_ONLY),
         lazyfree_stays=follows(machine.kernel, Rule.LAZYFREE_STAYS),
+        pins_break_cow=follows(machine.kernel, Rule.PINS_BREAK_COW),
         reuses_large=follows(machine.kernel, Rule.REUSES_LARGE),
         zswap_never_enabled=machine.zswap_never_enabled,
         soft_dirty=machine.soft_dirty,
@@ -236,9 +243,7 @@ def static_facts(machine: Machine, locks: bool = False) -> Facts:
         swaps_in_whole=follows(machine.kernel, Rule.SWAPS_IN_WHOLE),
         drops_zeroes=follows(machine.kernel, Rule.DROPS_ZEROES),
         counts_refused_swapin=follows(machine.kernel, Rule.COUNTS_REFUSED_SWAPIN),
-        discards_pmd=machine.discards_pmd
-        and follows(machine.kernel, Rule.DISCARDS_PMD)
-        and not follows(machine.kernel, Rule.SPLITS_LAZYFREE),
+        discards_pmd=discards_pmd(machine),
         keeps_written_pmd=follows(machine.kernel, Rule.KEEPS_WRITTEN_PMD),
         replaces_huge_zero=follows(machine.kernel, Rule.REPLACES_HUGE_ZERO),
         frees_page_tables=follows(machine.kernel, Rule.FREES_PAGE_TABLES),

@@ -8,9 +8,9 @@ from swaptrace.result.result import PolicyResult
 from swaptrace.scenario.loader import load_text
 
 
-def replayed(steps: str) -> PolicyResult:
+def replayed(steps: str, kernel: str = "6.18") -> PolicyResult:
     """The steps under the kernel's own policy; every check must hold."""
-    scenario = load_text(f"machine: {{kernel: 6.18}}\nsteps:\n{steps}", "test.yaml")
+    scenario = load_text(f"machine: {{kernel: {kernel}}}\nsteps:\n{steps}", "test.yaml")
     found = replay(scenario, policies.find("merged"))
     assert [check for check in found.checks if not check.ok] == []
     return found
@@ -40,12 +40,15 @@ def test_a_pinned_page_of_an_object_is_unmapped_and_not_swapped_out() -> None:
 
 
 def test_a_longterm_pin_to_read_of_a_private_file_copies() -> None:
-    """Has the process an anonymous page then, which its writes reach, and FOLL_GET not?"""
+    """Has the process an anonymous page then, which its writes reach, and not with FOLL_GET, nor
+    before 6.2?"""
     head = "- {mmap: f, size: 4KiB, file: f}\n- {read: f}\n"
     copied = replayed(
         f"{head}- {{pin: f, mode: longterm_read}}\n- {{write: f}}\n- check: {{violations: []}}\n"
     )
     assert copied.total["wp_copy"] == 1
+    before = replayed(f"{head}- {{pin: f, mode: longterm_read}}\n", "6.1")
+    assert before.total.get("wp_copy", 0) == 0
     read = replayed(f"{head}- {{pin: f, mode: get}}\n- check: {{violations: []}}\n")
     assert read.total.get("wp_copy", 0) == 0
 
