@@ -60,7 +60,9 @@ def unshare_fault(page: Page, p: int) -> FaultResult:
     """handle_mm_fault() with FAULT_FLAG_UNSHARE, of what is there."""
     huge = page.is_huge(p)
     result = page.handle_pmd_fault(p, False, True) if huge else None
-    return result or do_wp_page(page, p, unshare=True)
+    own = page.policy.functions.get("do_wp_page", do_wp_page)
+    unshared: FaultResult = result or own(page, p, unshare=True)
+    return unshared
 
 
 def folio_mark_accessed(page: Page, p: int, drained: bool = True) -> None:

@@ -18,7 +18,6 @@ def pin(world: World, tally: Tally, process: Process, step: PinStep) -> Errno:
     """io_pin_pages() with FOLL_WRITE | FOLL_LONGTERM, pin_longterm_test_start() without
     FOLL_WRITE, or vmsplice() with FOLL_GET: all of the range, or none of it after a hole or a VMA
     that does not permit it was found (EFAULT)."""
-    check_modelled(world, step)
     call = begin(world, tally, process, step.region, step.span)
     if not step.span.length and step.mode == "longterm":
         return "EFAULT"  # io_buffer_validate()
@@ -56,14 +55,6 @@ def gup_fast_end(call: Call, end: int) -> int:
                 return at
             at += pages
     return at
-
-
-def check_modelled(world: World, step: PinStep) -> None:
-    """Raise `NotModelled` where it is not known what unsharing, or the C of a policy, does."""
-    if step.mode != "longterm_read":
-        return
-    if world.table.policy.functions:
-        raise NotModelled("mode: longterm_read is not modelled under a kernel tree's policy")
 
 
 def unpin(world: World, tally: Tally, process: Process, step: UnpinStep) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from swaptrace.csource.kinds import WRITE
 from swaptrace.errors import PolicyError
 from swaptrace.ktree.faults.computation import UNSET
 from swaptrace.ktree.faults.dialect import FAULTS
@@ -44,7 +45,7 @@ def program(text: str) -> FaultProgram:
 def call(of: FaultProgram, *arguments: Any, traced: bool = False) -> Any:
     """What f() returns."""
     page = Page(Column((Mapping(Vma()),)), Policy(), Facts())
-    fault = Fault(page, 0, write=True)
+    fault = Fault(page, 0, WRITE)
     fault.trace = [] if traced else None
     return of.functions["f"].call(fault, arguments)
 

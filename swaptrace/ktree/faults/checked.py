@@ -28,7 +28,7 @@ POSSIBLE: Final = vm_flags(Vma(True, True, True, True, True))
 AGAINST_RACES: Final = frozenset({"pte_same", "folio_matches_swap_entry", "page_swap_entry"})
 """What a kernel asks since something else may have happened: here one thing happens at a time."""
 
-NEVER: Final = frozenset({"FAULT_FLAG_UNSHARE", "FAULT_FLAG_VMA_LOCK"})
+NEVER: Final = frozenset({"FAULT_FLAG_VMA_LOCK"})
 """Flags that no fault of the model has."""
 
 FIELD_TYPES: Final[Mapping[str, IntegerType]] = {"vm_flags": (64, False), "flags": (0, False)}

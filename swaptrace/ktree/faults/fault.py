@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any, Final
 
 from swaptrace.csource.frame import Cited
-from swaptrace.csource.kinds import WRITE
 from swaptrace.ktree.faults.values import VMA, NonePte, Pointer, SwapEntry
 from swaptrace.mm import column
 from swaptrace.mm.column import Pte, SwapPte
@@ -52,7 +51,7 @@ class Fault:
         "work",
     )
 
-    def __init__(self, page: Page, p: int, write: bool, anonymous: bool = True) -> None:
+    def __init__(self, page: Page, p: int, flags: int, anonymous: bool = True) -> None:
         self.page, self.p, self.anonymous = page, p, anonymous
         self.asked = False
         self.shown: column.Entry = shown(page, p, page.maps[p].pte)
@@ -62,7 +61,7 @@ class Fault:
         self.fresh: set[int] = set()
         self.entries: dict[int, SwapEntry] = {}
         self.fields: dict[str, Any] = {
-            "flags": WRITE if write else 0,
+            "flags": flags,
             "orig_pte": self.shown,
             "vma": VMA,
             "page": 0,

@@ -25,8 +25,8 @@ class LargeFault(Fault):
 
     page: BlockPage
 
-    def __init__(self, page: BlockPage, p: int, write: bool, anonymous: bool = True) -> None:
-        super().__init__(page, p, write, anonymous)
+    def __init__(self, page: BlockPage, p: int, flags: int, anonymous: bool = True) -> None:
+        super().__init__(page, p, flags, anonymous)
         self.block, self.i = page.block, page.i
         self.seen: dict[int, Entry] = {}
         self.made: dict[int, int] = {}

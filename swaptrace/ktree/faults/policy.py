@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from swaptrace.csource.frame import Cited
 from swaptrace.csource.kinds import RESULTS as FLAGS
+from swaptrace.csource.kinds import UNSHARE, WRITE
 from swaptrace.errors import PolicyError
 from swaptrace.kernels import Version
 from swaptrace.ktree.faults.constants import RESULTS
@@ -125,21 +126,21 @@ class TreePolicy(Policy):
             self.trace = None
 
     def _swap(self, page: Page, p: int, _orig: SwapPte, write: bool) -> FaultResult:
-        return self._fault("do_swap_page", page, p, write)
+        return self._fault("do_swap_page", page, p, write * WRITE)
 
-    def _write_protected(self, page: Page, p: int) -> FaultResult:
-        return self._fault("do_wp_page", page, p, write=True)
+    def _write_protected(self, page: Page, p: int, unshare: bool = False) -> FaultResult:
+        return self._fault("do_wp_page", page, p, UNSHARE if unshare else WRITE)
 
     def _read_write_protected(self, page: Page, p: int) -> FaultResult:
-        return self._fault("do_uffd_rwp", page, p, write=False)
+        return self._fault("do_uffd_rwp", page, p, 0)
 
     def _anonymous(self, page: Page, p: int, write: bool) -> FaultResult:
-        return self._fault("do_anonymous_page", page, p, write)
+        return self._fault("do_anonymous_page", page, p, write * WRITE)
 
     def _writable(self, page: Page, p: int, pte: Pte) -> bool:
         of_block = is_of_block(page)
         program = self.large if of_block else self.program
-        fault = (self._large_fault if of_block else Fault)(page, p, write=False)
+        fault = (self._large_fault if of_block else Fault)(page, p, 0)
         function = program.functions["can_change_pte_writable"]
         fault.trace = self.trace
         return bool(function.call(fault, [VMA, ADDRESS, shown(page, p, pte)]))
@@ -160,31 +161,31 @@ class TreePolicy(Policy):
             what = "it asks more of the page table, or of an address, than the model knows"
             raise self._wrong(function, what) from None
 
-    def _fault(self, name: str, page: Page, p: int, write: bool) -> FaultResult:
+    def _fault(self, name: str, page: Page, p: int, flags: int) -> FaultResult:
         """Run a function on the page. Where it asks what the model does not keep, it must come to
         the same for either answer."""
         if is_of_block(page):
-            return self._of_block(self.large.functions[name], page, p, write)
+            return self._of_block(self.large.functions[name], page, p, flags)
         function, before = self.program.functions[name], _copied(page) if can_ask(page, p) else None
-        result, asked = self._run(function, page, p, write, anonymous=True)
+        result, asked = self._run(function, page, p, flags, anonymous=True)
         if not asked:
             return result
         if before is not None:
-            other, _ = self._run(function, before, p, write, anonymous=False)
+            other, _ = self._run(function, before, p, flags, anonymous=False)
             if other == result and _state(before) == _state(page):
                 return result
         raise self._wrong(function, DEPENDS)
 
     def _of_block(
-        self, function: CallableFunction, page: BlockPage, p: int, write: bool
+        self, function: CallableFunction, page: BlockPage, p: int, flags: int
     ) -> FaultResult:
         """The same of a page of a block, which is copied only where the question can come."""
         before = self._large_fault.twin(page) if can_ask(page, p) else None
-        fault = self._large_fault(page, p, write)
+        fault = self._large_fault(page, p, flags)
         fault.trace = self.trace
         result = self._come_to(function, fault)
         if fault.asked:
-            other = None if before is None else type(fault)(before, p, write, anonymous=False)
+            other = None if before is None else type(fault)(before, p, flags, anonymous=False)
             if other is None or self._come_to(function, other) != result:
                 raise self._wrong(function, DEPENDS)
             if not fault.same(other.page):
@@ -192,9 +193,9 @@ class TreePolicy(Policy):
         return result
 
     def _run(
-        self, function: CallableFunction, page: Page, p: int, write: bool, anonymous: bool
+        self, function: CallableFunction, page: Page, p: int, flags: int, anonymous: bool
     ) -> tuple[FaultResult, bool]:
-        fault = Fault(page, p, write, anonymous)
+        fault = Fault(page, p, flags, anonymous)
         fault.trace = self.trace if anonymous else None
         if function.definition.name in ON_A_PTE:
             fault.fields["pte"] = PTEP

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from swaptrace.counters import Counter
-from swaptrace.csource.kinds import EXCLUSIVE
+from swaptrace.csource.kinds import EXCLUSIVE, UNSHARE
 from swaptrace.ktree.faults.fault import Fault, Unmodelled, folio
 from swaptrace.ktree.faults.primitive import Primitive, Table, always, does, gives
 from swaptrace.ktree.faults.values import DEVICE, ERROR, Pointer, SwapEntry
@@ -253,7 +253,7 @@ def copying(normal_page: Callable[[Any, Any], Any]) -> Callable[[Any], int]:
         if not old.is_zero_page:
             fault.held[old.folio] -= 1
         fault.page.count(Counter.WP_COPY)
-        wp_page_copy(fault.page, fault.p, old)
+        wp_page_copy(fault.page, fault.p, old, bool(fault.fields["flags"] & UNSHARE))
         fault.shown = fault.page.maps[fault.p].pte
         return 0
 
