@@ -234,15 +234,17 @@ def test_soft_dirty_bits_of_a_pinned_folio_stay() -> None:
 
 
 def test_explain_names_the_pin() -> None:
-    """Does it say why a folio is neither split nor written?"""
+    """Does it say why a folio is neither split, written nor migrated?"""
     scenario = of(
-        "- {pin: buf, length: 4KiB}\n- {madvise: buf, advice: PAGEOUT, length: 8KiB}\n" + OUT
+        "- {pin: buf, length: 4KiB}\n- {madvise: buf, advice: PAGEOUT, length: 8KiB}\n"
+        f"{OUT}- {{migrate: buf}}\n"
     )
-    *_, part, whole = explain(scenario, policies.find("merged")).steps
-    reasons = [each.reasons for step in (part, whole) for each in step.transitions]
+    steps = explain(scenario, policies.find("merged")).steps[-3:]
+    reasons = [each.reasons for step in steps for each in step.transitions]
     assert reasons == [
         ("the folio of 16 pages is not split: it is pinned",),
         ("the folio of 16 pages is not written: it is pinned",),
+        ("the folio of 16 pages is not migrated: it is pinned",),
     ]
 
 
