@@ -125,6 +125,29 @@ def test_a_release_that_is_left_out_is_not_decided(what: str, written: Write) ->
     assert (done.exit_code, told in done.stdout) == (3, True), done.output
 
 
+OTHER = "static int copy_present_ptes(int a)\n{\n	return a;\n}\n"
+OF_LARGE = f"#ifdef CONFIG_TRANSPARENT_HUGEPAGE\n{OTHER}#endif\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "large", "named"),
+    [
+        (OTHER, (), "copy_present_ptes()"),
+        (OF_LARGE, (), "outside of functions"),
+        (OF_LARGE, ("--set", "machine.thp=16KiB"), "copy_present_ptes()"),
+    ],
+)
+def test_what_is_not_interpreted_of_one_tree_alone_is_not_decided(
+    text: str, large: tuple[str, ...], named: str, written: Write
+) -> None:
+    """Of two trees of one version, is a function named that the model has for both?"""
+    tree = written("large", text_of("large") + text)
+    words = (*large, "--processes", "1", "--ops", "read")
+    done = explored(SMALL / "large", tree, "6.12", what=words)
+    told = f"not a proof: code that is not interpreted differs: {MEMORY}: {named}"
+    assert (done.exit_code, told in done.stdout) == (3, True), done.output
+
+
 SAME: dict[str, Edits] = {
     "comments": ((FAILS, "			/* none */\n			ret =\n			  VM_FAULT_OOM;\n"),),
     "a variable's name": (

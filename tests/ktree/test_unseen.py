@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from swaptrace.errors import PolicyError
+from swaptrace.ktree.changes import OUTSIDE
 from swaptrace.ktree.faults.policy import TreePolicy
-from swaptrace.ktree.whole import OUTSIDE
 from swaptrace.mm.policy import Policy
 from swaptrace.policies import from_argument
 from tests.effort import some

@@ -35,7 +35,12 @@ def missing(old: str, new: str, calls: list[tuple[Any, int]]) -> list[str]:
         for each in both:
             call(each, *arguments)
     head = "changed code that nothing which was explored reaches: "
-    return [each for said in over() for each in re.split(r", (?=old|new)", said.removeprefix(head))]
+    return [
+        each
+        for said in over()
+        if said.startswith(head)
+        for each in re.split(r", (?=old|new)", said.removeprefix(head))
+    ]
 
 
 NOT = "not executed"

@@ -15,6 +15,7 @@ from pycparser import c_ast
 
 from swaptrace.csource.nodes import text_of
 from swaptrace.errors import listed, shorten
+from swaptrace.ktree.changes import not_interpreted
 from swaptrace.ktree.faults.compiled import Probe
 from swaptrace.ktree.faults.differing import Body, Side, by_name
 from swaptrace.ktree.faults.names import parts, preorder
@@ -25,6 +26,9 @@ from swaptrace.mm.policy import Watch, unreached
 
 PASSED_OVER: Final = "a fault comes more or less often to what is passed over"
 """What two trees may do otherwise although the model does the same."""
+
+NOT_INTERPRETED: Final = "code that is not interpreted differs"
+"""The same of what the model has in the place of C."""
 
 STRUCTURE: Final = c_ast.Compound | c_ast.Label
 """What has statements and is none."""
@@ -173,7 +177,11 @@ def watch(one: FaultProgram, other: FaultProgram) -> Watch:
         if side is not None
     ]
     alike = one.sources.version == other.sources.version
-    return Watching(watched, programs if alike else ()).over if watched else list
+    left = list(not_interpreted(one, other)) if alike else []
+    if not watched and not left:
+        return list
+    watching = Watching(watched, programs if alike else ())
+    return lambda: watching.over() + [f"{NOT_INTERPRETED}: {listed(left)}"] * bool(left)
 
 
 class Watching:
