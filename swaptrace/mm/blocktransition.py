@@ -96,7 +96,7 @@ def happen(
         return done
     before_walk(first, event, pages)
     if isinstance(event, Mprotect | Writeprotect) and first.facts.batches_protection:
-        level_batches(first, event.process, pages)
+        level_batches(first, event, pages)
     locks = large_mlocks(first, event, pages)
     for i in pages:
         page = first if i == first.i else kind(block, i, policy, around)

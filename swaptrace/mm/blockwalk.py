@@ -12,6 +12,7 @@ from swaptrace.counters import Counter
 from swaptrace.mm.block import Pmd
 from swaptrace.mm.blockpage import BlockPage, folio_of
 from swaptrace.mm.column import Pte, SwapPte
+from swaptrace.mm.event import Mprotect, Writeprotect
 from swaptrace.mm.huge_memory import maps_dirty, split_folio, split_huge_pmds
 from swaptrace.mm.madvise import madvise_free
 from swaptrace.mm.page import drop_data
@@ -297,15 +298,21 @@ def lazyfree_runs(page: BlockPage, p: int, f: int) -> list[list[int]]:
     return runs
 
 
-def level_batches(page: BlockPage, p: int, pages: range) -> None:
+def level_batches(page: BlockPage, event: Mprotect | Writeprotect, pages: range) -> None:
     """modify_prot_start_ptes(): PTEs in a row that map a large folio, alike but for dirty and young
     bits, are dirty if one is; if one behind the first is, all are soft-dirty, too (pte_mkdirty()).
+    What is read-write protected as it is to be is passed over.
     """
+    p = event.process
+    rwp = isinstance(event, Writeprotect) and event.wp and event.rwp
     batches: list[list[tuple[int, Pte]]] = []
     alike: tuple[object, ...] = ()
     for i in pages if page.block.pmds[p] is not Pmd.HUGE else ():
         pte = page.block.maps[i][p].pte
         if not isinstance(pte, Pte) or pte.is_zero_page or page.nr_pages(pte.folio) == 1:
+            alike = ()
+            continue
+        if rwp and pte.uffd_wp:
             alike = ()
             continue
         bits = (pte.folio, pte.write, pte.soft_dirty, pte.uffd_wp)

@@ -92,6 +92,8 @@ def can_follow_forced(page: Page, p: int) -> bool:
     pte, vma = page.maps[p].pte, page.vma(p)
     if not isinstance(pte, Pte) or vma.shared or vma.writable or pte.is_zero_page:
         return False
+    if page.traps(p):
+        return False
     hidden = not needs_soft_dirty_wp(vma, pte) and not (vma.uffd_wp and pte.uffd_wp)
     return page.folios[pte.folio].anon_exclusive and hidden
 

@@ -84,7 +84,7 @@ def handle_mm_fault(page: Page, p: int, write: bool) -> FaultResult:
         result = handle_pte_marker(page, p, write)
     elif isinstance(pte, SwapPte):
         result = own.get("do_swap_page", do_swap_page)(page, p, pte, write)
-    elif page.rwp(p):
+    elif page.traps(p):
         result = own.get("do_uffd_rwp", do_uffd_rwp)(page, p)
     elif page.maps[p].protnone:
         do_numa_page(page, p)

@@ -135,6 +135,11 @@ class Page(Waiting):
         pte, vma = self.maps[p].pte, self.maps[p].vma
         return type(pte) is Pte and pte.uffd_wp and vma is not None and vma.uffd_rwp
 
+    def traps(self, p: int) -> bool:
+        """Whether a fault on it is one of that protection: where the VMA itself permits nothing,
+        only FOLL_FORCE gets here, and goes on as if there were none (gup_can_follow_protnone())."""
+        return self.rwp(p) and self.vma(p).accessible
+
     def set_map(self, p: int, **changes: Any) -> None:
         """Change fields of the mapping of process `p`."""
         self.maps[p] = self.maps[p]._replace(**changes)

@@ -46,6 +46,8 @@ class PmdPage(BlockPage):
             return None
         pte = self.maps[p].pte
         assert isinstance(pte, Pte)
+        if self.traps(p):
+            return do_huge_pmd_uffd_rwp(self, p)
         if unshare:
             return do_huge_pmd_wp_page(self, p, pte, unshare)
         if write and not pte.write:
@@ -110,17 +112,28 @@ def map_huge(page: BlockPage, p: int, f: int) -> None:
     set_pmd(page, p, Pte(*(pte.mkwrite() if page.vma(p).writable else pte)))
 
 
+def do_huge_pmd_uffd_rwp(page: BlockPage, p: int) -> FaultResult:
+    """Any access to 2 MiB that are read-write protected (7.3)."""
+    page.enter("do_huge_pmd_uffd_rwp")
+    return unprotect_part(page, p)
+
+
+def unprotect_part(page: BlockPage, p: int) -> FaultResult:
+    """An event, whose handler un-protects one page."""
+    if not page.may_retry:
+        return FaultResult(error=True)
+    split_huge_pmd(page, p)
+    handle_userfault(page, p)
+    return FaultResult(retry=True)
+
+
 def wp_huge_pmd(page: BlockPage, p: int, pte: Pte) -> FaultResult | None:
-    """wp_huge_pmd(): an event, whose handler un-protects one page, or do_huge_pmd_wp_page()."""
+    """wp_huge_pmd(): an event, or do_huge_pmd_wp_page()."""
     if page.vma(p).uffd_wp and pte.uffd_wp:
         if page.vma(p).wp_async:
             split_huge_pmd(page, p)
             return None
-        if not page.may_retry:
-            return FaultResult(error=True)
-        split_huge_pmd(page, p)
-        handle_userfault(page, p)
-        return FaultResult(retry=True)
+        return unprotect_part(page, p)
     return do_huge_pmd_wp_page(page, p, pte)
 
 

@@ -21,7 +21,6 @@ from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.scenario import uffd
 from swaptrace.scenario.base import ByteRange
-from swaptrace.scenario.thp import large_folios
 
 
 def uffd_writeprotect(
@@ -32,8 +31,6 @@ def uffd_writeprotect(
     rwp = step.mode == "rwp"
     if rwp and not world.follows(Rule.UFFD_RWP):
         return "EINVAL"
-    if rwp and large_folios(world.machine.thp):
-        raise NotModelled("mode: rwp is not modelled with large folios (machine.thp)")
     call = begin(world, tally, process, step.region, step.span)
     if step.region not in process.registered:
         shared = process.regions[step.region]
