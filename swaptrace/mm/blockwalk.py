@@ -301,9 +301,11 @@ def lazyfree_runs(page: BlockPage, p: int, f: int) -> list[list[int]]:
 def level_batches(page: BlockPage, event: Mprotect | Writeprotect, pages: range) -> None:
     """modify_prot_start_ptes(): PTEs in a row that map a large folio, alike but for dirty and young
     bits, are dirty if one is; if one behind the first is, all are soft-dirty, too (pte_mkdirty()).
-    What is read-write protected as it is to be is passed over.
+    What is read-write protected as it is to be is passed over, and PAGEMAP_SCAN does so one by one.
     """
     p = event.process
+    if isinstance(event, Writeprotect) and event.scans:
+        return
     rwp = isinstance(event, Writeprotect) and event.wp and event.rwp
     batches: list[list[tuple[int, Pte]]] = []
     alike: tuple[object, ...] = ()

@@ -260,12 +260,13 @@ class Mprotect(NamedTuple):
 
 class Writeprotect(NamedTuple):
     """UFFDIO_WRITEPROTECT, on (`wp`) or off, in a VMA that is registered; with `rwp`
-    UFFDIO_RWPROTECT, in one that is registered for that."""
+    UFFDIO_RWPROTECT, in one that is registered for that. `scans` is that PAGEMAP_SCAN does it."""
 
     process: int
     facts: Facts
     wp: bool
     rwp: bool = False
+    scans: bool = False
 
 
 class UffdCopy(NamedTuple):

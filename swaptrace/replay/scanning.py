@@ -206,7 +206,7 @@ class Scan:
         if not ranges:
             return
         pages = np.concatenate([np.arange(low, high, dtype=np.int64) for low, high in ranges])
-        event = Writeprotect(0, self.call.world.facts, wp=True)
+        event = Writeprotect(0, self.call.world.facts, wp=True, scans=True)
         for shared, walk, member in self.call.pieces(ranges[0][0], ranges[-1][1]):
             inside = (pages >= shared.base + walk.first) & (pages < shared.base + walk.end)
             whole = int(inside.sum()) == walk.count

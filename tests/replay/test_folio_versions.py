@@ -355,6 +355,12 @@ LEVEL = f"{TWO}; {PAGEOUT}; {{read: a}}; {{write: a, offset: 32KiB, length: 4KiB
     [
         ("{mprotect: a, prot: r}; {mprotect: a, prot: rw}", "32PX", "16PDX,16PX"),
         ("{uffd_writeprotect: a}", "32PXU", "16PDXU,16PXU"),
+        # PAGEMAP_SCAN does so one by one (seen on 7.3.4).
+        (
+            "{uffd_register: a, mode: wp, features: WP_ASYNC}; "
+            "{pagemap_scan: a, wp: true, category: WRITTEN}",
+            *("32PXU", "32PXU"),
+        ),
         ("{mprotect: a, offset: 32KiB, prot: r}", "32PX", "32PX"),  # the first one is dirty
         ("{mprotect: a, length: 32KiB, prot: r}", "32PX", "32PX"),  # none is
     ],
