@@ -302,6 +302,8 @@ class Rule(Enum):
         "",
         "MADV_COLLAPSE of a range within 2 MiB succeeds and does nothing; before, EINVAL",
     )
+    UNMAPS_WP_SINGLY = KernelChange((7, 2), "", "lazyfree PTEs under uffd-wp go one by one")
+    UNMAPS_WP_TOGETHER = KernelChange((7, 3), "", "and together again")
     WRITTEN_WHERE_REGISTERED = KernelChange(
         (7, 3),
         "",
@@ -315,9 +317,7 @@ class Rule(Enum):
         "may then free the swap cache, and goes on to do_wp_page() unless the PTE is writable",
     )
     UFFD_RWP = KernelChange(
-        (7, 3),
-        "",
-        "userfaultfd can protect against reads too (UFFDIO_RWPROTECT)",
+        (7, 3), "", "userfaultfd can protect against reads too (UFFDIO_RWPROTECT)"
     )
     READS_AHEAD_UNDRAINED = KernelChange(
         (7, 3),

@@ -282,8 +282,10 @@ def discard(page: BlockPage, p: int) -> None:
 
 
 def lazyfree_runs(page: BlockPage, p: int, f: int) -> list[list[int]]:
-    """The PTEs of a process that map the folio, those alike in a row together."""
-    runs: list[list[int]] = []
+    """folio_unmap_pte_batch(): the PTEs of a process that map the folio, those alike in a row
+    together."""
+    batches, runs = page.facts.batches_lazyfree, list[list[int]]()
+    singly = page.facts.unmaps_wp_singly and not page.facts.unmaps_wp_together
     alike: tuple[object, ...] = ()
     for i in page.block.folios[f].pages:
         pte, vma = page.block.maps[i][p].pte, page.block.maps[i][p].vma
@@ -291,7 +293,7 @@ def lazyfree_runs(page: BlockPage, p: int, f: int) -> list[list[int]]:
             alike = ()
             continue
         bits = (pte.write, pte.soft_dirty, pte.uffd_wp, vma)
-        if bits != alike or not page.facts.batches_lazyfree or (vma is not None and vma.uffd_armed):
+        if bits != alike or not batches or (singly and vma is not None and vma.uffd_wp):
             runs.append([])
         runs[-1].append(i)
         alike = bits

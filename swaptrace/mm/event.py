@@ -54,6 +54,8 @@ class Facts(NamedTuple):
     requeues_migrated: bool = False
     batches_protection: bool = False
     batches_lazyfree: bool = False
+    unmaps_wp_singly: bool = False
+    unmaps_wp_together: bool = False
     copies_last: bool = True
     splits_unmapped_first: bool = True
     swaps_out_whole: bool = True

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from swaptrace.backends import BACKENDS
+from swaptrace.backends import BACKENDS, Backend
 from swaptrace.kernels import Rule, follows
 from swaptrace.mm.column import Column, Mapping, Shmem, Vma
 from swaptrace.mm.event import Facts
@@ -203,13 +203,18 @@ def discards_pmd(machine: Machine) -> bool:
     return machine.discards_pmd and knows and not follows(machine.kernel, Rule.SPLITS_LAZYFREE)
 
 
+def backend_of(machine: Machine) -> Backend:
+    """The back end, as the kernel makes use of it."""
+    backend = BACKENDS[machine.swap.backend]
+    erases = backend.load_erases and follows(machine.kernel, Rule.EXCLUSIVE_LOADS)
+    return backend._replace(load_erases=erases)
+
+
 @cache
 def static_facts(machine: Machine, locks: bool = False) -> Facts:
     """What the machine of a scenario means for a single page; `locks` as of `World`."""
-    backend = BACKENDS[machine.swap.backend]
-    erases = backend.load_erases and follows(machine.kernel, Rule.EXCLUSIVE_LOADS)
     return Facts(
-        backend=backend._replace(load_erases=erases),
+        backend=backend_of(machine),
         zeromap=machine.zeromap,
         per_vma_lock=machine.per_vma_lock,
         write_upgrade=machine.write_upgrade,
@@ -231,6 +236,8 @@ def static_facts(machine: Machine, locks: bool = False) -> Facts:
         requeues_migrated=follows(machine.kernel, Rule.REQUEUES_MIGRATED),
         batches_protection=follows(machine.kernel, Rule.BATCHES_PROTECTION),
         batches_lazyfree=follows(machine.kernel, Rule.BATCHES_LAZYFREE),
+        unmaps_wp_singly=follows(machine.kernel, Rule.UNMAPS_WP_SINGLY),
+        unmaps_wp_together=follows(machine.kernel, Rule.UNMAPS_WP_TOGETHER),
         copies_last=follows(machine.kernel, Rule.COPIES_LAST),
         splits_unmapped_first=follows(machine.kernel, Rule.SPLITS_UNMAPPED_FIRST),
         swaps_out_whole=follows(machine.kernel, Rule.SWAPS_OUT_WHOLE),

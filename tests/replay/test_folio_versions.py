@@ -374,3 +374,26 @@ def test_protection_is_changed_of_several_ptes_at_once_since_6_17(
         found = replayed(kernel, f"{LEVEL}; {{clear_refs: soft_dirty}}; {protect}").pages
         assert found is not None
         assert found["main"]["a"] == shown, kernel
+
+
+@pytest.mark.parametrize(
+    ("kernel", "registered", "kept"),
+    [
+        ("6.14", "{uffd_register: a, mode: wp}", 6),
+        ("6.16", "{uffd_register: a, mode: wp}", 16),
+        ("7.2", "{uffd_register: a, mode: wp}", 6),
+        ("7.2", "{uffd_register: a, mode: missing}", 16),
+        ("7.3", "{uffd_register: a, mode: wp}", 16),
+        ("7.3", "{uffd_writeprotect: a, mode: rwp, wp: false}", 16),
+    ],
+)
+def test_who_is_registered_decides_in_7_2_how_lazyfree_ptes_go(
+    kernel: str, registered: str, kept: int
+) -> None:
+    """Are the pages before one that was written since MADV_FREE gone, or kept as they are unmapped
+    together (seen on 6.16.12, 6.18.15, 7.2.12 and 7.3.4)?"""
+    steps = f"{{mmap: a, size: 64KiB}}; {{write: a}}; {registered}; {{madvise: a, advice: FREE}}"
+    written = "{write: a, offset: 40KiB, length: 4KiB}"
+    found = replayed(kernel, f"{steps}; {written}; {PAGEOUT}").pages
+    gone = f"{16 - kept}D," if kept < 16 else ""
+    assert found == {"main": {"a": f"{gone}{kept}PDX"}}
