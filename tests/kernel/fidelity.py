@@ -14,12 +14,12 @@ from tests.kernel.observed import FOLIOS, Observation, first_difference, observa
 INTRODUCTION = """\
 # Fidelity
 
-How far the model agrees with real kernels. `python -m tests.kernel.fidelity` makes this page, and a
+How far the model agrees with real kernels. `python -m tests.kernel.fidelity` makes this page, a
 test checks it.
 
 An [observation](../tests/kernel/README.md) is what one kernel counted for one scenario, after every
 step: faults, swap traffic, userfaultfd events, segmentation faults, and all page maps. It agrees if
-all of that is equal after every step. An observation counts once for each policy that it holds for.
+all is equal. An observation counts once for each policy that it holds for.
 """
 
 NONE = """\
@@ -37,8 +37,7 @@ OUTLOOK = """\
 
 ## Large folios
 
-The sizes are set to `always`, memory is plentiful, and `hugepages-*/stats` is compared too, except
-where there were two sizes.
+Sizes are `always`, memory is plentiful; `hugepages-*/stats` is compared too, except with two sizes.
 
 | kernel | sizes | back end (page-cluster) | scenarios | observations | agree |
 |---|---|---|--:|--:|--:|
