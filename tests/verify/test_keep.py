@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from swaptrace.verify.emit import emit_c
 from swaptrace.verify.journal import journal
 from swaptrace.verify.thp import enabled, selected
 from tests.effort import some
-from tests.processes import begin, completed, until
+from tests.processes import alive, begin, children, completed, until
 from tests.verify.programs import scenario
 from tests.verify.test_emit import COMPILERS, needs_compiler
 
@@ -130,3 +131,24 @@ def test_nothing_is_set_before_the_one_that_puts_it_back_is_out_of_reach(
     completed([COMPILERS[0], "-std=c11", "-pthread", f"{path}.c", "-o", path], check=True)
     assert begin([path]).wait() == -signal.SIGKILL
     until(lambda: found(case) == before)
+
+
+def may_be_huge(pid: int) -> bool:
+    """Whether a process has given MADV_HUGEPAGE to some of its memory."""
+    flags = re.findall(r"^VmFlags:(.*)", Path(f"/proc/{pid}/smaps").read_text(), re.MULTILINE)
+    return any("hg" in each.split() for each in flags)
+
+
+@needs_compiler
+@pytest.mark.parametrize("case", ["sizes"], indirect=True)
+def test_khugepaged_comes_first_to_a_process_that_ends_with_the_program(
+    case: Case, tmp_path: Path
+) -> None:
+    """Is it there before a scenario begins, even if what ends the program is SIGKILL?"""
+    process = begin([compiled(case, "pause()", tmp_path / "waits")], stdout=PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"set\n"
+    (decoy,) = filter(may_be_huge, children(process.pid))
+    process.kill()
+    process.wait()
+    until(lambda: not alive(decoy))

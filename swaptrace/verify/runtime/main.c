@@ -197,13 +197,8 @@ static void become_main(pid_t controller)
 {
 	struct sigaction fault = {.sa_handler = on_fault, .sa_flags = SA_NODEFER};
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != controller)
-		_exit(1);
-	for (int p = 0; p < PROCESSES; p++)
-		close(turn[p][1]);	/* reading ends when the controller has gone */
-	if (keeper_pipe >= 0)
-		close(keeper_pipe);
+	die_with(controller);
+	leave_to_controller();
 	sigaction(SIGSEGV, &fault, NULL);
 	sigaction(SIGBUS, &fault, NULL);
 	signal(SIGCHLD, SIG_IGN);	/* children are reaped at once */
@@ -232,6 +227,8 @@ static void set_machine(void)
 	keep_ksm();
 	start_keeper();
 	set_sizes();
+	if (LARGE_FOLIOS)
+		occupy_khugepaged();
 	if (NEEDS_KSM)
 		set_ksm(KSM "run", 0);
 }

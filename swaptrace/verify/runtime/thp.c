@@ -1,5 +1,6 @@
 /* Large folios. Their sizes are set as the scenario has them. */
 #define HOTPLUG "/sys/devices/system/cpu/hotplug/states"	/* zswap adds its own when it is first on */
+#define DECOY (1UL << 40)		/* bytes, of which no page is there */
 #define THP "/sys/kernel/mm/transparent_hugepage/hugepages-%dkB/%s"
 
 static const char *thp_path(int size, const char *file)
@@ -41,6 +42,45 @@ static void set_sizes(void)
 			end_with("skip", "the sizes of large folios are set by root alone: ",
 				 thp_path(i, "enabled"), SKIP);
 	}
+}
+
+static void be_decoy(pid_t controller, int ready)
+{
+	char *area = mmap(NULL, DECOY, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	die_with(controller);
+	leave_to_controller();
+	if (area != MAP_FAILED) {
+		*(volatile char *)area = 0;	/* what never had a page is passed over */
+		madvise(area, page_size, MADV_DONTNEED);
+		prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+		madvise(area, DECOY, MADV_HUGEPAGE);
+	}
+	close(ready);
+	for (;;)
+		pause();
+}
+
+/*
+ * khugepaged would collapse what a scenario has, whenever it comes to it. It goes from process to process,
+ * in the order in which they got memory that may be huge, and every ten seconds through 4,096 pages, or
+ * through as many page tables that are not there. So it does not get past a process that comes before those
+ * of the scenario and has enough address space; and there is no setting to be put back.
+ */
+static void occupy_khugepaged(void)
+{
+	pid_t controller = getpid(), decoy;
+	int ready[2];
+
+	if (pipe(ready))
+		return;
+	decoy = fork();
+	if (!decoy)
+		be_decoy(controller, ready[1]);
+	close(ready[1]);
+	await_end(ready[0]);		/* at once if there is no decoy */
+	close(ready[0]);
 }
 
 static void print_sizes(void)

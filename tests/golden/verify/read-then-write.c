@@ -229,17 +229,40 @@ static void keep(const char *path, const char *set)
 	kept_count++;
 }
 
-/* Until all that have the other end of the pipe are gone, of whatever they died. */
+/* Until all that have the other end of a pipe have closed it, or are gone, of whatever they died. */
+static void await_end(int pipe)
+{
+	char byte;
+
+	while (read(pipe, &byte, 1) < 0 && errno == EINTR)
+		;
+}
+
+/* In a process that is forked: these pipes end when the controller has gone. */
+static void leave_to_controller(void)
+{
+	for (int p = 0; p < PROCESSES; p++)
+		close(turn[p][1]);
+	if (keeper_pipe >= 0)
+		close(keeper_pipe);
+}
+
+static void die_with(pid_t controller)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != controller)
+		_exit(1);
+}
+
 static void be_keeper(int pipe, int ready)
 {
-	char word[24], byte;
+	char word[24];
 
 	setsid();
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_IGN);
 	close(ready);
-	while (read(pipe, &byte, 1) < 0 && errno == EINTR)
-		;
+	await_end(pipe);
 	for (int i = 0; i < kept_count; i++) {
 		read_setting(kept[i].path, word);
 		if (!kept[i].set || !strcmp(word, kept[i].set))
@@ -252,7 +275,6 @@ static void be_keeper(int pipe, int ready)
 static void start_keeper(void)
 {
 	int ends[2], ready[2];
-	char byte;
 
 	if (!kept_count) {
 		close(keeper_lock);
@@ -266,14 +288,12 @@ static void start_keeper(void)
 	if (!keeper) {
 		close(ends[1]);
 		close(ready[0]);
-		for (int p = 0; p < PROCESSES; p++)
-			close(turn[p][1]);	/* the end of the others is to be seen */
+		leave_to_controller();
 		be_keeper(ends[0], ready[1]);
 	}
 	close(ends[0]);
 	close(ready[1]);
-	while (read(ready[0], &byte, 1) < 0 && errno == EINTR)
-		;
+	await_end(ready[0]);
 	close(ready[0]);
 	close(keeper_lock);		/* the keeper's own holds the lock until it ends */
 	keeper_pipe = ends[1];
