@@ -256,6 +256,31 @@ CASES: dict[str, tuple[str, str, list[tuple[Any, int]], list[str]]] = {
         [(1, 1)],
         ["old:5, 6: f(): ruled out by a constant", "new:5, 6: f(): ruled out by a constant"],
     ),
+    "what a constant rules out in a loop": (
+        "if (0)\nwhile (a)\nb += 1;\nif (0)\ndo\nb += 1;\nwhile (a);\nreturn a;",
+        "if (0)\nwhile (a)\nb += 2;\nif (0)\ndo\nb += 2;\nwhile (a);\nreturn a;", [(1, 1)],
+        ["old:5, 8: f(): ruled out by a constant", "new:5, 8: f(): ruled out by a constant"],
+    ),
+    "what a constant rules out at a label": (
+        "if (0)\nout:\nb += 1;\nreturn a;", "if (0)\nout:\nb += 2;\nreturn a;", [(1, 1)],
+        ["old:5: f(): ruled out by a constant", "new:5: f(): ruled out by a constant"],
+    ),
+    "what is passed over beside what is executed": (
+        "if (a)\nfolio_unlock(b);\nreturn a;", "if (a)\nfolio_unlock(a);\nreturn a;", [(0, 1)], [],
+    ),
+    "a value that comes of a condition": (
+        "return (a ? b : 2) + (b ? a : 1);", "return (a ? b : 2) + (b ? a : 3);", [(1, 1)],
+        [f"old:3: f(): {NOT}", f"new:3: f(): {NOT}"],
+    ),
+    "a condition of which one is a value": (
+        "return (a > 1 ? b : 2);", "return (a > 2 ? b : 2);", [(3, 1)],
+        ["old:3: f(): a > 1 never false", "new:3: f(): a > 2 never false"],
+    ),
+    "a statement beside a value of a condition that does not differ": (
+        "b += a ? 1 : 2;\nif (b > 9)\nb += a ? 3 : 4;\nreturn b;",
+        "b += a ? 1 : 2;\nif (b > 9)\nb += a ? 5 : 4;\nreturn b;", [(1, 1)],
+        [f"old:5: f(): {NOT}", f"new:5: f(): {NOT}"],
+    ),
     "a call that a constant rules out": (
         "if (0)\nh(1);\nreturn a;", "if (0)\nh(2);\nreturn a;", [(1, 1)],
         ["old:4: f(): ruled out by a constant", "new:4: f(): ruled out by a constant"],
