@@ -41,7 +41,7 @@ class BlockFolio:
     `data` and `exclusive` (PageAnonExclusive) are by page; `slot` is the first of the slots that
     it is cached for, `partially_mapped` PG_partially_mapped. `mm_ids` are the processes that it
     knows to map it, and how often (mm/mmids.py); None where it knows all. The rest is as in
-    `Folio`.
+    `Folio`: so each page that maps a KSM folio has its own, in one block as well.
     """
 
     first: int
@@ -57,6 +57,8 @@ class BlockFolio:
     fresh: bool = False
     active: bool | None = False
     marked: bool = False
+    ksm: bool = False
+    elsewhere: bool = False
     mm_ids: dict[int, int] | None = None
 
     @property
@@ -172,8 +174,8 @@ class Block:
         return sum(type(m.pte) is Pte and m.pte.folio == f for m in self.maps[i])
 
     def mapcount(self, f: int) -> int:
-        """folio_mapcount(): a PMD entry counts once."""
-        ptes = sum(self.mappings(f, i) for i in self.folios[f].pages)
+        """folio_mapcount(): a PMD entry counts once, and so does all that is elsewhere."""
+        ptes = sum(self.mappings(f, i) for i in self.folios[f].pages) + self.folios[f].elsewhere
         return ptes - sum(self.folios[f].nr_pages - 1 for _ in self.huge_mappers(f))
 
     def is_mapped(self, f: int) -> bool:
@@ -269,7 +271,7 @@ class Block:
     def forget_folios(self) -> None:
         """Folios that nothing maps or pins and that are not in the swap cache are free."""
         for f in self.loose:
-            if f in self.folios and self.folios[f].slot is None and not self.mapcount(f):
+            if f in self.folios and self.folios[f].slot is None and not self.is_mapped(f):
                 if self.pins and self.pinned(f):
                     continue
                 del self.folios[f]

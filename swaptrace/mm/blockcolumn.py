@@ -27,6 +27,8 @@ class FoliosOf:
             folio.exclusive[at],
             *bits,
             slot,
+            folio.ksm,
+            folio.elsewhere,
             mlocked=folio.mlocked,
             mlock_count=folio.mlock_count,
             fresh=folio.fresh,

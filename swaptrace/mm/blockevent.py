@@ -49,6 +49,13 @@ class SplitPmd(NamedTuple):
     facts: Facts
 
 
+class SplitPage(NamedTuple):
+    """ksmd splits the folio of a page that equals another one of it."""
+
+    process: int
+    facts: Facts
+
+
 class Collapse(NamedTuple):
     """MADV_COLLAPSE of all that the PMD entry maps."""
 
@@ -56,7 +63,7 @@ class Collapse(NamedTuple):
     facts: Facts
 
 
-BlockEvent: TypeAlias = Event | Isolate | Shrink | SplitFolios | SplitPmd | Collapse
+BlockEvent: TypeAlias = Event | Isolate | Shrink | SplitFolios | SplitPmd | SplitPage | Collapse
 
 
 class PageView(NamedTuple):

@@ -16,6 +16,7 @@ from swaptrace.mm.blockevent import (
     Isolate,
     Shrink,
     SplitFolios,
+    SplitPage,
     SplitPmd,
     Teller,
 )
@@ -38,7 +39,7 @@ from swaptrace.mm.policy import Policy
 from swaptrace.mm.transition import NOUGHT, perform
 from swaptrace.mm.vmscan import deactivate
 
-OnRange: TypeAlias = Isolate | Free | Migrate | SplitPmd | Collapse
+OnRange: TypeAlias = Isolate | Free | Migrate | SplitPmd | SplitPage | Collapse
 """What happens to pages together."""
 
 
@@ -132,6 +133,8 @@ def on_range(
         case SplitPmd():
             if page.block.pmds[p] is Pmd.HUGE:
                 split_huge_pmd(page, p)
+        case SplitPage():
+            page.split_huge_page(p)
         case Collapse():
             done.scanned = collapse_scan_pmd(page, p)
             if done.scanned is KhugepagedScan.SUCCEED:

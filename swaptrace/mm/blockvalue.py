@@ -9,6 +9,7 @@ pages that are alike are kept as runs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping as Map
 from itertools import groupby
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -21,6 +22,7 @@ from swaptrace.mm.column import (
     Pinned,
     Pte,
     SwapPte,
+    filled_with,
 )
 from swaptrace.mm.mmids import known_to_map
 
@@ -44,8 +46,22 @@ class FolioValue(NamedTuple):
     mlock_count: int
     mm_ids: tuple[tuple[int, int], ...] | None
 
+    @property
+    def ksm(self) -> bool:
+        """folio_test_ksm()."""
+        return self.bits[-2]
 
-BITS = ("dirty", "lazyfree", "readahead", "partially_mapped", "mlocked", "fresh")
+
+BITS = (
+    "dirty",
+    "lazyfree",
+    "readahead",
+    "partially_mapped",
+    "mlocked",
+    "fresh",
+    "ksm",
+    "elsewhere",
+)
 
 
 class SlotsValue(NamedTuple):
@@ -220,6 +236,19 @@ def empty(phase: int, pages: int, maps: tuple[Mapping, ...], size: int) -> Block
     """Pages that are all mapped so, with no folios."""
     pmds = (Pmd.NONE,) * len(maps) if has_pmds(size) else ()
     return BlockValue(phase, pmds, ((pages, maps),), (), ())
+
+
+def recounted(value: BlockValue, total: Map[int | None, int]) -> BlockValue:
+    """With what is known of the KSM folios, of which so many PTEs map that of each byte."""
+    maps = list(spread(value.maps)) if any(folio.ksm for folio in value.folios) else []
+    folios = []
+    for number, folio in enumerate(value.folios):
+        if folio.ksm:
+            here = sum(type(m.pte) is Pte and m.pte.folio == number for m in maps[folio.first])
+            more = total[filled_with(folio.data[0][1])] > here and folio.slot is None
+            folio = folio._replace(bits=(*folio.bits[:-1], more))
+        folios.append(folio)
+    return value._replace(folios=tuple(folios))
 
 
 def freeze(block: Block, pages: range, size: int) -> Frozen:

@@ -334,11 +334,12 @@ class Merge(NamedTuple):
 
 class Unmerge(NamedTuple):
     """MADV_UNMERGEABLE: the process gets a page of its own in the place of a KSM folio, by a write
-    fault, or with FAULT_FLAG_UNSHARE (`unshare`)."""
+    fault, or with FAULT_FLAG_UNSHARE (`unshare`). Or `by_ksmd`, to which no equal page came."""
 
     process: int
     facts: Facts
     unshare: bool
+    by_ksmd: bool = False
 
 
 class Unmap(NamedTuple):

@@ -10,12 +10,15 @@ from swaptrace.mm.swap import free_swap_cache
 
 
 def merge_one_page(page: Page, p: int, kept: bool, zero: bool = False) -> None:
-    """try_to_merge_one_page(): write_protect_page(), then either the folio itself becomes the one
-    that is shared, dirty so that reclaim does not drop it, or it is replaced.
+    """try_to_merge_one_page(): a large folio is split, then write_protect_page(), and either the
+    folio itself becomes the one that is shared, dirty so that reclaim does not drop it, or it is
+    replaced. A page of zeroes that the split gave up is not found any more.
 
     Whoever else maps a folio that is kept then maps a KSM folio, too.
     """
     page.enter("try_to_merge_one_page")
+    if not page.split_huge_page(p):
+        return
     pte = page.maps[p].pte
     assert isinstance(pte, Pte), "ksmd looks at present pages"
     if kept:
@@ -46,21 +49,24 @@ def replace_page(page: Page, p: int, old: Pte) -> None:
     f = ksm_folio(page, data)
     page.set_active(f, None)
     own = page.folios[f].data if mapping.data == data else mapping.data
-    page.maps[p] = mapping._replace(pte=Pte(*mk_pte(page.facts, f)), data=own)
+    page.set_pte(p, Pte(*mk_pte(page.facts, f)))
+    page.set_map(p, data=own)
     page.munlock_vma_folio(old.folio, p)  # folio_remove_rmap_pte()
     free_swap_cache(page, old.folio)
 
 
 def ksm_folio(page: Page, data: int) -> int:
     """The KSM folio of these data, which is here already or is that of other pages."""
-    for number, folio in enumerate(page.folios):
+    for number in page.folios_here():
+        folio = page.folios[number]
         if folio.ksm and filled_with(folio.data) == filled_with(data):
             return number
     return page.new_folio(data, ksm=True, dirty=True)
 
 
-def break_ksm(page: Page, p: int, unshare: bool) -> None:
-    """break_ksm(): a fault that gives the process a copy, for reading only unless it is a write."""
+def break_ksm(page: Page, p: int, unshare: bool, by_ksmd: bool = False) -> None:
+    """break_ksm(): a fault that gives the process a copy, for reading only unless it is a write. If
+    `by_ksmd`, it is not the process's."""
     pte = page.maps[p].pte
     if not isinstance(pte, Pte):
         return
@@ -83,4 +89,5 @@ def break_ksm(page: Page, p: int, unshare: bool) -> None:
     if not pte.is_zero_page:
         page.munlock_vma_folio(pte.folio, p)  # folio_remove_rmap_pte()
         free_swap_cache(page, pte.folio)
-    mm_account_fault(page, major=False)
+    if not by_ksmd:
+        mm_account_fault(page, major=False)

@@ -6,6 +6,7 @@ transition; `freeze` makes the new column of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from swaptrace.counters import POSITION, Counter, ViolationKind
@@ -221,6 +222,14 @@ class Page(Waiting):
 
     def mmu_dirties(self, p: int) -> None:
         """The MMU has set the dirty bit of the entry that process `p` stored through."""
+
+    def folios_here(self) -> Iterable[int]:
+        """The numbers of the folios that the page may be mapped to."""
+        return range(len(self.folios))
+
+    def split_huge_page(self, _p: int) -> bool:
+        """split_huge_page() of the folio that a process maps; whether it maps the page still."""
+        return True
 
     def alloc_anon_folio(self, _p: int) -> int:
         """A folio of zeroes for a first write: of one page."""

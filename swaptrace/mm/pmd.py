@@ -23,7 +23,7 @@ from swaptrace.mm.event import (
     Writeprotect,
 )
 from swaptrace.mm.fork import needs_cow_for_dma
-from swaptrace.mm.huge_memory import split_huge_pmd
+from swaptrace.mm.huge_memory import split_folio, split_huge_pmd
 from swaptrace.mm.memory import mk_pte
 from swaptrace.mm.mmids import forget_process
 from swaptrace.mm.outcome import FaultResult
@@ -55,6 +55,18 @@ class PmdPage(BlockPage):
         if write:
             set_pmd(self, p, pte.mkdirty())
         return FaultResult()
+
+    def folios_here(self) -> list[int]:
+        return [f for f, folio in self.block.folios.items() if self.i in folio.pages]
+
+    def split_huge_page(self, p: int) -> bool:
+        """A page of zeroes may be mapped no more."""
+        pte = self.maps[p].pte
+        assert isinstance(pte, Pte)
+        if self.nr_pages(pte.folio) > 1:
+            split_folio(self, pte.folio)
+        now = self.maps[p].pte
+        return isinstance(now, Pte) and not now.is_zero_page
 
     def is_huge(self, p: int) -> bool:
         return self.block.pmds[p] is Pmd.HUGE

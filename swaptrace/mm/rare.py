@@ -37,4 +37,4 @@ def perform_rare(page: Page, event: RareEvent) -> None:
         case Merge():
             merge_one_page(page, p, event.kept, event.zero)
         case Unmerge():
-            break_ksm(page, p, event.unshare)
+            break_ksm(page, p, event.unshare, event.by_ksmd)

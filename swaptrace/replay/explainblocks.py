@@ -11,6 +11,7 @@ from swaptrace.mm.blockevent import (
     PageView,
     Shrink,
     SplitFolios,
+    SplitPage,
     SplitPmd,
 )
 from swaptrace.mm.blockvalue import Runs
@@ -68,6 +69,8 @@ def block_event_words(event: BlockEvent, names: list[str]) -> str:
             return f"{who}: {Advice.COLLAPSE}"
         case SplitFolios():
             return "reclaim: folios of which parts are unmapped are split"
+        case SplitPage():
+            return f"ksmd: {who}'s folio has equal pages, and is split"
         case SplitPmd():
             return f"{who}: a VMA ends within what one entry maps"
         case _:

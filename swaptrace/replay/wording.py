@@ -149,6 +149,8 @@ def ksm_words(event: KsmEvent, who: str) -> str:
             return f"ksmd: {who}'s page becomes the one that equal pages share"
         case Merge():
             return f"ksmd: an equal page takes the place of {who}'s"
+        case Unmerge(by_ksmd=True):
+            return f"ksmd: {who} gets a page of its own again"
         case Unmerge():
             return f"{who}: {Advice.UNMERGEABLE}"
 

@@ -130,6 +130,8 @@ FOLIO: dict[str, Change | None] = {
     "mlocked": flip("mlocked"),
     "mlock_count": lambda block: setattr(block.folios[MAPPED], "mlock_count", 1),
     "fresh": flip("fresh"),
+    "ksm": flip("ksm"),
+    "elsewhere": flip("elsewhere"),
     "mm_ids": lambda block: setattr(block.folios[MAPPED], "mm_ids", {1: 4}),
     # Where it lies, which its pages say.
     "first": None,
