@@ -23,15 +23,16 @@ static void set_ksm(const char *path, long value)
 	close(fd);
 }
 
-/* ksmd sleeps where there is nothing that it may merge, and its scans do not end then. */
+/*
+ * ksmd sleeps where there is nothing that it may merge, and its scans do not end then. A page that
+ * is not there is enough, and none that a search could come to.
+ */
 static void keep_ksmd_awake(void)
 {
 	char *page = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		fail("cannot set up KSM: ");
-	for (size_t i = 0; i < page_size; i++)	/* equal to no page of a region */
-		page[i] = (char)(i * 31 + 7);
 	madvise(page, page_size, MADV_MERGEABLE);
 }
 
@@ -52,11 +53,27 @@ static void keep_ksm(void)
 		keep(ksm_path(ksm_settings[i]), NULL);
 }
 
-/* Only a scan of the scenario makes it run, over all pages at once, so that the next scan begins at the first. */
+/* What shows that a scan has merged pages, or split a large folio. */
+static long ksm_progress(void)
+{
+	static const char *const counts[] = {"pages_shared", "pages_sharing", "pages_unshared",
+					     "pages_volatile", "ksm_zero_pages"};
+	long sum = 0;
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+		if (!access(ksm_path(counts[i]), R_OK))
+			sum = sum * 31 + ksm_setting(ksm_path(counts[i]));
+	return sum;
+}
+
+/*
+ * Only a scan of the scenario makes it run, over all pages at once, so that the next scan begins at
+ * the first, until several have changed nothing.
+ */
 static void ksm_scan(int zero_pages)
 {
 	enum { SCANS = 8 };
-	long begun = ksm_setting(KSM "full_scans");
+	long begun = ksm_setting(KSM "full_scans"), progress = ksm_progress();
 
 	set_ksm(KSM "smart_scan", 0);
 	set_ksm(KSM "use_zero_pages", zero_pages);
@@ -65,6 +82,10 @@ static void ksm_scan(int zero_pages)
 	while (ksm_setting(KSM "full_scans") < begun + SCANS) {
 		set_ksm(KSM "run", 1);
 		usleep(1000);
+		if (ksm_progress() != progress) {
+			begun = ksm_setting(KSM "full_scans");
+			progress = ksm_progress();
+		}
 	}
 	set_ksm(KSM "run", 0);
 	note.uncounted = true;
