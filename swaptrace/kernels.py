@@ -134,6 +134,9 @@ class Rule(Enum):
         "9ae2feacedde",
         "a folio just read from swap is not mlocked where a locked VMA maps it",
     )
+    KSM_CHECKSUM_FIRST = KernelChange(
+        (6, 11), "d58a361b0350", "ksmd merges nothing that has changed since its last scan"
+    )
     DISCARDS_PMD = KernelChange(
         (6, 11),
         "735ecdfaf4e8",
@@ -155,11 +158,7 @@ class Rule(Enum):
         "2cacbdfdee65",
         "on a device over half full the allocator takes back slots that only the swap cache holds",
     )
-    SWAPS_IN_WHOLE = KernelChange(
-        (6, 12),
-        "242d12c98174",
-        "zram brings large folios back whole",
-    )
+    SWAPS_IN_WHOLE = KernelChange((6, 12), "242d12c98174", "zram brings large folios back whole")
     DROPS_ZEROES = KernelChange(
         (6, 12),
         "b1f202060afe",
@@ -319,6 +318,7 @@ class Rule(Enum):
     UFFD_RWP = KernelChange(
         (7, 3), "", "userfaultfd can protect against reads too (UFFDIO_RWPROTECT)"
     )
+    KSM_FORGETS_CHECKSUM = KernelChange((7, 3), "", "a page that ksmd merged counts as changed")
     READS_AHEAD_UNDRAINED = KernelChange(
         (7, 3),
         "",

@@ -229,7 +229,7 @@ class Replay:
                 raise self.problem(step, str(error)) from error
             self.check_errno(step, errno)
         if self.world.shares:
-            from swaptrace.replay.ksm import recount  # few scenarios need it
+            from swaptrace.replay.sharing import recount  # few scenarios need it
 
             recount(self.world)
         if self.observe is not None:

@@ -1,28 +1,21 @@
-"""Same-page merging across regions and processes (mm/ksm.c).
-
-A KSM folio is found by its data: each column has its own, which says whether pages elsewhere map
-it, too. That is brought up to date after each step.
-"""
+"""Same-page merging across regions and processes (mm/ksm.c)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from swaptrace.errors import NotModelled
 from swaptrace.features import Feature, has_model
-from swaptrace.mm.canonical import canonical
-from swaptrace.mm.column import (
-    Column,
-    Folio,
-    Pte,
-    filled_with,
-)
-from swaptrace.mm.event import Merge
-from swaptrace.replay.processes import SharedRegion
+from swaptrace.kernels import Rule
+from swaptrace.mm.column import filled_with
+from swaptrace.mm.event import Event, Merge, Unmerge
+from swaptrace.replay.folios.memory import Folios
+from swaptrace.replay.ksmitems import Item, Mapped, scanned
+from swaptrace.replay.redblack import Tree
 from swaptrace.replay.runs.visit import send
 from swaptrace.replay.runs.walk import Walk
+from swaptrace.replay.sharing import all_columns
 from swaptrace.replay.tally import Tally
 from swaptrace.replay.world import World
 from swaptrace.vmflags import VmFlag
@@ -30,86 +23,38 @@ from swaptrace.vmflags import VmFlag
 MAX_PAGE_SHARING: Final = 256
 """/sys/kernel/mm/ksm/max_page_sharing: of more pages not all would share one."""
 
-
-class Item(NamedTuple):
-    """A page of a process that ksmd looks at (ksm_rmap_item)."""
-
-    shared: SharedRegion
-    page: int
-    member: int
-
-    def column(self, world: World) -> Column:
-        """Its column as it is now."""
-        return world.table.columns[self.shared.region.column_at(self.page)]
-
-    def folio(self, world: World) -> tuple[int, Folio]:
-        """What the process maps, and its number."""
-        column = self.column(world)
-        pte = column.maps[self.member].pte
-        assert isinstance(pte, Pte)
-        return pte.folio, column.folios[pte.folio]
-
-    def content(self, world: World) -> int:
-        """The byte that the page is filled with."""
-        found = filled_with(self.folio(world)[1].data)
-        if found is None:
-            raise NotModelled(
-                f"ksm_scan: not all bytes of page {self.page} of {self.shared.name} are known; "
-                "write pages that may be merged by memset, whole"
-            )
-        return found
-
-    def is_same(self, other: Item, world: World) -> bool:
-        """Whether both map the same folio, as after a fork."""
-        return self.place == other.place and self.folio(world)[0] == other.folio(world)[0]
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """The same for all mappings of one column."""
-        of = self.shared if self.shared.of is None else self.shared.of
-        return id(of), self.shared.first + self.page
+MAX_ITEMS: Final = 1 << 16
+"""How many pages a scan looks at."""
 
 
 def ksm_scan(world: World, tally: Tally, zero_pages: bool) -> None:
-    """ksm_do_scan(): full scans until one merges nothing, each of all processes and pages in order.
-
-    In the first one ksmd only takes checksums, unless an equal page has been merged before. Later
-    a page goes where an equal one is in the stable tree, or else becomes what it and an equal one
-    of the unstable tree share. With `zero_pages` (use_zero_pages) the zero page takes the place of
-    pages of zeroes before that (try_to_merge_with_zero_page()).
-    """
-    if world.arena is not None:
-        raise NotModelled(
-            "ksm_scan is modelled only without a memory limit and large folios, and where swap is "
-            "twice as large as the memory that is touched"
-        )
-    if world.table.policy.functions:
-        raise NotModelled("ksm_scan is not modelled where functions of a whole tree run")
+    """ksm_do_scan(): full scans until one changes nothing."""
+    check_world(world)
     if world.batch is not None:
         check_unlocked(world)
         world.batch.drain()  # lru_add_drain_all()
-    items = list(scanned(world))
-    stable = stable_tree(world, items)
-    if zero_pages:
-        items = list(merge_zeroes(world, tally, items, 0 in stable))
-    merged = True
-    while merged:
-        merged = False
-        unstable: dict[int, Item] = {}
-        for item in items:
-            if item.folio(world)[1].ksm:
-                continue
-            content = item.content(world)
-            equal = unstable.setdefault(content, item)
-            if content in stable:
-                merge(world, tally, item, kept=False)
-            elif equal.is_same(item, world):
-                continue
-            else:
-                merge(world, tally, item, kept=True)
-                merge(world, tally, equal, kept=False)
-                stable.add(content)
-            merged = world.shares = True
+    scan = KsmScan(world, tally, zero_pages)
+    items = listed(world)
+    scan.check(items)
+    while scan.full(items):
+        items = listed(world)
+
+
+def check_world(world: World) -> None:
+    """Raise where pages cannot be merged."""
+    if world.machine.memory is not None:
+        raise NotModelled("ksm_scan is not modelled under a memory limit (machine.memory)")
+    if world.arena is not None and world.batch is not None:
+        raise NotModelled(
+            "ksm_scan is not modelled with large folios (machine.thp) where the batch is kept "
+            "(machine.lru_batch)"
+        )
+    if world.arena is not None and not isinstance(world.arena, Folios):
+        raise NotModelled(
+            "ksm_scan is modelled only where swap is twice as large as the memory that is touched"
+        )
+    if world.table.policy.functions:
+        raise NotModelled("ksm_scan is not modelled where functions of a whole tree run")
 
 
 def check_unlocked(world: World) -> None:
@@ -122,124 +67,167 @@ def check_unlocked(world: World) -> None:
         )
 
 
-def merge_zeroes(world: World, tally: Tally, items: list[Item], is_stable: bool) -> Iterator[Item]:
-    """Pages of zeroes become the zero page; the other ones."""
-    if is_stable or not has_model(world.machine.kernel, Feature.ZERO_PAGES):
-        raise NotModelled(
-            f"{Feature.ZERO_PAGES.condition}, and where no pages of zeroes were merged without it"
-        )
-    for item in items:
-        if item.content(world):
-            yield item
-        else:
-            event = Merge(item.member, world.facts, kept=False, zero=True)
-            send(world, tally, item.shared, Walk(item.page, 1), event)
+def listed(world: World) -> list[Item]:
+    """What a full scan comes to; a page that it takes away before is none."""
+    items: list[Item] = []
+    for item in scanned(world):
+        items.append(item)
+        if len(items) > MAX_ITEMS:
+            raise NotModelled(f"ksm_scan of more than {MAX_ITEMS} pages is not modelled")
+    return items
 
 
-def scanned(world: World) -> Iterator[Item]:
-    """What is present in VMAs with VM_MERGEABLE, processes in the order of ksm_enter()."""
-    for name in world.mergeable:
-        process = world.processes[name]
-        for area in process.space.areas:
-            if VmFlag.MERGEABLE not in area.flags:
-                continue
-            for shared in process.shared_regions():
-                start, end = max(area.start, shared.base), min(area.end, shared.end)
-                if start < end:
-                    walk = Walk(start - shared.base, end - start)
-                    yield from in_region(world, shared, walk, shared.member(name))
+class KsmScan:
+    """Scans one after the other, each of all processes and pages in order.
 
+    A page that has changed since the last scan is only noted. Any other goes where an equal one is
+    in the stable tree, or else becomes what it and an equal one of the unstable tree share.
+    `stable` are the data of the former, `cached` those of KSM pages in the swap cache. With
+    `zero_pages` (use_zero_pages) the zero page takes the place of pages of zeroes before that.
+    """
 
-def in_region(world: World, shared: SharedRegion, walk: Walk, member: int) -> Iterator[Item]:
-    """Those of one region: no zero page, nothing in swap or of the page cache."""
-    for at, count, number in shared.region.segments(walk):
-        column = world.table.columns[number]
-        pte, shmem = column.maps[member].pte, column.shmem
-        cached = None if shmem is None else shmem.folio
-        if isinstance(pte, Pte) and not pte.is_zero_page and pte.folio != cached:
-            if column.maps[member].protnone:
+    def __init__(self, world: World, tally: Tally, zero_pages: bool) -> None:
+        self.world, self.tally, self.zero_pages = world, tally, zero_pages
+        self.stable: set[int] = set()
+        self.cached: set[int | None] = set()
+        for _, column in all_columns(world):
+            for folio in column.folios:
+                content = filled_with(folio.data)
+                if folio.ksm and folio.slot is not None:
+                    self.cached.add(content)
+                elif folio.ksm and content is not None:
+                    self.stable.add(content)
+        self.unstable = Tree[Item]()
+        self.changed = False
+
+    def check(self, items: list[Item]) -> None:
+        """Raise where pages would not be merged as they are here."""
+        equal: Counter[int] = Counter()
+        for item in items:
+            mapped = item.mapped(self.world)
+            assert mapped is not None
+            content = item.content(mapped.folio)
+            if not mapped.folio.ksm and content in self.cached:
                 raise NotModelled(
-                    "ksm_scan of pages that only PROT_WRITE permits, write-protected by "
-                    "userfaultfd, is not modelled before Linux 6.3"
+                    "ksm_scan of a page that equals a KSM page in the swap cache is not modelled"
                 )
-            if any(pin.folio == pte.folio for pin in column.pins):
-                raise NotModelled("ksm_scan of pages that are pinned is not modelled")
-            check_sharing(count)
-            yield from (Item(shared, walk.first + at + each, member) for each in range(count))
+            if not self.gives_up(mapped, content):
+                equal[content] += 1
+            if equal[content] > MAX_PAGE_SHARING:
+                raise NotModelled(
+                    f"ksm_scan of more than {MAX_PAGE_SHARING} equal pages (max_page_sharing) is "
+                    "not modelled"
+                )
+        if self.zero_pages and (
+            0 in self.stable or not has_model(self.world.machine.kernel, Feature.ZERO_PAGES)
+        ):
+            raise NotModelled(
+                f"{Feature.ZERO_PAGES.condition}, and where no pages of zeroes were merged without "
+                "it"
+            )
 
+    def gives_up(self, mapped: Mapped, content: int) -> bool:
+        """Whether a split leaves nothing to be merged."""
+        kept = mapped.locked or mapped.folio.mlocked
+        return self.world.facts.drops_zeroes and mapped.pages > 1 and content == 0 and not kept
 
-def check_sharing(pages: int) -> None:
-    """Equal pages in a row are enough to say that there are too many."""
-    if pages > MAX_PAGE_SHARING:
-        raise NotModelled(
-            f"ksm_scan of more than {MAX_PAGE_SHARING} equal pages (max_page_sharing) is not "
-            "modelled"
-        )
+    def full(self, items: list[Item]) -> bool:
+        """A full scan; whether it has changed anything."""
+        self.unstable, self.changed = Tree[Item](), False
+        for name in self.world.mergeable:
+            process = self.world.processes[name]
+            found = {item.address for item in items if item.process == name}
+            process.checksums = {at: c for at, c in process.checksums.items() if at in found}
+        for item in items:
+            mapped = item.mapped(self.world)
+            if mapped is not None:
+                self.cmp_and_merge_page(item, mapped)
+        return self.changed
 
+    def cmp_and_merge_page(self, item: Item, mapped: Mapped) -> None:
+        """Merge one page, if there is an equal one."""
+        checksums = self.world.processes[item.process].checksums
+        if mapped.folio.ksm:
+            self.forget_checksum(item)
+            return
+        content = item.content(mapped.folio)
+        first = self.world.follows(Rule.KSM_CHECKSUM_FIRST)
+        if checksums.get(item.address) != content and (first or content not in self.stable):
+            checksums[item.address] = content
+            self.changed = True
+        elif self.zero_pages and content == 0 and self.merge(item, kept=False, zero=True):
+            pass
+        elif content in self.stable:
+            self.merge(item, kept=False)
+        else:
+            self.search_unstable(item, mapped, content)
 
-def stable_tree(world: World, items: list[Item]) -> set[int]:
-    """The data of all KSM folios that there are."""
-    equal = Counter(item.content(world) for item in items)
-    check_sharing(max(equal.values(), default=0))
-    contents: set[int | None] = set()
-    cached: set[int | None] = set()
-    for _, column, _ in columns(world):
-        for folio in column.folios:
-            if folio.ksm:
-                (contents if folio.slot is None else cached).add(filled_with(folio.data))
-    if any(not f.ksm and filled_with(f.data) in cached for f in (i.folio(world)[1] for i in items)):
-        raise NotModelled(
-            "ksm_scan of a page that equals a KSM page in the swap cache is not modelled"
-        )
-    return {content for content in contents if content is not None}
+    def search_unstable(self, item: Item, mapped: Mapped, content: int) -> None:
+        """unstable_tree_search_insert(), and what comes of it. A search ends at a page that has
+        become the zero page meanwhile, wherever it would have led."""
+        path = self.unstable.path(content)
+        if any(node.value.mapped(self.world) is None for node in path):
+            return
+        if not path or path[-1].key != content:
+            self.unstable.insert(content, item)
+            return
+        other = path[-1].value.mapped(self.world)
+        assert other is not None
+        if other.page != mapped.page:
+            self.try_to_merge_two_pages(item, mapped, path[-1].value, other)
 
+    def try_to_merge_two_pages(
+        self, item: Item, mapped: Mapped, other: Item, other_mapped: Mapped
+    ) -> None:
+        """Two pages of one folio have one reference too many for it to be split: that comes once
+        the merge has failed. If only the first one can become a KSM folio, it is undone."""
+        if mapped.place == other_mapped.place:
+            assert isinstance(self.world.arena, Folios)
+            self.world.arena.split_page(self.tally, item.shared, item.page, item.member)
+            self.changed = True
+        elif not self.merge(item, kept=True):
+            return
+        elif not self.merge(other, kept=False):
+            self.break_cow(item)
+        else:
+            content = item.content(mapped.folio)
+            self.unstable.remove(content)
+            self.stable.add(content)
 
-def merge(world: World, tally: Tally, item: Item, kept: bool) -> None:
-    """One page becomes the folio that is shared, or is replaced by it."""
-    if kept and item.folio(world)[1].slot is not None:
-        raise NotModelled(
-            "ksm_scan of pages in the swap cache is not modelled: after they were read from "
-            "swap, write them before"
-        )
-    event = Merge(item.member, world.facts, kept)
-    send(world, tally, item.shared, Walk(item.page, 1), event)
+    def break_cow(self, item: Item) -> None:
+        """The process gets a page of its own again."""
+        self.send(item, Unmerge(item.member, self.world.facts, unshare=True, by_ksmd=True))
+        if item.is_ksm_elsewhere(self.world):
+            raise NotModelled(
+                "ksm_scan of pages of zeroes that another process has as well is not modelled "
+                "where an equal one is in a large folio (machine.thp)"
+            )
 
+    def merge(self, item: Item, kept: bool, zero: bool = False) -> bool:
+        """try_to_merge_one_page(): one page becomes the folio that is shared, or is replaced by it;
+        whether it was there after its folio was split."""
+        before = item.mapped(self.world)
+        if kept and before is not None and before.folio.slot is not None:
+            raise NotModelled(
+                "ksm_scan of pages in the swap cache is not modelled: after they were read from "
+                "swap, write them before"
+            )
+        self.send(item, Merge(item.member, self.world.facts, kept, zero))
+        self.changed = True
+        after = item.mapped(self.world)
+        if zero:
+            return item.is_ksm_zero(self.world)
+        if after is None:
+            return False
+        self.world.shares = True
+        self.forget_checksum(item)
+        return True
 
-def columns(world: World) -> Iterator[tuple[SharedRegion, Column, int]]:
-    """Each column that pages have, and how many."""
-    for shared in world.shared_regions():
-        for _, pages, number in shared.region.runs():
-            yield shared, world.table.columns[number], pages
+    def forget_checksum(self, item: Item) -> None:
+        """The item of a KSM page has something else in its place, or keeps it."""
+        if self.world.follows(Rule.KSM_FORGETS_CHECKSUM):
+            self.world.processes[item.process].checksums.pop(item.address, None)
 
-
-def recount(world: World) -> None:
-    """Which KSM folios are mapped elsewhere, after a step."""
-    total: Counter[int | None] = Counter()
-    for _, column, pages in columns(world):
-        for number, folio in enumerate(column.folios):
-            if folio.ksm:
-                total[filled_with(folio.data)] += pages * mapped_here(column, number)
-    for shared in world.shared_regions():
-        numbers = shared.region.numbers()
-        new = {each: counted(world, world.table.columns[each], total) for each in numbers}
-        if any(to != number for number, to in new.items()):
-            shared.region.replace(Walk(0, shared.region.pages), new)
-
-
-def mapped_here(column: Column, folio: int) -> int:
-    """How many PTEs of the column map the folio."""
-    return column.mapcount(folio) - column.folios[folio].elsewhere
-
-
-def counted(world: World, column: Column, total: Counter[int | None]) -> int:
-    """The column with what is known of its KSM folios."""
-    folios = [
-        folio._replace(
-            elsewhere=total[filled_with(folio.data)] > mapped_here(column, number)
-            and folio.slot is None
-        )
-        if folio.ksm
-        else folio
-        for number, folio in enumerate(column.folios)
-    ]
-    return world.table.intern(canonical(column.maps, folios, *column[2:]))
+    def send(self, item: Item, event: Event) -> None:
+        """Let something happen to a page."""
+        send(self.world, self.tally, item.shared, Walk(item.page, 1), event)

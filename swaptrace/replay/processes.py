@@ -134,7 +134,8 @@ class Process:
     for which it has used a userfaultfd, and which one; a child inherits those with EVENT_FORK.
     `future` is how its new mappings are locked (mm->def_flags), which a child's are not; `scanned`
     what its last scan of page maps has found; `merges` that new mappings are MADV_MERGEABLE
-    (MMF_VM_MERGE_ANY)."""
+    (MMF_VM_MERGE_ANY); `checksums` are the bytes of pages, by their address, as ksmd saw them last
+    (ksm_rmap_item.oldchecksum)."""
 
     name: str
     space: AddressSpace
@@ -143,6 +144,7 @@ class Process:
     future: Lock = Lock.NONE
     scanned: Scanned | None = None
     merges: bool = False
+    checksums: dict[int, int] = field(default_factory=dict)
 
     def shared_regions(self) -> list[SharedRegion]:
         """Each region that the process shares in, once, in order of mapping."""

@@ -180,6 +180,7 @@ class World:
                     process.future.name,
                     process.scanned,
                     process.merges,
+                    tuple(sorted(process.checksums.items())),
                 )
                 for name, process in self.processes.items()
             ),

@@ -3,7 +3,7 @@ twice. It shares with the engine the kernel's functions, which change a block in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from unittest import mock
 
@@ -11,9 +11,9 @@ from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
 from swaptrace.mm.block import Block, Pmd, cached_alone
 from swaptrace.mm.blockcolumn import columns
-from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPmd
+from swaptrace.mm.blockevent import BlockEvent, Collapse, Isolate, Shrink, SplitPage, SplitPmd
 from swaptrace.mm.blocktransition import Happened, happen
-from swaptrace.mm.column import Column, Entry, Pte
+from swaptrace.mm.column import Column, Entry, Pte, filled_with
 from swaptrace.mm.event import Access, Facts, Free, Pageout, Populate
 from swaptrace.mm.khugepaged import KhugepagedScan
 from swaptrace.replay.access import anon_vma_prepare
@@ -180,6 +180,23 @@ class NaiveFolios(Folios):
             if scanned.ends:
                 break
         return found
+
+    def block_at(self, shared: SharedRegion, page: int) -> tuple[Hashable, Block, int]:
+        self.shared = shared
+        number = (shared.base + page) // TABLE - shared.base // TABLE
+        block = self.blocks[id(shared.region)][number]
+        return id(block), block, page - self.first(block)
+
+    def recount(self, shared: SharedRegion, total: Mapping[int | None, int]) -> None:
+        for block in self.blocks[id(shared.region)]:
+            for f, folio in block.folios.items():
+                if folio.ksm:
+                    here = block.mappings(f, folio.first)
+                    more = total[filled_with(folio.data[0])] > here
+                    folio.elsewhere = more and folio.slot is None
+
+    def split_page(self, tally: Tally, shared: SharedRegion, page: int, member: int) -> None:
+        self.sweep(tally, shared, Walk(page, 1), SplitPage(member, self.world.facts))
 
     def advise(self, tally: Tally, block: Block, pages: range, event: BlockEvent) -> None:
         if isinstance(event, Pageout):

@@ -112,6 +112,22 @@ def test_what_is_not_mergeable_is_not_unmerged() -> None:
     assert found.total["minflt"] == 3
 
 
+@pytest.mark.parametrize(("kernel", "kept"), [("7.2", "2PX,1P"), ("7.3", "1PX,1P,1PX")])
+def test_what_has_not_changed_since_the_last_scan_merges_first(kernel: str, kept: str) -> None:
+    """Do two pages that were merged, and written with the same since, find each other before the
+    one between them, but in 7.3, which has forgotten what they were?"""
+    first, second, third = (f"offset: {at}KiB, length: 4KiB" for at in (0, 4, 8))
+    found = ran(
+        "steps:\n- {mmap: a, size: 12KiB}\n- {madvise: a, advice: MERGEABLE}\n"
+        f"- {{memset: a, value: 17}}\n- {{memset: a, value: 18, {second}}}\n- ksm_scan: true\n"
+        f"- {{memset: a, value: 17, {first}}}\n- {{memset: a, value: 17, {third}}}\n"
+        f"- {{memset: a, value: 17, {second}}}\n- fork: child\n"
+        "- {madvise: a, advice: UNMERGEABLE, process: child}\n- ksm_scan: true\n",
+        machine=f"machine: {{soft_dirty: false, kernel: '{kernel}'}}\n",
+    )
+    assert found.pages == {"main": {"a": "3P"}, "child": {"a": kept}}
+
+
 def test_unmerging_was_a_write_in_6_1() -> None:
     """Does a write after it need no fault?"""
     found = ran(
@@ -169,6 +185,7 @@ class Pages:
     order: list[str] = field(default_factory=list)
     merging: set[tuple[str, str]] = field(default_factory=set)
     faults: int = 0
+    noted: dict[tuple[str, str, int], int] = field(default_factory=dict)
 
     def memset(self, who: str, region: str, first: int, last: int, value: int) -> None:
         for key in [(who, region, page) for page in range(first, last)]:
@@ -204,6 +221,8 @@ class Pages:
         again = True
         while again:
             again, unstable = False, {}
+            merged = {key for key in self.frames if key[:2] in self.merging}
+            self.noted = {key: self.noted[key] for key in merged & self.noted.keys()}
             for who in self.order:
                 for key in sorted(k for k in self.frames if k[0] == who and k[:2] in self.merging):
                     entry = self.frames[key]
@@ -212,7 +231,9 @@ class Pages:
                     same = [frame for frame in stable if frame.content == content]
                     if entry[0].ksm:
                         continue
-                    if same:
+                    if self.noted.get(key) != content:
+                        self.noted[key], again = content, True
+                    elif same:
                         entry[:] = [same[0], False]
                         again = True
                     elif content not in unstable:

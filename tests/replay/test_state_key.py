@@ -123,6 +123,7 @@ PROCESS: dict[str, Change | None] = {
     "future": of_main(future=Lock.NOW),
     "scanned": of_main(scanned=Scanned(1, 4096, "1")),
     "merges": of_main(merges=True),
+    "checksums": of_main(checksums={5: 17}),
 }
 
 REGION: dict[str, Change | None] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from swaptrace.counters import ViolationKind
 from swaptrace.mm.block import Block, cached_alone
@@ -29,6 +29,10 @@ Place: TypeAlias = tuple[int, int]
 
 Released: TypeAlias = tuple[tuple[int, int, int], ...]
 """Rows of slots: as `Place`, and how many."""
+
+
+MOST_THAWED: Final = 64
+"""How many blocks are kept as they are looked at."""
 
 
 class BlocksOutcome(NamedTuple):
@@ -97,6 +101,7 @@ class Effects:
         self._numbers: dict[BlockValue, int] = {}
         self._pages: dict[int, Runs[Column]] = {}
         self._alone: dict[int, bool] = {}
+        self._thawed: dict[int, Block] = {}
         self._known: dict[tuple[type[BlockEvent], BlockEvent], Known] = {}
 
     def number(self, value: BlockValue) -> int:
@@ -116,6 +121,15 @@ class Effects:
             rows = tuple(range(self.row_counts[number]))
             self._pages[number] = runs(columns(thaw(value.phase, [(value, rows)], self.size)))
         return self._pages[number]
+
+    def thawed(self, number: int) -> Block:
+        """A block, not to be changed, of rows that are as it numbers them."""
+        if number not in self._thawed:
+            if len(self._thawed) == MOST_THAWED:
+                self._thawed.clear()
+            value, rows = self.blocks[number], tuple(range(self.row_counts[number]))
+            self._thawed[number] = thaw(value.phase, [(value, rows)], self.size)
+        return self._thawed[number]
 
     def cached_alone(self, number: int) -> bool:
         """Whether there is a folio in the swap cache that no swap PTE needs."""

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from collections.abc import Mapping as Map
 from typing import TYPE_CHECKING, Final
 
 from swaptrace.errors import NotModelled
-from swaptrace.mm.block import PMD_ORDER
-from swaptrace.mm.blockevent import Collapse, Isolate, SplitPmd
+from swaptrace.mm.block import PMD_ORDER, Block
+from swaptrace.mm.blockevent import Collapse, Isolate, SplitPage, SplitPmd
 from swaptrace.mm.column import ENTRY_BYTES, Column
 from swaptrace.mm.event import (
     Access,
@@ -21,6 +21,7 @@ from swaptrace.mm.event import (
     Fork,
     Free,
     Guard,
+    Merge,
     Migrate,
     Move,
     Mprotect,
@@ -64,7 +65,8 @@ SIZES: Final[Map[ThpSize, int]] = {
 
 MODELLED: Final = (
     *(Access, Populate, Pageout, Free, Dontneed, SwapIn, SetVma, Mprotect, Writeprotect),
-    *(ClearRefs, Fork, Unmap, Unmerge, Migrate, Move, Guard, UffdCopy, UffdZeropage, Unpin),
+    *(ClearRefs, Fork, Unmap, Merge, Unmerge, Migrate, Move, Guard),
+    *(UffdCopy, UffdZeropage, Unpin),
 )
 """The events that a block can have."""
 
@@ -208,6 +210,19 @@ class Folios:
         sweep = Sweep(self.regions, tally, shared, Collapse(member, self.world.facts))
         sweep.over(walk)
         return sweep.scanned
+
+    def block_at(self, shared: SharedRegion, page: int) -> tuple[Hashable, Block, int]:
+        """The block of a page, not to be changed, where that is, and which of its pages it is."""
+        return self.regions.block_at(shared, page)
+
+    def recount(self, shared: SharedRegion, total: Map[int | None, int]) -> None:
+        """Note which KSM folios are mapped elsewhere; `total` is by how many PTEs, by byte."""
+        self.regions.recount(shared, total)
+
+    def split_page(self, tally: Tally, shared: SharedRegion, page: int, member: int) -> None:
+        """ksmd splits the folio of a page."""
+        event = SplitPage(member, self.world.facts)
+        Sweep(self.regions, tally, shared, event).over(Walk(page, 1))
 
     def lru_add_drain(self, tally: Tally) -> None:
         """No lists are kept."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 from swaptrace.errors import NotModelled
 from swaptrace.kernels import Rule
-from swaptrace.mm.block import Pmd
-from swaptrace.mm.blockvalue import empty
+from swaptrace.mm.block import Block, Pmd
+from swaptrace.mm.blockvalue import empty, recounted
 from swaptrace.mm.column import Column
 from swaptrace.mm.column import Mapping as PageMapping
 from swaptrace.replay.folios.around import Piece, Pieces
@@ -145,6 +145,30 @@ class Regions:
             for value in (self.effects.blocks[number] for number in stretch.blocks)
         )
         return first_pages(blocks, shared.region.pages)
+
+    def block_at(self, shared: SharedRegion, page: int) -> tuple[Hashable, Block, int]:
+        """The block of a page, not to be changed, where that is, and which of its pages it is."""
+        tables, phase = self.tables_of(shared), shared.base % self.table_pages
+        number = (phase + page) // self.table_pages
+        index, _ = tables.find(number)
+        i = page - max(number * self.table_pages - phase, 0)
+        for k, block in enumerate(tables.stretches[index].blocks):
+            if i < self.effects.sizes[block]:
+                return (id(tables), number, k), self.effects.thawed(block), i
+            i -= self.effects.sizes[block]
+        raise AssertionError("the region has such a page")
+
+    def recount(self, shared: SharedRegion, total: Mapping[int | None, int]) -> None:
+        """Note which KSM folios are mapped elsewhere."""
+        stretches = self.tables_of(shared).stretches
+        numbers = {number for stretch in stretches for number in stretch.blocks}
+        blocks = self.effects.blocks
+        new = {each: self.effects.number(recounted(blocks[each], total)) for each in numbers}
+        if all(number == to for number, to in new.items()):
+            return
+        tables = self.tables[id(shared.region)] = StretchTables()
+        for stretch in stretches:
+            tables.append(stretch._replace(blocks=tuple([new[each] for each in stretch.blocks])))
 
     def key(self) -> tuple[object, ...]:
         """Equal for two moments after which the same happens."""
