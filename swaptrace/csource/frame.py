@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from swaptrace.csource.kinds import WRITE
+from swaptrace.errors import PolicyError
 from swaptrace.mm.column import Pte, Vma
 from swaptrace.mm.policy import FolioRefs, SwapinFault
 
@@ -50,6 +51,7 @@ class Evaluation:
         "mapcount",
         "mapped",
         "mlocked",
+        "nr_pages",
         "others",
         "published",
         "ref_count",
@@ -64,8 +66,8 @@ class Evaluation:
 
     def __init__(self, folio: FolioRefs, vma: Vma, values: dict[str, Any], held: int) -> None:
         self.mapcount, self.ref_count, self.swapcache, self.swap_count, self.mlocked = folio[:5]
-        self.ksm = folio.ksm
-        known = folio.mapcount + folio.swapcache + held + folio.pins
+        self.ksm, self.nr_pages = folio.ksm, folio.nr_pages
+        known = self.expected() + held + folio.pins
         self.batched = max(0, folio.ref_count - known)
         self.vma, self.values = vma, values
         self.swap_full = self.write = self.freed = False
@@ -80,13 +82,31 @@ class Evaluation:
         if not self.swapcache or self.swap_count:
             return 0
         self.swapcache, self.freed = False, True
-        self.ref_count -= 1
+        self.ref_count -= self.nr_pages
         return 1
+
+    def expected(self) -> int:
+        """The references of page tables and of the swap cache."""
+        return self.mapcount + self.swapcache * self.nr_pages
 
     def drain(self) -> None:
         """lru_add_drain(): the per-CPU batch lets go of the folio."""
         self.ref_count -= self.batched
         self.batched = 0
+
+
+UNTOLD: Final = frozenset({"nr_pages", "page_idx"})
+"""How many pages of a large folio a fault maps, and which of them it is about."""
+
+
+class Told(dict[str, Any]):
+    """The variables, of which a decision about a large folio is not told all."""
+
+    def __missing__(self, name: str) -> Any:
+        raise PolicyError(
+            f"{name} has no value where memory comes in large folios: a policy of a few statements "
+            "is not told how much of a folio a fault maps; give a kernel tree"
+        )
 
 
 def swapin_frame(fault: SwapinFault) -> Evaluation:
@@ -114,6 +134,8 @@ def swapin_frame(fault: SwapinFault) -> Evaluation:
         "entry": None,
         "ptep": None,
     }
+    if fault.folio.nr_pages > 1:
+        values = Told({name: value for name, value in values.items() if name not in UNTOLD})
     frame = Evaluation(fault.folio, fault.vma, values, held=1)
     frame.made, frame.write = fault.pte, fault.write
     return frame

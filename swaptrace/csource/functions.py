@@ -86,9 +86,7 @@ _PTES: Final[Mapping[str, KnownFunction]] = {
     # Nothing in the model depends on the accessed bit, or on which page of a folio it is.
     "pte_mkyoung": _pte(lambda pte: pte),
     "pte_mkold": _pte(lambda pte: pte),
-    "pte_advance_pfn": KnownFunction(
-        (_of(PTE), _of(INT)), PTE, lambda _frame, pte, _pages: pte, SWAPIN
-    ),
+    "pte_advance_pfn": KnownFunction((_of(PTE), ANY), PTE, lambda _frame, pte: pte, SWAPIN),
     "pte_write": _pte(lambda pte: int(pte.write), INT),
     "pte_dirty": _pte(lambda pte: int(pte.dirty), INT),
     "pte_soft_dirty": _pte(lambda pte: int(pte.soft_dirty), INT),
@@ -149,16 +147,16 @@ _FOLIOS: Final[Mapping[str, KnownFunction]] = {
     ),
     **_about("folio_test_swapcache", "PageSwapCache", lambda frame: int(frame.swapcache)),
     **_about("folio_swapped", "", lambda frame: int(frame.swapcache and frame.swap_count > 0)),
-    **_about("folio_expected_ref_count", "", lambda frame: frame.mapcount + frame.swapcache),
+    **_about("folio_expected_ref_count", "", Evaluation.expected),
     **_about("folio_test_mlocked", "PageMlocked", lambda frame: int(frame.mlocked)),
     **_about("folio_test_lru", "PageLRU", lambda frame: int(frame.batched == 0)),
     **_about("folio_test_ksm", "PageKsm", lambda frame: int(frame.ksm)),
-    # C knows no large folios, no pins and no pages under writeback.
-    **_about("folio_test_large", "PageCompound PageTransCompound", lambda _frame: 0),
+    **_about("folio_test_large", "PageCompound PageTransCompound", lambda f: int(f.nr_pages > 1)),
+    # C knows no pins and no pages under writeback.
     **_about("folio_maybe_dma_pinned", "page_maybe_dma_pinned", lambda _frame: 0),
     **_about("folio_test_writeback", "PageWriteback", lambda _frame: 0),
     **_about("folio_test_hugetlb folio_is_zone_device", "PageHuge", lambda _frame: 0),
-    **_about("folio_nr_pages", "compound_nr", lambda _frame: 1),
+    **_about("folio_nr_pages", "compound_nr", lambda frame: frame.nr_pages),
     **_about("folio_test_anon", "PageAnon", lambda _frame: 1),
     **_about("folio_test_locked", "PageLocked", lambda _frame: 1),
     **_about("folio_test_uptodate", "PageUptodate", lambda _frame: 1),

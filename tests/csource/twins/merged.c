@@ -6,7 +6,7 @@ if (pte_swp_soft_dirty(vmf->orig_pte))
 if (pte_swp_uffd_wp(vmf->orig_pte))
 	pte = pte_mkuffd_wp(pte);
 
-if (!folio_test_large(folio) && (exclusive || folio_ref_count(folio) == nr_pages)) {
+if (!folio_test_ksm(folio) && (exclusive || folio_ref_count(folio) == 1)) {
 	rmap_flags |= RMAP_EXCLUSIVE;
 	if (!(vma->vm_flags & VM_WRITE) || userfaultfd_pte_wp(vma, pte) ||
 	    pte_needs_soft_dirty_wp(vma, pte))
