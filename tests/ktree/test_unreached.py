@@ -148,6 +148,20 @@ def test_what_is_not_interpreted_of_one_tree_alone_is_not_decided(
     assert (done.exit_code, told in done.stdout) == (3, True), done.output
 
 
+COUNTS = "	count_mthp_stat(folio_order(folio), MTHP_STAT_ANON_FAULT_ALLOC);\n"
+MAPS = "	folio_add_new_anon_rmap("
+
+
+def test_a_statistic_that_the_model_shows_is_not_left_out(written: Write) -> None:
+    """Is a tree that does not count large folios which a fault brings in not decided, beside one
+    of its version that does?"""
+    counting = written("large", edited("large", (MAPS, COUNTS + MAPS)))
+    words = ("--set", "machine.thp=16KiB", "--processes", "1", "--ops", "write@all")
+    done = explored(SMALL / "large", counting, "6.12", what=words)
+    told = "a fault comes more or less often to what is passed over: count_mthp_stat();"
+    assert (done.exit_code, told in done.stdout) == (3, True), done.output
+
+
 SAME: dict[str, Edits] = {
     "comments": ((FAILS, "			/* none */\n			ret =\n			  VM_FAULT_OOM;\n"),),
     "a variable's name": (

@@ -124,7 +124,10 @@ UNSEEN: Final = FORGOTTEN | BLURRED | BEGINNINGS | AHEAD | ENABLED
 """Calls that are executed, and of which the model keeps less than all."""
 
 
-UNCOUNTED: Final = INERT[DEBUGGING] | INERT[STATISTICS]
+COUNTS_SHOWN: Final = words("count_mthp_stat mod_mthp_stat")
+"""Statistics that the model shows, too."""
+
+UNCOUNTED: Final = INERT[DEBUGGING] | INERT[STATISTICS] - COUNTS_SHOWN
 """Calls of which it does not matter how often they are made: they change no page."""
 
 OF_PAGES: Final[Mapping[str, str]] = {
@@ -146,9 +149,6 @@ def leaves_no_trace(name: str) -> bool:
 _CALLS: Final = re.compile(r"\b\w+(?=\s*\()|\)(?=\s*\()")
 _GIVES: Final = re.compile(r"(?<![=!<>])=(?!=)|<<=|>>=|\+\+|--|#")
 """What gives something a value; and directives."""
-
-COUNTS_SHOWN: Final = words("count_mthp_stat mod_mthp_stat")
-"""Statistics that the model shows, too."""
 
 
 def only_counts(name: str, old: str, new: str) -> bool:
