@@ -56,7 +56,7 @@ def test_nothing_comes_back_whole_where_zswap_was_ever_on() -> None:
 
 
 TABLE = re.compile(r"^\| (\d+ [KM]iB) \| (\d+) \|$", re.MULTILINE)
-MINOR = re.compile(r"^Minor faults are (\d+) under `prepatch` and (\d+) under `final`", re.M)
+MINOR = re.compile(r"^Minor faults: (\d+) under `prepatch`, (\d+) under `final`", re.M)
 
 
 def test_the_table_of_the_documentation_is_what_is_counted() -> None:
