@@ -39,6 +39,11 @@ def raise_later(ignored: sys.UnraisableHookArgs) -> None:
     if ignored.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(ignored)
         return
+    send_again(signal.SIGINT)
+
+
+def send_again(number: int) -> None:
+    """Let a signal come once more, when what it came in is over."""
     from threading import Timer, main_thread
 
-    Timer(0.01, signal.pthread_kill, (main_thread().ident, signal.SIGINT)).start()
+    Timer(0.01, signal.pthread_kill, (main_thread().ident, number)).start()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, TypeAlias
+
+from swaptrace.terminal.interruption import send_again
 
 HARMLESS: Final = {
     *(signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH),
@@ -26,15 +29,21 @@ ENDING: Final = signal.valid_signals() - HARMLESS - UNCATCHABLE - FAULTS - AS_ER
 """All others: what the kernel ends a process with by default, and lets it catch."""
 
 
+Unraisable: TypeAlias = "Callable[[sys.UnraisableHookArgs], object]"
+
+
 class _Ending:
     """How many `deferred` there are around what is being done, and the signal that waits.
 
-    After the first that had its effect no further one has: what is undone is not interrupted.
+    After the first that had its effect, which is `raised`, no further one has: what is undone is
+    not interrupted.
     """
 
     held = 0
     waiting: int | None = None
     over = False
+    raised: BaseException | None = None
+    number = 0
 
     def handle(self, number: int, _frame: FrameType | None = None) -> None:
         if self.over:
@@ -42,10 +51,23 @@ class _Ending:
         if self.held:
             self.waiting = self.waiting or number
             return
-        self.over = True
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(128 + number)
+        self.over, self.number = True, number
+        interrupts = number == signal.SIGINT
+        self.raised = KeyboardInterrupt() if interrupts else SystemExit(128 + number)
+        raise self.raised
+
+    def not_lost(self, before: Unraisable) -> Unraisable:
+        """A hook for what a callback has raised, which nobody hears of (importlib has such): the
+        signal comes once more when that is over. Of other exceptions it is told as before."""
+
+        def hook(ignored: sys.UnraisableHookArgs) -> None:
+            if self.raised is None or ignored.exc_value is not self.raised:
+                before(ignored)
+                return
+            self.over, self.raised = False, None
+            send_again(self.number)
+
+        return hook
 
     def release(self) -> None:
         self.held -= 1
@@ -70,8 +92,10 @@ def ending_by_exception() -> Iterator[None]:
         for number in ENDING
         if before[number] not in (signal.SIG_IGN, None)  # None: of a library in C
     }
+    hook = sys.unraisablehook
     _ending.over = False
     try:
+        sys.unraisablehook = _ending.not_lost(hook)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in caught:
             signal.signal(number, _ending.handle)
@@ -79,6 +103,7 @@ def ending_by_exception() -> Iterator[None]:
     finally:
         for number in {signal.SIGCHLD, *caught}:
             signal.signal(number, before[number])
+        sys.unraisablehook = hook
 
 
 @contextmanager

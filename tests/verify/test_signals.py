@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 
@@ -12,7 +14,7 @@ import pytest
 
 from swaptrace.verify.signals import ENDING, deferred, ending_by_exception, held_off
 from tests.effort import exhaustive
-from tests.processes import STOPPING
+from tests.processes import PATIENCE, STOPPING
 
 DOES_NOT_END: set[int] = {
     *(signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH),
@@ -106,6 +108,40 @@ def test_a_second_one_does_not_interrupt_what_is_undone() -> None:
             done.append("undone")
 
     assert (ending(work), done) == (128 + signal.SIGTERM, ["undone"])
+
+
+class Gone:
+    """Something with a callback."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, 49])
+def test_one_that_comes_in_a_callback_is_not_lost(number: int) -> None:
+    """Where an exception goes nowhere, does it come once more?"""
+
+    def work() -> None:
+        gone = Gone()
+        reference = weakref.ref(gone, lambda _: signal.raise_signal(number))
+        del gone
+        signal.sigtimedwait([], PATIENCE)
+        assert reference() is None
+
+    assert ending(work) == 128 + number
+
+
+def test_what_else_a_callback_raises_is_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is the hook of before there again?"""
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda ignored: told.append(ignored.exc_type))
+    before = sys.unraisablehook
+
+    def work() -> None:
+        gone = Gone()
+        reference = weakref.ref(gone, lambda _: 1 // 0)
+        del gone
+        assert reference() is None
+
+    assert (ending(work), told) == (0, [ZeroDivisionError])
+    assert sys.unraisablehook is before
 
 
 def test_one_that_is_ignored_stays_so() -> None:
