@@ -12,6 +12,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -24,6 +25,9 @@ PATIENCE: Final = 600.0
 """Seconds after which something hangs. No test waits that long for anything that it asks: it is
 far beyond what the slowest machine takes, so that a failure is told instead of a test that never
 ends."""
+
+TELLS_IMPORTS: Final = (sys.executable, "-X", "importtime", "-m", "swaptrace")
+"""The program, which tells on its standard error what it imports."""
 
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -78,6 +82,16 @@ def until(condition: Callable[[], Any], process: subprocess.Popen[Any] | None = 
         if time.monotonic() > limit:
             raise AssertionError("what the test waits for does not happen")
         time.sleep(0.005)
+
+
+def until_it_can_catch_one(process: subprocess.Popen[Any]) -> None:
+    """Wait for what the program (`TELLS_IMPORTS`) imports after it has said what SIGINT is to do:
+    until then it is Python that starts, and says that it was interrupted."""
+    assert process.stderr is not None
+    names = (line.split()[-1] for line in process.stderr)
+    imported = (name if isinstance(name, str) else name.decode() for name in names)
+    assert "swaptrace.terminal.interruption" in imported
+    next(imported)
 
 
 def alive(pid: int) -> bool:

@@ -12,7 +12,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from swaptrace.cli import main
 from tests.commandline import READ_WRITE, environment, run
 from tests.effort import ALL, exhaustive, some
 from tests.importers.logs import lines
-from tests.processes import PATIENCE, begin
+from tests.processes import PATIENCE, TELLS_IMPORTS, begin, until_it_can_catch_one
 
 ROUNDS = int(os.environ.get("SWAPTRACE_TEST_FAULTS", "20" if ALL else "2"))
 NAMING = ("link", "replace", "rename", "unlink", "remove", "rmdir", "mkdir", "symlink")
@@ -193,8 +192,9 @@ def test_killed_at_random_it_leaves_old_or_new(which: signal.Signals) -> None:
     chance = random.Random(which)
     for _ in range(ROUNDS):
         old_import()
-        words = [sys.executable, "-X", "importtime", "-m", "swaptrace", *IMPORT]
-        process = begin(words, stderr=subprocess.PIPE, env=environment(), text=True)
+        process = begin(
+            [*TELLS_IMPORTS, *IMPORT], stderr=subprocess.PIPE, env=environment(), text=True
+        )
         if which == signal.SIGINT:
             until_it_can_catch_one(process)
         try:
@@ -205,12 +205,3 @@ def test_killed_at_random_it_leaves_old_or_new(which: signal.Signals) -> None:
         assert "Traceback" not in said
         assert counts("out/a.yaml") in (old, new)
         assert not [name for name in os.listdir("out") if name.startswith(".")]
-
-
-def until_it_can_catch_one(process: subprocess.Popen[str]) -> None:
-    """Wait for what the program imports after it has said what SIGINT is to do: until then it is
-    Python that starts, and says that it was interrupted."""
-    assert process.stderr is not None
-    imported = (line.split()[-1] for line in process.stderr)
-    assert "swaptrace.terminal.interruption" in imported
-    next(imported)

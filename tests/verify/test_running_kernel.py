@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ from swaptrace.verify.journal import journal
 from swaptrace.verify.run import Verifier
 from swaptrace.verify.signals import ENDING
 from swaptrace.verify.workdir import PREFIX, work_directory
-from tests.commandline import run, start
+from tests.commandline import SWAPTRACE, run, start
 from tests.effort import ALL, exhaustive, part, some
 from tests.kernel.observed import observations, overrides, scenario_texts
-from tests.processes import PATIENCE, begin, until
+from tests.processes import PATIENCE, TELLS_IMPORTS, begin, until, until_it_can_catch_one
 from tests.verify.machine import Watched, a_page_that_comes_and_goes
 from tests.verify.programs import ANYWHERE, READ_WRITE, on_this_kernel, scenario
 
@@ -259,9 +260,10 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "slow.yaml"
 
 
-def watched(path: Path, *arguments: str | Path) -> Watched:
+def watched(path: Path, *arguments: str | Path, program: Sequence[str] = SWAPTRACE) -> Watched:
     """A run of the scenario in a file."""
-    return Watched(path.parent, "--set", "machine.swap.page_cluster=2", path, *arguments)
+    words = ("--set", "machine.swap.page_cluster=2", path, *arguments)
+    return Watched(path.parent, *words, program=program)
 
 
 MOMENTS = [number * 0.05 for number in range(24)]
@@ -273,7 +275,10 @@ NUMBERED = [(number, MOMENTS[at % len(MOMENTS)]) for at, number in enumerate(sor
 @pytest.mark.parametrize(("number", "moment"), some(NUMBERED, 1))
 def test_no_signal_that_ends_it_leaves_anything(slow: Path, number: int, moment: float) -> None:
     """Whenever it comes: may it be any that a process can catch?"""
-    process = watched(slow)
+    interrupts = number == signal.SIGINT
+    process = watched(slow, program=TELLS_IMPORTS if interrupts else SWAPTRACE)
+    if interrupts:
+        until_it_can_catch_one(process.process)
     time.sleep(moment)
     process.process.send_signal(number)
     assert process.end()[0] in (128 + number, -number)
