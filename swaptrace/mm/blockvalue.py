@@ -34,6 +34,19 @@ Rows: TypeAlias = tuple[int, ...]
 """The positions of the rows that a value numbers."""
 
 
+BITS = (
+    "dirty",
+    "lazyfree",
+    "readahead",
+    "partially_mapped",
+    "mlocked",
+    "fresh",
+    "ksm",
+    "elsewhere",
+)
+KSM, ELSEWHERE = BITS.index("ksm"), BITS.index("elsewhere")
+
+
 class FolioValue(NamedTuple):
     """As `BlockFolio`; `bits` are its flags in the order of `BITS`, `mm_ids` the processes that it
     knows, in order."""
@@ -49,19 +62,12 @@ class FolioValue(NamedTuple):
     @property
     def ksm(self) -> bool:
         """folio_test_ksm()."""
-        return self.bits[-2]
+        return self.bits[KSM]
 
-
-BITS = (
-    "dirty",
-    "lazyfree",
-    "readahead",
-    "partially_mapped",
-    "mlocked",
-    "fresh",
-    "ksm",
-    "elsewhere",
-)
+    def known_elsewhere(self, known: bool) -> FolioValue:
+        """With whether pages of other blocks map it."""
+        bits = (*self.bits[:ELSEWHERE], known, *self.bits[ELSEWHERE + 1 :])
+        return self._replace(bits=bits)
 
 
 class SlotsValue(NamedTuple):
@@ -246,7 +252,7 @@ def recounted(value: BlockValue, total: Map[int | None, int]) -> BlockValue:
         if folio.ksm:
             here = sum(type(m.pte) is Pte and m.pte.folio == number for m in maps[folio.first])
             more = total[filled_with(folio.data[0][1])] > here and folio.slot is None
-            folio = folio._replace(bits=(*folio.bits[:-1], more))
+            folio = folio.known_elsewhere(more)
         folios.append(folio)
     return value._replace(folios=tuple(folios))
 
